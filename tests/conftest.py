@@ -51,6 +51,7 @@ def page(browser: Browser) -> Iterator[Page]:
 # is done again for the vector instructions that this machine has better ones than.
 _SLOW = (
     "benchmarks/", "browser/", "cli/", "examples/", "explaining/", "native/", "oracles/",
+    "estimators/test_checks.py", "estimators/test_surroundings.py", "estimators/test_their_tests.py",
     "checking/test_check_gradients.py::test_data_full_of_kinks",
     "checking/test_check_gradients.py::test_ufldls_rule",
     "checking/test_check_layer.py::test_every_built_in_layer_passes", "checking/test_far_from_zero.py",

@@ -27,7 +27,7 @@ ROWS = (
     ("engine",),
     ("training",),
     ("checking", "bench", "oracles"),
-    ("diagnosing", "verifying"),
+    ("diagnosing", "verifying", "estimators"),
     ("explaining",),
     ("",),  # chainrule itself, the front door
     ("cli", "__main__"),

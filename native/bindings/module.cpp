@@ -134,11 +134,12 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_max_norm", &P::add_max_norm, "parameter"_a, "groups"_a, "units"_a, "limit"_a)
       .def(
           "set_optimizer",
-          [](P& p, Rule rule, double momentum, double beta2, double epsilon, double decay, double clip_norm) {
-            p.set_optimizer(rule, momentum, beta2, epsilon, decay, clip_norm);
+          [](P& p, Rule rule, double momentum, double beta2, double epsilon, bool early_epsilon, double decay,
+             double clip_norm) {
+            p.set_optimizer(rule, momentum, beta2, epsilon, early_epsilon, decay, clip_norm);
             p.with_optimizer = true;
           },
-          "rule"_a, "momentum"_a, "beta2"_a, "epsilon"_a, "decoupled_decay"_a, "clip_norm"_a)
+          "rule"_a, "momentum"_a, "beta2"_a, "epsilon"_a, "early_epsilon"_a, "decoupled_decay"_a, "clip_norm"_a)
       .def("finish", &P::finish)
       .def("set_parameter",
            [](P& p, int i, const Array<T>& a) {
@@ -286,7 +287,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 8;
+  m.attr("INTERFACE") = 10;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

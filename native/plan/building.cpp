@@ -398,10 +398,10 @@ void Plan<T>::set_penalty(double lambda, double lambda1) {
   lambda_ = held<T>(lambda, "a penalty"), lambda1_ = held<T>(lambda1, "a penalty");
 }
 template <class T>
-void Plan<T>::set_optimizer(Rule rule, double momentum, double beta2, double epsilon, double decoupled_decay,
-                            double clip_norm) {
+void Plan<T>::set_optimizer(Rule rule, double momentum, double beta2, double epsilon, bool early_epsilon,
+                            double decoupled_decay, double clip_norm) {
   require_building();
-  rule_ = rule, momentum_ = momentum, beta2_ = beta2, clip_norm_ = clip_norm;
+  rule_ = rule, early_epsilon_ = early_epsilon, momentum_ = momentum, beta2_ = beta2, clip_norm_ = clip_norm;
   epsilon_ = held<T>(epsilon, "an epsilon", true), decay_ = held<T>(decoupled_decay, "a weight decay");
 }
 

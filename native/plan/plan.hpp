@@ -140,7 +140,9 @@ class Plan {
   void set_program_loss(int output, const ProgramCode& value, const ProgramCode& both);
   void set_input(int value);
   void set_penalty(double lambda, double lambda1);   // λ/2 Σθ² + λ1 Σ|θ|
-  void set_optimizer(Rule rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm);
+  // early_epsilon: epsilon is added to the root of the second moment before that is corrected.
+  void set_optimizer(Rule rule, double momentum, double beta2, double epsilon, bool early_epsilon, double decoupled_decay,
+                     double clip_norm);
   // The rate of a parameter is that of the step times `factor`; 0: it stays as it is, and counts in no norm of the gradient. A
   // normalisation whose running mean is frozen takes that in training as well.
   void set_rate_factor(int parameter, double factor);
@@ -333,6 +335,7 @@ class Plan {
 
   std::optional<Rule> rule_;
   double momentum_ = 0, beta2_ = 0, epsilon_ = 0, decay_ = 0, clip_norm_ = 0;
+  bool early_epsilon_ = false;
   std::vector<MaxNorm> max_norms_;
 
   Region theta_region_, gradient_region_, first_region_, second_region_, target_region_, label_region_, weight_region_,

@@ -73,7 +73,8 @@ void Plan<T>::update(double rate) {
   }
   g.theta = theta_, g.gradient = gradient_, g.first = first_, g.second = second_;
   g.rule = *rule_;
-  g.rate = T(rate), g.momentum = T(momentum_), g.beta2 = T(beta2_), g.epsilon = T(epsilon_);
+  g.rate = T(rate), g.momentum = T(momentum_), g.beta2 = T(beta2_);
+  g.epsilon = T(early_epsilon_ ? epsilon_ / std::sqrt(1 - std::pow(beta2_, double(steps_taken))) : double(epsilon_));
   g.rest1 = T(1 - momentum_), g.rest2 = T(1 - beta2_);
   g.correction1 = T(1 / (1 - std::pow(momentum_, double(steps_taken))));
   g.correction2 = second_correction();

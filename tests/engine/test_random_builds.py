@@ -67,7 +67,7 @@ def test_nothing_is_added_to_a_finished_plan() -> None:
         lambda: plan.set_host_loss(1),
         lambda: plan.set_host(print),
         lambda: plan.set_penalty(1.0),
-        lambda: plan.set_optimizer(_native.Rule.sgd, 0.0, 0.0, 1.0, 0.0, 0.0),
+        lambda: plan.set_optimizer(_native.Rule.sgd, 0.0, 0.0, 1.0, False, 0.0, 0.0),
         lambda: plan.add_max_norm(0, 1, 3, 1.0),
         lambda: plan.set_rate_factor(0, 0.5),
         lambda: plan.set_per_sample(0.0),

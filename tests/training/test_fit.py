@@ -36,6 +36,7 @@ def orders(count: int, epochs: int, seed: int = 0) -> list[np.ndarray]:
         (SGD(0.5, clip_norm=0.05), {"penalty": L2(2.0, per_sample=True)}),
         (Adam(0.01, clip_norm=0.1), {"penalty": L2(0.5)}),
         (AdamW(StepDecay(0.02, 0.5, 1), weight_decay=0.3), {}),
+        (Adam(0.02, epsilon=1e-2, early_epsilon=True), {}),
         (RMSProp(0.01), {}),
         (RMSProp(0.01, momentum=0.5), {"weighted": True}),
         (SGD(0.1, momentum=0.9), {"weighted": True, "penalty": L2(0.01)}),

@@ -40,6 +40,11 @@ def prepared(array: Array) -> Prepared:
     return array.view(Prepared)
 
 
+def is_sparse(value: Any) -> bool:
+    """Whether a value is a sparse matrix or array of SciPy's kind."""
+    return hasattr(value, "toarray") and hasattr(value, "nnz")
+
+
 def plain_array(value: Any, argument: str) -> Array:
     """`value` as an ndarray, what is `Prepared` as such; a list of texts and others as objects.
 
@@ -51,7 +56,7 @@ def plain_array(value: Any, argument: str) -> Array:
         raise DataError(
             f"{argument} is a masked array: write {argument}.filled(value), or drop the masked samples"
         )
-    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+    if is_sparse(value):
         raise DataError(f"{argument} is a sparse matrix: write {argument}.toarray()")
     try:
         array = value if isinstance(value, Prepared) else np.asarray(value)

@@ -23,6 +23,7 @@ from chainrule.data.arrays import (
     Prepared,
     all_finite,
     finite,
+    is_sparse,
     numbers,
     one_column,
     plain_array,
@@ -68,7 +69,10 @@ def inputs_of(
 
     preparation: in place of the network's own, in the fit that has learned it.
     Without a preparation numbers are taken as they are, and images of uint8 with a value above 1 are pixels.
+    Of a sparse matrix the whole is made; `data.mapped` divides what is too large for that.
     """
+    if is_sparse(X):
+        X = X.toarray()
     chosen = preparation or network.preparation or Preparation()
     made, scaled = chosen(X, argument), not isinstance(chosen.inputs, (Numbers, Pixels, NoneType))
     return check_inputs(made, network.input_shape, argument, network.dtype, network.vocabulary, scaled=scaled)

@@ -1,4 +1,6 @@
-"""Inputs that lie in a file and are not read as they are: checked in pieces, and made batch by batch."""
+"""Inputs that lie in a file and are not read as they are, or are sparse: checked in pieces, and made batch by
+batch.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from chainrule.base.errors import DataError, NonFiniteError, ShapeError
 from chainrule.base.types import Array
+from chainrule.data.arrays import is_sparse
 from chainrule.data.door import Receiver, inputs_of, learned_preparation
 from chainrule.data.preparation import Preparation
 from chainrule.data.preparation.scales import Numbers, Pixels
@@ -20,6 +23,8 @@ from chainrule.data.preparation.scales import Numbers, Pixels
 # Of a file more than this is not copied, bytes: one epoch of Dense(8) on a 1 GB map of float64 took 1.4 s
 # batch by batch, and 5.2 s with a copy of the whole.
 LARGEST_COPY = 2**26
+# A sparse matrix of more entries, zeros counted, is made an array batch by batch: 1 GiB of float32.
+_LARGEST_DENSE = 2**28
 _PIECE = 2**22  # entries that are checked together
 
 
@@ -37,6 +42,8 @@ class Inputs:
 
 def training_inputs(X: Any, network: Receiver) -> Inputs:
     """X checked; what lies in a file and would have to be copied stays there. Raises as `inputs_of`."""
+    if is_sparse(X):
+        X = X.tocsr()  # of which rows are taken
     parts = pieces(X, network)
     if parts is None:
         made = inputs_of(X, network)
@@ -51,20 +58,29 @@ def training_inputs(X: Any, network: Receiver) -> Inputs:
 
 
 def pieces(X: Any, network: Receiver) -> list[slice] | None:
-    """The rows of X in pieces, where it lies in a file and is not read as it is; None: take it as a whole."""
+    """The rows of X in pieces, where it lies in a file and is not read as it is, or is sparse and large;
+    None: take it as a whole.
+    """
+    if is_sparse(X):
+        entries = math.prod(X.shape)
+        return None if X.ndim != 2 or entries <= _LARGEST_DENSE else _of_rows(X.shape[0], entries)
     if not _mapped(X) or X.ndim < 2 or X.nbytes <= LARGEST_COPY or not X.size:
         return None
     if math.prod(X.shape[1:]) != math.prod(network.input_shape) or _read_as_it_is(X, network):
         return None
-    rows = max(_PIECE * len(X) // X.size, 1)
-    if rows >= len(X):  # one piece: of a piece, which is asked for its own
+    return _of_rows(len(X), X.size)
+
+
+def _of_rows(count: int, entries: int) -> list[slice] | None:
+    rows = max(_PIECE * count // entries, 1)
+    if rows >= count:  # one piece: of a piece, which is asked for its own
         return None
-    return [slice(start, min(start + rows, len(X))) for start in range(0, len(X), rows)]
+    return [slice(start, min(start + rows, count)) for start in range(0, count, rows)]
 
 
-def in_pieces(X: Array, parts: list[slice], of: Callable[[Array], Array]) -> Array:
+def in_pieces(X: Any, parts: list[slice], of: Callable[[Any], Array]) -> Array:
     """What `of` makes of every piece of the rows, one behind the other."""
-    made = []
+    X, made = X.tocsr() if is_sparse(X) else X, []
     for rows in parts:
         with counted_from(rows):
             made.append(of(X[rows]))

@@ -23,7 +23,7 @@ class Batch:
     weights: Array | None = None
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return int(self.inputs.shape[0])  # a sparse matrix has no length
 
     def __getitem__(self, rows: slice | Array) -> Batch:
         """Some of the samples; their weights are as they were."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -20,6 +20,7 @@ from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.keywords import SPELLING, teach
 from chainrule.base.scalars import check_choice, check_count, check_flag, check_number, entries, text_path
 from chainrule.base.shown import clipped
+from chainrule.base.types import Array
 from chainrule.training.history import COLUMNS, History, Row, format_cell, higher_is_better
 from chainrule.training.schedules import Rates
 
@@ -38,7 +39,8 @@ class Context:
     steps: of an epoch. In `on_step_end` also step: the finished ones of the running epoch, epoch + 1, from 1;
         loss, accuracy: their means over the samples of that epoch so far, as in `Row`; step is 0 elsewhere.
     classified: whether there are classes, and so an accuracy.
-    state: gives what `History.optimizer_state` will hold, as it is now; None outside a fit.
+    state: gives what `History.optimizer_state` will hold, as it is now; set_state takes such, in
+        `change_rates` and `on_epoch_end`, and training goes on from it; None outside a fit.
     """
 
     network: Network
@@ -53,6 +55,7 @@ class Context:
     accuracy: float | None = None
     classified: bool = True
     state: Callable[[], dict[str, Any]] | None = None
+    set_state: Callable[[Mapping[str, Any]], None] | None = None
 
     @property
     def last(self) -> Row:
@@ -83,6 +86,12 @@ class Callback(Attributes):
         optimizer's schedule, which earlier callbacks may have changed.
         """
         return rates
+
+    def change_order(self, order: Array, context: Context) -> Array:
+        """Before every epoch of arrays: the rows of X in the order they are taken, int64, from the order of
+        `fit`, which earlier callbacks may have changed; as many as there were, and any of them repeatedly.
+        """
+        return order
 
     def on_step_end(self, context: Context) -> None:
         """After every `every_steps`-th step: `context.step`, `context.loss`, and the network's parameters,
@@ -268,6 +277,11 @@ class EarlyStopping(Callback):
         self._best = _Monitor(monitor, min_delta, f"EarlyStopping({patience}, monitor='loss')")
         self._parameters: dict[str, NDArray[Any]] = {}
         self._state: dict[str, Any] | None = None
+
+    @property
+    def monitor(self) -> str:
+        """The column that is looked at."""
+        return self._best.column or "validation_loss"
 
     @property
     def best_epoch(self) -> int:

@@ -363,6 +363,7 @@ class _Run:
             steps=self.steps,
             classified=plan.counts(prepared.data.training.targets),
             state=lambda: self.plan.optimizer_state(),  # a larger batch has another plan
+            set_state=lambda state: self.plan.set_optimizer_state(state),
         )
         self.number = finished + 1  # the current epoch
         self.step = 0  # its finished steps, as far as the plan has told
@@ -446,7 +447,7 @@ class _Run:
         if not self.reached.steps:  # else they are those that the epoch has begun with
             self.used = self.changed_rates(callbacks)
         rates = self.used
-        order = self.order()
+        order = self.changed_order(callbacks)
         if self.keeper is not None:
             self.keeper.drew(order)
         self.step = self.reached.steps
@@ -639,6 +640,16 @@ class _Run:
         """The samples of the next epoch in the order they are taken."""
         return self.data.rows if self.rng is None else self.rng.permutation(self.data.rows)
 
+    def changed_order(self, callbacks: list[Callback]) -> Rows:
+        """The same by the callbacks; batches have an order of their own."""
+        order = self.order()
+        for callback in callbacks if len(order) else ():
+            given = callback.change_order(order, self.context)
+            if given is not order:
+                whose = f"{type(callback).__name__}.change_order"
+                order = checked_order(given, order, len(self.data.training), whose)
+        return order
+
     def rates(self, epoch: int) -> Rates:
         """The rate of every step of the epoch, checked: a schedule may be the user's own."""
         if not self.steps and not isinstance(self.optimizer.schedule, ConstantRate):
@@ -792,6 +803,19 @@ def checked_rates(given: Any, steps: int, whose: str, epoch: int) -> Rates:
     if rates.shape != (steps,) or not (np.isfinite(rates) & (rates >= 0)).all():
         raise ArgumentError(f"{whose} must give {steps} finite rates >= 0 for epoch {epoch}, it gave {rates}")
     return rates
+
+
+def checked_order(given: Any, before: Rows, samples: int, whose: str) -> Rows:
+    """The rows of an epoch; ArgumentError where they are none of X, or not as many as there were."""
+    order = np.asarray(given)
+    if order.shape != before.shape or order.dtype.kind not in "iu":
+        raise ArgumentError(
+            f"{whose} must return {len(before)} rows of X, an array of whole numbers, it returned "
+            f"{describe(given)}" + (f" of shape {order.shape}" if order.shape != before.shape else "")
+        )
+    if not (order.min() >= 0 and order.max() < samples):
+        raise ArgumentError(f"{whose} must return rows of X, from 0 to {samples - 1}, it returned {order}")
+    return order.astype(np.int64, copy=False)
 
 
 def evaluate(plan: Plan, part: Batch, piece: int) -> tuple[float, float | None]:

@@ -116,6 +116,9 @@ class Adam(Optimizer):
 
     m ← β₁ m + (1−β₁) g        s ← β₂ s + (1−β₂) g²
     θ ← θ − η m̂ / (√ŝ + ε)     with m̂ = m / (1−β₁ᵗ), ŝ = s / (1−β₂ᵗ)
+
+    early_epsilon=True: ε beside √s before its correction, ε / √(1−β₂ᵗ) above, as scikit-learn, TensorFlow and
+    Keras have it (the ε̂ of the paper's section 2): the first steps of tiny gradients are shorter.
     """
 
     kind: ClassVar[str] = "adam"
@@ -125,12 +128,14 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
     clip_norm: float | None = None
     clip_sample_norm: float | None = None
+    early_epsilon: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("beta1", self.beta1, high=1.0, include_low=True)
         check_number("beta2", self.beta2, high=1.0, include_low=True)
         check_number("epsilon", self.epsilon)
+        check_flag("early_epsilon", self.early_epsilon)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -143,7 +148,8 @@ class Adam(Optimizer):
         state["square"] = square = self.beta2 * state["square"] + (1 - self.beta2) * gradient * gradient
         corrected_mean = mean / (1 - self.beta1**step)
         corrected_square = square / (1 - self.beta2**step)
-        return theta - rate * corrected_mean / (np.sqrt(corrected_square) + self.epsilon)
+        epsilon = self.epsilon / np.sqrt(1 - self.beta2**step) if self.early_epsilon else self.epsilon
+        return theta - rate * corrected_mean / (np.sqrt(corrected_square) + epsilon)
 
 
 @teach()

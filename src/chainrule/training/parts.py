@@ -70,23 +70,24 @@ def prepare(
     check_pairs(X, y, stacklevel=5)
     inputs = training_inputs(X, network)
     X, make, preparation = inputs.array, inputs.make, inputs.preparation
+    samples = X.shape[0]
     if make is None:
         X = _as(network.dtype, X)
         make = None if X.dtype in (network.dtype, np.uint8) else partial(as_type, network.dtype)
-    targets, known = targets_of(y, network, loss, len(X), classes=told, grow=True)
+    targets, known = targets_of(y, network, loss, samples, classes=told, grow=True)
     targets = _as(network.dtype, targets)
-    weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+    weights = None if sample_weight is None else check_weights(sample_weight, samples)
     training = weights
     if class_weight is not None:
         by_class = class_weights(class_weight, class_labels(targets), known)
-        training = check_weights(by_class if weights is None else by_class * weights, len(X), "class_weight")
-    rows = np.arange(len(X), dtype=np.int64)
+        training = check_weights(by_class if weights is None else by_class * weights, samples, "class_weight")
+    rows = np.arange(samples, dtype=np.int64)
     held_out: Batch | None = None
     if isinstance(validation, (tuple, list)):
         held_out, known = given_validation(network, loss, validation, known, preparation)
     elif validation is not None:
         chosen = _choose(targets, validation, seed)
-        kept = np.ones(len(X), dtype=bool)
+        kept = np.ones(samples, dtype=bool)
         kept[chosen] = False
         rows = np.flatnonzero(kept).astype(np.int64)
         held_weights = None if weights is None else _mean_one(weights, chosen)[chosen]

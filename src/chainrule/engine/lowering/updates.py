@@ -44,11 +44,13 @@ def set_penalty(native: Any, penalty: Any, training_size: int | None, dtype: Any
 def set_optimizer(native: Any, optimizer: Any, dtype: Any) -> None:
     """The rule and its numbers; TypeError for an optimizer that the engine has not."""
     rule, momentum, beta2, epsilon, decay = getattr(optimizer, "kind", None), 0.0, 0.0, 1.0, 0.0
+    early_epsilon = False
     if rule == "sgd":
         momentum = optimizer.momentum
         rule = "nesterov" if optimizer.nesterov else "sgd"
     elif rule in ("adam", "adamw"):
         momentum, beta2, epsilon = optimizer.beta1, optimizer.beta2, optimizer.epsilon
+        early_epsilon = optimizer.early_epsilon
         decay = optimizer.weight_decay if rule == "adamw" else 0.0
     elif rule == "rmsprop":
         momentum, beta2, epsilon = optimizer.momentum, optimizer.rho, optimizer.epsilon
@@ -56,7 +58,8 @@ def set_optimizer(native: Any, optimizer: Any, dtype: Any) -> None:
         raise TypeError(f"the engine knows SGD, Adam, AdamW and RMSProp, received {describe(optimizer)}")
     check_held("an epsilon", epsilon, dtype, optimizer, positive=True)
     check_held("a weight decay", decay, dtype, optimizer)
-    native.set_optimizer(Rule[rule], momentum, beta2, epsilon, decay, optimizer.clip_norm or 0.0)
+    clip_norm = optimizer.clip_norm or 0.0
+    native.set_optimizer(Rule[rule], momentum, beta2, epsilon, early_epsilon, decay, clip_norm)
 
 
 def set_rate_factors(native: Any, factors: Mapping[str, float], numbers: Mapping[str, int]) -> None:

@@ -1,0 +1,597 @@
+"""`NetworkClassifier` and `NetworkRegressor`: any network of the library as an estimator of scikit-learn.
+
+What they compute is `Network` and `fit`: with `random_state=0` the numbers are those of a network with seed=0
+that is trained with seed=0, bit for bit.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.scalars import check_count
+from chainrule.base.types import Array
+from chainrule.estimators.base import FORMATS, Classifier, Estimator, Regressor
+from chainrule.estimators.hidden import hidden_layers, sizes_of
+from chainrule.estimators.targets import BINARY, MULTICLASS, MULTILABEL, Labels, seed_from, weights_of
+from chainrule.layers import Dense, Identity, Layer, Sigmoid, Softmax, Softplus
+from chainrule.losses import (
+    BinaryCrossEntropy,
+    CategoricalHinge,
+    CrossEntropy,
+    Hinge,
+    Loss,
+    Poisson,
+    loss_from,
+)
+from chainrule.networks.network import Network
+from chainrule.training.callbacks import EarlyStopping, early_stopping_from
+from chainrule.training.fit import fit
+from chainrule.training.full_batch import fit_full_batch
+from chainrule.training.history import History
+from chainrule.training.optimizers import FULL_BATCH, Optimizer, optimizer_from, optimizers
+
+_AUTO_BATCH = 200  # samples per step where nobody says, as scikit-learn's networks have it
+_AUTO_FRACTION = 0.1  # held out for early stopping where nobody says
+
+
+class NetworkEstimator(Estimator):
+    """What both have in common.
+
+    Parameters
+    ----------
+    layers: of the network, as `chainrule.Network` takes them. What is missing at its end is added: Dense with
+        an output per class or target, unless the last Dense has as many units, and the activation that the
+        loss wants. None: by the next four.
+    hidden_layers: units of each. activation: a name ("relu", "tanh", "logistic", "gelu", ...) or a layer, one
+        for all or a list. dropout: the rate behind each, one or a list. normalization: "batch", "layer" or
+        "rms" before each activation, a layer, or a list.
+    input_shape: of a sample, where rows are images: (8, 8, 1); None: the features.
+    loss: as of `chainrule.fit`, or one of your own; None: cross-entropy of classes, squared error of numbers.
+    penalty, constraint: as of `chainrule.fit`, such as L2(1e-4), MaxNorm(3.0).
+    solver: "adam", "adamw", "sgd", "rmsprop", an optimizer such as SGD(0.1, momentum=0.9), or "lbfgs", "cg":
+        all samples at once by `chainrule.fit_full_batch`.
+    learning_rate: of a solver by its name: a number or a schedule; None: the optimizer's own.
+    batch_size: samples per step; "auto": 200, or all if there are fewer.
+    epochs: at most; of "lbfgs" and "cg" iterations.
+    early_stopping: None, a number of epochs without improvement, or EarlyStopping(...). Without validation
+        data a tenth of the rows is held out.
+    validation_fraction: of the rows held out, of every class its share; None: none but for early stopping.
+    shuffle, callbacks, threads: as of `chainrule.fit`. verbose: whether progress is shown.
+    warm_start: whether `fit` goes on from the parameters before.
+    random_state: a number, a RandomState or None; of the start, the orders, what is held out, and dropout.
+
+    Attributes
+    ----------
+    network_: the network, which predicts, explains and is saved as any other. history_: of the last fit.
+    n_iter_: its epochs. loss_curve_, validation_loss_curve_: a value per epoch, without the penalty; None
+        without validation. n_outputs_, n_features_in_, feature_names_in_.
+
+    The network has the type of X: float32 is twice as fast. Rows may be sparse, and are made dense batch by
+    batch where all of them would be too large.
+    """
+
+    def __init__(
+        self,
+        layers: Any = None,
+        *,
+        hidden_layers: Any = (100,),
+        activation: Any = "relu",
+        dropout: Any = 0.0,
+        normalization: Any = None,
+        input_shape: Any = None,
+        loss: Any = None,
+        penalty: Any = None,
+        constraint: Any = None,
+        solver: Any = "adam",
+        learning_rate: Any = None,
+        batch_size: int | str = "auto",
+        epochs: int = 100,
+        early_stopping: Any = None,
+        validation_fraction: float | None = None,
+        shuffle: bool = True,
+        warm_start: bool = False,
+        random_state: Any = None,
+        callbacks: Any = (),
+        verbose: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        self.layers = layers
+        self.hidden_layers = hidden_layers
+        self.activation = activation
+        self.dropout = dropout
+        self.normalization = normalization
+        self.input_shape = input_shape
+        self.loss = loss
+        self.penalty = penalty
+        self.constraint = constraint
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.shuffle = shuffle
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.threads = threads
+
+    # -- what a classifier and a regressor say ---------------------------------------------------------------
+    def _encoded(self, y: Any) -> Array:
+        """Targets as `fit` takes them."""
+        raise NotImplementedError
+
+    def _ending(self, targets: Array) -> tuple[int, Layer | None]:
+        """How many outputs the network needs, and the activation behind them."""
+        raise NotImplementedError
+
+    def _numbers(self) -> range | None:
+        """The labels as `fit` sees them: numbers of several classes."""
+        return None
+
+    # -- the network -----------------------------------------------------------------------------------------
+    def _described(self, targets: Array) -> list[Layer]:
+        """All layers of the network."""
+        outputs, activation = self._ending(targets)
+        if self.layers is None:
+            sizes = sizes_of(self.hidden_layers, "hidden_layers")
+            layers = hidden_layers(sizes, self.activation, self.dropout, self.normalization)
+        elif isinstance(self.layers, Iterable):
+            layers = [*self.layers]
+        else:
+            raise TypeError(f"layers must be a list such as [Dense(50), ReLU()], not {describe(self.layers)}")
+        last = next((layer for layer in reversed(layers) if isinstance(layer, Dense)), None)
+        if last is None or last.units != outputs:
+            layers.append(Dense(outputs))
+        if activation is not None and isinstance(layers[-1], Dense):
+            layers.append(activation)
+        return layers
+
+    def _new_network(self, features: int, targets: Array, dtype: Any, seed: int) -> Network:
+        shape = features if self.input_shape is None else self.input_shape
+        return Network(
+            self._described(targets), input_shape=shape, seed=seed, dtype=dtype, preparation="numbers"
+        )
+
+    def _shaped(self, X: Any) -> Any:
+        """Rows as samples of the network."""
+        if self.input_shape is None:
+            return X
+        rows = X.toarray() if sparse.issparse(X) else X
+        shape = tuple(np.atleast_1d(self.input_shape).tolist())
+        if rows.shape[1] != np.prod(shape):
+            raise ArgumentError(
+                f"input_shape={shape} has {np.prod(shape)} numbers, and X has {rows.shape[1]} features"
+            )
+        return rows.reshape(len(rows), *shape)
+
+    def _outputs(self, X: Any) -> Array:
+        outputs: Array = self.network_.predict(self._shaped(self._rows(X)))
+        return outputs
+
+    # -- training --------------------------------------------------------------------------------------------
+    def _train(
+        self,
+        X: Any,
+        y: Any,
+        weights: Array | None,
+        validation: Any,
+        *,
+        fresh: bool,
+        once: bool = False,
+    ) -> Any:
+        """One call of `fit` or `fit_full_batch`; `once`: one epoch that goes on from the one before."""
+        targets = self._encoded(y)
+        seed = seed_from(self.random_state)
+        if fresh:
+            self.network_ = self._new_network(X.shape[1], targets, X.dtype, seed)
+            self._moments: dict[str, Any] | None = None
+            self._parts = 0  # calls of partial_fit
+        network = self.network_
+        self.n_outputs_ = network.output_shape[-1]
+        network.classes = None  # targets are numbers of classes
+        common = {
+            "loss": self._loss(network),
+            "penalty": self.penalty,
+            "sample_weight": weights,
+            "classes": self._numbers(),
+            "progress": bool(self.verbose),
+            "threads": self.threads,
+        }
+        if self._takes_all_at_once():
+            if once:
+                raise AttributeError(f"partial_fit is of mini-batches: solver={self.solver!r} has none")
+            self._refuse_of_mini_batches(validation)
+            method = "CG" if self.solver == "cg" else "L-BFGS-B"
+            history = fit_full_batch(
+                network, self._shaped(X), targets, iterations=self.epochs, method=method, **common
+            )
+        else:
+            history = fit(
+                network,
+                self._shaped(X),
+                targets,
+                optimizer=self._optimizer(),
+                batch_size=self._size(X.shape[0]),
+                epochs=1 if once else self.epochs,
+                validation=None if once else self._validation(validation),
+                shuffle=self.shuffle,
+                seed=seed + self._parts if once else seed,
+                constraint=self.constraint,
+                early_stopping=None if once else self._stopping(),
+                callbacks=self.callbacks,
+                resume=self._resumed() if once else None,
+                **common,
+            )
+            self._moments = history.optimizer_state
+        self._parts += once
+        self._told(network)
+        self.history_, self.n_iter_ = history, len(history)
+        self.loss_curve_ = history.loss
+        validated = [value for value in history.validation_loss if value is not None]
+        self.validation_loss_curve_ = validated or None
+        return self
+
+    def _told(self, network: Network) -> None:
+        """Have the trained network say labels."""
+
+    def _loss(self, network: Network) -> Loss:
+        return loss_from(self.loss, network.layers[-1])
+
+    def _takes_all_at_once(self) -> bool:
+        return isinstance(self.solver, str) and self.solver.lower() in FULL_BATCH
+
+    def _check_solver(self) -> bool:
+        if self._takes_all_at_once():
+            raise AttributeError(f"partial_fit is of mini-batches: solver={self.solver!r} has none")
+        return True
+
+    def _refuse_of_mini_batches(self, validation: Any) -> None:
+        given = {
+            "early_stopping": self.early_stopping,
+            "validation_fraction": self.validation_fraction,
+            "constraint": self.constraint,
+            "learning_rate": self.learning_rate,
+            "X_val": validation,
+        }
+        for name, value in given.items():
+            if value is not None and value is not False:
+                raise ArgumentError(f"{name} is of mini-batches: leave it out, or choose another solver")
+
+    def _optimizer(self) -> Optimizer:
+        if self.learning_rate is None or not isinstance(self.solver, str):
+            if self.learning_rate is not None:
+                raise ArgumentError(
+                    f"learning_rate is of a solver by its name: write the rate in {self.solver!r}"
+                )
+            return optimizer_from(self.solver)
+        kind = optimizers.get(self.solver.lower())
+        return optimizer_from(self.solver) if kind is None else replace(kind(), rate=self.learning_rate)  # type: ignore[type-var]
+
+    def _size(self, samples: int) -> int:
+        if isinstance(self.batch_size, str):
+            if self.batch_size != "auto":
+                raise ArgumentError(f"batch_size must be a number or 'auto', received {self.batch_size!r}")
+            return min(_AUTO_BATCH, samples)
+        return min(check_count("batch_size", self.batch_size), samples)
+
+    def _stopping(self) -> EarlyStopping | None:
+        """Of this fit alone: a parameter is not changed."""
+        if self.early_stopping is None or self.early_stopping is False:
+            return None
+        (stopping,) = early_stopping_from(self.early_stopping)
+        assert isinstance(stopping, EarlyStopping)
+        return copy.deepcopy(stopping)
+
+    def _validation(self, given: Any) -> Any:
+        if given is not None:
+            return given
+        stopping = self._stopping()
+        if self.validation_fraction is None and stopping is not None:
+            return _AUTO_FRACTION if stopping.monitor.startswith("validation") else None
+        return self.validation_fraction
+
+    def _resumed(self) -> History | None:
+        if self._moments is None:
+            return None
+        resume = History()
+        resume.optimizer_state = self._moments
+        return resume
+
+    def _held(self, X_val: Any, y_val: Any, weights: Any) -> Any:
+        """(X, y) or (X, y, weights) to validate on."""
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or y_val is None:
+            raise ArgumentError("X_val and y_val belong together: give both")
+        y = column_or_1d(y_val) if np.ndim(y_val) == 1 or np.shape(y_val)[1] == 1 else np.asarray(y_val)
+        held = (self._shaped(self._rows(X_val)), self._encoded(y))
+        return held if weights is None else (*held, weights)
+
+
+class NetworkClassifier(Classifier, NetworkEstimator):
+    __doc__ = f"""A network that tells classes apart: two, several, or several labels per row.
+
+    class_weight: {{label: weight}}, or "balanced"; it multiplies sample_weight.
+    Two classes are one output, the probability of the second; a loss other than the binary cross-entropy and
+    Hinge has two.
+    A loss that is no cross-entropy has no probabilities: `decision_function` gives the outputs then.
+
+    As of the base:
+
+    {NetworkEstimator.__doc__}"""
+
+    def __init__(
+        self,
+        layers: Any = None,
+        *,
+        hidden_layers: Any = (100,),
+        activation: Any = "relu",
+        dropout: Any = 0.0,
+        normalization: Any = None,
+        input_shape: Any = None,
+        loss: Any = None,
+        penalty: Any = None,
+        constraint: Any = None,
+        class_weight: Any = None,
+        solver: Any = "adam",
+        learning_rate: Any = None,
+        batch_size: int | str = "auto",
+        epochs: int = 100,
+        early_stopping: Any = None,
+        validation_fraction: float | None = None,
+        shuffle: bool = True,
+        warm_start: bool = False,
+        random_state: Any = None,
+        callbacks: Any = (),
+        verbose: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(
+            layers,
+            hidden_layers=hidden_layers,
+            activation=activation,
+            dropout=dropout,
+            normalization=normalization,
+            input_shape=input_shape,
+            loss=loss,
+            penalty=penalty,
+            constraint=constraint,
+            solver=solver,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            epochs=epochs,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            shuffle=shuffle,
+            warm_start=warm_start,
+            random_state=random_state,
+            callbacks=callbacks,
+            verbose=verbose,
+            threads=threads,
+        )
+        self.class_weight = class_weight
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Any:
+        """Train on rows X (N, features), dense or sparse, and labels y; returns the estimator.
+
+        X_val, y_val, sample_weight_val: measured after every epoch, in place of `validation_fraction`.
+        """
+        goes_on = self.warm_start and "network_" in self.__dict__
+        X, y = self._checked(X, y, reset=not goes_on)
+        if goes_on:
+            self._refuse_unknown(y)
+        else:
+            self._learn(y)
+        weights = weights_of(y, sample_weight, self.class_weight, X)
+        return self._train(X, y, weights, self._held(X_val, y_val, sample_weight_val), fresh=not goes_on)
+
+    @available_if(lambda estimator: estimator._check_solver())
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
+        """One epoch over these rows, from where the one before ended; returns the estimator.
+
+        classes: all labels there will be, needed by the first call; y may lack some.
+        """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all of y, which partial_fit does not see: write the weights, "
+                "{label: weight}, as sklearn.utils.class_weight.compute_class_weight gives them"
+            )
+        fresh = "network_" not in self.__dict__
+        first = _check_partial_fit_first_call(self, classes)
+        X, y = self._checked(X, y, reset=fresh)
+        if first:
+            self._learn(y, None if type_of_target(y).startswith("multilabel") else classes)
+        self._refuse_unknown(y)
+        weights = weights_of(y, sample_weight, self.class_weight, X)
+        return self._train(X, y, weights, None, fresh=fresh, once=True)
+
+    def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self, X, y, accept_sparse=FORMATS, multi_output=True, dtype=(np.float64, np.float32), reset=reset
+        )
+        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _learn(self, y: Any, classes: Any = None) -> None:
+        alone = self.loss is None or isinstance(self._loss_of(), (BinaryCrossEntropy, Hinge))
+        if type_of_target(y).startswith("multilabel") and not self._takes_several():
+            raise ValueError(
+                f"loss={self.loss!r} takes one class per row, and y has several labels: leave loss out, or "
+                "write loss='binary_cross_entropy'"
+            )
+        pair = not alone  # a network of one output tells classes apart by these two losses alone
+        self._labels = Labels.learn(y, classes, pair=pair)
+        self.classes_ = self._labels.classes
+
+    def _takes_several(self) -> bool:
+        """Whether the loss takes every output by itself."""
+        return self.loss is None or not isinstance(self._loss_of(), (CrossEntropy, CategoricalHinge))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self._takes_several()
+        return tags
+
+    def _refuse_unknown(self, y: Any) -> None:
+        kind = Labels.learn(y)
+        new = np.setdiff1d(kind.classes, self.classes_)
+        if len(new) or (kind.kind == MULTILABEL) != (self._labels.kind == MULTILABEL):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has "
+                f"{kind.classes}."
+            )
+
+    def _encoded(self, y: Any) -> Array:
+        return self._labels.encode(y)
+
+    def _held(self, X_val: Any, y_val: Any, weights: Any) -> Any:
+        if y_val is not None:
+            self._refuse_unknown(y_val)
+        return super()._held(X_val, y_val, weights)
+
+    def _ending(self, targets: Array) -> tuple[int, Layer | None]:
+        labels = self._labels
+        if self.loss is None:
+            return labels.outputs, Softmax() if labels.kind == MULTICLASS else Sigmoid()
+        output = self._loss_of().output
+        return labels.outputs, None if output is None else output()
+
+    def _numbers(self) -> range | None:
+        return range(self._labels.outputs) if self._labels.largest_counts else None
+
+    def _told(self, network: Network) -> None:
+        self._labels.name(network)
+
+    def _loss_of(self) -> Loss:
+        """The loss that is asked for; without one that of several classes."""
+        return loss_from(self.loss, Softmax())
+
+    def _has_probabilities(self) -> bool:
+        if self._loss_of().output is not None:
+            return True
+        raise AttributeError(f"loss={self.loss!r} gives no probabilities: use decision_function")
+
+    def _has_margins(self) -> bool:
+        if self._loss_of().output is None:
+            return True
+        raise AttributeError("a cross-entropy gives probabilities: use predict_proba")
+
+    @available_if(lambda estimator: estimator._has_probabilities())
+    def predict_proba(self, X: Any) -> Array:
+        """The probability of every class, (N, classes) in the order of `classes_`."""
+        probabilities = super().predict_proba(X)
+        if self._labels.kind == MULTICLASS and isinstance(self.network_.layers[-1], Sigmoid):
+            return np.asarray(
+                probabilities / probabilities.sum(axis=1, keepdims=True)
+            )  # one against the rest
+        return probabilities
+
+    @available_if(lambda estimator: estimator._has_probabilities())
+    def predict_log_proba(self, X: Any) -> Array:
+        """Their logarithms."""
+        return super().predict_log_proba(X)
+
+    @available_if(lambda estimator: estimator._has_margins())
+    def decision_function(self, X: Any) -> Array:
+        """The outputs of a network without probabilities: (N, classes), of two classes (N,), above 0 the
+        second.
+        """
+        check_is_fitted(self)
+        outputs = self._outputs(X)
+        if self._labels.pair:
+            return np.asarray(outputs[:, 1] - outputs[:, 0])
+        above = outputs - self._middle()
+        return above.ravel() if self._labels.kind == BINARY else above
+
+    def _middle(self) -> float:
+        """What divides yes from no in an output by itself: 0 of margins, trained towards ±1, else ½."""
+        return 0.0 if isinstance(self.history_.loss_function, Hinge) else 0.5
+
+    def _decode(self, outputs: Array) -> Array:
+        return self._labels.decode(outputs, self._middle())
+
+
+class NetworkRegressor(Regressor, NetworkEstimator):
+    __doc__ = f"""A network that predicts one number per row, or several.
+
+    The squared error of several targets is summed over them. A target far from 0 or of a large spread is
+    better scaled, by sklearn.compose.TransformedTargetRegressor.
+
+    As of the base:
+
+    {NetworkEstimator.__doc__}"""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Any:
+        """Train on rows X (N, features), dense or sparse, and numbers y (N,) or (N, targets); returns the
+        estimator.
+
+        X_val, y_val, sample_weight_val: measured after every epoch, in place of `validation_fraction`.
+        """
+        goes_on = self.warm_start and "network_" in self.__dict__
+        X, y = self._checked(X, y, reset=not goes_on)
+        weights = weights_of(y, sample_weight, None, X)
+        return self._train(X, y, weights, self._held(X_val, y_val, sample_weight_val), fresh=not goes_on)
+
+    @available_if(lambda estimator: estimator._check_solver())
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """One epoch over these rows, from where the one before ended; returns the estimator."""
+        fresh = "network_" not in self.__dict__
+        X, y = self._checked(X, y, reset=fresh)
+        return self._train(X, y, weights_of(y, sample_weight, None, X), None, fresh=fresh, once=True)
+
+    def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=FORMATS,
+            multi_output=True,
+            y_numeric=True,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )
+        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _encoded(self, y: Any) -> Array:
+        rows = y.reshape(-1, 1) if y.ndim == 1 else y
+        return np.asarray(rows, dtype=np.float64)
+
+    def _ending(self, targets: Array) -> tuple[int, Layer | None]:
+        loss = loss_from(self.loss, Identity())
+        if isinstance(loss, Poisson) and not loss.log_input:
+            return targets.shape[1], Softplus()
+        return targets.shape[1], None if loss.output is None else loss.output()
+
+    def _decode(self, outputs: Array) -> Array:
+        loss = self.history_.loss_function
+        return super()._decode(np.exp(outputs) if isinstance(loss, Poisson) and loss.log_input else outputs)

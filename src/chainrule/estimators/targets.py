@@ -1,0 +1,115 @@
+"""Targets as scikit-learn takes them: classes and what a network's outputs say about them, weights, seeds."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import _check_sample_weight
+
+from chainrule.base.errors import DataError
+from chainrule.base.types import Array
+from chainrule.networks.network import Network
+
+BINARY, MULTICLASS, MULTILABEL = "binary", "multiclass", "multilabel"
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The classes of a target, and how outputs stand for them.
+
+    kind: "binary" is one output, the probability of the second class (a target with one class alone is
+    binary, too); "multiclass" one output per class, of which the largest counts; "multilabel" one per column
+    of 0 and 1, each by itself.  sparse: whether y was a sparse matrix, as predictions are then.  pair: two
+    classes are two outputs, of which the larger counts.
+    """
+
+    kind: str
+    classes: Array
+    sparse: bool = False
+    pair: bool = False
+
+    @classmethod
+    def learn(cls, y: Any, classes: Any = None, *, pair: bool = False) -> Labels:
+        """Of a target; classes: all there are, of which y may lack some (as of `partial_fit`).
+
+        Raises ValueError, in scikit-learn's words, where y holds no classes or several per sample.
+        """
+        check_classification_targets(y)
+        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        if "multioutput" in kind:
+            raise ValueError("Multioutput target data is not supported with label binarization")
+        if kind == "multilabel-indicator":
+            return cls(MULTILABEL, unique_labels(y), sparse.issparse(y))
+        known = unique_labels(y if classes is None else classes)
+        several = MULTICLASS if len(known) > 2 else BINARY
+        return cls(several, known, pair=pair and several == BINARY)
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs a network needs."""
+        return int(self.pair) + 1 if self.kind == BINARY else len(self.classes)
+
+    @property
+    def largest_counts(self) -> bool:
+        """Whether the largest output says the class, and targets are numbers of classes."""
+        return self.pair or self.kind == MULTICLASS
+
+    def encode(self, y: Any) -> Array:
+        """Targets as `chainrule.fit` takes them: class numbers (N,) int64; (N, outputs) of 0 and 1 else."""
+        if self.kind == MULTILABEL:
+            rows = y.toarray() if sparse.issparse(y) else np.asarray(y)
+            return np.asarray(rows, dtype=np.float64)
+        ids = np.searchsorted(self.classes, np.asarray(y).ravel())
+        return ids.astype(np.int64) if self.largest_counts else ids.astype(np.float64)[:, np.newaxis]
+
+    def decode(self, outputs: Array, middle: float = 0.5) -> Array:
+        """Labels (N,), or rows of 0 and 1, from outputs (N, outputs); `middle` divides yes from no."""
+        if self.largest_counts:
+            return np.asarray(self.classes[np.minimum(outputs.argmax(axis=1), len(self.classes) - 1)])
+        yes = outputs > middle
+        if self.kind == MULTILABEL:
+            return yes.astype(np.int64)
+        return np.asarray(self.classes[np.minimum(yes[:, 0], len(self.classes) - 1)])
+
+    def probabilities(self, outputs: Array) -> Array:
+        """(N, classes) from the outputs of Sigmoid or Softmax."""
+        if len(self.classes) == 1 and self.kind == BINARY:
+            return np.ones((len(outputs), 1), dtype=outputs.dtype)
+        if self.kind != BINARY or self.pair:
+            return outputs
+        return np.hstack([1 - outputs, outputs])
+
+    def name(self, network: Network) -> None:
+        """Have a network say these labels, where it knows their kind and every output has one."""
+        if self.kind != MULTILABEL and len(self.classes) > 1 and self.classes.dtype.kind in "iubUO":
+            with suppress(DataError):  # labels of mixed kinds, which scikit-learn takes
+                network.classes = self.classes
+
+
+def weights_of(y: Any, sample_weight: Any, class_weight: Any, X: Any) -> Array | None:
+    """One weight per sample, not scaled, in float64: sample weights times those of the classes; None where
+    neither is given.  class_weight: "balanced", or {label: weight}, for several labels a list of such.
+    """
+    weights = None
+    if sample_weight is not None:
+        weights = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64))
+    if class_weight is not None:
+        by_class = compute_sample_weight(class_weight, y)
+        weights = by_class if weights is None else weights * by_class
+    return weights
+
+
+def seed_from(random_state: Any) -> int:
+    """A seed as chainrule takes it: a number as it is, so that an estimator and `Network(..., seed=0)` start
+    alike; of a RandomState the next that it draws; None: another each time.
+    """
+    if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
+        check_random_state(random_state)  # refuses what is no seed
+        return int(random_state)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))

@@ -1,0 +1,243 @@
+"""`NetworkClassifier` and `NetworkRegressor` compute what `Network` and `fit` compute, and what they add."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+
+import chainrule as cr
+from chainrule.estimators import NetworkClassifier, NetworkRegressor
+from chainrule.estimators.hidden import ACTIVATIONS, hidden_layers
+
+rng = np.random.default_rng(3)
+X = rng.normal(size=(150, 6))
+THREE = np.argmax(X[:, :3], axis=1)
+LABELS: dict[str, Any] = {
+    "two": X[:, 0] > 0,
+    "words": np.array(["no", "yes"])[(X[:, 0] > 0).astype(int)],
+    "three": THREE,
+    "words of three": np.array(["b", "c", "a"], dtype=object)[THREE],
+    "floats": np.array([-1.0, 2.0, 7.0])[THREE],
+    "several labels": (X[:, :3] > 0).astype(int),
+}
+NUMBERS: dict[str, Any] = {"one": X[:, 0] * X[:, 1], "two": np.stack([X[:, 0], X[:, 1] * X[:, 2]], axis=1)}
+
+
+class Cubic(cr.Loss):
+    """A loss of one's own: Σ|a - y|³ / 3."""
+
+    def value(self, a: Any, y: Any) -> Any:
+        return cr.formulas.sum_outputs(abs(a - y) ** 3) / 3
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        return (a - y) * abs(a - y)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_it_is_the_network_of_the_library_bit_for_bit(dtype: str, dropout: float) -> None:
+    rows = X.astype(dtype)
+    options: dict[str, Any] = {"epochs": 3, "penalty": cr.L2(1e-3), "validation": 0.2}
+    model = NetworkClassifier(
+        hidden_layers=(8, 5), activation=["relu", "tanh"], dropout=dropout, penalty=cr.L2(1e-3), epochs=3,
+        batch_size=16, validation_fraction=0.2, solver=cr.SGD(0.1, momentum=0.9), random_state=11,
+    ).fit(rows, THREE)  # fmt: skip
+    drop = [cr.Dropout(dropout)] if dropout else []
+    layers = [cr.Dense(8), cr.ReLU(), *drop, cr.Dense(5), cr.Tanh(), *drop, cr.Dense(3), cr.Softmax()]
+    network = cr.Network(layers, input_shape=6, seed=11, dtype=dtype)
+    optimizer = cr.SGD(0.1, momentum=0.9)
+    history = cr.fit(
+        network, rows, THREE, batch_size=16, optimizer=optimizer, seed=11, progress=False, **options
+    )
+    assert np.array_equal(model.network_.flat_parameters(), network.flat_parameters())
+    assert model.loss_curve_ == history.loss
+    assert model.validation_loss_curve_ == history.validation_loss
+    assert model.predict_proba(rows).dtype == dtype
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("loss", [None, "binary_cross_entropy", "hinge", "squared_error", Cubic()])
+def test_labels_of_every_kind_come_back(labels: str, loss: Any) -> None:
+    y = LABELS[labels]
+    options: dict[str, Any] = {"loss": loss, "epochs": 60, "learning_rate": 0.02, "random_state": 0}
+    model = NetworkClassifier(hidden_layers=16, **options).fit(X, y)
+    predicted = model.predict(X)
+    assert predicted.shape == y.shape
+    assert model.score(X, y) > 0.7
+    if y.ndim == 1:
+        assert set(predicted) <= set(y)
+        assert np.array_equal(model.classes_, np.unique(y))
+    if loss in (None, "binary_cross_entropy"):
+        probabilities = model.predict_proba(X)
+        assert not hasattr(model, "decision_function")
+        if y.ndim == 1:
+            assert probabilities.shape == (150, len(model.classes_))
+            np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-9)
+            assert np.array_equal(model.classes_[probabilities.argmax(axis=1)], predicted)
+    else:
+        assert not hasattr(model, "predict_proba")
+        decisions = model.decision_function(X)
+        assert decisions.shape == (X.shape[0],) if len(np.unique(y)) == 2 and y.ndim == 1 else (150, 3)
+    if y.ndim == 1 and labels != "floats":
+        assert np.array_equal(model.network_.classify(X), predicted)
+
+
+@pytest.mark.parametrize("numbers", NUMBERS)
+@pytest.mark.parametrize("solver", ["adam", "sgd", "rmsprop", "adamw", "lbfgs", "cg"])
+def test_numbers_of_every_solver(numbers: str, solver: str) -> None:
+    y = NUMBERS[numbers]
+    whole = solver in ("lbfgs", "cg")
+    model = NetworkRegressor(
+        solver=solver, epochs=40, random_state=1, batch_size="auto" if whole else 10,
+        learning_rate=None if whole else 0.01, hidden_layers=(20,),
+    ).fit(X, y)  # fmt: skip
+    assert model.predict(X).shape == y.shape
+    assert model.score(X, y) > 0.5
+    assert model.n_iter_ <= 40
+
+
+def test_images_as_rows_are_convolved() -> None:
+    images = rng.random((80, 6, 6, 1))
+    y = images[:, :3].sum(axis=(1, 2, 3)) > images[:, 3:].sum(axis=(1, 2, 3))
+    rows = images.reshape(80, -1)
+    layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten()]
+    model = NetworkClassifier(layers, input_shape=(6, 6, 1), epochs=60, learning_rate=0.02, random_state=0)
+    model.fit(rows, y)
+    assert model.network_.input_shape == (6, 6, 1)
+    assert model.score(rows, y) > 0.85
+    assert np.array_equal(model.predict_proba(rows)[:, 1:], model.network_.predict(images))
+    thin = clone(model).fit(sparse.csr_matrix(rows), y)
+    assert np.array_equal(thin.predict_proba(rows), model.predict_proba(rows))
+    with pytest.raises(ValueError, match=r"input_shape=\(6, 5, 1\) has 30 numbers, and X has 36 features"):
+        clone(model).set_params(input_shape=(6, 5, 1)).fit(rows, y)
+
+
+@pytest.mark.parametrize(
+    ("layers", "end"),
+    [
+        ([cr.Dense(4), cr.ReLU()], ["Dense", "ReLU", "Dense", "Softmax"]),
+        ([cr.Dense(4), cr.ReLU(), cr.Dense(3)], ["Dense", "ReLU", "Dense", "Softmax"]),
+        ([cr.Dense(4), cr.ReLU(), cr.Dense(3), cr.Softmax()], ["Dense", "ReLU", "Dense", "Softmax"]),
+        ([], ["Dense", "Softmax"]),
+    ],
+)
+def test_what_is_missing_at_the_end_is_added(layers: list[cr.Layer], end: list[str]) -> None:
+    model = NetworkClassifier(layers, epochs=1).fit(X, THREE)
+    assert [type(layer).__name__ for layer in model.network_.layers] == end
+    assert len(layers) == len(model.layers)
+
+
+def test_normalisation_dropout_and_an_activation_per_layer() -> None:
+    made = hidden_layers([5, 4], ["gelu", cr.LeakyReLU(0.2)], [0.1, 0], [None, "layer"])
+    kinds = [type(layer).__name__ for layer in made]
+    assert kinds == ["Dense", "GELU", "Dropout", "Dense", "LayerNorm", "LeakyReLU"]
+    for name in ACTIVATIONS:
+        assert type(hidden_layers([3], name)[1]) is ACTIVATIONS[name]
+    model = NetworkClassifier(hidden_layers=(16, 8), normalization="batch", dropout=0.2, epochs=5)
+    assert model.fit(X, THREE).predict(X).shape == (150,)
+
+
+@pytest.mark.parametrize("monitor", ["validation_loss", "loss"])
+def test_early_stopping_gives_the_best_epoch_back_and_changes_no_parameter(monitor: str) -> None:
+    stopping = cr.EarlyStopping(2, monitor=monitor, min_delta=0.0 if monitor == "validation_loss" else 0.05)
+    model = NetworkClassifier(epochs=200, early_stopping=stopping, learning_rate=0.05, random_state=0)
+    model.fit(X, THREE)
+    assert model.n_iter_ < 200
+    assert stopping.best_epoch == 0
+    assert (model.validation_loss_curve_ is None) == (monitor == "loss")
+    given = clone(model).fit(X[:100], THREE[:100], X_val=X[100:], y_val=THREE[100:])
+    final = given.network_.loss(X[100:], THREE[100:])
+    assert monitor == "loss" or final == pytest.approx(min(given.validation_loss_curve_), rel=1e-9)
+
+
+@pytest.mark.parametrize("weight", [{0: 3.0, 2: 0.5}, "balanced"])
+def test_class_weights_are_sample_weights(weight: Any) -> None:
+    options: dict[str, Any] = {"epochs": 4, "random_state": 2, "batch_size": 20}
+    counts = np.bincount(THREE)
+    each = len(THREE) / (3 * counts) if weight == "balanced" else np.array([3.0, 1.0, 0.5])
+    own = np.linspace(0.5, 1.5, 150)
+    a = NetworkClassifier(class_weight=weight, **options).fit(X, THREE, own)
+    b = NetworkClassifier(**options).fit(X, THREE, each[THREE] * own)
+    np.testing.assert_allclose(a.network_.flat_parameters(), b.network_.flat_parameters(), rtol=1e-9)
+    plain = NetworkClassifier(**options).fit(X, THREE)
+    assert not np.allclose(a.network_.flat_parameters(), plain.network_.flat_parameters(), rtol=1e-3)
+
+
+def test_partial_fit_goes_on_and_needs_the_classes_once() -> None:
+    model = NetworkClassifier(random_state=0, learning_rate=0.01)
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        model.partial_fit(X, THREE)
+    model.partial_fit(X[:50], np.zeros(50, int), classes=[0, 1, 2])
+    for _ in range(60):
+        model.partial_fit(X, THREE)
+    assert model.score(X, THREE) > 0.9
+    assert model.history_.optimizer_state["steps"] == 61
+    with pytest.raises(ValueError, match=r"`y` has classes not in `self.classes_`"):
+        model.partial_fit(X, THREE + 1)
+    again = pickle.loads(pickle.dumps(model))
+    for each in (model, again):
+        each.partial_fit(X, THREE)
+    assert np.array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert not hasattr(NetworkClassifier(solver="lbfgs"), "partial_fit")
+    assert not hasattr(NetworkRegressor(solver="cg"), "partial_fit")
+    with pytest.raises(ValueError, match="class_weight='balanced' needs all of y"):
+        NetworkClassifier(class_weight="balanced").partial_fit(X, THREE, classes=[0, 1, 2])
+
+
+def test_warm_start_goes_on_from_the_parameters() -> None:
+    model = NetworkRegressor(warm_start=True, epochs=20, learning_rate=0.01, random_state=0)
+    y = NUMBERS["one"]
+    first = model.fit(X, y).loss_curve_
+    assert model.fit(X, y).loss_curve_[0] < first[0] / 2
+    model = NetworkClassifier(warm_start=True, epochs=2).fit(X, THREE)
+    with pytest.raises(ValueError, match="classes not in"):
+        model.fit(X, THREE + 1)
+
+
+def test_the_same_random_state_gives_the_same_bits() -> None:
+    def parameters(state: Any) -> Any:
+        model = NetworkClassifier(epochs=2, dropout=0.2, validation_fraction=0.2, random_state=state)
+        return model.fit(X, THREE).network_.flat_parameters()
+
+    assert np.array_equal(parameters(4), parameters(4))
+    state = np.random.RandomState
+    assert np.array_equal(parameters(state(4)), parameters(state(4)))
+    assert not np.array_equal(parameters(4), parameters(5))
+    assert not np.array_equal(parameters(None), parameters(None))
+
+
+def test_callbacks_see_the_fit() -> None:
+    seen = []
+    NetworkRegressor(epochs=3, callbacks=lambda context: seen.append(context.last.loss)).fit(X, X[:, 0])
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"solver": "newton"}, "optimizer 'newton' is unknown"),
+        ({"activation": "linear"}, "activation must be a layer or one of 'identity'"),
+        ({"hidden_layers": (3, 2), "activation": ["relu"]}, "activation has 1 entries for 2 hidden layers"),
+        ({"hidden_layers": (3, -2)}, r"hidden_layers must be > 0, got \[3, -2\]"),
+        ({"hidden_layers": 2.5}, "hidden_layers must be whole numbers"),
+        ({"normalization": "group"}, "normalization must be a layer or one of 'batch', 'layer', 'rms'"),
+        ({"batch_size": "all"}, "batch_size must be a number or 'auto'"),
+        ({"epochs": 0}, "epochs must be"),
+        ({"loss": "mape"}, "loss 'mape' is unknown"),
+        ({"solver": cr.SGD(0.1), "learning_rate": 0.1}, "learning_rate is of a solver by its name"),
+        ({"solver": "lbfgs", "early_stopping": 3}, "early_stopping is of mini-batches"),
+        ({"early_stopping": "yes"}, "early_stopping must be a number of epochs"),
+        ({"layers": cr.Dense(3)}, "layers must be a list"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_and_said(options: dict[str, Any], message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        NetworkClassifier(**options).fit(X, THREE)
+    with pytest.raises(ValueError, match="X_val and y_val belong together"):
+        NetworkRegressor().fit(X, X[:, 0], X_val=X)
