@@ -16,6 +16,10 @@ inline void bind_kinds(nanobind::module_& m) {
       .value("tanh", Act::tanh)
       .value("softplus", Act::softplus)
       .value("gelu", Act::gelu);
+  nb::enum_<InLanes>(m, "InLanes")
+      .value("samples", InLanes::samples)
+      .value("channels", InLanes::channels)
+      .value("nothing", InLanes::nothing);
   nb::enum_<Cell>(m, "Cell").value("rnn", Cell::rnn).value("lstm", Cell::lstm).value("gru", Cell::gru);
   nb::enum_<PoolKind>(m, "PoolKind").value("max", PoolKind::max).value("average", PoolKind::average).value("l2", PoolKind::l2);
   nb::enum_<ConvMethod>(m, "ConvMethod")

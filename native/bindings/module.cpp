@@ -29,11 +29,12 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(nb::init<const std::string&, int>(), "level"_a, "batch_size"_a)
       .def(
           "add_value",
-          [](P& p, int height, int width, int channels, Halo halo, bool with_delta, Halo delta_halo) {
-            return p.add_value(with_halo(height, width, channels, halo), with_delta,
-                               with_halo(height, width, channels, delta_halo));
+          [](P& p, int height, int width, int channels, Halo halo, bool with_delta, Halo delta_halo, InLanes lanes) {
+            ValueShape shape = with_halo(height, width, channels, halo);
+            shape.lanes = lanes;
+            return p.add_value(shape, with_delta, with_halo(height, width, channels, delta_halo));
           },
-          "height"_a, "width"_a, "channels"_a, "halo"_a, "with_delta"_a, "delta_halo"_a)
+          "height"_a, "width"_a, "channels"_a, "halo"_a, "with_delta"_a, "delta_halo"_a, "lanes"_a = InLanes::samples)
       .def(
           "add_parameter",
           [](P& p, int64_t size, int64_t outputs, int64_t inputs, bool panels, bool penalised) {
@@ -98,6 +99,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "rate"_a)
       .def("add_slice", &P::add_slice, "x"_a, "z"_a, "first"_a)
       .def("add_flatten", &P::add_flatten, "x"_a, "z"_a)
+      .def("add_rearranged", &P::add_rearranged, "x"_a, "z"_a)
       .def("add_view", &P::add_view, "of"_a)
       .def(
           "add_reader", [](P& p, int of) { return p.add_reader(p.known_value(of)); }, "of"_a)
@@ -159,12 +161,17 @@ void bind_plan(nb::module_& m, const char* name) {
           nb::arg(), nb::arg().noconvert())
       .def(
           "get_gradient",
-          [](const P& p, int i, const Output<T>& a) { p.get_gradient(i, checked(a, p.parameter_size(i), "the array")); },
+          [](const P& p, int i, const Output<T>& a) {
+            T* to = checked(a, p.parameter_size(i), "the array");
+            p.require_gradients();
+            p.get_gradient(i, to);
+          },
           nb::arg(), nb::arg().noconvert())
       .def("set_gradient",
            [](P& p, int i, const Array<T>& a) {
              if (int64_t(a.size()) != p.parameter_size(i))
                throw nb::value_error("the gradient has the wrong number of elements");
+             p.require_gradients();
              p.set_gradient(i, a.data());
            })
       .def(
@@ -232,6 +239,7 @@ void bind_plan(nb::module_& m, const char* name) {
              return p.first_at_rest();
            })
       .def("predict", &P::predict, "x"_a, "scale"_a, "value"_a, "out"_a.noconvert())
+      .def("predict_at_once", &P::predict_at_once, "x"_a, "scale"_a, "value"_a, "out"_a.noconvert())
       .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "training"_a)
       .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a,
            "with_penalty"_a)
@@ -288,7 +296,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 9;
+  m.attr("INTERFACE") = 10;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

@@ -12,6 +12,7 @@ class BranchesOperation final : public Operation<T> {
  public:
   std::vector<int> readers;
 
+  bool accepts(const Plan<T>&, int, InLanes) const override { return true; }
   std::vector<int> writes() const override { return {}; }
   void check(const Plan<T>& plan) const override {
     const auto& x = plan.value(this->x);
@@ -106,6 +107,7 @@ class JoinOperation final : public Operation<T> {
   std::vector<Post<T>> posts;
   bool concat = false;
 
+  bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
   std::vector<int> reads() const override { return inputs; }
   void check(const Plan<T>& plan) const override {
     const ValueShape& z = plan.value(this->z).shape;
@@ -127,9 +129,17 @@ class JoinOperation final : public Operation<T> {
 
   void forward(Plan<T>& plan, int samples) override {
     const Map<T>& z = plan.value(this->z).map;
+    const auto& shape = plan.value(this->z).shape;
+    const bool by_pixel = concat && shape.lanes == InLanes::channels;   // where one ends within a vector, the next begins
     rows(plan, z, samples, [&](int b, int h) {
       T* to = z.row(b, h);
       ptrdiff_t first = 0;
+      for (size_t i = 0; by_pixel && i < inputs.size(); i++) {
+        const auto& x = plan.value(inputs[i]);
+        copy_pixels(x.map.row(b, h), plan.pixel(x.shape), to + first, plan.pixel(shape), x.shape.channels, z.width);
+        first += x.shape.channels;
+      }
+      if (by_pixel) return;
       for (size_t i = 0; i < inputs.size(); i++) {
         const Map<T>& x = plan.value(inputs[i]).map;
         const T* from = x.row(b, h);
@@ -161,11 +171,11 @@ class JoinOperation final : public Operation<T> {
 
  private:
   template <class Body>
-  static void rows(Plan<T>& plan, const Map<T>& z, int samples, Body&& body) {
-    parallel(plan.blocks(samples) * z.height, int64_t(plan.blocks(samples)) * z.height * z.width * z.channels * 2,
-             [&](int begin, int end, int) {
-               for (int unit = begin; unit < end; unit++) body(unit / z.height, unit % z.height);
-             });
+  void rows(Plan<T>& plan, const Map<T>& z, int samples, Body&& body) const {
+    const int blocks = plan.blocks(this->z, samples);
+    parallel(blocks * z.height, int64_t(blocks) * z.height * z.width * z.channels * 2, [&](int begin, int end, int) {
+      for (int unit = begin; unit < end; unit++) body(unit / z.height, unit % z.height);
+    });
   }
 };
 
@@ -173,13 +183,22 @@ class JoinOperation final : public Operation<T> {
 template <class T>
 class FlattenOperation final : public Operation<T> {
  public:
+  bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
     require(is_vector(z.shape) && z.shape.features() == x.shape.features() && without_halo(z),
             "a flattened value must be a vector of as many numbers, without zeros around it");
   }
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
-  void forward(Plan<T>& plan, int samples) override { copy(plan.map(this->x), plan.map(this->z), plan, samples, true); }
+  void forward(Plan<T>& plan, int samples) override {
+    const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    if (x.shape.lanes == InLanes::samples) return copy(x.map, z.map, plan, samples, true);
+    const int64_t run = int64_t(x.shape.width) * x.shape.channels;
+    for (int b = 0; b < samples; b++)
+      for (int h = 0; h < x.map.height; h++)
+        copy_pixels(x.map.row(b, h), plan.pixel(x.shape), z.map.block(b) + h * run, x.shape.channels, x.shape.channels,
+                    x.map.width);
+  }
   void delta(Plan<T>& plan, int samples) override {
     copy(plan.delta(this->x), plan.delta(this->z), plan, samples, false);
     multiply_by_derivative(plan, this->x, this->input_post, samples);

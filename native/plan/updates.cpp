@@ -61,7 +61,7 @@ T Plan<T>::second_correction() const {
 
 template <class T>
 void Plan<T>::update(double rate, double decay) {
-  steps_taken++;
+  steps_taken++, version_++;
   UpdateArgs<T> g{};
   g.clip[0] = g.clip[1] = T(1);
   if (clip_norm_ > 0) {

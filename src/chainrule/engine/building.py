@@ -68,7 +68,7 @@ def build(
     kind: Any = _native.PlanFloat32 if dtype == np.float32 else _native.PlanFloat64
     native = kind(isa.usable_level(level), batch_size)
     paired = loss is not None and type(loss) in LOSSES and loss.pairs_with(network.layers[-1])
-    low, z, a = lower(network, native, keep=keep, paired=paired, frozen=frozen)
+    low, z, a = lower(network, native, keep=keep, paired=paired, frozen=frozen, backward=loss is not None)
     low.consume(z)
     formula_loss, lost = _set_loss(native, network, loss, z, a, paired)
     host = None

@@ -180,6 +180,19 @@ class Preparation:
             self._check_width(np.shape(X), argument)
         return X if self.inputs is None else self.inputs(X, argument)
 
+    def is_made(self, X: Array, dtype: Any) -> bool:
+        """Whether X, (N, *input_shape), is taken as it is by a network of this dtype, and so are its outputs.
+
+        False where that is not known without a closer look at X.
+        """
+        names = self.feature_names
+        if self.targets is not None or (names is not None and X.shape[1:] != (len(names),)):
+            return False
+        if self.inputs is None:
+            return bool(X.dtype == dtype)
+        is_made = getattr(self.inputs, "is_made", None)
+        return is_made is not None and is_made(X, dtype)
+
     def _check_width(self, shape: tuple[int, ...], argument: str) -> None:
         names = self.feature_names or ()
         if len(shape) == 2 and shape[1] != len(names):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._native import EACH_POSITION, OVER_BATCH, Act, ConvMethod, PoolKind
+from chainrule._native import EACH_POSITION, OVER_BATCH, Act, ConvMethod, InLanes, PoolKind
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
@@ -236,12 +236,12 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
     """Dense layers on x for queries, keys and values, what lies between, and a dense layer."""
 
     def dense(key: str, x: Value, z: Value) -> None:
-        W = low.parameter_of(layer, f"W_{key}", x.shape)
+        W = low.parameter_of(layer, f"W_{key}", x.shape, panels=z.lanes == InLanes.channels)
         bias = low.parameter_of(layer, f"b_{key}", x.shape) if layer.bias and key in BIASED else -1
         _at_every_step(low, x, z, W, bias)
 
     readers = low.readers(x, 3)
-    inner = [low.value(x.shape, NO_HALO, NO_HALO, z.with_delta) for _ in range(4)]
+    inner = [low.value(x.shape, NO_HALO, NO_HALO, z.with_delta, z.lanes) for _ in range(4)]
     for key, reader, value in zip("qkv", readers, inner, strict=False):
         dense(key, reader, value)
     mask = low.mask.number if low.mask else -1
