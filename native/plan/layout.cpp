@@ -79,6 +79,7 @@ void Plan<T>::finish() {
   const bool momentum = rule_ && keeps_first(*rule_, momentum_), second = rule_ && keeps_second(*rule_);
   theta_region_ = arena_.reserve(parameter_size_, sizeof(T));
   gradient_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  if (accumulation_ > 1) accumulated_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (momentum) first_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (second) second_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (output_ >= 0) {
@@ -107,6 +108,7 @@ void Plan<T>::finish() {
     if (v.with_delta) v.delta = map(v.memory_of < 0 ? owner->delta_shape : v.delta_shape, owner->delta_region);
   }
   theta_ = arena_.at<T>(theta_region_), gradient_ = arena_.at<T>(gradient_region_);
+  accumulated_ = accumulation_ > 1 ? arena_.at<T>(accumulated_region_) : nullptr;
   first_ = momentum ? arena_.at<T>(first_region_) : nullptr;
   second_ = second ? arena_.at<T>(second_region_) : nullptr;
   if (output_ >= 0) {

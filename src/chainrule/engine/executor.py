@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.engine.lowering.loss_kinds import LOSSES
+from chainrule.engine.lowering.loss_kinds import OWN
 from chainrule.engine.plan import Plan
 from chainrule.losses import Loss
 from chainrule.networks.architecture import leaves
@@ -43,7 +43,7 @@ def _attributes(network: Model, loss: Loss | None) -> list[Any]:
     of your own may print alike and differ.
     """
     attributes = [value for layer in leaves(network.layers) for value in vars(layer).values()]
-    return attributes if loss is None or type(loss) in LOSSES else [*attributes, loss, *vars(loss).values()]
+    return attributes if loss is None or type(loss) in OWN else [*attributes, loss, *vars(loss).values()]
 
 
 def _same(those: Any, these: list[Any]) -> bool:
@@ -127,6 +127,17 @@ class NativeExecutor:
                 losses.append(share * plan.evaluate(part.inputs, part.targets, part.weights).loss)
                 _suspect(plan.overflows(), batch_size, rows.start)
         return losses[0] if len(losses) == 1 else math.fsum(losses)
+
+    def losses(self, network: Model, batch: Batch, loss: Loss) -> Array:
+        """w_i · value_i of the predictions, (N,) float64."""
+        batch_size = min(_PREDICT_BATCH, 1 << (len(batch) - 1).bit_length())
+        losses = []
+        with self._plan(network, loss, batch_size, False) as plan:
+            for rows in _pieces(batch.inputs, network.dtype, batch_size):
+                part = batch[rows]
+                losses.append(plan.losses(part.inputs, part.targets, part.weights))
+                _suspect(plan.overflows(), batch_size, rows.start)
+        return np.concatenate(losses)
 
     def sample_norms(self, network: Model, batch: Batch, loss: Loss) -> Array:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""

@@ -14,7 +14,7 @@ from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.base.shown import quoted
 from chainrule.engine.building import build, set_training
 from chainrule.engine.host import filled
-from chainrule.engine.lowering.loss_kinds import CLASSIFYING
+from chainrule.engine.lowering.loss_kinds import CLASSIFYING, JUDGED
 from chainrule.losses import CrossEntropy, Loss
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
@@ -39,10 +39,12 @@ class EpochResult(NamedTuple):
     """Sums over the epoch's samples so far, steps done, and how it ended.
 
     loss_sum: of the data's losses (no penalty).  hits: samples classified rightly, None without classes.
+    judged: the samples that have something which counts.
     """
 
     loss_sum: float
     hits: float | None
+    judged: float
     samples: float
     steps: int
     outcome: str  # the name of a _native.Outcome
@@ -55,7 +57,7 @@ class EpochResult(NamedTuple):
     @property
     def accuracy(self) -> float | None:
         """The share of them that was classified rightly."""
-        return None if self.hits is None else self.hits / max(self.samples, 1)
+        return None if self.hits is None else self.hits / max(self.judged, 1)
 
 
 def _factors(network: Model, given: Any) -> dict[str, float]:
@@ -85,6 +87,7 @@ class Plan:
     constraint: holds after every step of training.
     rate_factors: of parameters, by name: what multiplies the rate of every step; 0: no step changes them, and
         where those are the running statistics of a layer of chainrule's, it normalises by them in training.
+    accumulate: batches to a step, which takes the mean gradient of their samples.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class Plan:
         per_sample: bool = False,
         constraint: MaxNorm | None = None,
         rate_factors: Mapping[str, float] | None = None,
+        accumulate: int = 1,
     ) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
@@ -137,6 +141,7 @@ class Plan:
             rate_factors=factors,
         )
         self._built, self._native = built, built.native
+        self._native.set_accumulation(check_count("accumulate", accumulate, 1, 2**31 - 1))
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
             self._native.finish()
@@ -205,20 +210,27 @@ class Plan:
 
     def _targets(self, targets: np.ndarray) -> np.ndarray:
         """Class numbers as they are; one-hot for own losses and those that read one number per sample."""
+        whole = self.loss is None or self.loss.affine  # targets as they are
         if targets.dtype == np.int64:
-            if not self._built.formula_loss and (targets.ndim == 1 or type(self.loss) is CrossEntropy):
+            if (
+                whole
+                and not self._built.formula_loss
+                and (targets.ndim == 1 or type(self.loss) is CrossEntropy)
+            ):
                 return np.ascontiguousarray(targets)
             classes = self.network.output_shape[-1]
             if targets.size and not (targets.min() >= 0 and targets.max() < classes):
                 wrong = targets[(targets < 0) | (targets >= classes)].flat[0]
                 raise ArgumentError(f"class numbers must be from 0 to {classes - 1}, received {wrong}")
             targets = np.eye(classes)[targets]
+        if self.loss is not None and not whole:
+            targets = np.moveaxis(self.loss.prepared(np.moveaxis(targets, 0, -1)), -1, 0)
         return np.ascontiguousarray(targets, dtype=self.dtype)
 
     def counts(self, targets: np.ndarray) -> bool:
         """Whether there are classes, so that an accuracy means something; a loss of your own counts none."""
         if self._built.formula_loss:
-            return False
+            return type(self.loss) in JUDGED
         return type(self.loss) in CLASSIFYING or targets.dtype == np.int64
 
     @staticmethod
@@ -245,6 +257,13 @@ class Plan:
         run = self._native.evaluate
         loss, correct = run(x, scale, self._targets(targets), self._weights(weights), training)
         return Evaluation(loss, correct if self.counts(targets) else None)
+
+    def losses(self, X: np.ndarray, targets: np.ndarray, weights: Any = None) -> np.ndarray:
+        """w_i · value_i of every sample of a prediction, (N,) float64."""
+        x, scale = self._inputs(X)
+        losses = np.empty(len(x))
+        self._native.evaluate(x, scale, self._targets(targets), self._weights(weights), False, losses)
+        return losses
 
     def gradients(
         self, X: np.ndarray, targets: np.ndarray, weights: Any = None
@@ -333,6 +352,7 @@ class Plan:
         weights: Any = None,
         poll: Poll | None = None,
         look: Look | None = None,
+        last: bool = True,
     ) -> EpochResult:
         """One pass over the samples `order` names, one rate per step.
 
@@ -341,6 +361,7 @@ class Plan:
         look(step), from 0, is called before the update of a step in whose forward pass a number may have gone
         beyond the range; it may raise as well. Where there is one, the epoch ends "at_rest" after an update
         in which a second moment went beyond the range, so that its parameter moves no more.
+        last: no batch of the epoch comes after these; where several make a step, what is left makes one.
         """
         self.check_batches(len(order))
         counts = self.counts(targets)
@@ -349,7 +370,7 @@ class Plan:
             return poll is not None and poll(step, steps, mean_loss, accuracy if counts else None)
 
         x, scale = self._inputs(X)
-        outcome, steps, loss, correct, samples = self._native.train_epoch(
+        outcome, steps, loss, correct, judged, samples = self._native.train_epoch(
             x,
             scale,
             self._targets(targets),
@@ -358,8 +379,9 @@ class Plan:
             np.ascontiguousarray(rates, dtype=np.float64),
             None if poll is None else report,
             look,
+            last,
         )
-        return EpochResult(loss, correct if counts else None, samples, steps, outcome.name)
+        return EpochResult(loss, correct if counts else None, judged, samples, steps, outcome.name)
 
     def first_nonfinite(self) -> str | None:
         """Where NaN or infinity begins after a "nonfinite" epoch: a parameter, a layer's output, or its δ."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.layers.activations.hard import HardSigmoid, HardSwish, HardTanh
-from chainrule.layers.activations.rectifiers import ELU, SELU, LeakyReLU, PReLU, ReLU
+from chainrule.layers.activations.gated import GLU, SwiGLU
+from chainrule.layers.activations.hard import HardSigmoid, HardSwish, HardTanh, ReLU6
+from chainrule.layers.activations.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, ReLU, Threshold
+from chainrule.layers.activations.shrinks import HardShrink, SoftShrink, TanhShrink
 from chainrule.layers.activations.smooth import (
     GELU,
     Activation,
     Identity,
+    LogSigmoid,
     Mish,
     Sigmoid,
     SiLU,
@@ -21,7 +24,7 @@ from chainrule.layers.activations.smooth import (
     Softsign,
     Tanh,
 )
-from chainrule.layers.activations.softmax import Softmax
+from chainrule.layers.activations.softmax import LogSoftmax, Softmax
 from chainrule.layers.base import Layer, Parameter, call_formula
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
@@ -81,8 +84,18 @@ _built_in: tuple[type[Layer], ...] = (
     HardSigmoid,
     HardTanh,
     HardSwish,
+    ReLU6,
+    LogSigmoid,
+    CELU,
+    Threshold,
+    HardShrink,
+    SoftShrink,
+    TanhShrink,
+    GLU,
+    SwiGLU,
     PReLU,
     Softmax,
+    LogSoftmax,
     Masking,
     Embedding,
     PositionalEncoding,
@@ -97,8 +110,10 @@ layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 structure_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Sequential, Residual, Parallel)}
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
+    "GLU",
     "GRU",
     "LSTM",
     "RNN",
@@ -120,6 +135,7 @@ __all__ = [
     "GlobalAveragePool",
     "GlobalMaxPool",
     "GroupNorm",
+    "HardShrink",
     "HardSigmoid",
     "HardSwish",
     "HardTanh",
@@ -130,6 +146,8 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "LearnedPositions",
+    "LogSigmoid",
+    "LogSoftmax",
     "Masking",
     "MaxPool1D",
     "MaxPool2D",
@@ -141,15 +159,20 @@ __all__ = [
     "PositionalEncoding",
     "RMSNorm",
     "ReLU",
+    "ReLU6",
     "Recurrent",
     "Residual",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SoftShrink",
     "Softmax",
     "Softplus",
     "Softsign",
+    "SwiGLU",
     "Tanh",
+    "TanhShrink",
+    "Threshold",
     "call_formula",
     "layer_classes",
     "structure_classes",

@@ -95,6 +95,7 @@ def fit(
     allow_nonfinite: bool = False,
     freeze: Any = None,
     rate_factors: Mapping[str, float] | None = None,
+    accumulate: int = 1,
     steps_per_epoch: int | None = None,
     training_size: int | None = None,
 ) -> History:
@@ -139,6 +140,9 @@ def fit(
         down than the lowest layer that is trained. None with `resume`: as before; []: nothing.
     rate_factors: {"conv*": 0.1}: what multiplies the rate of these layers or parameters, a weight decay of
         AdamW with it; 0 freezes. Of several that fit the last one counts. None with `resume`: as before.
+    accumulate: batches to an update, which takes the mean gradient of their samples: batch_size=8,
+        accumulate=4 is batch_size=32 in a quarter of the memory (BatchNorm sees 8). The rest of an epoch
+        makes an update too. Steps, and the rates of a schedule, are those of batches.
 
     steps_per_epoch, training_size: of batches, see below.
     resume: the history that an earlier fit returned; see below.
@@ -187,6 +191,7 @@ def fit(
     batch_size = None if batch_size is None else check_count("batch_size", batch_size)
     seed = check_count("seed", seed, 0, math.inf)
     allowed = check_flag("allow_nonfinite", allow_nonfinite)
+    accumulate = check_count("accumulate", accumulate, 1, 2**31 - 1)
     if not isinstance(shuffle, (bool, np.bool_)):
         raise TypeError(f"shuffle must be True or False, received {describe(shuffle)}")
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
@@ -225,6 +230,7 @@ def fit(
             training_size=prepared.samples,
             constraint=chosen_constraint,
             rate_factors=factors,
+            accumulate=accumulate,
         )
         plan.set_seed(seed)
         return plan
@@ -432,12 +438,12 @@ class _Run:
         """A step for every batch of an epoch; what the epoch reached, or how it ended. The sums are those
         that the plan makes of a whole epoch, to the bit.
         """
-        total, hits, samples, step = 0.0, 0.0, 0.0, 0
+        total, hits, judged, samples, step = 0.0, 0.0, 0.0, 0.0, 0
         told = time.perf_counter()
         outcome, counts = "done", True
 
         def poll_within(_: int, __: int, loss: float, accuracy: float | None) -> bool:
-            poll(step, self.steps, total / max(samples, 1), hits / max(samples, 1) if counts else None)
+            poll(step, self.steps, total / max(samples, 1), hits / max(judged, 1) if counts else None)
             return False  # the step is finished
 
         for batch in batches:
@@ -458,17 +464,18 @@ class _Run:
                 weights=batch.weights,
                 poll=poll_within,
                 look=None if look is None else look_at,
+                last=step + 1 == self.steps,
             )
             counts = result.hits is not None
             total, hits = total + result.loss_sum, hits + (result.hits or 0.0)
-            samples, step = samples + result.samples, step + result.steps
+            samples, judged, step = samples + result.samples, judged + result.judged, step + result.steps
             self.step = step
             if result.outcome != "done":
                 outcome = result.outcome
                 break
             due = [callback for callback in watching if (self.taken + step) % callback.every_steps == 0]
             if due:
-                self.call(due, step, total / samples, hits / samples if counts else None)
+                self.call(due, step, total / samples, hits / max(judged, 1) if counts else None)
             if self.context.stopped is not None and step != self.steps:
                 outcome = "stopped"
                 break
@@ -477,7 +484,7 @@ class _Run:
                 poll_within(0, 0, 0.0, None)
         from chainrule.engine.plan import EpochResult
 
-        return EpochResult(total, hits if counts else None, samples, step, outcome)
+        return EpochResult(total, hits if counts else None, judged, samples, step, outcome)
 
     def call(self, due: list[Callback], step: int, loss: float, accuracy: float | None) -> None:
         """The callbacks behind a step, with what the epoch has reached so far."""

@@ -8,17 +8,23 @@ from typing import Any
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.types import Array
-from chainrule.layers import Composite, Identity, Layer, layer_classes
+from chainrule.layers import GLU, Composite, Identity, Layer, layer_classes
 from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.losses import (
     BinaryCrossEntropy,
     CategoricalHinge,
+    CosineDistance,
     CrossEntropy,
+    GaussianNLL,
     Hinge,
     Huber,
+    KLDivergence,
     Loss,
     MeanAbsoluteError,
+    MultiMargin,
+    NegativeLogLikelihood,
     Poisson,
+    SoftMargin,
     SquaredError,
     loss_for,
     loss_from,
@@ -27,7 +33,7 @@ from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.networks.model import Model
 from chainrule.verifying.meanings.forms import AGREE
 from chainrule.verifying.meanings.function import function_meaning
-from chainrule.verifying.meanings.known import MultiMargin, functions
+from chainrule.verifying.meanings.known import functions
 from chainrule.verifying.meanings.layer import layer_meaning
 from chainrule.verifying.meanings.meaning import Meaning
 from chainrule.verifying.meanings.named import layer_class, layers_like, own_options, plain
@@ -39,8 +45,8 @@ from chainrule.verifying.meanings.recurrent import recurrent_meaning
 _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
     (
         (CrossEntropy,),
-        "crossentropy softmaxcrossentropy crossentropyloss softmaxloss softmaxcrossentropywithlogits nll "
-        "nllloss categoricalcrossentropy softmaxwithloss crossentropywithlogits fusedcrossentropy "
+        "crossentropy softmaxcrossentropy crossentropyloss softmaxloss softmaxcrossentropywithlogits "
+        "categoricalcrossentropy softmaxwithloss crossentropywithlogits fusedcrossentropy "
         "sparsecategoricalcrossentropy fusedsoftmaxcrossentropy softmaxregression",
     ),
     (
@@ -58,6 +64,11 @@ _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
     ((MultiMargin,), "multimargin multimarginloss"),
     ((CategoricalHinge,), "categoricalhinge"),
     ((Poisson,), "poisson poissonnll"),
+    ((NegativeLogLikelihood, CrossEntropy), "nll nllloss negativeloglikelihood"),
+    ((KLDivergence,), "kldivergence kldiv kldivloss kl kullbackleibler"),
+    ((GaussianNLL,), "gaussiannll gaussiannllloss gaussianlikelihood"),
+    ((SoftMargin, BinaryCrossEntropy), "softmargin softmarginloss"),
+    ((CosineDistance,), "cosinedistance cosineloss cosinesimilarity cosineembedding"),
 ]
 LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split()}
 PENALTIES: dict[str, type[Penalty]] = {
@@ -98,7 +109,7 @@ class Like:
         if not isinstance(like, str) and options:
             raise ArgumentError(f"like is {like!r}, which has its options: leave out {', '.join(options)}")
         if isinstance(like, str):
-            like = self._named(like, options)
+            like = self._named(like, options, len(args))
         if isinstance(like, Model):
             like = list(like.layers)
         if isinstance(like, type) and issubclass(like, Layer):
@@ -119,11 +130,13 @@ class Like:
             return network_meaning(wanted, args, names, out, forward, tolerance, self.penalty)
         return function_meaning(like, args, out, tolerance)
 
-    def _named(self, name: str, options: dict[str, Any]) -> Any:
+    def _named(self, name: str, options: dict[str, Any], inputs: int) -> Any:
         """A class of layers, losses, penalties, or functions of several inputs."""
         word = plain(name)
         kind = layer_class(name)
-        if kind is not None:
+        if kind is not None and (
+            inputs < 2 or not issubclass(kind, GLU)
+        ):  # z and its gates apart: a function
             return kind
         if word in PENALTIES:
             return (PENALTIES[word], own_options(PENALTIES[word], name, options))
@@ -145,7 +158,8 @@ class Like:
             return known
         raise ArgumentError(
             f"like is {name!r}; the layers are {', '.join(layer_classes)}; the losses cross_entropy, "
-            "binary_cross_entropy, squared_error, mean_absolute_error, huber, hinge, svm, poisson; the "
+            "binary_cross_entropy, squared_error, mean_absolute_error, huber, hinge, svm, poisson, nll, "
+            "kl_divergence, gaussian_nll, soft_margin, cosine_distance; the "
             "penalties l2, l1; and attention, swiglu, geglu, glu, rotary"
         )
 

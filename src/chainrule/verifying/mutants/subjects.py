@@ -13,12 +13,17 @@ from chainrule.formulas.calling import declared
 from chainrule.losses import (
     BinaryCrossEntropy,
     CategoricalHinge,
+    CosineDistance,
     CrossEntropy,
     Hinge,
     Huber,
+    KLDivergence,
     Loss,
     MeanAbsoluteError,
+    MultiMargin,
+    NegativeLogLikelihood,
     Poisson,
+    SoftMargin,
     SquaredError,
 )
 from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
@@ -71,8 +76,7 @@ def _layer(kind: str, example: Example) -> Written:
     def forward(x: Array, *others: Array) -> Array:
         given = dict(zip(learned, others, strict=False))
         flags = {
-            name: np.moveaxis(value, 0, -1)
-            for name, value in zip(masks, others[len(learned) :], strict=True)
+            name: np.moveaxis(value, 0, -1) for name, value in zip(masks, others[len(learned) :], strict=True)
         }
         with np.errstate(all="ignore"):
             return np.moveaxis(layer_forward(layer, np.moveaxis(x, 0, -1), {**given, **flags}), -1, 0)
@@ -86,6 +90,10 @@ def _layer(kind: str, example: Example) -> Written:
 def _softmax(z: Array) -> Array:
     grown = np.exp(z - z.max(axis=1, keepdims=True))
     return np.asarray(grown / grown.sum(axis=1, keepdims=True))
+
+
+def _log_softmax(z: Array) -> Array:
+    return np.log(_softmax(z))
 
 
 def _sigmoid(z: Array) -> Array:
@@ -129,6 +137,11 @@ LOSSES: Mapping[str, tuple[Known, ...]] = {
     "Poisson": ((Poisson(), _as_it_is, lambda rng: np.exp(_normal(rng)), _counts),),
     "Hinge": ((Hinge(), _as_it_is, _normal, lambda rng: 2 * _either(rng) - 1),),
     "CategoricalHinge": ((CategoricalHinge(), _as_it_is, _normal, _one_hot),),
+    "MultiMargin": ((MultiMargin(), _as_it_is, _normal, _one_hot),),
+    "SoftMargin": ((SoftMargin(), _as_it_is, _normal, lambda rng: 2 * _either(rng) - 1),),
+    "NegativeLogLikelihood": ((NegativeLogLikelihood(), _log_softmax, _normal, _one_hot),),
+    "KLDivergence": ((KLDivergence(), _log_softmax, _normal, lambda rng: _softmax(_normal(rng))),),
+    "CosineDistance": ((CosineDistance(), _as_it_is, _normal, _normal),),
 }
 
 
