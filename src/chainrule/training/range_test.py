@@ -50,11 +50,16 @@ class RangeTest:
 
     @property
     def steepest(self) -> float:
-        """The rate at which the smoothed loss falls fastest by the log of the rate: a good one to try."""
-        if len(self.rates) < 3:
-            return float(self.rates[0])
-        slope = np.gradient(np.asarray(self.smoothed), np.log(self.rates))
-        return float(self.rates[int(np.argmin(slope))])
+        """The rate at which the smoothed loss falls fastest by the log of the rate: a good one to try.
+
+        The first tenth of the steps, whose means are of few, does not count, nor what lies behind the lowest.
+        """
+        first = len(self.rates) // 10
+        last = int(np.argmin(self.smoothed)) + 1
+        if last - first < 3:
+            return self.lowest
+        slope = np.gradient(np.asarray(self.smoothed[first:last]), np.log(self.rates[first:last]))
+        return float(self.rates[first + int(np.argmin(slope))])
 
     @property
     def lowest(self) -> float:
@@ -93,16 +98,23 @@ class RangeTest:
 class _Recorder(Callback):
     """The loss of every step, from the means over the epoch that `fit` tells."""
 
+    losses: list[float]
+    smoothed: list[float]
+
     def __init__(self, steps: int) -> None:
-        self.steps, self.losses, self.smoothed, self.mean = steps, [], [], 0.0
+        self.steps = steps
+        self._told, self._mean = 0.0, 0.0
+
+    def on_fit_begin(self, context: Context) -> None:
+        self.losses, self.smoothed = [], []
 
     def on_step_end(self, context: Context) -> None:
-        before = 0.0 if context.step == 1 else self.told * (context.step - 1)
-        self.told = context.loss
+        before = 0.0 if context.step == 1 else self._told * (context.step - 1)
+        self._told = context.loss
         loss = context.loss * context.step - before
         self.losses.append(loss)
-        self.mean = _KEPT * self.mean + (1 - _KEPT) * loss
-        self.smoothed.append(self.mean / (1 - _KEPT ** len(self.losses)))
+        self._mean = _KEPT * self._mean + (1 - _KEPT) * loss
+        self.smoothed.append(self._mean / (1 - _KEPT ** len(self.losses)))
         if len(self.losses) >= self.steps:
             context.stop("the range test has made its steps")
         elif len(self.losses) > 10 and self.smoothed[-1] > _DIVERGED * max(min(self.smoothed), 0.0):
