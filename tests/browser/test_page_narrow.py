@@ -66,7 +66,7 @@ def picture(source: str) -> str:
     """The page without what stands before and behind the section of the network."""
     places = [found.start() for found in re.finditer('<section[^>]* id="(network|notation)"', source)]
     assert len(places) == 2
-    return f"{source[: source.index('<main')]}<main>{source[places[0] : places[1]]}</main></body></html>"
+    return f'{source[: source.index("<main")]}<main>{source[places[0] : places[1]]}</main></body></html>'
 
 
 @pytest.mark.parametrize("name", NETWORKS)

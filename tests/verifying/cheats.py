@@ -214,3 +214,5 @@ class Clearing(Adding):
 
     def zero_grad(self) -> None:
         self.dW = np.zeros_like(self.W)
+
+

@@ -213,6 +213,7 @@ MODULES = by_name(
         ),
         "chainrule.KLDivergence(), behind chainrule.LogSoftmax()": ("KLDivLoss", "kl_div"),
         "chainrule.NegativeLogLikelihood(), behind chainrule.LogSoftmax(), a loss": ("nll_loss",),
+        "chainrule.LogSoftmax(), a layer": ("log_softmax",),
         _NO_LOSS: (
             *(
                 "FocalLoss",
