@@ -246,7 +246,8 @@ class Adagrad(Optimizer):
         self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
     ) -> Array:
         state["square"] = square = state["square"] + gradient * gradient
-        return theta - rate * gradient / (np.sqrt(square + self.start) + self.epsilon)
+        move: Array = rate * gradient / (np.sqrt(square + self.start) + self.epsilon)
+        return theta - move
 
 
 @teach()
@@ -328,7 +329,8 @@ class NAdam(_Moments):
         momenta = [self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay)) for t in range(1, step + 2)]
         now, then = math.prod(momenta[:-1]), math.prod(momenta)
         move = momenta[-1] / (1 - then) * mean + (1 - momenta[-2]) / (1 - now) * gradient
-        return theta - rate * move / (np.sqrt(square / (1 - self.beta2**step)) + self.epsilon)
+        move /= np.sqrt(square / (1 - self.beta2**step)) + self.epsilon
+        return theta - rate * move
 
 
 @teach()

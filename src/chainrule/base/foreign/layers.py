@@ -105,9 +105,6 @@ _POOL = {
     **by_name(
         {
             "window=2": ("pool_size", "kernel_size", "size", "window_shape", "kernel"),
-            besides("no ceil mode: a window that would reach over the edge is left out", False): (
-                "ceil_mode",
-            ),
             besides("no dilation of a window", 1, (1,), (1, 1)): ("dilation", "dilation_rate"),
             besides("no index beside the values", False): ("return_indices",),
         }

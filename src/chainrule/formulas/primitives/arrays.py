@@ -32,9 +32,7 @@ def transpose(x: Any) -> Any:
 
 @primitive(
     wrong="turned:0 swapped last_term",
-    layout="matmul",
-    entry="matmul",
-    traits={Trait.PRODUCT},
+    layout="matmul", entry="matmul", traits={Trait.PRODUCT},
     adjoint=lambda d, y, a, x: (correlate(d, x), a.T @ d),
 )
 def matmul(a: Any, x: Any) -> Any:
@@ -44,9 +42,7 @@ def matmul(a: Any, x: Any) -> Any:
 
 @primitive(
     wrong="swapped first last rest first_step overwritten_rows first_rows averaged_rows",
-    layout="correlate",
-    entry="correlate",
-    traits={Trait.PRODUCT, Trait.ADDS_MANY, Trait.DROPS_POSITIONS},
+    layout="correlate", entry="correlate", traits={Trait.PRODUCT, Trait.ADDS_MANY, Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, a, b: (d @ b, d.T @ a),
 )
 def correlate(a: Any, b: Any) -> Any:
@@ -57,9 +53,7 @@ def correlate(a: Any, b: Any) -> Any:
 
 @primitive(
     wrong="keepdims",
-    layout="hat",
-    entry="broadcast_samples",
-    traits={Trait.THIN},
+    layout="hat", entry="broadcast_samples", traits={Trait.THIN},
     adjoint=lambda d, y, b: (sum_samples(fit(d, y)),),
 )
 def broadcast_samples(b: Any) -> Any:
@@ -69,9 +63,7 @@ def broadcast_samples(b: Any) -> Any:
 
 @primitive(
     wrong="as:mean_samples first last rest",
-    layout="times_ones",
-    entry="sum_samples",
-    traits={Trait.ADDS_MANY},
+    layout="times_ones", entry="sum_samples", traits={Trait.ADDS_MANY},
     adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x),),
 )
 def sum_samples(x: Any) -> Any:
@@ -103,8 +95,7 @@ def every_feature(x: Any) -> Any:
 
 
 @primitive(
-    layout=("count", "P"),
-    traits={Trait.NUMBER, Trait.COUNTS_POSITIONS},
+    layout=("count", "P"), traits={Trait.NUMBER, Trait.COUNTS_POSITIONS},
     adjoint=lambda d, y, x: (None,),
 )
 def count_positions(x: Any) -> Any:
@@ -113,9 +104,7 @@ def count_positions(x: Any) -> Any:
 
 
 @primitive(
-    layout="max_positions",
-    entry="max_positions",
-    traits={Trait.DROPS_POSITIONS, Trait.THIN},
+    layout="max_positions", entry="max_positions", traits={Trait.DROPS_POSITIONS, Trait.THIN},
     adjoint=lambda d, y, x: (d * first_position(x),),
 )
 def max_positions(x: Any) -> Any:
@@ -141,9 +130,7 @@ def first_position(x: Any) -> Any:
 
 @primitive(
     wrong="as:mean_features only:0 across across_steps keepdims part",
-    layout="sum_features",
-    entry="sum_features",
-    traits={Trait.THIN},
+    layout="sum_features", entry="sum_features", traits={Trait.THIN},
     adjoint=lambda d, y, x: (stretch(d, x),),
 )
 def sum_features(x: Any) -> Any:
@@ -153,9 +140,7 @@ def sum_features(x: Any) -> Any:
 
 @primitive(
     wrong="as:sum_features across across_steps keepdims part",
-    layout="mean_features",
-    entry="mean_features",
-    traits={Trait.THIN, Trait.COUNTS_FEATURES},
+    layout="mean_features", entry="mean_features", traits={Trait.THIN, Trait.COUNTS_FEATURES},
     adjoint=lambda d, y, x: (stretch(d, x) / count_features(x),),
 )
 def mean_features(x: Any) -> Any:
@@ -164,9 +149,7 @@ def mean_features(x: Any) -> Any:
 
 
 @primitive(
-    wrong="counted",
-    layout=("count", "H"),
-    traits={Trait.NUMBER, Trait.COUNTS_FEATURES},
+    wrong="counted", layout=("count", "H"), traits={Trait.NUMBER, Trait.COUNTS_FEATURES},
     adjoint=lambda d, y, x: (None,),
 )
 def count_features(x: Any) -> Any:
@@ -182,9 +165,7 @@ def count_values(x: Any) -> Any:
 
 @primitive(
     wrong="as:sum_samples uncounted",
-    layout="mean_samples",
-    entry="mean_samples",
-    traits={Trait.ADDS_MANY, Trait.COUNTS_VALUES},
+    layout="mean_samples", entry="mean_samples", traits={Trait.ADDS_MANY, Trait.COUNTS_VALUES},
     adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x) / count_values(x),),
     remark="N counts samples and positions, over which the sums go",
 )
@@ -194,10 +175,7 @@ def mean_samples(x: Any) -> Any:
 
 
 @primitive(
-    wrong="ungrouped",
-    layout="mean_groups",
-    entry="mean_groups",
-    traits={Trait.AVERAGES_GROUPS},
+    wrong="ungrouped", layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
     adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),),
     remark="mean_g is over all positions and a group of channels, which share it",
 )
@@ -212,9 +190,7 @@ def mean_groups(x: Any, *, groups: int) -> Any:
 
 
 @primitive(
-    layout="max_features",
-    entry="max_features",
-    traits={Trait.THIN},
+    layout="max_features", entry="max_features", traits={Trait.THIN},
     adjoint=lambda d, y, x: (d * largest_feature(x),),
 )
 def max_features(x: Any) -> Any:
@@ -230,9 +206,7 @@ def largest_feature(x: Any) -> Any:
 
 
 @primitive(
-    layout="sum_outputs",
-    entry="sum_outputs",
-    traits={Trait.DROPS_POSITIONS},
+    layout="sum_outputs", entry="sum_outputs", traits={Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, x: (stretch(d, x),),
 )
 def sum_outputs(x: Any) -> Any:
@@ -241,8 +215,7 @@ def sum_outputs(x: Any) -> Any:
 
 
 @primitive(
-    layout=("count", "n_out"),
-    traits={Trait.NUMBER, Trait.COUNTS_OUTPUTS},
+    layout=("count", "n_out"), traits={Trait.NUMBER, Trait.COUNTS_OUTPUTS},
     adjoint=lambda d, y, x: (None,),
 )
 def count_outputs(x: Any) -> Any:
@@ -251,9 +224,7 @@ def count_outputs(x: Any) -> Any:
 
 
 @primitive(
-    layout="per_feature",
-    entry="per_feature",
-    traits={Trait.THIN},
+    layout="per_feature", entry="per_feature", traits={Trait.THIN},
     adjoint=lambda d, y, x, weights, letter: (None,),
 )
 def per_feature(x: Any, *, weights: tuple[float, ...], letter: str) -> Any:
@@ -273,8 +244,7 @@ def sum_entries(x: Any) -> Any:
 
 
 @primitive(
-    layout="beside",
-    entry="beside",
+    layout="beside", entry="beside",
     adjoint=lambda d, y, a, b: (first_features(d, a), other_features(d, a)),
 )
 def beside(a: Any, b: Any) -> Any:
@@ -283,8 +253,7 @@ def beside(a: Any, b: Any) -> Any:
 
 
 @primitive(
-    layout="first_features",
-    entry="same_place",
+    layout="first_features", entry="same_place",
     adjoint=lambda d, y, x, like: (beside(d, 0.0 * other_features(x, like)), None),
 )
 def first_features(x: Any, like: Any) -> Any:
@@ -293,8 +262,7 @@ def first_features(x: Any, like: Any) -> Any:
 
 
 @primitive(
-    layout="other_features",
-    entry="other_features",
+    layout="other_features", entry="other_features",
     adjoint=lambda d, y, x, like: (beside(0.0 * first_features(x, like), d), None),
 )
 def other_features(x: Any, like: Any) -> Any:
@@ -328,8 +296,7 @@ def sinusoids(x: Any) -> Any:
 
 @primitive(
     wrong="gate",
-    layout="gate",
-    entry="gate",
+    layout="gate", entry="gate",
     adjoint=lambda d, y, z, *, gate, gates: (gate_place(d, z, gate=gate, gates=gates),),
 )
 def gate(z: Any, *, gate: str, gates: str) -> Any:
@@ -338,8 +305,7 @@ def gate(z: Any, *, gate: str, gates: str) -> Any:
 
 
 @primitive(
-    layout="gate_place",
-    entry="gate_place",
+    layout="gate_place", entry="gate_place",
     adjoint=lambda d, y, x, like, *, gate, gates: (_gate(d, gate=gate, gates=gates), None),
 )
 def gate_place(x: Any, like: Any, *, gate: str, gates: str) -> Any:
@@ -364,9 +330,7 @@ def sum_steps(x: Any) -> Any:
 
 
 @primitive(
-    layout=("function", "vec"),
-    entry="flatten",
-    traits={Trait.DROPS_POSITIONS},
+    layout=("function", "vec"), entry="flatten", traits={Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, x: (unflatten(d, x),),
 )
 def flatten(x: Any) -> Any:
@@ -375,9 +339,7 @@ def flatten(x: Any) -> Any:
 
 
 @primitive(
-    layout=("inverse_function", "vec"),
-    entry="unflatten",
-    traits={Trait.LIKE_SECOND},
+    layout=("inverse_function", "vec"), entry="unflatten", traits={Trait.LIKE_SECOND},
     adjoint=lambda d, y, x, like: (flatten(d), None),
 )
 def unflatten(x: Any, like: Any) -> Any:
@@ -387,8 +349,7 @@ def unflatten(x: Any, like: Any) -> Any:
 
 @primitive(
     wrong="stride padding dilation shifted",
-    layout="window",
-    entry="window",
+    layout="window", entry="window",
     adjoint=lambda d, y, x, *at, grid, fill=0.0: (place(d, x, *at, grid=grid), *(None for _ in at)),
     remark="{letter} is {fill} outside of the image",
 )
@@ -407,8 +368,7 @@ def window(x: Any, *offset: Any, grid: Grid, fill: float = 0.0) -> Any:
 
 @primitive(
     wrong="stride padding dilation shifted first_window",
-    layout="place",
-    entry="place",
+    layout="place", entry="place",
     adjoint=lambda d, y, x, like, *at, grid: (window(d, *at, grid=grid), None, *(None for _ in at)),
     remark="{letter} is 0 outside of its grid and at indices that are not whole",
 )
@@ -434,8 +394,7 @@ def canvas(x: Any, *, grid: Grid, features: int) -> Any:
 
 @primitive(
     wrong="rotated:0",
-    layout="kernel_at",
-    entry="kernel_at",
+    layout="kernel_at", entry="kernel_at",
     adjoint=lambda d, y, w, *at: (kernel_place(d, w, *at), *(None for _ in at)),
 )
 def kernel_at(w: Any, *offset: Any) -> Any:
@@ -444,8 +403,7 @@ def kernel_at(w: Any, *offset: Any) -> Any:
 
 
 @primitive(
-    layout="kernel_place",
-    entry="kernel_place",
+    layout="kernel_place", entry="kernel_place",
     adjoint=lambda d, y, x, like, *at: (kernel_at(d, *at), None, *(None for _ in at)),
 )
 def kernel_place(x: Any, like: Any, *offset: Any) -> Any:
@@ -463,9 +421,7 @@ def _blocks(rows: int, columns: int, width: int) -> tuple[Any, Any]:
 
 
 @primitive(
-    layout=("function", "diag"),
-    entry="block_diagonal",
-    traits={Trait.DROPS_POSITIONS},
+    layout=("function", "diag"), entry="block_diagonal", traits={Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, w, like: (diagonal_blocks(d, w), None),
 )
 def block_diagonal(w: Any, like: Any) -> Any:
@@ -480,9 +436,7 @@ def block_diagonal(w: Any, like: Any) -> Any:
 
 
 @primitive(
-    layout=("inverse_function", "diag"),
-    entry="diagonal_blocks",
-    traits={Trait.DROPS_POSITIONS},
+    layout=("inverse_function", "diag"), entry="diagonal_blocks", traits={Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, x, like: (block_diagonal(d, x.T), None),
 )
 def diagonal_blocks(x: Any, like: Any) -> Any:
@@ -492,8 +446,7 @@ def diagonal_blocks(x: Any, like: Any) -> Any:
 
 
 @primitive(
-    wrong="near one_channel",
-    layout="chosen",
+    wrong="near one_channel", layout="chosen",
     adjoint=lambda d, y, winner, *at, grid: (None, *(None for _ in at)),
 )
 def chosen(winner: Any, *offset: Any, grid: Grid) -> Any:

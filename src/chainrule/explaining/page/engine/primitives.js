@@ -88,8 +88,17 @@
 
     /** [before, behind] of every axis of an image of `size`. */
     pads(grid, size) {
-      if (typeof grid.padding !== "string") return grid.padding;
       const extent = grids.extent(grid);
+      if (grid.ceil) {
+        return size.map((length, axis) => {
+          const [[before, behind], step] = [grid.padding[axis], grid.stride[axis]];
+          const room = length + before + behind - extent[axis];
+          const count = Math.ceil(room / step);
+          const last = count * step >= length + before ? count - 1 : count;
+          return [before, behind + Math.max(last * step - room, 0)];
+        });
+      }
+      if (typeof grid.padding !== "string") return grid.padding;
       return size.map((length, axis) => {
         const [count, step] = [Math.ceil(length / grid.stride[axis]), grid.stride[axis]];
         const total = Math.max((count - 1) * step + extent[axis] - length, 0);
