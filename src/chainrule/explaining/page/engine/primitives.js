@@ -303,7 +303,7 @@
     first_position: (x) => marked(at.winner, x, sizeOf(x.shape.slice(0, -2)), sizeOf(x.shape.slice(-2))),
     sum_features: (x) => sum(x, [features(x)], true),
     mean_features: (x) => mean(x, [features(x)], true),
-    per_feature: (x, { weights }) => reshaped(array([weights.length], weights), [weights.length, 1]),
+    per_feature: (x, { weights }) => array([weights.length, 1], Float64Array.from(weights)),
     count_features: (x) => scalar(x.shape[features(x)]),
     count_values: (x) => scalar(x.data.length / x.shape[features(x)]),
     mean_samples: (x) => mean(x, [...positions(x), samples(x)]),
