@@ -1,5 +1,6 @@
 // One ISA level: the kernels, compiled for it inside a namespace of their own, and their table.
-// The including file defines CHAINRULE_LEVEL (a namespace), CHAINRULE_NAME and CHAINRULE_BYTES (of a vector).
+// The including file defines CHAINRULE_LEVEL (a namespace), CHAINRULE_NAME and CHAINRULE_BYTES (of a vector); the build, which
+// compiles it once per scalar type, CHAINRULE_SCALAR and CHAINRULE_TABLE (the table's name).
 #include "../kernels/api.hpp"
 
 namespace chainrule {
@@ -113,8 +114,7 @@ constexpr Kernels<T> table() {
 
 }   // namespace
 
-extern const Kernels<float> kernels_float = table<float>();
-extern const Kernels<double> kernels_double = table<double>();
+extern const Kernels<CHAINRULE_SCALAR> CHAINRULE_TABLE = table<CHAINRULE_SCALAR>();
 
 }   // namespace CHAINRULE_LEVEL
 }   // namespace chainrule

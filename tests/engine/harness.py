@@ -16,6 +16,7 @@ from chainrule.engine import Plan, lanes
 from chainrule.layers.normalization import Normalization
 from chainrule.networks.architecture import all_layers, told_apart
 from tests import by_formula
+from tests.pairwise import CHOICE
 
 Array = NDArray[Any]
 
@@ -33,6 +34,14 @@ SMALLEST_SHARE = 1e-2
 # A ReLU's input or the lead of a maximum must be away from a tie by this share of the largest value, or
 # float32 and float64 may take different branches: 80 float32 roundings.
 KINK_MARGIN = 1e-5
+
+
+def machines_by_turns(number: int) -> list[tuple[str, str]]:
+    """Every level, with float32 and float64 by turns, of the next case the other way; with --whole both."""
+    if CHOICE["whole"]:
+        return MACHINES
+    turn = number + CHOICE["draw"]
+    return [(level, DTYPES[(turn + place) % 2]) for place, level in enumerate(LEVELS)]
 
 
 def batch_sizes(width: int) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ from tests.engine.harness import (
     assert_close,
     assert_like_reference,
     away_from_kinks,
+    machines_by_turns,
     same_bits,
     summed_terms,
 )
@@ -41,7 +42,7 @@ problem_of = cache(random_problem)
 def test_random_networks(family: str, seed: int) -> None:
     problem = problem_of(seed, family)
     step = problem.step()
-    for level, dtype in MACHINES:
+    for level, dtype in machines_by_turns(seed):
         assert_like_reference(problem, level, dtype, len(problem.X), step)
 
 
@@ -183,7 +184,7 @@ def test_special_networks(name: str, end: str) -> None:
     )
     problem = Problem(network, X, y, loss)
     step = problem.step()
-    for level, dtype in MACHINES:
+    for level, dtype in machines_by_turns([*SPECIAL].index(name) + [*ENDS].index(end)):
         assert_like_reference(problem, level, dtype, 5, step)
 
 

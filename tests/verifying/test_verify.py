@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.pairwise import pairwise, some
+from tests.pairwise import each, some
 from tests.verifying import backwards as b
 
 import chainrule as cr
@@ -278,7 +278,7 @@ RIGHT: dict[str, tuple[Any, Any, str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "dtype", "seed"), pairwise(RIGHT, ["float64", "float32"], [0, 1, 2]))
+@pytest.mark.parametrize(("name", "dtype", "seed"), each(RIGHT, ["float64", "float32"], [0, 1, 2], turns=2))
 def test_right_is_right(name: str, dtype: str, seed: int) -> None:
     pair, args, like, options = RIGHT[name]
     arrays = tuple(value.astype(dtype) for value in args)

@@ -27,6 +27,8 @@ class Text(str):
 
 def cell_width(text: str) -> int:
     """How many columns of a terminal a text takes: Chinese two a character, a combining hat none."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )
@@ -34,15 +36,18 @@ def cell_width(text: str) -> int:
 
 def wrapped(text: str, width: int, pieces: re.Pattern[str] = PIECES) -> list[str]:
     """The text in lines of at most `width` columns, at least one.  A longer word stands in a line alone."""
-    lines, line, gap = [], "", ""
+    lines, line, gap, filled = [], "", "", 0
     for piece in pieces.findall(text):
         if piece.isspace():
             gap = " " if line else ""
-        elif line and cell_width(line + gap + piece) > width:
+            continue
+        columns = cell_width(piece)
+        if line and filled + len(gap) + columns > width:
             lines.append(line)
-            line, gap = piece, ""
+            line, filled = piece, columns
         else:
-            line, gap = line + gap + piece, ""
+            line, filled = line + gap + piece, filled + len(gap) + columns
+        gap = ""
     return [*lines, line]
 
 

@@ -364,6 +364,56 @@ class Network(Model, Attributes):
 
         storage.save(self, text_path(path))
 
+    @teach("network.to_onnx('net.onnx')")
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        preparation: bool = False,
+        labels: bool = False,
+        channels: str = "last",
+        dtype: str = "float32",
+        opset: int = 13,
+    ) -> Any:
+        """The network as an ONNX model, which predicts what this one does; written to `path` and returned.
+
+        Its input X is (N, *input_shape), whole numbers where an Embedding reads them, its output a is (N,
+        *output_shape).
+        preparation: whether X is as it comes, pixels or numbers, and a in the target's own unit; without it
+            the model takes what `network.preparation(X)` gives, as the layers do.
+        labels: a second output, `label`, as `classify` gives it.
+        channels: "last", (N, rows, columns, channels) as here, or "first", as in PyTorch.
+        dtype: of numbers and parameters, "float32" or "float64", which onnxruntime has not for convolutions.
+        opset: the version of ONNX's operators, 13 to 22; 13 is read by every runtime since 2020.
+        Needs the extra `onnx`. Raises ArgumentError for a layer of your own whose formula has no operators.
+        """
+        from chainrule.networks.forms.onnx.writing import onnx_model
+
+        path = None if path is None else text_path(path)
+        options = {"channels": channels, "dtype": dtype, "opset": opset}
+        return onnx_model(self, path, preparation=preparation, labels=labels, **options)  # type: ignore[arg-type]
+
+    @teach("network.to_c('net.h')")
+    def to_c(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        prefix: str = "net",
+        training: bool = False,
+    ) -> str:
+        """The network as one file of C99 that predicts one sample in float32: `net_predict(x, a, work)`.
+
+        It needs math.h alone and allocates nothing: `work` is memory of NET_WORK numbers that the caller
+        gives. The text is written to `path` and returned; its head says how large it is.
+        x is what the layers take, row by row with the channels last, after the network's preparation; ids are
+        numbers, too. prefix: what the names begin with. training: `net_train(x, y, rate, work)` as well, one
+        step of gradient descent on one sample, for networks of Dense layers and activations.
+        Raises ArgumentError for a layer of your own that is not an Activation of `chainrule.formulas`.
+        """
+        from chainrule.networks.forms.c.writing import c_source
+
+        return c_source(self, None if path is None else text_path(path), prefix, training)
+
     # -- display ---------------------------------------------------------------------------------------------
     def formulas(self) -> FormulasByLayer:
         """Layer name -> its formulas for forward, δ and gradients; prints as text."""

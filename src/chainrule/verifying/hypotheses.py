@@ -52,6 +52,13 @@ class Case:
             return ~close(theirs, right)
         return self.tolerances[number].wrong(theirs, right)
 
+    def any_wrong(self, number: int) -> bool:
+        """Whether any is."""
+        theirs, right = self.theirs[number], self.right[number]
+        if self.tolerances is None:
+            return not close(theirs, right).all()
+        return self.tolerances[number].any_wrong(theirs, right)
+
 
 def agree(theirs: Sequence[Array], right: Sequence[Array]) -> bool:
     """Whether all arrays agree in shape and every entry."""

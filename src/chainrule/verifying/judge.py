@@ -67,7 +67,8 @@ class Judge:
     reference: Reference | None = None
     unsure: bool = False
     follows: set[str] = field(default_factory=set)  # arrays that are wrong for another's reason alone
-    ratio: float = 0.0  # the worst error beside its tolerance
+    # What is right, per array and probe: (what it may be off by, theirs, right).
+    right: list[tuple[Tolerance, Array, Array]] = field(default_factory=list)
 
     def verdict(self, hint_level: int) -> Verdict:
         subject, notes = self.subject, list(self.subject.notes)
@@ -106,7 +107,8 @@ class Judge:
         if self.reference is not None and not findings:
             precision = precision_of(self.args[0], subject.precision)
             notes += () if whole is None else whole.notes
-            notes.append(TEXTS.say("judged.tolerance", ratio=f"{self.ratio:.2g}", precision=precision))
+            ratio = max((within.ratio(*pair) for within, *pair in self.right), default=0.0)
+            notes.append(TEXTS.say("judged.tolerance", ratio=f"{ratio:.2g}", precision=precision))
         answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
 
@@ -270,12 +272,15 @@ class Judge:
         if case.tolerances is None:
             return []
         each = list(zip(case.tolerances, case.theirs, case.right, strict=True))
-        self.ratio = max(self.ratio, *(within.ratio(theirs, right) for within, theirs, right in each))
-        reasons = [within.cannot_tell(theirs, right, name) for within, theirs, right in each]
-        if not all(reason is not None for reason in reasons):
-            return []
+        self.right += each
+        reasons = []
+        for within, theirs, right in each:
+            reason = within.cannot_tell(theirs, right, name)
+            if reason is None:  # one probe that tells will do
+                return []
+            reasons.append(reason)
         self.unsure |= any(right.any() for right in case.right)
-        return [reason for reason in reasons[:1] if reason is not None]
+        return reasons[:1]
 
     def at_kinks(self, name: str, case: Case, number: int, probe: Probe) -> bool:
         """Whether all wrong entries stand at kinks of their forward, between the slopes on both sides."""
@@ -631,7 +636,7 @@ def both_written(right: Expression, wrong: Expression) -> tuple[str, str]:
 def _wrong(case: Case) -> list[int]:
     """The probes on which an array is off by more than a right one may be."""
     pairs = enumerate(zip(case.theirs, case.right, strict=True))
-    return [n for n, (theirs, right) in pairs if theirs.shape != right.shape or case.wrong(n).any()]
+    return [n for n, (theirs, right) in pairs if theirs.shape != right.shape or case.any_wrong(n)]
 
 
 def _same_mass(case: Case, number: int) -> bool:

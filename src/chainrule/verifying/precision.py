@@ -29,6 +29,8 @@ LARGE = 200_000  # entries of all arguments, from which on FEW draws must do; th
 SAFETY = 20.0
 # Of a rounding of an array's largest entry: another algebra than ours rounds other intermediates.
 FLOOR = 4.0
+# A few draws show a tenth of the spread of all once in 5,000 entries; what is right is not off by all of it.
+FAR = 10.0
 TELLING = 3.0  # how many times its tolerance an entry must be for a missing factor to show
 
 
@@ -108,31 +110,59 @@ def allowances(
 
     Infinite where numbers leave the format's range.
     """
-    form, rng = PRECISIONS[precision], np.random.default_rng(seed)
-    wide = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in args]
-    exact = reference(wide, delta)
-    squares: list[Array | None] = [None if value is None else np.zeros(value.shape) for value in exact]
-    large = sum(value.size for value in args) > LARGE
-    draws, safety = (FEW, 2 * SAFETY) if large else (DRAWS, SAFETY)
-    for _ in range(draws):
-        noise = Noise(form, rng)
-        values = [noise.of(value) if value.dtype.kind == "f" else value for value in args]
+    return Spread(reference, args, delta, PRECISIONS[precision], np.random.default_rng(seed)).allowed()
+
+
+@dataclass(eq=False)
+class Spread:
+    """What comes out of the reference with roundings at random, draw by draw."""
+
+    reference: Reference
+    args: Sequence[Array]
+    delta: Array
+    form: Precision
+    rng: np.random.Generator
+    made: int = 0  # draws
+
+    @cached_property
+    def exact(self) -> Sequence[Array | None]:
+        """The reference in float64."""
+        wide = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in self.args]
+        return self.reference(wide, self.delta)
+
+    @cached_property
+    def squares(self) -> list[Array | None]:
+        """Of the draws' distances from it, added up."""
+        return [None if value is None else np.zeros(value.shape) for value in self.exact]
+
+    def allowed(self, most: int = DRAWS) -> tuple[Array | None, ...]:
+        """Per gradient what it may be off by, after `most` draws at the most."""
+        large = sum(value.size for value in self.args) > LARGE
+        draws, safety = (FEW, 2 * SAFETY) if large else (DRAWS, SAFETY)
+        while self.made < min(draws, most):
+            self._draw()
+        made: list[Array | None] = []
+        for total, middle in zip(self.squares, self.exact, strict=True):
+            if total is None or middle is None:
+                made.append(None)
+                continue
+            middle = np.asarray(middle, dtype=np.float64)
+            largest = float(np.abs(middle[np.isfinite(middle)]).max(initial=0.0))
+            floor = FLOOR * self.form.unit * largest + 2.0**self.form.lowest
+            allowed = safety * np.sqrt(total / self.made) + floor
+            made.append(np.where(np.isfinite(allowed), allowed, np.inf))
+        return tuple(made)
+
+    def _draw(self) -> None:
+        noise = Noise(self.form, self.rng)
+        wide = (value.astype(np.float64) if value.dtype.kind == "f" else value for value in self.args)
+        values = [noise.of(value) if value.dtype.kind == "f" else value for value in wide]
         with np.errstate(all="ignore"):
-            drawn = reference(values, noise.of(delta))
-            for total, value, middle in zip(squares, drawn, exact, strict=True):
+            drawn = self.reference(values, noise.of(self.delta))
+            for total, value, middle in zip(self.squares, drawn, self.exact, strict=True):
                 if total is not None and value is not None and middle is not None:
                     total += (np.asarray(value, dtype=np.float64) - middle) ** 2
-    made: list[Array | None] = []
-    for total, middle in zip(squares, exact, strict=True):
-        if total is None or middle is None:
-            made.append(None)
-            continue
-        middle = np.asarray(middle, dtype=np.float64)
-        largest = float(np.abs(middle[np.isfinite(middle)]).max(initial=0.0))
-        floor = FLOOR * form.unit * largest + 2.0**form.lowest
-        allowed = safety * np.sqrt(total / draws) + floor
-        made.append(np.where(np.isfinite(allowed), allowed, np.inf))
-    return tuple(made)
+        self.made += 1
 
 
 @dataclass(eq=False)
@@ -145,10 +175,23 @@ class Tolerances:
     precision: str
 
     @cached_property
+    def spread(self) -> Spread:
+        form = PRECISIONS[self.precision]
+        return Spread(self.reference, self.args, self.delta, form, np.random.default_rng(0))
+
+    @cached_property
     def measured(self) -> tuple[Array | None, ...]:
         """None for all of them where operations of the reference take no subclass of NumPy's arrays."""
+        return self._after(DRAWS)
+
+    @cached_property
+    def glimpsed(self) -> tuple[Array | None, ...]:
+        """The same after a few of the draws."""
+        return self._after(FEW)
+
+    def _after(self, draws: int) -> tuple[Array | None, ...]:
         try:
-            return allowances(self.reference, self.args, self.delta, self.precision)
+            return self.spread.allowed(draws)
         except (TypeError, ValueError, AttributeError, ChainruleError):
             return (None,) * len(self.args)
 
@@ -177,6 +220,18 @@ class Tolerance:
         if self.last_digits(theirs, right):
             return np.zeros(right.shape, dtype=bool)
         return ~close(theirs, right, self.allowed(right))
+
+    def any_wrong(self, theirs: Array, right: Array) -> bool:
+        """Whether any entry is: after a few draws, where those settle it."""
+        if self.last_digits(theirs, right):
+            return False
+        glimpsed = self.of.glimpsed[self.number]
+        if glimpsed is not None:
+            if not close(theirs, right, FAR * glimpsed).all():
+                return True
+            if close(theirs, right, glimpsed * (FEW / DRAWS) ** 0.5).all():  # all draws allow no less
+                return False
+        return bool(self.wrong(theirs, right).any())
 
     def ratio(self, theirs: Array, right: Array) -> float:
         """The worst error beside its tolerance, or beside rounding where nothing was measured."""

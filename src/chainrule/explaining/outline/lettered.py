@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, is_dataclass, replace
+from operator import is_
 from typing import Any, TypeVar
 
 from chainrule.base.languages import Say
@@ -52,17 +53,25 @@ def _blocks(block: T, rules: list[tuple[re.Pattern[str], str]]) -> T:
 
     def walk(value: Any) -> Any:
         if isinstance(value, Say):
-            return value if value.en == value.zh else Say(_text(value.en, rules), _text(value.zh, rules))
+            if value.en == value.zh:
+                return value
+            said = Say(_text(value.en, rules), _text(value.zh, rules))
+            return value if said == value else said
         if isinstance(value, tuple):
-            return tuple(walk(inner) for inner in value)
+            walked = tuple(map(walk, value))
+            return value if all(map(is_, walked, value)) else walked
         if isinstance(value, Card | Section):
             return replace(value, blocks=walk(value.blocks))
         if isinstance(value, Box | Code | Chain) or not is_dataclass(value) or isinstance(value, type):
             return value
-        changed = {
-            attribute.name: getattr(value, attribute.name) for attribute in fields(value) if attribute.init
-        }
-        return replace(value, **{name: walk(old) for name, old in changed.items()})
+        changed = {}  # most blocks have no such letter, and stay as they are
+        for attribute in fields(value):
+            if attribute.init:
+                old = getattr(value, attribute.name)
+                new = walk(old)
+                if new is not old:
+                    changed[attribute.name] = new
+        return replace(value, **changed) if changed else value
 
     rewritten: T = walk(block)
     return rewritten

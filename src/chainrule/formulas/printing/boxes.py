@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 # How tightly a box binds; an operand that binds less than its place demands is fenced.
 SUM = 1  # a + b, -a
@@ -174,6 +175,7 @@ def listed(*boxes: Box, spaced: bool = False) -> Box:
     return row(*parts) if spaced else tight(*parts)
 
 
+@lru_cache(maxsize=1024)
 def phrase(text: str) -> Box:
     """A box for a short literal such as "l-1", "m,n", "(l)"."""
     parts = tuple(

@@ -1,0 +1,271 @@
+/* The functions that layers call: a file gets those it needs, each with `net` replaced by its prefix. Arrays are as
+   in Python, row by row with the channels last; every function reads its input and writes its output, which is
+   another place. `mask` has 1 for a step that is there, NULL where nothing is padding. */
+
+/* z = W x + b for each of `rows` inputs; W is (units, inputs) */
+static void net_dense(const float* x, const float* W, const float* b, int rows, int inputs, int units, float* z) {
+  for (int r = 0; r < rows; r++, x += inputs, z += units)
+    for (int k = 0; k < units; k++) {
+      const float* w = W + (size_t)k * inputs;
+      float sum = b ? b[k] : 0.0f;
+      for (int i = 0; i < inputs; i++) sum += w[i] * x[i];
+      z[k] = sum;
+    }
+}
+
+/* below = W' d unless it is NULL; then W and b move against their gradients d x' and d */
+static void net_dense_step(const float* x, const float* d, float* W, float* b, int inputs, int units, float rate,
+                           float* below) {
+  for (int i = 0; below && i < inputs; i++) below[i] = 0.0f;
+  for (int k = 0; k < units; k++) {
+    float* w = W + (size_t)k * inputs;
+    for (int i = 0; below && i < inputs; i++) below[i] += w[i] * d[k];
+    for (int i = 0; i < inputs; i++) w[i] -= rate * d[k] * x[i];
+    if (b) b[k] -= rate * d[k];
+  }
+}
+
+/* an image or a sequence (one row), and how windows slide over it */
+typedef struct {
+  int rows, columns, channels, out_rows, out_columns, filters;
+  int kernel_rows, kernel_columns, stride_rows, stride_columns, dilation_rows, dilation_columns;
+  int top, left, groups;
+} net_window;
+
+/* z_ij = sum of W_mn x_{si+dm-p, sj+dn-q} + b; W is (filters, kernel rows, kernel columns, channels / groups) */
+static void net_conv(const float* x, const float* W, const float* b, net_window g, float* z) {
+  const int inner = g.channels / g.groups, outer = g.filters / g.groups;
+  for (int i = 0; i < g.out_rows; i++)
+    for (int j = 0; j < g.out_columns; j++)
+      for (int k = 0; k < g.filters; k++) {
+        float sum = b ? b[k] : 0.0f;
+        for (int m = 0; m < g.kernel_rows; m++) {
+          const int u = i * g.stride_rows + m * g.dilation_rows - g.top;
+          if (u < 0 || u >= g.rows) continue;
+          for (int n = 0; n < g.kernel_columns; n++) {
+            const int v = j * g.stride_columns + n * g.dilation_columns - g.left;
+            if (v < 0 || v >= g.columns) continue;
+            const float* w = W + (((size_t)k * g.kernel_rows + m) * g.kernel_columns + n) * inner;
+            const float* p = x + ((size_t)u * g.columns + v) * g.channels + k / outer * inner;
+            for (int c = 0; c < inner; c++) sum += w[c] * p[c];
+          }
+        }
+        *z++ = sum;
+      }
+}
+
+/* every pixel spreads its kernels; W is (channels, kernel rows, kernel columns, filters / groups) */
+static void net_conv_transposed(const float* x, const float* W, const float* b, net_window g, float* z) {
+  const int inner = g.channels / g.groups, outer = g.filters / g.groups;
+  for (int p = 0; p < g.out_rows * g.out_columns; p++)
+    for (int k = 0; k < g.filters; k++) z[p * g.filters + k] = b ? b[k] : 0.0f;
+  for (int i = 0; i < g.rows; i++)
+    for (int j = 0; j < g.columns; j++)
+      for (int m = 0; m < g.kernel_rows; m++) {
+        const int u = i * g.stride_rows + m * g.dilation_rows - g.top;
+        if (u < 0 || u >= g.out_rows) continue;
+        for (int n = 0; n < g.kernel_columns; n++) {
+          const int v = j * g.stride_columns + n * g.dilation_columns - g.left;
+          if (v < 0 || v >= g.out_columns) continue;
+          for (int c = 0; c < g.channels; c++) {
+            const float value = x[((size_t)i * g.columns + j) * g.channels + c];
+            const float* w = W + (((size_t)c * g.kernel_rows + m) * g.kernel_columns + n) * outer;
+            float* to = z + ((size_t)u * g.out_columns + v) * g.filters + c / inner * outer;
+            for (int k = 0; k < outer; k++) to[k] += value * w[k];
+          }
+        }
+      }
+}
+
+/* kind 0: the largest value of every window; 1: the mean; 2: the root of the sum of squares; 3: of their mean.
+   count_padding: whether a mean counts the padding as zeros */
+static void net_pool(const float* x, net_window g, int kind, int count_padding, float* z) {
+  for (int i = 0; i < g.out_rows; i++)
+    for (int j = 0; j < g.out_columns; j++)
+      for (int c = 0; c < g.channels; c++) {
+        float sum = kind == 0 ? -INFINITY : 0.0f;
+        int count = 0;
+        for (int m = 0; m < g.kernel_rows; m++)
+          for (int n = 0; n < g.kernel_columns; n++) {
+            const int u = i * g.stride_rows + m - g.top, v = j * g.stride_columns + n - g.left;
+            if (u < 0 || u >= g.rows || v < 0 || v >= g.columns) continue;
+            const float value = x[((size_t)u * g.columns + v) * g.channels + c];
+            count++;
+            if (kind == 0) sum = value > sum ? value : sum;
+            else sum += kind == 1 ? value : value * value;
+          }
+        if (kind == 1 || kind == 3) sum /= (float)(count_padding ? g.kernel_rows * g.kernel_columns : count);
+        *z++ = kind >= 2 ? sqrtf(sum) : sum;
+      }
+}
+
+/* the mean, or the largest value, of every channel over the positions that are there; 0 where there is none */
+static void net_global_pool(const float* x, const float* mask, int positions, int channels, int largest, float* z) {
+  for (int c = 0; c < channels; c++) {
+    float sum = largest ? -INFINITY : 0.0f;
+    int count = 0;
+    for (int p = 0; p < positions; p++) {
+      if (mask && mask[p] == 0.0f) continue;
+      const float value = x[(size_t)p * channels + c];
+      count++;
+      if (!largest) sum += value;
+      else if (value > sum) sum = value;
+    }
+    z[c] = count == 0 ? 0.0f : largest ? sum : sum / (float)count;
+  }
+}
+
+/* z = factor x + shift, channel by channel */
+static void net_scale(const float* x, const float* factor, const float* shift, int positions, int channels, float* z) {
+  for (int p = 0; p < positions; p++)
+    for (int c = 0; c < channels; c++, x++, z++) *z = factor[c] * *x + shift[c];
+}
+
+/* x of each group of channels over `positions` by its mean and variance (centred), or by its root mean square */
+static void net_normalise(const float* x, const float* gamma, const float* beta, int positions, int channels, int groups,
+                          float epsilon, int centred, float* z) {
+  const int width = channels / groups;
+  for (int g = 0; g < groups; g++) {
+    const float count = (float)(positions * width);
+    float mean = 0.0f, variance = 0.0f;
+    for (int p = 0; centred && p < positions; p++)
+      for (int c = g * width; c < (g + 1) * width; c++) mean += x[(size_t)p * channels + c];
+    mean /= count;
+    for (int p = 0; p < positions; p++)
+      for (int c = g * width; c < (g + 1) * width; c++) {
+        const float d = x[(size_t)p * channels + c] - mean;
+        variance += d * d;
+      }
+    const float root = sqrtf(variance / count + epsilon);
+    for (int p = 0; p < positions; p++)
+      for (int c = g * width; c < (g + 1) * width; c++) {
+        const float normal = (x[(size_t)p * channels + c] - mean) / root;
+        z[(size_t)p * channels + c] = gamma[c] * normal + (beta ? beta[c] : 0.0f);
+      }
+  }
+}
+
+/* e^{z_k} over their sum, of each row; the largest is subtracted first */
+static void net_softmax(const float* z, int rows, int features, float* a) {
+  for (int r = 0; r < rows; r++, z += features, a += features) {
+    float largest = z[0], sum = 0.0f;
+    for (int k = 1; k < features; k++)
+      if (z[k] > largest) largest = z[k];
+    for (int k = 0; k < features; k++) sum += a[k] = expf(z[k] - largest);
+    for (int k = 0; k < features; k++) a[k] /= sum;
+  }
+}
+
+/* z where z > 0, alpha z elsewhere */
+static void net_prelu(const float* z, const float* alpha, int positions, int channels, float* a) {
+  for (int p = 0; p < positions; p++)
+    for (int c = 0; c < channels; c++, z++, a++) *a = *z > 0.0f ? *z : alpha[c] * *z;
+}
+
+/* z = a + b */
+static void net_add(const float* a, const float* b, int size, float* z) {
+  for (int i = 0; i < size; i++) z[i] = a[i] + b[i];
+}
+
+/* the channels of x into those of z from `first` on */
+static void net_beside(const float* x, int positions, int channels, int first, int all, float* z) {
+  for (int p = 0; p < positions; p++)
+    for (int c = 0; c < channels; c++) z[(size_t)p * all + first + c] = x[(size_t)p * channels + c];
+}
+
+/* the row of E of every id; an id outside of the vocabulary, and padding, gives zeros */
+static void net_embedding(const float* x, const float* E, int count, int vocabulary, int features, int padding, float* mask,
+                          float* z) {
+  for (int t = 0; t < count; t++, z += features) {
+    const int id = x[t] >= 0.0f && x[t] < (float)vocabulary ? (int)x[t] : -1;
+    const int there = id >= 0 && id != padding;
+    for (int k = 0; k < features; k++) z[k] = there ? E[(size_t)id * features + k] : 0.0f;
+    if (mask) mask[t] = id != padding ? 1.0f : 0.0f;
+  }
+}
+
+/* a step whose features all equal `value` is padding */
+static void net_masking(const float* x, int steps, int features, float value, float* mask, float* z) {
+  for (int t = 0; t < steps; t++, x += features, z += features) {
+    mask[t] = 0.0f;
+    for (int k = 0; k < features; k++)
+      if (x[k] != value) mask[t] = 1.0f;
+    for (int k = 0; k < features; k++) z[k] = mask[t] * x[k];
+  }
+}
+
+/* 1 / (1 + e^-z) */
+static float net_sigma(float z) { return 1.0f / (1.0f + expf(-z)); }
+
+/* h after every step, or after the last one. kind 0 to 3: h = f(W x + U h + b), f tanh, relu, sigmoid, identity;
+   4: LSTM, z_i, z_f, z_g, z_o one above the other, h and then the cell c; 5: GRU, r, u, n, v the bias of n within
+   the reset. work holds 6 numbers per unit */
+static void net_recurrent(const float* x, const float* W, const float* U, const float* b, const float* v, const float* mask,
+                          int kind, int steps, int features, int units, int reverse, int every, float* work, float* out) {
+  const int rows = (kind == 4 ? 4 : kind == 5 ? 3 : 1) * units;
+  float *h = work, *c = work + units, *z = work + 2 * units;
+  for (int k = 0; k < units; k++) h[k] = c[k] = 0.0f;
+  for (int s = 0; s < steps; s++) {
+    const int t = reverse ? steps - 1 - s : s;
+    const float* xt = x + (size_t)t * features;
+    float* to = out + (size_t)t * units;
+    if (mask && mask[t] == 0.0f) {
+      for (int k = 0; every && k < units; k++) to[k] = 0.0f;
+      continue;
+    }
+    for (int k = 0; k < rows; k++) {
+      float wx = b[k], uh = 0.0f;
+      for (int i = 0; i < features; i++) wx += W[(size_t)k * features + i] * xt[i];
+      for (int i = 0; i < units; i++) uh += U[(size_t)k * units + i] * h[i];
+      if (kind == 5 && k >= 2 * units) {
+        z[k + units] = uh + v[k - 2 * units];
+        uh = 0.0f;
+      }
+      z[k] = wx + uh;
+    }
+    for (int k = 0; k < units; k++) {
+      if (kind == 0) h[k] = tanhf(z[k]);
+      else if (kind == 1) h[k] = z[k] > 0.0f ? z[k] : 0.0f;
+      else if (kind == 2) h[k] = net_sigma(z[k]);
+      else if (kind == 3) h[k] = z[k];
+      else if (kind == 4) {
+        const float i = net_sigma(z[k]), f = net_sigma(z[units + k]), o = net_sigma(z[3 * units + k]);
+        c[k] = f * c[k] + i * tanhf(z[2 * units + k]);
+        h[k] = o * tanhf(c[k]);
+      } else {
+        const float r = net_sigma(z[k]), u = net_sigma(z[units + k]);
+        h[k] = u * h[k] + (1.0f - u) * tanhf(z[2 * units + k] + r * z[3 * units + k]);
+      }
+    }
+    for (int k = 0; every && k < units; k++) to[k] = h[k];
+  }
+  for (int k = 0; !every && k < units; k++) out[k] = h[k];
+}
+
+/* softmax(Q K' / root(size)) V of each head; Q, K, V and out are (steps, features), work holds `steps` numbers */
+static void net_attention(const float* Q, const float* K, const float* V, const float* mask, int steps, int features, int heads,
+                          int causal, float* work, float* out) {
+  const int size = features / heads;
+  for (int head = 0; head < heads; head++)
+    for (int i = 0; i < steps; i++) {
+      const float* q = Q + (size_t)i * features + head * size;
+      float *o = out + (size_t)i * features + head * size, largest = -INFINITY, sum = 0.0f;
+      for (int j = 0; j < steps; j++) {
+        const float* k = K + (size_t)j * features + head * size;
+        if ((causal && j > i) || (mask && mask[j] == 0.0f)) continue;
+        work[j] = 0.0f;
+        for (int n = 0; n < size; n++) work[j] += q[n] * k[n];
+        work[j] /= sqrtf((float)size);
+        if (work[j] > largest) largest = work[j];
+      }
+      for (int n = 0; n < size; n++) o[n] = 0.0f;
+      for (int j = 0; j < steps; j++) {
+        const float* v = V + (size_t)j * features + head * size;
+        if ((causal && j > i) || (mask && mask[j] == 0.0f)) continue;
+        const float weight = expf(work[j] - largest);
+        sum += weight;
+        for (int n = 0; n < size; n++) o[n] += weight * v[n];
+      }
+      for (int n = 0; sum > 0.0f && n < size; n++) o[n] /= sum;
+    }
+}

@@ -1,0 +1,297 @@
+"""Which layer is which call of C: one function per family, and the table, by the exact class.
+
+An activation without an entry is written by its formula. A writer is given where its input stands and where
+its output goes, and adds lines to the body.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.types import Array, Shape
+from chainrule.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Activation,
+    AveragePool1D,
+    AveragePool2D,
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    ConvTranspose1D,
+    ConvTranspose2D,
+    Dense,
+    DepthwiseConv2D,
+    Embedding,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    GroupNorm,
+    L2Pool1D,
+    L2Pool2D,
+    Layer,
+    LayerNorm,
+    LearnedPositions,
+    Masking,
+    MaxPool1D,
+    MaxPool2D,
+    MultiHeadAttention,
+    PositionalEncoding,
+    PReLU,
+    RMSNorm,
+    Softmax,
+)
+from chainrule.networks.forms.c.entrywise import Unwritable, function, number
+
+Arrays = Mapping[str, Array]
+
+
+@dataclass
+class Place:
+    """Where a value stands: an expression of C, and the shape of the sample."""
+
+    name: str
+    shape: Shape
+
+
+@dataclass
+class Body:
+    """The text that is being written: constants, functions of activations, and the lines of the pass."""
+
+    constants: dict[str, str] = field(default_factory=dict)
+    functions: dict[str, str] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    windows: int = 0  # how many there are so far
+    scratch: int = 0  # numbers that a layer needs beside its input and output, at most
+    mask: str = "NULL"  # of the steps, as an expression
+    mask_place: str = ""  # where a layer that makes one writes it
+
+    learns: bool = False  # whether the parameters may change
+
+    def derivative(self, layer: Any) -> str:
+        """The name of a function that is the f' of an activation."""
+        return self.function(layer, layer.df, "df")
+
+    def function(self, layer: Layer, f: Callable[[Any], Any], called: str) -> str:
+        """The name of a function of single entries that belongs to an activation."""
+        options = "_".join(str(value) for key, value in sorted(layer.config().items()) if key != "name")
+        words = f"net_{called}_{layer.kind}_{options}"
+        name = "".join(letter if letter.isalnum() else "_" for letter in words).rstrip("_")
+        text = function(name, f)
+        if self.functions.setdefault(name, text) != text:
+            raise Unwritable(f"an f that differs between two layers of the kind {layer.kind}")
+        return name
+
+    def array(self, name: str, values: Array) -> str:
+        """A constant array, once; its name."""
+        name = "net_" + "".join(letter if letter.isalnum() else "_" for letter in name)
+        if name in self.constants:
+            return name
+        shown = [number(value) for value in np.asarray(values, np.float32).ravel().tolist()]
+        rows = [", ".join(shown[first : first + 8]) for first in range(0, len(shown), 8)]
+        text = ",\n    ".join(rows)
+        kind = "float" if self.learns else "const float"
+        self.constants[name] = f"static {kind} {name}[{len(shown)}] = {{\n    {text}\n}};\n"
+        return name
+
+    def call(self, name: str, *arguments: Any) -> None:
+        self.lines.append(f"net_{name}({', '.join(map(str, arguments))});")
+
+    def needs(self, scratch: int) -> str:
+        """Scratch memory of so many numbers."""
+        self.scratch = max(self.scratch, scratch)
+        return "scratch"
+
+
+Writer = Callable[[Body, Any, Place, Place, Arrays], None]
+
+
+def positions(shape: Shape) -> int:
+    return math.prod(shape[:-1])
+
+
+def given_arrays(body: Body, layer: Layer, given: Arrays, *names: str) -> list[str]:
+    """The names of a layer's parameters as constants; NULL for one that it has not."""
+    return [body.array(f"{layer.name}_{name}", given[name]) if name in given else "NULL" for name in names]
+
+
+def _dense(body: Body, layer: Dense, x: Place, z: Place, given: Arrays) -> None:
+    W, b = given_arrays(body, layer, given, "W", "b")
+    body.call("dense", x.name, W, b, positions(x.shape), x.shape[-1], layer.units, z.name)
+
+
+# -- windows -----------------------------------------------------------------------------------------------
+def _image(shape: Shape) -> tuple[int, int]:
+    """Rows and columns; a sequence is one row."""
+    return (shape[0], shape[1]) if len(shape) == 3 else (1, shape[0])
+
+
+def _window(body: Body, layer: Any, x: Shape, z: Shape, image: Shape, groups: int) -> str:
+    g, pads = layer.grid, layer.pads(image)
+    row = () if len(x) == 3 else (1,)  # of a kernel, a stride and a dilation along a sequence
+    sizes = [*row, *g.kernel, *row, *g.stride, *row, *g.dilation, *(0 for _ in row)]
+    first = [before for before, _ in pads]
+    numbers = [*_image(x), x[-1], *_image(z), z[-1], *sizes, *first, groups]
+    body.windows += 1
+    name = f"window{body.windows}"
+    body.lines.append(f"const net_window {name} = {{{', '.join(map(str, numbers))}}};")
+    return name
+
+
+def _conv(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
+    W, b = given_arrays(body, layer, given, "W", "b")
+    window = _window(body, layer, x.shape, z.shape, x.shape, layer.groups_of(x.shape[-1]))
+    body.call("conv", x.name, W, b, window, z.name)
+
+
+def _conv_transposed(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
+    W, b = given_arrays(body, layer, given, "W", "b")
+    window = _window(body, layer, x.shape, z.shape, z.shape, layer.groups)
+    body.call("conv_transposed", x.name, W, b, window, z.name)
+
+
+def _pool(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
+    kind = 0 if isinstance(layer, MaxPool2D) else 1 if isinstance(layer, AveragePool2D) else 2 + layer.mean
+    window = _window(body, layer, x.shape, z.shape, x.shape, 1)
+    body.call("pool", x.name, window, int(kind), int(layer.count_padding), z.name)
+
+
+def _global_pool(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) -> None:
+    largest = int(isinstance(layer, GlobalMaxPool))
+    body.call("global_pool", x.name, body.mask, positions(x.shape), x.shape[-1], largest, z.name)
+
+
+# -- normalisation -----------------------------------------------------------------------------------------
+def _batch_norm(body: Body, layer: BatchNorm, x: Place, z: Place, given: Arrays) -> None:
+    factor = given["gamma"] / np.sqrt(given["variance"].astype(np.float64) + layer.epsilon)
+    shift = given["beta"] - given["mean"] * factor
+    names = given_arrays(body, layer, {"factor": factor, "shift": shift}, "factor", "shift")
+    body.call("scale", x.name, *names, positions(x.shape), x.shape[-1], z.name)
+
+
+def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
+    """Over groups of channels and all positions, or every position by itself."""
+    gamma, beta = given_arrays(body, layer, given, "gamma", "beta")
+    channels, count = x.shape[-1], positions(x.shape)
+    centred = int(not isinstance(layer, RMSNorm))
+    if isinstance(layer, GroupNorm):
+        sizes: tuple[Any, ...] = (count, channels, layer.groups, number(layer.epsilon), centred)
+        body.call("normalise", x.name, gamma, beta, *sizes, z.name)
+        return
+    body.lines.append(f"for (int p = 0; p < {count}; p++)")
+    sizes = (1, channels, 1, number(layer.epsilon), centred)
+    at = f"p * {channels}"
+    body.call("normalise", f"{x.name} + {at}", gamma, beta, *sizes, f"{z.name} + {at}")
+    body.lines[-1] = "    " + body.lines[-1]
+
+
+# -- activations -------------------------------------------------------------------------------------------
+def entrywise(body: Body, layer: Activation, x: Place, z: Place) -> None:
+    """An activation by its own f."""
+    name = body.function(layer, layer.f, "f")
+    body.lines.append(f"for (int i = 0; i < {math.prod(x.shape)}; i++) {z.name}[i] = {name}({x.name}[i]);")
+
+
+def _softmax(body: Body, layer: Softmax, x: Place, z: Place, given: Arrays) -> None:
+    body.call("softmax", x.name, positions(x.shape), x.shape[-1], z.name)
+
+
+def _prelu(body: Body, layer: PReLU, x: Place, z: Place, given: Arrays) -> None:
+    alpha = given_arrays(body, layer, given, "alpha")
+    body.call("prelu", x.name, *alpha, positions(x.shape), x.shape[-1], z.name)
+
+
+# -- sequences ---------------------------------------------------------------------------------------------
+def _embedding(body: Body, layer: Embedding, x: Place, z: Place, given: Arrays) -> None:
+    padding, count = -1 if layer.padding is None else layer.padding, math.prod(x.shape)
+    mask = "NULL"
+    if layer.padding is not None and len(x.shape) == 1:
+        body.mask = mask = body.mask_place
+    names = given_arrays(body, layer, given, "E")
+    sizes = (count, layer.vocabulary, layer.features, padding, mask)
+    body.call("embedding", x.name, *names, *sizes, z.name)
+
+
+def _masking(body: Body, layer: Masking, x: Place, z: Place, given: Arrays) -> None:
+    body.mask = body.mask_place
+    body.call("masking", x.name, *x.shape, number(layer.value), body.mask, z.name)
+
+
+def _positions(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) -> None:
+    if isinstance(layer, LearnedPositions):
+        P = given["P"]
+    else:
+        P = np.asarray(layer.forward(np.zeros((*x.shape, 1))))[..., 0]
+    body.call("add", x.name, body.array(f"{layer.name}_P", P), math.prod(x.shape), z.name)
+
+
+CELLS = {"tanh": 0, "relu": 1, "sigmoid": 2, "identity": 3, "lstm": 4, "gru": 5}
+
+
+def _recurrent(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
+    names = given_arrays(body, layer, given, "W", "U", "b", "v")
+    kind = CELLS[layer.activation if isinstance(layer, RNN) else layer.kind]
+    options = (kind, *x.shape, layer.units, int(layer.reverse), int(layer.outputs == "all"))
+    body.call("recurrent", x.name, *names, body.mask, *options, body.needs(6 * layer.units), z.name)
+
+
+def _attention(body: Body, layer: MultiHeadAttention, x: Place, z: Place, given: Arrays) -> None:
+    steps, features = x.shape
+    size = steps * features
+    work = body.needs(4 * size + steps)
+    places = [f"{work} + {number_of * size}" for number_of in range(4)]
+    for key, place in zip("qkv", places, strict=False):
+        names = given_arrays(body, layer, given, f"W_{key}", f"b_{key}")
+        body.call("dense", x.name, *names, steps, features, features, place)
+    options = (body.mask, steps, features, layer.heads, int(layer.causal), f"{work} + {4 * size}")
+    body.call("attention", *places[:3], *options, places[3])
+    names = given_arrays(body, layer, given, "W_o", "b_o")
+    body.call("dense", places[3], *names, steps, features, features, z.name)
+
+
+LAYERS: dict[type[Layer], Writer] = {
+    Dense: _dense,
+    Conv1D: _conv,
+    Conv2D: _conv,
+    DepthwiseConv2D: _conv,
+    ConvTranspose1D: _conv_transposed,
+    ConvTranspose2D: _conv_transposed,
+    MaxPool1D: _pool,
+    MaxPool2D: _pool,
+    AveragePool1D: _pool,
+    AveragePool2D: _pool,
+    L2Pool1D: _pool,
+    L2Pool2D: _pool,
+    GlobalAveragePool: _global_pool,
+    GlobalMaxPool: _global_pool,
+    BatchNorm: _batch_norm,
+    LayerNorm: _normalise,
+    GroupNorm: _normalise,
+    RMSNorm: _normalise,
+    Softmax: _softmax,
+    PReLU: _prelu,
+    Embedding: _embedding,
+    Masking: _masking,
+    PositionalEncoding: _positions,
+    LearnedPositions: _positions,
+    RNN: _recurrent,
+    LSTM: _recurrent,
+    GRU: _recurrent,
+    MultiHeadAttention: _attention,
+}
+
+
+def write(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) -> None:
+    """The lines of one layer."""
+    writer = LAYERS.get(type(layer))
+    if writer is not None:
+        writer(body, layer, x, z, given)
+    elif isinstance(layer, Activation) and type(layer).forward is Activation.forward:
+        entrywise(body, layer, x, z)
+    else:
+        raise Unwritable("a forward formula of its own, which is more than a function of single entries")

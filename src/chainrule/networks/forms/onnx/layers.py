@@ -1,0 +1,268 @@
+"""Which layer is which operator: one function per family, and the table.
+
+A layer without an entry is written by its formula (formulas.py); the entry is looked up by the exact class,
+because a subclass may have other formulas. Layers over the steps of a sequence are in sequences.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.types import Array
+from chainrule.formulas.calling import call_formula
+from chainrule.formulas.expression import Symbol
+from chainrule.layers import (
+    ELU,
+    SELU,
+    AveragePool1D,
+    AveragePool2D,
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    ConvTranspose1D,
+    ConvTranspose2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    GroupNorm,
+    HardSigmoid,
+    HardTanh,
+    Identity,
+    L2Pool1D,
+    L2Pool2D,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    MaxPool1D,
+    MaxPool2D,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from chainrule.layers.activations.rectifiers import SELU_ALPHA, SELU_SCALE
+from chainrule.layers.sequences.masking import UNSEEN
+from chainrule.networks.forms.onnx.formulas import Formula, Term, Unwritable
+from chainrule.networks.forms.onnx.graph import Graph, Value, positions
+
+Arrays = Mapping[str, Array]
+Writer = Callable[[Graph, Any, Value, Arrays, str | None], Value]
+
+
+def by_formula(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str | None) -> Value:
+    """What a prediction computes, by the layer's own formula."""
+    infer = layer.infer
+    formula = layer.forward if infer is None else infer
+    symbols = {name: Symbol(name) for name in ("x", *given)}
+    try:
+        tree = call_formula(formula, symbols)
+    except Exception as error:  # a stranger's code, on symbols: NumPy's functions raise there
+        raise Unwritable(f"what is no primitive of chainrule.formulas ({error})") from error
+    bindings: dict[str, Term] = {"x": graph.last(x), **given}
+    name = Formula(graph, bindings, {"x": x.shape}).value(tree)
+    return Value(layer.output_shape(x.shape), name)
+
+
+# -- dense -------------------------------------------------------------------------------------------------
+def product(graph: Graph, x: str, W: Array, b: Array | None) -> str:
+    """W x + b of the last axis of x, whatever stands before it."""
+    z = graph.add("MatMul", x, graph.constant(W.T, "W"))
+    return z if b is None else graph.add("Add", z, graph.constant(b, "b"))
+
+
+def _dense(graph: Graph, layer: Dense, x: Value, given: Arrays, mask: str | None) -> Value:
+    W, b = given["W"], given.get("b")
+    shape = layer.output_shape(x.shape)
+    if len(x.shape) > 1:
+        return Value(shape, product(graph, graph.last(x), W, b))
+    names = [graph.constant(W, "W"), *([] if b is None else [graph.constant(b, "b")])]
+    return Value(shape, graph.add("Gemm", graph.last(x), *names, transB=1))
+
+
+def _flatten(graph: Graph, layer: Flatten, x: Value, given: Arrays, mask: str | None) -> Value:
+    return Value(layer.output_shape(x.shape), graph.add("Flatten", graph.last(x), axis=1))
+
+
+def _same(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str | None) -> Value:
+    return x
+
+
+# -- windows -----------------------------------------------------------------------------------------------
+def _sides(pads: Any) -> list[int]:
+    """((top, bottom), (left, right)) as ONNX has it: top, left, bottom, right."""
+    return [side[0] for side in pads] + [side[1] for side in pads]
+
+
+def _kernel(W: Array) -> Array:
+    """(K, rows, columns, C) with the channels in front."""
+    return np.moveaxis(W, -1, 1)
+
+
+def _conv(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -> Value:
+    g = layer.grid
+    names = [graph.constant(_kernel(given["W"]), "W")]
+    names += [graph.constant(given["b"], "b")] if layer.bias else []
+    z = graph.add(
+        "Conv",
+        graph.first(x),
+        *names,
+        kernel_shape=[*g.kernel],
+        strides=[*g.stride],
+        dilations=[*g.dilation],
+        group=layer.groups_of(x.shape[-1]),
+        pads=_sides(layer.pads(x.shape)),
+    )
+    return Value(layer.output_shape(x.shape), None, z)
+
+
+def _conv_transposed(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -> Value:
+    g, shape = layer.grid, layer.output_shape(x.shape)
+    names = [graph.constant(_kernel(given["W"]), "W")]
+    names += [graph.constant(given["b"], "b")] if layer.bias else []
+    pads = layer.pads(shape)
+    # What the windows leave over at the end, beyond what the padding takes away.
+    spans = [s * (n - 1) + e for s, n, e in zip(g.stride, x.shape[:-1], g.extent, strict=True)]
+    more = [n + a + b - span for n, (a, b), span in zip(shape[:-1], pads, spans, strict=True)]
+    ends = [(a, b - m) if m < 0 else (a, b) for (a, b), m in zip(pads, more, strict=True)]
+    z = graph.add(
+        "ConvTranspose",
+        graph.first(x),
+        *names,
+        kernel_shape=[*g.kernel],
+        strides=[*g.stride],
+        dilations=[*g.dilation],
+        group=layer.groups,
+        pads=_sides(ends),
+        output_padding=[max(m, 0) for m in more],
+    )
+    return Value(shape, None, z)
+
+
+def _pool(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -> Value:
+    g = layer.grid
+    window: dict[str, Any] = {
+        "kernel_shape": [*g.kernel],
+        "strides": [*g.stride],
+        "pads": _sides(layer.pads(x.shape)),
+    }
+    shape, name = layer.output_shape(x.shape), graph.first(x)
+    if isinstance(layer, MaxPool2D):
+        return Value(shape, None, graph.add("MaxPool", name, **window))
+    if isinstance(layer, AveragePool2D):
+        average = graph.add("AveragePool", name, count_include_pad=int(layer.count_padding), **window)
+        return Value(shape, None, average)
+    if not layer.mean:
+        return Value(shape, None, graph.add("LpPool", name, p=2, **window))
+    squares = graph.add("AveragePool", graph.add("Mul", name, name), count_include_pad=0, **window)
+    return Value(shape, None, graph.add("Sqrt", squares))
+
+
+def _global_pool(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str | None) -> Value:
+    shape, largest = layer.output_shape(x.shape), isinstance(layer, GlobalMaxPool)
+    if mask is None:
+        pooled = graph.add("GlobalMaxPool" if largest else "GlobalAveragePool", graph.first(x))
+        return Value(shape, graph.reshape(pooled, *shape))
+    there, name = graph.axes("Unsqueeze", mask, 2), graph.last(x)  # (N, T, 1)
+    count = graph.reduce("ReduceSum", there, [1], keep=False)
+    if not largest:
+        total = graph.reduce("ReduceSum", graph.add("Mul", name, there), [1], keep=False)
+        return Value(shape, graph.add("Div", total, graph.add("Max", count, graph.constant(1))))
+    seen = graph.add("Where", graph.holds(there), name, graph.constant(UNSEEN))
+    some = graph.holds(count)
+    return Value(
+        shape, graph.add("Where", some, graph.reduce("ReduceMax", seen, [1], keep=False), graph.constant(0))
+    )
+
+
+# -- normalisation -----------------------------------------------------------------------------------------
+def _batch_norm(graph: Graph, layer: BatchNorm, x: Value, given: Arrays, mask: str | None) -> Value:
+    names = [graph.constant(given[name], name) for name in ("gamma", "beta", "mean", "variance")]
+    z = graph.add("BatchNormalization", graph.first(x), *names, epsilon=layer.epsilon)
+    return Value(x.shape, None if len(x.shape) > 1 else z, z)
+
+
+def _layer_norm(graph: Graph, layer: LayerNorm, x: Value, given: Arrays, mask: str | None) -> Value:
+    if graph.opset < 17:
+        return by_formula(graph, layer, x, given, mask)
+    names = [graph.constant(given[name], name) for name in ("gamma", "beta")]
+    z = graph.add("LayerNormalization", graph.last(x), *names, axis=-1, epsilon=layer.epsilon)
+    return Value(x.shape, z)
+
+
+def _group_norm(graph: Graph, layer: GroupNorm, x: Value, given: Arrays, mask: str | None) -> Value:
+    """Instance normalisation of groups as channels, one long row each; then γ and β of every channel."""
+    channels, count = x.shape[-1], positions(x.shape)
+    rows = graph.reshape(graph.first(x), layer.groups, channels // layer.groups * count)
+    plain = graph.constant(np.ones(layer.groups)), graph.constant(np.zeros(layer.groups))
+    normal = graph.add("InstanceNormalization", rows, *plain, epsilon=layer.epsilon)
+    back = graph.reshape(normal, channels, *x.shape[:-1])
+    thin = (channels, *(1 for _ in x.shape[:-1]))
+    scaled = graph.add("Mul", back, graph.constant(given["gamma"].reshape(thin)))
+    z = graph.add("Add", scaled, graph.constant(given["beta"].reshape(thin)))
+    return Value(x.shape, None if len(x.shape) > 1 else z, z)
+
+
+# -- activations -------------------------------------------------------------------------------------------
+def _entrywise(operator: str, *options: Callable[[Any], tuple[str, float]]) -> Writer:
+    def write(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str | None) -> Value:
+        attributes: dict[str, Any] = dict(option(layer) for option in options)
+        return x.like(graph.add(operator, x.name, **attributes))
+
+    return write
+
+
+def _hard_tanh(graph: Graph, layer: HardTanh, x: Value, given: Arrays, mask: str | None) -> Value:
+    return x.like(graph.add("Clip", x.name, graph.constant(-1), graph.constant(1)))
+
+
+def _prelu(graph: Graph, layer: PReLU, x: Value, given: Arrays, mask: str | None) -> Value:
+    return Value(x.shape, graph.add("PRelu", graph.last(x), graph.constant(given["alpha"])))
+
+
+def _softmax(graph: Graph, layer: Softmax, x: Value, given: Arrays, mask: str | None) -> Value:
+    return Value(x.shape, graph.add("Softmax", graph.last(x), axis=-1))
+
+
+LAYERS: dict[type[Layer], Writer] = {
+    Dense: _dense,
+    Flatten: _flatten,
+    Identity: _same,
+    Dropout: _same,
+    Conv1D: _conv,
+    Conv2D: _conv,
+    DepthwiseConv2D: _conv,
+    ConvTranspose1D: _conv_transposed,
+    ConvTranspose2D: _conv_transposed,
+    MaxPool1D: _pool,
+    MaxPool2D: _pool,
+    AveragePool1D: _pool,
+    AveragePool2D: _pool,
+    L2Pool1D: _pool,
+    L2Pool2D: _pool,
+    GlobalAveragePool: _global_pool,
+    GlobalMaxPool: _global_pool,
+    BatchNorm: _batch_norm,
+    LayerNorm: _layer_norm,
+    GroupNorm: _group_norm,
+    ReLU: _entrywise("Relu"),
+    Sigmoid: _entrywise("Sigmoid"),
+    Tanh: _entrywise("Tanh"),
+    Softplus: _entrywise("Softplus"),
+    Softsign: _entrywise("Softsign"),
+    LeakyReLU: _entrywise("LeakyRelu", lambda layer: ("alpha", layer.slope)),
+    ELU: _entrywise("Elu", lambda layer: ("alpha", layer.alpha)),
+    SELU: _entrywise("Selu", lambda layer: ("alpha", SELU_ALPHA), lambda layer: ("gamma", SELU_SCALE)),
+    HardSigmoid: _entrywise("HardSigmoid", lambda layer: ("alpha", 1 / 6), lambda layer: ("beta", 0.5)),
+    HardTanh: _hard_tanh,
+    PReLU: _prelu,
+    Softmax: _softmax,
+}

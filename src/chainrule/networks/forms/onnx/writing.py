@@ -1,0 +1,248 @@
+"""The whole model: inputs, layers in order, outputs; onnx's own checker reads it before it is written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, DataError, MissingExtraError
+from chainrule.base.files.disk import write_whole
+from chainrule.base.scalars import check_choice, check_count, check_flag
+from chainrule.data.preparation.scales import Numbers, Pixels, Standardizer
+from chainrule.formulas.calling import declared
+from chainrule.layers import Composite, Layer, Sigmoid
+from chainrule.networks.forms.onnx.formulas import Unwritable
+from chainrule.networks.forms.onnx.graph import NEWEST, OLDEST, SAMPLES, Graph, Value
+from chainrule.networks.forms.onnx.layers import LAYERS, Arrays, by_formula
+from chainrule.networks.forms.onnx.sequences import SEQUENCES, mask_of
+from chainrule.networks.model import Model
+from chainrule.version import __version__
+
+WRITERS = {**LAYERS, **SEQUENCES}
+LARGEST = 2**31 - 2**20  # bytes: a protobuf message ends at 2 GiB
+
+
+def onnx_model(
+    network: Model,
+    path: str | os.PathLike[str] | None,
+    *,
+    preparation: bool,
+    labels: bool,
+    channels: str,
+    dtype: str,
+    opset: int,
+) -> Any:
+    """The ONNX model of a network; arguments and errors as of `Network.to_onnx`."""
+    try:
+        import onnx
+    except ImportError:
+        raise MissingExtraError("onnx", "onnx", "to_onnx") from None
+    check_flag("to_onnx preparation", preparation)
+    check_flag("to_onnx labels", labels)
+    check_choice("to_onnx channels", channels, ("last", "first"))
+    check_choice("to_onnx dtype", dtype, ("float32", "float64"))
+    check_count("to_onnx opset", opset, OLDEST, NEWEST)
+    size = network.count_parameters() * np.dtype(dtype).itemsize
+    if size > LARGEST:
+        raise ArgumentError(f"an ONNX file holds at most 2 GiB, the parameters take {size:,} bytes")
+
+    writing = Writing(network, Graph(dtype, opset))
+    x = writing.input(channels)
+    if preparation:
+        x = writing.prepared(x)
+    outputs = writing.outputs(x, channels, preparation, labels)
+    model = writing.model(outputs)
+    onnx.checker.check_model(model, full_check=True)
+    if path is not None:
+        write_whole(path, lambda stream: stream.write(model.SerializeToString()))
+    return model
+
+
+class Writing:
+    """A network on its way into a graph."""
+
+    def __init__(self, network: Model, graph: Graph) -> None:
+        self.network, self.graph = network, graph
+        self.inputs: list[Any] = []
+        self.mask: str | None = None
+
+    # -- the ends --------------------------------------------------------------------------------------------
+    def input(self, channels: str) -> Value:
+        """X: numbers, or whole numbers where an embedding reads them."""
+        shape = self.network.input_shape
+        ids = self.network.vocabulary is not None
+        moved = channels == "first" and len(shape) > 1 and not ids
+        outside = (shape[-1], *shape[:-1]) if moved else shape
+        name = self.graph.fresh("X")
+        kind = self.graph.onnx.TensorProto.INT64 if ids else self.graph.real
+        self.inputs.append(self._described(name, kind, outside))
+        if ids:
+            number = self.graph.number(name)
+            self.graph.whole_inputs[number] = name
+            return Value(shape, number)
+        return Value(shape, None, name) if moved else Value(shape, name)
+
+    def outputs(self, x: Value, channels: str, preparation: bool, labels: bool) -> list[Any]:
+        """Everything between the input and the outputs, which are described."""
+        graph, shape = self.graph, self.network.output_shape
+        a = self.chain(self.network.layers, x)
+        targets = self.network.preparation.targets if preparation and self.network.preparation else None
+        if targets is not None:
+            a = self._unscaled(a, targets)
+        moved = channels == "first" and len(shape) > 1
+        outside = (shape[-1], *shape[:-1]) if moved else shape
+        name = graph.add("Identity", graph.first(a) if moved else graph.last(a), outputs=graph.fresh("a"))
+        described = [self._described(name, graph.real, outside)]
+        if labels:
+            described.append(self._label(a))
+        graph.used([output.name for output in described])
+        return described
+
+    def prepared(self, x: Value) -> Value:
+        """The input brought to the network's scale."""
+        known = self.network.preparation
+        scale = None if known is None else known.inputs
+        if scale is None or isinstance(scale, Numbers):
+            return x
+        graph = self.graph
+        if isinstance(scale, Pixels):
+            return x.like(graph.add("Div", x.name, graph.constant(255)))
+        if isinstance(scale, Standardizer):
+            centred = graph.add("Sub", graph.last(x), graph.constant(scale.mean))
+            return Value(x.shape, graph.add("Div", centred, graph.constant(scale.scale)))
+        raise DataError(
+            f"to_onnx(preparation=True) writes pixels and (x - mean) / scale, and this network's inputs are "
+            f"made of a table ({scale.title}): write to_onnx(path) and give the model "
+            "network.preparation(table), its prepared numbers"
+        )
+
+    def _unscaled(self, a: Value, targets: Standardizer) -> Value:
+        size = a.shape if targets.mean.size not in (1, a.shape[-1]) else targets.mean.shape
+        graph = self.graph
+        scaled = graph.add("Mul", graph.last(a), graph.constant(targets.scale.reshape(size)))
+        return Value(a.shape, graph.add("Add", scaled, graph.constant(targets.mean.reshape(size))))
+
+    def _label(self, a: Value) -> Any:
+        """The label as `classify` gives it."""
+        network, graph, name = self.network, self.graph, self.graph.last(a)
+        several = bool(getattr(network, "several_labels", False))
+        single = a.shape[-1] == 1
+        classes = network.classes
+        if single and classes is None and not isinstance(network.layers[-1], Sigmoid):
+            raise DataError(
+                "to_onnx(labels=True) needs several outputs or a Sigmoid at the end; this network predicts "
+                "one number: leave labels out"
+            )
+        whole = graph.onnx.TensorProto.INT64
+        if several or single:
+            middle = 0.5 if several or isinstance(network.layers[-1], Sigmoid) else 0.0
+            chosen = graph.add("Cast", graph.add("Greater", name, graph.constant(middle)), to=whole)
+            chosen = chosen if several else graph.axes("Squeeze", chosen, -1)
+        else:
+            if classes is not None and len(classes) < a.shape[-1]:
+                ends = graph.whole(0), graph.whole(len(classes)), graph.whole(-1)
+                name = graph.add("Slice", name, *ends)
+            chosen = graph.add("ArgMax", name, axis=-1, keepdims=0)
+        shape = a.shape if several else a.shape[:-1]
+        kind = whole
+        if classes is not None and not several:
+            table, kind = self._classes(classes)
+            chosen = graph.add("Gather", table, chosen)
+        return self._described(
+            graph.add("Identity", chosen, outputs=graph.fresh("label")), kind, shape
+        )
+
+    def _classes(self, classes: Any) -> tuple[str, int]:
+        """The classes as a constant: texts, whole numbers, or numbers."""
+        kind, types = classes.dtype.kind, self.graph.onnx.TensorProto
+        if kind in "iub":
+            return self.graph.constant(classes, "classes", np.int64), int(types.INT64)
+        if kind == "f":
+            return self.graph.constant(classes, "classes", np.float64), int(types.DOUBLE)
+        return self.graph.texts([str(label) for label in classes]), int(types.STRING)
+
+    def _described(self, name: str, kind: int, shape: Sequence[int]) -> Any:
+        return self.graph.onnx.helper.make_tensor_value_info(name, kind, [SAMPLES, *shape])
+
+    # -- the layers ------------------------------------------------------------------------------------------
+    def chain(self, layers: Sequence[Layer], x: Value) -> Value:
+        """The layers in order, and the mask of the steps that goes with them."""
+        for layer in layers:
+            x = self.composite(layer, x) if isinstance(layer, Composite) else self.leaf(layer, x)
+            if len(x.shape) != 2:
+                self.mask = None  # the steps end here
+        return x
+
+    def composite(self, layer: Composite, x: Value) -> Value:
+        ends, before, after = [], self.mask, []
+        for branch in layer.chains:
+            self.mask = before
+            ends.append(self.chain(branch, x))
+            after.append(self.mask)
+        self.mask = next((mask for mask in after if mask is not None), None)
+        shape = self.network.shapes[str(layer.name)]
+        first = all(end.channels_first for end in ends)
+        names = [self.graph.first(end) if first else self.graph.last(end) for end in ends]
+        if len(names) == 1:
+            joined = names[0]
+        elif layer.join == "concat":
+            joined = self.graph.add("Concat", *names, axis=1 if first else -1)
+        else:
+            joined = self.graph.add("Sum", *names)
+        return Value(shape, None, joined) if first else Value(shape, joined)
+
+    def leaf(self, layer: Layer, x: Value) -> Value:
+        graph, shape = self.graph, self.network.shapes[str(layer.name)]
+        if type(layer).mask is not Layer.mask and type(layer) not in SEQUENCES:
+            raise ArgumentError(
+                f"to_onnx cannot write {layer.name}, {layer!r}: a mask of a layer of your own has no operator"
+            )
+        if (mask := mask_of(graph, layer, x)) is not None:
+            self.mask = mask
+        given: Arrays = self.network.layer_parameters(layer)
+        steps = x.shape[0]
+        y = self._written(layer, x, given)
+        y.shape = shape
+        if self.mask is not None and (len(shape) != 2 or shape[0] != steps):
+            self.mask = None
+        return y
+
+    def _written(self, layer: Layer, x: Value, given: Arrays) -> Value:
+        written = WRITERS.get(type(layer))
+        if written is not None:
+            return written(self.graph, layer, x, given, self.mask)
+        if self.mask is not None and "mask" in {name for name, _ in declared(layer.forward)}:
+            raise ArgumentError(
+                f"to_onnx cannot write {layer.name}, {layer!r}, behind a mask: it reads the mask itself"
+            )
+        try:
+            return by_formula(self.graph, layer, x, given, self.mask)
+        except Unwritable as error:
+            raise ArgumentError(
+                f"to_onnx cannot write {layer.name}, {layer!r}: its formula uses {error}; write it with "
+                "products by parameters, sums over features and functions of single entries, or use one of "
+                "chainrule's layers"
+            ) from None
+
+    # -- the file --------------------------------------------------------------------------------------------
+    def model(self, outputs: Sequence[Any]) -> Any:
+        graph, onnx = self.graph, self.graph.onnx
+        held = onnx.helper.make_graph(
+            graph.nodes, self.network.name or "network", self.inputs, outputs, graph.tensors()
+        )
+        opsets = [onnx.helper.make_operatorsetid("", graph.opset)]
+        model = onnx.helper.make_model(
+            held,
+            producer_name="chainrule",
+            producer_version=__version__,
+            opset_imports=opsets,
+            ir_version=onnx.helper.find_min_ir_version_for(opsets),
+        )
+        if self.network.classes is not None:
+            classes = json.dumps(self.network.classes.tolist(), ensure_ascii=False)
+            onnx.helper.set_model_props(model, {"classes": classes})
+        return model

@@ -1,0 +1,337 @@
+"""What PyTorch's modules and ONNX's nodes have in common: one method per layer, in their terms.
+
+Weights come as they lie there: (filters, channels, rows, columns) of a convolution, gates in the order that
+is told. Every method gives the value that the layer puts out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError
+from chainrule.base.types import Array, Shape
+from chainrule.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    AveragePool1D,
+    AveragePool2D,
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    ConvTranspose1D,
+    ConvTranspose2D,
+    Dense,
+    Embedding,
+    Flatten,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    GroupNorm,
+    L2Pool1D,
+    L2Pool2D,
+    Layer,
+    LayerNorm,
+    MaxPool1D,
+    MaxPool2D,
+    MultiHeadAttention,
+    Parallel,
+    PReLU,
+    RMSNorm,
+    Softmax,
+)
+from chainrule.networks.network import Network
+from chainrule.networks.taking.structure import layers_between
+from chainrule.networks.taking.values import Layout, Node, Value, flattened, pairs, with_numbers
+
+Pads = Sequence[tuple[int, int]] | str  # of every axis, or "same"
+CONVOLUTIONS = {1: Conv1D, 2: Conv2D}
+TRANSPOSED = {1: ConvTranspose1D, 2: ConvTranspose2D}
+POOLS: Mapping[str, Mapping[int, Any]] = {
+    "max": {1: MaxPool1D, 2: MaxPool2D},
+    "average": {1: AveragePool1D, 2: AveragePool2D},
+    "l2": {1: L2Pool1D, 2: L2Pool2D},
+}
+CELLS = {"RNN": (RNN, "h"), "LSTM": (LSTM, "ifgo"), "GRU": (GRU, "run")}
+
+
+class Building:
+    """Values and nodes from an input; `network` makes a network of what lies before an output."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.input = Value(shape)
+        self._names: dict[str, int] = {}
+
+    def network(self, output: Value, dtype: str) -> Network:
+        """The network that makes `output` of the input."""
+        if output.columns is not None:
+            raise ArgumentError(
+                "the output is a flattened image, whose entries are in another order here: leave out Flatten"
+            )
+        layers = layers_between(self.input, output)
+        if not layers:
+            raise ArgumentError("there is no layer between the input and the output")
+        if self.input.layout.first is None:
+            self.input.layout.settle(len(self.input.theirs) > 2)  # images have their channels in front
+        return Network(layers, input_shape=self.input.ours, dtype=dtype)
+
+    def name(self, given: str) -> str:
+        """A name of ours: letters, digits and _, none twice."""
+        plain = re.sub(r"\W+", "_", given).strip("_") or "layer"
+        plain = f"layer_{plain}" if plain[0].isdigit() else plain
+        self._names[plain] = self._names.get(plain, 0) + 1
+        return plain if self._names[plain] == 1 else f"{plain}_{self._names[plain]}"
+
+    # -- nodes -----------------------------------------------------------------------------------------------
+    def _node(self, name: str, x: Value, *layers: Layer) -> Node:
+        for layer in layers:
+            layer.name = self.name(name)
+        return Node(name, (x,), layers)
+
+    def entrywise(self, name: str, x: Value, layer: Layer) -> Value:
+        """An activation, a dropout: the shape and the layout stay."""
+        return x.like(self._node(name, x, layer))
+
+    def over_features(self, name: str, x: Value, layer: Layer, first: bool) -> Value:
+        """A layer that reads the features of every position; where they stand is told by `first`."""
+        x.settled(first, name)
+        return x.like(self._node(name, x, layer))
+
+    def softmax(self, name: str, x: Value, axis: int) -> Value:
+        return self.over_features(name, x, Softmax(), self._features_first(name, x, axis))
+
+    def _features_first(self, name: str, x: Value, axis: int) -> bool:
+        """Whether an axis (samples are axis 0) is that of features, and in front."""
+        axes = len(x.theirs) - x.ones
+        place = axis if axis >= 0 else axis + axes + 1
+        if axes == 1 and place == 1:
+            return False
+        if place not in (1, axes):
+            raise ArgumentError(
+                f"{name} goes over axis {axis} of (N, {x.theirs}), which is not that of the features"
+            )
+        return place == 1
+
+    def join(self, name: str, values: Sequence[Value], how: str, axis: int = 1) -> Value:
+        """A sum of values of one shape, or their features one after the other."""
+        first = values[0]
+        if any(value.columns is not None for value in values):
+            raise ArgumentError(f"{name} joins flattened images, whose entries stand in another order here")
+        if how == "sum":
+            if any(value.theirs != first.theirs for value in values):
+                shapes = " and ".join(str(value.theirs) for value in values)
+                raise ArgumentError(
+                    f"{name} adds values of the shapes {shapes}; sums of one shape alone can be taken"
+                )
+            theirs = first.theirs
+        else:
+            front = self._features_first(name, first, axis)
+            for value in values:
+                value.settled(front, name)
+            sizes = [value.ours[-1] for value in values]
+            place = 0 if front else len(first.theirs) - first.ones - 1
+            theirs = (*first.theirs[:place], sum(sizes), *first.theirs[place + 1 :])
+        return Value(theirs, first.layout, Node(self.name(name), tuple(values), join=how), None, first.ones)
+
+    # -- dense -----------------------------------------------------------------------------------------------
+    def dense(self, name: str, x: Value, W: Array, b: Array | None) -> Value:
+        """W (units, inputs)."""
+        x.settled(False, name)
+        if x.columns is not None:
+            W = W[:, x.columns]
+        numbers = {"W": W} if b is None else {"W": W, "b": b}
+        layer = with_numbers(Dense(len(W), bias=b is not None), numbers)
+        node = self._node(name, x, layer)
+        return Value((*x.theirs[: len(x.theirs) - x.ones - 1], len(W)), x.layout, node)
+
+    def shifted(self, name: str, x: Value, constant: Array) -> Value:
+        """A constant added: the bias of the dense layer or the convolution in front of it."""
+        layer = x.node.layers[-1] if x.node and x.node.layers else None
+        if (
+            not isinstance(layer, Dense | Conv1D | Conv2D)
+            or layer.bias
+            or (x.layout.first and constant.shape[-1:] != (1,))
+        ):
+            raise ArgumentError(
+                f"{name} adds a constant to what is no product without a bias; that has no layer in chainrule"
+            )
+        b = np.broadcast_to(constant.ravel(), (x.ours[-1],)).copy()
+        layer.bias, layer.given = True, {**layer.given, "b": b}
+        return x
+
+    def flatten(self, name: str, x: Value) -> Value:
+        if x.ones or len(x.theirs) == 1:
+            return Value(x.theirs[:1], Layout(), x.node, x.columns, of=x)
+        if x.layout.first is None:
+            x.layout.settle(len(x.theirs) > 2)
+        size = int(np.prod(x.theirs))
+        return Value((size,), Layout(), self._node(name, x, Flatten()), flattened(x))
+
+    def transpose(self, name: str, x: Value, perm: Sequence[int]) -> Value:
+        """Axes in another order: from channels in front to channels behind, or back."""
+        axes = len(x.theirs)
+        back, front = (0, *range(2, axes + 1), 1), (0, axes, *range(1, axes))
+        if tuple(perm) == tuple(range(axes + 1)):
+            return x
+        if tuple(perm) not in (back, front) or x.ones:
+            raise ArgumentError(
+                f"{name} puts axes in the order {tuple(perm)}; the channels alone may go to front or back"
+            )
+        theirs = tuple(x.theirs[place - 1] for place in perm[1:])
+        if axes > 2:
+            x.settled(tuple(perm) == back, name)
+        return Value(theirs, Layout(of=x.layout), x.node, of=x)
+
+    # -- windows ---------------------------------------------------------------------------------------------
+    def convolution(
+        self, name: str, x: Value, W: Array, b: Array | None, *, stride: Sequence[int], pads: Pads,
+        dilation: Sequence[int], groups: int,
+    ) -> Value:  # fmt: skip
+        """W (filters, channels / groups, rows, columns)."""
+        axes = W.ndim - 2
+        options = {"stride": pairs(stride), "dilation": pairs(dilation), "groups": groups}
+        layer = self._window(name, CONVOLUTIONS, axes)(
+            len(W), pairs(W.shape[2:]), padding=_padding(pads), bias=b is not None, **options
+        )
+        return self._slide(name, x, with_numbers(layer, _kernel(W, b)))
+
+    def transposed_convolution(
+        self, name: str, x: Value, W: Array, b: Array | None, *, stride: Sequence[int], pads: Pads,
+        dilation: Sequence[int], groups: int, output_padding: Sequence[int],
+    ) -> Value:  # fmt: skip
+        """W (channels, filters / groups, rows, columns)."""
+        axes = W.ndim - 2
+        options = {"stride": pairs(stride), "dilation": pairs(dilation), "groups": groups}
+        layer = self._window(name, TRANSPOSED, axes)(
+            W.shape[1] * groups,
+            pairs(W.shape[2:]),
+            padding=_padding(pads),
+            output_padding=pairs(output_padding),
+            bias=b is not None,
+            **options,
+        )
+        return self._slide(name, x, with_numbers(layer, _kernel(W, b)))
+
+    def pool(
+        self, name: str, x: Value, kind: str, kernel: Sequence[int], stride: Sequence[int], pads: Pads,
+        **options: Any,
+    ) -> Value:  # fmt: skip
+        layer = self._window(name, POOLS[kind], len(kernel))(
+            pairs(kernel), pairs(stride), padding=_padding(pads), **options
+        )
+        return self._slide(name, x, layer)
+
+    def global_pool(self, name: str, x: Value, kind: str, keep: bool) -> Value:
+        """Over all positions; keep: whether their axes stay, with length 1."""
+        layer = GlobalMaxPool() if kind == "max" else GlobalAveragePool()
+        x.settled(True, name)
+        ones = len(x.theirs) - 1 if keep else 0
+        return Value((x.ours[-1], *(1,) * ones), Layout(), self._node(name, x, layer), None, ones)
+
+    def _window(self, name: str, classes: Mapping[int, Any], axes: int) -> Any:
+        if axes not in classes:
+            raise ArgumentError(f"{name} slides along {axes} axes; chainrule has 1 and 2")
+        return classes[axes]
+
+    def _slide(self, name: str, x: Value, layer: Layer) -> Value:
+        x.settled(True, name)
+        *positions, channels = layer.output_shape(x.ours)
+        return Value((channels, *positions), Layout(True), self._node(name, x, layer))
+
+    # -- normalisation ---------------------------------------------------------------------------------------
+    def batch_norm(
+        self, name: str, x: Value, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float,
+        momentum: float = 0.1,
+    ) -> Value:  # fmt: skip
+        numbers = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
+        if x.columns is not None:
+            numbers = {key: array[x.columns] for key, array in numbers.items()}
+        layer = with_numbers(BatchNorm(momentum, epsilon=epsilon), numbers)
+        return self.over_features(name, x, layer, True)
+
+    def norm(
+        self,
+        name: str,
+        x: Value,
+        kind: str,
+        gamma: Array,
+        beta: Array | None,
+        epsilon: float,
+        groups: int = 1,
+    ) -> Value:
+        """kind: "layer" or "rms", of the last axis, or "group", of channels in front."""
+        if x.columns is not None:
+            raise ArgumentError(
+                f"{name} normalises a flattened image, whose entries stand in another order here"
+            )
+        numbers = {"gamma": gamma} if beta is None else {"gamma": gamma, "beta": beta}
+        layer: Layer
+        if kind == "group":
+            layer = GroupNorm(groups, epsilon=epsilon)
+        else:
+            layer = LayerNorm(epsilon=epsilon) if kind == "layer" else RMSNorm(epsilon=epsilon)
+        return self.over_features(name, x, with_numbers(layer, numbers), kind == "group")
+
+    def prelu(self, name: str, x: Value, alpha: Array, first: bool) -> Value:
+        x.settled(first, name)
+        slopes = np.broadcast_to(np.ravel(alpha), x.ours[-1:])
+        if x.columns is not None and alpha.size > 1:
+            slopes = slopes[x.columns]
+        return x.like(self._node(name, x, with_numbers(PReLU(), {"alpha": slopes.copy()})))
+
+    # -- sequences -------------------------------------------------------------------------------------------
+    def embedding(self, name: str, x: Value, E: Array, padding: int | None = None) -> Value:
+        layer = with_numbers(Embedding(*E.shape, padding=padding), {"E": E})
+        return Value((*x.theirs, E.shape[1]), Layout(False), self._node(name, x, layer))
+
+    def recurrent(
+        self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
+        every: bool, **options: Any,
+    ) -> Value:  # fmt: skip
+        """W, U, b (and v) of every direction, gates in the `order` in which they lie there."""
+        cls, ours = CELLS[kind]
+        outputs = "all" if every else "last"
+        made: list[Any] = []
+        for number, given in enumerate(directions):
+            numbers = {
+                key: _gates(array, order, ours) if key != "v" else array for key, array in given.items()
+            }
+            units = given["U"].shape[1]
+            reverse = bool(number) or bool(options.get("reverse"))
+            more = {key: value for key, value in options.items() if key != "reverse"}
+            made.append(with_numbers(cls(units, outputs=outputs, reverse=reverse, **more), numbers))
+        x.settled(False, name)
+        units = sum(layer.units for layer in made)
+        node = self._node(
+            name, x, made[0] if len(made) == 1 else Parallel([[one] for one in made], join="concat")
+        )
+        return Value((x.theirs[0], units) if every else (units,), Layout(False), node)
+
+    def attention(
+        self, name: str, x: Value, heads: int, weights: Mapping[str, Array], causal: bool = False
+    ) -> Value:
+        """W_q, W_k, W_v, W_o and b_q, b_v, b_o; a bias of the keys cancels in softmax and is left out."""
+        layer = MultiHeadAttention(heads, causal=causal, bias="b_q" in weights)
+        return self.over_features(name, x, with_numbers(layer, dict(weights)), False)
+
+
+def _padding(pads: Pads) -> Any:
+    """((top, bottom), (left, right)), or (before, after), or "same"."""
+    if isinstance(pads, str):
+        return pads
+    given = tuple((int(before), int(after)) for before, after in pads)
+    return given[0] if len(given) == 1 else given
+
+
+def _kernel(W: Array, b: Array | None) -> dict[str, Array]:
+    """The channels, which stand in front of rows and columns there, behind them."""
+    numbers = {"W": np.moveaxis(W, 1, -1)}
+    return numbers if b is None else {**numbers, "b": b}
+
+
+def _gates(array: Array, theirs: str, ours: str) -> Array:
+    parts = dict(zip(theirs, np.split(array, len(theirs)), strict=True))
+    return np.concatenate([parts[gate] for gate in ours])

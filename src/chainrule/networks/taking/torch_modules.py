@@ -1,0 +1,607 @@
+"""A module of PyTorch as a network: its layers, and its weights.
+
+`torch.fx` follows the module's own forward, so that sums, concatenations and functions in it are seen, too.
+The network takes images with their channels last, (N, rows, columns, channels), where the module takes them
+first; what the two compute is the same.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, MissingExtraError, describe
+from chainrule.base.types import Array
+from chainrule.layers import (
+    ELU,
+    GELU,
+    SELU,
+    Dropout,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
+    Layer,
+    LeakyReLU,
+    Mish,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from chainrule.networks.network import Network
+from chainrule.networks.taking.building import Building
+from chainrule.networks.taking.values import Layout, Value
+
+ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
+
+
+def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None) -> Network:
+    """A network that computes what the module computes in eval mode, with its weights; it can be trained on.
+
+    module: an nn.Sequential, or a module whose forward `torch.fx` can follow. Its layers are those that
+        chainrule has; the error names the one that it has not.
+    input_shape: of one sample as the module takes it, (channels, rows, columns) of images, by default what
+        its first layer, a Linear, reads. The network itself takes (rows, columns, channels).
+    dtype: by default that of the module's weights.
+    Raises ArgumentError for what has no layer here, and MissingExtraError without PyTorch.
+    """
+    try:
+        import torch
+        from torch import fx
+    except ImportError:
+        raise MissingExtraError("PyTorch", "torch", "from_torch") from None
+    if not isinstance(module, torch.nn.Module):
+        raise ArgumentError(f"from_torch takes a torch.nn.Module, received {describe(module)}")
+    shape = _input_shape(torch, module, input_shape)
+    held = next((str(p.dtype) for p in module.parameters()), "torch.float32").removeprefix("torch.")
+    single = fx.Tracer().is_leaf_module(module, "") and not isinstance(module, torch.nn.Sequential)
+    whole = torch.nn.Sequential(module) if single else module
+    try:
+        graph = fx.Tracer().trace(whole)
+    except Exception as error:  # whatever a stranger's forward does with symbols
+        raise ArgumentError(
+            f"from_torch cannot follow the forward of {type(module).__name__}: {error}; write it as an "
+            "nn.Sequential, or without branches that depend on numbers"
+        ) from error
+    reading = _Reading(torch, whole, Building(shape))
+    output = reading.read(graph)
+    chosen = dtype or (held if held in ("float32", "float64") else "float32")
+    return reading.building.network(output, chosen)
+
+
+def _input_shape(torch: Any, module: Any, given: Any) -> tuple[int, ...]:
+    if given is not None:
+        return (int(given),) if isinstance(given, (int, np.integer)) else tuple(int(size) for size in given)
+    for held in module.modules():
+        if isinstance(held, torch.nn.Linear):
+            return (int(held.in_features),)
+        if not isinstance(held, torch.nn.Sequential | torch.nn.Flatten) and held is not module:
+            break
+    raise ArgumentError(
+        "from_torch needs input_shape, the shape of one sample as the module takes it: (3, 32, 32) for "
+        "images of 3 channels, (100, 16) for 100 steps of 16 features"
+    )
+
+
+def _array(tensor: Any) -> Array:
+    return np.asarray(tensor.detach().cpu().numpy())
+
+
+class _Reading:
+    """The nodes of a graph, one after the other."""
+
+    def __init__(self, torch: Any, module: Any, building: Building) -> None:
+        self.torch, self.module, self.building = torch, module, building
+        self.values: dict[Any, Any] = {}
+
+    def read(self, graph: Any) -> Value:
+        """The value that the graph puts out."""
+        for node in graph.nodes:
+            if node.op == "placeholder":
+                self.values[node] = self.building.input
+            elif node.op == "get_attr":
+                raise ArgumentError(
+                    f"{node.target}: a tensor of the module that is no layer's weight cannot be taken"
+                )
+            elif node.op == "output":
+                output = self._known(node.args[0])
+                if not isinstance(output, Value):
+                    raise ArgumentError("from_torch takes modules with one output; this one gives several")
+                return output
+            else:
+                self.values[node] = self._call(node)
+        raise ArgumentError("the module has no output")
+
+    def _known(self, argument: Any) -> Any:
+        if isinstance(argument, tuple | list):
+            return type(argument)(self._known(entry) for entry in argument)
+        known = self.values.get(argument, argument) if hasattr(argument, "op") else argument
+        if isinstance(known, _States):
+            raise ArgumentError(
+                f"{known.name}: the states after the last step are taken as output[:, -1] alone"
+            )
+        return known
+
+    def _call(self, node: Any) -> Any:
+        arguments = [self._known(argument) for argument in node.args]
+        options = {name: self._known(value) for name, value in node.kwargs.items()}
+        if node.op == "call_module":
+            layer = self.module.get_submodule(node.target)
+            return self._module(str(node.target), layer, arguments, options)
+        name = (
+            node.target
+            if isinstance(node.target, str)
+            else getattr(node.target, "__name__", str(node.target))
+        )
+        if name not in FUNCTIONS:
+            raise ArgumentError(f"{node.name}: {name} has no layer in chainrule")
+        return FUNCTIONS[name](self, node.name, *arguments, **options)
+
+    def _module(self, name: str, layer: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        kind = type(layer).__name__
+        known = getattr(self.torch.nn, kind, None)
+        if type(layer) is not known or kind not in MODULES:
+            raise ArgumentError(f"{name}: {kind} has no layer in chainrule")
+        return MODULES[kind](self, name, layer, *arguments, **options)
+
+
+# -- modules -----------------------------------------------------------------------------------------------
+def _linear(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    return r.building.dense(name, x, _array(m.weight), None if m.bias is None else _array(m.bias))
+
+
+def _frame(name: str, m: Any) -> list[tuple[int, int]]:
+    """The padding of every axis; zeros alone."""
+    if getattr(m, "padding_mode", "zeros") != "zeros":
+        raise ArgumentError(
+            f"{name}: padding_mode={m.padding_mode!r} has no layer in chainrule, which pads with zeros"
+        )
+    if m.padding == "valid":
+        return [(0, 0)] * len(m.kernel_size)
+    if m.padding == "same":
+        totals = [d * (k - 1) for d, k in zip(m.dilation, m.kernel_size, strict=True)]
+        return [(total // 2, total - total // 2) for total in totals]
+    return [(p, p) for p in _each(m.padding, m)]
+
+
+def _each(value: Any, m: Any) -> tuple[int, ...]:
+    axes = 1 if type(m).__name__.endswith("1d") else 2
+    return tuple(value) if isinstance(value, tuple | list) else (int(value),) * axes
+
+
+def _conv(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    b = None if m.bias is None else _array(m.bias)
+    options: dict[str, Any] = {"stride": m.stride, "dilation": m.dilation, "groups": m.groups}
+    frame = _frame(name, m)
+    if m.transposed:
+        options["output_padding"] = m.output_padding
+        return r.building.transposed_convolution(name, x, _array(m.weight), b, pads=frame, **options)
+    return r.building.convolution(name, x, _array(m.weight), b, pads=frame, **options)
+
+
+def _pool(kind: str) -> Callable[..., Value]:
+    def read(r: _Reading, name: str, m: Any, x: Value) -> Value:
+        if (
+            getattr(m, "ceil_mode", False)
+            or getattr(m, "return_indices", False)
+            or getattr(m, "divisor_override", None)
+        ):
+            raise ArgumentError(
+                f"{name}: {m} has ceil_mode, indices or a divisor of its own, which chainrule has not"
+            )
+        if set(_each(getattr(m, "dilation", 1), m)) - {1}:
+            raise ArgumentError(f"{name}: a dilated pooling has no layer in chainrule")
+        if kind == "l2" and m.norm_type != 2:
+            raise ArgumentError(
+                f"{name}: a pooling by the norm {m.norm_type} has no layer in chainrule, which has 2"
+            )
+        kernel = _each(m.kernel_size, m)
+        stride = kernel if m.stride is None else _each(m.stride, m)
+        pads = [(p, p) for p in _each(getattr(m, "padding", 0), m)]
+        options = {"count_padding": bool(m.count_include_pad)} if kind == "average" else {}
+        return r.building.pool(name, x, kind, kernel, stride, pads, **options)
+
+    return read
+
+
+def _adaptive(kind: str) -> Callable[..., Value]:
+    def read(r: _Reading, name: str, m: Any, x: Value) -> Value:
+        if set(_each(m.output_size, m)) != {1}:
+            raise ArgumentError(
+                f"{name}: output_size={m.output_size} has no layer in chainrule, which pools over all: 1"
+            )
+        return r.building.global_pool(name, x, kind, keep=True)
+
+    return read
+
+
+def _batch_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    if m.running_mean is None or m.momentum is None:
+        raise ArgumentError(
+            f"{name}: a BatchNorm without running statistics, or with momentum None, has no layer here"
+        )
+    count = m.num_features
+    gamma, beta = (_array(m.weight), _array(m.bias)) if m.affine else (np.ones(count), np.zeros(count))
+    running = _array(m.running_mean), _array(m.running_var)
+    return r.building.batch_norm(name, x, gamma, beta, *running, m.eps, m.momentum)
+
+
+def _scales(m: Any, size: int) -> tuple[Array, Array]:
+    gamma = np.ones(size) if m.weight is None else _array(m.weight)
+    beta = np.zeros(size) if getattr(m, "bias", None) is None else _array(m.bias)
+    return gamma, beta
+
+
+def _layer_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    if len(m.normalized_shape) != 1:
+        raise ArgumentError(
+            f"{name}: a norm over {len(m.normalized_shape)} axes has no layer in chainrule, which has one"
+        )
+    gamma, beta = _scales(m, m.normalized_shape[0])
+    if type(m).__name__ == "RMSNorm":
+        epsilon = r.torch.finfo(r.torch.float32).eps if m.eps is None else m.eps
+        return r.building.norm(name, x, "rms", gamma, None, epsilon)
+    return r.building.norm(name, x, "layer", gamma, beta, m.eps)
+
+
+def _group_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    if getattr(m, "track_running_stats", False):
+        raise ArgumentError(f"{name}: an InstanceNorm with running statistics has no layer in chainrule")
+    groups = getattr(m, "num_groups", None) or m.num_features
+    gamma, beta = _scales(m, getattr(m, "num_channels", None) or m.num_features)
+    return r.building.norm(name, x, "group", gamma, beta, m.eps, groups)
+
+
+def _flatten(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    return _flat(r, name, x, m.start_dim, m.end_dim)
+
+
+def _embedding(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    if m.max_norm is not None:
+        raise ArgumentError(f"{name}: max_norm has no layer in chainrule")
+    E = _array(m.weight)
+    if m.padding_idx is not None and np.any(E[m.padding_idx]):
+        raise ArgumentError(
+            f"{name}: the row of padding_idx={m.padding_idx} is not zero, and would be zeros in chainrule"
+        )
+    return r.building.embedding(name, x, E, None)
+
+
+def _recurrent(kind: str) -> Callable[..., Any]:
+    def read(r: _Reading, name: str, m: Any, x: Value, *states: Any) -> Any:
+        if states or not m.batch_first or vars(m).get("proj_size"):
+            raise ArgumentError(
+                f"{name}: {kind} is taken with batch_first=True, without given states or projections"
+            )
+        options = {"activation": m.nonlinearity} if kind == "RNN" else {}
+        for number in range(m.num_layers):
+            ends = ("", "_reverse") if m.bidirectional else ("",)
+            given = [_cell(m, f"_l{number}{end}", kind) for end in ends]
+            if number and m.dropout:
+                x = r.building.entrywise(f"{name}_dropout", x, Dropout(m.dropout))
+            x = r.building.recurrent(name, x, kind, given, ORDERS[kind], every=True, **options)
+        return _Steps(name, x)
+
+    return read
+
+
+def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
+    W, U = _array(getattr(m, f"weight_ih{end}")), _array(getattr(m, f"weight_hh{end}"))
+    rows = len(W)
+    b, c = (_array(getattr(m, f"bias_{which}{end}")) if m.bias else np.zeros(rows) for which in ("ih", "hh"))
+    if kind != "GRU":
+        return {"W": W, "U": U, "b": b + c}
+    n = rows // 3
+    return {"W": W, "U": U, "b": b + np.concatenate([c[: 2 * n], np.zeros(n)]), "v": c[2 * n :]}
+
+
+class _Steps:
+    """What a recurrent module gives: (the outputs of all steps, the states after the last)."""
+
+    def __init__(self, name: str, every: Value) -> None:
+        self.name, self.every = name, every
+
+    def item(self, place: Any) -> Any:
+        return self.every if place == 0 else _States(self.name)
+
+
+@dataclass(frozen=True)
+class _States:
+    """The states after the last step, which nothing may read."""
+
+    name: str
+
+
+def _attention_block(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    """nn.TransformerEncoderLayer."""
+    b = r.building
+    act = {"relu": ReLU, "gelu": GELU}.get(
+        getattr(m.activation, "__name__", type(m.activation).__name__.lower())
+    )
+    if act is None or not m.self_attn.batch_first:
+        raise ArgumentError(
+            f"{name}: an encoder layer is taken with batch_first=True and the activation relu or gelu"
+        )
+
+    def attention(x: Value) -> Value:
+        y = b.attention(f"{name}_self_attn", x, m.self_attn.num_heads, _projections(name, m.self_attn))
+        return dropped(y, m.dropout1)
+
+    def dropped(y: Value, layer: Any) -> Value:
+        return b.entrywise(f"{name}_dropout", y, Dropout(layer.p)) if layer.p else y
+
+    def dense(x: Value) -> Value:
+        y = _linear(r, f"{name}_linear1", m.linear1, x)
+        y = dropped(b.entrywise(f"{name}_{act.kind}", y, act()), m.dropout)
+        return dropped(_linear(r, f"{name}_linear2", m.linear2, y), m.dropout2)
+
+    for part, norm in ((attention, m.norm1), (dense, m.norm2)):
+        if m.norm_first:
+            x = b.join(f"{name}_residual", [x, part(_layer_norm(r, f"{name}_norm", norm, x))], "sum")
+        else:
+            x = _layer_norm(r, f"{name}_norm", norm, b.join(f"{name}_residual", [x, part(x)], "sum"))
+    return x
+
+
+def _projections(name: str, m: Any) -> dict[str, Array]:
+    if m.in_proj_weight is None or m.bias_k is not None or m.add_zero_attn:
+        raise ArgumentError(
+            f"{name}: attention is taken with queries, keys and values of one size, without bias_k"
+        )
+    W = dict(zip(("W_q", "W_k", "W_v"), np.split(_array(m.in_proj_weight), 3), strict=True))
+    W["W_o"] = _array(m.out_proj.weight)
+    if m.in_proj_bias is not None:
+        b_q, _, b_v = np.split(_array(m.in_proj_bias), 3)
+        W |= {"b_q": b_q, "b_v": b_v, "b_o": _array(m.out_proj.bias)}
+    return W
+
+
+def _self_attention(
+    r: _Reading, name: str, m: Any, x: Value, key: Value, value: Value, **options: Any
+) -> Any:
+    unknown = {key: given for key, given in options.items() if given is not None and key != "need_weights"}
+    if key is not x or value is not x or unknown or not m.batch_first or m.dropout:
+        raise ArgumentError(
+            f"{name}: attention is taken of a sequence with itself, batch_first=True, no masks, no dropout"
+        )
+    return (r.building.attention(name, x, m.num_heads, _projections(name, m)), None)
+
+
+def _entrywise(make: Callable[[Any], Layer]) -> Callable[..., Value]:
+    return lambda r, name, m, x: r.building.entrywise(name, x, make(m))
+
+
+def _only(name: str, condition: bool, meant: str) -> None:
+    if not condition:
+        raise ArgumentError(f"{name} is taken with {meant}")
+
+
+def _softplus(m: Any) -> Layer:
+    _only("Softplus", m.beta == 1, "beta=1")
+    return Softplus()
+
+
+def _gelu(m: Any) -> Layer:
+    _only("GELU", m.approximate == "none", "approximate='none'")
+    return GELU()
+
+
+def _hardtanh(m: Any) -> Layer:
+    _only("Hardtanh", (m.min_val, m.max_val) == (-1, 1), "the range -1 to 1")
+    return HardTanh()
+
+
+def _prelu(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    return r.building.prelu(name, x, _array(m.weight), True)
+
+
+def _softmax(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    return r.building.softmax(name, x, 1 if m.dim is None else m.dim)
+
+
+MODULES: dict[str, Callable[..., Any]] = {
+    "Linear": _linear,
+    **dict.fromkeys(("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"), _conv),
+    **dict.fromkeys(("MaxPool1d", "MaxPool2d"), _pool("max")),
+    **dict.fromkeys(("AvgPool1d", "AvgPool2d"), _pool("average")),
+    **dict.fromkeys(("LPPool1d", "LPPool2d"), _pool("l2")),
+    **dict.fromkeys(("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"), _adaptive("average")),
+    **dict.fromkeys(("AdaptiveMaxPool1d", "AdaptiveMaxPool2d"), _adaptive("max")),
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), _batch_norm),
+    **dict.fromkeys(("LayerNorm", "RMSNorm"), _layer_norm),
+    **dict.fromkeys(("GroupNorm", "InstanceNorm1d", "InstanceNorm2d"), _group_norm),
+    "Flatten": _flatten,
+    "Embedding": _embedding,
+    **{kind: _recurrent(kind) for kind in ORDERS},
+    "TransformerEncoderLayer": _attention_block,
+    "MultiheadAttention": _self_attention,
+    "Softmax": _softmax,
+    "PReLU": _prelu,
+    "Identity": lambda r, name, m, x: x,
+    "Dropout": _entrywise(lambda m: Dropout(m.p)),
+    "ReLU": _entrywise(lambda m: ReLU()),
+    "LeakyReLU": _entrywise(lambda m: LeakyReLU(m.negative_slope)),
+    "ELU": _entrywise(lambda m: ELU(m.alpha)),
+    "SELU": _entrywise(lambda m: SELU()),
+    "GELU": _entrywise(_gelu),
+    "SiLU": _entrywise(lambda m: SiLU()),
+    "Mish": _entrywise(lambda m: Mish()),
+    "Sigmoid": _entrywise(lambda m: Sigmoid()),
+    "Tanh": _entrywise(lambda m: Tanh()),
+    "Softplus": _entrywise(_softplus),
+    "Softsign": _entrywise(lambda m: Softsign()),
+    "Hardtanh": _entrywise(_hardtanh),
+    "Hardsigmoid": _entrywise(lambda m: HardSigmoid()),
+    "Hardswish": _entrywise(lambda m: HardSwish()),
+}
+
+
+# -- functions and methods ---------------------------------------------------------------------------------
+def _flat(r: _Reading, name: str, x: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
+    if start_dim != 1 or end_dim not in (-1, len(x.theirs)):
+        raise ArgumentError(
+            f"{name}: flatten is taken from axis 1 to the last, received {start_dim} to {end_dim}"
+        )
+    return r.building.flatten(name, x)
+
+
+def _view(r: _Reading, name: str, x: Value, *shape: Any) -> Value:
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+    wanted = int(np.prod(x.theirs))
+    if len(sizes) == 2 and sizes[1] in (-1, wanted):
+        return r.building.flatten(name, x)
+    raise ArgumentError(f"{name}: view and reshape are taken as x.view(x.size(0), -1), which flattens")
+
+
+def _sum(r: _Reading, name: str, a: Any, b: Any) -> Value:
+    if not (isinstance(a, Value) and isinstance(b, Value)):
+        raise ArgumentError(f"{name}: a number or a tensor added to a value has no layer in chainrule")
+    return r.building.join(name, [a, b], "sum")
+
+
+def _cat(r: _Reading, name: str, tensors: Sequence[Value], dim: int = 0) -> Value:
+    return r.building.join(name, list(tensors), "concat", dim)
+
+
+def _mean(r: _Reading, name: str, x: Value, dim: Any = None, keepdim: bool = False) -> Value:
+    axes = len(x.theirs)
+    given = sorted(d % (axes + 1) for d in (dim if isinstance(dim, tuple | list) else [dim]) if d is not None)
+    if axes > 1 and given == [*range(2, axes + 1)] and x.layout.first is not False:
+        return r.building.global_pool(name, x, "average", bool(keepdim))
+    if axes == 2 and given == [1] and x.layout.first is not True and not keepdim:
+        turned = r.building.transpose(name, x, (0, 2, 1))
+        return r.building.global_pool(name, turned, "average", keep=False)
+    raise ArgumentError(
+        f"{name}: a mean is taken over all rows and columns, mean(dim=(2, 3)), or over the steps"
+    )
+
+
+def _permute(r: _Reading, name: str, x: Value, *dims: Any) -> Value:
+    perm = dims[0] if len(dims) == 1 else dims
+    return r.building.transpose(name, x, [d % (len(x.theirs) + 1) for d in perm])
+
+
+def _swap(r: _Reading, name: str, x: Value, a: int, b: int) -> Value:
+    perm = [*range(len(x.theirs) + 1)]
+    perm[a], perm[b] = perm[b], perm[a]
+    return r.building.transpose(name, x, perm)
+
+
+def _item(r: _Reading, name: str, x: Any, place: Any) -> Any:
+    if isinstance(x, _Steps):
+        return x.item(place)
+    if isinstance(x, tuple):
+        return x[place]
+    every = (
+        isinstance(place, tuple)
+        and len(place) in (2, 3)
+        and all(p == slice(None) for p in (place[0], *place[2:]))
+    )
+    if isinstance(x, Value) and every and place[1] in (-1, len(x.theirs) and x.theirs[0] - 1):
+        return _last_step(r, name, x)
+    raise ArgumentError(f"{name}: parts of a value are taken as output[:, -1] of a recurrent layer alone")
+
+
+def _last_step(r: _Reading, name: str, x: Value) -> Value:
+    """output[:, -1]: the recurrent layer itself puts out its last state instead."""
+    layer = x.node.layers[-1] if x.node and x.node.layers else None
+    if layer is None or getattr(layer, "outputs", "") != "all" or getattr(layer, "reverse", False):
+        raise ArgumentError(f"{name}: the last step is taken of a recurrent layer of one direction")
+    vars(layer)["outputs"] = "last"
+    return Value(x.theirs[1:], Layout(False), x.node)
+
+
+def _size(r: _Reading, name: str, x: Value, dim: Any = None) -> Any:
+    sizes = (-1, *x.theirs)  # the samples: not known
+    return sizes if dim is None else sizes[dim]
+
+
+def _function(make: Callable[..., Layer]) -> Callable[..., Value]:
+    def read(
+        r: _Reading, name: str, x: Value, *arguments: Any, inplace: bool = False, **options: Any
+    ) -> Value:
+        return r.building.entrywise(name, x, make(*arguments, **options))
+
+    return read
+
+
+def _dropout(
+    r: _Reading, name: str, x: Value, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Value:
+    return r.building.entrywise(name, x, Dropout(p)) if training and p else x
+
+
+def _softmaxed(r: _Reading, name: str, x: Value, dim: int = 1, **options: Any) -> Value:
+    return r.building.softmax(name, x, dim)
+
+
+def _pooled(kind: str) -> Callable[..., Value]:
+    def read(
+        r: _Reading, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, **more: Any
+    ) -> Value:
+        if (
+            any(more.get(key) for key in ("ceil_mode", "return_indices", "divisor_override"))
+            or more.get("dilation", 1) != 1
+        ):
+            raise ArgumentError(
+                f"{name}: ceil_mode, dilation, indices and divisors of a pooling have no layer in chainrule"
+            )
+        axes = len(x.theirs) - 1
+        kernel, step, frame = (
+            value if isinstance(value, tuple | list) else (value,) * axes
+            for value in (kernel_size, kernel_size if stride is None else stride, padding)
+        )
+        options = {"count_padding": more.get("count_include_pad", True)} if kind == "average" else {}
+        return r.building.pool(name, x, kind, kernel, step, [(p, p) for p in frame], **options)
+
+    return read
+
+
+def _adaptively(kind: str) -> Callable[..., Value]:
+    def read(r: _Reading, name: str, x: Value, output_size: Any) -> Value:
+        if set(output_size if isinstance(output_size, tuple | list) else (output_size,)) != {1}:
+            raise ArgumentError(
+                f"{name}: output_size={output_size} has no layer in chainrule, which pools over all: 1"
+            )
+        return r.building.global_pool(name, x, kind, keep=True)
+
+    return read
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "flatten": _flat,
+    **dict.fromkeys(("view", "reshape"), _view),
+    **dict.fromkeys((operator.add.__name__, operator.iadd.__name__, "add", "add_"), _sum),
+    **dict.fromkeys(("cat", "concat"), _cat),
+    "mean": _mean,
+    "permute": _permute,
+    **dict.fromkeys(("transpose", "swapaxes"), _swap),
+    "getitem": _item,
+    "size": _size,
+    "getattr": lambda r, name, x, what: _size(r, name, x) if what == "shape" else None,
+    "contiguous": lambda r, name, x: x,
+    "dropout": _dropout,
+    **dict.fromkeys(("softmax", "_softmax"), _softmaxed),
+    **dict.fromkeys(("relu", "relu_"), _function(ReLU)),
+    "leaky_relu": _function(lambda negative_slope=0.01: LeakyReLU(negative_slope)),
+    "elu": _function(lambda alpha=1.0: ELU(alpha)),
+    "selu": _function(SELU),
+    "gelu": _function(lambda: GELU()),
+    "silu": _function(SiLU),
+    "mish": _function(Mish),
+    **dict.fromkeys(("sigmoid", "sigmoid_"), _function(Sigmoid)),
+    **dict.fromkeys(("tanh", "tanh_"), _function(Tanh)),
+    "softplus": _function(lambda: Softplus()),
+    "softsign": _function(Softsign),
+    "hardswish": _function(HardSwish),
+    "hardsigmoid": _function(HardSigmoid),
+    **dict.fromkeys(("max_pool1d", "max_pool2d", "boolean_dispatch"), _pooled("max")),
+    **dict.fromkeys(("avg_pool1d", "avg_pool2d"), _pooled("average")),
+    **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d"), _adaptively("average")),
+}

@@ -1,0 +1,251 @@
+"""Networks from ONNX models: they compute what onnxruntime computes, or are refused by node and attribute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import chainrule as cr
+from chainrule.base.errors import ArgumentError, FileError, MissingExtraError
+from tests.cases import LAYER_CASES, LayerCase, inputs, parameters
+from tests.checking.random_problems import problem
+from tests.exchange.test_onnx import run
+from tests.pairwise import some
+
+
+def model_of(
+    nodes: list[Any],
+    shape: list[Any],
+    constants: dict[str, Any] | None = None,
+    opset: int = 13,
+    output: str = "a",
+) -> Any:
+    tensors = [
+        onnx.numpy_helper.from_array(
+            np.asarray(array, np.float32) if np.asarray(array).dtype.kind == "f" else np.asarray(array), name
+        )
+        for name, array in (constants or {}).items()
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "model",
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, ["N", *shape])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
+        tensors,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_operatorsetid("", opset)], ir_version=8)
+
+
+def same(model: Any, network: cr.Network, shape: tuple[int, ...], tolerance: float = 1e-5) -> None:
+    """The network beside onnxruntime, on images with their channels where each has them."""
+    X = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
+    (a,) = run(model, X)
+    ours = network.predict(np.moveaxis(X, 1, -1) if network.input_shape != shape else X)
+    ours = np.moveaxis(ours, -1, 1) if ours.shape != a.shape else ours
+    np.testing.assert_allclose(ours, a, atol=tolerance * max(1, np.abs(a).max()))
+
+
+# Written by their formulas, as operators that are no layers; or as nothing at all.
+BY_FORMULA = {
+    *("GELU", "GroupNorm", "HardSwish", "LayerNorm", "LearnedPositions", "Masking", "Mish"),
+    *("MultiHeadAttention", "PositionalEncoding", "RMSNorm", "SiLU", "Dropout", "Identity"),
+}
+BY_FORMULA_TOO = {"l2pool-mean", "l2pool-mean-padded", "flatten-vector", "prelu-image", "rnn-identity"}
+REFUSED = [
+    case for case in LAYER_CASES if type(case.make()).__name__ in BY_FORMULA or case.id in BY_FORMULA_TOO
+]
+TAKEN = [case for case in LAYER_CASES if case not in REFUSED]
+
+
+def alone(case: LayerCase) -> cr.Network:
+    network = cr.Network([case.make()], input_shape=case.input_shape, dtype="float64")
+    name = network.layers[0].name
+    network.set_parameters({f"{name}.{key}": value for key, value in parameters(case).items()})
+    return network
+
+
+@pytest.mark.parametrize("case", some(TAKEN, 50, lambda case: type(case.make())), ids=lambda case: case.id)
+def test_every_layer_comes_back(case: LayerCase) -> None:
+    network = alone(case)
+    back = cr.from_onnx(network.to_onnx(dtype="float64", channels="first"))
+    X = inputs(case)
+    if back.input_shape == network.input_shape:
+        np.testing.assert_allclose(back.predict(X), network.predict(X), rtol=1e-6, atol=1e-6)
+    else:  # of functions of single entries alone nothing tells where the channels are
+        assert isinstance(network.layers[0], cr.Activation | cr.PReLU)
+
+
+@pytest.mark.parametrize("case", some(REFUSED, 14, lambda case: type(case.make())), ids=lambda case: case.id)
+def test_what_is_no_layer_is_refused(case: LayerCase) -> None:
+    with pytest.raises(ArgumentError, match=r"node|layer between"):
+        cr.from_onnx(alone(case).to_onnx(dtype="float64", channels="first"))
+
+
+@pytest.mark.parametrize("seed", some(range(300), 30))
+def test_random_networks_come_back_or_are_refused(seed: int) -> None:
+    of = problem(seed, ordinary=True)
+    network = of.network.copy(dtype="float64")
+    try:
+        back = cr.from_onnx(network.to_onnx(dtype="float64"))
+    except ArgumentError:
+        return
+    if back.input_shape == network.input_shape:
+        X = of.X if network.vocabulary else of.X.astype(np.float64)
+        np.testing.assert_allclose(back.predict(X), network.predict(X), rtol=1e-6, atol=1e-6)
+
+
+# -- models as PyTorch writes them ---------------------------------------------------------------------------
+R = np.random.default_rng(5)
+
+
+def test_a_convolutional_network() -> None:
+    constants = {
+        "W": R.normal(size=(4, 3, 3, 3)),
+        "b": R.normal(size=4),
+        "V": R.normal(size=(2, 36)),
+        "c": R.normal(size=2),
+    }
+    constants |= {"g": R.random(4), "h": R.normal(size=4), "m": R.normal(size=4), "v": R.random(4) + 0.5}
+    nodes = [
+        helper.make_node("Conv", ["X", "W", "b"], ["z"], pads=[1, 1, 1, 1], kernel_shape=[3, 3]),
+        helper.make_node("BatchNormalization", ["z", "g", "h", "m", "v"], ["n"], epsilon=1e-3, momentum=0.8),
+        helper.make_node("Relu", ["n"], ["r"]),
+        helper.make_node("MaxPool", ["r"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("Gemm", ["f", "V", "c"], ["a"], transB=1),
+    ]
+    model = model_of(nodes, [3, 6, 6], constants)
+    network = cr.from_onnx(model)
+    assert network.input_shape == (6, 6, 3)
+    assert [layer.kind for layer in network.layers] == [
+        "conv",
+        "batchnorm",
+        "relu",
+        "maxpool",
+        "flatten",
+        "dense",
+    ]
+    assert network.layers[1].momentum == pytest.approx(0.2)
+    same(model, network, (3, 6, 6))
+
+
+def test_a_residual_block_and_a_mean_over_positions() -> None:
+    sizes = {"W": (3, 3, 1, 1), "V": (5, 3, 3, 3), "U": (5, 3, 1, 1), "M": (5, 2)}
+    constants = {name: R.normal(size=size) for name, size in sizes.items()}
+    nodes = [
+        helper.make_node("Conv", ["X", "W"], ["z"]),
+        helper.make_node("Add", ["z", "X"], ["s"]),
+        helper.make_node("Conv", ["s", "V"], ["left"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Conv", ["s", "U"], ["right"], strides=[2, 2]),
+        helper.make_node("Sigmoid", ["right"], ["gate"]),
+        helper.make_node("Concat", ["left", "gate"], ["both"], axis=1),
+        helper.make_node("GlobalAveragePool", ["left"], ["unused"]),
+        helper.make_node("ReduceMean", ["left"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["mean", "M"], ["a"]),
+    ]
+    model = model_of(nodes, [3, 7, 5], constants)
+    network = cr.from_onnx(model)
+    assert [layer.kind for layer in network.layers] == ["residual", "conv", "globalavgpool", "dense"]
+    same(model, network, (3, 7, 5))
+    both = cr.from_onnx(model, output="both")
+    assert [layer.kind for layer in both.layers] == ["residual", "parallel"]
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_recurrences(kind: str, direction: str) -> None:
+    gates, ways = {"RNN": 1, "LSTM": 4, "GRU": 3}[kind], 1 + (direction == "bidirectional")
+    constants = {
+        "W": R.normal(size=(ways, gates * 3, 2)),
+        "R": R.normal(size=(ways, gates * 3, 3)),
+        "B": R.normal(size=(ways, gates * 6)),
+    }
+    options = {"linear_before_reset": 1} if kind == "GRU" else {}
+    if ways == 1:
+        nodes = [
+            helper.make_node("Transpose", ["X"], ["t"], perm=[1, 0, 2]),
+            helper.make_node(
+                kind, ["t", "W", "R", "B"], ["Y", ""], hidden_size=3, direction=direction, **options
+            ),
+            helper.make_node("Squeeze", ["Y", "one"], ["s"]),
+            helper.make_node("Transpose", ["s"], ["a"], perm=[1, 0, 2]),
+        ]
+        model = model_of(nodes, [5, 2], {**constants, "one": np.array([1])})
+        same(model, cr.from_onnx(model), (5, 2))
+    else:
+        nodes = [
+            helper.make_node("Transpose", ["X"], ["t"], perm=[1, 0, 2]),
+            helper.make_node(
+                kind, ["t", "W", "R", "B"], ["Y"], hidden_size=3, direction=direction, **options
+            ),
+            helper.make_node("Transpose", ["Y"], ["q"], perm=[0, 2, 1, 3]),
+            helper.make_node("Reshape", ["q", "shape"], ["a"]),
+        ]
+        with pytest.raises(ArgumentError, match="node"):
+            cr.from_onnx(model_of(nodes, [5, 2], {**constants, "shape": np.array([0, 0, -1])}))
+
+
+def test_a_graph_that_is_no_chain_is_refused() -> None:
+    nodes = [
+        helper.make_node("Relu", ["X"], ["r"]),
+        helper.make_node("Tanh", ["r"], ["t"]),
+        helper.make_node("Sigmoid", ["t"], ["s"]),
+        helper.make_node("Add", ["r", "t"], ["u"]),
+        helper.make_node("Add", ["u", "s"], ["a"]),
+    ]
+    with pytest.raises(ArgumentError, match=r"is read by branches that do not meet|joins what lies outside"):
+        cr.from_onnx(model_of(nodes, [4]))
+
+
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        (("MaxPool", {"kernel_shape": [2, 2], "ceil_mode": 1}), "ceil_mode=1"),
+        (("AveragePool", {"kernel_shape": [2, 2], "auto_pad": "SAME_LOWER"}), "SAME_LOWER"),
+        (("LpPool", {"kernel_shape": [2, 2], "p": 3}), "p=3"),
+        (("Selu", {"alpha": 2.0}), "Selu with alpha=2.0"),
+        (("HardSigmoid", {}), "HardSigmoid with alpha=0.2"),
+        (("Sin", {}), "the operator Sin"),
+        (("Softmax", {"axis": 2}), "axis 2"),
+        (("Transpose", {"perm": [0, 1, 3, 2]}), "puts axes in the order"),
+    ],
+)
+def test_a_refusal_names_the_node_and_the_attribute(node: tuple[str, dict[str, Any]], said: str) -> None:
+    operator, attributes = node
+    made = helper.make_node(operator, ["X"], ["a"], name="the_node", **attributes)
+    with pytest.raises(ArgumentError, match=f"the_node.*{said}"):
+        cr.from_onnx(model_of([made], [3, 6, 6], opset=13 if operator != "LpPool" else 18))
+
+
+def test_open_sizes_want_an_input_shape() -> None:
+    nodes = [helper.make_node("Conv", ["X", "W"], ["a"])]
+    model = model_of(nodes, ["C", "H", "W"], {"W": R.normal(size=(4, 3, 2, 2))})
+    with pytest.raises(ArgumentError, match="needs input_shape"):
+        cr.from_onnx(model)
+    same(model, cr.from_onnx(model, input_shape=(3, 5, 6)), (3, 5, 6))
+
+
+def test_files(tmp_path: Path) -> None:
+    network = cr.Network([cr.Dense(3), cr.ReLU(), cr.Dense(2)], input_shape=4)
+    network.to_onnx(tmp_path / "net.onnx")
+    X = R.normal(size=(5, 4)).astype(np.float32)
+    assert np.array_equal(cr.from_onnx(tmp_path / "net.onnx").predict(X), network.predict(X))
+    (tmp_path / "no.onnx").write_bytes(b"nothing of the kind")
+    with pytest.raises(FileError, match="is no ONNX model"):
+        cr.from_onnx(tmp_path / "no.onnx")
+    with pytest.raises(FileError, match="cannot be read"):
+        cr.from_onnx(tmp_path / "absent.onnx")
+
+
+def test_without_the_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    with pytest.raises(MissingExtraError, match=r"chainrule\[onnx\]"):
+        cr.from_onnx("net.onnx")
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"chainrule\[torch\]"):
+        cr.from_torch(object())

@@ -1,0 +1,241 @@
+"""Modules of PyTorch as networks, with the real library: `python -m tests.exchange.torch_modules`.
+
+The suite has no PyTorch. Outputs in float64 beside those of the network made of the module.
+"""
+
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import chainrule as cr
+
+TOLERANCE = 1e-9
+
+
+class Res(nn.Module):
+    def __init__(s, c, o, stride=1):
+        super().__init__()
+        s.c1 = nn.Conv2d(c, o, 3, stride, 1, bias=False)
+        s.b1 = nn.BatchNorm2d(o)
+        s.c2 = nn.Conv2d(o, o, 3, 1, 1, bias=False)
+        s.b2 = nn.BatchNorm2d(o)
+        s.sh = (
+            nn.Sequential(nn.Conv2d(c, o, 1, stride, bias=False), nn.BatchNorm2d(o))
+            if stride > 1 or c != o
+            else nn.Identity()
+        )
+
+    def forward(s, x):
+        return F.relu(s.b2(s.c2(F.relu(s.b1(s.c1(x))))) + s.sh(x))
+
+
+class ResNet(nn.Module):
+    def __init__(s):
+        super().__init__()
+        s.stem = nn.Conv2d(3, 8, 3, 1, 1)
+        s.l = nn.Sequential(Res(8, 8), Res(8, 16, 2), Res(16, 16))
+        s.pool = nn.AdaptiveAvgPool2d(1)
+        s.fc = nn.Linear(16, 10)
+
+    def forward(s, x):
+        x = s.l(F.relu(s.stem(x)))
+        return s.fc(torch.flatten(s.pool(x), 1))
+
+
+class LeNet(nn.Module):
+    def __init__(s):
+        super().__init__()
+        s.conv1 = nn.Conv2d(1, 6, 5)
+        s.conv2 = nn.Conv2d(6, 16, 5)
+        s.fc1 = nn.Linear(256, 120)
+        s.fc2 = nn.Linear(120, 84)
+        s.fc3 = nn.Linear(84, 10)
+
+    def forward(s, x):
+        x = F.max_pool2d(F.relu(s.conv1(x)), (2, 2))
+        x = F.max_pool2d(F.relu(s.conv2(x)), 2)
+        x = x.view(x.size(0), -1)
+        x = F.dropout(x, 0.5, s.training)
+        return F.softmax(s.fc3(F.relu(s.fc2(F.relu(s.fc1(x))))), dim=1)
+
+
+class Dense(nn.Module):
+    def __init__(s):
+        super().__init__()
+        s.a = nn.Conv2d(4, 4, 3, padding=1)
+        s.b = nn.Conv2d(4, 5, 1)
+
+    def forward(s, x):
+        return torch.cat([x, s.a(x).relu(), torch.tanh(s.b(x))], 1)
+
+
+class Rnn(nn.Module):
+    def __init__(s, kind, **o):
+        super().__init__()
+        s.r = getattr(nn, kind)(5, 7, batch_first=True, **o)
+        s.f = nn.Linear(7 * (2 if o.get("bidirectional") else 1), 3)
+
+    def forward(s, x):
+        o, _ = s.r(x)
+        return s.f(o)
+
+
+class RnnLast(Rnn):
+    def forward(s, x):
+        o, _ = s.r(x)
+        return s.f(o[:, -1])
+
+
+class RnnLast2(Rnn):
+    def forward(s, x):
+        o, _ = s.r(x)
+        return s.f(o[:, -1, :])
+
+
+class Text(nn.Module):
+    def __init__(s):
+        super().__init__()
+        s.c = nn.Conv1d(6, 8, 3)
+        s.l = nn.LSTM(8, 4, batch_first=True)
+
+    def forward(s, x):
+        x = s.c(x).relu()
+        x = x.permute(0, 2, 1)
+        return s.l(x)[0].mean(1)
+
+
+CASES: dict[str, tuple[Any, tuple[int, ...]]] = {
+    "mlp": (nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Dropout(0.2), nn.Linear(5, 3), nn.Softmax(1)), (4,)),
+    "linear": (nn.Linear(4, 5), (4,)),
+    "cnn": (
+        nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.BatchNorm1d(4 * 3 * 4),
+            nn.LeakyReLU(0.2),
+            nn.Linear(48, 3),
+        ),
+        (3, 6, 8),
+    ),
+    "seq1d": (
+        nn.Sequential(
+            nn.Conv1d(3, 4, 3, dilation=2, padding="same"),
+            nn.GELU(),
+            nn.AvgPool1d(2),
+            nn.Flatten(),
+            nn.Linear(4 * 4, 3),
+        ),
+        (3, 8),
+    ),
+    "group": (
+        nn.Sequential(
+            nn.Conv2d(4, 8, 3, groups=2, stride=2),
+            nn.GroupNorm(2, 8),
+            nn.SiLU(),
+            nn.ConvTranspose2d(8, 4, 3, stride=2, output_padding=1, groups=2),
+            nn.InstanceNorm2d(4, affine=True),
+            nn.PReLU(4),
+        ),
+        (4, 9, 7),
+    ),
+    "resnet": (ResNet(), (3, 8, 8)),
+    "lenet": (LeNet(), (1, 28, 28)),
+    "cat": (Dense(), (4, 5, 6)),
+    "lstm": (Rnn("LSTM"), (6, 5)),
+    "gru2": (Rnn("GRU", num_layers=2, bidirectional=True), (6, 5)),
+    "rnn": (RnnLast("RNN", nonlinearity="relu"), (6, 5)),
+    "lstm-last": (RnnLast("LSTM", num_layers=2), (6, 5)),
+    "gru-last": (RnnLast2("GRU"), (6, 5)),
+    "text": (Text(), (6, 9)),
+    "enc": (
+        nn.Sequential(
+            nn.Linear(5, 8),
+            nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
+            nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=True, activation="gelu"),
+            nn.LayerNorm(8),
+            nn.Linear(8, 2),
+        ),
+        (6, 5),
+    ),
+    "pools": (
+        nn.Sequential(
+            nn.AvgPool2d(3, 2, 1),
+            nn.LPPool2d(2, 2, 1),
+            nn.Hardswish(),
+            nn.AdaptiveMaxPool2d(1),
+            nn.Flatten(),
+            nn.Linear(3, 2),
+        ),
+        (3, 9, 9),
+    ),
+}
+
+
+REFUSED = {
+    "ceil_mode": (nn.MaxPool2d(2, ceil_mode=True), (3, 5, 5)),
+    "reflect": (nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), (3, 5, 5)),
+    "bilinear": (nn.Upsample(scale_factor=2), (3, 5, 5)),
+    "three axes": (nn.Sequential(nn.Conv3d(2, 3, 2)), (2, 4, 4, 4)),
+    "time first": (nn.LSTM(3, 4), (5, 3)),
+    "softmax over rows": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Softmax(2)), (3, 5, 5)),
+    "tanh GELU": (nn.Sequential(nn.Linear(3, 4), nn.GELU(approximate="tanh")), (3,)),
+}
+
+
+def drawn(module: Any) -> Any:
+    """In eval mode, with running statistics that are not those of the start."""
+    module = module.double().eval()
+    for part in module.modules():
+        if getattr(part, "running_mean", None) is not None:
+            part.running_mean.normal_()
+            part.running_var.uniform_(0.5, 2)
+    return module
+
+
+def ours(network: cr.Network, x: Any) -> Any:
+    X = x.numpy()
+    return np.moveaxis(X, 1, -1) if X.shape[1:] != network.input_shape or X.ndim == 4 else X
+
+
+def difference(module: Any, shape: tuple[int, ...]) -> float:
+    module = drawn(module)
+    network = cr.from_torch(module, shape)
+    x = torch.randn(3, *shape, dtype=torch.float64)
+    theirs = module(x).detach().numpy()
+    a = network.predict(ours(network, x))
+    if theirs.ndim == 4 or a.shape != theirs.shape:
+        a = np.moveaxis(a, -1, 1)
+    return float(np.abs(a - theirs).max())
+
+
+def main() -> int:
+    torch.manual_seed(0)
+    wrong = 0
+    for name, (module, shape) in CASES.items():
+        found = difference(module, shape)
+        wrong += found > TOLERANCE
+        print(f"{'ok' if found <= TOLERANCE else 'WRONG':6}{name:12}{found:.1e}")
+    for name, (module, shape) in REFUSED.items():
+        try:
+            cr.from_torch(module, shape)
+        except cr.base.errors.ArgumentError as error:
+            print(f"{'ok':6}{name:20}{error}")
+        else:
+            wrong += 1
+            print(f"WRONG {name}: was taken")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
