@@ -65,7 +65,7 @@ def case_documents() -> Iterator[tuple[str, Json]]:
             network.parameters[f"{network.layers[0].name}.{name}"] = value
         X = cases.inputs(case)
         y = np.random.default_rng(3).standard_normal((len(X), *network.output_shape))
-        if isinstance(layer, cr.Sigmoid | cr.Softmax):
+        if isinstance(layer, cr.Sigmoid | cr.Softmax | cr.LogSoftmax):
             y = np.abs(y) / np.abs(y).sum(axis=-1, keepdims=True)
         if isinstance(layer, cr.Softmax) and network.output_shape == (1,):
             continue  # the loss asks for two classes
