@@ -253,7 +253,7 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("celu-alpha", lambda: L.CELU(0.4), (9,), kinked=True),
     LayerCase("gelu-tanh", lambda: L.GELU(approximate="tanh"), (7,)),
     LayerCase("hardtanh-limits", lambda: L.HardTanh(-1.6, 0.7), (7,), kinked=True),
-    LayerCase("hardsigmoid-slope", lambda: L.HardSigmoid(0.4, 0.5), (7,), kinked=True),
+    LayerCase("hardsigmoid-slope", lambda: L.HardSigmoid(0.4, 0.45), (7,), kinked=True),
     LayerCase("softplus-beta", lambda: L.Softplus(2.5), (7,)),
     LayerCase("softplus-threshold", lambda: L.Softplus(2.0, 60.0), (7,), note="beyond it z itself"),
     LayerCase("threshold-value", lambda: L.Threshold(0.7, -3.0), (7,), kinked=True),

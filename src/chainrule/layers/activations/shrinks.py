@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_number
-from chainrule.formulas import greater, maximum, minimum, tanh, where
+from chainrule.formulas import Expression, Named, Number, greater, maximum, minimum, tanh, where
 from chainrule.layers.activations.smooth import Activation
 from chainrule.layers.base import Value
+
+
+def _width(lam: float, z: Value) -> Value:
+    """λ, which prints by its letter."""
+    return Named("λ", Number(lam)) if isinstance(z, Expression) else lam
 
 
 class HardShrink(Activation):
@@ -24,10 +29,10 @@ class HardShrink(Activation):
         self.kinks = (-self.lam, self.lam)
 
     def f(self, z: Value) -> Value:
-        return where(greater(abs(z), self.lam), z, 0)
+        return where(greater(abs(z), _width(self.lam, z)), z, 0)
 
     def df(self, z: Value) -> Value:
-        return greater(abs(z), self.lam)
+        return greater(abs(z), _width(self.lam, z))
 
 
 class SoftShrink(Activation):
@@ -42,10 +47,11 @@ class SoftShrink(Activation):
         self.kinks = (-self.lam, self.lam)
 
     def f(self, z: Value) -> Value:
-        return z - minimum(maximum(z, -self.lam), self.lam)
+        width = _width(self.lam, z)
+        return z - minimum(maximum(z, -width), width)
 
     def df(self, z: Value) -> Value:
-        return greater(abs(z), self.lam)
+        return greater(abs(z), _width(self.lam, z))
 
 
 class TanhShrink(Activation):
