@@ -89,7 +89,7 @@ class GaussianNLL(Loss):
     def gradient(self, a: Any, y: Any) -> Any:
         e, s = self._parts(a, y)
         share = named("q", e * exp(-s))
-        return beside(share, 0.5 * (1 - share * e))
+        return beside(share, named("h", 0.5 * (1 - share * e)))
 
 
 PAIRS[LogSoftmax] = NegativeLogLikelihood
