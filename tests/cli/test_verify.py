@@ -562,3 +562,27 @@ def test_every_option_of_every_layer_is_an_argument() -> None:
 def test_values_of_options(text: str, value: object) -> None:
     arguments = build_parser().parse_args(["verify", "f.py", "--option", f"padding={text}"])
     assert arguments.option == [("padding", value)]
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--like", "denze"), "did you mean 'Dense'"),
+        (("--like", "Dense(actvation=relu)"), "takes no 'actvation'"),
+        (("--like", "conv2d", "--option", "strid=2"), "did you mean 'stride'"),
+        (("--like", "maxpool2d", "--window", "-1"), "window"),
+        (("--like", "dense", "--shapes", "x=3,?"), "is no shape"),
+        (("--like", "dense", "--shapes", "x=3:odd"), "is no kind of numbers"),
+        (("--like", "dense", "--args", "a.npz"), "no such file"),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_told_before_their_file_runs(
+    run: Run, tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    mark = tmp_path / "ran"
+    (tmp_path / "marking.py").write_text(f"open({str(mark)!r}, 'w').close()\nraise ValueError('ran')\n")
+    result = run("verify", str(tmp_path / "marking.py"), *options)
+    assert result.code == 2
+    assert words in result.err, result.err
+    assert not mark.exists()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import chainrule as cr
+import chainrule.verifying
 from chainrule.formulas.calling import call_formula
 from chainrule.formulas.evaluation import evaluate
 from chainrule.formulas.expression import Symbol, operation
 from chainrule.formulas.neighbours import neighbours, with_rotated
 from chainrule.formulas.tracing import trace
+from chainrule.verifying.judge import _sentence
 from chainrule.verifying.meanings.known import functions
 from chainrule.verifying.meanings.layer import layer_meaning
 from chainrule.verifying.meanings.meaning import Edit, interned
@@ -124,6 +129,23 @@ def test_every_kind_has_its_sentence(kind: str) -> None:
                 sentence = sentences[edit.kind.replace(" ", "_")]
                 values = {"part": edit.part, "node": edit.node, **edit.values}
                 assert all(vars(sentence.format(**values)).values())
+
+
+def test_kinds_that_meanings_write_themselves_have_one_too() -> None:
+    """Edit(place, "kind", ...), also those that none of these examples has."""
+    folder = Path(chainrule.verifying.__file__).parent / "meanings"
+    text = " ".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")))
+    kinds = set(re.findall(r'Edit\(\s*[^,()]+(?:\([^()]*\))?,\s*"(\w+)"', text))
+    assert len(kinds) > 15
+    assert not [kind for kind in sorted(kinds) if kind not in TEXTS.within("mistake")]
+
+
+@pytest.mark.parametrize("kind", ["stride", "multiply only", "symbol", "turned"])
+def test_a_sentence_names_the_part(kind: str) -> None:
+    said = _sentence(Edit("delta", kind, {}, "THE NODE", "THE PART"))
+    for language in (said.en, said.zh):
+        assert "THE NODE" in language or "THE PART" in language
+        assert "{" not in language
 
 
 LAYERS = [cr.LayerNorm(), cr.BatchNorm(), cr.RMSNorm(), cr.MaxPool2D(2), cr.Softmax()]

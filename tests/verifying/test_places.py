@@ -151,6 +151,7 @@ def test_coverage_counts_windows(grid: Grid, size: tuple[int, ...]) -> None:
 def test_axes_are_named_in_their_order() -> None:
     ours = roles_of("x", 4)
     assert in_their_order(ours, (2, 3, 1, 0)) == ["sample", "channel", "row", "column"]
+    assert in_their_order(ours, (3, 2, 1, 0)) == ["sample", "channel", "row", "column"]
     assert in_their_order(roles_of("W", 2), (1, 0)) == ["feature", "unit"]
     assert in_their_order(roles_of("x", 2), (0, 1, 2)) == []
     assert at((2, 0), ["sample", "feature"]).en == "sample 2, feature 0"

@@ -45,12 +45,11 @@ class Expression:
         """What structural equality compares."""
         raise NotImplementedError
 
-    @cached_property
-    def _hash(self) -> int:
-        return hash(self.key())
-
     def __hash__(self) -> int:
-        return self._hash
+        known: int | None = self.__dict__.get("_hash")  # a cached_property takes a lock
+        if known is None:
+            known = self.__dict__["_hash"] = hash(self.key())
+        return known
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -59,17 +58,22 @@ class Expression:
             raise TypeError(
                 "a formula cannot compare a symbol with a number by == or !=; write greater(a, b)"
             )
-        return isinstance(other, Expression) and self._hash == other._hash and self.key() == other.key()
+        return isinstance(other, Expression) and hash(self) == hash(other) and self.key() == other.key()
 
     @cached_property
     def free_indices(self) -> frozenset[str]:
         """Names of the summation indices that occur and are not bound inside."""
-        return frozenset().union(*(child.free_indices for child in self.children))
+        return _united([child.free_indices for child in self.children])
 
     @cached_property
     def symbols(self) -> frozenset[Symbol]:
         """The symbols that occur anywhere below."""
-        return frozenset().union(*(child.symbols for child in self.children))
+        return _united([child.symbols for child in self.children])
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of intermediate quantities that are defined anywhere below."""
+        return _united([child.names for child in self.children])
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         # NumPy must not take a symbol for an array of one object: np.mean(x) would be x.
@@ -244,11 +248,21 @@ class Named(Expression):
     def children(self) -> tuple[Expression, ...]:
         return (self.value,)
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return self.value.names | {self.name}
+
     def rebuild(self, children: tuple[Expression, ...]) -> Expression:
         return Named(self.name, children[0])
 
     def key(self) -> tuple[Any, ...]:
         return ("named", self.name, self.value)
+
+
+def _united(sets: list[frozenset[Any]]) -> frozenset[Any]:
+    """All of them: one of them as it is where it holds the others."""
+    held = [each for each in sets if each]
+    return frozenset().union(*held) if len(held) > 1 else held[0] if held else frozenset()
 
 
 def operation(name: str, *operands: Any, **static: Any) -> Expression:
@@ -270,9 +284,12 @@ def as_expression(value: Any) -> Expression:
 
 def walk(tree: Expression, path: Path = ()) -> Iterator[tuple[Path, Expression]]:
     """Every node with its path from the root (child numbers), parents before children."""
-    yield path, tree
-    for number, child in enumerate(tree.children):
-        yield from walk(child, (*path, number))
+    waiting = [(path, tree)]
+    while waiting:
+        path, node = waiting.pop()
+        yield path, node
+        children = node.children
+        waiting += [((*path, number), children[number]) for number in range(len(children) - 1, -1, -1)]
 
 
 def substitute(tree: Expression, replacements: Mapping[Expression, Expression]) -> Expression:
@@ -280,13 +297,35 @@ def substitute(tree: Expression, replacements: Mapping[Expression, Expression]) 
 
     Replacements are not searched again, and an index is not replaced under the sum that binds it.
     """
+    return _substituted(tree, replacements, [(node, node.symbols) for node in replacements], {})
+
+
+def _substituted(
+    tree: Expression,
+    replacements: Mapping[Expression, Expression],
+    needs: list[tuple[Expression, frozenset[Symbol]]],
+    done: dict[int, Expression],
+) -> Expression:
+    """needs: the keys with the symbols that a tree with one of them in it has.  done: by the identity of
+    nodes, which a formula uses several times.
+    """
     if tree in replacements:
         return replacements[tree]
-    if isinstance(tree, Over) and any(Index(name) in replacements for name in tree.indices):
-        bound = {Index(name) for name in tree.indices}
-        replacements = {node: other for node, other in replacements.items() if node not in bound}
-    children = tuple(substitute(child, replacements) for child in tree.children)
-    return tree if children == tree.children else tree.rebuild(children)
+    known = done.get(id(tree))
+    if known is not None:
+        return known
+    made, symbols = tree, tree.symbols
+    if any(needed <= symbols for _, needed in needs):
+        if isinstance(tree, Over) and any(Index(name) in replacements for name in tree.indices):
+            bound = {Index(name) for name in tree.indices}
+            replacements = {node: other for node, other in replacements.items() if node not in bound}
+            made = tree.rebuild((substitute(tree.body, replacements),))
+        else:
+            children = tuple(_substituted(child, replacements, needs, done) for child in tree.children)
+            same = all(new is old for new, old in zip(children, tree.children, strict=True))
+            made = tree if same else tree.rebuild(children)
+    done[id(tree)] = made
+    return made
 
 
 def replace_at(tree: Expression, path: Path, replacement: Expression) -> Expression:

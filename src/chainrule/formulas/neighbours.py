@@ -45,6 +45,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -86,6 +87,10 @@ RARE = frozenset((
     "one_offset", "gates", "one_channel",
 ))  # fmt: skip
 EVERYWHERE = frozenset(("as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "unmoved"))
+OF_OPERANDS = frozenset((
+    "only", "swapped", "turned", "twice", "number", "cases", "complement", "rotated", "unit", "zeroed",
+    "counted", *ONCE_OF_ID,
+))  # fmt: skip
 PARTS = (1, 2, 3, 4, 8)  # features that are counted alone, or left out: blocks that a kernel works on
 NEAR = (0.5, 0.1, 1e-2, 1e-3)  # below the largest value, and still taken for it
 MOST_GATES = 4
@@ -199,7 +204,12 @@ def _is(node: Expression, name: str) -> bool:
 
 def is_of_delta(node: Expression) -> bool:
     """Whether δ goes into it: what is there in the forward pass, too, is computed there."""
-    return any(symbol.name.startswith("d") and "gradient" in symbol.role for symbol in node.symbols)
+    return any(map(_is_delta, node.symbols))
+
+
+@cache
+def _is_delta(symbol: Symbol) -> bool:
+    return symbol.name.startswith("d") and "gradient" in symbol.role
 
 
 def _same(node: Expression, other: Expression) -> bool:
@@ -279,6 +289,22 @@ def _offsets(ranges: tuple[int, ...]) -> dict[tuple[int, ...], None]:
 def _of_operation(
     node: Operation, kind: str, which: str, others: Sequence[Expression]
 ) -> Iterator[tuple[str, Expression, Expression]]:
+    """What a mistake is in: the operands, the operation itself, or the grid of windows that it moves over."""
+    if kind in OF_OPERANDS:
+        yield from _of_operands(node, kind, which, others)
+    elif kind in ("stride", "padding", "dilation", "shifted"):
+        grid = node.options["grid"]
+        for plain in _other_grids(grid, kind):
+            static = tuple(sorted({**node.options, "grid": plain, "counts": grid}.items()))
+            yield kind, node, Operation(AS_MANY[node.rule.name], node.operands, static)
+    else:
+        yield from _of_itself(node, kind, which)
+
+
+def _of_operands(
+    node: Operation, kind: str, which: str, others: Sequence[Expression]
+) -> Iterator[tuple[str, Expression, Expression]]:
+    """An operand is left out, changed, exchanged, or stands for another."""
     operands = node.operands
     if kind == "only":
         kept = operands[int(which)]
@@ -286,88 +312,91 @@ def _of_operation(
             yield "subtract only", operands[0], -kept
         gone = operands[1 - int(which)] if len(operands) == 2 else node
         yield f"{node.rule.name} only", gone, kept
-    elif kind == "as":
-        yield f"{node.rule.name} as {which}", node, Operation(rules[which], operands, node.static)
     elif kind == "swapped":
         yield f"{node.rule.name} swapped", node, Operation(node.rule, operands[::-1], node.static)
-    elif kind == "turned":
-        number = int(which)
-        operand = operands[number]
-        turned = Operation(rules["transpose"], (operand,))
-        if not (isinstance(operand, Operation) and operand.rule.name == "transpose"):
-            yield "turned", operand, _with(node, number, turned)
-    elif kind in ("first", "last", "rest"):
-        yield kind, node, Operation(OF_SAMPLES[node.rule.name, kind], operands, node.static)
-    elif kind == "across":
-        yield "across", node, Operation(ACROSS[node.rule.name], operands, node.static)
-    elif kind == "always":
-        yield "always", node, Number(1.0)
-    elif kind == "twice":
-        doubled = Operation(rules["multiply"], (Number(2.0), operands[int(which)]))
-        yield "twice", operands[int(which)], _with(node, int(which), doubled)
-    elif kind == "number":
-        value = operands[int(which)]
-        if isinstance(value, Number):
-            for other_value in (2 * value.value, value.value / 2, 0.0, 1.0, value.value**2):
-                if other_value != value.value:
-                    yield "number", value, _with(node, int(which), Number(other_value))
+    elif kind == "zeroed":
+        yield from _zeroed(node)
     elif kind == "cases":
         for number, inner in enumerate(operands):
             if isinstance(inner, Operation) and inner.rule.name == "where":
                 factor, (condition, yes, no) = operands[1 - number], inner.operands
                 for cases in ((yes, factor * no), (factor * yes, no)):
                     yield "cases", factor, Operation(inner.rule, (condition, *cases))
-    elif kind == "complement":
-        if isinstance(operands[int(which)], (Symbol, Named)):
-            yield kind, operands[int(which)], _with(node, int(which), 1 - operands[int(which)])
-    elif kind in OTHER_EVALUATIONS:
-        yield kind, node, Operation(OTHERS[node.rule.name, kind], operands, node.static)
-    elif kind == "gate":
-        for name in node.options["gates"]:
-            if name != node.options["gate"]:
-                static = tuple(sorted({**node.options, "gate": name}.items()))
-                of_gate = Operation(node.rule, operands, static)
-                yield "gate", of_gate, of_gate
-    elif kind in ("overwritten_rows", "first_rows", "averaged_rows"):
-        hot = operands[0]
-        if isinstance(hot, Operation) and hot.rule.name == "one_hot":
-            once = Operation(ONCE_OF_ID[kind], hot.operands, hot.static)
-            yield kind, node, Operation(node.rule, (once, operands[1]), node.static)
-    elif kind == "rotated":
-        kernel = operands[int(which)]
-        if isinstance(kernel, Symbol):
-            yield "rotated", kernel, _with(node, int(which), replace(kernel, name=kernel.name + ROTATED))
-    elif kind == "part":
-        for count in PARTS:
-            for word in ("part_from", "part_to"):
-                some = features_of(node.rule, word, count)
-                yield word, Number(count), Operation(some, operands, node.static)
-    elif kind == "unit":
-        filled = Operation(rules["ones_like"], (operands[int(which)],))
-        yield kind, operands[int(which)], _with(node, int(which), filled)
-    elif kind == "zeroed":
-        first, limit = operands
-        above = (first, limit) if node.rule.name == "maximum" else (limit, first)
-        within = Operation(rules["greater"], above)
-        yield f"{node.rule.name} zeroed", node, Operation(rules["where"], (within, first, Number(0.0)))
-        if isinstance(limit, Number) and limit.value and abs(limit.value) != 1:
-            sign = Number(1.0 if limit.value > 0 else -1.0)
-            yield f"{node.rule.name} sign", limit, Operation(rules["where"], (within, first, sign))
     elif kind == "counted":
         for other in others:
             if not _same(other, operands[0]):
                 yield kind, _with(node, 0, other), _with(node, 0, other)
+    elif kind in ONCE_OF_ID:
+        hot = operands[0]
+        if isinstance(hot, Operation) and hot.rule.name == "one_hot":
+            once = Operation(ONCE_OF_ID[kind], hot.operands, hot.static)
+            yield kind, node, Operation(node.rule, (once, operands[1]), node.static)
+    else:
+        number = int(which)
+        for other in _instead_of(operands[number], kind):
+            yield kind, operands[number], _with(node, number, other)
+
+
+def _instead_of(operand: Expression, kind: str) -> Iterator[Expression]:
+    """What stands for one operand alone."""
+    if kind == "turned" and not (isinstance(operand, Operation) and operand.rule.name == "transpose"):
+        yield Operation(rules["transpose"], (operand,))
+    elif kind == "twice":
+        yield Operation(rules["multiply"], (Number(2.0), operand))
+    elif kind == "unit":
+        yield Operation(rules["ones_like"], (operand,))
+    elif kind == "complement" and isinstance(operand, (Symbol, Named)):
+        yield 1 - operand
+    elif kind == "rotated" and isinstance(operand, Symbol):
+        yield replace(operand, name=operand.name + ROTATED)
+    elif kind == "number" and isinstance(operand, Number):
+        value = operand.value
+        for other in (2 * value, value / 2, 0.0, 1.0, value**2):
+            if other != value:
+                yield Number(other)
+
+
+def _zeroed(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:
+    """0, or the sign, in place of the limit at which numbers are cut off."""
+    first, limit = node.operands
+    above = (first, limit) if node.rule.name == "maximum" else (limit, first)
+    within = Operation(rules["greater"], above)
+    yield f"{node.rule.name} zeroed", node, Operation(rules["where"], (within, first, Number(0.0)))
+    if isinstance(limit, Number) and limit.value and abs(limit.value) != 1:
+        sign = Number(1.0 if limit.value > 0 else -1.0)
+        yield f"{node.rule.name} sign", limit, Operation(rules["where"], (within, first, sign))
+
+
+def _of_itself(node: Operation, kind: str, which: str) -> Iterator[tuple[str, Expression, Expression]]:
+    """Another operation on the same operands."""
+    operands, static = node.operands, node.static
+    if kind == "as":
+        yield f"{node.rule.name} as {which}", node, Operation(rules[which], operands, static)
+    elif kind in ("first", "last", "rest"):
+        yield kind, node, Operation(OF_SAMPLES[node.rule.name, kind], operands, static)
+    elif kind == "across":
+        yield "across", node, Operation(ACROSS[node.rule.name], operands, static)
+    elif kind == "always":
+        yield "always", node, Number(1.0)
+    elif kind in OTHER_EVALUATIONS:
+        yield kind, node, Operation(OTHERS[node.rule.name, kind], operands, static)
+    elif kind == "gate":
+        for name in node.options["gates"]:
+            if name != node.options["gate"]:
+                other = tuple(sorted({**node.options, "gate": name}.items()))
+                of_gate = Operation(node.rule, operands, other)
+                yield "gate", of_gate, of_gate
+    elif kind == "part":
+        for count in PARTS:
+            for word in ("part_from", "part_to"):
+                yield word, Number(count), Operation(features_of(node.rule, word, count), operands, static)
     elif kind == "near":
         yield from _near(node)
     elif kind == "last_term":
-        yield "last_term", node, Operation(LAST_TERM, operands, node.static)
-    elif kind == "first_window":
-        yield "first_window", node, Operation(FIRST_WINDOW, operands, node.static)
+        yield "last_term", node, Operation(LAST_TERM, operands, static)
     else:
-        grid = node.options["grid"]
-        for plain in _other_grids(grid, kind):
-            static = tuple(sorted({**node.options, "grid": plain, "counts": grid}.items()))
-            yield kind, node, Operation(AS_MANY[node.rule.name], operands, static)
+        assert kind == "first_window", kind
+        yield "first_window", node, Operation(FIRST_WINDOW, operands, static)
 
 
 def _near(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:

@@ -27,7 +27,7 @@ from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, Meaning
-from chainrule.verifying.places import place
+from chainrule.verifying.places import at, place
 from chainrule.verifying.precision import (
     Reference,
     Tolerance,
@@ -125,7 +125,8 @@ class Judge:
 
         samples = () if meaning is None else meaning.samples
         wanted = None if meaning is None else accepts
-        drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted)
+        steps = () if meaning is None else meaning.steps
+        drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted, steps)
         self.tried, raised = runnable(subject, drawn)
         due = owed(subject, self.tried, reference)
         notes += [*not_told_apart(self.tried, subject.names), *due.notes]
@@ -315,6 +316,7 @@ class Search:
     wrong: Sequence[tuple[Argument, Sequence[Array]]] = ()
     made: dict[str, Edit] = field(default_factory=dict)
     found: list[Edit] = field(default_factory=list)
+    known: dict[tuple[Edit, bool], str | None] = field(default_factory=dict)  # what `gives` has said
 
     def only(self, kept: Sequence[int]) -> Search:
         """The same on some of the probes; what it finds is found by both."""
@@ -326,7 +328,7 @@ class Search:
             for group in (self.kept, self.wrong)
         )
         made = replace(self, probes=probes_, bounds=bounds, theirs=theirs, tolerances=tolerances)
-        made.kept, made.wrong = right, wrong
+        made.kept, made.wrong, made.known = right, wrong, {}
         return made
 
     def right(self, edits: Edits) -> list[Array]:
@@ -348,15 +350,21 @@ class Search:
         scaled: whether a factor may stand beside.  Sizes of which it cannot be computed, but theirs is right,
         say nothing.
         """
+        key = edit, scaled
+        if key not in self.known:
+            self.known[key] = self._gives(edit, scaled)
+        return self.known[key]
+
+    def _gives(self, edit: Edit, scaled: bool) -> str | None:
         scale: str | None = None
         self.left[0] -= 1
-        for number, bound in enumerate(self.bounds):
-            theirs = self.theirs[number]
+        for number in self.order:
+            theirs, bound = self.theirs[number], self.bounds[number]
             edits = {**self.made, edit.place: edit}
             try:
                 if self.meaning.rules_out(bound, self.argument, theirs, edits):
                     return None
-                self.left[0] -= self.meaning.cost - 1 if number == 0 else 0
+                self.left[0] -= self.meaning.cost - 1 if number == self.order[0] else 0
                 made = self.value(bound, edits)
             except MISFITS:
                 if not self.is_right[number]:
@@ -373,6 +381,11 @@ class Search:
             elif not close(theirs, made * (factor(scale, bound.sizes) if scale else 1.0)).all():
                 return None
         return None if len(edit.trees) != 1 and self.spoils(edit) else scale
+
+    @cached_property
+    def order(self) -> list[int]:
+        """The probes, that of the fewest steps first: it rules out most of the mistakes."""
+        return sorted(range(len(self.bounds)), key=lambda number: self.bounds[number].sizes.get("T", 0))
 
     @cached_property
     def is_right(self) -> list[bool]:
@@ -548,12 +561,12 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
     spot = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
     index = "[" + ", ".join(str(int(i)) for i in spot) + "]"
     numbers = {"index": index, "yours": f"{theirs[spot] + 0.0:.6g}", "right": f"{right[spot] + 0.0:.6g}"}
-    what = TEXTS.say("wrong", name=name, **numbers)
     about, roles = {"zero": right == 0, "not_zero": right != 0}, [""] * right.ndim
     if search is not None:
         about, roles = search.meaning.where(
             search.argument, search.bounds[number], search.probes[number], right
         )
+    what = TEXTS.say("wrong", name=name, **{**numbers, "index": at(tuple(map(int, spot)), roles)})
     where = TEXTS.say("where.said", where=place(wrong, about, roles))
     evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
     if case.tolerances is not None:

@@ -155,10 +155,17 @@ def roles_of(name: str, dimensions: int) -> tuple[str, ...]:
 
 
 def in_their_order(roles: Sequence[str], axes: Sequence[int]) -> list[str]:
-    """The same of their array, whose axes `axes` are ours in order; of none where there are others."""
+    """The same of their array, whose axes `axes` are ours in order; of none where there are others.
+
+    Rows come before columns as theirs lies, also where our layer was found with both exchanged.
+    """
     if len(roles) != len(axes):
         return []
-    return [roles[axes.index(axis)] for axis in range(len(axes))]
+    theirs = [roles[axes.index(axis)] for axis in range(len(axes))]
+    across = [axis for axis, role in enumerate(theirs) if role in ("row", "column")]
+    for axis, role in zip(across, ("row", "column"), strict=False):
+        theirs[axis] = role
+    return theirs
 
 
 # -- what is known of entries

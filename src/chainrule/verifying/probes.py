@@ -1,8 +1,9 @@
 """Probes: arguments and δ on which a backward pass is tried, chosen so that mistakes differ on them.
 
 The first are the given arguments with a random δ; then come fresh numbers, one sample more and two more
-where the samples' axes are known, one alone, sizes that all differ as far as their forward takes them, large
-numbers that saturate, and last small whole numbers with zeros among them, which make ties and kinks.
+where the samples' axes are known, one alone, two steps of a recurrence, sizes that all differ as far as their
+forward takes them, large numbers that saturate, and last small whole numbers with zeros among them, which
+make ties and kinks.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from time import perf_counter
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from chainrule.verifying.precision import precision_of, rounded
 from chainrule.verifying.texts import TEXTS
 
 FRESH, MORE, LARGE = 2, (1, 2), 4.0
+FEW_STEPS = 2
 LINKED = 3  # axes of one size that may have to change together: features of x, W and a scale
-MOST_TRIALS, SECONDS = 80, 3.0  # forwards, and for how long, to find out which sizes can change
+# Forwards to find out which sizes can change: counted, not timed, so that a busy machine has the same probes.
+MOST_TRIALS = 80
 Forward = Callable[[Sequence[Array]], Array]
 Axis = tuple[int, int]  # (number of the argument, axis)
 
@@ -42,12 +44,13 @@ def probes(
     seed: int,
     precision: str | None = None,
     accepts: Callable[[Probe], bool] | None = None,
+    steps: Sequence[Axis] = (),
 ) -> list[Probe]:
     """The probes for these arguments, the same for the same seed.
 
     samples: (argument, axis) wherever samples are counted; the first is x.  precision: in which they compute,
     where that is less than the arrays' type: numbers are such as it holds.  accepts: whether a probe of other
-    sizes means the same; None: no other sizes are tried.
+    sizes means the same; None: no other sizes are tried.  steps: as samples, of steps in time.
     """
     rng = np.random.default_rng(seed)
     kept = tuple(held(np.array(value), precision) for value in args)
@@ -60,6 +63,8 @@ def probes(
         sets.append((_of_sizes(kept, sizes, rng, precision), False))
     if samples and _size(kept, samples[0]) > 1:
         sets.append((_of_sizes(kept, dict.fromkeys(samples, 1), rng, precision), False))
+    if steps and _size(kept, steps[0]) > FEW_STEPS:
+        sets.append((_of_sizes(kept, dict.fromkeys(steps, FEW_STEPS), rng, precision), False))
     if accepts is not None:
         other = different_sizes(kept, forward, rng, precision)
         sets += [] if other is None else [(other, False)]
@@ -208,11 +213,11 @@ def _changeable(
         for axis, size in enumerate(value.shape):
             if size > 1:
                 by_size.setdefault(size, []).append((number, axis))
-    trials, done, until = 0, set[Axis](), perf_counter() + SECONDS
+    trials, done = 0, set[Axis]()
     for count in range(1, LINKED + 1):
         for size, axes in by_size.items():
             for group in combinations(axes, count):
-                if done & set(group) or trials >= MOST_TRIALS or perf_counter() > until:
+                if done & set(group) or trials >= MOST_TRIALS:
                     continue
                 trials += 1
                 if _runs(forward, _of_sizes(args, dict.fromkeys(group, size + 1), rng, precision)):

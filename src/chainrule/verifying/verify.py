@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from chainrule.verifying.subjects.chains import layers_in, layers_of
 from chainrule.verifying.subjects.door import subject_from
 from chainrule.verifying.subjects.objects import methods_of
 from chainrule.verifying.subjects.saved import Saved, beside_forward, beside_network
-from chainrule.verifying.subjects.subject import Subject, check_known
+from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Verdict, joined
 
@@ -58,8 +58,9 @@ def verify(
         arrays, get gradients; numbers, texts and dicts of anything else are handed on. Use sizes that differ
         from each other: what has the same size cannot always be told apart.
     like: what it is meant to be: a layer or loss of ours, MaxPool2D(2), or a name, "conv2d", with its options
-        (stride=2, padding=1); a list of layers or a network, with loss and penalty where J comes back; for a
-        list of layers one for each. None: the differences of its own forward are the only judge.
+        (stride=2, padding=1) or "conv2d(stride=2, padding=1)"; a list of layers or a network, with loss and
+        penalty where J comes back; for a list of layers one for each. None: the differences of its own
+        forward are the only judge.
     names: of the arguments, for the messages. output: which one is judged, where forward has several.
     scalars: the class of scalars with .data, .grad and .backward() of which given is a function.
     grads: gradients that were saved, a dict or an .npz or .safetensors file, in place of a backward pass:
@@ -81,39 +82,56 @@ def verify(
         return _of_saved(saved, exact, exact.problem(*batch, loss=loss, penalty=penalty), level)
     if not len(args):
         raise ArgumentError("args is empty: give the arrays on which forward is called, args=(x, W, b)")
-    wanted = None if loss is None else named_loss(loss)
     if grads is None and delta is not None:  # Huber's
         options["delta"] = delta
-    meant = None if like is None else Like(like, options, wanted, penalty_from(penalty))
-    if meant is None and options:
-        raise ArgumentError(f"{', '.join(options)}: options of what like= names, and like is None")
+    layers = layers_in(given) if grads is None else {}
+    meant = _meant(like, options, loss, penalty, len(layers))
     if grads is not None:
         subject = beside_forward(given, grads, args, delta, names)
-    elif layers_in(given):
-        return _of_layers(given, args, names, number, level, like)
+    elif layers:
+        return _of_layers(given, args, names, number, level, meant)
     else:
         subject = subject_from(given, args, names, output=output, scalars_of=scalars)
-    check_known(subject)
-    return Judge(subject, list(subject.args), meant, number).verdict(level)
+    return Judge(subject, list(subject.args), meant[0], number).verdict(level)
 
 
-def _of_layers(given: Any, args: Sequence[Any], names: Any, seed: int, level: int, like: Any) -> Verdict:
-    """Every layer by itself, its name before every finding; then the whole, where its layers are right.
-
-    like: what each is meant to be, in their order; None: nothing is known of them, or of one.
-    """
-    subjects = layers_of(given, args, names)
-    meant = list(like.layers) if isinstance(like, Model) else like
-    if meant is None:
-        meant = [None] * len(subjects)
-    if not isinstance(meant, (list, tuple)) or len(meant) != len(subjects):
+def _meant(
+    like: Any, options: Mapping[str, Any], loss: Any, penalty: Any, layers: int
+) -> list[Like | None]:
+    """What is meant, of a list of layers each; their code has not run.  layers: how many, 0: no list."""
+    wanted, penalised = None if loss is None else named_loss(loss), penalty_from(penalty)
+    if like is None:
+        for name, value in {**options, "loss": loss, "penalty": penalty}.items():
+            if value is not None:
+                raise ArgumentError(f"{name}: an option of what like= names, and like is None")
+        return [None] * max(layers, 1)
+    if not layers:
+        return [Like(like, options, wanted, penalised)]
+    each = list(like.layers) if isinstance(like, Model) else like
+    if not isinstance(each, (list, tuple)) or len(each) != layers:
         raise ArgumentError(
-            f"like is {describe(like)}, and there are {len(subjects)} layers: write one for each in their "
+            f"like is {describe(like)}, and there are {layers} layers: write one for each in their "
             f"order, like=['dense', 'relu'], with None for a layer that is none of ours"
         )
+    for name, value in {**options, "loss": loss, "penalty": penalty}.items():
+        if value is not None:
+            raise ArgumentError(
+                f"{name} is given, and like is a list with one for each layer: write its options into "
+                "that entry, like=['maxpool2d(2)', 'relu']"
+            )
+    return [None if kind is None else Like(kind, {}) for kind in each]
+
+
+def _of_layers(
+    given: Any, args: Sequence[Any], names: Any, seed: int, level: int, meant: Sequence[Like | None]
+) -> Verdict:
+    """Every layer by itself, its name before every finding; then the whole, where its layers are right.
+
+    meant: what each is meant to be, in their order.
+    """
     verdicts = [
-        Judge(each, list(each.args), None if kind is None else Like(kind, {}), seed).verdict(level)
-        for each, kind in zip(subjects, meant, strict=True)
+        Judge(each, list(each.args), kind, seed).verdict(level)
+        for each, kind in zip(layers_of(given, args, names), meant, strict=True)
     ]
     title = type(given).__name__ if not isinstance(given, (list, tuple)) else "layers"
     if all(verdicts) and methods_of(given) is not None:

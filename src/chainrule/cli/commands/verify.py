@@ -88,11 +88,15 @@ def work(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def judged(arguments: argparse.Namespace) -> tuple[Verdict, Arguments]:
     """The verdict, on the first of the possible arrays on which their forward is what it is meant to be."""
-    from chainrule.cli.given.arrays import arguments_for
+    from chainrule.cli.given.arrays import arguments_for, check_told
     from chainrule.cli.given.code import code_at
     from chainrule.cli.given.options import options_of
+    from chainrule.verifying.meanings.matching import Like
 
     arguments.layer_options = options_of(arguments)
+    if arguments.like is not None:
+        Like(arguments.like, arguments.layer_options)  # what is wrong with it is told before their code runs
+    check_told(arguments)
     code = code_at(arguments.code)
     others: list[tuple[Verdict, Arguments]] = []
     errors: list[ChainruleError] = []

@@ -6,7 +6,7 @@ import argparse
 import inspect
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -30,6 +30,7 @@ MOST_DRAWN = 10**7  # entries of an array
 NOTATION = "write NAME=SIZES with a blank between them, --shapes 'x=3,4 w=4,5 y=3:0..9'"
 _PART = re.compile(r"(?P<name>[^=\s]+)=(?P<sizes>\(\)|\d+(?:[,x]\d+)*,?)(?::(?P<kind>\S+))?")
 _RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})")
+Draw = Callable[[np.random.Generator], Array]
 HOW = (
     "--args FILE.npz, --shapes 'x=3,4 w=4,5 b=5', args = (x, w, b) in the file itself, or --like LAYER, "
     "whose sizes are drawn"
@@ -56,15 +57,25 @@ class Arguments:
         ]
 
 
-def arguments_for(code: Code, options: argparse.Namespace) -> Iterator[Arguments]:
-    """What to run it on; several where it depends on how their arrays lie, the likeliest first."""
-    wanted = parameters_of(code.given)
+def check_told(options: argparse.Namespace) -> None:
+    """FileError for what is wrong with --args or --shapes, before anything of their code runs."""
     if options.args is not None and options.shapes is not None:
         raise FileError("--args and --shapes both say what it is run on: leave one out")
     if options.args is not None:
+        _of_file(options.args, [])
+    elif options.shapes is not None:
+        _told(options.shapes)
+
+
+def arguments_for(code: Code, options: argparse.Namespace) -> Iterator[Arguments]:
+    """What to run it on; several where it depends on how their arrays lie, the likeliest first."""
+    wanted = parameters_of(code.given)
+    if options.args is not None:
         yield _typed(_of_file(options.args, wanted), options)
     elif options.shapes is not None:
-        yield _typed(_drawn(options.shapes, wanted, options), options)
+        rng = np.random.default_rng(options.seed)
+        drawn = {name: draw(rng) for name, draw in _told(options.shapes).items()}
+        yield _typed(_of("drawn", *_ordered(drawn, wanted)), options)
     elif (name := next((name for name in DEFINED if hasattr(code.module, name)), None)) is not None:
         yield _typed(_defined(code, name, wanted), options)
     elif options.like is not None:
@@ -112,10 +123,9 @@ def _of_file(path: str, wanted: Sequence[str]) -> Arguments:
     return _of("file", names, values, file=quoted(path))
 
 
-def _drawn(text: str, wanted: Sequence[str], options: argparse.Namespace) -> Arguments:
-    """Of "x=3,4 w=4,5 y=3:0..9 v=5:positive"."""
-    rng = np.random.default_rng(options.seed)
-    made: dict[str, Array] = {}
+def _told(text: str) -> dict[str, Draw]:
+    """What draws each array, by name, of "x=3,4 w=4,5 y=3:0..9 v=5:positive"."""
+    made: dict[str, Draw] = {}
     for part in re.split(r"[\s;]+", text.strip()):
         match = _PART.fullmatch(part)
         if match is None:
@@ -128,23 +138,23 @@ def _drawn(text: str, wanted: Sequence[str], options: argparse.Namespace) -> Arg
             raise FileError(f"--shapes: {quoted(name, 60)} has more than {MOST_DRAWN:,} entries")
         if "0" in sizes:
             raise FileError(f"--shapes: {quoted(name, 60)} has the size 0, which leaves no entries")
-        made[name] = _entries(tuple(map(int, sizes)), kind, name, rng)
-    names, values = _ordered(made, wanted)
-    return _of("drawn", names, values)
+        made[name] = _entries(tuple(map(int, sizes)), kind, name)
+    return made
 
 
-def _entries(shape: tuple[int, ...], kind: str | None, name: str, rng: np.random.Generator) -> Array:
+def _entries(shape: tuple[int, ...], kind: str | None, name: str) -> Draw:
     if kind is None:
-        return np.asarray(rng.normal(size=shape))
+        return lambda rng: np.asarray(rng.normal(size=shape))
     if kind == "positive":
-        return np.asarray(rng.uniform(0.5, 2.0, shape))
+        return lambda rng: np.asarray(rng.uniform(0.5, 2.0, shape))
     ends = _RANGE.fullmatch(kind)
     if ends is None or int(ends[1]) > int(ends[2]):
         raise FileError(
             f"--shapes: '{quoted(kind, 60)}' of {quoted(name, 60)} is no kind of numbers: write LOW..HIGH "
             f"for whole numbers from LOW to HIGH, {quoted(name, 60)}=3:0..9, positive, or nothing"
         )
-    return np.asarray(rng.integers(int(ends[1]), int(ends[2]) + 1, shape))
+    low, high = int(ends[1]), int(ends[2])
+    return lambda rng: np.asarray(rng.integers(low, high + 1, shape))
 
 
 def _defined(code: Code, name: str, wanted: Sequence[str]) -> Arguments:

@@ -21,7 +21,7 @@ import numpy as np
 
 from chainrule.formulas.elements.entry import NOTHING, ONE, Element, Place, number
 from chainrule.formulas.elements.entry_rules import entry_rules
-from chainrule.formulas.evaluation import value_of
+from chainrule.formulas.evaluation import Key, value_of
 from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol
 
 
@@ -30,7 +30,7 @@ class Reader:
 
     def __init__(self, bindings: Mapping[str, Any]) -> None:
         self._bindings = bindings
-        self._memory: dict[tuple[Any, ...], Any] = {}
+        self._memory: dict[Key, Any] = {}
         # By identity in front of it: comparing deep trees by structure at every entry took attention 5 s.
         self._known: dict[tuple[Any, ...], tuple[Expression, Any]] = {}
 

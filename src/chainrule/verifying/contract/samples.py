@@ -6,7 +6,6 @@ Which axes these are, samples or others, is derived from their forward: of Batch
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from time import perf_counter
 
 import numpy as np
 
@@ -22,12 +21,10 @@ MOST_SLICES = 5  # of an axis, spread evenly
 AGAIN = 2  # other numbers on which axes must be kept apart, too: a saturated output hides what it depends on
 
 
-def mixed(
-    subject: Subject, probe: Probe, until: float = np.inf, reference: Reference | None = None
-) -> Iterator[Finding]:
+def mixed(subject: Subject, probe: Probe, reference: Reference | None = None) -> Iterator[Finding]:
     """The first argument, whose gradient mixes slices that its forward keeps apart.
 
-    until: when it gives up.  reference: what is right where that is known; a mask of what is 0 may mix, too.
+    reference: what is right where that is known; a mask of what is 0 may mix, too.
     """
     number = next((n for n, value in enumerate(probe.args) if value.dtype.kind == "f"), None)
     if number is None or not subject.takes_delta:
@@ -38,8 +35,6 @@ def mixed(
     jitter = None
     rng, pairs = np.random.default_rng(0), list(_kept_apart(subject, probe.args, number))
     for _ in range(AGAIN if pairs else 0):
-        if perf_counter() > until:
-            return
         args = list(probe.args)
         numbers = rng.normal(size=x.shape).astype(x.dtype)
         args[number] = np.abs(numbers) if x.size and x.min() >= 0 else numbers
@@ -47,8 +42,6 @@ def mixed(
         pairs = [pair for pair in pairs if pair in also]
     for axis, along in pairs:
         for index in _spread(x.shape[axis]):
-            if perf_counter() > until:
-                return
             args, delta = list(probe.args), probe.delta.copy()
             args[number] = changed(x, axis, index)
             delta[(slice(None),) * along + (index,)] *= -2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.base.errors import ArgumentError, describe
@@ -36,7 +36,16 @@ from chainrule.verifying.meanings.function import function_meaning
 from chainrule.verifying.meanings.known import functions
 from chainrule.verifying.meanings.layer import layer_meaning
 from chainrule.verifying.meanings.meaning import Meaning
-from chainrule.verifying.meanings.named import layer_class, layers_like, own_options, plain
+from chainrule.verifying.meanings.named import (
+    ALIASES,
+    BY_PLACE,
+    called,
+    checked,
+    layer_class,
+    layers_like,
+    nearly,
+    plain,
+)
 from chainrule.verifying.meanings.objective import Wanted, network_meaning, wanted_for
 from chainrule.verifying.meanings.penalty import penalty_meaning
 from chainrule.verifying.meanings.recurrent import recurrent_meaning
@@ -75,22 +84,51 @@ PENALTIES: dict[str, type[Penalty]] = {
     "l2": L2, "weightdecay": L2, "ridge": L2, "l2penalty": L2, "l2regularization": L2, "l1": L1, "lasso": L1,
     "l1penalty": L1, "l1regularization": L1, "elasticnet": ElasticNet,
 }  # fmt: skip
+FUNCTIONS = ("attention", "swiglu", "geglu", "glu", "rotary")  # as messages name them
+
+
+@dataclass(frozen=True)
+class Named:
+    """A class of layers with its options by our names; what is missing the arrays tell."""
+
+    kind: type[Layer]
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Like:
-    """What is meant, as it was given.  loss, penalty: where `like` is a network whose J comes back."""
+    """What is meant, as it was given.  loss, penalty: where `like` is a network whose J comes back.
+
+    kind: what it is, a `Named`, a layer, a penalty, the losses or the functions of several inputs that it
+    may be.  Raises ArgumentError for a `like` that is none of these or takes no such option: nothing of
+    somebody's code has run by then.
+    """
 
     like: Any
     options: Mapping[str, Any]
     loss: Any = None
     penalty: Penalty | None = None
+    kind: Any = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", self._kind())
+        network = isinstance(self.kind, list) and isinstance(self.kind[0], Wanted)
+        ends = network and not isinstance(self.like, (str, Loss, type))
+        given = "loss" if self.loss is not None and not ends else "penalty"
+        if (self.loss is not None and not ends) or (self.penalty is not None and not network):
+            raise ArgumentError(
+                f"{given} is given, and like is {self.title}: it belongs behind a network, "
+                f"like=[cr.Dense(5), cr.ReLU(), cr.Dense(3)], {given}=..."
+            )
 
     @property
     def title(self) -> str:
+        if isinstance(self.like, type):
+            return self.like.__name__
         if not isinstance(self.like, str):
             return repr(self.like)
-        return f"{self.like}({', '.join(f'{name}={value!r}' for name, value in self.options.items())})"
+        told = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        return self.like if "(" in self.like and not told else f"{self.like}({told})"
 
     def meaning(
         self,
@@ -100,68 +138,94 @@ class Like:
         forward: Callable[[Sequence[Array]], Array],
         precision: str | None = None,
     ) -> Meaning | None:
-        """The first meaning under which our forward gives `out`; None where there is none.
-
-        Raises ArgumentError for a `like` that is none, or options that it has not.
-        """
+        """The first meaning under which our forward gives `out`; None where there is none."""
         tolerance = AGREE.get(precision or out.dtype.name, 1e-7)
-        like, options = self.like, dict(self.options)
-        if not isinstance(like, str) and options:
-            raise ArgumentError(f"like is {like!r}, which has its options: leave out {', '.join(options)}")
-        if isinstance(like, str):
-            like = self._named(like, options, len(args))
-        if isinstance(like, Model):
-            like = list(like.layers)
-        if isinstance(like, type) and issubclass(like, Layer):
-            options = own_options(like, self.like, options)
-            layers = list(layers_like(like, options, args))
-            if issubclass(like, Recurrent):
+        kind = self.kind
+        if isinstance(kind, Named):
+            if issubclass(kind.kind, GLU) and len(args) > 1 and isinstance(self.like, str):
+                known = functions(plain(called(self.like)[0]), {})  # z and its gates come apart
+                return function_meaning(known, args, out, tolerance)
+            layers = list(layers_like(kind.kind, dict(kind.options), args))
+            if issubclass(kind.kind, Recurrent):
                 cells = [layer for layer in layers if isinstance(layer, Recurrent)]
                 return recurrent_meaning(cells, args, out, tolerance)
             return layer_meaning(layers, args, out, tolerance)
-        if isinstance(like, Recurrent):
-            return recurrent_meaning([like], args, out, tolerance)
-        if isinstance(like, Layer) and not isinstance(like, Composite):
-            return layer_meaning([like], args, out, tolerance)
-        if isinstance(like, (Penalty, tuple)) and like and _is_penalty(like):
-            return penalty_meaning(like, args, out, forward, tolerance)
-        wanted = _wanted(like, self.loss)
-        if wanted:
-            return network_meaning(wanted, args, names, out, forward, tolerance, self.penalty)
-        return function_meaning(like, args, out, tolerance)
+        if isinstance(kind, Recurrent):
+            return recurrent_meaning([kind], args, out, tolerance)
+        if isinstance(kind, Layer):
+            return layer_meaning([kind], args, out, tolerance)
+        if isinstance(kind, (Penalty, tuple)):
+            return penalty_meaning(kind, args, out, forward, tolerance)
+        if isinstance(kind[0], Wanted):
+            return network_meaning(kind, args, names, out, forward, tolerance, self.penalty)
+        return function_meaning(kind, args, out, tolerance)
 
-    def _named(self, name: str, options: dict[str, Any], inputs: int) -> Any:
-        """A class of layers, losses, penalties, or functions of several inputs."""
-        word = plain(name)
-        kind = layer_class(name)
-        if kind is not None and (
-            inputs < 2 or not issubclass(kind, GLU)
-        ):  # z and its gates apart: a function
-            return kind
-        if word in PENALTIES:
-            return (PENALTIES[word], own_options(PENALTIES[word], name, options))
-        if word in ("squaredhinge", "squaredhingeloss"):
-            word, options = "hinge", {"squared": True, **options}
-        if word in LOSSES:
-            made = []
-            for loss in LOSSES[word]:
-                try:
-                    made.append(loss(**own_options(loss, name, options)))
-                except ArgumentError:
-                    if len(LOSSES[word]) == 1:
-                        raise
-            return made
+    def _kind(self) -> Any:
+        like, options = self.like, dict(self.options)
+        if isinstance(like, str):
+            name, told = called(like)
+            if twice := [word for word in told if word in options]:
+                raise ArgumentError(f"like is {like!r}, and {twice[0]}={options[twice[0]]!r} is told beside")
+            return _by_name(name, {**told, **options})
+        if isinstance(like, type):
+            return _of_class(like, like.__name__, options)
+        if options:
+            raise ArgumentError(f"like is {like!r}, which has its options: leave out {', '.join(options)}")
+        if isinstance(like, Model):
+            like = list(like.layers)
+        if isinstance(like, Penalty) or (isinstance(like, Layer) and not isinstance(like, Composite)):
+            return like
+        return _wanted(like, self.loss)
+
+
+def _by_name(name: str, options: dict[str, Any]) -> Any:
+    """What a name with options means, as `Like.kind` has it."""
+    word = plain(name)
+    kind: Any = layer_class(name) or PENALTIES.get(word)
+    if kind is not None:
+        return _of_class(kind, name, options)
+    if word in ("squaredhinge", "squaredhingeloss"):
+        word, options = "hinge", {"squared": True, **options}
+    if word in LOSSES:
+        made: list[Loss] = []
+        for loss in LOSSES[word]:
+            try:
+                made.append(loss(**checked(loss, name, options)))
+            except ArgumentError:
+                if not made and loss is LOSSES[word][-1]:
+                    raise
+        return [want for loss in made for want in wanted_for(loss)]
+    by_place = options.pop(BY_PLACE, ())
+    try:
         known = functions(word, options)
-        if known:
-            if options:
-                raise ArgumentError(f"verify takes no {next(iter(options))!r} for {name}")
-            return known
-        raise ArgumentError(
-            f"like is {name!r}; the layers are {', '.join(layer_classes)}; the losses cross_entropy, "
-            "binary_cross_entropy, squared_error, mean_absolute_error, huber, hinge, svm, poisson, nll, "
-            "kl_divergence, gaussian_nll, soft_margin, cosine_distance; the "
-            "penalties l2, l1; and attention, swiglu, geglu, glu, rotary"
-        )
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"like is {name!r}: {error}") from error
+    if known:
+        if options or by_place:
+            other = repr(next(iter(options))) if options else f"option by its place, {by_place[0]!r}"
+            near = nearly(next(iter(options), ""), ("causal", "base"))
+            raise ArgumentError(f"verify takes no {other} for {name}{near}")
+        return known
+    raise ArgumentError(
+        f"like is {name!r}{nearly(name, [*layer_classes, *ALIASES, *LOSSES, *PENALTIES, *FUNCTIONS])}; the "
+        f"layers are {', '.join(layer_classes)}; the losses cross_entropy, binary_cross_entropy, "
+        "squared_error, mean_absolute_error, huber, hinge, svm, poisson, nll, kl_divergence, gaussian_nll, "
+        "soft_margin, cosine_distance; the penalties l2, l1; and attention, swiglu, geglu, glu, rotary"
+    )
+
+
+def _of_class(kind: type[Any], title: str, options: dict[str, Any]) -> Any:
+    if issubclass(kind, Composite):
+        raise ArgumentError(f"like is the class {title}: write one with its layers, {title}([...])")
+    if issubclass(kind, Layer):
+        return Named(kind, checked(kind, title, options))
+    if issubclass(kind, Penalty):
+        return (kind, checked(kind, title, options))
+    if issubclass(kind, Loss):
+        return wanted_for(kind(**checked(kind, title, options)))
+    raise ArgumentError(
+        f"like is the class {title}: write a layer, MaxPool2D(2), a loss, a network, or a name"
+    )
 
 
 def named_loss(loss: Any) -> Loss:
@@ -170,23 +234,21 @@ def named_loss(loss: Any) -> Loss:
     return loss_from(loss, Identity()) if kinds is None else kinds[0]()
 
 
-def _is_penalty(like: Any) -> bool:
-    return isinstance(like, Penalty) or isinstance(like[0], type)
-
-
 def _wanted(like: Any, loss: Any) -> list[Wanted]:
-    """Networks with losses that `like` may mean; none: it is a list of functions."""
+    """Networks with losses that `like` may mean."""
     if isinstance(like, Loss):
         return wanted_for(like)
     if isinstance(like, Composite):
         return [Wanted([like], loss)]
     given = list(like) if isinstance(like, (list, tuple)) else []
-    if given and all(isinstance(entry, Loss) for entry in given):
-        return [want for entry in given for want in wanted_for(entry)]
     if given and all(isinstance(entry, Layer) for entry in given):
         return [Wanted(given, loss), *([] if loss is not None else [Wanted(given, loss_for(given[-1]))])]
     if given:
-        return []
+        other = next(entry for entry in given if not isinstance(entry, Layer))
+        raise ArgumentError(
+            f"like is a list with {describe(other)} in it: of a network write its layers, "
+            "like=[cr.Dense(5), cr.ReLU(), cr.Dense(3)], and its loss as loss="
+        )
     raise ArgumentError(
         f"like is {describe(like)}: write a layer, MaxPool2D(2), a loss, a network, or a name"
     )

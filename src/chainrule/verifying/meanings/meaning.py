@@ -7,19 +7,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.formulas.evaluation import value_of
+from chainrule.formulas.evaluation import Key, value_of
 from chainrule.formulas.expression import Expression, Named, Operation, Over, Symbol, substitute, walk
 from chainrule.formulas.neighbours import Neighbour, in_all, is_of_delta, neighbours, with_rotated
 from chainrule.formulas.rules import Trait, rules
 from chainrule.verifying.meanings.forms import Form
 from chainrule.verifying.precision import Reference
 from chainrule.verifying.probes import Probe
+
+MOST_KEPT, MOST_NUMBERS = 3000, 2**24  # nodes of wrong formulas of which values are kept, and numbers in them
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +110,11 @@ class Meaning(ABC):
     def samples(self) -> Sequence[tuple[int, int]]:
         """(argument, axis) wherever samples are counted."""
 
+    @property
+    def steps(self) -> Sequence[tuple[int, int]]:
+        """(argument, axis) wherever steps are counted that a gradient walks through: of few it takes less."""
+        return ()
+
     @abstractmethod
     def bind(self, probe: Probe) -> Bound:
         """Raises ValueError or a ChainruleError for a probe of shapes that cannot be this."""
@@ -149,76 +157,111 @@ class Meaning(ABC):
         """
         return (place,)
 
+    @cached_property
+    def _told(self) -> dict[Any, tuple[list[Edit], Iterator[Edit]]]:
+        return {}
+
+    def replayed(self, key: Any, make: Callable[[], Iterator[Edit]]) -> Iterator[Edit]:
+        """What `make` gives, made once for a key: searches ask for the same mistakes again."""
+        known, source = self._told.setdefault(key, ([], make()))
+        number = 0
+        while True:
+            if number == len(known):
+                edit = next(source, None)
+                if edit is None:
+                    return
+                known.append(edit)
+            yield known[number]
+            number += 1
+
     def edits(self, name: str, bound: Bound) -> Iterator[Edit]:
         """Every single mistake in one formula that changes this gradient."""
-        for place in self.places(name):
-            symbols, beside = self.symbols(place, bound), self.beside(place)
-            for wrong in neighbours(self.formula(place), symbols, beside=beside):
-                yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
+        return self.replayed(("edits", name, bound), lambda: self._in_formulas(name, bound))
 
     def shared(self, name: str, bound: Bound) -> Iterator[Edit]:
         """Every single mistake that changes several gradients: in a formula behind this one, or in a
         definition, made wherever it is used.
         """
+        return self.replayed(("shared", name, bound), lambda: self._in_several(name, bound))
+
+    def _in_formulas(self, name: str, bound: Bound) -> Iterator[Edit]:
+        for place in self.places(name):
+            symbols, beside = self.symbols(place, bound), self.beside(place)
+            for wrong in neighbours(self.formula(place), symbols, beside=beside):
+                yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
+
+    def _in_several(self, name: str, bound: Bound) -> Iterator[Edit]:
         yield from self._everywhere(name)
         for place in list(self.places(name))[1:]:
-            formula = self.formula(place)
-            for wrong in neighbours(formula, self.symbols(place, bound)):
-                if not within_definition(formula, wrong.path):
-                    yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
+            yield from self.replayed(("behind", place, bound), partial(self._behind, place, bound))
         seen: set[tuple[str, Expression]] = set()
         for place in self.places(name):
             yield from self._in_definitions(place, bound, seen)
 
+    def _behind(self, place: str, bound: Bound) -> Iterator[Edit]:
+        formula = self.formula(place)
+        for wrong in neighbours(formula, self.symbols(place, bound)):
+            if not within_definition(formula, wrong.path):
+                yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
+
     def _everywhere(self, name: str) -> Iterator[Edit]:
         """What is done in all of the formulas at once, wherever δ goes through."""
-        for place in self.places(name):
-            formulas = {other: self.formula(other) for other in self.together(place)}
-            if len(formulas) > 1:
-                for kind, node, part, made in in_all(formulas):
-                    yield Edit(f"{place.rpartition('.')[0]} everywhere".strip(), kind, made, node, part)
+        for prefix, place in {place.rpartition(".")[0]: place for place in self.places(name)}.items():
+            yield from self.replayed(("everywhere", prefix), partial(self._in_all, prefix, place))
+
+    def _in_all(self, prefix: str, place: str) -> Iterator[Edit]:
+        formulas = {other: self.formula(other) for other in self.together(place)}
+        for kind, node, part, made in in_all(formulas) if len(formulas) > 1 else ():
+            yield Edit(f"{prefix} everywhere".strip(), kind, made, node, part)
 
     def _in_definitions(self, place: str, bound: Bound, seen: set[tuple[str, Expression]]) -> Iterator[Edit]:
         formulas = {other: self.formula(other) for other in self.together(place)}
         prefix = place.rpartition(".")[0]
-
-        def everywhere(where: str, kind: str, node: Expression, part: Expression, made: Trees) -> Edit | None:
-            trees = {other: tree for other, tree in made.items() if tree is not formulas[other]}
-            return Edit(f"{prefix} {where}".strip(), kind, trees, node, part) if trees else None
-
         definitions = definitions_in(formulas[place])
         known = dict.fromkeys(each for tree in formulas.values() for each in definitions_in(tree))
-        masks = [each for each in known if is_mask(each.value)]
         for definition in definitions:
             if (prefix, definition) in seen:
                 continue
             seen.add((prefix, definition))
-            changes = [(w.kind, w.node, w.part, w.tree) for w in self._in_one(definition.value, place, bound)]
-            changes += others_for(definition, known, masks)
-            for kind, node, part, value in changes:
-                other_meaning = Named(definition.name, value)
-                made = {other: redefined(tree, other_meaning, {}) for other, tree in formulas.items()}
-                if (edit := everywhere(definition.name, kind, node, part, made)) is not None:
-                    yield edit
+            make = partial(self._of_definition, definition, list(known), formulas, place, bound)
+            yield from self.replayed(("definition", prefix, definition, bound), make)
             for other in known:  # in this formula alone
                 if other not in definitions:
                     tree = replaced(formulas[place], definition, other, {})
                     yield Edit(place, "symbol", {place: tree}, definition, other)
         for first, second in combinations(definitions, 2):
             if first not in definitions_in(second) and second not in definitions_in(first):
-                both: dict[Expression, Expression] = {first: second, second: first}
-                made = {other: substitute(tree, both) for other, tree in formulas.items()}
-                edit = everywhere(f"{first.name} {second.name}", "definitions", first, second, made)
-                if edit is not None:
-                    yield edit
+                make = partial(self._exchanged, first, second, formulas, prefix)
+                yield from self.replayed(("exchanged", prefix, first, second), make)
         for node in repeated(formulas.values()):
-            if (prefix, node) in seen:
-                continue
-            seen.add((prefix, node))
-            for wrong in self._in_one(node, place, bound):
-                made = {other: replaced(tree, node, wrong.tree, {}) for other, tree in formulas.items()}
-                if (edit := everywhere("repeated", wrong.kind, wrong.node, wrong.part, made)) is not None:
-                    yield edit
+            if (prefix, node) not in seen:
+                seen.add((prefix, node))
+                make = partial(self._of_repeated, node, formulas, place, bound)
+                yield from self.replayed(("repeated", prefix, node, bound), make)
+
+    def _of_definition(
+        self, definition: Named, known: Sequence[Named], formulas: Trees, place: str, bound: Bound
+    ) -> Iterator[Edit]:
+        """Mistakes in a definition, made wherever it is used."""
+        masks = [each for each in known if is_mask(each.value)]
+        changes = [(w.kind, w.node, w.part, w.tree) for w in self._in_one(definition.value, place, bound)]
+        for kind, node, part, value in (*changes, *others_for(definition, known, masks)):
+            other_meaning = Named(definition.name, value)
+            made = {other: redefined(tree, other_meaning, {}) for other, tree in formulas.items()}
+            yield from made_everywhere(place, definition.name, (kind, node, part), made, formulas)
+
+    def _exchanged(self, first: Named, second: Named, formulas: Trees, prefix: str) -> Iterator[Edit]:
+        both: dict[Expression, Expression] = {first: second, second: first}
+        made = {other: substitute(tree, both) for other, tree in formulas.items()}
+        where = f"{first.name} {second.name}"
+        yield from made_everywhere(f"{prefix}.", where, ("definitions", first, second), made, formulas)
+
+    def _of_repeated(self, node: Expression, formulas: Trees, place: str, bound: Bound) -> Iterator[Edit]:
+        """Mistakes in what somebody computes once and uses in several places."""
+        for wrong in self._in_one(node, place, bound):
+            made = {other: replaced(tree, node, wrong.tree, {}) for other, tree in formulas.items()}
+            about = wrong.kind, wrong.node, wrong.part
+            yield from made_everywhere(place, "repeated", about, made, formulas)
 
     def _in_one(self, tree: Expression, place: str, bound: Bound) -> Iterator[Neighbour]:
         """Those of a definition itself, and of the outermost operation of one that it uses; the others have
@@ -271,6 +314,16 @@ class Meaning(ABC):
         return bound.forms[argument.number].to_theirs(np.asanyarray(value))
 
 
+def made_everywhere(
+    place: str, where: str, about: tuple[str, Expression, Expression], made: Trees, formulas: Trees
+) -> Iterator[Edit]:
+    """The mistake in all formulas that it changes, none where it changes none; about: kind, node and part."""
+    trees = {other: tree for other, tree in made.items() if tree is not formulas[other]}
+    if trees:
+        kind, node, part = about
+        yield Edit(f"{place.rpartition('.')[0]} {where}".strip(), kind, trees, node, part)
+
+
 def turned(bound: Bound) -> Mapping[str, Any]:
     """The values and beside every kernel the same turned by 180°, for formulas with a mistake in them."""
     if "turned" not in bound.computed:
@@ -280,13 +333,20 @@ def turned(bound: Bound) -> Mapping[str, Any]:
 
 
 def evaluated(tree: Expression, bound: Bound, right: Iterable[Expression]) -> Array:
-    """The value of a wrong formula; what it shares with the right ones is computed once for all."""
+    """The value of a wrong formula; what it shares with the right ones, or with the wrong ones before it, is
+    computed once: of a mistake the way from its node to the root alone, of a second one from that.
+    """
     known = turned(bound)
-    if "memory" not in bound.computed:
-        bound.computed["memory"] = {}
+    if "right" not in bound.computed:
+        bound.computed["right"] = memory = dict[Key, Any]()
         for formula in right:
-            value_of(formula, known, {}, bound.computed["memory"])
-    return np.asanyarray(value_of(tree, known, {}, dict(bound.computed["memory"])), dtype=np.float64)
+            value_of(formula, known, {}, memory)
+        largest = max((np.size(value) for value in memory.values()), default=1)
+        bound.computed["room"] = len(memory) + min(MOST_KEPT, MOST_NUMBERS // max(largest, 1))
+    memory = bound.computed.get("memory", {})
+    if not 0 < len(memory) < bound.computed["room"]:
+        memory = bound.computed["memory"] = dict(bound.computed["right"])
+    return np.asanyarray(value_of(tree, known, {}, memory), dtype=np.float64)
 
 
 def interned(trees: Mapping[str, Expression]) -> dict[str, Expression]:
@@ -375,6 +435,8 @@ def replaced(
     """The tree with another expression for a node, wherever it stands; see `redefined`."""
     if tree == node:
         return wrong
+    if not node.symbols <= tree.symbols:
+        return tree
     if id(tree) not in done:
         children = tuple(replaced(child, node, wrong, done) for child in tree.children)
         same = all(new is old for new, old in zip(children, tree.children, strict=True))
@@ -390,6 +452,8 @@ def redefined(tree: Expression, definition: Named, done: dict[int, Expression]) 
     """
     if isinstance(tree, Named) and tree.name == definition.name:
         return definition
+    if definition.name not in tree.names:
+        return tree
     if id(tree) not in done:
         children = tuple(redefined(child, definition, done) for child in tree.children)
         same = all(new is old for new, old in zip(children, tree.children, strict=True))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from itertools import permutations, product
 from typing import Any
 
@@ -33,6 +35,11 @@ WORDS = {
     "alpha": ("slope",), "is_causal": ("causal",), "strides": ("stride",), "dilation_rate": ("dilation",),
     "G": ("groups",), "margin": ("delta",), "reg": ("lam",),
 }  # fmt: skip
+BY_PLACE = ""  # the name under which options stand that are told by their place
+NEARLY = 0.6  # how alike a name is that is proposed, of difflib
+# What `layers_like` reads off the arrays, and sizes of which each takes one whatever its padding is.
+TOLD_BY_ARRAYS = frozenset(("units", "filters", "kernel_size", "vocabulary", "features", "heads", "lam"))
+TRIED_SIZES = (1, 3, 9, 999)
 
 
 def plain(name: str) -> str:
@@ -47,18 +54,98 @@ def layer_class(name: str) -> type[Layer] | None:
     return by_word.get(word) or by_word.get(plain(ALIASES.get(word, "")))
 
 
+def nearly(word: str, known: Iterable[str]) -> str:
+    """": did you mean 'Dense'" of what is spelt nearly so, "" where nothing is."""
+    by_word = {plain(name): name for name in known}
+    close = [by_word[each] for each in get_close_matches(plain(word), by_word, 3, NEARLY)]
+    return f": did you mean {' or '.join(map(repr, close))}" if close else ""
+
+
+def called(text: str) -> tuple[str, dict[str, Any]]:
+    """The name and the options of "MaxPool2D(2, stride=1)", those without a name at BY_PLACE.
+
+    Raises ArgumentError for what is no such call.
+    """
+    name, sign, rest = text.strip().partition("(")
+    if not sign:
+        return text, {}
+    try:
+        call = ast.parse(f"_({rest}", mode="eval").body
+        assert isinstance(call, ast.Call)
+        by_place = tuple(map(_plain_value, call.args))
+        options = {str(word.arg): _plain_value(word.value) for word in call.keywords if word.arg}
+        assert len(options) == len(call.keywords)
+    except (SyntaxError, ValueError, AssertionError):
+        raise ArgumentError(
+            f"like is {text!r}: write a name with options, 'maxpool2d(2, stride=1)', or the layer itself, "
+            "like=cr.MaxPool2D(2, stride=1)"
+        ) from None
+    return name.strip(), {**({BY_PLACE: by_place} if by_place else {}), **options}
+
+
+def _plain_value(node: ast.expr) -> Any:
+    """A number, a tuple, a text; a word without quotes is a text."""
+    words = {"true": True, "false": False, "none": None}
+    if isinstance(node, ast.Name):
+        return words.get(node.id.lower(), node.id)
+    return ast.literal_eval(node)
+
+
 def own_options(make: Any, title: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options by our names. Raises ArgumentError for one that `make` does not take."""
     accepted = [name for name in inspect.signature(make).parameters if name != "name"]
-    named = {}
+    by_place = options.get(BY_PLACE, ())
+    if len(by_place) > len(accepted):
+        raise ArgumentError(f"like is {title} with {len(by_place)} options; it takes {', '.join(accepted)}")
+    named = dict(zip(accepted, by_place, strict=False))
     for name, value in options.items():
+        if name == BY_PLACE:
+            continue
         word = next((word for word in (name, *WORDS.get(name, ())) if word in accepted), None)
         if word is None:
+            also = [other for other, ours in WORDS.items() if any(each in accepted for each in ours)]
+            said = nearly(name, [*accepted, *also]) or _advice(make, name, value)
             raise ArgumentError(
-                f"verify takes no {name!r} for {title}; its options are {', '.join(accepted)}"
+                f"verify takes no {name!r} for {title}{said}; its options are {', '.join(accepted)}"
             )
+        if word in named:
+            raise ArgumentError(f"verify takes {word} for {title} once, and it is told twice")
         named[word] = value
     return named
+
+
+def _advice(make: Any, name: str, value: Any) -> str:
+    """What the layer itself says of an argument that it has not, where it knows what to write instead."""
+    try:
+        make(**{name: value})
+    except TypeError as error:
+        _, sign, advice = str(error).partition("; write ")
+        return f": {advice}" if sign else ""
+    except Exception:  # of another argument
+        return ""
+    return ""
+
+
+def checked(make: Any, title: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options by our names, of which `make` can be made.
+
+    Raises ArgumentError for one that it does not take, for a value that it refuses, and for one that is
+    missing and that no array tells.
+    """
+    named = own_options(make, title, options)
+    needed = [
+        parameter.name
+        for parameter in inspect.signature(make).parameters.values()
+        if parameter.default is parameter.empty and parameter.name in TOLD_BY_ARRAYS - set(named)
+    ]
+    said: Exception | None = None
+    for size in TRIED_SIZES:
+        try:
+            make(**dict.fromkeys(needed, size), **named)
+            return named
+        except (ChainruleError, TypeError, ValueError) as error:
+            said = error
+    raise ArgumentError(f"like is {title!r}: {said}") from said
 
 
 def layers_like(

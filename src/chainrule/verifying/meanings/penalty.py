@@ -89,11 +89,10 @@ def penalty_meaning(
         penalty = like
     else:
         kind, options = like
-        if not options:
-            of_one = float(kind(1.0).value(args[0].astype(np.float64), 1))
-            options = (
-                {"lam": float(f"{value / of_one:.10g}")} if of_one and value / of_one > 0 else {"lam": 1.0}
-            )
+        if issubclass(kind, (L1, L2)) and "lam" not in options:
+            of_one = float(kind(1.0, **options).value(args[0].astype(np.float64), 1))
+            rate = float(f"{value / of_one:.10g}") if of_one and value / of_one > 0 else 1.0
+            options = {"lam": rate, **options}
         penalty = kind(**options)
     ours = [float(penalty.value(array.astype(np.float64), 1)) for array in (args[0], other)]
     scale = max(abs(value), abs(second)) or 1.0

@@ -17,13 +17,23 @@ import numpy as np
 from chainrule.base.errors import ChainruleError
 from chainrule.base.types import Array
 from chainrule.formulas.calling import call_formula
-from chainrule.formulas.evaluation import value_of
+from chainrule.formulas.evaluation import Key, value_of
 from chainrule.formulas.expression import Expression, Operation, Symbol
 from chainrule.formulas.neighbours import is_of_delta
 from chainrule.formulas.tracing import Formulas, trace
 from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
-from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited, interned
+from chainrule.verifying.meanings.meaning import (
+    MOST_NUMBERS,
+    NONE,
+    Argument,
+    Bound,
+    Edit,
+    Edits,
+    Meaning,
+    edited,
+    interned,
+)
 from chainrule.verifying.probes import Probe
 
 GATED = ("W", "U", "b")  # whose rows are the gates', which people order in their own ways
@@ -58,6 +68,10 @@ class RecurrentMeaning(Meaning):
     def samples(self) -> Sequence[tuple[int, int]]:
         given = [(self.place, self.inputs), *self.states.values()]
         return [(number, form.axes[-1]) for number, form in given]
+
+    @property
+    def steps(self) -> Sequence[tuple[int, int]]:
+        return [] if self.single else [(self.place, self.inputs.axes[0])]
 
     @property
     def cost(self) -> int:
@@ -119,15 +133,60 @@ class RecurrentMeaning(Meaning):
         return Bound(known, forms, sizes if self.single else {**sizes, "T": len(sequence)})
 
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
-        value = bound.remembered(edits, self._walk)[name]
+        value = self._remembered(bound, name, edits)
         if name in GATED:
             turned = np.empty_like(value)
             turned[self.rows] = value
             return turned
         return value[0] if self.single and name == "delta" else value
 
-    def _walk(self, bound: Bound, edits: Edits) -> dict[str, Array]:
-        """∂J/∂ everything, from the last step to the first."""
+    def _remembered(self, bound: Bound, name: str, edits: Edits) -> Array:
+        """∂J/∂(an argument).  Without mistakes all are computed at once.  With a mistake in its own formula
+        what differs alone; with one in what is handed from step to step, δ of x or all that is learned, which
+        is kept: the same mistake is looked for behind every array.
+        """
+        everything = ("delta", *self._learned)
+        right = bound.remembered(NONE, lambda bound, edits: self._walk(bound, edits, everything))
+        if not edits:
+            return right[name]
+        if name in everything and not any(self._carries(edit) for edit in edits.values()):
+            wrong = edited(edits, name)
+            return right[name] if wrong is None else self._of_right_steps(bound, name, wrong)
+        asked = self._learned if name in self._learned else (name,) if name == "delta" else ()
+        kept: dict[Any, tuple[Edits, dict[str, Array]]] = bound.computed.setdefault("walks", {})
+        key = (asked, *sorted((place, id(edit)) for place, edit in edits.items()))
+        if key not in kept:
+            if len(kept) * sum(value.size for value in right.values()) > MOST_NUMBERS:
+                kept.clear()
+            with np.errstate(all="ignore"):
+                kept[key] = edits, self._walk(bound, edits, asked)  # with the edits: no other gets their id
+        return kept[key][1][name]
+
+    def _carries(self, edit: Edit) -> bool:
+        """Whether it changes what is handed from step to step."""
+        return any(place.startswith("delta of ") for place in edit.trees) or not edit.trees
+
+    def _of_right_steps(self, bound: Bound, name: str, wrong: Expression) -> Array:
+        """A gradient by a wrong formula of it, of δ that come rightly: of each step what differs alone."""
+        below, total = np.zeros_like(bound.values["x"]), None
+        with np.errstate(all="ignore"):
+            for number in reversed(range(len(bound.values["steps"]))):
+                given, memory = bound.computed["given", number]
+                made = np.asanyarray(value_of(wrong, given, {}, dict(memory)), dtype=np.float64)
+                if name == "delta":
+                    below[bound.values["steps"][number][0]] = made
+                else:
+                    total = made if total is None else total + made
+        return below if total is None else total
+
+    @cached_property
+    def _learned(self) -> tuple[str, ...]:
+        return tuple(name for name in self.formulas if name in self.layer_parameters)
+
+    def _walk(self, bound: Bound, edits: Edits, asked: Sequence[str]) -> dict[str, Array]:
+        """∂J/∂ what is asked for, x ("delta") or what is learned, and the states, from the last step to the
+        first.
+        """
         walk = edits.get("walk")
         walk = Edit("walk", "") if walk is None else walk
         kind, about = walk.kind, str(walk.values.get("name", ""))
@@ -136,6 +195,7 @@ class RecurrentMeaning(Meaning):
         arrived = {name: np.zeros_like(steps[0][1][name]) for name in self.layer.states}
         below, shares = np.zeros_like(bound.values["x"]), []
         all_steps = self.layer.outputs == "all" and not self.single
+        carried = {name: f"delta of {name}" for name in self.layer.states}
         for number in reversed(range(len(steps))):
             t, before, after = steps[number]
             last = number == len(steps) - 1
@@ -145,14 +205,15 @@ class RecurrentMeaning(Meaning):
                 arrived[first] = arrived[first] + d
             given = {**before, **{f"d{name}": value for name, value in arrived.items()}}
             given |= {f"{name}_t": value for name, value in after.items()}
-            handed, share_of_step = self._step(bound, number, given, edits)
-            shares.append(share_of_step)
-            below[t] = handed["x"]
+            made = self._step(bound, number, given, edits, (*carried.values(), *asked))
+            shares.append(made)
+            if "delta" in asked:
+                below[t] = made["delta"]
             if kind == "walk_short":
                 alone = {f"d{name}": np.zeros_like(value) for name, value in arrived.items()}
                 alone[f"d{first}"] = d[t] if all_steps else d * last
-                handed = {**self._step(bound, number, {**given, **alone}, edits)[0], "x": handed["x"]}
-            arrived = {name: handed[name] for name in self.layer.states}
+                made = self._step(bound, number, {**given, **alone}, edits, tuple(carried.values()))
+            arrived = {name: made[place] for name, place in carried.items()}
             if kind == "walk_carry" and (number or walk.values["start"]):
                 arrived[about] = np.zeros_like(arrived[about])
         chosen = shares  # the last step's comes first
@@ -165,60 +226,61 @@ class RecurrentMeaning(Meaning):
         of = str(walk.values.get("of", ""))
         gradients = {
             name: np.sum([share[name] for share in (chosen if of in ("", name) else shares)], axis=0)
-            for name in shares[0]
+            for name in asked
+            if name != "delta"
         }
         states = {f"delta of {name}": value for name, value in arrived.items()}
         return {"delta": below, **gradients, **states}
 
     def rules_out(self, bound: Bound, argument: Argument, theirs: Array, edits: Edits) -> bool:
         """By δ of the last step's x: a walk through one step is a fraction of that through all."""
-        wrong = edited(edits, "delta")
         if (
             argument.gradient != "delta"
-            or wrong is None
+            or any(not edit.trees for edit in edits.values())
             or self.single
             or theirs.shape != bound.forms[self.place].theirs
         ):
             return False
-        t, given, memory = self._last_step(bound)
+        self.gradient(bound, "delta")
+        number = len(bound.values["steps"]) - 1
+        t, (given, memory) = bound.values["steps"][number][0], bound.computed["given", number]
+        wrong = edited(edits, "delta")
+        tree = self.formula("delta") if wrong is None else wrong
         with np.errstate(all="ignore"):
-            made = np.asanyarray(value_of(wrong, given, {}, dict(memory)), dtype=np.float64)
+            made = np.asanyarray(value_of(tree, given, {}, dict(memory)), dtype=np.float64)
         shown = bound.forms[self.place].to_ours(theirs.astype(np.float64))[t]
         return made.shape != shown.shape or not close_enough(shown, made)
 
-    def _last_step(self, bound: Bound) -> tuple[int, dict[str, Array], dict[Any, Any]]:
-        """(step, what its formulas take, the values of the right formulas' parts)."""
-        if "last" not in bound.computed:
-            t, before, after = bound.values["steps"][-1]
-            d, memory = bound.values["d"], dict[Any, Any]()
-            arrived = {f"d{name}": np.zeros_like(before[name]) for name in self.layer.states}
-            arrived[f"d{self.layer.states[0]}"] = d[t] if self.layer.outputs == "all" else d
-            given = {**before, **arrived, **{f"{name}_t": value for name, value in after.items()}}
-            value_of(self.formula("delta"), given, {}, memory)
-            bound.computed["last"] = t, given, memory
-        last: tuple[int, dict[str, Array], dict[Any, Any]] = bound.computed["last"]
-        return last
-
     def _step(
-        self, bound: Bound, number: int, given: Mapping[str, Array], edits: Edits
-    ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """(δ handed on by name, share of every gradient) of a step; what no δ goes into is computed once."""
-        places = {name: "delta" if name == "x" else f"delta of {name}" for name in ("x", *self.layer.states)}
-        learned = [name for name in self.formulas if name in self.layer_parameters]
-        if ("memory", number) not in bound.computed:
-            first: dict[Any, Any] = {}
-            for place in (*places.values(), *learned):
-                value_of(self.formula(place), given, {}, first)
-            kept = {key: value for key, value in first.items() if not is_of_delta(key[0])}
-            bound.computed["memory", number] = kept
-        memory = dict(bound.computed["memory", number])
-
-        def value(place: str) -> Array:
+        self, bound: Bound, number: int, given: Mapping[str, Array], edits: Edits, places: Sequence[str]
+    ) -> dict[str, Array]:
+        """What the formulas at these places give in a step.  The first time is without mistakes: what no δ
+        goes into is not computed again, and of the last step, where δ comes rightly, what differs alone.
+        """
+        first = ("given", number) not in bound.computed
+        last = number == len(bound.values["steps"]) - 1 and "walk" not in edits
+        memory = dict[Key, Any]() if first else self._known(bound, number, last)
+        made = {}
+        for place in places:
             wrong = edited(edits, place)
             tree = self.formula(place) if wrong is None else wrong
-            return np.asanyarray(value_of(tree, given, {}, memory), dtype=np.float64)
+            made[place] = np.asanyarray(value_of(tree, given, {}, memory), dtype=np.float64)
+        if first:
+            bound.computed["given", number] = given, memory
+        return made
 
-        return {name: value(place) for name, place in places.items()}, {name: value(name) for name in learned}
+    def _known(self, bound: Bound, number: int, with_delta: bool) -> dict[Key, Any]:
+        """What was computed at a step without mistakes, all of it or that which no δ goes into."""
+        _, first = bound.computed["given", number]
+        if with_delta:
+            return dict(first)
+        if ("memory", number) not in bound.computed:
+            bound.computed["memory", number] = {
+                key: value
+                for key, value in first.items()
+                if not is_of_delta(key[0] if isinstance(key, tuple) else key)
+            }
+        return dict(bound.computed["memory", number])
 
     def places(self, name: str) -> Iterable[str]:
         carried = [f"delta of {state}" for state in self.layer.states]

@@ -10,7 +10,7 @@ from typing import Any
 
 from chainrule.base.errors import ChainruleError
 from chainrule.layers import Layer, layer_classes
-from chainrule.verifying.meanings.named import layer_class, own_options
+from chainrule.verifying.meanings.named import called, layer_class, own_options
 
 SAMPLES = 3
 VECTOR, SEQUENCE, IMAGE = (4,), (9, 4), (8, 7, 4)
@@ -90,10 +90,11 @@ def example_of(
     """The class that a name means, and (shape of a sample, layer) with these options: of kernels first one
     that is not square.  None: no layer's, or not with these options.
     """
-    made_of = layer_class(name)
+    word, told = called(name)
+    made_of = layer_class(word)
     if made_of is None:
         return None
-    kind, named = made_of.__name__, own_options(made_of, name, options)
+    kind, named = made_of.__name__, own_options(made_of, word, {**told, **options})
     shape, plain = EXAMPLES[kind][0].shape, EXAMPLES[kind][0].options
     made: list[tuple[tuple[int, ...], Layer]] = []
     for kernel in (None, 3):

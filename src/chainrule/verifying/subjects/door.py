@@ -13,7 +13,7 @@ from chainrule.base.scalars import check_count
 from chainrule.base.types import Array
 from chainrule.layers import Layer
 from chainrule.networks.model import Model
-from chainrule.verifying.subjects.calls.arguments import arguments_of, check_real
+from chainrule.verifying.subjects.calls.arguments import arguments_of, check_known, check_real
 from chainrule.verifying.subjects.calls.running import quiet, quietly
 from chainrule.verifying.subjects.frameworks import jax_functions, scalars, tensors
 from chainrule.verifying.subjects.objects import methods_of, of_class, of_object
@@ -45,6 +45,7 @@ def subject_from(
     with quiet():
         subject = _subject(given, args, names, output, scalars_of)
     check_real(subject.names, subject.args)
+    check_known(subject.names, subject.args)
     forward, backward, steps = quietly(subject.forward), quietly(subject.backward), subject.steps
 
     def typed(values: Sequence[Array]) -> list[Array]:
@@ -97,6 +98,12 @@ def _subject(
         return of_function(given.loss, args, names)
     if callable(given):
         return of_function(given, args, names)
+    if callable(getattr(given, "fit", None)) or callable(getattr(given, "train", None)):
+        raise ArgumentError(
+            f"{type(given).__name__} learns and shows no gradient: write a method forward(x), and "
+            "backward(dout) that returns ∂J/∂x and keeps ∂J/∂W as dW, or changes W by a learning rate, "
+            "backward(dout, lr); or loss(X, y) that returns J and the gradients"
+        )
     raise ArgumentError(f"{FORMS}. Received {describe(given)}")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of, parameters_of
-from chainrule.verifying.subjects.calls.passing import RATES, without_delta
+from chainrule.verifying.subjects.calls.passing import without_delta
 from chainrule.verifying.subjects.calls.returned import Wanted, by_argument
 from chainrule.verifying.subjects.calls.running import call
 from chainrule.verifying.subjects.held import (
@@ -29,6 +31,7 @@ from chainrule.verifying.subjects.held import (
 )
 from chainrule.verifying.subjects.pairs import Pair, Pass, check_takes_delta, of_pair, reading, times
 from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
+from chainrule.verifying.subjects.updating import Updating, change, rate_for, updating_of
 
 FORWARD = ("forward", "__call__", "fprop", "forward_pass")
 BACKWARD = ("backward", "bprop", "backprop", "backward_pass")
@@ -60,129 +63,183 @@ def of_class(given: type, args: Sequence[Any], names: Sequence[str] | None, outp
             f"{given.__name__} is a class: give an object of it, "
             f"verify({given.__name__}({', '.join(needed)}), ...)"
         )
+    arguments_of(MethodType(getattr(given, methods[0]), given), args, names)  # before their code runs
     return of_object(call(given.__name__, given), methods, args, names, output)
 
 
 def of_object(
     given: Any, methods: tuple[str, str], args: Sequence[Any], names: Sequence[str] | None, output: int | None
 ) -> Subject:
-    """forward(x, ...) and backward(dout, ...), bound; gradients returned, or kept as attributes."""
+    """forward(x, ...) and backward(dout, ...), bound; gradients returned, kept as attributes, or told by the
+    step that it makes itself.
+    """
     title = type(given).__name__
     arguments = arguments_of(getattr(given, methods[0]), args, names)
     _check_count(given, methods[0], arguments, title)
     pair = Pair(arguments, output, (f"{title}.{methods[0]}", f"{title}.{methods[1]}"))
-    updates = any(p.name.lower() in RATES for p in parameters_of(getattr(given, methods[1])))
-
     takes_delta = without_delta(getattr(given, methods[1]), arguments.outer, by_place=False) is None
-
-    def run(held: Sequence[Held], values: Sequence[Array]) -> tuple[Any, Pass]:
-        inputs, arrays = values[: len(arguments.arrays)], values[len(arguments.arrays) :]
-        fresh = copy_with(given, held, arrays)
-        call(title, clear, fresh, held, arrays)
-        forward, backward = (getattr(fresh, name) for name in methods)
-        return fresh, pair.forward(forward, backward, inputs)
-
-    def after(held: Sequence[Held], values: Sequence[Array], delta: Array) -> tuple[Gradients, Any]:
-        count = len(arguments.arrays)
-        if updates:  # it changes its parameters itself, by a step of 1 here
-            values = [*values[:count], *(np.array(value) for value in values[count:])]
-        before = [np.array(value) for value in values[count:]]
-        fresh, passed = run(held, values)
-        made = gradients(fresh, passed, held, values, before, delta)
-        return made if takes_delta else times(float(delta.reshape(())), made), fresh
-
-    def gradients(
-        fresh: Any,
-        passed: Pass,
-        held: Sequence[Held],
-        values: Sequence[Array],
-        before: list[Array],
-        delta: Array,
-    ) -> Gradients:
-        count = len(arguments.arrays)
-        labels = (*arguments.names, *(entry.name for entry in held))
-        given_back = pair.backward(getattr(fresh, methods[1]), passed, delta)
-        tree = (*arguments.tree, *(Leaf(number) for number in range(count, len(labels))))
-        wanted = Wanted(labels, values, tree)
-        made = _returned(given_back, wanted, arguments, pair.names[1])
-        for number, name in enumerate(arguments.names):
-            if made[number] is None:
-                words = (name, *(INPUT_GRADIENTS if number == 0 else ()))
-                kept = [attribute_gradient(fresh, word) for word in (name,)]
-                kept += [getattr(fresh, word, None) for word in words[1:]]
-                made[number] = next((value for value in kept if isinstance(value, np.ndarray)), None)
-        for number, entry in enumerate(held, count):
-            if made[number] is None:
-                made[number] = gradient_of(fresh, entry)
-            if made[number] is None and updates:
-                now = at(fresh, entry.paths[0])
-                made[number] = None if now is None else before[number - count] - now
-        return tuple(made)
-
-    def steps() -> Steps:
-        copies = [np.array(entry.array) for entry in held]
-        kept = copy_with(given, held, copies)
-        call(title, clear, kept, held, copies)
-
-        def apart(values: Sequence[Array]) -> tuple[Array, Any]:
-            fit_gradients(kept, held, values[len(arguments.arrays) :])
-            put(kept, held, values[len(arguments.arrays) :])
-            inputs = values[: len(arguments.arrays)]
-            forward, backward = (getattr(kept, name) for name in methods)
-            passed = pair.forward(forward, backward, inputs)
-            return passed.output(), (passed, values)
-
-        def back(run: Any, delta: Array) -> Gradients:
-            before = [np.array(value) for value in run[1][len(arguments.arrays) :]]
-            return gradients(kept, run[0], held, run[1], before, delta)
-
-        return Steps(apart, back, keeps=False, clear=clearing(kept, held, methods[1]))
-
-    held = _parameters(held_by(given), run, after, arguments)
-    labels = (*arguments.names, *(entry.name for entry in held))
-    arrays = (*arguments.arrays, *(np.array(entry.array) for entry in held))
-    fresh, trial = run(held, [array.copy() for array in arrays])
+    calls = _Calls(given, methods, pair, takes_delta, updating_of(given, methods[1]))
+    calls.find_parameters()
+    arrays = (*arguments.arrays, *(np.array(entry.array) for entry in calls.held))
+    fresh, trial = calls.run([array.copy() for array in arrays])
     if not takes_delta:
         check_takes_delta(pair.names[1], trial.output())
-
     inputs = Wanted(arguments.names, arguments.arrays, arguments.tree)
-
-    def output_of(values: Sequence[Array]) -> Array:
-        out = run(held, values)[1].output()
-        return out if takes_delta else out.reshape(())
-
+    changes = calls.updating is not None and not calls.updating.behind
+    read = () if calls.updating is None or not calls.told else (calls.updating.note(title),)
     return Subject(
         title,
-        labels,
-        output_of,
-        lambda values, delta: after(held, values, delta)[0],
+        calls.labels,
+        calls.output,
+        calls.gradients,
         takes_delta=takes_delta,
         precision=arguments.precision,
         args=arrays,
-        notes=(*pair.notes(trial), *reading(pair, getattr(fresh, methods[1]), trial, inputs)),
-        steps=None if updates or not takes_delta else steps,
+        notes=(*pair.notes(trial), *reading(pair, getattr(fresh, methods[1]), trial, inputs), *read),
+        steps=None if changes or not takes_delta else calls.steps,
     )
 
 
-def _parameters(held: list[Held], run: Any, after: Any, arguments: Arguments) -> list[Held]:
-    """Those that forward takes as they are and that have a gradient, or a parameter's name.
+@dataclass(eq=False)
+class _Calls:
+    """The calls of an object: every one is of a copy, with the arrays asked for in the place of its own.
 
-    What forward sets anew (its input, kept for backward) is none.
+    held: its parameters, which stand behind the arguments.  updating: how it makes the step; told: whether
+    the gradients of some are told by that alone.
     """
-    if not held:
-        return []
-    inputs = [array.copy() for array in arguments.arrays]
-    fresh, passed = run(held, [*inputs, *(values := [np.array(entry.array) for entry in held])])
-    kept = [entry for entry, value in zip(held, values, strict=True) if at(fresh, entry.paths[0]) is value]
-    parameters = [entry for entry in kept if _named(entry)]
-    delta = np.ones_like(passed.output())
-    inputs = [array.copy() for array in arguments.arrays]
-    try:
-        _, fresh = after(parameters, [*inputs, *(np.array(e.array) for e in parameters)], delta)
-    except DataError:  # told where it is asked for
-        return parameters
-    beside = [entry for entry in kept if entry not in parameters and gradient_of(fresh, entry) is not None]
-    return [entry for entry in kept if entry in parameters or entry in beside]
+
+    given: Any
+    methods: tuple[str, str]
+    pair: Pair
+    takes_delta: bool
+    updating: Updating | None
+    held: list[Held] = field(default_factory=list)
+    told: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many of the arrays are arguments."""
+        return len(self.pair.arguments.arrays)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (*self.pair.arguments.names, *(entry.name for entry in self.held))
+
+    def run(self, values: Sequence[Array]) -> tuple[Any, Pass]:
+        """A copy of the object and its forward pass."""
+        fresh = copy_with(self.given, self.held, values[self.count :])
+        call(type(self.given).__name__, clear, fresh, self.held, values[self.count :])
+        return fresh, self._forward(fresh, values)
+
+    def _forward(self, owner: Any, values: Sequence[Array]) -> Pass:
+        forward, backward = (getattr(owner, name) for name in self.methods)
+        return self.pair.forward(forward, backward, values[: self.count])
+
+    def output(self, values: Sequence[Array]) -> Array:
+        out = self.run(values)[1].output()
+        return out if self.takes_delta else out.reshape(())
+
+    def gradients(self, values: Sequence[Array], delta: Array) -> Gradients:
+        return self.after(values, delta)[0]
+
+    def after(self, values: Sequence[Array], delta: Array) -> tuple[Gradients, Any]:
+        """The gradients, and the object behind its backward pass."""
+        if self.updating is not None:  # it changes its parameters itself
+            values = [*values[: self.count], *(np.array(value) for value in values[self.count :])]
+        before = [np.array(value) for value in values[self.count :]]
+        fresh, passed = self.run(values)
+        made = self._read(fresh, passed, values, delta)
+        missing = [number for number, value in enumerate(made[self.count :]) if value is None]
+        if self.updating is not None and missing:
+            stepped = self._stepped(values, before, delta)
+            for number in missing:
+                made[self.count + number] = stepped[number]
+        whole = tuple(made)
+        return whole if self.takes_delta else times(float(delta.reshape(())), whole), fresh
+
+    def _read(self, owner: Any, passed: Pass, values: Sequence[Array], delta: Array) -> list[Array | None]:
+        """What backward returns and keeps."""
+        arguments = self.pair.arguments
+        given_back = self.pair.backward(getattr(owner, self.methods[1]), passed, delta)
+        tree = (*arguments.tree, *(Leaf(number) for number in range(self.count, len(self.labels))))
+        made = _returned(given_back, Wanted(self.labels, values, tree), arguments, self.pair.names[1])
+        for number, name in enumerate(arguments.names):
+            if made[number] is None:
+                words = (name, *(INPUT_GRADIENTS if number == 0 else ()))
+                kept = [attribute_gradient(owner, word) for word in (name,)]
+                kept += [getattr(owner, word, None) for word in words[1:]]
+                made[number] = next((value for value in kept if isinstance(value, np.ndarray)), None)
+        for number, entry in enumerate(self.held, self.count):
+            if made[number] is None:
+                made[number] = gradient_of(owner, entry)
+        return made
+
+    def _stepped(
+        self, values: Sequence[Array], before: Sequence[Array], delta: Array
+    ) -> list[Array | None]:
+        """The parameters' gradients by what a step changes."""
+        assert self.updating is not None
+        inputs = [np.array(value) for value in values[: self.count]]
+        for rate in (rate_for(self.held), 1.0):  # some refuse large ones
+            try:
+                fresh, passed = self.run([*inputs, *(np.array(value) for value in before)])
+                self.updating.set_rate(fresh, rate)
+                replace(self.pair, rate=rate).backward(getattr(fresh, self.methods[1]), passed, delta)
+                self.updating.finish(fresh, rate)
+                break
+            except DataError:
+                if rate == 1.0:
+                    raise
+        return [change(fresh, entry, old, rate) for entry, old in zip(self.held, before, strict=True)]
+
+    def steps(self) -> Steps:
+        """The two calls as they are, on one copy."""
+        copies = [np.array(entry.array) for entry in self.held]
+        kept = copy_with(self.given, self.held, copies)
+        call(type(self.given).__name__, clear, kept, self.held, copies)
+
+        def apart(values: Sequence[Array]) -> tuple[Array, Any]:
+            fit_gradients(kept, self.held, values[self.count :])
+            put(kept, self.held, values[self.count :])
+            passed = self._forward(kept, values)
+            return passed.output(), (passed, values)
+
+        def back(run: Any, delta: Array) -> Gradients:
+            return tuple(self._read(kept, run[0], run[1], delta))
+
+        return Steps(apart, back, keeps=False, clear=clearing(kept, self.held, self.methods[1]))
+
+    def find_parameters(self) -> None:
+        """Those that forward takes as they are and that have a gradient, or a parameter's name.
+
+        What forward sets anew (its input, kept for backward) is none.  A learning rate that tells no
+        gradient, since all are kept or nothing is changed by it, is forgotten, but that of backward itself.
+        """
+        self.held = held_by(self.given)
+        if not self.held:
+            self.updating = None
+            return
+        values = [np.array(entry.array) for entry in self.held]
+        inputs = [array.copy() for array in self.pair.arguments.arrays]
+        fresh, passed = self.run([*inputs, *values])
+        pairs = zip(self.held, values, strict=True)
+        kept = [entry for entry, value in pairs if at(fresh, entry.paths[0]) is value]
+        self.held = [entry for entry in kept if _named(entry)]
+        delta = np.ones_like(passed.output())
+        inputs = [array.copy() for array in self.pair.arguments.arrays]
+        own = [np.array(entry.array) for entry in self.held]
+        try:
+            with_step, fresh = self.after([*inputs, *own], delta)
+        except DataError:  # told where it is asked for
+            return
+        beside = [e for e in kept if e not in self.held and gradient_of(fresh, e) is not None]
+        read = [gradient_of(fresh, entry) is not None for entry in self.held]
+        changed = [g is not None and g.any() for g in with_step[self.count :]]
+        self.told = any(now and not known for now, known in zip(changed, read, strict=True))
+        of_backward = self.updating is not None and not (self.updating.kept or self.updating.behind)
+        if not self.told and not of_backward:
+            self.updating = None
+        self.held = [entry for entry in kept if entry in self.held or entry in beside]
 
 
 def _named(entry: Held) -> bool:

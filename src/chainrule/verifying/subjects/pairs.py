@@ -40,11 +40,14 @@ class Pass:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """How two functions are called. output: which of several is judged, None: the first; names: of both."""
+    """How two functions are called. output: which of several is judged, None: the first; names: of both;
+    rate: for a backward pass that takes a learning rate.
+    """
 
     arguments: Arguments
     output: int | None = None
     names: tuple[str, str] = ("forward", "backward")
+    rate: float = 1.0
 
     def forward(self, function: Callable[..., Any], backward: Any, values: Sequence[Array]) -> Pass:
         built = self.arguments.build(values)
@@ -81,7 +84,8 @@ class Pair:
         taken = deltas_of(function, tuple(run.passed.inputs))[: len(each)]
         if not taken:  # its parameters are not known: written in C
             return call(self.names[1], function, *each, *run.passed.pieces)
-        positional, named = call_of(function, dict(zip(taken, each, strict=False)), run.passed, self.names[1])
+        deltas = dict(zip(taken, each, strict=False))
+        positional, named = call_of(function, deltas, run.passed, self.names[1], self.rate)
         return call(self.names[1], function, *positional, **named)
 
     def _outputs(self, listed: tuple[Any, ...], backward: Any, inputs: tuple[str, ...]) -> int:

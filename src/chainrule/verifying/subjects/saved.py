@@ -75,19 +75,6 @@ def beside_forward(
     delta: None where forward returns a number, whose δ is 1.
     """
     arguments = arguments_of(forward, args, names)
-    with quiet():
-        out = _first(call("forward", forward, *arguments.build([a.copy() for a in arguments.arrays])))
-    if delta is None:
-        if out.size != 1:
-            raise ArgumentError(
-                f"delta is missing: forward returns the shape {out.shape}, and gradients belong to its δ: "
-                "verify(forward, grads=..., args=..., delta=dout)"
-            )
-        taken = np.ones(out.shape, out.dtype if out.dtype.kind == "f" else np.float64)
-    else:
-        taken = as_array(delta, "delta")
-        if taken.shape != out.shape:
-            raise ShapeError(f"delta has the shape {taken.shape}, and the output of forward {out.shape}")
     wanted = Wanted(arguments.names, arguments.arrays, arguments.tree)
     given = read_gradients(grads)
     for name in given:
@@ -96,6 +83,18 @@ def beside_forward(
                 f"grads holds {quoted(name, 60)}, which is the gradient of none of the arguments "
                 f"({wanted.label()}): call it d{arguments.names[0]}, or name the arguments with names=[...]"
             )
+    taken = None if delta is None else as_array(delta, "delta")
+    with quiet():
+        out = _first(call("forward", forward, *arguments.build([a.copy() for a in arguments.arrays])))
+    if taken is None:
+        if out.size != 1:
+            raise ArgumentError(
+                f"delta is missing: forward returns the shape {out.shape}, and gradients belong to its δ: "
+                "verify(forward, grads=..., args=..., delta=dout)"
+            )
+        taken = np.ones(out.shape, out.dtype if out.dtype.kind == "f" else np.float64)
+    elif taken.shape != out.shape:
+        raise ShapeError(f"delta has the shape {taken.shape}, and the output of forward {out.shape}")
     made = by_argument(given, wanted, "grads")
 
     def run(values: Sequence[Array]) -> Array:

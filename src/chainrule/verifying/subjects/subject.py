@@ -9,9 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from chainrule.base.errors import DataError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
 
@@ -62,11 +59,3 @@ class Subject:
     def fixed(self) -> bool:
         """Whether the gradients are numbers of one probe, args and delta."""
         return self.delta is not None
-
-
-def check_known(subject: Subject) -> None:
-    """Raises DataError for NaN in what was handed in; infinities may be a mask's."""
-    for name, value in zip(subject.names, subject.args, strict=True):
-        if value.dtype.kind == "f" and (missing := np.isnan(value)).any():
-            place = ", ".join(str(int(index)) for index in np.argwhere(missing)[0])
-            raise DataError(f"{name} holds NaN, first at [{place}]: nothing can be told of gradients there")

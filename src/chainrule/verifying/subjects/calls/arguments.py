@@ -112,6 +112,14 @@ def check_real(names: Sequence[str], arrays: Sequence[Array]) -> None:
         )
 
 
+def check_known(names: Sequence[str], arrays: Sequence[Array]) -> None:
+    """DataError for NaN in what was handed in; infinities may be a mask's."""
+    for name, value in zip(names, arrays, strict=True):
+        if value.dtype.kind == "f" and (missing := np.isnan(value)).any():
+            place = ", ".join(str(int(index)) for index in np.argwhere(missing)[0])
+            raise DataError(f"{name} holds NaN, first at [{place}]: nothing can be told of gradients there")
+
+
 Signatures = WeakKeyDictionary[FunctionType, inspect.Signature]
 _OF_FUNCTIONS: Signatures = WeakKeyDictionary()
 _OF_METHODS: Signatures = WeakKeyDictionary()  # bound, by their functions
@@ -188,6 +196,7 @@ def _node(value: Any, name: str, what: str, leaves: list[tuple[str, Array, Maker
         raise DataError(f"{what} ({name}) holds complex numbers: verify takes real ones")
     if array.dtype.kind not in "fiub":
         return Kept(value)
+    check_known([name.rpartition("\0")[2]], [array])
     if array.size == 0:
         raise DataError(f"{what} ({name}) is empty, of shape {array.shape}: give an array with numbers in it")
     leaves.append((name, array, _itself, None, False))

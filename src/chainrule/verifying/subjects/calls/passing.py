@@ -75,9 +75,9 @@ def without_delta(backward: Any, inputs: Sequence[str], *, by_place: bool) -> li
 
 
 def call_of(
-    backward: Any, deltas: Mapping[str, Any], passed: Passed, what: str = "backward"
+    backward: Any, deltas: Mapping[str, Any], passed: Passed, what: str = "backward", rate: float = 1.0
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Positional and named arguments of backward.  deltas: by parameter, of `deltas_of`.
+    """Positional and named arguments of backward.  deltas: by parameter, of `deltas_of`.  rate: for learning.
 
     Raises ArgumentError for a parameter of which it is not known what it takes.
     """
@@ -88,7 +88,7 @@ def call_of(
     rest = [p for p in parameters if _taken(p) and p.name not in chosen]
     for parameter in rest:
         if parameter.name.lower() in RATES and parameter.name not in passed.inputs:
-            chosen[parameter.name] = 1.0
+            chosen[parameter.name] = rate
     needed = [p.name for p in rest if p.default is p.empty and p.name not in chosen]
     spread = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     optional = [p.name for p in rest if p.default is not p.empty]
