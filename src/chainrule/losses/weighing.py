@@ -68,12 +68,16 @@ class OfClasses(Loss):
         check_number(name, self.label_smoothing, 0, 1, include_low=True, hint="write 0.1")
         check_weights_of(self, "class_weight")
         ignored = self.ignore_index
-        if ignored is not None and (isinstance(ignored, bool) or not isinstance(ignored, (Integral, str))):
+        whole = (
+            isinstance(ignored, Integral) and not isinstance(ignored, bool) and -(2**63) <= ignored < 2**63
+        )
+        if ignored is not None and not whole and not isinstance(ignored, str):
             raise ArgumentError(
                 f"{type(self).__name__} ignore_index must be a label, such as -100 or 'none', or None, "
-                "received "
-                f"{describe(ignored)}"
+                f"received {describe(ignored)}"
             )
+        if whole:
+            object.__setattr__(self, "ignore_index", int(ignored))
 
     @property
     def affine(self) -> bool:
