@@ -68,9 +68,8 @@ class OfClasses(Loss):
         check_number(name, self.label_smoothing, 0, 1, include_low=True, hint="write 0.1")
         check_weights_of(self, "class_weight")
         ignored = self.ignore_index
-        whole = (
-            isinstance(ignored, Integral) and not isinstance(ignored, bool) and -(2**63) <= ignored < 2**63
-        )
+        integer = isinstance(ignored, Integral) and not isinstance(ignored, bool)
+        whole = integer and -(2**63) <= int(ignored) < 2**63
         if ignored is not None and not whole and not isinstance(ignored, str):
             raise ArgumentError(
                 f"{type(self).__name__} ignore_index must be a label, such as -100 or 'none', or None, "
