@@ -101,7 +101,7 @@ def written(path: Path, network: cr.Network, description: Any) -> Path:
 
 def sealed(network: cr.Network) -> dict[str, Any]:
     arrays = dict(network.parameters)
-    return json.loads(storage._dump(storage.describe(network, arrays), Path("net")))
+    return json.loads(storage.sealed_text(storage.describe(network, arrays)))
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -418,7 +418,7 @@ def test_an_entry_that_unpacks_to_more_than_it_says_is_not_unpacked(tmp_path: Pa
 def test_a_description_that_is_no_json(tmp_path: Path) -> None:
     path = tmp_path / "net.npz"
     with open(path, "wb") as stream:
-        storage._write_npz(stream, {}, "{'format'")
+        storage.write_npz(stream, {}, "{'format'")
     with pytest.raises(FileError, match="its description is damaged"):
         load(path)
     np.savez(path, chainrule=np.ones(3))

@@ -236,12 +236,12 @@ class BoundPlan : public Plan<T> {
   }
 
   // How it ended, steps, and sums over the samples seen: their losses, the right ones, how many have something that counts, and
-  // how many they are. last: no batch of the epoch comes after these, so that an update takes what is gathered.
-  std::tuple<Outcome, int64_t, double, double, double, double> train_epoch(const Any& x, double scale, const Any& targets,
-                                                                           const std::optional<Array<double>>& weights,
-                                                                           const Array<int64_t>& order,
-                                                                           const Array<double>& rates, const nb::object& poll,
-                                                                           const nb::object& look, bool last) {
+  // how many they are. last: no batch of the epoch comes after these, so that an update takes what is gathered. before: these
+  // sums of the epoch's earlier steps, so that an epoch in parts adds in the order of a whole one.
+  std::tuple<Outcome, int64_t, double, double, double, double> train_epoch(
+      const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights, const Array<int64_t>& order,
+      const Array<double>& rates, const nb::object& poll, const nb::object& look, bool last,
+      const std::tuple<double, double, double, double>& before) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
@@ -257,6 +257,7 @@ class BoundPlan : public Plan<T> {
       look(step);
     };
     Progress progress;
+    std::tie(progress.loss, progress.correct, progress.judged, progress.samples) = before;
     Outcome outcome;
     forget();
     {

@@ -231,7 +231,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("norms", &P::norms, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "out"_a.noconvert())
       .def("set_per_sample", &P::set_per_sample, "clip"_a)
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,
-           "poll"_a.none(), "look"_a.none() = nb::none(), "last"_a = true)
+           "poll"_a.none(), "look"_a.none() = nb::none(), "last"_a = true, "before"_a = std::make_tuple(0.0, 0.0, 0.0, 0.0))
       .def(
           "set_profiling",
           [](P& p, bool on) {
@@ -280,7 +280,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 8;
+  m.attr("INTERFACE") = 9;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

@@ -37,8 +37,7 @@ template <class T>
 Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll,
                        const Look& look, Progress& progress, bool last) {
   const int64_t steps = (count + batch_size_ - 1) / batch_size_;
-  progress = {};
-  progress.steps = steps;
+  progress.step = 0, progress.steps = steps;
   bool stop = false;
   struct Epoch {   // what holds during an epoch only, however it ends
     explicit Epoch(Pass& own) : pass(own) {}

@@ -16,7 +16,7 @@ from chainrule.formulas.expression import Symbol, operation
 from chainrule.formulas.neighbours import neighbours, with_rotated
 from chainrule.formulas.tracing import trace
 from chainrule.verifying.judge import _sentence
-from chainrule.verifying.meanings.known import functions
+from chainrule.verifying.meanings.functions.known import functions
 from chainrule.verifying.meanings.layer import layer_meaning
 from chainrule.verifying.meanings.meaning import Edit, interned
 from chainrule.verifying.mutants.subjects import KINDS, written
@@ -176,4 +176,4 @@ def test_shared_parts_are_computed_once(layer) -> None:
 def test_equal_nodes_are_one_object() -> None:
     formulas = {name: trace(cr.LSTM(3))[name] for name in ("delta", "W")}
     assert interned(formulas) == formulas
-    assert functions("rotary", {})[-1].inputs == ("x", "c", "s")
+    assert ("x", "c", "s") in [function.inputs for function in functions("rotary", {})]

@@ -121,7 +121,7 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
         "source",
         metavar="digits|mnist|TABLE|FILE.npz|IDX|FOLDER",
         help="what to learn from: a table (.csv, .tsv, .txt, .parquet, also compressed), arrays, IDX files, "
-        "or a folder of images by class",
+        "or a folder of images by class; with --resume, a run folder",
     )
     add_data(parser)
     add_table_options(parser)
@@ -182,6 +182,19 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME-DATE-TIME)")
     output.add_argument("--overwrite", action="store_true", help="write into a run folder that is not empty")
+    output.add_argument(
+        "--checkpoint",
+        type=rhythm,
+        default="5m",
+        metavar="WHEN",
+        help="how often is written what --resume goes on from: 500 (steps), 10m (minutes), epoch, or never; "
+        "also where a signal ends training (default: %(default)s)",
+    )
+    output.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the training in --out, if there is one; or name its run folder as the source",
+    )
     output.add_argument("--no-check", action="store_true", help="skip the gradient check before training")
     output.add_argument("--no-report", action="store_true", help="do not write report.html at the end")
     output.add_argument("--quiet", action="store_true", help="no progress line")
@@ -292,6 +305,16 @@ def add_table_options(parser: Parser, *, choose: bool = True) -> None:
 
 # A table of which nothing is said.
 table_defaults = {"header": "auto", **dict.fromkeys(("delimiter", "decimal", "encoding", "missing"))}
+
+
+def rhythm(text: str) -> str:
+    """When checkpoints are written, as it was said."""
+    import re
+
+    if not re.fullmatch(r"never|epoch|0*[1-9]\d{0,17}|(?=.*[1-9])\d{1,9}(\.\d{1,9})?m", text):
+        form = "steps such as 500, minutes such as 10m, epoch, or never"
+        raise argparse.ArgumentTypeError(f"'{text}': write {form}")
+    return text
 
 
 def column_names(text: str) -> list[str]:

@@ -12,22 +12,23 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.base.errors import FileError
-from chainrule.base.files.disk import read_text, write_text
-from chainrule.base.shown import quoted
+from chainrule.base.files.disk import write_text
 from chainrule.cli.output import reason
 from chainrule.data import Preparation
+from chainrule.networks.forms.places import RUN, RUN_VERSION, model_of, read_run
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network
     from chainrule.training.history import History
 
-description_name = "run.json"
-format_version = 1
+description_name, format_version, read_description = RUN, RUN_VERSION, read_run
+checkpoints_name, training_name = "checkpoints", "training.json"  # of a training that is not finished
 
 
 def check_out(out: str, *, overwrite: bool) -> None:
@@ -87,6 +88,16 @@ def save_ensemble(networks: Sequence[Network], folder: Path) -> list[Path]:
     return [first, *paths]
 
 
+def remove_checkpoints(folder: Path) -> None:
+    """What a training kept to go on from; nothing else that may be in its folder."""
+    for path in sorted(folder.glob("[0-9]*/checkpoint-*.npz*")):
+        path.unlink(missing_ok=True)
+    (folder / training_name).unlink(missing_ok=True)
+    for place in (*folder.glob("[0-9]*"), folder):
+        with suppress(OSError):
+            place.rmdir()
+
+
 def remove_history(folder: Path) -> None:
     """What an earlier run in this folder wrote of its training; it would pass for that of the new model."""
     for name in ("history.csv", "curves.png", "curves.svg"):
@@ -107,6 +118,12 @@ def save_curves(history: History, folder: Path) -> str | None:
             said = f"{folder / 'curves.png'} was not written ({reason(error)}); curves.svg is there instead"
     history.save_svg(folder / "curves.svg")
     return said
+
+
+def save_training(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write what a training is, beside its checkpoints."""
+    content = finite({"format": format_version, **facts})
+    write_text(folder / training_name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def save_description(folder: Path, model: Path, preparation: Preparation, facts: Mapping[str, Any]) -> None:
@@ -141,10 +158,7 @@ def open_run(place: str | Path) -> tuple[Network, Preparation]:
         content = read_description(description)
         if content is None:
             raise FileError(f"{place}: is no run folder, it holds no {description_name}")
-        model = place / str(content.get("model"))
-        if model.parent != place or not is_file(model):
-            name = quoted(str(content.get("model")))
-            raise FileError(f"{description}: names the model '{name}', which is not in the folder")
+        model = model_of(content, place)
     else:
         model = place
     network = load(model)
@@ -170,21 +184,3 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
-
-
-def read_description(path: Path) -> dict[str, Any] | None:
-    """run.json, or None where there is none. Raises FileError when it is damaged."""
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return None
-    except OSError:  # which reading it tells
-        pass
-    text = read_text(path)
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{path}: cannot be read ({error})") from None
-    if not isinstance(content, dict) or content.get("format") != format_version:
-        raise FileError(f"{path}: is no description of a run in format {format_version}")
-    return content

@@ -13,6 +13,7 @@ from chainrule.base.types import Array
 from chainrule.data.frames import Frame
 
 Prints = NDArray[np.uint64]
+_PIECE = 2**24  # bytes that are read at once
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: odd, so that no bit is lost
 
 
@@ -22,6 +23,17 @@ def file_sha256(path: Path) -> str:
     with opened(path) as (stream, _):
         while piece := stream.read(2**20):
             digest.update(piece)
+    return digest.hexdigest()
+
+
+def array_sha256(array: Array) -> str:
+    """SHA-256 of an array's type, shape and numbers, some at a time: it may be larger than the memory."""
+    digest = hashlib.sha256(f"{array.dtype.newbyteorder('<').str} {array.shape}".encode())
+    rows = max(1, _PIECE // max(1, array.nbytes // max(1, len(array)))) if array.ndim else 1
+    for start in range(0, len(array) if array.ndim else 0, rows):
+        piece = np.asarray(array[start : start + rows])
+        stored = np.asarray(piece, piece.dtype.newbyteorder("<"), order="C")
+        digest.update(stored.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -353,6 +353,7 @@ class Plan:
         poll: Poll | None = None,
         look: Look | None = None,
         last: bool = True,
+        before: EpochResult | None = None,
     ) -> EpochResult:
         """One pass over the samples `order` names, one rate per step.
 
@@ -362,6 +363,8 @@ class Plan:
         beyond the range; it may raise as well. Where there is one, the epoch ends "at_rest" after an update
         in which a second moment went beyond the range, so that its parameter moves no more.
         last: no batch of the epoch comes after these; where several make a step, what is left makes one.
+        before: what the epoch's earlier steps reached, where these are its later ones: the sums go on from
+        it, and are those of an epoch in one piece to the bit. poll and look count from these steps' first.
         """
         self.check_batches(len(order))
         counts = self.counts(targets)
@@ -380,8 +383,12 @@ class Plan:
             None if poll is None else report,
             look,
             last,
+            (0.0, 0.0, 0.0, 0.0)
+            if before is None
+            else (before.loss_sum, before.hits or 0.0, before.judged, before.samples),
         )
-        return EpochResult(loss, correct if counts else None, judged, samples, steps, outcome.name)
+        done = steps if before is None else before.steps + steps
+        return EpochResult(loss, correct if counts else None, judged, samples, done, outcome.name)
 
     def first_nonfinite(self) -> str | None:
         """Where NaN or infinity begins after a "nonfinite" epoch: a parameter, a layer's output, or its δ."""

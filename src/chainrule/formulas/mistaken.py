@@ -225,14 +225,118 @@ def _mean_of_all_groups(x: Any, *, groups: int) -> Any:
     return rules["mean_groups"].evaluate(x, groups=1)
 
 
+def _by_one_less(mean: Any, count: int) -> Any:
+    return mean * (count / max(count - 1, 0.5))
+
+
+def _mean_of_groups_less_one(x: Any, *, groups: int) -> Any:
+    return _by_one_less(rules["mean_groups"].evaluate(x, groups=groups), x.size // x.shape[-1] // groups)
+
+
+def _mean_of_channels(x: Any, *, groups: int) -> Any:
+    return rules["mean_groups"].evaluate(x, groups=x.shape[-2])
+
+
+def _of_first_block(w: Any, like: Any) -> Any:
+    many = like.shape[-2] // w.shape[1]
+    return rules["block_diagonal"].evaluate(np.concatenate([w[: w.shape[0] // many]] * many), like)
+
+
+def _with_steps(x: Any) -> Any:
+    return x.sum(axis=(-3, -2), keepdims=True) if x.ndim > 2 else np.nan * x
+
+
+def _of_steps(x: Any) -> Any:
+    return x.sum(axis=-3, keepdims=True).mean(axis=-2, keepdims=True) if x.ndim > 2 else np.nan * x
+
+
+def _with_heads(x: Any) -> Any:
+    heads = tuple(range(x.ndim - 3))
+    return x.sum(axis=(*heads, -2), keepdims=True) if heads else np.nan * x
+
+
+def _behind(by: Callable[[int, int], int]) -> Callable[..., Any]:
+    """[k ≤ i + by(steps, keys)]"""
+
+    def evaluate(s: Any) -> Any:
+        steps, keys = np.shape(s)[-3:-1]
+        return (np.arange(keys) <= np.arange(steps)[:, None] + by(steps, keys)).astype(s.dtype)[..., None]
+
+    return evaluate
+
+
+def _repeats(x: Any, like: Any) -> list[int]:
+    """The axes that broadcasting repeats."""
+    front = x.ndim - np.ndim(like)
+    small = np.shape(like)
+    return [axis for axis, size in enumerate(x.shape) if axis < front or small[axis - front] == 1 < size]
+
+
+def _of_many(some: Callable[..., Any]) -> Callable[..., Any]:
+    """One number of what was repeated for all of them, by some(x, axis=, keepdims=)."""
+
+    def evaluate(x: Any, like: Any) -> Any:
+        made = some(x, axis=tuple(_repeats(x, like)), keepdims=True)
+        return made.reshape(np.shape(like))
+
+    return evaluate
+
+
+def _taken(which: int) -> Callable[..., Any]:
+    def evaluate(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
+        for each in axis:
+            x = np.take(x, [which], axis=each)
+        return x
+
+    return evaluate
+
+
+def _dealt(x: Any, like: Any) -> Any:
+    """Of heads that share keys: head h goes to the keys h mod n in place of h // (heads of each)."""
+    if x.ndim < 2 or _repeats(x, like) != [1]:
+        return np.nan * x
+    keys, many = x.shape[:2]
+    return x.reshape(many, keys, *x.shape[2:]).sum(axis=0)[:, None]
+
+
+def _first_half(x: Any) -> Any:
+    return x[..., : x.shape[-2] // 2, :]
+
+
+def _second_half(x: Any) -> Any:
+    return x[..., x.shape[-2] // 2 :, :]
+
+
 KEPT = ("sum_features", "mean_features", "broadcast_samples")
 _evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("correlate", "first_step", _of_first_step),
     ("mean_samples", "uncounted", _mean_by_samples),
     ("mean_groups", "ungrouped", _mean_of_all_groups),
+    ("mean_groups", "by_channel", _mean_of_channels),
+    ("mean_features", "less_one", lambda x: x.sum(axis=-2, keepdims=True) / max(x.shape[-2] - 1, 0.5)),
+    (
+        "mean_samples",
+        "less_one",
+        lambda x: _by_one_less(rules["mean_samples"].evaluate(x), x.size // x.shape[-2]),
+    ),
+    ("mean_groups", "less_one", _mean_of_groups_less_one),
+    ("block_diagonal", "first_block", _of_first_block),
     ("join_heads", "unmoved", _heads_as_they_lie),
     ("split_heads", "unmoved", _divided_as_they_lie),
     ("chosen", "one_channel", _of_first_channel),
+    ("sum_features", "steps_too", _with_steps),
+    ("sum_features", "of_steps", _of_steps),
+    ("sum_features", "of_heads", _with_heads),
+    ("exp", "of_two", np.exp2),
+    ("not_later", "strictly", _behind(lambda steps, keys: -1)),
+    ("not_later", "one_more", _behind(lambda steps, keys: 1)),
+    ("not_later", "aligned", _behind(lambda steps, keys: keys - steps)),
+    ("fit", "one_of_many", _of_many(_taken(0))),
+    ("fit", "last_of_many", _of_many(_taken(-1))),
+    ("fit", "mean_of_many", _of_many(np.mean)),
+    ("fit", "dealt", _dealt),
+    ("even_features", "halved", _first_half),
+    ("odd_features", "halved", _second_half),
     *((name, "across_steps", _by_steps(name)) for name in ("sum_features", "mean_features")),
     *((name, "keepdims", _spread_otherwise(name)) for name in KEPT),
 )

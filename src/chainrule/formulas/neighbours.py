@@ -17,7 +17,10 @@ Every primitive and reduction declares, where it is defined, what people write i
     last_term   the last term of a product's sums alone
     first_step  of the first position or step alone
     uncounted   a mean over samples and positions, divided by the number of samples
-    ungrouped   over all channels in place of a group's
+    ungrouped, by_channel    over all channels, or over each alone, in place of a group's
+    less_one    a mean divided by one less, as an unbiased variance is
+    first_block the first group's matrix for all groups
+    unskipped   the padding counted as any id
     stride, padding, dilation    as if there were none, on every axis or on one
     shifted     a pixel off: as if there were more or less padding
     first_window    of the first window alone
@@ -35,6 +38,15 @@ Every primitive and reduction declares, where it is defined, what people write i
     one_channel the places of the first channel for all
     near        every value near the largest in place of the largest
     one_offset  of a window's entries one alone
+    again:N     divided by operand N twice
+    of_two      2 to the power in place of e
+    of_steps, steps_too, of_heads    over the steps alone, with the features, or over all heads
+    strictly, one_more, aligned    a step sees not itself, one step more, or as if it were one of the last
+    one_of_many, last_of_many, mean_of_many    of what must be added the first, the last, the mean
+    dealt       heads go to the keys in turn
+    halved      halves in place of pairs that lie side by side
+    emptied:N   zeros in place of one of the parts
+    one_term    a factor, or a divisor, of a sum at one of its terms alone
 
 Beside what the nodes declare: another symbol stands for one, or for a definition, once or everywhere; the
 whole is multiplied by one; what `EVERYWHERE` names is done at all nodes of a kind at once, or at those that
@@ -84,12 +96,17 @@ RARE = frozenset((
     "last", "rest", "across", "always", "cases", "twice", "number", "gate", "last_term", "shifted",
     "first_window", "times", "complement", "first_step", "uncounted", "ungrouped", "first_rows",
     "averaged_rows", "across_steps", "keepdims", "part_from", "part_to", "unit", "unmoved", "counted", "near",
-    "one_offset", "gates", "one_channel",
+    "one_offset", "gates", "one_channel", "again", "of_two", "of_steps", "steps_too", "of_heads", "strictly",
+    "one_more", "aligned", "one_of_many", "last_of_many", "mean_of_many", "dealt", "halved", "emptied",
+    "one_term", "by_channel", "first_block", "unskipped",
+    "less_one",
 ))  # fmt: skip
-EVERYWHERE = frozenset(("as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "unmoved"))
+EVERYWHERE = frozenset((
+    "as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "by_channel", "unmoved",
+))  # fmt: skip
 OF_OPERANDS = frozenset((
     "only", "swapped", "turned", "twice", "number", "cases", "complement", "rotated", "unit", "zeroed",
-    "counted", *ONCE_OF_ID,
+    "counted", "again", "emptied", "one_term", *ONCE_OF_ID,
 ))  # fmt: skip
 PARTS = (1, 2, 3, 4, 8)  # features that are counted alone, or left out: blocks that a kernel works on
 NEAR = (0.5, 0.1, 1e-2, 1e-3)  # below the largest value, and still taken for it
@@ -326,6 +343,16 @@ def _of_operands(
         for other in others:
             if not _same(other, operands[0]):
                 yield kind, _with(node, 0, other), _with(node, 0, other)
+    elif kind == "again":
+        by = operands[int(which)]
+        inner = by.value if isinstance(by, Named) else by
+        rooted = isinstance(inner, Operation) and (
+            inner.rule.name == "sqrt" or inner.options.get("exponent") == 0.5
+        )
+        squared = Operation(rules["multiply"], (by, by))
+        yield "root_again" if rooted else kind, by, _with(node, int(which), squared)
+    elif kind == "one_term":
+        yield from _one_term(node)
     elif kind in ONCE_OF_ID:
         hot = operands[0]
         if isinstance(hot, Operation) and hot.rule.name == "one_hot":
@@ -345,6 +372,8 @@ def _instead_of(operand: Expression, kind: str) -> Iterator[Expression]:
         yield Operation(rules["multiply"], (Number(2.0), operand))
     elif kind == "unit":
         yield Operation(rules["ones_like"], (operand,))
+    elif kind == "emptied":
+        yield Operation(rules["zeros_like"], (operand,))
     elif kind == "complement" and isinstance(operand, (Symbol, Named)):
         yield 1 - operand
     elif kind == "rotated" and isinstance(operand, Symbol):
@@ -392,11 +421,26 @@ def _of_itself(node: Operation, kind: str, which: str) -> Iterator[tuple[str, Ex
                 yield word, Number(count), Operation(features_of(node.rule, word, count), operands, static)
     elif kind == "near":
         yield from _near(node)
+    elif kind == "unskipped":
+        if node.options.get("skip") is not None:
+            counted = tuple(sorted({**node.options, "skip": None}.items()))
+            yield kind, node, Operation(node.rule, operands, counted)
     elif kind == "last_term":
         yield "last_term", node, Operation(LAST_TERM, operands, static)
     else:
         assert kind == "first_window", kind
         yield "first_window", node, Operation(FIRST_WINDOW, operands, static)
+
+
+def _one_term(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:
+    """A factor of a sum, or what it is divided by, of one of its terms alone."""
+    for number, inner in enumerate(node.operands[: 2 if node.rule.name == "multiply" else 1]):
+        factor = node.operands[1 - number]
+        sums = isinstance(inner, Operation) and inner.rule.name in ("add", "subtract")
+        if isinstance(inner, Operation) and sums and factor not in inner.operands:  # f (1 - f) is another's
+            for term in (0, 1):
+                of_term = _with(node, number, inner.operands[term])
+                yield "one_term", factor, _with(inner, term, of_term)
 
 
 def _near(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:

@@ -483,7 +483,8 @@ def class_ids_of(network: Network, a: Array) -> Array:
 
 @teach("load('net.npz'), and layers=[MyLayer] by name")
 def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Network:
-    """The network in a file that `Network.save` wrote; no code from the file is run.
+    """The network in a file that `Network.save` wrote, in the run folder of `chainrule train` (of several the
+    first), or in a checkpoint of `fit` or a folder of them (the newest); no code from the file is run.
 
     layers: the classes of your own layers in it, `load(path, layers=[MyLayer])`; they are called with their
     config(). Raises FileError with the reason where the file is missing, damaged, or not a network.

@@ -5,6 +5,7 @@ checkpoints.
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -96,6 +97,14 @@ class Callback(Attributes):
     def on_fit_end(self, context: Context) -> None:
         """Once, however training ended; `context.stopped` says why, None if all epochs were run."""
 
+    def on_checkpoint(self, context: Context) -> dict[str, Any] | None:
+        """What a checkpoint is to hold of this callback, so that a resumed fit goes on with it: a dict of
+        numbers, texts, arrays, lists, tuples and dicts of these. None: nothing.
+        """
+
+    def on_resume(self, context: Context, state: dict[str, Any]) -> None:
+        """After `on_fit_begin` of a fit that goes on from a checkpoint, with what `on_checkpoint` gave."""
+
 
 class _Function(Callback):
     def __init__(self, function: Callable[[Context], Any]) -> None:
@@ -132,11 +141,22 @@ def callbacks_from(value: Callbacks | None) -> list[Callback]:
 
 # The methods that fit calls with the context alone.
 _CALLED = ("on_fit_begin", "on_step_end", "on_epoch_end", "on_fit_end")
+_KEEPING = ("on_checkpoint", "on_resume")  # of a fit that keeps checkpoints
 
 
 def watches_steps(callback: Callback) -> bool:
     """Whether it has an `on_step_end` of its own."""
     return getattr(callback.on_step_end, "__func__", None) is not Callback.on_step_end
+
+
+def keeps_state(callback: Callback) -> bool:
+    """Whether it has an `on_checkpoint` of its own."""
+    return getattr(callback.on_checkpoint, "__func__", None) is not Callback.on_checkpoint
+
+
+def changes_rates(callback: Callback) -> bool:
+    """Whether it has a `change_rates` of its own."""
+    return getattr(callback.change_rates, "__func__", None) is not Callback.change_rates
 
 
 def _check_methods(callback: Callback) -> None:
@@ -148,7 +168,7 @@ def _check_methods(callback: Callback) -> None:
 
     kind = type(callback).__name__
     for name in dir(callback):
-        if name in HOOKS or (name.startswith("on_") and name not in _CALLED):
+        if name in HOOKS or (name.startswith("on_") and name not in (*_CALLED, *_KEEPING)):
             if not callable(getattr(callback, name)):
                 continue
             close = difflib.get_close_matches(name, _CALLED, 1, SPELLING)
@@ -166,7 +186,10 @@ def _check_methods(callback: Callback) -> None:
                 f"fit calls {name} with the context alone: write def {name}(self, context) in {kind}; "
                 "context.epoch and context.last are the epoch and its numbers"
             )
-    check_count("every_steps", callback.every_steps)
+    if watches_steps(callback):
+        check_count("every_steps", callback.every_steps)
+    if isinstance(callback, Checkpoint):
+        callback.check_network_file()
 
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -212,6 +235,13 @@ class _Monitor:
             return False
         self.value, self.epoch = value, row.epoch
         return True
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {"value": self.value, "epoch": self.epoch}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        self.value, self.epoch = state["value"], state["epoch"]
 
     def __str__(self) -> str:
         return f"{self.name.replace('_', ' ')} {format_cell(self.name, self.value)} in epoch {self.epoch}"
@@ -273,6 +303,13 @@ class EarlyStopping(Callback):
                 context.history.optimizer_state = self._state
                 context.history.restored_epoch = self._best.epoch
             self._parameters, self._state = {}, None
+
+    def on_checkpoint(self, context: Context) -> dict[str, Any]:
+        return {**self._best.state(), "parameters": self._parameters, "optimizer": self._state}
+
+    def on_resume(self, context: Context, state: dict[str, Any]) -> None:
+        self._best.resume(state)
+        self._parameters, self._state = state["parameters"], state["optimizer"]
 
 
 class ReduceOnPlateau(Callback):
@@ -449,27 +486,95 @@ def fields_of(text: str) -> set[str]:
 
 
 class Checkpoint(Callback):
-    """Save the network every `every` epochs; best_only=True: only if the monitored column is the best so far.
+    """What is written while training runs: in `callbacks` the network, as `fit(checkpoint=...)` all of the
+    training, so that it goes on after whatever ended it.
+
+    callbacks=[Checkpoint("net.npz")]: the network after every `every`-th epoch; best_only=True: only if the
+    monitored column is the best so far.
 
     path: as for `network.save`; "{epoch}" in it is replaced, also in a folder's name, and so are the columns
     of the history: "net-{epoch:03}.npz" and "net-{epoch:03}-{validation_loss:.3f}.npz" keep every one. A
     brace itself is written twice. The file is replaced as a whole: a crash while writing leaves the one
     before.
     monitor: None is the validation loss, without validation data the loss.
+
+    checkpoint=Checkpoint("runs/a", every_steps=1000, keep=3): path is a folder, which holds the last `keep`
+    checkpoints. One is written at the start and at the end, where SIGTERM or Ctrl-C ends training, after
+    every `every_steps`-th step, counted over all epochs, when `every_minutes` have passed, and after every
+    `every`-th epoch; where none of these is given, after every epoch and every 5 minutes.
+    allow_changes: go on although the data or the arguments are not those of the checkpoint.
     """
 
     @teach()
     def __init__(
         self,
         path: str | os.PathLike[str],
-        every: int = 1,
+        every: int | None = None,
         best_only: bool = False,
         monitor: str | None = None,
+        *,
+        every_steps: int | None = None,
+        every_minutes: float | None = None,
+        keep: int | None = None,
+        allow_changes: bool = False,
     ) -> None:
-        self.path = checkpoint_path(path)
-        self.every = check_count("every", every)
+        of_training = {"every_steps": every_steps, "every_minutes": every_minutes, "keep": keep}
+        of_training["allow_changes"] = check_flag("allow_changes", allow_changes) or None
+        self._of_training = [name for name, value in of_training.items() if value is not None]
+        bare = not Path(text_path(path)).suffix
+        self.path = text_path(path) if bare or self._of_training else checkpoint_path(path)
+        self.every = 1 if every is None else check_count("every", every)
         self.best_only = check_flag("best_only", best_only)
         self._best = _Monitor(monitor)
+        self._of_network = "best_only" if self.best_only else "" if monitor is None else "monitor"
+        if every_steps is not None:
+            check_count("every_steps", every_steps)
+        if every_minutes is not None:
+            check_number("every_minutes", every_minutes)
+        unsaid = every is None and every_steps is None and every_minutes is None
+        self._epochs = 1 if unsaid else every
+        self._steps, self._minutes = every_steps, 5.0 if unsaid else every_minutes
+        self.keep = 2 if keep is None else check_count("keep", keep)
+        self.allow_changes = allow_changes
+
+    @property
+    def rhythm(self) -> tuple[int | None, int | None, float]:
+        """Of a whole training's checkpoints: every so many epochs, steps, seconds; None and ∞: never."""
+        return self._epochs, self._steps, math.inf if self._minutes is None else 60.0 * self._minutes
+
+    def check_network_file(self) -> None:
+        """ArgumentError for one that is not for `callbacks`."""
+        if self._of_training:
+            raise ArgumentError(
+                f"{self._of_training[0]} is of checkpoints that hold the whole training: write "
+                f"fit(..., checkpoint=Checkpoint({self.path!r}, {self._of_training[0]}=...)); one among the "
+                "callbacks writes the network alone"
+            )
+        checkpoint_path(self.path)
+
+    def check_folder(self) -> None:
+        """ArgumentError for one that is not for `checkpoint`."""
+        if self._of_network:
+            raise ArgumentError(
+                f"{self._of_network} is of networks that are written: write "
+                f"callbacks=[Checkpoint('net.npz', {self._of_network}=...)]; checkpoint=Checkpoint(...) "
+                "keeps the last ones of the whole training"
+            )
+        from chainrule.networks.forms.storage import SUFFIXES
+
+        path = Path(self.path)
+        if path.suffix in SUFFIXES:
+            raise ArgumentError(
+                "checkpoint takes a folder, which holds the last checkpoints of the whole training: write "
+                f"checkpoint={str(path.with_suffix(''))!r}; callbacks=[Checkpoint('net.npz')] writes the "
+                "network alone"
+            )
+
+    def on_checkpoint(self, context: Context) -> dict[str, Any]:
+        return self._best.state()
+
+    def on_resume(self, context: Context, state: dict[str, Any]) -> None:
+        self._best.resume(state)
 
     def on_fit_begin(self, context: Context) -> None:
         if self.best_only:

@@ -6,10 +6,11 @@ The steps themselves run in the engine's plan; nothing here runs once per step.
 from __future__ import annotations
 
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from chainrule.networks.objective import Objective
 from chainrule.training.callbacks import (
     Callback,
     Callbacks,
+    Checkpoint,
     Context,
     EarlyStopping,
     callbacks_from,
@@ -54,8 +56,10 @@ from chainrule.training.streams.feed import (
     validation_parts,
 )
 
-if TYPE_CHECKING:  # at run time inside fit: to look at `cr.fit` loads no kernels
+if TYPE_CHECKING:  # at run time inside fit: to look at `cr.fit` loads no kernels and no files
     from chainrule.engine.plan import EpochResult, Plan, Poll
+    from chainrule.training.checkpoints.keeper import Keeper
+    from chainrule.training.checkpoints.schema import Saved
 
 # The network's arrays follow the plan's this often, and whenever somebody looks at them: copying the weights
 # after every epoch would double the time of a full-batch epoch of a large network.
@@ -91,7 +95,8 @@ def fit(
     callbacks: Callbacks | None = (),
     progress: bool | str | Progress | None = None,
     threads: int | None = None,
-    resume: History | None = None,
+    checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
+    resume: History | bool | str | None = None,
     allow_nonfinite: bool = False,
     freeze: Any = None,
     rate_factors: Mapping[str, float] | None = None,
@@ -145,7 +150,10 @@ def fit(
         makes an update too. Steps, and the rates of a schedule, are those of batches.
 
     steps_per_epoch, training_size: of batches, see below.
-    resume: the history that an earlier fit returned; see below.
+    checkpoint: a folder, or Checkpoint("runs/a", every_steps=1000, keep=3): the last checkpoints of the whole
+        training are kept there; see below.
+    resume: the history that an earlier fit returned, or, with checkpoint, "auto" (as None): go on from the
+        newest checkpoint, or begin where there is none; True: go on; False: begin anew. See below.
     allow_nonfinite: go on where finite outputs hide a number beyond the range, or a squared gradient is one.
         A loss or a parameter that is itself NaN or infinite ends training all the same.
 
@@ -157,6 +165,15 @@ def fit(
     early stopping has given the parameters of an earlier epoch back, training goes on from that epoch, with
     its moments and steps, and the history returned begins with the epochs up to it.
 
+    Checkpoints: the same call, with checkpoint="runs/a", goes on where the one before was ended, by whatever
+    it was, and ends with the same bits as one that nothing ended: parameters, moments, position in the epoch,
+    random numbers, history, early stopping and callbacks (`Callback.on_checkpoint`) are in every checkpoint.
+    They are written as a whole or not at all, and read as they were written: a damaged one is set aside, a
+    warning says so, and the one before is taken. Another network, other data or other arguments are refused;
+    epochs may become more. SIGTERM and Ctrl-C end training behind the step, once a checkpoint is written. A
+    training that is finished is not trained again: its network and history are restored. An iterator, which
+    gives its batches once, cannot be put where training was, and is refused.
+
     Batches: X may be a list of batches, an object with __iter__ such as a DataLoader, or a function f(epoch)
     that returns or yields the batches of an epoch, from 1; each is (X, y) or (X, y, weights) of any size and
     makes one step, in the order given. So shuffle, batch_size and sample_weight are not of this fit, and
@@ -167,9 +184,9 @@ def fit(
     of an epoch, for a penalty that is divided by it. The same batches that arrays would be cut into give the
     same bits. What a generator raises comes out as it is. `validation` takes batches too.
 
-    Ctrl-C ends training at once: KeyboardInterrupt is raised, the network keeps the parameters of the last
-    whole step (with early stopping the best ones), and `network.history` holds the finished epochs; its
-    `stopped` says where training was.
+    Ctrl-C ends training at once, with checkpoints once one is written: KeyboardInterrupt is raised, the
+    network keeps the parameters of the last whole step (with early stopping the best ones), and
+    `network.history` holds the finished epochs; its `stopped` says where training was.
 
     Raises
     ------
@@ -182,9 +199,15 @@ def fit(
         raise TypeError(f"fit takes the network first, fit(network, X, y): received {describe(network)}")
     chosen_loss = loss_from(loss, network.layers[-1])
     chosen_loss.check_output(network.layers)
-    check_resume(resume)
-    if optimizer is None and resume is not None:
-        optimizer = resume.optimizer
+    keeper = None
+    if checkpoint is not None:
+        from chainrule.training.checkpoints.keeper import keeper_from
+
+        keeper = keeper_from(checkpoint, resume)
+    saved = None if keeper is None else keeper.saved
+    before = resumed_history(resume, keeper)
+    if optimizer is None and before is not None:
+        optimizer = before.optimizer
     chosen_penalty, chosen_optimizer = penalty_from(penalty), optimizer_from(optimizer)
     chosen_constraint = constraint_from(constraint)
     epochs = check_count("epochs", epochs)
@@ -196,7 +219,7 @@ def fit(
         raise TypeError(f"shuffle must be True or False, received {describe(shuffle)}")
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
     shown = progress_from(progress)
-    factors = factors_from(network, freeze, rate_factors, resume)
+    factors = factors_from(network, freeze, rate_factors, before)
     arrays, apart = validation_parts(validation)
     if takes_arrays(X, y, steps_per_epoch, training_size):
         data = prepare(network, chosen_loss, X, y, sample_weight, arrays, seed, class_weight, classes)
@@ -213,7 +236,9 @@ def fit(
             classes=classes,
             steps_per_epoch=steps_per_epoch,
             training_size=training_size,
-            finished=None if resume is None else len(resume.resumed_rows()),
+            finished=finished_epochs(before, saved),
+            again=keeper is not None,
+            known=None if saved is None else saved.known,
         )
     if loss is None:
         warn_of_labels(network, chosen_loss, prepared.data)
@@ -237,9 +262,9 @@ def fit(
 
     plan = plan_of(prepared.size)
     plan.check_batches(len(prepared.data.rows) or prepared.size)
-    rows = [] if resume is None else resume.resumed_rows()
-    if resume is not None and resume.optimizer_state is not None:
-        plan.set_optimizer_state(resume.optimizer_state)
+    rows = [] if before is None else before.resumed_rows()
+    if before is not None and before.optimizer_state is not None:
+        plan.set_optimizer_state(before.optimizer_state)
         if not allowed and (where := plan.first_at_rest()) is not None:
             raise NonFiniteError(
                 f"resume holds a squared gradient of {where} beyond the range of {network.dtype}: the "
@@ -249,6 +274,15 @@ def fit(
     history = History(rows, loss_function=chosen_loss, optimizer=chosen_optimizer, rate_factors=factors)
     order_seed = seed if shuffle else None
     run = _Run(network, plan, prepared, plan_of, history, chosen_optimizer, epochs, order_seed, allowed)
+    if keeper is not None:
+        arguments = {
+            "loss": chosen_loss, "penalty": chosen_penalty, "constraint": chosen_constraint,
+            "optimizer": chosen_optimizer, "batch_size": prepared.size if prepared.of_arrays else None,
+            "shuffle": bool(shuffle) and prepared.of_arrays, "seed": seed, "rate_factors": factors,
+            "class_weight": None if prepared.of_arrays else class_weight, "steps_per_epoch": steps_per_epoch,
+            "training_size": training_size,
+        }  # fmt: skip
+        keeper.keep(run, arguments, chosen_callbacks)
     with threads_of_call(threads):
         return run.train(chosen_callbacks, shown)
 
@@ -265,17 +299,30 @@ def factors_from(network: Network, freeze: Any, given: Any, resume: History | No
     return rate_factors_from(network, scaled, frozen_parameters(network, frozen))
 
 
-def check_resume(resume: Any) -> None:
-    """Refuse what training cannot go on from."""
-    if resume is None:
-        return
+def resumed_history(resume: Any, keeper: Keeper | None) -> History | None:
+    """The history that a fit goes on from, None where there is none; refuses what it cannot go on from."""
+    if resume is None or (keeper is not None and not isinstance(resume, History)):
+        return None
     if not isinstance(resume, History):
-        raise TypeError(f"resume must be the history that fit returned, received {describe(resume)}")
+        advice = ""
+        if isinstance(resume, (bool, str)):
+            advice = (
+                f"; resume={resume!r} is of checkpoints: fit(..., checkpoint='runs/a', resume={resume!r})"
+            )
+        raise TypeError(f"resume must be the history that fit returned, received {describe(resume)}{advice}")
     if resume.optimizer_state is None:
         raise ArgumentError(
             "resume holds no state of an optimizer: give the history that fit returned; one read from a "
             "file, or of a fit that ended in NaN, has none"
         )
+    return resume
+
+
+def finished_epochs(before: History | None, saved: Saved | None) -> int | None:
+    """Epochs of the fit that is resumed, None where there is none."""
+    if saved is not None:
+        return int(saved.state["epoch"]) - bool(saved.state["done"])  # there may be no batch behind the last
+    return None if before is None else len(before.resumed_rows())
 
 
 def warn_of_labels(network: Network, loss: Loss, data: FitData) -> None:
@@ -329,8 +376,25 @@ class _Run:
         self.ahead = False  # whether the plan's parameters are newer than the network's
         self.stored, self.stored_at = "before this fit", time.perf_counter()  # what the network holds
         self.used = self.rates(self.number)  # of the steps of the epoch; refuses a schedule that does not fit
+        self.begin_epoch()
         self.suspects = 0  # steps that may have gone beyond the range, so far
         self.allowed = allowed  # numbers beyond the range that finite outputs hide
+        self.keeper: Keeper | None = None
+
+    def begin_epoch(self) -> None:
+        """Nothing is done of the epoch to come."""
+        from chainrule.engine.plan import EpochResult
+
+        self.reached = EpochResult(0.0, 0.0, 0.0, 0, "done")
+        self.spent = 0.0  # seconds of the epoch before this fit
+        self.order_from = None if self.rng is None else self.rng.bit_generator.state
+
+    def keep(self) -> None:
+        """Write a checkpoint of this moment; then what a signal has asked for is done."""
+        assert self.keeper is not None
+        if not self.store():
+            raise self.nonfinite()
+        self.keeper.write()
 
     def train(self, callbacks: list[Callback], progress: Progress) -> History:
         context, history = self.context, self.context.history
@@ -339,39 +403,59 @@ class _Run:
                 ending.callback(callback.on_fit_end, context)
             for callback in callbacks:
                 callback.on_fit_begin(context)
+            if self.keeper is not None:
+                self.keeper.resume_callbacks()
             learned = self.data.preparation
             inputs = None if learned is None or self.network.preparation is not None else learned.inputs
             if isinstance(inputs, Pixels):
                 progress.note(f"inputs: {inputs.title}")
+            if self.keeper is not None and (said := self.keeper.said()) is not None:
+                progress.note(said)
             self.remember(self.data.classes, learned)
             remember_labels(self.network, history.loss_function, self.data.training.targets)
             self.network.history = history
             try:
                 self.plan.load()
                 progress.begin(self.epochs, self.steps, self.prepared.samples or 0, self.finished)
-                while context.epoch < self.epochs and context.stopped is None:
-                    self.run_epoch(callbacks, progress)
-                if not self.store():
-                    raise self.nonfinite()
-                history.optimizer_state = self.plan.optimizer_state()
+                with nullcontext() if self.keeper is None else self.keeper.listening():
+                    self.run_epochs(callbacks, progress)
             except BaseException as error:
                 if not isinstance(error, NonFiniteError) and self.store():
                     history.optimizer_state = self.plan.optimizer_state()
-                what = "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
-                context.stopped = f"{what} {self.place()}"
+                ended = isinstance(error, (KeyboardInterrupt, SystemExit))
+                context.stopped = f"{'interrupted' if ended else type(error).__name__} {self.place()}"
                 raise
             finally:
                 history.stopped = context.stopped
                 progress.close()
         return history
 
+    def run_epochs(self, callbacks: list[Callback], progress: Progress) -> None:
+        """All that are to come, and the checkpoints before the first and behind the last."""
+        context, keeper = self.context, self.keeper
+        if keeper is not None and keeper.saved is None:
+            self.keep()
+        left = context.epoch < self.epochs and context.stopped is None
+        while context.epoch < self.epochs and context.stopped is None:
+            self.run_epoch(callbacks, progress)
+        if not self.store():
+            raise self.nonfinite()
+        context.history.optimizer_state = self.plan.optimizer_state()
+        if keeper is not None and (left or keeper.saved is None):
+            keeper.done = True
+            self.keep()
+
     def run_epoch(self, callbacks: list[Callback], progress: Progress) -> None:
         context, training = self.context, self.data.training
         self.number = number = context.epoch + 1
-        started = time.perf_counter()
-        self.used = rates = self.changed_rates(callbacks)
+        self.started = started = time.perf_counter() - self.spent
+        if not self.reached.steps:  # else they are those that the epoch has begun with
+            self.used = self.changed_rates(callbacks)
+        rates = self.used
         order = self.order()
-        self.step = 0
+        if self.keeper is not None:
+            self.keeper.drew(order)
+        self.step = self.reached.steps
         watching = [callback for callback in callbacks if watches_steps(callback)]
         self.ahead = True
         seen = self.suspects
@@ -388,31 +472,25 @@ class _Run:
         def poll(step: int, steps: int, loss: float, accuracy: float | None) -> bool:
             self.step = step
             progress.step(number, step, loss, accuracy)
-            return context.stopped is not None
+            return context.stopped is not None or (self.keeper is not None and self.keeper.pressing)
 
         if self.prepared.feed is None and not watching:
-            result = self.plan.train_epoch(
-                training.inputs,
-                training.targets,
-                order,
-                rates,
-                weights=training.weights,
-                poll=poll,
-                look=None if self.allowed else look,
-            )
+            result = self.run_arrays(order, rates, poll, None if self.allowed else look)
         else:
-            feed, size = self.prepared.feed, self.batch_size
-            parts = (training[order[start : start + size]] for start in range(0, len(order), size))
-            batches = parts if feed is None else feed.batches(number, order)
+            feed, size, first = self.prepared.feed, self.batch_size, self.reached.steps
+            starts = range(first * size, len(order), size)
+            parts = (training[order[start : start + size]] for start in starts)
+            batches = parts if feed is None else self.rest(feed.batches(number, order), first)
             result = self.run_batches(batches, rates, poll, None if self.allowed else look, watching)
         self.step = result.steps
         if result.outcome == "nonfinite":
             raise self.nonfinite()
         if result.outcome == "at_rest":
             raise self.at_rest()
-        self.taken += result.steps
         if result.outcome == "stopped" and result.steps != self.steps:
             return
+        self.taken += result.steps
+        self.begin_epoch()
         context.step = 0
         validation_loss, validation_accuracy = self.validate()
         measured = (result.loss, result.accuracy, validation_loss, validation_accuracy)
@@ -426,6 +504,59 @@ class _Run:
             callback.on_epoch_end(context)
         if callbacks:
             self.plan.load()  # a callback may have changed the parameters
+        goes_on = context.stopped is None and number < self.epochs
+        if self.keeper is not None and goes_on and self.keeper.due_after(number, self.taken):
+            self.keep()
+
+    def run_arrays(
+        self, order: Rows, rates: Rates, poll: Poll, look: Callable[[int], None] | None
+    ) -> EpochResult:
+        """The steps of an epoch that are still to come, in one piece but for checkpoints."""
+        training, size = self.data.training, self.batch_size
+        while True:
+            at = self.reached
+            end = self.steps
+            if self.keeper is not None:
+                end = self.keeper.next_stop(self.taken, at.steps, self.steps)
+
+            def told(step: int, _: int, loss: float, accuracy: float | None, first: int = at.steps) -> bool:
+                return poll(first + step, self.steps, loss, accuracy)
+
+            def looked(step: int, first: int = at.steps) -> None:
+                assert look is not None
+                look(first + step)
+
+            self.reached = self.plan.train_epoch(
+                training.inputs,
+                training.targets,
+                order[at.steps * size : end * size],
+                rates[at.steps : end],
+                weights=training.weights,
+                poll=told,
+                look=None if look is None else looked,
+                before=at,
+            )
+            outcome, steps = self.reached.outcome, self.reached.steps
+            failed = outcome not in ("done", "stopped")
+            if failed or steps == self.steps or self.context.stopped is not None or self.keeper is None:
+                return self.reached
+            self.step = steps
+            if self.keeper.due(self.taken + steps):
+                self.keep()
+                self.ahead = True
+
+    def rest(self, batches: Iterator[Batch], done: int) -> Iterator[Batch]:
+        """The batches behind those that are done; DataError where these are not given again as they were."""
+        last: Batch | None = None
+        for number in range(done):
+            last = next(batches, None)
+            if last is None:
+                raise DataError(
+                    f"epoch {self.number} has {number} batches now, and the checkpoint is behind batch {done}"
+                )
+        if last is not None and self.keeper is not None:
+            self.keeper.check_last(last)
+        return batches
 
     def run_batches(
         self,
@@ -438,12 +569,10 @@ class _Run:
         """A step for every batch of an epoch; what the epoch reached, or how it ended. The sums are those
         that the plan makes of a whole epoch, to the bit.
         """
-        total, hits, judged, samples, step = 0.0, 0.0, 0.0, 0.0, 0
         told = time.perf_counter()
-        outcome, counts = "done", True
 
         def poll_within(_: int, __: int, loss: float, accuracy: float | None) -> bool:
-            poll(step, self.steps, total / max(samples, 1), hits / max(judged, 1) if counts else None)
+            poll(self.reached.steps, self.steps, self.reached.loss, self.reached.accuracy)
             return False  # the step is finished
 
         for batch in batches:
@@ -451,12 +580,15 @@ class _Run:
             if isinstance(self.prepared.feed, SourceFeed):
                 self.remember(self.prepared.feed.door.classes, self.prepared.feed.door.preparation)
                 remember_labels(self.network, self.context.history.loss_function, batch.targets)
+            step = self.reached.steps
 
             def look_at(_: int, batch: Batch = batch, step: int = step) -> None:
                 assert look is not None
                 look(step, batch)
 
-            result = self.plan.train_epoch(
+            if self.keeper is not None and not step:
+                self.keeper.begins_with(batch)
+            self.reached = reached = self.plan.train_epoch(
                 batch.inputs,
                 batch.targets,
                 np.arange(len(batch)),
@@ -465,26 +597,25 @@ class _Run:
                 poll=poll_within,
                 look=None if look is None else look_at,
                 last=step + 1 == self.steps,
+                before=self.reached,
             )
-            counts = result.hits is not None
-            total, hits = total + result.loss_sum, hits + (result.hits or 0.0)
-            samples, judged, step = samples + result.samples, judged + result.judged, step + result.steps
-            self.step = step
-            if result.outcome != "done":
-                outcome = result.outcome
+            self.step = step = reached.steps
+            if reached.outcome != "done":
                 break
             due = [callback for callback in watching if (self.taken + step) % callback.every_steps == 0]
             if due:
-                self.call(due, step, total / samples, hits / max(judged, 1) if counts else None)
+                self.call(due, step, reached.loss, reached.accuracy)
             if self.context.stopped is not None and step != self.steps:
-                outcome = "stopped"
+                self.reached = reached._replace(outcome="stopped")
                 break
+            if self.keeper is not None and step != self.steps and self.keeper.due(self.taken + step):
+                self.keeper.last = batch
+                self.keep()
+                self.ahead = True
             if time.perf_counter() - told > SECONDS_BETWEEN_POLLS:
                 told = time.perf_counter()
                 poll_within(0, 0, 0.0, None)
-        from chainrule.engine.plan import EpochResult
-
-        return EpochResult(total, hits if counts else None, judged, samples, step, outcome)
+        return self.reached
 
     def call(self, due: list[Callback], step: int, loss: float, accuracy: float | None) -> None:
         """The callbacks behind a step, with what the epoch has reached so far."""

@@ -87,7 +87,9 @@ def fit_full_batch(
     `history.stopped` says why it ended before the last iteration.
 
     Ctrl-C ends training at once: KeyboardInterrupt is raised, and the network keeps the parameters with the
-    lowest J so far; `network.history` holds the finished iterations.
+    lowest J so far; `network.history` holds the finished iterations. There are no checkpoints: what the
+    method remembers of earlier steps is SciPy's own, so that it could not go on to the same bits. Called
+    again it begins from the network's parameters.
 
     Raises MissingExtraError without SciPy (the extra `full-batch`), NonFiniteError where J or ∂J/∂θ is not
     finite at the start or hides a number beyond the range, ValueError for networks whose training pass is not

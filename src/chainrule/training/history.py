@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from chainrule.base.errors import ArgumentError, FileError, MissingExtraError, describe
 from chainrule.base.files.disk import read_text, write_text, write_whole
 from chainrule.base.shown import clipped
@@ -106,6 +108,21 @@ class History:
     def resumed_rows(self) -> list[Row]:
         """The epochs that a fit with `resume` goes on from: those that led to the parameters kept."""
         return self.rows[: self.restored_epoch]  # all of them where it is None
+
+    def columns(self) -> dict[str, Any]:
+        """All of them for a file: arrays, None of one without values, a list where some are missing."""
+        held = {name: [getattr(row, name) for row in self.rows] for name in COLUMNS}
+        return {name: _array_or_list(values) for name, values in held.items()}
+
+    @staticmethod
+    def rows_of(columns: Mapping[str, Any]) -> list[Row]:
+        """The epochs that `columns` gave."""
+        count = len(columns["epoch"])
+        listed: list[list[Any]] = []
+        for held in columns.values():
+            whole = held.tolist() if isinstance(held, np.ndarray) else held
+            listed.append([None] * count if whole is None else whole)
+        return [Row(*cells) for cells in zip(*listed, strict=True)]
 
     def column(self, name: str) -> list[Any]:
         """One column as a list. Raises ValueError that lists the columns."""
@@ -289,6 +306,12 @@ class History:
 
         table = html_table(self._table(), right=range(len(COLUMNS))) if self.rows else ""
         return f"<div>{self.to_svg()}{table}<p>{escape(self._summary())}</p></div>"
+
+
+def _array_or_list(values: list[Any]) -> Any:
+    if not values or None not in values:
+        return np.array(values)
+    return None if all(value is None for value in values) else values
 
 
 def _matplotlib() -> tuple[Any, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 import numpy as np
 
@@ -97,6 +97,14 @@ def orders(case: Case) -> Iterator[Mistake]:
         several = max(right.shape[axis] for right in case.right) > 1
         if several and agree(case.theirs, [_last_at_first(right, axis) for right in case.right]):
             yield Mistake("written_to_one", {"axis": str(axis)})
+    for count in range(2, dimensions + 1):
+        for axes in combinations(range(dimensions), count):
+            if agree(case.theirs, [np.flip(right, axes) for right in case.right]):
+                yield Mistake("turned_round", {"axes": ", ".join(map(str, axes))})
+    for axis, step in product(range(dimensions), (1, -1)):
+        several = max(right.shape[axis] for right in case.right) > 2
+        if several and agree(case.theirs, [np.roll(right, step, axis) for right in case.right]):
+            yield Mistake("moved_on", {"axis": str(axis), "step": str(step)})
     if _reordered(case):
         yield Mistake("order", {})
 

@@ -6,9 +6,10 @@ those behind it are judged, so that what is wrong because of it alone is not bla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -18,9 +19,12 @@ from chainrule.base.types import Array
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.neighbours import RARE
 from chainrule.formulas.printing import Equation, text
+from chainrule.verifying.contract.calls import attempt
 from chainrule.verifying.contract.digits import lost_digits
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import SYMPTOMS, Owed, owed, runnable, shapes
+from chainrule.verifying.decoding.impulses import Responses, responses
+from chainrule.verifying.decoding.rules import observed
 from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.factors import factor, factor_names
 from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
@@ -127,6 +131,8 @@ class Judge:
         wanted = None if meaning is None else accepts
         steps = () if meaning is None else meaning.steps
         drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted, steps)
+        if not subject.takes_delta:  # what forgets δ is told from what has it by the numbers of δ = 1
+            drawn = [replace(probe, delta=np.ones_like(probe.delta)) for probe in drawn]
         self.tried, raised = runnable(subject, drawn)
         due = owed(subject, self.tried, reference)
         notes += [*not_told_apart(self.tried, subject.names), *due.notes]
@@ -154,7 +160,7 @@ class Judge:
         self.tried = tried
         returned = self.returned(tried)
         left = [MOST_TRIED]
-        findings: list[Finding] = []
+        judged: list[tuple[Search, list[Finding]]] = []
         notes: list[Say] = []
         edits: dict[str, Edit] = {}
         searches = []
@@ -179,10 +185,20 @@ class Judge:
                 continue
             search.made = dict(edits)
             made, beside = self.judged(name, search.case({}), search, tried)
-            findings += made
+            judged.append((search, made))
             notes += beside
             edits |= {edit.place: edit for edit in search.found}
-        return findings, notes
+        return [finding for search, made in judged for finding in self._again(search, made, edits)], notes
+
+    def _again(self, search: Search, made: list[Finding], edits: Mapping[str, Edit]) -> list[Finding]:
+        """What was found of an array; where that is no cause, what is by the mistakes found after it."""
+        later = {place: edit for place, edit in edits.items() if place not in search.made}
+        if not later or not made or any(finding.mistake for finding in made):
+            return made
+        again = replace(search, made=dict(edits), left=[MOST_TRIED // 4], found=[], known={})
+        name = self.subject.names[search.argument.number]
+        found, _ = self.judged(name, again.case({}), again, search.probes)
+        return found if all(finding.mistake for finding in found) else made
 
     def tolerances(self, tried: Sequence[Probe]) -> list[Tolerances]:
         """Per probe what right answers may be off by."""
@@ -266,7 +282,35 @@ class Judge:
             found = shown
         elif cheat is not None and (not found.mistake or cheat.mistake == "zeros"):
             found = replace(cheat, where=found.where, evidence=found.evidence)
+        if search is not None and not found.mistake and found.where is not None:
+            seen = self.responses(search, number)
+            if seen is not None:
+                written = search.meaning.written(search.argument.gradient)
+                fix = TEXTS.say("fix.plain", formula=written)
+                found = replace(found, observed=observed(seen), fix=fix)
         return [found], []
+
+    def responses(self, search: Search, number: int) -> Responses | None:
+        """To single impulses of δ, of a probe of the search: it being linear, all that it does."""
+        probe, place_ = search.probes[number], search.argument.number
+        if not self.subject.takes_delta:
+            return None
+
+        def theirs(delta: Array) -> Array | None:
+            given = attempt(self.subject, probe.args, delta.astype(probe.delta.dtype))
+            return None if given is None else given[place_]
+
+        def right(delta: Array) -> Array | None:
+            try:
+                bound = search.meaning.bind(Probe(probe.args, delta))
+                return search.value(bound, search.made)
+            except MISFITS:
+                return None
+
+        names = zip(self.subject.names, probe.args, strict=True)
+        others = {name: value for name, value in names if value.dtype.kind == "f"}
+        others.pop(self.subject.names[place_], None)
+        return responses(theirs, right, probe.delta.shape, others, search.meaning.cost)
 
     def sure(self, name: str, case: Case) -> list[Say]:
         """Why these numbers cannot tell, if so."""
@@ -344,23 +388,25 @@ class Search:
         sizes, tied = [bound.sizes for bound in self.bounds], [probe.tied for probe in self.probes]
         return Case(self.theirs, self.right(edits), tied, sizes, self.tolerances)
 
-    def gives(self, edit: Edit, scaled: bool = True) -> str | None:
+    def gives(self, edit: Edit, scaled: bool = True, other: Edit | None = None) -> str | None:
         """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not.
 
-        scaled: whether a factor may stand beside.  Sizes of which it cannot be computed, but theirs is right,
-        say nothing.
+        scaled: whether a factor may stand beside.  other: made at another place, too.  Sizes of which it
+        cannot be computed, but theirs is right, say nothing.
         """
+        if other is not None:
+            return self._gives(edit, scaled, other)
         key = edit, scaled
         if key not in self.known:
             self.known[key] = self._gives(edit, scaled)
         return self.known[key]
 
-    def _gives(self, edit: Edit, scaled: bool) -> str | None:
+    def _gives(self, edit: Edit, scaled: bool, other: Edit | None = None) -> str | None:
         scale: str | None = None
         self.left[0] -= 1
         for number in self.order:
             theirs, bound = self.theirs[number], self.bounds[number]
-            edits = {**self.made, edit.place: edit}
+            edits = {**self.made, edit.place: edit, **({} if other is None else {other.place: other})}
             try:
                 if self.meaning.rules_out(bound, self.argument, theirs, edits):
                     return None
@@ -370,8 +416,13 @@ class Search:
                 if not self.is_right[number]:
                     return None
                 continue
-            if made.shape != theirs.shape or not np.isfinite(made).all():
+            if made.shape != theirs.shape:
                 return None
+            finite = np.isfinite(made)
+            if not finite.all():  # a division by 0, as theirs has it
+                if not finite.any() or (finite != np.isfinite(theirs)).any():
+                    return None
+                theirs, made = theirs[finite], made[finite]
             if scale is None:
                 scale = "" if close(theirs, made).all() else None
                 if scale is None and scaled:
@@ -380,7 +431,10 @@ class Search:
                     return None
             elif not close(theirs, made * (factor(scale, bound.sizes) if scale else 1.0)).all():
                 return None
-        return None if len(edit.trees) != 1 and self.spoils(edit) else scale
+        if len(edit.trees) != 1:
+            return None if self.spoils(edit) else scale
+        behind = (each for each in (edit, other) if each is not None and each.place not in self._own)
+        return None if any(map(self.touches, behind)) else scale
 
     @cached_property
     def order(self) -> list[int]:
@@ -392,6 +446,24 @@ class Search:
         """On which probes what came back is right."""
         pairs = zip(self.theirs, self.right(self.made), strict=True)
         return [theirs.shape == right.shape and bool(close(theirs, right).all()) for theirs, right in pairs]
+
+    @cached_property
+    def _own(self) -> set[str]:
+        """Where the formula of this array alone stands."""
+        return set(list(self.meaning.places(self.argument.gradient))[:1])
+
+    def touches(self, edit: Edit) -> bool:
+        """Whether this mistake changes an array that came back right."""
+        for argument, _ in self.kept:
+            for bound in self.bounds[:2]:
+                try:
+                    right = self.value(bound, self.made, argument)
+                    made = self.value(bound, {**self.made, edit.place: edit}, argument)
+                except MISFITS:
+                    continue
+                if made.shape != right.shape or not close(made, right).all():
+                    return True
+        return False
 
     def spoils(self, edit: Edit) -> bool:
         """Whether this mistake would make an array wrong that is right."""
@@ -482,7 +554,7 @@ class Search:
         Those in this array's own formula come before those in a definition.
         """
         scaled, single = [], []
-        for edits in (self.meaning.edits, self.meaning.shared):
+        for edits in (self.meaning.edits, self.meaning.instead, self.meaning.shared):
             for edit in edits(self.argument.gradient, self.bounds[0]):
                 single.append(edit)
                 scale = self.gives(edit)
@@ -492,7 +564,7 @@ class Search:
                     scaled.append((edit, scale))
                 if self.left[0] <= 0:
                     break
-        for edit in (*self.meaning.instead(self.argument.gradient, self.bounds[0]), *self.by_rate()):
+        for edit in self.by_rate():
             if self.gives(edit) == "":
                 yield [edit], ""
         yield from (([edit], scale) for edit, scale in scaled)
@@ -511,6 +583,20 @@ class Search:
                     yield [edit, second], ""
                 if self.left[0] <= 0:
                     return
+        yield from (([first, second], "") for first, second in self._apart(single))
+
+    def _apart(self, single: Sequence[Edit]) -> Iterator[tuple[Edit, Edit]]:
+        """Two mistakes in formulas of different layers, through both of which δ comes."""
+        plain = [edit for edit in single if len(edit.trees) == 1 and edit.kind not in RARE]
+        plain.sort(key=lambda edit: edit.kind == "symbol")  # of these there are most
+        if len({edit.place for edit in plain}) < 2:
+            return
+        least = self.left[0] // 2  # the other arrays are searched, too
+        for first, second in combinations(plain, 2):
+            if self.left[0] <= least:
+                return
+            if first.place != second.place and self.gives(second, scaled=False, other=first) == "":
+                yield first, second
 
 
 def explained(
@@ -583,7 +669,7 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
         return Finding(name, what, where, *_said(mistake, plain), evidence)
     if search is not None:
         for edits, scale in search.mistakes():
-            search.found += edits[-1:]
+            search.found += edits if edits[0].place != edits[-1].place else edits[-1:]
             sentences = [_sentence(edit) for edit in edits]
             words = [_word(edit) for edit in edits]
             if scale:
@@ -625,8 +711,10 @@ def _fix(search: Search, edit: Edit) -> tuple[Say | None, Marked | None]:
     """The right formula beside the wrong one, where the mistake is nearest: as a sentence and marked."""
     meaning = search.meaning
     for stands in (*meaning.places(search.argument.gradient), *edit.trees):
-        if stands in edit.trees and edit.trees[stands] != meaning.formula(stands):
-            right, wrong = meaning.formula(stands), edit.trees[stands]
+        if stands not in edit.trees:
+            continue
+        right, wrong = edit.right.get(stands, meaning.formula(stands)), edit.trees[stands]
+        if wrong != right:
             right_form, wrong_form = both_written(right, wrong)
             said = TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
             if right_form == wrong_form:  # which kernel is turned, or how many samples: said in words

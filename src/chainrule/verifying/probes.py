@@ -97,8 +97,10 @@ def fresh(
     value: Array, shape: Sequence[int], rng: np.random.Generator, precision: str | None = None
 ) -> Array:
     """Other numbers of the same kind: around the same mean, as far apart, whole where those are; flags stay
-    flags, and shares of 1 shares of 1.
+    flags, shares of 1 shares of 1, and what has every number twice, as angles of pairs, has so again.
     """
+    if value.dtype.kind == "i" and value.size and value.min() < 0:  # classes, and a mark for what is ignored
+        return rng.choice(np.unique(value), tuple(shape)).astype(value.dtype)
     if value.dtype.kind in "iub":
         return rng.integers(int(value.min()), int(value.max()) + 1, tuple(shape)).astype(value.dtype)
     kinds = np.unique(value)
@@ -109,11 +111,27 @@ def fresh(
         return held((shares / shares.sum(axis=axis, keepdims=True)).astype(value.dtype), precision)
     if value.size >= 4 and len(kinds) == 2:  # flags, such as a mask; a scale of ones gets other numbers
         return rng.choice(kinds, tuple(shape))
+    twice = _twice(value, kinds) if shape[-1:] and shape[-1] % 2 == 0 else None
+    if twice is not None:
+        once = fresh(twice[0], (*shape[:-1], shape[-1] // 2), rng, precision)
+        return twice[1](once)
     spread = float(value.std()) or 1.0
     made = rng.normal(float(value.mean()), spread, tuple(shape))
     if value.min() >= 0:  # scales, probabilities, counts
         made = np.abs(made) + 1e-3 * spread
     return apart(held(made.astype(value.dtype), precision), precision)
+
+
+def _twice(value: Array, kinds: Array) -> tuple[Array, Callable[[Array], Array]] | None:
+    """(every number once, how they are there twice): halves side by side, or each beside its like."""
+    if value.ndim < 2 or len(kinds) < 3 or value.shape[-1] % 2:
+        return None
+    half = value.shape[-1] // 2
+    if np.array_equal(value[..., :half], value[..., half:]):
+        return value[..., :half], lambda once: np.concatenate([once, once], axis=-1)
+    if np.array_equal(value[..., 0::2], value[..., 1::2]):
+        return value[..., 0::2], lambda once: np.repeat(once, 2, axis=-1)
+    return None
 
 
 def _shared_axes(value: Array) -> Iterator[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
-from chainrule.base.languages import Say, say_json
+from chainrule.base.languages import SPACE, Say, say_json
 from chainrule.base.shown import shown
 from chainrule.base.tables import wrapped
 from chainrule.verifying.saying.marked import Marked
@@ -23,7 +23,7 @@ class Finding:
 
     name: of the array, or "" of all. what, where, why, fix: texts; why is None where the cause is unknown.
     mistake: a word for programs, "" where unknown. evidence: numbers. formulas: the right one and theirs,
-    where both are known.
+    where both are known.  observed: where no cause is known, what single impulses of δ show.
     """
 
     name: str
@@ -34,12 +34,13 @@ class Finding:
     mistake: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     formulas: Marked | None = None
+    observed: Say | None = None
 
     def lines(self, language: str, hint_level: int) -> list[str]:
         """As text; hint_level 0: that it is wrong, 1: and where, 2: and why, 3: and what to write."""
         texts = [self.what, self.where, self.why, None if self.formulas else self.fix]
         if hint_level >= 2 and self.why is None and self.where is not None:
-            texts[2] = TEXTS["unknown"]
+            texts[2] = TEXTS["unknown"] if self.observed is None else TEXTS["unknown"] + SPACE + self.observed
         return [shown(getattr(text, language)) for text in texts[: hint_level + 1] if text is not None]
 
     def json(self, hint_level: int) -> VerdictFinding:
@@ -56,6 +57,7 @@ class Finding:
             "why": None if why is None else say_json(why),
             "fix": None if fix is None else say_json(fix),
             "formulas": self.formulas.json() if self.formulas and hint_level > 2 else None,
+            "observed": say_json(self.observed) if self.observed and hint_level > 1 else None,
             "evidence": dict(self.evidence) if hint_level > 0 else {},
         }
 

@@ -132,9 +132,13 @@ def _open_npz(stream: IO[bytes], size: int) -> Contents:
             return read_values(opened_member, read_header(opened_member))
 
     text = headers.pop(KEY, None)
-    described = text is not None and text.shape == () and text.dtype.kind == "U"
     arrays = {name: (header.shape, header.dtype.name) for name, header in headers.items()}
-    return Contents(str(read(KEY)) if described else None, arrays, read)
+    described = None
+    if text is not None and text.shape == () and text.dtype.kind == "U":
+        described = str(read(KEY))
+    elif text is not None and len(text.shape) == 1 and text.dtype == np.uint8:  # a quarter of the bytes
+        described = read(KEY).tobytes().decode("utf-8")
+    return Contents(described, arrays, read)
 
 
 def _check_member(member: zipfile.ZipInfo, name: str) -> None:

@@ -1,7 +1,8 @@
 """Files: read through one open descriptor, and written as a whole or not at all.
 
 A file is written under another name in the folder of its target and moved into its place, so that whoever
-reads finds the old one or the new one, whatever ends the writer.  That name says who writes,
+reads finds the old one or the new one, whatever ends the writer or the machine: the content is on the disk
+before the move, and the move when the writer is told that it is done.  That name says who writes,
 `.chainrule-HOST-PID-BEGAN-TOKEN`: the next writer in that folder removes what a dead process has left there.
 Files without a name (O_TMPFILE) would leave nothing, but they cannot take the place of another file, and NFS
 has none.  Locks would tell the living from the dead, too, but a network file system may grant the same lock
@@ -39,6 +40,7 @@ _PART = re.compile(
 )
 _MOST_LINKS = 40  # on the way to a file; Linux follows as many
 _NOT_IN_THIS_FOLDER = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)  # some network file systems
 _NOT_REPLACED = (errno.EACCES, errno.EPERM, errno.EBUSY, errno.EXDEV)  # a sticky folder, a mounted file
 
 
@@ -270,9 +272,30 @@ def _replace(place: _Place, write: Write) -> None:
                 raise
             with open(part, "rb") as made:
                 _overwrite(place.path, made, os.fstat(made.fileno()).st_size)
+        else:
+            _settle(folder)
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def _settle(folder: Path) -> None:
+    """A name is on the disk only when its folder is: without this a power failure may take the new file back
+    and, to one that has removed older files since, leave none.
+    """
+    if os.name != "posix":  # Windows opens no folders
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # a folder that may be written to but not read
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NOT_FOR_FOLDERS:
+            raise
+    finally:
+        os.close(handle)
 
 
 def _create(part: Path, mode: int) -> BinaryIO:

@@ -159,7 +159,10 @@ _FIT = by_name(
         besides("early_stopping=5, which gives the best epoch's parameters back", False): (
             *("save_best", "save_best_only", "restore_best_weights", "restore_best", "load_best"),
         ),
-        "callbacks=[Checkpoint('net.npz')]": ("checkpoint", "checkpoint_path", "save_path", "filepath"),
+        "callbacks=[Checkpoint('net.npz')]": ("checkpoint_path", "save_path", "filepath"),
+        "checkpoint='runs/a', which holds all of the training": (
+            *("checkpoint_dir", "ckpt_path", "resume_from", "resume_from_checkpoint", "backup_dir"),
+        ),
         "validation=(X_val, y_val), both in one": ("x_val", "y_val", "X_valid", "y_valid", "val_loader"),
         "X=X, an array, and batch_size=32": (
             "inputs",
@@ -217,6 +220,10 @@ _FULL_BATCH = by_name(
             *("rate", "lr", "learning_rate", "eta", "line_search_fn"),
         ),
         "nothing here: chainrule.fit has it": ("validation", "callbacks", "early_stopping", "constraint"),
+        "nothing here: SciPy keeps what the method remembers to itself. Called again, with the rest of the "
+        "iterations, it begins from the network's parameters; chainrule.fit keeps checkpoints": (
+            *("checkpoint", "resume"),
+        ),
         _SHOWN: ("verbose", "disp", "progress_bar"),
         "no choice of how many steps are remembered": ("history_size", "maxcor"),
     }

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from chainrule.base.errors import DataError, ShapeError
 from chainrule.cli.folder import check_out
 from chainrule.cli.output import say, tell
+from chainrule.cli.runs.going_on import resumed
 from chainrule.cli.training.choices import (
+    Settings,
     choose_class_weights,
     choose_optimizer,
     choose_penalty,
@@ -40,11 +42,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.recipe == "list":
         say(listing())
         return 0
+    going_on = None
+    if arguments.resume:
+        going_on = resumed(arguments)
+        if going_on is not None and going_on.finished:
+            tell(f"{arguments.out}: this training is finished; --overwrite instead of --resume begins anew")
+            return 0
+        arguments = arguments if going_on is None else going_on.arguments
     recipe = recipe_from(arguments)
     if arguments.patience and not arguments.validation:
         raise DataError("--patience watches validation data: add --validation 0.1, say")
     if arguments.out is not None:
-        check_out(arguments.out, overwrite=arguments.overwrite)
+        check_out(arguments.out, overwrite=arguments.overwrite or going_on is not None)
     problem = load_problem(arguments, sequential=kind_of_network(arguments))
     network = build_network(problem, arguments, recipe)
     loss = recipe.loss() if recipe else loss_of(network, problem)
@@ -75,10 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
         named = ", ".join(f"{label} {weight:.4g}" for label, weight in weights.items())
         tell(f"class weights: {named}")
     tell(network.summary())
-    if not arguments.no_check and not passes_check(network, problem, loss, choose_penalty(settings, recipe)):
+    checked = arguments.no_check or going_on is not None
+    if not checked and not passes_check(network, problem, loss, choose_penalty(settings, recipe)):
         return 1
     tried = Search(settings)
-    if is_searched(problem, arguments, recipe):
+    if going_on is not None:
+        tried = Search(Settings(**going_on.settings), (), going_on.search)
+    elif is_searched(problem, arguments, recipe):
         tried = search(network, data.X, data.y, loss, settings, arguments, weights)
         tell("\n".join(tried.lines))
     train(Job(problem, data, network, loss, tried, recipe, weights), arguments)
@@ -121,7 +133,7 @@ def build_network(problem: Problem, arguments: argparse.Namespace, recipe: Recip
 
 
 def kind_of_network(arguments: argparse.Namespace) -> str | None:
-    """"sequences" or "ids" where the network that --network names reads these."""
+    """ "sequences" or "ids" where the network that --network names reads these."""
     kind = arguments.network or ""
     if kind.lower().endswith(".toml"):
         return sequential(read_network_file(kind)[0])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import platform
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,11 +23,14 @@ from chainrule.base.errors import FileError
 from chainrule.base.types import Array
 from chainrule.cli.ending import at_once, deferred
 from chainrule.cli.folder import (
+    checkpoints_name,
     create_run_folder,
+    remove_checkpoints,
     remove_history,
     save_curves,
     save_description,
     save_ensemble,
+    save_training,
 )
 from chainrule.cli.output import complain, reason, tell
 from chainrule.cli.training.choices import Settings, choose_optimizer, choose_penalty
@@ -101,13 +105,14 @@ def train(job: Job, arguments: argparse.Namespace) -> None:
             finally:
                 run.save()
                 run.draw_curves()
+            remove_checkpoints(run.checkpoints)
             with at_once():
                 lines = measure(job, run.result)
             run.describe()
             if not arguments.no_report:
                 lines[-1:-1] = run.report()
         finally:
-            tell("\n".join([*lines[:-1], f"run folder {run.folder}", *lines[-1:]]))
+            tell("\n".join([*lines[:-1], *run.said(), f"run folder {run.folder}", *lines[-1:]]))
 
 
 class Run:
@@ -115,11 +120,30 @@ class Run:
 
     def __init__(self, job: Job, arguments: argparse.Namespace) -> None:
         self.job, self.arguments = job, arguments
-        self.folder = create_run_folder(job.problem.name, arguments.out, overwrite=arguments.overwrite)
+        over = arguments.overwrite or arguments.resume
+        self.folder = create_run_folder(job.problem.name, arguments.out, overwrite=over)
+        self.checkpoints = self.folder / checkpoints_name
+        self.keep_training()
         (self.folder / report_name).unlink(missing_ok=True)  # an earlier run's would pass for this one's
         self.result: dict[str, Any] = {"stopped": "failed"}
         self.started = time.perf_counter()
         self.models: list[Path] = []
+
+    def keep_training(self) -> None:
+        """Write what a resumed training is to be, beside its checkpoints to come."""
+        if not self.arguments.resume:  # those of an earlier one would pass for this one's
+            remove_checkpoints(self.checkpoints)
+        if self.arguments.checkpoint != "never":
+            self.checkpoints.mkdir(exist_ok=True)
+            search = {"settings": vars(self.job.settings), "search": self.job.search.facts}
+            save_training(self.checkpoints, {"arguments": plain_arguments(self.arguments), **search})
+
+    def said(self) -> list[str]:
+        """How to go on with a training that was ended; of one that had not begun nothing is kept."""
+        if not any(self.checkpoints.glob("[0-9]*/checkpoint-*.npz")):
+            remove_checkpoints(self.checkpoints)
+            return []
+        return [f"to go on with it: chainrule train {shlex.quote(str(self.folder))} --resume"]
 
     @property
     def history(self) -> History:
@@ -137,7 +161,7 @@ class Run:
                 network = job.network.copy().reinitialise(seed) if number else job.network
                 if count > 1:
                     tell(f"network {number + 1} of {count}, seed {seed}")
-                self.result["stopped"] = self.fit_one(network, seed)
+                self.result["stopped"] = self.fit_one(network, seed, self.checkpoints / str(number + 1))
                 if number:
                     job.members.append(network)  # one that was interrupted would spoil the mean
         except KeyboardInterrupt:
@@ -147,11 +171,13 @@ class Run:
             seconds = round(time.perf_counter() - self.started, 3)
             self.result |= {"epochs": len(self.history.epoch), "seconds": seconds}
 
-    def fit_one(self, network: Network, seed: int) -> str | None:
+    def fit_one(self, network: Network, seed: int, checkpoints: Path) -> str | None:
         """Train a network; what ended it."""
+        from chainrule.training.callbacks import Checkpoint
         from chainrule.training.fit import fit
 
         job, arguments = self.job, self.arguments
+        kept = rhythm_of(arguments.checkpoint)
         history = fit(
             network,
             job.data.X,
@@ -167,6 +193,8 @@ class Run:
             seed=seed,
             threads=arguments.threads,
             progress=not arguments.quiet,
+            checkpoint=None if kept is None else Checkpoint(checkpoints, **kept),
+            resume=None if kept is None else bool(arguments.resume) and "auto",
         )
         return history.stopped
 
@@ -196,7 +224,7 @@ class Run:
                 "sha256": fingerprints(job.problem.files),
                 "target": job.problem.why or None,
             },
-            "arguments": {name: value for name, value in vars(arguments).items() if name != "run"},
+            "arguments": plain_arguments(arguments),
             "settings": vars(job.settings),
             "search": job.search.facts,
             "class_weights": None if job.class_weight is None else named_weights(job.class_weight),
@@ -230,6 +258,20 @@ class Run:
             complain(f"{path} was not written ({reason(error)})")
             return []
         return [f"how it computes, step by step: {path}"]
+
+
+def plain_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Of `chainrule train`, as JSON holds them."""
+    return {name: value for name, value in vars(arguments).items() if name != "run"}
+
+
+def rhythm_of(text: str) -> dict[str, Any] | None:
+    """The options of `Checkpoint` that --checkpoint says; None: no checkpoints."""
+    if text in ("never", "epoch"):
+        return {"every": 1} if text == "epoch" else None
+    if text.endswith("m"):
+        return {"every_minutes": float(text[:-1])}
+    return {"every_steps": int(text)}
 
 
 def fingerprints(files: tuple[Path, ...]) -> dict[str, str]:

@@ -379,6 +379,22 @@ def other_features(at: Reading, node: Operation, place: Place) -> Place:
     return (*here, k + at.shape(node.operands[1])[-2], s)
 
 
+@moving
+def even_features(at: Reading, node: Operation, place: Place) -> Place:
+    return (*place[:-2], 2 * place[-2], place[-1])
+
+
+@moving
+def odd_features(at: Reading, node: Operation, place: Place) -> Place:
+    return (*place[:-2], 2 * place[-2] + 1, place[-1])
+
+
+@entry_rule
+def interleave(at: Reading, node: Operation, place: Place) -> Element:
+    *here, k, s = place
+    return at.read(node.operands[k % 2], (*here, k // 2, s))
+
+
 def _gate_rows(node: Operation, rows: int) -> tuple[int, int]:
     """(first row of the gate, rows of a gate)."""
     size = rows // len(node.options["gates"])

@@ -129,7 +129,7 @@ def first_position(x: Any) -> Any:
 
 
 @primitive(
-    wrong="as:mean_features only:0 across across_steps keepdims part",
+    wrong="as:mean_features only:0 across across_steps keepdims part steps_too of_steps of_heads",
     layout="sum_features", entry="sum_features", traits={Trait.THIN},
     adjoint=lambda d, y, x: (stretch(d, x),),
 )
@@ -139,8 +139,9 @@ def sum_features(x: Any) -> Any:
 
 
 @primitive(
-    wrong="as:sum_features across across_steps keepdims part",
-    layout="mean_features", entry="mean_features", traits={Trait.THIN, Trait.COUNTS_FEATURES},
+    wrong="as:sum_features across across_steps keepdims part less_one",
+    layout="mean_features", entry="mean_features",
+    traits={Trait.THIN, Trait.COUNTS_FEATURES},
     adjoint=lambda d, y, x: (stretch(d, x) / count_features(x),),
 )
 def mean_features(x: Any) -> Any:
@@ -164,7 +165,7 @@ def count_values(x: Any) -> Any:
 
 
 @primitive(
-    wrong="as:sum_samples uncounted",
+    wrong="as:sum_samples uncounted less_one",
     layout="mean_samples", entry="mean_samples", traits={Trait.ADDS_MANY, Trait.COUNTS_VALUES},
     adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x) / count_values(x),),
     remark="N counts samples and positions, over which the sums go",
@@ -175,7 +176,8 @@ def mean_samples(x: Any) -> Any:
 
 
 @primitive(
-    wrong="ungrouped", layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
+    wrong="ungrouped by_channel less_one",
+    layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
     adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),),
     remark="mean_g is over all positions and a group of channels, which share it",
 )
@@ -244,7 +246,7 @@ def sum_entries(x: Any) -> Any:
 
 
 @primitive(
-    layout="beside", entry="beside",
+    wrong="emptied:0 emptied:1", layout="beside", entry="beside",
     adjoint=lambda d, y, a, b: (first_features(d, a), other_features(d, a)),
 )
 def beside(a: Any, b: Any) -> Any:
@@ -271,7 +273,36 @@ def other_features(x: Any, like: Any) -> Any:
 
 
 @primitive(
-    layout=("function", "onehot"),
+    wrong="as:odd_features halved", layout=("function", "even"), entry="even_features",
+    adjoint=lambda d, y, x: (interleave(d, 0.0 * d),),
+)
+def even_features(x: Any) -> Any:
+    """The features 0, 2, 4, ...: one half of the adjoint of interleave; (..., n, m) -> (..., n/2, m)."""
+    return x[..., 0::2, :]
+
+
+@primitive(
+    wrong="as:even_features halved", layout=("function", "odd"), entry="odd_features",
+    adjoint=lambda d, y, x: (interleave(0.0 * d, d),),
+)
+def odd_features(x: Any) -> Any:
+    """The features 1, 3, 5, ...: the other half of the adjoint of interleave."""
+    return x[..., 1::2, :]
+
+
+@primitive(
+    wrong="swapped as:beside", layout="interleave", entry="interleave",
+    adjoint=lambda d, y, a, b: (even_features(d), odd_features(d)),
+)
+def interleave(a: Any, b: Any) -> Any:
+    """The features of a and b in turn, a's first: (..., n, m) twice -> (..., 2n, m)."""
+    out = np.empty((*a.shape[:-2], 2 * a.shape[-2], a.shape[-1]), np.result_type(a, b))
+    out[..., 0::2, :], out[..., 1::2, :] = a, b
+    return out
+
+
+@primitive(
+    wrong="unskipped", layout=("function", "onehot"),
     adjoint=lambda d, y, x, like, skip=None: (None, None),
     remark="onehot(x) is 1 in the row x and 0 elsewhere; the padding has no row",
 )
@@ -421,7 +452,7 @@ def _blocks(rows: int, columns: int, width: int) -> tuple[Any, Any]:
 
 
 @primitive(
-    layout=("function", "diag"), entry="block_diagonal", traits={Trait.DROPS_POSITIONS},
+    wrong="first_block", layout=("function", "diag"), entry="block_diagonal", traits={Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, w, like: (diagonal_blocks(d, w), None),
 )
 def block_diagonal(w: Any, like: Any) -> Any:

@@ -21,6 +21,7 @@ from chainrule.formulas.rules import Trait
 
 
 @primitive(
+    wrong="one_of_many last_of_many mean_of_many dealt",
     layout="fit", entry="fit", traits={Trait.LIKE_SECOND},
     adjoint=lambda d, y, x, like: (stretch(d, x), None),
 )
@@ -76,7 +77,7 @@ def subtract(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    wrong="only:0 only:1 as:divide number:0 number:1 cases complement:0 complement:1",
+    wrong="only:0 only:1 as:divide number:0 number:1 cases complement:0 complement:1 one_term",
     layout="multiply", entry="multiply",
     adjoint=lambda d, y, a, b: (matching(d * b, a), matching(d * a, b)),
 )
@@ -86,7 +87,7 @@ def multiply(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    wrong="only:0 as:multiply number:1", layout="divide",
+    wrong="only:0 as:multiply number:1 again:1 one_term", layout="divide",
     adjoint=lambda d, y, a, b: (matching(d / b, a), matching(-d * y / b, b)),
 )
 def divide(a: Any, b: Any) -> Any:
@@ -126,7 +127,7 @@ def sqrt(x: Any) -> Any:
     return np.sqrt(x)
 
 
-@entrywise(wrong="only:0", layout="exponential", adjoint=lambda d, y, x: (d * y,))
+@entrywise(wrong="only:0 of_two", layout="exponential", adjoint=lambda d, y, x: (d * y,))
 def exp(x: Any) -> Any:
     """e^x; beyond the type's range its limit +inf, without a warning: 1 / (1 + e^x) is 0 there."""
     with np.errstate(over="ignore"):

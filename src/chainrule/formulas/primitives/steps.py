@@ -60,7 +60,7 @@ def swap_steps(a: Any) -> Any:
     return np.swapaxes(a, -3, -2)
 
 
-@primitive(layout="not_later", adjoint=lambda d, y, s: (None,))
+@primitive(wrong="strictly one_more aligned", layout="not_later", adjoint=lambda d, y, s: (None,))
 def not_later(s: Any) -> Any:
     """[k ≤ i] for step i and key k, (T, T, 1): a step sees itself and those before it."""
     steps, keys = np.shape(s)[-3:-1]

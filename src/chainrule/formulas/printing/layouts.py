@@ -160,6 +160,12 @@ def beside(c: Composing, node: Operation, at: At) -> Box:
 
 
 @layout
+def interleave(c: Composing, node: Operation, at: At) -> Box:
+    """(a, b): in turn."""
+    return Fence(listed(*(c.box(operand, at) for operand in node.operands)))
+
+
+@layout
 def first_features(c: Composing, node: Operation, at: At) -> Box:
     """[δ]_a: the features of δ that belong to a."""
     whole, like = (c.box(operand, at) for operand in node.operands)

@@ -20,17 +20,31 @@ import numpy as np
 
 from chainrule.base.errors import FileError, MissingExtraError
 from chainrule.base.errors import describe as described
-from chainrule.base.files.containers import KEY, Contents, open_container, strict_json
+from chainrule.base.files.containers import KEY, Contents, open_container
 from chainrule.base.files.disk import write_whole
+from chainrule.base.files.sealed import (
+    SEAL,
+    check_named,
+    check_seal,
+    check_version,
+    checked_array,
+    parsed,
+    sealed_text,
+    sha256,
+    write_npz,
+)
 from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Layer, layer_classes, structure_classes
+from chainrule.networks.forms.places import file_in
 from chainrule.networks.model import Model
 
 FORMAT = "chainrule network"
 VERSION = 1
-SEAL = "sha256"  # of the description without this entry
+# A file that holds a network beside other things, as a checkpoint does: its entry "network" is the network's
+# description, and the names of its arrays begin so.
+HOLDING, HOLDING_VERSION, PREFIX = "chainrule checkpoint", 1, "network/"
 # The entries of a description that has no seal, as files had none at first: another one is a damaged name.
 _UNSEALED = {"format", "version", "chainrule", "name", "dtype", "input_shape", "layers", "arrays"} | {
     "classes",
@@ -51,6 +65,12 @@ def save(network: Model, path: str | os.PathLike[str]) -> None:
     if write is None:
         raise FileError(f"{target}: a model file ends in {' or '.join(SUFFIXES)}")
     arrays = {name: np.ascontiguousarray(array) for name, array in network.parameters.items()}
+    text = sealed_text(checked_description(network, arrays, target))
+    write_whole(target, lambda stream: write(stream, arrays, text))
+
+
+def checked_description(network: Model, arrays: Mapping[str, Array], target: Path) -> dict[str, Any]:
+    """What a file says of a network, plain JSON; FileError where something of it cannot be written."""
     for name, array in arrays.items():
         if not all_finite(array):
             raise FileError(f"{target}: not written, the parameter {name} holds NaN or infinity")
@@ -58,8 +78,9 @@ def save(network: Model, path: str | os.PathLike[str]) -> None:
         raise FileError(
             f"{target}: not written, network.name is {described(network.name)}, and a name is a text"
         )
-    description = _dump(describe(network, arrays), target)
-    write_whole(target, lambda stream: write(stream, arrays, description))
+    description = describe(network, arrays)
+    check_plain(description, target)
+    return description
 
 
 @dataclass(frozen=True)
@@ -79,11 +100,13 @@ class Stored:
 def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Stored:
     """The parts of the network in a file that `save` wrote; arguments and errors as for `network.load`."""
     source = Path(path)
+    if os.path.isdir(source):
+        source = file_in(source)
     with open_container(source) as contents:
         if contents.description is None:
             raise FileError(f"{source}: holds arrays but no chainrule network; Model.save writes one")
-        description = _parse(contents.description, source)
-        arrays = _checked_arrays(contents, description, source)
+        description, prefix = _parse(contents.description, source)
+        arrays = _checked_arrays(contents, description, prefix, source)
     prepared = description.get("preparation")
     known_classes = _known(layers)
     name = description.get("name")
@@ -143,17 +166,9 @@ def _plain(value: Any) -> Any:
     return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
-def sha256(array: Array) -> str:
-    """Of the numbers in C order, little-endian, whatever the machine."""
-    import hashlib
-
-    stored = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
-    return hashlib.sha256(stored.reshape(-1).view(np.uint8).data).hexdigest()
-
-
 # -- the description ----------------------------------------------------------------------------------------
-def _dump(description: dict[str, Any], target: Path) -> str:
-    """The description as JSON, with its seal."""
+def check_plain(description: Mapping[str, Any], target: Path) -> None:
+    """FileError where a layer's config() or the preparation is not JSON."""
     for layer in description["layers"]:
         try:
             json.dumps(layer, allow_nan=False)
@@ -166,55 +181,31 @@ def _dump(description: dict[str, Any], target: Path) -> str:
         json.dumps(description["preparation"], allow_nan=False)
     except (TypeError, ValueError) as error:
         raise FileError(f"{target}: not written, its preparation must be plain JSON ({error})") from error
-    # What reads as the same values has the same seal: it is that of the values, not of the text.
-    sealed = {**description, SEAL: _seal(description)}
-    text = json.dumps(sealed, ensure_ascii=False)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:  # half a surrogate pair, in a class's name say, has no UTF-8 but an escape
-        return json.dumps(sealed)
-    return text
 
 
-def _seal(description: Mapping[str, Any]) -> str:
-    """SHA-256 of all entries but the seal, in their order, as JSON in ASCII."""
-    import hashlib
-
-    plain = {key: value for key, value in description.items() if key != SEAL}
-    return hashlib.sha256(json.dumps(plain).encode("ascii")).hexdigest()
-
-
-def _parse(text: str, source: Path) -> dict[str, Any]:
-    try:
-        description = strict_json(text)
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{source}: its description is damaged ({error})") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise FileError(f"{source}: is not a chainrule network")
-    version = description.get("version")
-    if version != VERSION:
-        newer = isinstance(version, int) and version > VERSION
-        raise FileError(
-            f"{source}: has the format version {version!r}, this chainrule reads {VERSION}"
-            + ("; a newer chainrule reads it" if newer else "")
-        )
-    _check_seal(description, source)
-    return description
-
-
-def _check_seal(description: Mapping[str, Any], source: Path) -> None:
-    """FileError unless the description is what was written, or a file of the time before seals."""
-    if SEAL not in description:
+def _parse(text: str, source: Path) -> tuple[dict[str, Any], str]:
+    """The description of the network in a file, and what the names of its arrays begin with."""
+    description = parsed(text, source)
+    if description.get("format") == HOLDING:
+        check_version(description, HOLDING_VERSION, source)
+        check_seal(description, source)
+        description = _field(description, "network", dict, source)
+        _check_network(description, source)
+        return description, PREFIX
+    _check_network(description, source)
+    if SEAL in description:
+        check_seal(description, source)
+    else:  # of the time before seals
         unknown = sorted(description.keys() - _UNSEALED)
         if unknown:
             raise FileError(f"{source}: its description is damaged (it has an entry {unknown[0]!r})")
-        return
-    try:
-        seal = _seal(description)
-    except RecursionError as error:
-        raise FileError(f"{source}: its description is damaged (it is nested too deep)") from error
-    if seal != description[SEAL]:
-        raise FileError(f"{source}: its description is damaged: its SHA-256 is not the stated one")
+    return description, ""
+
+
+def _check_network(description: Mapping[str, Any], source: Path) -> None:
+    if description.get("format") != FORMAT:
+        raise FileError(f"{source}: is not a chainrule network")
+    check_version(description, VERSION, source)
 
 
 def _field(record: Mapping[str, Any], key: str, kind: type, source: Path) -> Any:
@@ -264,36 +255,20 @@ def _layer(record: Any, classes: Mapping[str, type[Layer]], source: Path) -> Lay
 
 
 # -- the arrays ---------------------------------------------------------------------------------------------
-def _checked_arrays(contents: Contents, description: Mapping[str, Any], source: Path) -> dict[str, Array]:
+def _checked_arrays(
+    contents: Contents, description: Mapping[str, Any], prefix: str, source: Path
+) -> dict[str, Array]:
     """Every array the description names, with the shape, dtype and SHA-256 it states."""
     dtype = _field(description, "dtype", str, source)
     records = _field(description, "arrays", dict, source)
-    for name in contents.arrays:
-        if name not in records:
-            raise FileError(f"{source}: holds the array {name!r}, which its description does not name")
+    if not prefix:
+        check_named(contents, records, source)
     arrays = {}
     for name, record in records.items():
-        if name not in contents.arrays:
-            raise FileError(f"{source}: the array {name!r} is missing")
-        present = contents.arrays[name]
-        stated = tuple(_field(record if isinstance(record, dict) else {}, "shape", list, source))
-        if present != (stated, dtype):  # compared before anything of that size is read
-            raise FileError(
-                f"{source}: the array {name!r} is {present[1]} {present[0]}, its description says "
-                f"{dtype} {stated}"
-            )
-        array = contents.read(name)
-        if sha256(array) != record.get("sha256"):
-            raise FileError(f"{source}: the array {name!r} is damaged: its SHA-256 is not the stated one")
+        arrays[name] = array = checked_array(contents, prefix + name, record, dtype, source)
         if not all_finite(array):
             raise FileError(f"{source}: the array {name!r} holds NaN or infinity")
-        arrays[name] = array
     return arrays
-
-
-def _write_npz(stream: Any, arrays: Mapping[str, Array], description: str) -> None:
-    entries: dict[str, Any] = {KEY: np.array(description), **arrays}
-    np.savez(stream, **entries)
 
 
 def _write_safetensors(stream: Any, arrays: Mapping[str, Array], description: str) -> None:
@@ -304,5 +279,5 @@ def _write_safetensors(stream: Any, arrays: Mapping[str, Array], description: st
     stream.write(serialize(dict(arrays), metadata={KEY: description}))
 
 
-_writers = {".safetensors": _write_safetensors, ".npz": _write_npz}
+_writers = {".safetensors": _write_safetensors, ".npz": write_npz}
 SUFFIXES = tuple(_writers)

@@ -9,7 +9,14 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
 from chainrule.base.types import Array
 from chainrule.data.arrays import plain_array
-from chainrule.data.door import check_weights, inputs_of, learned_preparation, one_column, targets_of
+from chainrule.data.door import (
+    check_weights,
+    classes_array,
+    inputs_of,
+    learned_preparation,
+    one_column,
+    targets_of,
+)
 from chainrule.data.mapped import joined
 from chainrule.data.preparation import Preparation
 from chainrule.losses import Loss
@@ -47,6 +54,13 @@ class BatchDoor:
         self.named = self.classes is not None  # before the first batch
         self.grows = True  # whether labels may be new
         self.preparation, self.learned = preparation, preparation is not None
+
+    def goes_on(self, classes: Any, preparation: Preparation | None) -> None:
+        """Know what the batches before these have told."""
+        if classes is not None:
+            self.classes = classes_array(classes, self.network.output_shape)
+        if self.network.preparation is None and preparation is not None:
+            self.preparation, self.learned = preparation, preparation.inputs is not None
 
     def __call__(self, entry: Any, place: str) -> Batch:
         """A batch that has passed; DataError, ShapeError and TypeError begin with its place."""

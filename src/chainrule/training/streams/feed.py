@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.scalars import check_count
+from chainrule.data.preparation import Preparation
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
@@ -42,14 +43,19 @@ class SourceFeed:
     def __init__(self, source: Source, door: BatchDoor, epoch: int) -> None:
         self.source, self.door = source, door
         self.steps = source.steps
-        self._opened: Iterator[Any] | None = source.open(epoch)
+        self._epoch, self._opened = epoch, source.open(epoch)
         self.first = door(next(self._opened), f"batch 1 of epoch {epoch}")
-        self._first: Batch | None = self.first
+        self._first: Batch | None = self.first  # until its epoch has begun
+
+    def first_of(self, epoch: int) -> Batch:
+        """The first batch of an epoch that has been, from the source as it is now."""
+        return self.door(next(self.source.open(epoch)), f"batch 1 of epoch {epoch}")
 
     def batches(self, epoch: int, order: Rows) -> Iterator[Batch]:
         """As the source gives them; `order` is none of its own."""
-        opened, first = self._opened or self.source.open(epoch), self._first
-        self._opened = self._first = None
+        first = self._first if epoch == self._epoch else None
+        opened = self.source.open(epoch) if first is None else self._opened
+        self._first = None
         if first is not None:
             yield first
         for number, entry in enumerate(opened, 1 + (first is not None)):
@@ -102,6 +108,11 @@ class Prepared:
     samples: int | None
 
     @property
+    def of_arrays(self) -> bool:
+        """Whether the data are arrays, all of which are known."""
+        return not isinstance(self.feed, SourceFeed)
+
+    @property
     def steps(self) -> int:
         """Of an epoch; 0: not known."""
         return -(-len(self.data.rows) // self.size) if self.feed is None else self.feed.steps or 0
@@ -152,11 +163,14 @@ def prepared_batches(
     steps_per_epoch: int | None,
     training_size: int | None,
     finished: int | None,
+    again: bool = False,
+    known: tuple[Any, Preparation | None] | None = None,
 ) -> Prepared:
     """A source of batches, of which the first has been checked; nothing of the network is changed.
 
     of_arrays: arguments that only arrays have.  finished: epochs of the fit that is resumed, None where there
-    is none.
+    is none.  again: whether an epoch may have to be given again.  known: the labels and the preparation that
+    the batches before have told.
     """
     for name, value in of_arrays.items():
         if value is not None:
@@ -169,10 +183,12 @@ def prepared_batches(
         )
     limit = None if steps_per_epoch is None else check_count("steps_per_epoch", steps_per_epoch)
     source = Source(X, "batches", limit)
-    if finished is not None:
-        source.check_resume()
+    if again or finished is not None:
+        source.check_repeats("checkpoint" if again else "resume")
     samples = source.samples if training_size is None else check_count("training_size", training_size)
     door = BatchDoor(network, loss, class_weight, told_classes(classes, network))
+    if known is not None:
+        door.goes_on(*known)
     feed = SourceFeed(source, door, 1 + (finished or 0))
     held_out = None
     if validation is not None:

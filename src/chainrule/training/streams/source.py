@@ -109,12 +109,12 @@ class Source:
             "must return a new iterator, and a function a new generator"
         )
 
-    def check_resume(self) -> None:
-        """ArgumentError for what cannot be begun at the epoch that a resumed fit goes on with."""
+    def check_repeats(self, argument: str) -> None:
+        """ArgumentError for what cannot be begun anew where a fit with `resume` or `checkpoint` goes on."""
         if self.once:
+            where = "at the beginning of an epoch" if argument == "resume" else "where training was ended"
             raise ArgumentError(
-                "resume goes on at the beginning of an epoch, and an iterator cannot be put there: give "
-                f"{FORMS}"
+                f"{argument} goes on {where}, and an iterator cannot be put there: give {FORMS}"
             )
 
 

@@ -33,8 +33,14 @@ from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.networks.model import Model
 from chainrule.verifying.meanings.forms import AGREE
 from chainrule.verifying.meanings.function import function_meaning
-from chainrule.verifying.meanings.known import functions
+from chainrule.verifying.meanings.functions.known import functions
 from chainrule.verifying.meanings.layer import layer_meaning
+from chainrule.verifying.meanings.losses import (
+    BinaryFocal,
+    CountedCrossEntropy,
+    Divergence,
+    Focal,
+)
 from chainrule.verifying.meanings.meaning import Meaning
 from chainrule.verifying.meanings.named import (
     ALIASES,
@@ -74,17 +80,20 @@ _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
     ((CategoricalHinge,), "categoricalhinge"),
     ((Poisson,), "poisson poissonnll"),
     ((NegativeLogLikelihood, CrossEntropy), "nll nllloss negativeloglikelihood"),
-    ((KLDivergence,), "kldivergence kldiv kldivloss kl kullbackleibler"),
     ((GaussianNLL,), "gaussiannll gaussiannllloss gaussianlikelihood"),
     ((SoftMargin, BinaryCrossEntropy), "softmargin softmarginloss"),
     ((CosineDistance,), "cosinedistance cosineloss cosinesimilarity cosineembedding"),
+    ((Focal, BinaryFocal), "focal focalloss"),
+    ((Divergence, KLDivergence), "kldiv kldivergence kldivloss kl kullbackleibler"),
 ]
 LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split()}
+COUNTED = {"weight", "weights", "class_weight", "ignore_index"}
 PENALTIES: dict[str, type[Penalty]] = {
     "l2": L2, "weightdecay": L2, "ridge": L2, "l2penalty": L2, "l2regularization": L2, "l1": L1, "lasso": L1,
     "l1penalty": L1, "l1regularization": L1, "elasticnet": ElasticNet,
 }  # fmt: skip
-FUNCTIONS = ("attention", "swiglu", "geglu", "glu", "rotary")  # as messages name them
+# as messages name them
+FUNCTIONS = ("attention", "flash_attention", "swiglu", "geglu", "glu", "rotary", "gelu_tanh")
 
 
 @dataclass(frozen=True)
@@ -186,6 +195,8 @@ def _by_name(name: str, options: dict[str, Any]) -> Any:
         return _of_class(kind, name, options)
     if word in ("squaredhinge", "squaredhingeloss"):
         word, options = "hinge", {"squared": True, **options}
+    if LOSSES.get(word) == (CrossEntropy,) and COUNTED & set(options):
+        return wanted_for(CountedCrossEntropy(**checked(CountedCrossEntropy, name, options)))
     if word in LOSSES:
         made: list[Loss] = []
         for loss in LOSSES[word]:
@@ -210,7 +221,8 @@ def _by_name(name: str, options: dict[str, Any]) -> Any:
         f"like is {name!r}{nearly(name, [*layer_classes, *ALIASES, *LOSSES, *PENALTIES, *FUNCTIONS])}; the "
         f"layers are {', '.join(layer_classes)}; the losses cross_entropy, binary_cross_entropy, "
         "squared_error, mean_absolute_error, huber, hinge, svm, poisson, nll, kl_divergence, gaussian_nll, "
-        "soft_margin, cosine_distance; the penalties l2, l1; and attention, swiglu, geglu, glu, rotary"
+        "soft_margin, cosine_distance; the penalties l2, l1; and attention, flash_attention, swiglu, geglu, "
+        "glu, rotary, gelu_tanh"
     )
 
 

@@ -31,7 +31,8 @@ class Edit:
     `kind` says is done.
 
     place: where, as a whole; of several edits one is made at a place.  kind: a key of the texts.  node, part:
-    of the right formula, what the mistake is about.  values: what the text names beside.
+    of the right formula, what the mistake is about.  values: what the text names beside.  right: the right
+    formulas, where they are written in another way than the meaning's own.
     """
 
     place: str
@@ -40,6 +41,7 @@ class Edit:
     node: Any = ""
     part: Any = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+    right: Mapping[str, Expression] = field(default_factory=dict)
 
 
 Edits = Mapping[str, Edit]
@@ -275,7 +277,8 @@ class Meaning(ABC):
         """What `first` becomes by another mistake in the formula at `place`."""
         if place in first.trees:
             for wrong in neighbours(first.trees[place], self.symbols(place, bound), rare=False):
-                yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
+                made = {place: wrong.tree}
+                yield Edit(place, wrong.kind, made, wrong.node, wrong.part, right=first.right)
 
     def rules_out(self, bound: Bound, argument: Argument, theirs: Array, edits: Edits) -> bool:
         """Whether a part of the gradient, quickly computed, shows that `theirs` is not by these mistakes."""

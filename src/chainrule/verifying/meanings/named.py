@@ -34,6 +34,7 @@ WORDS = {
     "num_embeddings": ("vocabulary",), "embedding_dim": ("features",), "negative_slope": ("slope",),
     "alpha": ("slope",), "is_causal": ("causal",), "strides": ("stride",), "dilation_rate": ("dilation",),
     "G": ("groups",), "margin": ("delta",), "reg": ("lam",),
+    "weights": ("weight",), "class_weight": ("weight",), "padding_idx": ("padding",),
 }  # fmt: skip
 BY_PLACE = ""  # the name under which options stand that are told by their place
 NEARLY = 0.6  # how alike a name is that is proposed, of difflib

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
+from chainrule.formulas import count_features
 from chainrule.formulas.evaluation import evaluate
 from chainrule.formulas.expression import Expression, Number, Symbol, substitute
 from chainrule.formulas.neighbours import with_rotated
 from chainrule.formulas.tracing import trace
 from chainrule.layers import Composite, Identity, Layer
 from chainrule.layers.sequences.recurrent import Recurrent
-from chainrule.losses import Loss, MeanAbsoluteError, Poisson, SquaredError
+from chainrule.losses import CrossEntropy, Loss, MeanAbsoluteError, Poisson, SquaredError
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves
 from chainrule.networks.batch import Batch
@@ -40,6 +41,7 @@ from chainrule.reference.passes import (
 from chainrule.verifying.factors import factor, factor_names, rare_factor_names
 from chainrule.verifying.meanings.forms import Form, input_forms
 from chainrule.verifying.meanings.layer import siblings, updates
+from chainrule.verifying.meanings.losses import CountedCrossEntropy
 from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited
 from chainrule.verifying.probes import Probe
 
@@ -99,7 +101,7 @@ class NetworkMeaning(Meaning):
 
     @property
     def cost(self) -> int:
-        return 2 * len(self._order)
+        return 1 + len(self._order) // 3  # measured: 0.1 ms a layer, where a plain layer's formula takes 0.3
 
     @property
     def expected(self) -> Sequence[int]:
@@ -134,8 +136,11 @@ class NetworkMeaning(Meaning):
         assert self.labels is not None
         sizes["n"] = passes[-1].output.shape[0]
         known["scale"] = 1.0 if self.per_sample else float(np.sum(probe.delta))
-        given = targets(self.labels, args, passes[-1].output.shape)
+        ignored = getattr(self.loss, "ignore_index", None)
+        given = targets(self.labels, args, passes[-1].output.shape, ignored)
         y = self.loss.prepared(given)
+        if isinstance(self.loss, CountedCrossEntropy):
+            sizes["w"] = float(y.sum())
         known["given"] = given
         weight = np.asarray(probe.delta, dtype=np.float64).reshape(-1) if self.per_sample else probe.delta
         known["head"] = Head(self.loss, passes[-1], y, factor(self.share, sizes) * np.asarray(weight))
@@ -180,6 +185,8 @@ class NetworkMeaning(Meaning):
             known["t"] = bound.values["given"]
             residual = np.broadcast_to(np.asanyarray(evaluate(tree, known), dtype=np.float64), a.shape)
         wrong = edits.get(SHARE)
+        if wrong is None and "factor" in getattr(edits.get(LOSS), "values", {}):
+            wrong = edits[LOSS]  # of a loss with another share
         if wrong is not None:
             share = share * factor(str(wrong.values["factor"]), bound.sizes)
         return np.asanyarray(share * residual)
@@ -344,6 +351,12 @@ class NetworkMeaning(Meaning):
             if type(other) is not type(self.loss):
                 kind = type(other).__name__
                 yield Edit(LOSS, "instead", {LOSS: trace(other)["gradient"]}, type(self.loss).__name__, kind)
+        smoothing = getattr(self.loss, "label_smoothing", 0.0)
+        if smoothing and isinstance(self.loss, CrossEntropy):
+            t = Symbol("t", "target")
+            rest = smoothing * (1 - t) / (count_features(t) - 1)
+            others = substitute(right, {known["y"]: (1 - smoothing) * t + rest})
+            yield Edit(LOSS, "smoothed_otherwise", {LOSS: others}, known["y"], known["y"])
         if known["y"] in right.symbols:
             as_given = substitute(right, {known["y"]: Symbol("t", "target")})
             yield Edit(LOSS, "unprepared", {LOSS: as_given}, known["y"], known["y"])
@@ -361,6 +374,7 @@ class NetworkMeaning(Meaning):
             for word in (*factor_names(FACTORS), *rare_factor_names(FACTORS)):
                 yield Edit(SHARE, "factor", values={"factor": word})
             yield from self._around_the_activation()
+            yield from self._of_what_counts()
         for layer in _composites(self.network.layers):
             for number, _ in enumerate(layer.chains, 1):
                 for kind in ("branch", "branch_twice"):
@@ -380,6 +394,24 @@ class NetworkMeaning(Meaning):
                             {place: self.formula(place)},
                             values={"layer": str(other.name), "name": layer_name},
                         )
+
+    def _of_what_counts(self) -> Iterator[Edit]:
+        """Of a loss with weights and ignored samples: these left out, where J has them."""
+        if not isinstance(self.loss, CountedCrossEntropy):
+            return
+        by_all = {"factor": "w/m"} if self.share == "1/w" else {}
+        right, known = self.formula(LOSS), trace(self.loss).symbols
+        if by_all:
+            yield Edit(SHARE, "share_of_all", values=by_all)
+        if self.loss.ignore_index is not None:
+            learning = {LOSS: known["a"] - known["y"]}
+            yield Edit(LOSS, "ignored_learn", learning)
+            yield Edit(LOSS, "ignored_learn", learning, values=by_all)
+        if self.loss.weight is not None:
+            plain = {LOSS: substitute(right, {known["y"]: Symbol("t", "target")})}
+            yield Edit(LOSS, "weights_missing", plain)
+            yield Edit(LOSS, "weights_missing", plain, values=by_all)
+            yield Edit(LOSS, "weights_of_targets", {LOSS: known["a"] - known["y"]})
 
     def _around_the_activation(self) -> Iterator[Edit]:
         """Of a pair: f' once more behind a - y, which has it already; and ∂J/∂a without f' at all."""
@@ -439,13 +471,19 @@ def score_form(form: Form, shape: Sequence[int]) -> Form:
     return Form(form.axes, (1, *moved) if form.ours[0] == 1 else (*moved, 1), tuple(shape))
 
 
-def targets(labels: Labels, args: Sequence[Array], output_shape: Sequence[int]) -> Array:
-    """y with samples last: an array as it lies, class numbers as one-hot columns."""
+def targets(
+    labels: Labels, args: Sequence[Array], output_shape: Sequence[int], ignored: int | None = None
+) -> Array:
+    """y with samples last: an array as it lies, class numbers as one-hot columns, zeros for the `ignored`."""
     given = args[labels.number]
     if labels.form is not None:
         lying = score_form(labels.form, given.shape).to_ours(given.astype(np.float64)).reshape(output_shape)
         return (lying + 1) / 2 if labels.signs else lying
     numbers = given.reshape(-1).astype(np.int64)
+    if ignored is not None:
+        return np.where(
+            numbers == ignored, 0.0, np.eye(output_shape[0])[np.where(numbers == ignored, 0, numbers)].T
+        )
     return np.eye(output_shape[0])[numbers].T
 
 

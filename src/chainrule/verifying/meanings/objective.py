@@ -19,6 +19,7 @@ from chainrule.losses.penalties import L1, L2, Penalty
 from chainrule.networks.network import Network
 from chainrule.verifying.factors import factor
 from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
+from chainrule.verifying.meanings.losses import BinaryFocal, CountedCrossEntropy, Divergence, Focal
 from chainrule.verifying.meanings.network import Labels, NetworkMeaning, parameters_by_name
 from chainrule.verifying.probes import Probe, fresh
 
@@ -44,13 +45,16 @@ class Wanted:
 def wanted_for(loss: Loss) -> list[Wanted]:
     """The forms in which a loss comes: of outputs or, for a pair, of what goes into the activation."""
     ends: list[Sequence[Layer]] = []
-    if isinstance(loss, CrossEntropy):
+    if isinstance(loss, (CrossEntropy, Focal, Divergence)):
         ends = [[Softmax()]]
     elif isinstance(loss, (NegativeLogLikelihood, KLDivergence)):
         ends = [[LogSoftmax()]]
-    elif isinstance(loss, BinaryCrossEntropy):
+    elif isinstance(loss, (BinaryCrossEntropy, BinaryFocal)):
         ends = [[Sigmoid()]]
     ends.append([Identity()])
+    if isinstance(loss, Divergence):  # of scores, of probabilities, of their logarithms
+        logs = Wanted([Identity()], replace(loss, logs=True))
+        return [*(Wanted(end, loss) for end in ends), logs]
     return [Wanted(end, loss, linear) for linear in (False, True) for end in ends]
 
 
@@ -183,7 +187,8 @@ def _labels(target: int | None, args: Sequence[Array], meaning: NetworkMeaning) 
     given, n = args[target], meaning.network.output_shape[-1]
     m = replace(meaning, loss=None, formulas={}).bind(Probe(tuple(args), np.zeros(0))).values["x"].shape[-1]
     whole = given.size == m and bool((given == np.round(given)).all())
-    if whole and n > 1 and given.min(initial=0) >= 0 and given.max(initial=0) < n:
+    counted = given[given != getattr(meaning.loss, "ignore_index", None)]
+    if whole and n > 1 and counted.min(initial=0) >= 0 and counted.max(initial=0) < n:
         yield Labels(target, None)
     if given.size == m * n:
         if given.ndim == meaning.inputs.axes.__len__() and given.shape == args[meaning.place].shape:
@@ -219,8 +224,9 @@ def _fitted(
     ours = [meaning.values(bound) for bound in bounds]
     if not all(np.isfinite(values).all() for values in ours):
         return None
+    shares = ("1/w", *SHARES) if isinstance(meaning.loss, CountedCrossEntropy) else SHARES
     if max(values.size for values in theirs) > 1:
-        for share in SHARES:
+        for share in shares:
             pairs = zip(theirs, ours, bounds, strict=True)
             if all(
                 t.size == o.size and _near(factor(share, b.sizes) * o, t.reshape(-1), tolerance)
@@ -229,7 +235,7 @@ def _fitted(
                 return replace(meaning, share=share, per_sample=True, formulas={})
         return None
     numbers = [float(t.reshape(-1)[0]) for t in theirs]
-    for share in SHARES:
+    for share in shares:
         data = [factor(share, b.sizes) * float(o.sum()) for b, o in zip(bounds, ours, strict=True)]
         if penalty is None and _near(np.array(data), np.array(numbers), tolerance):
             return replace(meaning, share=share, formulas={})

@@ -28,7 +28,8 @@ from chainrule.losses import (
 )
 from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.reference.passes import layer_forward
-from chainrule.verifying.meanings.known import Function, functions
+from chainrule.verifying.meanings.functions.function import Function
+from chainrule.verifying.meanings.functions.known import functions
 from chainrule.verifying.mutants.examples import EXAMPLES, SAMPLES, Example
 
 OUTPUTS = 4

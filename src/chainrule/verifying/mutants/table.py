@@ -170,10 +170,9 @@ def judged(plan: Planned) -> Mutant:
     verdict = None if same is None else _verdict(mutated, edits)
     if verdict is not None:
         words = tuple(word for word in verdict.why if word != "wrong dtype")
-        if same:
-            answer = "the same function" if verdict else "unnamed"
-        else:
-            answer = "named" if words and all(words) else "unnamed"
+        answer = "named" if words and all(words) else "unnamed"
+        if same and verdict:
+            answer = "the same function"
         if answer == "named" and any(word in UNFIT for word in words):
             answer = "no function"
     return Mutant(repr(mutated), plan.array, edit.kind, str(edit.node), str(edit.part), answer, words)

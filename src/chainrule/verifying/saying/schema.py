@@ -33,6 +33,7 @@ class VerdictFinding(TypedDict):
     why: SayRecord | None
     fix: SayRecord | None
     formulas: FormulasRecord | None
+    observed: SayRecord | None  # where the cause is unknown, what single impulses of δ show
     evidence: dict[str, Any]  # numbers and their places
 
 

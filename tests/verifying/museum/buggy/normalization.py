@@ -91,7 +91,7 @@ def mean_step_not_divided() -> Made:
     return (batch_norm, backward), BATCH
 
 
-@bug("jax-ml/jax#442", "variance in place of its root", "batchnorm", "sqrt only")
+@bug("jax-ml/jax#442", "variance in place of its root", "batchnorm", ("sqrt only", "root_again"))
 def root_forgotten() -> Made:
     def backward(dout, cache):
         _, hat, _, var, gamma = cache

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from tests.verifying.museum.numeric import worst
-from tests.verifying.museum.right import norms, objectives, sequences, simple, windows
+from tests.verifying.museum.right import norms, objectives, reports, sequences, simple, windows
 from tests.verifying.museum.right.style import Right, Style, every, spread
 
 from chainrule.base.errors import ChainruleError
 
 STYLES: list[Style] = [
     *simple.STYLES, *windows.STYLES, *norms.STYLES, *sequences.STYLES, *objectives.STYLES,
+    *reports.STYLES,
 ]  # fmt: skip
 
 

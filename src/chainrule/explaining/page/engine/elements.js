@@ -230,6 +230,11 @@
     return k < size ? r.read(above, place) : r.read(below, [...here, k - size, s]);
   }
 
+  function interleave(r, { to }, place) {
+    const [here, k, s] = ends(place);
+    return r.read(to[k % 2], [...here, Math.floor(k / 2), s]);
+  }
+
   const RULES = {
     add: (r, { to }, place) => total(to.map((operand) => r.read(operand, place))),
     subtract: (r, { to: [a, b] }, place) => total([r.read(a, place), minus(r.read(b, place))]),
@@ -275,6 +280,15 @@
     fit,
     stretch: (r, { to: [x] }, place) => r.read(x, place),
     beside,
+    interleave,
+    even_features: moved((r, node, place) => {
+      const [here, k, s] = ends(place);
+      return [...here, 2 * k, s];
+    }),
+    odd_features: moved((r, node, place) => {
+      const [here, k, s] = ends(place);
+      return [...here, 2 * k + 1, s];
+    }),
     zeros_like: () => NOTHING,
     canvas: () => NOTHING,
     ones_like: () => ONE,

@@ -225,6 +225,30 @@
     return put(out, b, starting(b, features(b), above));
   }
 
+  /** Every second feature, from `first` on. */
+  function everySecond(x, first) {
+    const [count, m] = [x.shape[features(x)], x.shape[samples(x)]];
+    const out = array(resized(x, features(x), Math.ceil((count - first) / 2)));
+    const own = out.shape[features(out)];
+    for (let i = 0; i < out.data.length; i += 1) {
+      const [s, row] = [i % m, Math.floor(i / m)];
+      out.data[i] = x.data[(Math.floor(row / own) * count + 2 * (row % own) + first) * m + s];
+    }
+    return out;
+  }
+
+  function interleave(a, b) {
+    const [count, m] = [a.shape[features(a)], a.shape[samples(a)]];
+    const out = array(resized(a, features(a), 2 * count));
+    for (let i = 0; i < out.data.length; i += 1) {
+      const [s, row] = [i % m, Math.floor(i / m)];
+      const k = row % (2 * count);
+      const from = k % 2 ? b : a;
+      out.data[i] = from.data[(Math.floor(row / (2 * count)) * count + Math.floor(k / 2)) * m + s];
+    }
+    return out;
+  }
+
   function mean(x, axes, keep) {
     const total = sum(x, axes, keep);
     return map((value) => value / (x.data.length / total.data.length), total);
@@ -314,6 +338,9 @@
     count_outputs: (x) => scalar(x.data.length / x.shape[samples(x)]),
     sum_entries: (x) => sum(x, range(x.shape.length)),
     beside,
+    even_features: (x) => everySecond(x, 0),
+    odd_features: (x) => everySecond(x, 1),
+    interleave,
     first_features: (x, like) => rows(x, 0, like.shape[features(like)]),
     other_features: (x, like) => {
       const first = like.shape[features(like)];

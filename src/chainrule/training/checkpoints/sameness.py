@@ -1,0 +1,192 @@
+"""Whether a fit is the one that a checkpoint is of: the same network, data and arguments.
+
+Another one would go on without a word and end in a model that nobody has asked for.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, DataError, FileError
+from chainrule.base.shown import shortened
+from chainrule.base.types import Array
+from chainrule.data.fingerprints import array_sha256
+from chainrule.networks.batch import Batch
+from chainrule.networks.forms.storage import describe
+from chainrule.networks.network import Network
+from chainrule.training.callbacks import Callback, Checkpoint, changes_rates, keeps_state
+from chainrule.training.checkpoints.schema import Saved
+from chainrule.training.optimizers import Optimizer
+from chainrule.training.parts import FitData
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of an object without a text of its own
+# What says which samples an epoch's steps take: with another one its position means nothing.
+OF_EPOCH = {"batch_size", "shuffle", "seed", "validation", "steps_per_epoch"}
+
+
+def texts(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Arguments as they are compared."""
+    return {name: _ADDRESS.sub("", repr(value)) for name, value in arguments.items()}
+
+
+def callbacks_text(callbacks: Iterable[Callback]) -> str:
+    """Those that may change what is trained: with a state, or rates of their own; chainrule's with their
+    options.
+    """
+    names = []
+    for callback in callbacks:
+        kind = type(callback)
+        if isinstance(callback, Checkpoint) or not (keeps_state(callback) or changes_rates(callback)):
+            continue
+        options = ""
+        if kind.__module__.partition(".")[0] == "chainrule":
+            held = {
+                name: getattr(callback, name, None) for name in inspect.signature(kind.__init__).parameters
+            }
+            plain = [f"{name}={value!r}" for name, value in held.items() if type(value) in (bool, int, float)]
+            best = getattr(callback, "_best", None)
+            plain += [] if best is None else [f"monitor={best.column!r}", f"min_delta={best.min_delta!r}"]
+            options = f"({', '.join(plain)})"
+        names.append(f"{kind.__name__}{options}")
+    return f"[{', '.join(names)}]"
+
+
+def data_record(data: FitData) -> dict[str, str]:
+    """The data of a fit of arrays: of each its type, shape and SHA-256."""
+    parts = {"X": data.training.inputs, "y": data.training.targets, "the weights": data.training.weights}
+    parts["the samples not held out"] = data.rows
+    if data.validation is not None:
+        parts["validation X"], parts["validation y"] = data.validation.inputs, data.validation.targets
+        parts["the validation weights"] = data.validation.weights
+    return {name: record(part) for name, part in parts.items() if part is not None}
+
+
+def record(array: Array) -> str:
+    """ "float32 (60, 4) 5f0e…" """
+    return f"{array.dtype.name} {array.shape} {array_sha256(array)}"
+
+
+def batch_record(batch: Batch) -> str:
+    """The same of a batch, in one."""
+    parts = (batch.inputs, batch.targets, batch.weights)
+    return " ".join(record(part) for part in parts if part is not None)
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What differs between a checkpoint and the fit that is to go on from it, where that is allowed."""
+
+    names: frozenset[str] = frozenset()
+
+    @property
+    def of_epoch(self) -> bool:
+        """Whether the epoch under way has to begin anew."""
+        return bool(self.names & (OF_EPOCH | {"data"}))
+
+
+def check_network(saved: Saved, network: Network) -> None:
+    """ArgumentError where the network is built otherwise than that of the checkpoint."""
+    mine = describe(network, {})
+    for name in ("input_shape", "dtype", "layers"):
+        before, now = saved.network.get(name), _as_json(mine[name])
+        if before == now:
+            continue
+        if name == "layers":
+            titles = [layer["class"] for layer in mine["layers"]]
+            before = [layer["class"] for layer in saved.network["layers"]]
+            now = titles if titles != before else "the same classes with other options or names"
+        raise ArgumentError(
+            f"{saved.path}: is of another network: its {name} {_is(name)} {_short(before)}, here "
+            f"{_short(now)}. {_ANEW}, or name another folder"
+        )
+
+
+def check_same(
+    saved: Saved, settings: Mapping[str, str], data: Mapping[str, str] | None, *, allowed: bool
+) -> Differences:
+    """What differs, if that is allowed; ArgumentError or DataError with the first difference if it is not.
+
+    data: of `data_record`, None for batches, which are compared as they come.
+    """
+    named = _different(saved.state["settings"], settings)
+    others = _different(saved.state["data"] or {}, data or {})
+    if allowed:
+        return Differences(frozenset({*named, *({"data"} if others else ())}))
+    for name, (before, now) in named.items():
+        raise ArgumentError(
+            f"{saved.path}: was written by a fit with {name}={_short(before)}, and this one has "
+            f"{name}={_short(now)}: write it as before. {_ANEW}; {_ALLOW}"
+        )
+    for name, (before, now) in others.items():
+        before, now = (" ".join(text.split(" ")[:-1]) for text in (before, now))
+        how = f"then {before or 'none'}, now {now or 'none'}" if before != now else f"{now} with other values"
+        raise DataError(
+            f"{saved.path}: was written by a fit on other data: {name} is {how}. Give the same data to go "
+            f"on. {_ANEW}; {_ALLOW}"
+        )
+    return Differences()
+
+
+def check_schedule(saved: Saved, optimizer: Optimizer, steps: int, epochs: int) -> None:
+    """ArgumentError where another number of epochs would have given the steps so far other rates."""
+    before = saved.state["epochs"]
+    if before == epochs or not steps:
+        return
+    done = saved.state["taken"] + saved.state["position"][0]
+    said = (
+        [optimizer.rates(0, done, steps, total) for total in (before, epochs)] if done else [np.zeros(0)] * 2
+    )
+    if not np.array_equal(*said):
+        raise ArgumentError(
+            f"{saved.path}: is of a fit of {before} epochs, here they are {epochs}, and {optimizer.rate!r} "
+            f"has other rates then for the steps that are done: write epochs={before}. {_ANEW}; {_ALLOW}"
+        )
+
+
+def check_batch(path: Any, batch: Batch, before: str, number: int, epoch: int) -> None:
+    """DataError where a source of batches does not give again what it has given."""
+    if batch_record(batch) != before:
+        raise DataError(
+            f"{path}: batch {number} of epoch {epoch} is not the one that the checkpoint's fit was given: "
+            "every epoch must give the same batches again, so shuffle by its number, def batches(epoch): "
+            f"...; {_ALLOW}"
+        )
+
+
+def check_order(saved: Saved | None, drawn: str, before: str) -> None:
+    """FileError where another NumPy shuffles otherwise, so that the rest of the epoch is not the rest."""
+    if saved is not None and drawn != before:
+        raise FileError(
+            f"{saved.path}: NumPy {np.__version__} draws another order of the samples than NumPy "
+            f"{saved.state['numpy']}, which wrote it: go on with that version. {_ANEW}"
+        )
+
+
+_ANEW = "fit(..., resume=False) begins anew and replaces the checkpoints"
+_ALLOW = "checkpoint=Checkpoint(path, allow_changes=True) goes on all the same"
+
+
+def _different(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    names: Sequence[str] = [*before, *(name for name in now if name not in before)]
+    return {n: (before.get(n, ""), now.get(n, "")) for n in names if before.get(n) != now.get(n)}
+
+
+def _as_json(value: Any) -> Any:
+    """What JSON makes of it: tuples are lists."""
+    if isinstance(value, dict):
+        return {key: _as_json(entry) for key, entry in value.items()}
+    return [_as_json(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is(name: str) -> str:
+    return "are" if name == "layers" else "is"
+
+
+def _short(value: Any) -> str:
+    return shortened(str(value), 300)
