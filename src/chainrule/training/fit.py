@@ -385,7 +385,7 @@ class _Run:
         """Nothing is done of the epoch to come."""
         from chainrule.engine.plan import EpochResult
 
-        self.reached = EpochResult(0.0, 0.0, 0.0, 0, "done")
+        self.reached = EpochResult(0.0, 0.0, 0.0, 0.0, 0, "done")
         self.spent = 0.0  # seconds of the epoch before this fit
         self.order_from = None if self.rng is None else self.rng.bit_generator.state
 
@@ -534,6 +534,7 @@ class _Run:
                 weights=training.weights,
                 poll=told,
                 look=None if look is None else looked,
+                last=end == self.steps,
                 before=at,
             )
             outcome, steps = self.reached.outcome, self.reached.steps
