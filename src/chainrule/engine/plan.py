@@ -141,7 +141,8 @@ class Plan:
             rate_factors=factors,
         )
         self._built, self._native = built, built.native
-        self._native.set_accumulation(check_count("accumulate", accumulate, 1, 2**31 - 1))
+        self.accumulate = check_count("accumulate", accumulate, 1, 2**31 - 1)
+        self._native.set_accumulation(self.accumulate)
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
             self._native.finish()

@@ -391,6 +391,12 @@ class _Average(Callback):
             mean = self._mean.get(name)
             self._mean[name] = theta.copy() if mean is None else mean + share * (theta - mean)
 
+    def on_checkpoint(self, context: Context) -> dict[str, Any]:
+        return {"mean": self._mean, "count": self._count}
+
+    def on_resume(self, context: Context, state: dict[str, Any]) -> None:
+        self._mean, self._count = state["mean"], state["count"]
+
     def on_fit_end(self, context: Context) -> None:
         if self._mean and self.apply:
             network = context.network

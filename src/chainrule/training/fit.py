@@ -280,7 +280,7 @@ def fit(
             "optimizer": chosen_optimizer, "batch_size": prepared.size if prepared.of_arrays else None,
             "shuffle": bool(shuffle) and prepared.of_arrays, "seed": seed, "rate_factors": factors,
             "class_weight": None if prepared.of_arrays else class_weight, "steps_per_epoch": steps_per_epoch,
-            "training_size": training_size,
+            "training_size": training_size, "accumulate": accumulate,
         }  # fmt: skip
         keeper.keep(run, arguments, chosen_callbacks)
     with threads_of_call(threads):
@@ -380,6 +380,10 @@ class _Run:
         self.suspects = 0  # steps that may have gone beyond the range, so far
         self.allowed = allowed  # numbers beyond the range that finite outputs hide
         self.keeper: Keeper | None = None
+
+    def whole(self, steps: int) -> bool:
+        """Whether no gradient waits for those of other batches: none is in a checkpoint."""
+        return (steps % self.plan.accumulate) == 0
 
     def begin_epoch(self) -> None:
         """Nothing is done of the epoch to come."""
@@ -542,7 +546,7 @@ class _Run:
             if failed or steps == self.steps or self.context.stopped is not None or self.keeper is None:
                 return self.reached
             self.step = steps
-            if self.keeper.due(self.taken + steps):
+            if self.whole(steps) and self.keeper.due(self.taken + steps):
                 self.keep()
                 self.ahead = True
 
@@ -609,8 +613,9 @@ class _Run:
             if self.context.stopped is not None and step != self.steps:
                 self.reached = reached._replace(outcome="stopped")
                 break
-            if self.keeper is not None and step != self.steps and self.keeper.due(self.taken + step):
-                self.keeper.last = batch
+            keeper = self.keeper if step != self.steps and self.whole(step) else None
+            if keeper is not None and keeper.due(self.taken + step):
+                keeper.last = batch
                 self.keep()
                 self.ahead = True
             if time.perf_counter() - told > SECONDS_BETWEEN_POLLS:

@@ -328,7 +328,7 @@ class NAdam(_Moments):
         mean, square = self._moments(gradient, state)
         momenta = [self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay)) for t in range(1, step + 2)]
         now, then = math.prod(momenta[:-1]), math.prod(momenta)
-        move = momenta[-1] / (1 - then) * mean + (1 - momenta[-2]) / (1 - now) * gradient
+        move: Array = momenta[-1] / (1 - then) * mean + (1 - momenta[-2]) / (1 - now) * gradient
         move /= np.sqrt(square / (1 - self.beta2**step)) + self.epsilon
         return theta - rate * move
 
