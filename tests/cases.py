@@ -100,10 +100,11 @@ def _recurrent(name: str, make: Any, shape: tuple[int, int], samples: int = 3, n
 
 def _activation(cls: type[L.Activation]) -> list[LayerCase]:
     kinked = bool(cls.kinks)
-    if max(cls.kinks, default=0.0) > 0:  # an even number of values in (-6, 6): none is at ±1 or ±3
+    if (last := max(cls.kinks, default=0.0)) > 0:  # an even number of values in (-6, 6): none is at ±1 or ±3
+        spread = 12.0 if last < 6 else 20.0
         return [
-            LayerCase(f"{cls.kind}-vector", cls, (8,), kinked=True, spread=12.0),
-            LayerCase(f"{cls.kind}-image", cls, (3, 2, 2), samples=2, kinked=True, spread=12.0),
+            LayerCase(f"{cls.kind}-vector", cls, (8,), kinked=True, spread=spread),
+            LayerCase(f"{cls.kind}-image", cls, (3, 2, 2), samples=2, kinked=True, spread=spread),
         ]
     return [
         LayerCase(f"{cls.kind}-vector", cls, (7,), kinked=kinked),
@@ -221,6 +222,10 @@ LAYER_CASES: list[LayerCase] = [
     *_pool("padded-apart", (3, 4, 5), 2, 2, padding=1, note="windows that do not overlap, cut at the border"),
     *_pool("padded-uneven", (4, 5, 3), (3, 2), (2, 1), padding=((2, 0), (0, 1))),
     *_pool("padded-same", (5, 6, 2), (3, 4), (2, 3), padding="same"),
+    *_pool("ceil", (5, 7, 2), 2, None, "a last window over the edge", ceil_mode=True),
+    *_pool("ceil-padded", (6, 5, 3), 3, (2, 3), padding=((1, 0), (0, 1)), ceil_mode=True),
+    *_pool("ceil-small", (2, 4, 2), (3, 2), (2, 3), "a window larger than the image", ceil_mode=True),
+    *_pool1("ceil", (8, 2), 3, 2, ceil_mode=True),
     *_pool1("pairs", (7, 3), 2),
     *_pool1("overlap", (9, 2), 3, 1),
     *_pool1("padded", (6, 2), 4, 3, padding=(3, 1)),
@@ -258,6 +263,22 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("flatten-single", L.Flatten, (2, 3, 5), samples=1),
     LayerCase("flatten-vector", L.Flatten, (6,), note="nothing to do"),
     *(case for cls in L.layer_classes.values() if issubclass(cls, L.Activation) for case in _activation(cls)),
+    LayerCase("celu-alpha", lambda: L.CELU(0.4), (9,), kinked=True),
+    LayerCase("gelu-tanh", lambda: L.GELU(approximate="tanh"), (7,)),
+    LayerCase("hardtanh-limits", lambda: L.HardTanh(-1.6, 0.7), (7,), kinked=True),
+    LayerCase("hardsigmoid-slope", lambda: L.HardSigmoid(0.4, 0.45), (7,), kinked=True),
+    LayerCase("softplus-beta", lambda: L.Softplus(2.5), (7,)),
+    LayerCase("softplus-threshold", lambda: L.Softplus(2.0, 60.0), (7,), note="beyond it z itself"),
+    LayerCase("threshold-value", lambda: L.Threshold(0.7, -3.0), (7,), kinked=True),
+    LayerCase("selu-others", lambda: L.SELU(0.5, 2.0), (7,), kinked=True),
+    LayerCase("glu", L.GLU, (8,)),
+    LayerCase("glu-one", L.GLU, (2,), samples=1, note="one feature and its gate"),
+    LayerCase("glu-image", lambda: L.GLU("gelu"), (3, 2, 6), samples=2),
+    LayerCase("glu-wide", lambda: L.GLU("identity"), (2, 134), note="channels in more than one strip"),
+    LayerCase("glu-relu", lambda: L.GLU("relu"), (8,), kinked=True),
+    LayerCase("swiglu", L.SwiGLU, (5, 4), note="at every step"),
+    LayerCase("prelu-shared", lambda: L.PReLU(shared=True), (3, 2, 3), samples=2, kinked=True),
+    LayerCase("prelu-shared-vector", lambda: L.PReLU(shared=True), (7,), kinked=True),
     LayerCase("leakyrelu-slope", lambda: L.LeakyReLU(0.3), (9,), kinked=True),
     LayerCase("elu-alpha", lambda: L.ELU(0.4), (9,), kinked=True),
     LayerCase("prelu", L.PReLU, (7,), kinked=True),
@@ -307,6 +328,8 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("masking-single", L.Masking, (1, 7), samples=1),
     LayerCase("softmax", L.Softmax, (5,)),
     LayerCase("softmax-two", L.Softmax, (2,), samples=4),
+    LayerCase("logsoftmax", L.LogSoftmax, (5,)),
+    LayerCase("logsoftmax-image", L.LogSoftmax, (2, 3, 4), samples=2, note="over the channels of a position"),
     LayerCase("softmax-image", L.Softmax, (2, 3, 4), samples=2, note="over the channels of every position"),
     LayerCase(
         "embedding", lambda: L.Embedding(5, 3), (7,), ids=5, note="some ids more than once, some never"

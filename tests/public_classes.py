@@ -32,8 +32,12 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     **{kind: ({}, (3, 2)) for kind in ("Masking", "PositionalEncoding", "LearnedPositions", "Flatten")},
     **{kind: ({}, (4, 4, 2)) for kind in ("GlobalAveragePool", "GlobalMaxPool")},
 }
+_RATED = (
+    *("SGD", "Adam", "AdamW", "RMSProp", "Adagrad", "Adadelta", "NAdam", "RAdam", "Lion", "LAMB"),
+    *("StepDecay", "CosineDecay", "OneCycle", "Warmup"),
+)
 OTHERS: dict[str, dict[str, Any]] = {
-    **{name: {"rate": 0.1} for name in ("SGD", "Adam", "AdamW", "RMSProp", "StepDecay", "CosineDecay")},
+    **{name: {"rate": 0.1} for name in _RATED},
     **{name: {"rate": 0.1} for name in ("CosineLog", "FlatCosine")},
     "ExponentialDecay": {"rate": 0.1, "factor_per_epoch": 0.9},
     **{name: {"lam": 0.1} for name in ("L1", "L2")},

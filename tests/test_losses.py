@@ -14,12 +14,18 @@ from chainrule.formulas import adjoint, evaluate, trace
 from chainrule.losses import (
     BinaryCrossEntropy,
     CategoricalHinge,
+    CosineDistance,
     CrossEntropy,
+    GaussianNLL,
     Hinge,
     Huber,
+    KLDivergence,
     Loss,
     MeanAbsoluteError,
+    MultiMargin,
+    NegativeLogLikelihood,
     Poisson,
+    SoftMargin,
     SquaredError,
     loss_for,
     loss_from,
@@ -33,7 +39,30 @@ SOFT = SOFTMAX[:, ::-1]
 LEVELS = RNG.uniform(0, 1, (4, 3))
 COUNTS = np.array([[0.0, 2, 1], [3, 0, 0], [1, 7, 2], [0, 1, 4]])
 
+WEIGHTED = CrossEntropy(0.1, class_weight=[1.0, 0.5, 3.0, 0.0])
+POSITIVE = BinaryCrossEntropy(pos_weight=[2.0, 0.5, 1.0, 4.0], output_weight=[1.0, 2.0, 0.0, 0.5])
+NAMED = BinaryCrossEntropy(pos_weight=3.0, mean_outputs=True)
+UNLABELLED = CrossEntropy(ignore_index=-1, mean_steps=True)
+WITHOUT = ONE_HOT * np.array([1.0, 0.0, 1.0])
+LOG_SOFTMAX = L.LogSoftmax().forward(Z)
+
 CASES: list[tuple[Loss, Any, Any]] = [
+    (WEIGHTED, SOFTMAX, WEIGHTED.prepared(ONE_HOT)),
+    (WEIGHTED, SOFTMAX, WEIGHTED.prepared(SOFT)),
+    (UNLABELLED, SOFTMAX, UNLABELLED.prepared(WITHOUT)),
+    (POSITIVE, SIGMOID, LEVELS),
+    (NAMED, SIGMOID, ONE_HOT),
+    (BinaryCrossEntropy(output_weight=[1.0, 2.0, 0.0, 0.5]), SIGMOID, LEVELS),
+    (NegativeLogLikelihood(), LOG_SOFTMAX, SOFT),
+    (NegativeLogLikelihood(ignore_index=-1), LOG_SOFTMAX, WITHOUT),
+    (KLDivergence(), LOG_SOFTMAX, SOFT),
+    (KLDivergence(), LOG_SOFTMAX, ONE_HOT),
+    (MultiMargin(), Z, ONE_HOT),
+    (MultiMargin(squared=True, margin=0.4, mean_outputs=True), Z, ONE_HOT),
+    (SoftMargin(), Z, 2 * ONE_HOT - 1),
+    (SoftMargin(mean_outputs=True), 30 * Z, 2 * ONE_HOT - 1),
+    (CosineDistance(), Z, LEVELS),
+    (GaussianNLL(), Z, np.concatenate([LEVELS[:2], LEVELS[:2]])),
     (SquaredError(), Z, LEVELS),
     (SquaredError(mean_outputs=True), Z, LEVELS),
     (BinaryCrossEntropy(), SIGMOID, LEVELS),
@@ -93,7 +122,9 @@ def test_pair_is_a_minus_y_and_its_value_comes_from_z(loss: Any, a: Any, y: Any)
     formulas = trace(loss)
     derived = adjoint(formulas["value_from_z"], formulas.symbols["z"], type(formulas.symbols["a"])("one"))
     numbers = evaluate(derived, {"z": Z, "y": y, "one": np.ones(3)})
-    np.testing.assert_allclose(numbers, a - y, atol=1e-14)
+    np.testing.assert_allclose(numbers, loss.residual(a, y), atol=1e-14)
+    if loss.affine and not getattr(loss, "weighs", False):
+        np.testing.assert_allclose(numbers, a - y, atol=1e-14)
 
 
 def test_softmax_with_binary_cross_entropy_is_not_a_minus_y() -> None:
@@ -216,8 +247,9 @@ def test_derivatives_at_the_kinks_are_the_stated_values() -> None:
     assert Hinge().gradient(-one, -one) == 0
     for loss, a, y in CASES:
         pattern = loss.branches(a, y)
+        smooth = SquaredError | BinaryCrossEntropy | CrossEntropy | Poisson | SoftMargin | CosineDistance
         assert (pattern is None) == isinstance(
-            loss, SquaredError | BinaryCrossEntropy | CrossEntropy | Poisson
+            loss, smooth | NegativeLogLikelihood | KLDivergence | GaussianNLL
         )
 
 
@@ -243,6 +275,9 @@ def test_label_smoothing_moves_targets_towards_equal_shares() -> None:
         ("hinge", Hinge()),
         ("squared_hinge", Hinge(squared=True)),
         ("categorical_hinge", CategoricalHinge()),
+        ("multi_margin", MultiMargin()),
+        ("negative_log_likelihood", NegativeLogLikelihood()),
+        ("gaussian_nll", GaussianNLL()),
     ],
 )
 def test_names(name: str, loss: Loss) -> None:
@@ -256,7 +291,17 @@ def test_names(name: str, loss: Loss) -> None:
         (lambda: Huber(beta=2.0), r"Huber\(\) has no argument 'beta'; write delta=1.0"),  # type: ignore[call-arg]
         (lambda: SquaredError(reduction="mean"), "write mean_outputs=True"),  # type: ignore[call-arg]
         (lambda: CrossEntropy(from_logits=True), "end the network in its Softmax"),  # type: ignore[call-arg]
-        (lambda: Hinge(margin=2), "the margin is 1"),  # type: ignore[call-arg]
+        (lambda: Hinge(margin=2), "no other margin"),  # type: ignore[call-arg]
+        (lambda: CrossEntropy(weight=[1, 2]), "write class_weight="),  # type: ignore[call-arg]
+        (lambda: CrossEntropy(class_weight={0: 1.0}), "a number for each, in the order of the outputs"),
+        (lambda: CrossEntropy(class_weight=[1, -2]), r"class_weight\[1\] must be a number of at least 0"),
+        (lambda: CrossEntropy(class_weight=[1, 2]).prepared(ONE_HOT), "2 weights and there are 4 outputs"),
+        (lambda: CrossEntropy(ignore_index=0.5), "ignore_index must be a label"),
+        (lambda: BinaryCrossEntropy(pos_weight="5"), "pos_weight must be a number"),
+        (lambda: NegativeLogLikelihood().check_output([L.Softmax()]), r"end it in LogSoftmax\(\)"),
+        (lambda: CrossEntropy().check_output([L.LogSoftmax()]), r"write NegativeLogLikelihood\(\)"),
+        (lambda: GaussianNLL().check_output([L.Sigmoid()]), "end it in its last Dense layer"),
+        (lambda: MultiMargin(margin=0), "MultiMargin margin must be"),
         (lambda: Hinge().check_output([L.Sigmoid()]), "end the network in its last Dense layer"),
         (lambda: Poisson().check_output([L.Dense(1)]), r"write Poisson\(log_input=True\)"),
         (lambda: loss_from("binary_crossentropy", L.Sigmoid()), "write 'binary_cross_entropy'"),
@@ -270,3 +315,62 @@ def test_mistakes_are_answered(make: Callable[[], Any], message: str) -> None:
 def test_what_is_left_at_its_default_is_not_printed() -> None:
     assert repr(CrossEntropy()) == "CrossEntropy()"
     assert repr(BinaryCrossEntropy(label_smoothing=0.1)) == "BinaryCrossEntropy(label_smoothing=0.1)"
+
+
+# -- what counts, and how much -------------------------------------------------------------------------------
+
+
+def test_weights_of_classes_and_steps_that_do_not_count() -> None:
+    """By hand: w_t (−log a_t) of the steps that count, divided by their number where mean_steps says so."""
+    z = RNG.standard_normal((5, 3, 2))  # 5 steps, 3 classes, 2 samples
+    labels = np.array([[0, 2], [1, -100], [-100, -100], [2, 1], [0, -100]])
+    rows = np.stack(
+        [np.eye(3)[np.maximum(labels, 0)[:, s]] * (labels[:, s] >= 0)[:, None] for s in (0, 1)], -1
+    )
+    weights = np.array([0.5, 1.0, 2.0])
+    log_a = L.LogSoftmax().forward(z)
+    for mean in (False, True):
+        loss = CrossEntropy(class_weight=weights, ignore_index=-100, mean_steps=mean)
+        expected = [
+            sum(-weights[t] * log_a[i, t, s] for i, t in enumerate(labels[:, s]) if t >= 0)
+            / ((labels[:, s] >= 0).sum() if mean else 1)
+            for s in (0, 1)
+        ]
+        np.testing.assert_allclose(loss.value_from_z(z, loss.prepared(rows)), expected, rtol=1e-12)
+        assert not loss.residual(np.exp(log_a), loss.prepared(rows))[2].any()
+
+
+def test_a_positive_weight_counts_what_is_there_so_many_times() -> None:
+    z, y = RNG.standard_normal((1, 4)), np.array([[1.0, 0, 1, 0]])
+    plain, weighted = BinaryCrossEntropy(), BinaryCrossEntropy(pos_weight=3)
+    np.testing.assert_allclose(
+        weighted.value_from_z(z, y), plain.value_from_z(z, y) * np.array([3, 1, 3, 1]), rtol=1e-14
+    )
+    assert plain == BinaryCrossEntropy()
+    assert "pos_weight" not in repr(plain)
+
+
+def test_multi_margin_of_cs231n() -> None:
+    """The scores of the notes: 13, -7, 11 of class 0 have a loss of 0 + 8 at margin 10; squared 64."""
+    scores, y = column(13, -7, 11), column(1, 0, 0)
+    assert MultiMargin(margin=10.0).value(scores, y) == 8
+    assert MultiMargin(margin=10.0, squared=True).value(scores, y) == 64
+    np.testing.assert_array_equal(MultiMargin(margin=10.0).gradient(scores, y), column(-1, 0, 1))
+
+
+def test_a_likelihood_of_mean_and_variance() -> None:
+    """½ (log v + (μ - y)²/v), smallest at v = (μ - y)²."""
+    mean, y = 2.0, 3.5
+    values = [GaussianNLL().value(column(mean, np.log(v)), column(y, y)) for v in (0.5, (mean - y) ** 2, 9.0)]
+    np.testing.assert_allclose(values[0], 0.5 * (np.log(0.5) + (mean - y) ** 2 / 0.5))
+    assert np.argmin(values) == 1
+    assert not GaussianNLL().gradient(column(mean, np.log((mean - y) ** 2)), column(y, y))[1].round(15)
+
+
+def test_directions_at_their_ends() -> None:
+    a = column(3.0, 4.0)
+    assert CosineDistance().value(a, 2 * a) == 0
+    assert CosineDistance().value(a, -a) == 2
+    assert CosineDistance().value(0 * a, a) == 1
+    assert not CosineDistance().gradient(0 * a, a).any()
+    assert abs((CosineDistance().gradient(a, column(1.0, 0.0)) * a).sum()) < 1e-15  # none along a itself

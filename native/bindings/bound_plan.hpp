@@ -156,8 +156,8 @@ class BoundPlan : public Plan<T> {
     if (input < 0) throw nb::value_error("the plan has no input");
   }
 
-  void set_program(int i, const ProgramCode& value, const ProgramCode& both) {
-    this->set_program_loss(known_value(i), value, both);
+  void set_program(int i, const ProgramCode& value, const ProgramCode& both, Judged judged) {
+    this->set_program_loss(known_value(i), value, both, judged);
     output = i, with_loss = true;
   }
   void set_host(nb::object function) {
@@ -206,22 +206,25 @@ class BoundPlan : public Plan<T> {
   }
 
   std::tuple<double, double> evaluate(const Any& x, double scale, const Any& targets,
-                                      const std::optional<Array<double>>& weights, bool training) {
+                                      const std::optional<Array<double>>& weights, bool training,
+                                      const std::optional<Output<double>>& losses) {
     require_input();
     require_loss();
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
     const int64_t rows = int64_t(x.shape(0));
+    double* const each = losses ? checked(*losses, rows, "the array of losses") : nullptr;
     forget();
     const WithoutGil release;
     const Interruptible asking(*this);
-    double loss_sum = 0, correct = 0;
+    double loss_sum = 0, correct = 0, judged = 0;
     for (int64_t first = 0; first < rows; first += this->batch_size()) {
       const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
       const Progress p = this->loss(advance(*this, batch, output, first), samples, training, false, false, false);
-      loss_sum += p.loss, correct += p.correct;
+      if (each) this->read_losses(each + first, samples);
+      loss_sum += p.loss, correct += p.correct, judged += p.judged;
       note(first);
     }
-    return {loss_sum / double(rows), correct / double(rows)};
+    return {loss_sum / double(rows), correct / std::max(judged, 1.0)};
   }
 
   // One batch: J with the penalty; gradients, δ and activations stay in the arena to be read.
@@ -259,15 +262,14 @@ class BoundPlan : public Plan<T> {
     return loss;
   }
 
-  // How it ended, steps, and sums over the samples seen: their losses, the right ones, how many they are.
-  // before: these sums of the epoch's earlier steps, so that an epoch in parts adds in the order of a whole one.
-  std::tuple<Outcome, int64_t, double, double, double> train_epoch(const Any& x, double scale, const Any& targets,
-                                                                   const std::optional<Array<double>>& weights,
-                                                                   const Array<int64_t>& order, const Array<double>& rates,
-                                                                   const nb::object& poll, const nb::object& look,
-                                                                   const std::tuple<double, double, double>& before,
-                                                                   const std::optional<Array<double>>& decays,
-                                                                   const std::optional<Array<double>>& dropouts) {
+  // How it ended, steps, and sums over the samples seen: their losses, the right ones, how many have something that counts, and
+  // how many they are. last: no batch of the epoch comes after these, so that an update takes what is gathered. before: these
+  // sums of the epoch's earlier steps, so that an epoch in parts adds in the order of a whole one.
+  std::tuple<Outcome, int64_t, double, double, double, double> train_epoch(
+      const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights, const Array<int64_t>& order,
+      const Array<double>& rates, const nb::object& poll, const nb::object& look, bool last,
+      const std::tuple<double, double, double, double>& before,
+      const std::optional<Array<double>>& decays, const std::optional<Array<double>>& dropouts) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
@@ -292,7 +294,7 @@ class BoundPlan : public Plan<T> {
       look(step);
     };
     Progress progress;
-    std::tie(progress.loss, progress.correct, progress.samples) = before;
+    std::tie(progress.loss, progress.correct, progress.judged, progress.samples) = before;
     Outcome outcome;
     forget();
     {
@@ -304,11 +306,11 @@ class BoundPlan : public Plan<T> {
             check_signals();
             if (poll.is_none()) return false;
             const double seen = p.samples > 0 ? p.samples : 1;
-            return nb::cast<bool>(poll(p.step, p.steps, p.loss / seen, p.correct / seen));
+            return nb::cast<bool>(poll(p.step, p.steps, p.loss / seen, p.correct / std::max(p.judged, 1.0)));
           },
-          look.is_none() ? typename Plan<T>::Look() : look_with_gil, progress);
+          look.is_none() ? typename Plan<T>::Look() : look_with_gil, progress, last);
     }
-    return {outcome, progress.step, progress.loss, progress.correct, progress.samples};
+    return {outcome, progress.step, progress.loss, progress.correct, progress.judged, progress.samples};
   }
 };
 

@@ -44,7 +44,14 @@ inline void bind_kinds(nanobind::module_& m) {
       .value("nesterov", Rule::nesterov)
       .value("adam", Rule::adam)
       .value("adamw", Rule::adamw)
-      .value("rmsprop", Rule::rmsprop);
+      .value("rmsprop", Rule::rmsprop)
+      .value("adagrad", Rule::adagrad)
+      .value("adadelta", Rule::adadelta)
+      .value("nadam", Rule::nadam)
+      .value("radam", Rule::radam)
+      .value("lion", Rule::lion)
+      .value("lamb", Rule::lamb);
+  nb::enum_<Judged>(m, "Judged").value("none", Judged::none).value("classes", Judged::classes).value("signs", Judged::signs);
   nb::enum_<Outcome>(m, "Outcome")
       .value("done", Outcome::done)
       .value("stopped", Outcome::stopped)

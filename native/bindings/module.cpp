@@ -113,14 +113,14 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(
           "set_loss",
           [](P& p, LossKind kind, int output, int activation, double scale, double delta_cut, double target_scale,
-             double target_shift) {
+             double target_shift, const std::vector<double>& positive, const std::vector<double>& negative) {
             p.known_value(output);
             if (activation >= 0) p.known_value(activation);
-            p.set_loss(kind, output, activation, {scale, delta_cut, target_scale, target_shift});
+            p.set_loss(kind, output, activation, {scale, delta_cut, target_scale, target_shift, positive, negative});
             p.output = output, p.with_loss = true;
           },
           "kind"_a, "output"_a, "activation"_a, "scale"_a = 1.0, "delta_cut"_a = 1.0, "target_scale"_a = 1.0,
-          "target_shift"_a = 0.0)
+          "target_shift"_a = 0.0, "positive"_a = std::vector<double>(), "negative"_a = std::vector<double>())
       .def(
           "set_host_loss",
           [](P& p, int output) {
@@ -128,7 +128,7 @@ void bind_plan(nb::module_& m, const char* name) {
             p.output = output, p.with_loss = true;
           },
           "output"_a)
-      .def("set_program_loss", &P::set_program, "output"_a, "value"_a, "both"_a)
+      .def("set_program_loss", &P::set_program, "output"_a, "value"_a, "both"_a, "judged"_a)
       .def(
           "set_input",
           [](P& p, int value) {
@@ -143,11 +143,13 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(
           "set_optimizer",
           [](P& p, Rule rule, double momentum, double beta2, double epsilon, bool early_epsilon, double decay,
-             double clip_norm) {
-            p.set_optimizer(rule, momentum, beta2, epsilon, early_epsilon, decay, clip_norm);
+             double clip_norm, double extra) {
+            p.set_optimizer(rule, momentum, beta2, epsilon, early_epsilon, decay, clip_norm, extra);
             p.with_optimizer = true;
           },
-          "rule"_a, "momentum"_a, "beta2"_a, "epsilon"_a, "early_epsilon"_a, "decoupled_decay"_a, "clip_norm"_a)
+          "rule"_a, "momentum"_a, "beta2"_a, "epsilon"_a, "early_epsilon"_a, "decoupled_decay"_a, "clip_norm"_a,
+          "extra"_a = 0.0)
+      .def("set_accumulation", &P::set_accumulation, "batches"_a)
       .def("finish", &P::finish)
       .def("set_parameter",
            [](P& p, int i, const Array<T>& a) {
@@ -240,13 +242,14 @@ void bind_plan(nb::module_& m, const char* name) {
            })
       .def("predict", &P::predict, "x"_a, "scale"_a, "value"_a, "out"_a.noconvert())
       .def("predict_at_once", &P::predict_at_once, "x"_a, "scale"_a, "value"_a, "out"_a.noconvert())
-      .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "training"_a)
+      .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "training"_a,
+           "losses"_a.none().noconvert() = nb::none())
       .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a,
            "with_penalty"_a)
       .def("norms", &P::norms, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "out"_a.noconvert())
       .def("set_per_sample", &P::set_per_sample, "clip"_a)
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,
-           "poll"_a.none(), "look"_a.none() = nb::none(), "before"_a = std::make_tuple(0.0, 0.0, 0.0),
+           "poll"_a.none(), "look"_a.none() = nb::none(), "last"_a = true, "before"_a = std::make_tuple(0.0, 0.0, 0.0, 0.0),
            "decays"_a.none() = nb::none(), "dropouts"_a.none() = nb::none())
       .def(
           "set_profiling",
@@ -296,7 +299,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 10;
+  m.attr("INTERFACE") = 11;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

@@ -20,12 +20,12 @@ inline void bind_program(nanobind::module_& m) {
       .def(
           "__init__",
           [](ProgramCode* place, const StepNumbers& steps, const SlotNumbers& slots, const std::vector<double>& constants,
-             int full, int thin, bool whole) {
-            ProgramCode& code = *new (place) ProgramCode{{}, {}, constants, full, thin, whole};
+             int full, int thin, bool whole, bool halved) {
+            ProgramCode& code = *new (place) ProgramCode{{}, {}, constants, full, thin, whole, halved};
             for (const auto& s : steps) code.steps.push_back({s[0], s[1], s[2], s[3], s[4], s[5]});
             for (const auto& s : slots) code.slots.push_back({SlotKind(s[0]), s[1], s[2], s[3]});
           },
-          "steps"_a, "slots"_a, "constants"_a, "full"_a, "thin"_a, "whole"_a);
+          "steps"_a, "slots"_a, "constants"_a, "full"_a, "thin"_a, "whole"_a, "halved"_a = false);
 }
 
 }   // namespace chainrule

@@ -200,6 +200,9 @@ enum class LossKind : int {
   squared_categorical_hinge
 };
 
+// Whose answers are counted: of the largest output of a position, or of the sign of every output.
+enum class Judged : int { none, classes, signs };
+
 template <class T>
 struct LossArgs {
   Map<T> output;                  // z for the pairs, a for the squared error
@@ -209,11 +212,13 @@ struct LossArgs {
   const T* labels;                // [blocks][height · width][lane]: class numbers, exact in T
   const T* weights;               // [blocks][lane]: sample weight / m, zero in lanes without a sample
   double* loss;                   // [blocks][lane]: weighted loss of each sample
-  T* correct;                     // [blocks][lane]: 1 where the sample is classified rightly
+  T* correct;                     // [blocks][lane]: 1 where the sample is classified rightly; -1 where nothing of it counts
+  const T *positive, *negative;   // [channels]: what y and 1 - y of an output are multiplied by; null: 1
   T scale;                        // 1, or 1 / outputs for the mean over outputs
   T delta_cut;                    // Huber: where the parabola ends
   T target_scale, target_shift;   // y' = scale · y + shift: smoothed labels, ±1 for 0 and 1
   LossKind kind;
+  Judged judged;   // of a program
   int blocks;
   Post<T> post;   // f' of an activation in front of the output
 };
@@ -254,7 +259,8 @@ struct ProgramStep {
   int op, thin, out, a, b, c;
 };
 // Where an operand lies. Temporaries are full (a vector per channel) or thin (one per pixel). Parameters are read, and
-// accumulators written, with `pixel` scalars from one pixel to the next and `channel` from one channel to the next.
+// accumulators written, with `pixel` scalars from one pixel to the next and `channel` from one channel to the next. Of a value
+// `channel` is where the program's channels begin: its second half where the program has half as many as a value.
 enum class SlotKind : int { constant, map, parameter, full, thin, accumulator };   // map: of `values`
 struct ProgramSlot {
   SlotKind kind;
@@ -273,7 +279,7 @@ struct ProgramArgs {
   int64_t long_sums;     // how many vectors these are where their sums may be long, which float32 takes in runs; otherwise 0
   int step_count, slot_count, full_count, thin_count;
   bool whole;         // a step looks at all channels of a pixel, so that they must not be taken in pieces
-  Map<T> values[4];   // of `channels` channels, or of one
+  Map<T> values[4];   // of `channels` channels, of one, or of twice as many
   int blocks, height, width, channels;
   int samples;   // of a backward pass: in the lanes behind them δ is 0, and 0/0 is not summed; 0: all lanes count
 };
@@ -306,24 +312,33 @@ struct DropoutArgs {
   T scale;
 };
 
-enum class Rule : int { sgd, nesterov, adam, adamw, rmsprop };
+enum class Rule : int { sgd, nesterov, adam, adamw, rmsprop, adagrad, adadelta, nadam, radam, lion, lamb };
 
-// Whether a rule keeps a first moment, or a velocity, and whether it divides by the root of a second moment.
-constexpr bool is_adam(Rule rule) { return rule == Rule::adam || rule == Rule::adamw; }
-constexpr bool keeps_first(Rule rule, double momentum) { return is_adam(rule) || momentum != 0; }
-constexpr bool keeps_second(Rule rule) { return is_adam(rule) || rule == Rule::rmsprop; }
+// Whether a rule keeps a first moment, or a velocity, whether it divides by the root of a second moment, and whether that is
+// corrected for its start at 0.
+constexpr bool is_plain(Rule rule) { return rule == Rule::sgd || rule == Rule::nesterov; }
+constexpr bool keeps_first(Rule rule, double momentum) {
+  return is_plain(rule) || rule == Rule::rmsprop ? momentum != 0 : rule != Rule::adagrad;
+}
+constexpr bool keeps_second(Rule rule) { return !is_plain(rule) && rule != Rule::lion; }
+constexpr bool corrects_second(Rule rule) {
+  return rule == Rule::adam || rule == Rule::adamw || rule == Rule::nadam || rule == Rule::lamb;
+}
 
 template <class T>
 struct UpdateArgs {
   T* theta;
   const T* gradient;
-  T* first;    // velocity, or first moment
-  T* second;   // second moment
-  T clip[2];   // the clipping factor of this step, in two factors: one alone might be subnormal
+  T* first;       // velocity, or first moment; of Adadelta the mean of squared moves
+  T* second;      // second moment
+  T* direction;   // LAMB: where its move is written, which the norm of θ scales later
+  T clip[2];      // the clipping factor of this step, in two factors: one alone might be subnormal
   Rule rule;
   T rate, momentum, beta2, epsilon, correction1, correction2, decoupled_decay, penalty,
       penalty1;     // penalty · θ + penalty1 · sign θ
-  T rest1, rest2;   // 1 - momentum and 1 - beta2, subtracted in double: in float32 0.99999999 is 1
+  T rest1, rest2;   // 1 - momentum and 1 - beta2, subtracted in double: in float32 0.99999999 is 1; of SGD 1 - dampening
+  T of_gradient;    // NAdam: what the gradient itself is multiplied by
+  T start;          // Adagrad: what the sum of squares begins with
 };
 
 // Where samples come from: `order` picks rows of a C-contiguous array.

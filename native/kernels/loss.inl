@@ -45,6 +45,7 @@ template <class T>
 static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T> w, Wide<T>& loss, Vec<T>& correct) {
   constexpr int L = lanes<T>;
   const int classes = g.output.channels;
+  Vec<T> counted{};   // positions that count: y is not a row of zeros
   for (int i = 0; i < g.output.height; i++)
     for (int j = 0; j < g.output.width; j++) {
       const ptrdiff_t pixel = ptrdiff_t(j) * classes * L;
@@ -70,8 +71,10 @@ static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
         others_sum.add(wins ? Vec<T>{} : yk);
       }
       const Vec<T> rest = rest_sum.value(), others = others_sum.value(), mass = others + of_winner;
+      const Mask<T> counts = mass != T(0);
       loss += widen<T>(log1p_any<T>(rest)) * widen<T>(mass) - dot.wide();
-      correct += winner == target ? broadcast<T>(T(1)) : Vec<T>{};
+      counted += counts ? broadcast<T>(T(1)) : Vec<T>{};
+      correct += counts & (winner == target) ? broadcast<T>(T(1)) : Vec<T>{};
       const Vec<T> scale = T(1) / (T(1) + rest);
       T* a = g.activation.data ? g.activation.row(b, i) + pixel : nullptr;
       T* d = g.delta.data ? g.delta.row(b, i) + pixel : nullptr;
@@ -83,6 +86,7 @@ static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
           if (d) store(d + k * L, weighted<T>(near_one ? others - mass * (rest * scale) : ak * mass - yk, w));
         }
     }
+  correct = counted > T(0) ? correct / counted : broadcast<T>(T(-1));
 }
 
 // −y log a − (1 − y) log(1 − a) = (1 − y) max(z, 0) + y max(−z, 0) + log(1 + e^{−|z|}), whose terms have one sign, and
@@ -95,11 +99,14 @@ static void sigmoid_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
   for (int i = 0; i < g.output.height; i++)
     for (ptrdiff_t k = 0; k < run; k++) {
       const Vec<T> z = load(g.output.row(b, i) + k * L);
-      const Vec<T> yk = y.at(int(i * run + k)), rest = y.rest_at(int(i * run + k));
+      Vec<T> yk = y.at(int(i * run + k)), rest = y.rest_at(int(i * run + k));
+      const Mask<T> there = yk > T(0.5);
+      if (g.positive) yk *= g.positive[k % g.output.channels], rest *= g.negative[k % g.output.channels];
       const Vec<T> e = exp<T>(-absolute<T>(z)), r = T(1) / (T(1) + e);
       const Vec<T> towards = z > T(0) ? rest : yk;   // 0 · inf must stay 0
-      loss += widen<T>((towards != T(0) ? absolute<T>(z) * towards : Vec<T>{}) + log1p_unit<T>(e));
-      const Mask<T> right = (z > T(0)) == (yk > T(0.5));
+      const Vec<T> both = log1p_unit<T>(e);
+      loss += widen<T>((towards != T(0) ? absolute<T>(z) * towards : Vec<T>{}) + (g.positive ? both * (yk + rest) : both));
+      const Mask<T> right = (z > T(0)) == there;
       correct += right ? broadcast<T>(T(1)) : Vec<T>{};
       const Vec<T> a = z < T(0) ? e * r : r, complement = z < T(0) ? r : e * r;
       if (g.activation.data) store(g.activation.row(b, i) + k * L, a);
@@ -193,6 +200,38 @@ static void categorical_hinge(const LossArgs<T>& g, int b, const Target<T>& y, V
     }
 }
 
+// The share of the positions that count whose largest output is that of the largest target, or of the outputs on the right
+// side of 0; -1 where no position counts. For losses that are programs.
+template <class T>
+inline Vec<T> rightly(const LossArgs<T>& g, int b) {
+  constexpr int L = lanes<T>;
+  const int classes = g.output.channels, places = g.output.height * g.output.width;
+  const T* y = g.targets + ptrdiff_t(b) * places * classes * L;
+  Vec<T> right{}, counted{};
+  for (int i = 0; i < g.output.height; i++)
+    for (int j = 0; j < g.output.width; j++, y += classes * L) {
+      const T* a = g.output.row(b, i) + ptrdiff_t(j) * classes * L;
+      if (g.judged == Judged::signs) {
+        for (int k = 0; k < classes; k++) {
+          const Mask<T> same = (load(a + k * L) > T(0)) == (load(y + k * L) > T(0.5));
+          right += same ? broadcast<T>(T(1)) : Vec<T>{};
+        }
+        counted += T(classes);
+        continue;
+      }
+      Vec<T> most = load(a), winner{}, target_most = load(y), target{};
+      for (int k = 1; k < classes; k++) {
+        const Vec<T> ak = load(a + k * L), yk = load(y + k * L);
+        winner = ak > most ? broadcast<T>(T(k)) : winner, most = at_least<T>(ak, most);
+        target = yk > target_most ? broadcast<T>(T(k)) : target, target_most = yk > target_most ? yk : target_most;
+      }
+      const Mask<T> counts = target_most > T(0);
+      right += counts & (winner == target) ? broadcast<T>(T(1)) : Vec<T>{};
+      counted += counts ? broadcast<T>(T(1)) : Vec<T>{};
+    }
+  return counted > T(0) ? right / counted : broadcast<T>(T(-1));
+}
+
 // 1 where the largest output is that of the label; the first of equals counts.
 template <class T>
 inline Vec<T> largest_is_label(const LossArgs<T>& g, int b, Vec<T> label) {
@@ -221,7 +260,6 @@ static void loss(const LossArgs<T>& g, int begin, int end) {
     switch (g.kind) {
       case LossKind::softmax_cross_entropy:
         softmax_loss<T>(g, b, y, w, value, correct);
-        correct /= pixels;
         break;
       case LossKind::categorical_hinge:
       case LossKind::squared_categorical_hinge:

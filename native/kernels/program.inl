@@ -241,8 +241,8 @@ static void moving_strips(const ProgramArgs<T>& g, Strip<T>* strips, const Strip
     const ProgramSlot& s = g.slots[i];
     if (s.kind == SlotKind::map) {
       const Map<T>& m = g.values[s.index];
-      const ptrdiff_t step = m.channels == g.channels ? L : 0;
-      strips[i] = {m.row(b, h) + ptrdiff_t(w) * m.channels * L + c0 * step, m.channels * L, step};
+      const ptrdiff_t step = m.channels >= g.channels ? L : 0;
+      strips[i] = {m.row(b, h) + (ptrdiff_t(w) * m.channels + s.channel) * L + c0 * step, m.channels * L, step};
     } else if (s.kind == SlotKind::accumulator) {
       strips[i] = {sums + (g.sums[s.index] + at * s.pixel + ptrdiff_t(c0) * s.channel) * L, s.pixel * L, s.channel * L};
     } else if (s.kind == SlotKind::full) {
@@ -337,7 +337,7 @@ static void program_loss(const ProgramArgs<T>& g, const LossArgs<T>& l, int begi
       store(of_strip, Vec<T>{});
     });
     store_loss<T>(l.loss + b * L, value, w);
-    store<T>(l.correct + b * L, Vec<T>{});
+    store<T>(l.correct + b * L, l.judged == Judged::none ? Vec<T>{} : rightly<T>(l, b));
     if (!l.delta.data) continue;
     for (int h = 0; h < g.height; h++) {
       T* d = l.delta.row(b, h);

@@ -23,7 +23,7 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
     d = d * g.clip[0] * g.clip[1];
     if constexpr (rule == Rule::sgd || rule == Rule::nesterov) {
       if (g.first) {
-        const Vec<T> v = g.momentum * load(g.first + i) + d;
+        const Vec<T> v = g.momentum * load(g.first + i) + g.rest1 * d;
         store(g.first + i, v);
         theta -= g.rate * (rule == Rule::nesterov ? d + g.momentum * v : v);
       } else {
@@ -38,6 +38,37 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
         store(g.first + i, step);
       }
       theta -= g.rate * step;
+    } else if constexpr (rule == Rule::adagrad) {
+      const Vec<T> s = load(g.second + i) + d * d;
+      store(g.second + i, s);
+      theta -= g.rate * d / (square_root<T>(s + g.start) + g.epsilon);
+    } else if constexpr (rule == Rule::adadelta) {
+      const Vec<T> s = g.beta2 * load(g.second + i) + g.rest2 * d * d, moved = load(g.first + i);
+      store(g.second + i, s);
+      const Vec<T> step = square_root<T>(moved + g.epsilon) / square_root<T>(s + g.epsilon) * d;
+      store(g.first + i, g.beta2 * moved + g.rest2 * step * step);
+      theta -= g.rate * step;
+    } else if constexpr (rule == Rule::lion) {
+      theta -= g.rate * g.decoupled_decay * theta;
+      const Vec<T> m = load(g.first + i);
+      theta -= g.rate * sign_of<T>(g.momentum * m + g.rest1 * d);
+      store(g.first + i, g.beta2 * m + g.rest2 * d);
+    } else if constexpr (rule == Rule::nadam || rule == Rule::radam || rule == Rule::lamb) {
+      if constexpr (rule != Rule::lamb) theta -= g.rate * g.decoupled_decay * theta;
+      const Vec<T> m = g.momentum * load(g.first + i) + g.rest1 * d;
+      const Vec<T> s = g.beta2 * load(g.second + i) + g.rest2 * d * d;
+      store(g.first + i, m);
+      store(g.second + i, s);
+      if constexpr (rule == Rule::lamb) {
+        const Vec<T> step = m * g.correction1 / (square_root<T>(s * g.correction2) + g.epsilon);
+        store(g.direction + i, step + g.decoupled_decay * theta);
+        continue;
+      }
+      if constexpr (rule == Rule::nadam)
+        theta -= g.rate * (m * g.correction1 + d * g.of_gradient) / (square_root<T>(s * g.correction2) + g.epsilon);
+      else if (g.correction2 != T(0))   // the variance of the second moment is known well enough
+        theta -= g.rate * (m * g.correction1) * g.correction2 / (square_root<T>(s) + g.epsilon);
+      else theta -= g.rate * (m * g.correction1);
     } else {
       if constexpr (rule == Rule::adamw) theta -= g.rate * g.decoupled_decay * theta;
       const Vec<T> m = g.momentum * load(g.first + i) + g.rest1 * d;
@@ -62,6 +93,18 @@ static void update(const UpdateArgs<T>& g, size_t begin, size_t end) {
       return update_run<T, Rule::adamw>(g, begin, end);
     case Rule::rmsprop:
       return update_run<T, Rule::rmsprop>(g, begin, end);
+    case Rule::adagrad:
+      return update_run<T, Rule::adagrad>(g, begin, end);
+    case Rule::adadelta:
+      return update_run<T, Rule::adadelta>(g, begin, end);
+    case Rule::nadam:
+      return update_run<T, Rule::nadam>(g, begin, end);
+    case Rule::radam:
+      return update_run<T, Rule::radam>(g, begin, end);
+    case Rule::lion:
+      return update_run<T, Rule::lion>(g, begin, end);
+    case Rule::lamb:
+      return update_run<T, Rule::lamb>(g, begin, end);
   }
 }
 

@@ -8,10 +8,10 @@
 
 namespace chainrule {
 
-// What a program may refer to: values (x, z, and the δ that there are), parameters by their sizes, sums by theirs, on so many
-// positions and channels.
+// What a program may refer to: values (x, z, and the δ that there are) by their channels, parameters by their sizes, sums by
+// theirs, on so many positions and channels.
 struct ProgramScope {
-  int values;
+  std::vector<int> values;
   std::vector<int64_t> parameters, sums;
   int64_t positions, channels;
 };
@@ -29,10 +29,15 @@ inline void check_program(const ProgramCode& code, const ProgramScope& scope) {
     return double(scope.positions - 1) * s.pixel + double(scope.channels - 1) * step >= double(size);
   };
   for (const ProgramSlot& s : code.slots) {
-    const size_t limit[] = {code.constants.size(), size_t(scope.values), scope.parameters.size(),
-                            size_t(code.full),     size_t(code.thin),    scope.sums.size()};
+    const size_t limit[] = {code.constants.size(), scope.values.size(), scope.parameters.size(),
+                            size_t(code.full),     size_t(code.thin),   scope.sums.size()};
     refuse(int(s.kind) < 0 || int(s.kind) > int(SlotKind::accumulator) || s.index < 0 || s.pixel < 0 || s.channel < 0);
     refuse(size_t(s.index) >= limit[int(s.kind)]);
+    if (s.kind == SlotKind::map) {
+      const int64_t channels = scope.values[size_t(s.index)];
+      refuse(s.channel > 0 && s.channel + scope.channels > channels);
+      refuse(channels != 1 && channels < scope.channels);
+    }
     if (s.kind == SlotKind::parameter) refuse(reaches_out(s, scope.parameters[size_t(s.index)]));
     if (s.kind == SlotKind::accumulator) refuse(reaches_out(s, scope.sums[size_t(s.index)]));
   }
@@ -60,6 +65,7 @@ class Program {
       g.values[i] = values[i];
       g.height = values[i].height, g.width = values[i].width, g.channels = std::max(g.channels, values[i].channels);
     }
+    if (code_.halved) g.channels /= 2;
     return g;
   }
 

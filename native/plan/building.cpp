@@ -293,9 +293,12 @@ void Plan<T>::add_program(int x, int z, const ProgramCode& forward, const Progra
                           const std::vector<int>& parameters, const ProgramCode& infer) {
   const ValueShape &in = value(x).shape, &out = value(z).shape;
   if (in.height != out.height || in.width != out.width ||
-      (in.channels != out.channels && in.channels != 1 && out.channels != 1))
+      (in.channels != out.channels && in.channels != 1 && out.channels != 1 &&
+       !(forward.halved && in.channels == 2 * out.channels)))
     throw std::invalid_argument("a program needs the same positions, and the same channels or one, on both sides");
-  ProgramScope scope{2, {}, {}, int64_t(in.height) * in.width, std::max(in.channels, out.channels)};
+  const int widest = std::max(in.channels, out.channels);
+  require(forward.halved == backward.halved || backward.steps.empty(), "both ways of a program have the same channels");
+  ProgramScope scope{{in.channels, out.channels}, {}, {}, int64_t(in.height) * in.width, forward.halved ? widest / 2 : widest};
   for (const int p : parameters) {
     require(parameter(p).shape.layout == Layout::plain, "the parameters of a program are in canonical order");
     scope.parameters.push_back(parameter(p).shape.size);
@@ -303,7 +306,8 @@ void Plan<T>::add_program(int x, int z, const ProgramCode& forward, const Progra
   check_program(forward, scope);
   check_program(infer, scope);
   scope.sums = scope.parameters;
-  scope.values = !value(z).with_delta ? 2 : value(x).with_delta ? 4 : 3;
+  if (value(z).with_delta) scope.values.push_back(out.channels);
+  if (value(z).with_delta && value(x).with_delta) scope.values.push_back(in.channels);
   check_program(backward, scope);
   auto o = std::make_unique<ProgramOperation<T>>(forward, backward, parameters, infer);
   CHAINRULE_PLACE(o);
@@ -380,18 +384,25 @@ template <class T>
 void Plan<T>::set_loss(LossKind kind, int output, int activation, const LossOptions& options) {
   place_loss(LossBy::kernel, output, activation);
   loss_kind_ = kind, loss_options_ = options;
+  require(options.positive.size() == options.negative.size(), "weights of outputs come in pairs");
+  require(options.positive.empty() || int(options.positive.size()) == value(output).shape.channels,
+          "there is a weight for every output");
+  positive_.assign(options.positive.begin(), options.positive.end());
+  negative_.assign(options.negative.begin(), options.negative.end());
 }
 template <class T>
 void Plan<T>::set_host_loss(int output) {
   place_loss(LossBy::host, output, -1);
 }
 template <class T>
-void Plan<T>::set_program_loss(int output, const ProgramCode& value, const ProgramCode& both) {
+void Plan<T>::set_program_loss(int output, const ProgramCode& value, const ProgramCode& both, Judged judged) {
   const ValueShape& shape = this->value(output).shape;
   const int64_t positions = int64_t(shape.height) * shape.width;
-  check_program(value, {2, {}, {1}, positions, shape.channels});
-  check_program(both, {3, {}, {1}, positions, shape.channels});
+  const int c = shape.channels;
+  check_program(value, {{c, c}, {}, {1}, positions, value.halved ? c / 2 : c});
+  check_program(both, {{c, c, c}, {}, {1}, positions, both.halved ? c / 2 : c});
   place_loss(LossBy::program, output, -1);
+  judged_ = judged;
   program_loss_ = std::make_unique<ProgramLoss<T>>(value, both);
 }
 template <class T>
@@ -408,10 +419,17 @@ void Plan<T>::set_penalty(double lambda, double lambda1) {
 }
 template <class T>
 void Plan<T>::set_optimizer(Rule rule, double momentum, double beta2, double epsilon, bool early_epsilon,
-                            double decoupled_decay, double clip_norm) {
+                            double decoupled_decay, double clip_norm, double extra) {
   require_building();
-  rule_ = rule, early_epsilon_ = early_epsilon, momentum_ = momentum, beta2_ = beta2, clip_norm_ = clip_norm;
+  rule_ = rule, early_epsilon_ = early_epsilon, momentum_ = momentum, beta2_ = beta2, clip_norm_ = clip_norm, extra_ = extra;
   epsilon_ = held<T>(epsilon, "an epsilon", true), decay_ = held<T>(decoupled_decay, "a weight decay");
+}
+
+template <class T>
+void Plan<T>::set_accumulation(int batches) {
+  require_building();
+  require(batches >= 1, "an update comes after at least one batch");
+  accumulation_ = batches;
 }
 
 template <class T>

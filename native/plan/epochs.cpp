@@ -20,9 +20,22 @@ Plan<T>::Asking::Asking(Plan& plan, std::function<void()> ask) : plan_(plan) {
   };
 }
 
+// Adds the batch's gradient to those before it; whether an update is due, which then takes the mean over all their samples.
+template <class T>
+bool Plan<T>::gather_gradient(int samples, bool last) {
+  if (accumulation_ == 1) return true;
+  if (pending_ == 0) std::fill_n(accumulated_, parameter_size_, T(0)), pending_samples_ = 0;
+  for (size_t i = 0; i < parameter_size_; i++) accumulated_[i] += T(samples) * gradient_[i];
+  pending_++, pending_samples_ += samples;
+  if (pending_ < accumulation_ && !last) return false;
+  for (size_t i = 0; i < parameter_size_; i++) gradient_[i] = accumulated_[i] / T(pending_samples_);
+  pending_ = 0;
+  return true;
+}
+
 template <class T>
 Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const Strengths& strengths, const Poll& poll,
-                       const Look& look, Progress& progress) {
+                       const Look& look, Progress& progress, bool last) {
   const int64_t steps = (count + batch_size_ - 1) / batch_size_;
   progress.step = 0, progress.steps = steps;
   bool stop = false;
@@ -44,15 +57,17 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const S
     if (!std::isfinite(of_batch.loss)) return Outcome::nonfinite;
     if (take_overflowed() && look) look(step);
     bool at_rest = false;
+    const bool due = gather_gradient(samples, last && step + 1 == steps);
     timed(2, [&] {
       const FloatWatch watch;
-      update(strengths.rates[step], strengths.decays ? strengths.decays[step] : decay_);
+      if (due) update(strengths.rates[step], strengths.decays ? strengths.decays[step] : decay_);
       at_rest = look && watch.raised() && first_at_rest() >= 0;
       for (auto& o : operations_) o->renew(*this);
     });
     if (at_rest) return Outcome::at_rest;
     if (samples == batch_size_) pace_.end();
     progress.loss += of_batch.loss, progress.correct += of_batch.correct, progress.samples += samples;
+    progress.judged += of_batch.judged;
     progress.step = step + 1;
     poll_between_();
     if (stop) return Outcome::stopped;

@@ -85,6 +85,7 @@ void Plan<T>::finish() {
   theta_region_ = arena_.reserve(parameter_size_, sizeof(T));
   const bool learns = rule_ || std::any_of(values_.begin(), values_.end(), [](const Value& v) { return v.with_delta; });
   if (learns) gradient_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  if (accumulation_ > 1) accumulated_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (momentum) first_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (second) second_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (output_ >= 0) {
@@ -113,6 +114,7 @@ void Plan<T>::finish() {
     if (v.with_delta) v.delta = map(v.memory_of < 0 ? owner->delta_shape : v.delta_shape, owner->delta_region);
   }
   theta_ = arena_.at<T>(theta_region_), gradient_ = learns ? arena_.at<T>(gradient_region_) : nullptr;
+  accumulated_ = accumulation_ > 1 ? arena_.at<T>(accumulated_region_) : nullptr;
   first_ = momentum ? arena_.at<T>(first_region_) : nullptr;
   second_ = second ? arena_.at<T>(second_region_) : nullptr;
   if (output_ >= 0) {

@@ -83,6 +83,11 @@ void Plan<T>::read_batch(int samples, T* targets, double* weights) const {
 }
 
 template <class T>
+void Plan<T>::read_losses(double* values, int samples) const {
+  for (int s = 0; s < samples; s++) values[s] = losses_[s] * samples;
+}
+
+template <class T>
 void Plan<T>::set_losses(const double* values, int samples) {
   for (int s = 0; s < blocks(samples) * lanes(); s++) {
     losses_[s] = s < samples && weights_[s] != 0 ? values[s] * double(weights_[s]) : 0.0;
@@ -142,7 +147,10 @@ void Plan<T>::forward(const Batch& batch, int samples) {
 template <class T>
 void Plan<T>::reduce_loss(int samples, Progress& progress) const {
   double loss = 0, correct = 0;
-  for (int s = 0; s < samples; s++) loss += losses_[s], correct += double(correct_[s]);
+  for (int s = 0; s < samples; s++) {
+    loss += losses_[s];
+    if (correct_[s] >= T(0)) correct += double(correct_[s]), progress.judged += 1;
+  }
   progress.loss += loss * samples;
   progress.correct += correct;
   progress.samples += samples;
@@ -162,6 +170,8 @@ void Plan<T>::evaluate_loss(int samples, bool backward) {
     g.labels = dense_targets_ ? nullptr : labels_;
     g.weights = weights_, g.loss = losses_, g.correct = correct_;
     g.blocks = blocks(samples), g.post = loss_post_;
+    g.judged = judged_;
+    g.positive = positive_.empty() ? nullptr : positive_.data(), g.negative = negative_.data();
     if (program_loss_) {
       if (!dense_targets_) throw std::invalid_argument("a loss that is a program takes targets as numbers");
       return program_loss_->run(*this, g, samples);

@@ -66,6 +66,7 @@ struct Batch {
 struct Progress {
   int64_t step = 0, steps = 0;
   double loss = 0, correct = 0, samples = 0;   // sums so far; loss is Σ w·J
+  double judged = 0;                           // samples that have something which counts
 };
 // Of every step of an epoch: the rate; the decoupled weight decay, or null for that of the optimizer; what multiplies the rate
 // of dropout, or null.
@@ -87,6 +88,7 @@ struct ProgramCode {
   std::vector<double> constants;
   int full = 0, thin = 0;   // temporaries
   bool whole = false;
+  bool halved = false;   // of half the channels of its widest value
 };
 
 template <class T>
@@ -97,6 +99,7 @@ class ProgramLoss;
 // What a loss is told beside its kind; LossArgs says what they mean.
 struct LossOptions {
   double scale = 1, delta_cut = 1, target_scale = 1, target_shift = 0;
+  std::vector<double> positive, negative;   // of every output; empty: 1
 };
 
 template <class T>
@@ -145,12 +148,14 @@ class Plan {
   void share_delta(int value, int with);   // one δ for z and a where an activation is fused but z is kept
   void set_loss(LossKind kind, int output, int activation, const LossOptions& options);
   void set_host_loss(int output);
-  void set_program_loss(int output, const ProgramCode& value, const ProgramCode& both);
+  void set_program_loss(int output, const ProgramCode& value, const ProgramCode& both, Judged judged);
   void set_input(int value);
   void set_penalty(double lambda, double lambda1);   // λ/2 Σθ² + λ1 Σ|θ|
   // early_epsilon: epsilon is added to the root of the second moment before that is corrected.
   void set_optimizer(Rule rule, double momentum, double beta2, double epsilon, bool early_epsilon, double decoupled_decay,
-                     double clip_norm);
+                     double clip_norm, double extra);
+  // An update after so many batches, by the mean gradient of their samples.
+  void set_accumulation(int batches);
   // The rate of a parameter is that of the step times `factor`; 0: it stays as it is, and counts in no norm of the gradient. A
   // normalisation whose running mean is frozen takes that in training as well.
   void set_rate_factor(int parameter, double factor);
@@ -223,11 +228,13 @@ class Plan {
   // The norms of the samples' own gradients, ∂(w·J/m)/∂θ, of a batch; the gradients as well.
   Progress norms(const Batch& batch, int samples, double* norms);
   Outcome train(Batch batch, const int64_t* order, int64_t count, const Strengths& strengths, const Poll& poll,
-                const Look& look, Progress& progress);
+                const Look& look, Progress& progress, bool last);
   void set_targets(const Batch& batch, int samples);
   // For a host loss: what it needs of the batch (weights are w / m), and the per-sample losses it returns.
   void read_batch(int samples, T* targets, double* weights) const;
   void set_losses(const double* values, int samples);
+  // w · value of every sample of the last batch.
+  void read_losses(double* values, int samples) const;
 
   // Seconds spent so far: gather, loss, update, then forward, gradients and delta of each operation.
   void set_profiling(bool on);
@@ -320,6 +327,8 @@ class Plan {
   void update(double rate, double decay);
   void limit_norms();
   Map<T> panels_of(const Parameter& parameter, T* packed) const;
+  void scale_by_norms(double rate);
+  bool gather_gradient(int samples, bool last);
   void copy_parameter(int parameter, const T* packed, T* canonical) const;
   void pack_parameter(int parameter, const T* canonical, T* packed) const;
 
@@ -345,12 +354,20 @@ class Plan {
   double lambda_ = 0, lambda1_ = 0;
 
   std::optional<Rule> rule_;
-  double momentum_ = 0, beta2_ = 0, epsilon_ = 0, decay_ = 0, clip_norm_ = 0;
   bool early_epsilon_ = false;
+  // extra: the dampening of SGD, the start of Adagrad, the decay of NAdam's momentum.
+  double momentum_ = 0, beta2_ = 0, epsilon_ = 0, decay_ = 0, clip_norm_ = 0, extra_ = 0;
+  double momenta_ = 1;   // NAdam: Π μ_i of so many steps
+  int64_t momenta_steps_ = 0;
+  int accumulation_ = 1, pending_ = 0;   // batches to an update, and those since the last one
+  double pending_samples_ = 0;
+  T* accumulated_ = nullptr;   // Σ samples · gradient of these
+  std::vector<T> positive_, negative_;
+  Judged judged_ = Judged::none;
   std::vector<MaxNorm> max_norms_;
 
-  Region theta_region_, gradient_region_, first_region_, second_region_, target_region_, label_region_, weight_region_,
-      loss_region_, correct_region_;
+  Region theta_region_, gradient_region_, accumulated_region_, first_region_, second_region_, target_region_, label_region_,
+      weight_region_, loss_region_, correct_region_;
   size_t parameter_size_ = 0;
   double wanted_parameters_ = 0;   // scalars, without what is added to round them
   T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;   // null: nobody asks for them

@@ -56,7 +56,12 @@ void Plan<T>::add_penalty() {
 // ŝ = s · this, Adam's correction of the second moment.
 template <class T>
 T Plan<T>::second_correction() const {
-  return is_adam(*rule_) ? T(1 / (1 - std::pow(beta2_, double(steps_taken)))) : T(1);
+  return corrects_second(*rule_) ? T(1 / (1 - std::pow(beta2_, double(steps_taken)))) : T(1);
+}
+
+// Of NAdam (Dozat 2016): μ_t = β₁ (1 − ½ 0.96^{tψ}) of step t.
+static double nadam_momentum(double beta1, double decay, int64_t t) {
+  return beta1 * (1 - 0.5 * std::pow(0.96, double(t) * decay));
 }
 
 template <class T>
@@ -78,6 +83,21 @@ void Plan<T>::update(double rate, double decay) {
   g.rest1 = T(1 - momentum_), g.rest2 = T(1 - beta2_);
   g.correction1 = T(1 / (1 - std::pow(momentum_, double(steps_taken))));
   g.correction2 = second_correction();
+  g.direction = gradient_, g.start = T(extra_);
+  const double t = double(steps_taken), rest = 1 - std::pow(beta2_, t);
+  if (is_plain(*rule_)) g.rest1 = T(steps_taken == 1 ? 1 : 1 - extra_);   // PyTorch's velocity starts as the gradient
+  if (*rule_ == Rule::nadam) {
+    const auto mu = [&](int64_t step) { return nadam_momentum(momentum_, extra_, step); };
+    if (momenta_steps_ != steps_taken - 1) momenta_ = 1, momenta_steps_ = 0;
+    while (momenta_steps_ < steps_taken) momenta_ *= mu(++momenta_steps_);
+    const double next = mu(steps_taken + 1);
+    g.correction1 = T(next / (1 - momenta_ * next)), g.of_gradient = T((1 - mu(steps_taken)) / (1 - momenta_));
+  }
+  if (*rule_ == Rule::radam) {
+    const double longest = 2 / (1 - beta2_) - 1, length = longest - 2 * t * (1 - rest) / rest;
+    const double share = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length);
+    g.correction2 = length > 5 ? T(std::sqrt(share * rest)) : T(0);
+  }
   parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes() * 4, [&](int begin, int end, int) {
     for (int i = begin; i < end; i++) {
       const Chunk& c = chunks_[size_t(i)];
@@ -89,7 +109,27 @@ void Plan<T>::update(double rate, double decay) {
       kernels_.update(own, c.begin, c.end);
     }
   });
+  if (*rule_ == Rule::lamb) scale_by_norms(rate);
   limit_norms();
+}
+
+// LAMB: θ ← θ − η ‖θ‖/‖u‖ u for every parameter array; the factor is 1 where one of the norms is 0.
+template <class T>
+void Plan<T>::scale_by_norms(double rate) {
+  for (size_t p = 0; p < parameters_.size(); p++) {
+    const Parameter& own = parameters_[p];
+    const size_t begin = own.offset, end = own.offset + own.padded;
+    if (own.shape.rate_factor == 0) continue;
+    const auto norm = [&](const T* values) {
+      return norm_from([&](double scale) { return kernels_.square_sum(values, nullptr, T(0), T(0), scale, begin, end); });
+    };
+    const double of_theta = norm(theta_), of_move = norm(gradient_);
+    UpdateArgs<T> g{};
+    g.clip[0] = g.clip[1] = T(1);
+    g.theta = theta_, g.gradient = gradient_, g.rule = Rule::sgd;
+    g.rate = T(rate * own.shape.rate_factor * (of_theta > 0 && of_move > 0 ? of_theta / of_move : 1.0));
+    kernels_.update(g, begin, end);
+  }
 }
 
 template <class T>

@@ -60,6 +60,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         GELU as GELU,
         Activation as Activation,
         Identity as Identity,
+        LogSigmoid as LogSigmoid,
         Mish as Mish,
         Sigmoid as Sigmoid,
         SiLU as SiLU,
@@ -86,6 +87,13 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         HardSigmoid as HardSigmoid,
         HardSwish as HardSwish,
         HardTanh as HardTanh,
+        ReLU6 as ReLU6,
+    )
+    from chainrule.layers.activations.gated import GLU as GLU, SwiGLU as SwiGLU
+    from chainrule.layers.activations.shrinks import (
+        HardShrink as HardShrink,
+        SoftShrink as SoftShrink,
+        TanhShrink as TanhShrink,
     )
     from chainrule.layers.sequences.masking import Masking as Masking
     from chainrule.layers.normalization import (
@@ -110,11 +118,13 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     from chainrule.layers.columns.periodic import PeriodicEmbedding as PeriodicEmbedding
     from chainrule.layers.columns.scale import Scale as Scale
     from chainrule.layers.activations.rectifiers import (
+        CELU as CELU,
         ELU as ELU,
         SELU as SELU,
         LeakyReLU as LeakyReLU,
         PReLU as PReLU,
         ReLU as ReLU,
+        Threshold as Threshold,
     )
     from chainrule.layers.sequences.recurrent import (
         GRU as GRU,
@@ -122,7 +132,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         RNN as RNN,
         Recurrent as Recurrent,
     )
-    from chainrule.layers.activations.softmax import Softmax as Softmax
+    from chainrule.layers.activations.softmax import LogSoftmax as LogSoftmax, Softmax as Softmax
     from chainrule.layers.structure import (
         Parallel as Parallel,
         Residual as Residual,
@@ -139,58 +149,86 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         CrossEntropy as CrossEntropy,
     )
     from chainrule.losses.distances import (
+        CosineDistance as CosineDistance,
         Huber as Huber,
         MeanAbsoluteError as MeanAbsoluteError,
         SquaredError as SquaredError,
     )
-    from chainrule.losses.margins import CategoricalHinge as CategoricalHinge, Hinge as Hinge
+    from chainrule.losses.likelihoods import (
+        GaussianNLL as GaussianNLL,
+        KLDivergence as KLDivergence,
+        NegativeLogLikelihood as NegativeLogLikelihood,
+    )
+    from chainrule.losses.margins import (
+        CategoricalHinge as CategoricalHinge,
+        Hinge as Hinge,
+        MultiMargin as MultiMargin,
+        SoftMargin as SoftMargin,
+    )
     from chainrule.networks.network import Network as Network, load as load
     from chainrule.networks.taking.onnx_nodes import from_onnx as from_onnx
     from chainrule.networks.taking.torch_modules import from_torch as from_torch
     from chainrule.losses.penalties import L1 as L1, L2 as L2, ElasticNet as ElasticNet, Penalty as Penalty
     from chainrule.networks.step import Step as Step
     from chainrule.training.callbacks import (
+        AverageWeights as AverageWeights,
         Callback as Callback,
         Checkpoint as Checkpoint,
         EarlyStopping as EarlyStopping,
+        ExponentialAverage as ExponentialAverage,
         ReduceOnPlateau as ReduceOnPlateau,
     )
     from chainrule.training.fit import fit as fit
     from chainrule.training.full_batch import fit_full_batch as fit_full_batch
     from chainrule.training.history import History as History
     from chainrule.training.optimizers import (
+        LAMB as LAMB,
         SGD as SGD,
+        Adadelta as Adadelta,
+        Adagrad as Adagrad,
         Adam as Adam,
         AdamW as AdamW,
+        Lion as Lion,
+        NAdam as NAdam,
         Optimizer as Optimizer,
+        RAdam as RAdam,
         RMSProp as RMSProp,
     )
+    from chainrule.training.range_test import RangeTest as RangeTest, rate_range_test as rate_range_test
     from chainrule.training.schedules import (
         CosineDecay as CosineDecay,
         CosineLog as CosineLog,
         ExponentialDecay as ExponentialDecay,
         FlatCosine as FlatCosine,
+        OneCycle as OneCycle,
         Schedule as Schedule,
         StepDecay as StepDecay,
+        Warmup as Warmup,
     )
     from chainrule.version import __version__ as __version__
 
 # Every public name and the module it is loaded from.
 HOMES = {
+    "CELU": "chainrule.layers.activations.rectifiers",
     "ELU": "chainrule.layers.activations.rectifiers",
     "GELU": "chainrule.layers.activations.smooth",
+    "GLU": "chainrule.layers.activations.gated",
     "GRU": "chainrule.layers.sequences.recurrent",
     "L1": "chainrule.losses.penalties",
     "L2": "chainrule.losses.penalties",
+    "LAMB": "chainrule.training.optimizers",
     "LSTM": "chainrule.layers.sequences.recurrent",
     "RNN": "chainrule.layers.sequences.recurrent",
     "SELU": "chainrule.layers.activations.rectifiers",
     "SGD": "chainrule.training.optimizers",
     "Activation": "chainrule.layers.activations.smooth",
+    "Adadelta": "chainrule.training.optimizers",
+    "Adagrad": "chainrule.training.optimizers",
     "Adam": "chainrule.training.optimizers",
     "AdamW": "chainrule.training.optimizers",
     "AveragePool1D": "chainrule.layers.windows.pooling",
     "AveragePool2D": "chainrule.layers.windows.pooling",
+    "AverageWeights": "chainrule.training.callbacks",
     "BatchNorm": "chainrule.layers.normalization",
     "BinaryCrossEntropy": "chainrule.losses.cross_entropy",
     "Callback": "chainrule.training.callbacks",
@@ -205,6 +243,7 @@ HOMES = {
     "ConvTranspose2D": "chainrule.layers.windows.transposed",
     "CosineDecay": "chainrule.training.schedules",
     "CosineLog": "chainrule.training.schedules",
+    "CosineDistance": "chainrule.losses.distances",
     "CrossEntropy": "chainrule.losses.cross_entropy",
     "DataError": "chainrule.base.errors",
     "Dense": "chainrule.layers.dense",
@@ -215,15 +254,18 @@ HOMES = {
     "EarlyStopping": "chainrule.training.callbacks",
     "ElasticNet": "chainrule.losses.penalties",
     "Embedding": "chainrule.layers.sequences.embedding",
+    "ExponentialAverage": "chainrule.training.callbacks",
     "ExponentialDecay": "chainrule.training.schedules",
     "Features": "chainrule.layers.columns.features",
     "FileError": "chainrule.base.errors",
     "FlatCosine": "chainrule.training.schedules",
     "Flatten": "chainrule.layers.flatten",
+    "GaussianNLL": "chainrule.losses.likelihoods",
     "GlobalAveragePool": "chainrule.layers.windows.pooling",
     "GlobalMaxPool": "chainrule.layers.windows.pooling",
     "Glorot": "chainrule.layers.initializers",
     "GroupNorm": "chainrule.layers.normalization",
+    "HardShrink": "chainrule.layers.activations.shrinks",
     "HardSigmoid": "chainrule.layers.activations.hard",
     "HardSwish": "chainrule.layers.activations.hard",
     "HardTanh": "chainrule.layers.activations.hard",
@@ -233,12 +275,16 @@ HOMES = {
     "Huber": "chainrule.losses.distances",
     "Identity": "chainrule.layers.activations.smooth",
     "Initializer": "chainrule.layers.initializers",
+    "KLDivergence": "chainrule.losses.likelihoods",
     "L2Pool1D": "chainrule.layers.windows.pooling",
     "L2Pool2D": "chainrule.layers.windows.pooling",
     "Layer": "chainrule.layers.base",
     "LayerNorm": "chainrule.layers.normalization",
     "LeakyReLU": "chainrule.layers.activations.rectifiers",
     "LearnedPositions": "chainrule.layers.sequences.embedding",
+    "Lion": "chainrule.training.optimizers",
+    "LogSigmoid": "chainrule.layers.activations.smooth",
+    "LogSoftmax": "chainrule.layers.activations.softmax",
     "Loss": "chainrule.losses.base",
     "Masking": "chainrule.layers.sequences.masking",
     "MaxNorm": "chainrule.losses.constraints",
@@ -248,9 +294,13 @@ HOMES = {
     "Mish": "chainrule.layers.activations.smooth",
     "MissingExtraError": "chainrule.base.errors",
     "MultiHeadAttention": "chainrule.layers.sequences.attention",
+    "MultiMargin": "chainrule.losses.margins",
+    "NAdam": "chainrule.training.optimizers",
+    "NegativeLogLikelihood": "chainrule.losses.likelihoods",
     "Network": "chainrule.networks.network",
     "NonFiniteError": "chainrule.base.errors",
     "Normal": "chainrule.layers.initializers",
+    "OneCycle": "chainrule.training.schedules",
     "Ones": "chainrule.layers.initializers",
     "Optimizer": "chainrule.training.optimizers",
     "Orthogonal": "chainrule.layers.initializers",
@@ -266,9 +316,12 @@ HOMES = {
     "PositionalEncoding": "chainrule.layers.sequences.embedding",
     "Preparation": "chainrule.data.preparation.preparation",
     "Prepared": "chainrule.data.arrays",
+    "RAdam": "chainrule.training.optimizers",
     "RMSNorm": "chainrule.layers.normalization",
     "RMSProp": "chainrule.training.optimizers",
+    "RangeTest": "chainrule.training.range_test",
     "ReLU": "chainrule.layers.activations.rectifiers",
+    "ReLU6": "chainrule.layers.activations.hard",
     "Recurrent": "chainrule.layers.sequences.recurrent",
     "ReduceOnPlateau": "chainrule.training.callbacks",
     "Report": "chainrule.explaining.report",
@@ -280,15 +333,21 @@ HOMES = {
     "ShapeError": "chainrule.base.errors",
     "SiLU": "chainrule.layers.activations.smooth",
     "Sigmoid": "chainrule.layers.activations.smooth",
+    "SoftMargin": "chainrule.losses.margins",
+    "SoftShrink": "chainrule.layers.activations.shrinks",
     "Softmax": "chainrule.layers.activations.softmax",
     "Softplus": "chainrule.layers.activations.smooth",
     "Softsign": "chainrule.layers.activations.smooth",
     "SquaredError": "chainrule.losses.distances",
     "Step": "chainrule.networks.step",
     "StepDecay": "chainrule.training.schedules",
+    "SwiGLU": "chainrule.layers.activations.gated",
     "Tanh": "chainrule.layers.activations.smooth",
+    "TanhShrink": "chainrule.layers.activations.shrinks",
+    "Threshold": "chainrule.layers.activations.rectifiers",
     "Uniform": "chainrule.layers.initializers",
     "Verdict": "chainrule.verifying.verdict",
+    "Warmup": "chainrule.training.schedules",
     "Zeros": "chainrule.layers.initializers",
     "__version__": "chainrule.version",
     "assert_backward": "chainrule.verifying.verify",
@@ -305,6 +364,7 @@ HOMES = {
     "from_torch": "chainrule.networks.taking.torch_modules",
     "info": "chainrule.engine.isa",
     "load": "chainrule.networks.network",
+    "rate_range_test": "chainrule.training.range_test",
     "read_table": "chainrule.data.tables.reader",
     "set_threads": "chainrule.engine.isa",
     "threads": "chainrule.engine.isa",

@@ -15,6 +15,7 @@ from chainrule import losses as losses_module
 from chainrule.data.door import encode_targets
 from chainrule.engine import Plan
 from chainrule.engine.lowering.loss_kinds import LOSSES
+from chainrule.engine.programs import loss_programs
 from tests import by_formula
 from tests.engine.harness import (
     MACHINES,
@@ -57,6 +58,39 @@ CASES: dict[str, tuple[cr.Loss, list[Any], Any]] = {
         [cr.Softmax],
         lambda r, shape: r.dirichlet([1] * shape[-1], shape[:-1]),
     ),
+    "class-weights": (
+        cr.CrossEntropy(0.1, class_weight=[1, 0.5, 2, 3, 0.1]),
+        [cr.Softmax],
+        lambda r, shape: r.dirichlet([1] * shape[-1], shape[:-1]),
+    ),
+    "ignored": (
+        cr.CrossEntropy(ignore_index=-100, mean_steps=True),
+        [cr.Softmax],
+        lambda r, shape: np.where(r.random(shape[:-1]) < 0.3, -100, r.integers(0, shape[-1], shape[:-1])),
+    ),
+    "positive": (
+        cr.BinaryCrossEntropy(0.1, pos_weight=[2, 1, 0.5, 4, 9], output_weight=[1, 2, 3, 0, 0.5]),
+        [cr.Sigmoid],
+        lambda r, shape: r.random(shape),
+    ),
+    "positive-mean": (
+        cr.BinaryCrossEntropy(pos_weight=5.0, mean_outputs=True),
+        [cr.Sigmoid],
+        lambda r, shape: r.integers(0, 2, shape),
+    ),
+    "nll": (
+        cr.NegativeLogLikelihood(0.1, class_weight=[1, 0.5, 2, 3, 0.1], ignore_index=-1),
+        [cr.LogSoftmax],
+        lambda r, shape: r.integers(-1, shape[-1], shape[:-1]),
+    ),
+    "kl": (cr.KLDivergence(), [cr.LogSoftmax], lambda r, shape: r.dirichlet([1] * shape[-1], shape[:-1])),
+    "multi-margin": (
+        cr.MultiMargin(margin=0.7, mean_outputs=True),
+        [],
+        lambda r, shape: r.integers(0, shape[-1], shape[:-1]),
+    ),
+    "soft-margin": (cr.SoftMargin(), [], lambda r, shape: r.choice([-1, 1], shape)),
+    "cosine": (cr.CosineDistance(), [], lambda r, shape: r.standard_normal(shape)),
     "smoothed-binary": (cr.BinaryCrossEntropy(0.1), [cr.Sigmoid], lambda r, shape: r.integers(0, 2, shape)),
 }
 cases = pytest.mark.parametrize("case", CASES)
@@ -95,8 +129,12 @@ def test_the_kernels_compute_the_formulas(case: str, level: str, dtype: str, ima
 def test_every_loss_has_a_kernel_and_a_case() -> None:
     public = {getattr(losses_module, name) for name in losses_module.__all__}
     own = {cls for cls in public if isinstance(cls, type) and cls is not cr.Loss}
-    assert set(LOSSES) == own
-    assert own - {type(loss) for loss, _, _ in CASES.values()} == {cr.SquaredError}  # of every other suite
+    programs = own - set(LOSSES) - {cr.GaussianNLL}
+    assert set(LOSSES) <= own
+    assert all(loss_programs(cls(), (5,)) and loss_programs(cls(), (2, 3, 4)) for cls in programs)
+    assert loss_programs(cr.GaussianNLL(), (6,))
+    assert loss_programs(cr.GaussianNLL(), (2, 3, 2))
+    assert own - {type(loss) for loss, _, _ in CASES.values()} == {cr.SquaredError, cr.GaussianNLL}
 
 
 def at(values: Array, dtype: str) -> cr.Network:
@@ -175,3 +213,58 @@ def test_smoothing_keeps_the_accuracy_and_the_pair() -> None:
     step = network.backpropagate(X, y, loss=cr.CrossEntropy(label_smoothing=0.1))
     targets = 0.9 * np.eye(4)[y] + 0.1 / 4
     np.testing.assert_allclose(step.deltas["dense1"], (network.predict(X) - targets) / 9, atol=1e-15)
+
+
+@machines
+@pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 2)])
+def test_a_likelihood_whose_outputs_are_halves(level: str, dtype: str, shape: tuple[int, ...]) -> None:
+    """As many targets as means: one for every two outputs, at every position."""
+    r = np.random.default_rng(1)
+    for targets in (1, 3, 40):
+        last = cr.Dense(2 * targets) if len(shape) < 3 else cr.Conv2D(2 * targets, 1)
+        network = cr.Network([last], input_shape=shape, seed=2)
+        X, y = r.standard_normal((SAMPLES, *shape)), r.standard_normal((SAMPLES, *shape[:-1], targets))
+        y, _ = encode_targets(y, network, cr.GaussianNLL(), SAMPLES)
+        part = Problem(network, X.astype(np.float32), y, cr.GaussianNLL())
+        assert_like_reference(part, level, dtype, SAMPLES, part.step())
+
+
+def test_what_does_not_count_is_in_no_accuracy() -> None:
+    r = np.random.default_rng(3)
+    network = cr.Network([cr.Dense(3), cr.Softmax()], input_shape=(4, 2), dtype="float64")
+    X, y = r.standard_normal((11, 4, 2)), r.integers(0, 3, (11, 4))
+    y[r.random(y.shape) < 0.5] = -100
+    y[5] = -100
+    loss = cr.CrossEntropy(ignore_index=-100)
+    targets, _ = encode_targets(y, network, loss, len(X))
+    right = network.predict(X).argmax(axis=-1) == y
+    counted = (y >= 0).sum(axis=1)
+    shares = [right[i].sum() / counted[i] for i in range(11) if counted[i]]
+    for size in (3, 11):
+        accuracy = Plan(network, loss, batch_size=size).evaluate(X, targets).accuracy
+        assert accuracy == pytest.approx(np.mean(shares), abs=1e-12)
+    history = cr.fit(network, X, y, loss=loss, optimizer=cr.SGD(1e-12), epochs=1, progress=False)
+    assert history.last.accuracy == pytest.approx(np.mean(shares), abs=1e-12)
+    log_network = cr.Network([cr.Dense(3), cr.LogSoftmax()], input_shape=(4, 2), dtype="float64")
+    log_network.set_parameters(network.parameters)
+    nll = cr.NegativeLogLikelihood(ignore_index=-100)
+    theirs = Plan(log_network, nll, batch_size=4).evaluate(X, targets)
+    assert theirs.accuracy == pytest.approx(np.mean(shares), abs=1e-12)
+    assert theirs.loss == pytest.approx(Plan(network, loss, batch_size=4).evaluate(X, targets).loss)
+
+
+def test_the_loss_of_every_sample_their_sum_and_their_mean() -> None:
+    r = np.random.default_rng(3)
+    X, y, w = r.standard_normal((300, 4)), r.integers(0, 3, 300), r.uniform(0, 2, 300)
+    network = cr.Network([cr.Dense(3), cr.Softmax()], input_shape=4)
+    for weights in (None, w):
+        each = network.loss(X, y, reduction="none", sample_weight=weights)
+        scaled = np.ones(300) if weights is None else w / w.mean()
+        np.testing.assert_allclose(each, -scaled * np.log(network.predict(X)[np.arange(300), y]), rtol=1e-4)
+        mean = network.loss(X, y, sample_weight=weights)
+        assert each.mean() == pytest.approx(mean, rel=1e-6)
+        assert network.loss(X, y, reduction="sum", sample_weight=weights) == pytest.approx(300 * mean)
+    with pytest.raises(ValueError, match="a penalty is of no single sample"):
+        network.loss(X, y, reduction="none", penalty=cr.L2(0.1))
+    with pytest.raises(ValueError, match="reduction must be one of 'mean', 'sum', 'none'"):
+        network.loss(X, y, reduction="batchmean")

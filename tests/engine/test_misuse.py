@@ -297,9 +297,9 @@ def test_options_that_do_not_exist() -> None:
 
     with pytest.raises(TypeError, match="L2"):
         plan(penalty=Own())
-    with pytest.raises(TypeError, match="SGD, Adam, AdamW and RMSProp"):
+    with pytest.raises(TypeError, match="SGD, Adam, AdamW, NAdam, RAdam, Lion, LAMB"):
         plan(optimizer=Strange())
-    with pytest.raises(TypeError, match="SGD, Adam, AdamW and RMSProp, received 3"):
+    with pytest.raises(TypeError, match="RMSProp, Adagrad and Adadelta, received 3"):
         plan(optimizer=3)
     with pytest.raises(TypeError, match=r"loss must be an object such as CrossEntropy\(\), received 3"):
         plan(loss=3)

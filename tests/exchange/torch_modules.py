@@ -138,6 +138,15 @@ CASES: dict[str, tuple[Any, tuple[int, ...]]] = {
         ),
         (3, 8),
     ),
+    "options": (
+        nn.Sequential(
+            *(nn.Linear(4, 4), nn.GELU(approximate="tanh"), nn.Linear(4, 4), nn.ReLU6(), nn.Linear(4, 4)),
+            *(nn.Hardtanh(-2.0, 0.5), nn.Linear(4, 4), nn.CELU(0.5), nn.Linear(4, 4), nn.Softplus(2.0, 10.0)),
+            *(nn.Linear(4, 4), nn.Threshold(0.1, -1.0), nn.Linear(4, 4), nn.Hardshrink(0.1), nn.LogSigmoid()),
+            *(nn.Linear(4, 4), nn.Softshrink(0.2), nn.Linear(4, 4), nn.Tanhshrink(), nn.Linear(4, 3)),
+        ),
+        (4,),
+    ),
     "group": (
         nn.Sequential(
             nn.Conv2d(4, 8, 3, groups=2, stride=2),
@@ -189,7 +198,6 @@ REFUSED = {
     "three axes": (nn.Sequential(nn.Conv3d(2, 3, 2)), (2, 4, 4, 4)),
     "time first": (nn.LSTM(3, 4), (5, 3)),
     "softmax over rows": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Softmax(2)), (3, 5, 5)),
-    "tanh GELU": (nn.Sequential(nn.Linear(3, 4), nn.GELU(approximate="tanh")), (3,)),
 }
 
 

@@ -102,6 +102,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "gate": [Example((M,), options={"gate": "f", "gates": "if"})],
     "gate_place": [Example((M, np.zeros((12, 3))), options={"gate": "b", "gates": "abc"})],
     "sum_steps": [Example((M,))],
+    "per_feature": [Example((M,), (), options={"weights": tuple(map(float, range(len(M)))), "letter": "w"})],
     "matmul": [Example((N.T, M), (0, 1)), Example((KERNEL[:, 0, 0], IMAGE), (0, 1))],
     "correlate": [Example((M, N), (0, 1)), Example((IMAGE, OTHER), ())],
     "broadcast_samples": [Example((COLUMN[:, 0],)), Example((M,))],

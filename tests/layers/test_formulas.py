@@ -214,7 +214,7 @@ def test_every_operation_of_the_formulas_matters(case: LayerCase) -> None:
                 assert not same or case.id in EQUIVALENT, (name, text(tree), text(operand))
 
 
-# Cases so small that a mutant is the formula: f' = 1 of the identity, 1x1 matrices and windows.
+# Cases in which a mutant is the formula: f' = 1 of the identity, also as a gate, 1x1 matrices and windows.
 SMALL = {
     "identity-vector",
     "identity-image",
@@ -224,6 +224,7 @@ SMALL = {
     "conv1d-one",
     "dropout-nothing",
     "dense-ntk-no-bias",
+    "glu-wide",
 }
 # One kernel per channel: a diagonal matrix is its own transpose.
 DIAGONAL = {

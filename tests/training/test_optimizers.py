@@ -10,10 +10,16 @@ import pytest
 from tests.updates import new_state
 
 from chainrule.training.optimizers import (
+    LAMB,
     SGD,
+    Adadelta,
+    Adagrad,
     Adam,
     AdamW,
+    Lion,
+    NAdam,
     Optimizer,
+    RAdam,
     RMSProp,
     optimizer_from,
     optimizers,
@@ -47,6 +53,21 @@ SEQUENCES = [
     (AdamW(0.1, weight_decay=0.5), [1.0], [0.95 - 0.1 / (1 + 1e-8)]),
     # s = 0.25·16 = 4 → u = 4/2 = 2; s = 3 + 0.25·4 = 4 → u = 1
     (RMSProp(0.1, rho=0.75, epsilon=1e-300), [4.0, 2.0], [0.8, 0.7]),
+    # v = 1 (the first is g itself), 0.5 − 1.5 = −1, −0.5 + 0.375 = −0.125
+    (SGD(0.1, momentum=0.5, dampening=0.25), [1.0, -2.0, 0.5], [0.9, 1.0, 1.0125]),
+    # s = 9, 25: u = 1, 0.8
+    (Adagrad(0.1, epsilon=1e-300), [3.0, 4.0], [0.9, 0.82]),
+    (Adagrad(0.1, epsilon=1e-300, start=7.0), [3.0, 4.0], [1 - 0.3 / 4, 1 - 0.3 / 4 - 0.4 / math.sqrt(32)]),
+    # s = 0.25·16 = 4, q = 0, ε = 12: u = √(12/16) · 4
+    (Adadelta(0.1, rho=0.75, epsilon=12.0), [4.0], [1 - 0.1 * math.sqrt(0.75) * 4]),
+    # μ₁ = 0.9 · 0.5, μ₂ the same without decay of the momentum (ψ = 0), m = 0.1, ŝ = 1
+    (NAdam(0.1, momentum_decay=0.0, epsilon=1e-300), [1.0], [1 - 0.1 * (0.045 / 0.7975 + 1.0)]),
+    # the variance is not known yet: m̂ alone
+    (RAdam(0.1), [4.0, 2.0], [0.6, 0.6 - 0.1 * (0.9 * 0.4 + 0.1 * 2) / 0.19]),
+    # signs, and the decay of AdamW; the second sign is that of 0.9 · 0.01 − 0.1 · 0.1 < 0
+    (Lion(0.1, weight_decay=0.5), [1.0, -0.1], [0.85, 0.85 * 0.95 + 0.1]),
+    # u = 1 + λ θ = 1.5, ‖θ‖ = 1: a step of the rate
+    (LAMB(0.1, epsilon=1e-300, weight_decay=0.5), [3.0], [0.9]),
     # v = 2, then 0.5·2 + 1 = 2
     (RMSProp(0.1, rho=0.75, momentum=0.5, epsilon=1e-300), [4.0, 2.0], [0.8, 0.6]),
 ]
@@ -108,6 +129,10 @@ def test_rates_come_from_the_schedule() -> None:
         (lambda: AdamW(weight_decay=-1.0), "weight_decay must be"),
         (lambda: RMSProp(rho=2.0), "rho must be"),
         (lambda: RMSProp(momentum=-1.0), "momentum must be"),
+        (lambda: SGD(dampening=0.1), "dampening belongs to momentum"),
+        (lambda: Adagrad(start=-1.0), "start must be"),
+        (lambda: NAdam(momentum_decay=-1.0), "momentum_decay must be"),
+        (lambda: Lion(beta2=1.0), "beta2 must be"),
         (lambda: optimizer_from("momentum"), "optimizer 'momentum' is unknown: write one of 'sgd', 'adam'"),
     ],
 )

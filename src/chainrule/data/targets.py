@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.base.errors import DataError, ShapeError, describe
 from chainrule.base.types import Array, Shape
 from chainrule.data.arrays import finite, numbers, plain_array, representable
-from chainrule.losses import BinaryCrossEntropy, CategoricalHinge, CrossEntropy, Hinge, Loss
+from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss
 
 Encoded = tuple[Array, Array | None]
 _LEFT_OUT = -100  # ignore_index of PyTorch's CrossEntropyLoss
@@ -61,23 +61,30 @@ def encode_targets(
     shape, outputs = network.output_shape, network.output_shape[-1]
     if known is None and getattr(network, "vocabulary", None) == outputs:
         grow = False
-    if isinstance(loss, (CrossEntropy, CategoricalHinge)):
+    if loss.takes in ("probabilities", "classes"):
         if outputs == 1:
             raise ShapeError(_needs_two_outputs(loss))
         if array.shape == (n, *shape):
-            rows = _probabilities(array, argument)
-            return _one_hot(rows, argument) if isinstance(loss, CategoricalHinge) else rows, known
-        return _ids(_expect(array, n, shape, argument), outputs, known, argument, grow=grow)
-    binary, signs = isinstance(loss, BinaryCrossEntropy), isinstance(loss, Hinge)
+            rows = _probabilities(array, argument, empty=loss.ignored is not None)
+            return _one_hot(rows, argument, loss) if loss.takes == "classes" else rows, known
+        labels = _expect(array, n, shape, argument)
+        if loss.ignored is not None:
+            return _rows_that_count(labels, loss, outputs, known, argument, grow=grow)
+        return _ids(labels, outputs, known, argument, grow=grow)
+    if loss.outputs_per_target > 1:
+        return _repeated(array, n, shape, loss, argument, network.dtype), None
+    binary, signs = loss.takes == "levels", loss.takes == "signs"
     if array.shape == (n, *shape) and not (signs and outputs == 1):
         given = _without_signs(array) if signs else array
         values = _plain_numbers(given, argument, loss, network.dtype)
-        return _whole(values, argument) if signs else values, known if binary or outputs > 1 else None
+        return _whole(values, argument, loss) if signs else values, known if binary or outputs > 1 else None
     labels = array[..., 0] if array.shape == (n, *shape) else _expect(array, n, shape, argument)
     if outputs > 1:
         return _ids(labels, outputs, known, argument, grow=grow)
     if binary or signs:
-        values, seen = (_two_signs if signs else _two_labels)(labels, known, argument)
+        values, seen = (
+            _two_signs(labels, known, argument, loss) if signs else _two_labels(labels, known, argument)
+        )
         return values[..., None], seen
     return _plain_numbers(labels, argument, loss, network.dtype)[..., None], None
 
@@ -139,9 +146,49 @@ def _expect(array: Array, n: int, shape: Shape, argument: str) -> Array:
     )
 
 
+def _rows_that_count(
+    labels: Array, loss: Loss, outputs: int, known: Array | None, argument: str, *, grow: bool
+) -> Encoded:
+    """(one-hot rows, zeros where the label is that of what does not count; classes)"""
+    there = labels != loss.ignored
+    if not np.any(there):
+        raise DataError(
+            f"{argument} holds nothing but {loss.ignored!r}, the ignore_index of {type(loss).__name__}: "
+            "nothing counts"
+        )
+    ids, classes = _ids(labels[there], outputs, known, argument, grow=grow)
+    rows = np.zeros((*labels.shape, outputs))
+    rows[(*np.nonzero(there), ids)] = 1
+    return rows, classes
+
+
+def _repeated(array: Array, n: int, shape: Shape, loss: Loss, argument: str, dtype: Any) -> Array:
+    """Numbers for a loss with several outputs for each, as many times beside each other."""
+    times, outputs = loss.outputs_per_target, shape[-1]
+    if outputs % times:
+        raise ShapeError(
+            f"{type(loss).__name__} takes {times} outputs for every number of {argument}, and the "
+            f"network has {outputs}: "
+            f"write Dense({outputs + times - outputs % times}), say, as its last layer"
+        )
+    targets = (*shape[:-1], outputs // times)
+    if array.shape != (n, *targets):
+        if targets[-1] != 1 or array.shape != (n, *targets[:-1]):
+            raise ShapeError(
+                f"{argument} must have the shape {(n, *targets)}, one number for every {times} outputs "
+                "of the network, "
+                f"received {array.shape}"
+            )
+        array = array[..., None]
+    values = _plain_numbers(array, argument, loss, dtype)
+    return np.concatenate([values] * times, axis=-1)
+
+
 def _needs_two_outputs(loss: Loss) -> str:
     if isinstance(loss, CrossEntropy):
         advice = "a softmax over one is always 1: write Dense(2), Softmax() or Dense(1), Sigmoid()"
+    elif loss.takes == "probabilities":
+        advice = "a softmax over one is always 1: write Dense(2), LogSoftmax()"
     else:
         advice = "it compares classes: write Dense(2), or Hinge() for one output"
     return f"{type(loss).__name__} needs at least two outputs, {advice}"
@@ -154,31 +201,33 @@ def _without_signs(array: Array) -> Array:
     return array
 
 
-def _two_signs(array: Array, known: Array | None, argument: str) -> Encoded:
+def _two_signs(array: Array, known: Array | None, argument: str, loss: Loss) -> Encoded:
     """(0 and 1, classes) of two labels, which may be -1 and +1."""
     if known is None and _without_signs(array) is not array:
         known = np.array([-1, 1])
     values, classes = _two_labels(array, known, argument, signs=True)
-    return _whole(values, argument), classes
+    return _whole(values, argument, loss), classes
 
 
-def _one_hot(rows: Array, argument: str) -> Array:
+def _one_hot(rows: Array, argument: str, loss: Loss) -> Array:
     wrong = ~np.isin(rows, (0, 1))
     if wrong.any():
         index, value = _first(wrong, rows)
         raise DataError(
-            f"{argument} must be labels or one-hot rows for CategoricalHinge, which compares one class with "
+            f"{argument} must be labels or one-hot rows for {type(loss).__name__}, which compares one "
+            "class with "
             f"the others: entry {index} is {value}"
         )
     return rows
 
 
-def _whole(values: Array, argument: str) -> Array:
+def _whole(values: Array, argument: str, loss: Loss) -> Array:
     wrong = ~np.isin(values, (0, 1))
     if wrong.any():
         index, value = _first(wrong, values)
         raise DataError(
-            f"{argument} must be labels, -1 and 1 or 0 and 1, for Hinge: entry {index} is {value}"
+            f"{argument} must be labels, -1 and 1 or 0 and 1, for {type(loss).__name__}: entry {index} "
+            f"is {value}"
         )
     return values
 
@@ -198,13 +247,14 @@ def _plain_numbers(array: Array, argument: str, loss: Loss | None = None, dtype:
     return values
 
 
-def _probabilities(array: Array, argument: str) -> Array:
+def _probabilities(array: Array, argument: str, *, empty: bool = False) -> Array:
+    """Rows that sum to 1; with `empty` also rows of zeros, of what does not count."""
     values = _plain_numbers(array, argument)
     if (values < 0).any():
         index, value = _first(values < 0, values)
         raise DataError(f"{argument} must be one-hot rows or probabilities, entry {index} is {value}")
     sums = values.sum(axis=-1)
-    wrong = ~(np.abs(sums - 1) <= _SUM_ERROR)
+    wrong = ~((np.abs(sums - 1) <= _SUM_ERROR) | (empty & (sums == 0)))
     if wrong.any():
         index, value = _first(wrong, sums)
         raise DataError(
@@ -271,8 +321,8 @@ def _ids(
         if left_out.any():
             raise DataError(
                 f"{argument} holds {_LEFT_OUT} at {_first(left_out, labels)[0]}, PyTorch's mark for what "
-                "does not count; as a label it would be a class: write one-hot rows that are 0 there, and a "
-                "loss that takes them as the guide shows under 'Sequences of different lengths'"
+                "does not count; as a label it would be a class: write "
+                "loss=CrossEntropy(ignore_index={_LEFT_OUT})"
             )
     within = labels.dtype.kind == "i" and labels.min() >= 0 and labels.max() < outputs
     counted = within and grow and np.array_equal(np.unique(labels), np.arange(1, labels.max() + 1))

@@ -35,8 +35,15 @@ from chainrule.diagnosing.schema import (
     SampleNorms,
     Spread,
 )
-from chainrule.layers import Layer, Sigmoid, Softmax
-from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from chainrule.layers import Layer, LogSoftmax, Sigmoid, Softmax
+from chainrule.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    KLDivergence,
+    Loss,
+    NegativeLogLikelihood,
+    SquaredError,
+)
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves
 from chainrule.networks.batch import Batch
@@ -265,6 +272,8 @@ def _of_ignorance(head: reference.Head, m: int) -> float | None:
     last, loss, a = head.last.layer, head.loss, head.last.output
     if isinstance(last, Softmax) and isinstance(loss, CrossEntropy):
         even = 1.0 / a.shape[-2]
+    elif isinstance(last, LogSoftmax) and isinstance(loss, (NegativeLogLikelihood, KLDivergence)):
+        even = -math.log(a.shape[-2])
     elif isinstance(last, Sigmoid) and isinstance(loss, BinaryCrossEntropy):
         even = 0.5
     else:
@@ -276,6 +285,8 @@ def _of_constant(head: reference.Head, m: int) -> float | None:
     """J of the best output that is the same for every sample, where that is the mean of the targets."""
     if not isinstance(head.loss, (CrossEntropy, BinaryCrossEntropy, SquaredError)):
         return None
+    if not head.loss.affine or getattr(head.loss, "weighs", False):
+        return None  # of weighted targets it is another
     y = head.y
     mean = np.average(y, axis=-1, weights=head.share)[..., None]
     return number(float(np.mean(head.share * m * head.loss.value(np.broadcast_to(mean, y.shape), y))))

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule import _native
 from chainrule.engine import isa
 from chainrule.engine.host import HostWork
-from chainrule.engine.lowering.loss_kinds import LOSSES, native_options
+from chainrule.engine.lowering.loss_kinds import JUDGED, LOSSES, native_options
 from chainrule.engine.lowering.updates import (
     set_constraint,
     set_decay_factors,
@@ -94,7 +94,8 @@ def _set_loss(
         native.set_loss(LOSSES[type(loss)](loss), z.number, a.number if paired else -1, **options)
         return False, None
     if programs := loss_programs(loss, network.output_shape):
-        native.set_program_loss(z.number, *(program.native() for program in programs))
+        judged = JUDGED.get(type(loss), _native.Judged.none)
+        native.set_program_loss(z.number, *(program.native() for program in programs), judged)
         return True, None
     native.set_host_loss(z.number)
     return True, z

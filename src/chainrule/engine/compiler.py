@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from chainrule import _native
@@ -67,10 +67,13 @@ class Program:
     full: int = 0
     thin: int = 0
     whole: bool = False
+    halved: bool = False
 
     def native(self) -> Any:
         """The same for the native plan."""
-        return _native.Program(self.steps, self.slots, self.constants, self.full, self.thin, self.whole)
+        return _native.Program(
+            self.steps, self.slots, self.constants, self.full, self.thin, self.whole, self.halved
+        )
 
 
 def broadcast(*shapes: Shape) -> Shape:
@@ -112,10 +115,15 @@ def _with_exponents(tree: Expression, x: Expression, other: Expression, inside: 
 
 
 class Compiler:
-    """Trees to steps for values of shape (*positions, channels or 1, samples)."""
+    """Trees to steps for values of shape (*positions, channels or 1, samples).
 
-    def __init__(self, positions: Shape, channels: int) -> None:
-        self.positions, self.channels = positions, channels
+    halved: there are values of twice as many channels, whose halves the trees read by `gate` and write by
+    `beside`.
+    """
+
+    def __init__(self, positions: Shape, channels: int, halved: bool = False) -> None:
+        self.positions, self.channels, self.halved = positions, channels, halved
+        self.halves: dict[str, int] = {}  # numbers of the values that are read by halves
         self.symbols: dict[str, Result] = {}
         self.parameters: dict[str, tuple[int, Shape]] = {}
         self.constants: dict[float, Slot] = {}
@@ -125,6 +133,9 @@ class Compiler:
 
     def bind(self, name: str, index: int, shape: Shape) -> None:
         """Value number `index`, of one sample's `shape`."""
+        if self.halved and shape == (*self.positions, 2 * self.channels):
+            self.halves[name] = index
+            return
         if shape[:-1] != self.positions or shape[-1] not in (1, self.channels):
             raise NoProgramError
         thin = shape[-1] != self.channels
@@ -200,6 +211,8 @@ class Compiler:
         name = node.rule.name
         if name == "broadcast_samples":
             return self._repeated(node.operands[0])
+        if name == "gate":
+            return self._half(node)
         operands = tuple(map(self.value, _bounded(node) if name == "where" else node.operands))
         if name == "power":
             return self._power(operands[0], float(node.options["exponent"]))
@@ -217,6 +230,15 @@ class Compiler:
         if name == "count_outputs" and shape and shape[-1] == SAMPLES:
             return self.number(float(math.prod(shape[:-1])))
         raise NoProgramError
+
+    def _half(self, node: Operation) -> Result:
+        """The first or the second half of a value's channels."""
+        (whole,), gates = node.operands, node.options["gates"]
+        if not isinstance(whole, Symbol) or whole.name not in self.halves or len(gates) != 2:
+            raise NoProgramError
+        first = gates.index(node.options["gate"]) * self.channels
+        slot = Slot(VALUE, self.halves[whole.name], 0, first)
+        return Result((*self.positions, self.channels, SAMPLES), slot, False)
 
     def _repeated(self, node: Expression) -> Result:
         """broadcast_samples of a parameter, or of a formula of parameters: of its operands."""
@@ -297,6 +319,18 @@ class Compiler:
 
     def store(self, tree: Expression, index: int, shape: Shape) -> None:
         """tree, of exactly the shape (*shape, samples), to value `index`."""
+        if self.halved and shape == (*self.positions, 2 * self.channels):
+            while isinstance(tree, Named):
+                tree = tree.value
+            if not isinstance(tree, Operation) or tree.rule.name != "beside":
+                raise NoProgramError
+            for place, half in enumerate(tree.operands):
+                part = self.value(half)
+                if part.shape != (*self.positions, self.channels, SAMPLES):
+                    raise NoProgramError
+                out = Slot(VALUE, index, 0, place * self.channels)
+                self.steps.append(Instruction("copy", False, out, (part.slot,)))
+            return
         result = self.value(tree)
         if result.shape != (*shape, SAMPLES):
             raise NoProgramError
@@ -323,7 +357,7 @@ class Compiler:
         )
 
     def program(self) -> Program:
-        return _assemble(self.steps, self.constants)
+        return replace(_assemble(self.steps, self.constants), halved=self.halved)
 
 
 def _assemble(steps: Sequence[Instruction], constants: Mapping[float, Slot]) -> Program:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.engine.lowering.loss_kinds import LOSSES
 from chainrule.engine.plan import Plan
 from chainrule.losses import Loss
 from chainrule.networks.architecture import all_layers
@@ -86,7 +85,7 @@ class NativeExecutor:
             batch_size if not (loss or keep or per_sample) else (batch_size, keep, per_sample, repr(loss))
         )
         made_from = shelf.made_from()
-        if loss is not None and type(loss) not in LOSSES:  # two of your own may print alike and differ
+        if loss is not None and type(loss) not in OWN:  # two of your own may print alike and differ
             made_from += [loss, *vars(loss).values()]
         plan = shelf.take(kind, made_from)
         if plan is None:
@@ -164,6 +163,17 @@ class NativeExecutor:
                 losses.append(share * plan.evaluate(part.inputs, part.targets, part.weights).loss)
                 _suspect(plan.overflows(), batch_size, rows.start)
         return losses[0] if len(losses) == 1 else math.fsum(losses)
+
+    def losses(self, network: Model, batch: Batch, loss: Loss) -> Array:
+        """w_i · value_i of the predictions, (N,) float64."""
+        batch_size = _predict_batch(batch.inputs)
+        losses = []
+        with self._plan(network, loss, batch_size, False) as plan:
+            for rows in _pieces(batch.inputs, network.dtype, batch_size):
+                part = batch[rows]
+                losses.append(plan.losses(part.inputs, part.targets, part.weights))
+                _suspect(plan.overflows(), batch_size, rows.start)
+        return np.concatenate(losses)
 
     def sample_norms(self, network: Model, batch: Batch, loss: Loss) -> Array:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""

@@ -124,7 +124,8 @@ class HostWork:
         shape = self.network.output_shape
         targets, weights = np.empty((samples, *shape), self.dtype), np.empty(samples)
         self.native.read_batch(targets, weights)
-        y = self.loss.prepared(np.moveaxis(targets, 0, -1))
+        y = np.moveaxis(targets, 0, -1)
+        y = self.loss.prepared(y) if self.loss.affine else y  # Plan prepares those of others
         a = self._rows(self.lost, False, samples)
         losses = np.asarray(self.loss.value(a, y), dtype=np.float64)
         if losses.shape != (samples,):

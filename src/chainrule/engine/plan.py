@@ -15,7 +15,7 @@ from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.base.shown import quoted
 from chainrule.engine.building import build, set_training
 from chainrule.engine.host import filled
-from chainrule.engine.lowering.loss_kinds import CLASSIFYING
+from chainrule.engine.lowering.loss_kinds import CLASSIFYING, JUDGED
 from chainrule.losses import CrossEntropy, Loss
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
@@ -40,10 +40,12 @@ class EpochResult(NamedTuple):
     """Sums over the epoch's samples so far, steps done, and how it ended.
 
     loss_sum: of the data's losses (no penalty).  hits: samples classified rightly, None without classes.
+    judged: the samples that have something which counts.
     """
 
     loss_sum: float
     hits: float | None
+    judged: float
     samples: float
     steps: int
     outcome: str  # the name of a _native.Outcome
@@ -56,7 +58,7 @@ class EpochResult(NamedTuple):
     @property
     def accuracy(self) -> float | None:
         """The share of them that was classified rightly."""
-        return None if self.hits is None else self.hits / max(self.samples, 1)
+        return None if self.hits is None else self.hits / max(self.judged, 1)
 
 
 def _factors(network: Model, given: Any, argument: str = "rate_factors") -> dict[str, float]:
@@ -88,6 +90,7 @@ class Plan:
         where those are the running statistics of a layer of chainrule's, it normalises by them in training.
     decay_factors: of parameters, by name: what multiplies the weight decay of AdamW; without it 1 of weights,
         0 of biases and of what else is not penalised.
+    accumulate: batches to a step, which takes the mean gradient of their samples.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class Plan:
         constraint: MaxNorm | None = None,
         rate_factors: Mapping[str, float] | None = None,
         decay_factors: Mapping[str, float] | None = None,
+        accumulate: int = 1,
     ) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
@@ -144,6 +148,8 @@ class Plan:
         self._built, self._native = built, built.native
         self._output_shape = network.output_shape
         self.by_host = built.host is not None  # whether a layer is evaluated by Python
+        self.accumulate = check_count("accumulate", accumulate, 1, 2**31 - 1)
+        self._native.set_accumulation(self.accumulate)
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         self._moment, self._may_change = -1, list[str]()  # of the network's parameters in the arena
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
@@ -232,20 +238,27 @@ class Plan:
 
     def _targets(self, targets: np.ndarray) -> np.ndarray:
         """Class numbers as they are; one-hot for own losses and those that read one number per sample."""
+        whole = self.loss is None or self.loss.affine  # targets as they are
         if targets.dtype == np.int64:
-            if not self._built.formula_loss and (targets.ndim == 1 or type(self.loss) is CrossEntropy):
+            if (
+                whole
+                and not self._built.formula_loss
+                and (targets.ndim == 1 or type(self.loss) is CrossEntropy)
+            ):
                 return np.ascontiguousarray(targets)
             classes = self.network.output_shape[-1]
             if targets.size and not (targets.min() >= 0 and targets.max() < classes):
                 wrong = targets[(targets < 0) | (targets >= classes)].flat[0]
                 raise ArgumentError(f"class numbers must be from 0 to {classes - 1}, received {wrong}")
             targets = np.eye(classes)[targets]
+        if self.loss is not None and not whole:
+            targets = np.moveaxis(self.loss.prepared(np.moveaxis(targets, 0, -1)), -1, 0)
         return np.ascontiguousarray(targets, dtype=self.dtype)
 
     def counts(self, targets: np.ndarray) -> bool:
         """Whether there are classes, so that an accuracy means something; a loss of your own counts none."""
         if self._built.formula_loss:
-            return False
+            return type(self.loss) in JUDGED
         return type(self.loss) in CLASSIFYING or targets.dtype == np.int64
 
     @staticmethod
@@ -280,6 +293,13 @@ class Plan:
         run = self._native.evaluate
         loss, correct = run(x, scale, self._targets(targets), self._weights(weights), training)
         return Evaluation(loss, correct if self.counts(targets) else None)
+
+    def losses(self, X: np.ndarray, targets: np.ndarray, weights: Any = None) -> np.ndarray:
+        """w_i · value_i of every sample of a prediction, (N,) float64."""
+        x, scale = self._inputs(X)
+        losses = np.empty(len(x))
+        self._native.evaluate(x, scale, self._targets(targets), self._weights(weights), False, losses)
+        return losses
 
     def gradients(
         self, X: np.ndarray, targets: np.ndarray, weights: Any = None
@@ -368,6 +388,7 @@ class Plan:
         weights: Any = None,
         poll: Poll | None = None,
         look: Look | None = None,
+        last: bool = True,
         before: EpochResult | None = None,
         decays: np.ndarray | None = None,
         dropouts: np.ndarray | None = None,
@@ -382,6 +403,7 @@ class Plan:
         look(step), from 0, is called before the update of a step in whose forward pass a number may have gone
         beyond the range; it may raise as well. Where there is one, the epoch ends "at_rest" after an update
         in which a second moment went beyond the range, so that its parameter moves no more.
+        last: no batch of the epoch comes after these; where several make a step, what is left makes one.
         before: what the epoch's earlier steps reached, where these are its later ones: the sums go on from
         it, and are those of an epoch in one piece to the bit. poll and look count from these steps' first.
         """
@@ -392,7 +414,7 @@ class Plan:
             return poll is not None and poll(step, steps, mean_loss, accuracy if counts else None)
 
         x, scale = self._inputs(X)
-        outcome, steps, loss, correct, samples = self._native.train_epoch(
+        outcome, steps, loss, correct, judged, samples = self._native.train_epoch(
             x,
             scale,
             self._targets(targets),
@@ -401,12 +423,15 @@ class Plan:
             np.ascontiguousarray(rates, dtype=np.float64),
             None if poll is None else report,
             look,
-            (0.0, 0.0, 0.0) if before is None else (before.loss_sum, before.hits or 0.0, before.samples),
+            last,
+            (0.0, 0.0, 0.0, 0.0)
+            if before is None
+            else (before.loss_sum, before.hits or 0.0, before.judged, before.samples),
             self._weights(decays),
             self._weights(dropouts),
         )
         done = steps if before is None else before.steps + steps
-        return EpochResult(loss, correct if counts else None, samples, done, outcome.name)
+        return EpochResult(loss, correct if counts else None, judged, samples, done, outcome.name)
 
     def first_nonfinite(self) -> str | None:
         """Where NaN or infinity begins after a "nonfinite" epoch: a parameter, a layer's output, or its δ."""

@@ -98,21 +98,29 @@ def layer_programs(
 
     delta: whether ∂J/∂x is wanted; gradients: whether there is a δ of z at all.
     """
-    try:
-        return _layer_programs(layer, x, z, parameters, delta and gradients, gradients)
-    except Exception:  # a stranger's code, on symbols: NumPy functions raise there, and the host computes
-        return None
+    for halved in (False, True) if x[-1] == 2 * z[-1] else (False,):
+        try:
+            return _layer_programs(layer, x, z, parameters, delta and gradients, gradients, halved)
+        except Exception:  # a stranger's code, on symbols: NumPy functions raise there, and the host computes
+            continue
+    return None
 
 
 def _layer_programs(
-    layer: Layer, x: Shape, z: Shape, parameters: Mapping[str, Shape], delta: bool, gradients: bool
+    layer: Layer,
+    x: Shape,
+    z: Shape,
+    parameters: Mapping[str, Shape],
+    delta: bool,
+    gradients: bool,
+    halved: bool,
 ) -> tuple[Program, Program, Program]:
     if not _is_plain(layer):
         raise NoProgramError
-    channels = max(x[-1], z[-1])
+    channels = z[-1] if halved else max(x[-1], z[-1])
 
     def compiler() -> Compiler:
-        fresh = Compiler(x[:-1], channels)
+        fresh = Compiler(x[:-1], channels, halved)
         fresh.parameters = {name: (index, shape) for index, (name, shape) in enumerate(parameters.items())}
         fresh.bind("x", 0, x)
         return fresh
@@ -158,25 +166,35 @@ def _is_plain(layer: Layer) -> bool:
 
 
 def loss_programs(loss: Any, output: Shape) -> tuple[Program, Program] | None:
-    """(value, value and gradient) of a loss of outputs of this shape, or None where they are no programs."""
-    try:
-        names = ("a", "y")
-        symbols: dict[str, Expression] = {name: Symbol(name) for name in names}
+    """(value, value and gradient) of a loss of outputs of this shape, or None where they are no programs.
+
+    Targets are prepared in the program where the loss is `affine`, otherwise they are before they come.
+    """
+    for halved in (False, True) if output[-1] % 2 == 0 else (False,):
+        try:
+            return _loss_programs(loss, output, halved)
+        except Exception:  # as above
+            continue
+    return None
+
+
+def _loss_programs(loss: Any, output: Shape, halved: bool) -> tuple[Program, Program]:
+    names = ("a", "y")
+    symbols: dict[str, Expression] = {name: Symbol(name) for name in names}
+    if loss.affine:
         symbols["y"] = _tree(loss.prepared, symbols)
-        values = summed(_tree(loss.value, symbols))
-        if any(axes != "outputs" for _, axes in values):
-            return None
-        alone = Compiler(output[:-1], output[-1])
-        both = Compiler(output[:-1], output[-1])
-        for compiler in (alone, both):
-            for index, name in enumerate(names):
-                compiler.bind(name, index, output)
-            for value, _ in values:
-                compiler.accumulate(value, 0, (), whole=True)
-        both.store(_tree(loss.gradient, symbols), 2, output)
-        return alone.program(), both.program()
-    except Exception:  # as above
-        return None
+    values = summed(_tree(loss.value, symbols))
+    if any(axes != "outputs" for _, axes in values):
+        raise NoProgramError
+    channels = output[-1] // 2 if halved else output[-1]
+    alone, both = (Compiler(output[:-1], channels, halved) for _ in range(2))
+    for compiler in (alone, both):
+        for index, name in enumerate(names):
+            compiler.bind(name, index, output)
+        for value, _ in values:
+            compiler.accumulate(value, 0, (), whole=True)
+    both.store(_tree(loss.gradient, symbols), 2, output)
+    return alone.program(), both.program()
 
 
 def _tree(formula: Any, symbols: Mapping[str, Expression]) -> Expression:

@@ -148,7 +148,8 @@ def _expression(node: Node, built: list[Expression]) -> Expression:
 def plain(value: Any) -> Any:
     """A number, text, grid or tuple as JSON has it."""
     if isinstance(value, Grid):
-        return {name: plain(getattr(value, name)) for name in _GRID}
+        named = {name: plain(getattr(value, name)) for name in _GRID}
+        return {**named, "ceil": True} if value.ceil else named
     if isinstance(value, tuple | list):
         return [plain(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -162,7 +163,7 @@ def _number(value: Any) -> float:
 
 def _option(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return Grid(**{name: _tuples(value[name]) for name in _GRID})
+        return Grid(**{name: _tuples(value[name]) for name in _GRID}, ceil=value.get("ceil", False))
     if value in ("inf", "-inf", "nan"):
         return float(value)
     return _tuples(value)

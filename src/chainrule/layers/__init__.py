@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.layers.activations.hard import HardSigmoid, HardSwish, HardTanh
+from chainrule.layers.activations.gated import GLU, SwiGLU
+from chainrule.layers.activations.hard import HardSigmoid, HardSwish, HardTanh, ReLU6
 from chainrule.layers.activations.parametric import ParametricActivation
-from chainrule.layers.activations.rectifiers import ELU, SELU, LeakyReLU, PReLU, ReLU
+from chainrule.layers.activations.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, ReLU, Threshold
+from chainrule.layers.activations.shrinks import HardShrink, SoftShrink, TanhShrink
 from chainrule.layers.activations.smooth import (
     GELU,
     Activation,
     Identity,
+    LogSigmoid,
     Mish,
     Sigmoid,
     SiLU,
@@ -22,7 +25,7 @@ from chainrule.layers.activations.smooth import (
     Softsign,
     Tanh,
 )
-from chainrule.layers.activations.softmax import Softmax
+from chainrule.layers.activations.softmax import LogSoftmax, Softmax
 from chainrule.layers.base import Layer, Parameter, call_formula
 from chainrule.layers.columns.clamp import Clamp
 from chainrule.layers.columns.features import Features
@@ -86,9 +89,19 @@ _built_in: tuple[type[Layer], ...] = (
     HardSigmoid,
     HardTanh,
     HardSwish,
+    ReLU6,
+    LogSigmoid,
+    CELU,
+    Threshold,
+    HardShrink,
+    SoftShrink,
+    TanhShrink,
+    GLU,
+    SwiGLU,
     PReLU,
     ParametricActivation,
     Softmax,
+    LogSoftmax,
     Features,
     Scale,
     PeriodicEmbedding,
@@ -107,8 +120,10 @@ layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 structure_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Sequential, Residual, Parallel)}
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
+    "GLU",
     "GRU",
     "LSTM",
     "RNN",
@@ -132,6 +147,7 @@ __all__ = [
     "GlobalAveragePool",
     "GlobalMaxPool",
     "GroupNorm",
+    "HardShrink",
     "HardSigmoid",
     "HardSwish",
     "HardTanh",
@@ -142,6 +158,8 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "LearnedPositions",
+    "LogSigmoid",
+    "LogSoftmax",
     "Masking",
     "MaxPool1D",
     "MaxPool2D",
@@ -155,16 +173,21 @@ __all__ = [
     "PositionalEncoding",
     "RMSNorm",
     "ReLU",
+    "ReLU6",
     "Recurrent",
     "Residual",
     "Scale",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SoftShrink",
     "Softmax",
     "Softplus",
     "Softsign",
+    "SwiGLU",
     "Tanh",
+    "TanhShrink",
+    "Threshold",
     "call_formula",
     "layer_classes",
     "structure_classes",

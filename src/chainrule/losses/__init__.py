@@ -18,18 +18,25 @@ from chainrule.losses.base import Loss
 from chainrule.losses.choosing import loss_for, loss_from
 from chainrule.losses.counts import Poisson
 from chainrule.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
-from chainrule.losses.distances import Huber, MeanAbsoluteError, SquaredError
-from chainrule.losses.margins import CategoricalHinge, Hinge
+from chainrule.losses.distances import CosineDistance, Huber, MeanAbsoluteError, SquaredError
+from chainrule.losses.likelihoods import GaussianNLL, KLDivergence, NegativeLogLikelihood
+from chainrule.losses.margins import CategoricalHinge, Hinge, MultiMargin, SoftMargin
 
 __all__ = [
     "BinaryCrossEntropy",
     "CategoricalHinge",
+    "CosineDistance",
     "CrossEntropy",
+    "GaussianNLL",
     "Hinge",
     "Huber",
+    "KLDivergence",
     "Loss",
     "MeanAbsoluteError",
+    "MultiMargin",
+    "NegativeLogLikelihood",
     "Poisson",
+    "SoftMargin",
     "SquaredError",
     "loss_for",
     "loss_from",

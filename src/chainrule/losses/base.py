@@ -7,13 +7,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from chainrule.base.errors import PairError
 from chainrule.base.scalars import check_flags
 from chainrule.layers import Layer
 
-# The loss that forms a pair with an output activation; every pair registers itself where it is defined.
+# What a loss takes as y beside numbers of its range: labels or probabilities of one class among all, labels
+# alone, 0 and 1 of every output, or -1 and +1 of every output.
+Takes = Literal["numbers", "probabilities", "classes", "levels", "signs"]
+# The loss that belongs to an output activation; every pair registers itself where it is defined.
 PAIRS: dict[type[Layer], type[Loss]] = {}
 
 
@@ -22,11 +25,14 @@ class Loss:
     """Base of all losses; one of your own defines `value` and `gradient`.
 
     `output` is the activation it forms a pair with; a loss with a pair also defines `residual` and
-    `value_from_z`. `targets` is the range of y that it is defined for.
+    `value_from_z`. `targets` is the range of y that it is defined for, `takes` what it takes beside numbers,
+    and `outputs_per_target` how many outputs belong to one target.
     """
 
     output: ClassVar[type[Layer] | None] = None
     targets: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    takes: ClassVar[Takes] = "numbers"
+    outputs_per_target: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_flags(self)
@@ -64,6 +70,18 @@ class Loss:
         1.
         """
         return y
+
+    @property
+    def affine(self) -> bool:
+        """Whether `prepared` is α y + β with the same two numbers for all entries, which kernels do
+        themselves.
+        """
+        return True
+
+    @property
+    def ignored(self) -> Any:
+        """The label of what does not count, whose target is a row of zeros; None: all count."""
+        return None
 
     def branches(self, a: Any, y: Any) -> Any:
         """Which branch of a piecewise formula is taken, as `Layer.branches`; None if the loss is smooth."""

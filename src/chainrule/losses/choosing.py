@@ -10,12 +10,15 @@ from chainrule.layers import Layer
 from chainrule.losses.base import PAIRS, Loss
 from chainrule.losses.counts import Poisson
 from chainrule.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
-from chainrule.losses.distances import Huber, MeanAbsoluteError, SquaredError
-from chainrule.losses.margins import CategoricalHinge, Hinge
+from chainrule.losses.distances import CosineDistance, Huber, MeanAbsoluteError, SquaredError
+from chainrule.losses.likelihoods import GaussianNLL, KLDivergence, NegativeLogLikelihood
+from chainrule.losses.margins import CategoricalHinge, Hinge, MultiMargin, SoftMargin
 
 
 def loss_for(last_layer: Layer) -> Loss:
-    """What belongs to an output: softmax CrossEntropy, sigmoid BinaryCrossEntropy, else SquaredError."""
+    """What belongs to an output: softmax CrossEntropy, sigmoid BinaryCrossEntropy, log softmax
+    NegativeLogLikelihood, else SquaredError.
+    """
     for layer, loss in PAIRS.items():
         if isinstance(last_layer, layer):
             return loss()
@@ -34,6 +37,12 @@ _LOSSES: dict[str, Callable[[], Loss]] = {
     "hinge": Hinge,
     "squared_hinge": functools.partial(Hinge, squared=True),
     "categorical_hinge": CategoricalHinge,
+    "multi_margin": MultiMargin,
+    "soft_margin": SoftMargin,
+    "negative_log_likelihood": NegativeLogLikelihood,
+    "kl_divergence": KLDivergence,
+    "gaussian_nll": GaussianNLL,
+    "cosine_distance": CosineDistance,
 }
 # Keras, PyTorch, scikit-learn.
 _OTHER_NAMES = {
@@ -41,8 +50,6 @@ _OTHER_NAMES = {
     "sparse_categorical_crossentropy": "cross_entropy",
     "binary_crossentropy": "binary_cross_entropy",
     "log_loss": "cross_entropy",
-    "nll": "cross_entropy",
-    "nll_loss": "cross_entropy",
     "crossentropy": "cross_entropy",
     "crossentropyloss": "cross_entropy",
     "softmax_cross_entropy": "cross_entropy",
@@ -57,6 +64,22 @@ _OTHER_NAMES = {
     "l1": "mae",
     "absolute_error": "mae",
     "smooth_l1": "huber",
+    "nll": "negative_log_likelihood",
+    "nll_loss": "negative_log_likelihood",
+    "nllloss": "negative_log_likelihood",
+    "kl": "kl_divergence",
+    "kld": "kl_divergence",
+    "kl_div": "kl_divergence",
+    "kldivloss": "kl_divergence",
+    "kullback_leibler_divergence": "kl_divergence",
+    "cosine_similarity": "cosine_distance",
+    "cosine": "cosine_distance",
+    "multimarginloss": "multi_margin",
+    "multi_margin_loss": "multi_margin",
+    "softmarginloss": "soft_margin",
+    "soft_margin_loss": "soft_margin",
+    "gaussiannllloss": "gaussian_nll",
+    "gaussian_nll_loss": "gaussian_nll",
 }
 
 

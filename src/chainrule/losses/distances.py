@@ -1,4 +1,6 @@
-"""Distances of a from y: squared, absolute, and Huber's mixture of the two.  Summed over the outputs."""
+"""Distances of a from y: squared, absolute, and Huber's mixture of the two, summed over the outputs; of
+directions.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,17 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import finite_number
-from chainrule.formulas import count_outputs, greater, maximum, minimum, named, sum_outputs
+from chainrule.formulas import (
+    count_outputs,
+    greater,
+    maximum,
+    minimum,
+    named,
+    ratio,
+    sqrt,
+    sum_features,
+    sum_outputs,
+)
 from chainrule.losses.base import Loss
 
 
@@ -80,3 +92,22 @@ class Huber(Loss):
 
     def branches(self, a: Any, y: Any) -> Any:
         return np.stack([a - y > self.delta, y - a > self.delta])
+
+
+@teach()
+@dataclass(frozen=True, repr=False)
+class CosineDistance(Loss):
+    """1 - cos of the angle between a and y, (Σ a y) / (‖a‖ ‖y‖) over the outputs of a sample, or of every
+    step, whose distances are added up. Where a or y is 0 the cosine and its derivative are 0.
+    """
+
+    def value(self, a: Any, y: Any) -> Any:
+        return sum_outputs(1 - self._cosine(a, y))
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        square = named("q", sum_features(a**2))
+        length = named("r", sqrt(square) * sqrt(sum_features(y**2)))
+        return ratio(self._cosine(a, y) * a, square) - ratio(y, length)
+
+    def _cosine(self, a: Any, y: Any) -> Any:
+        return named("c", ratio(sum_features(a * y), sqrt(sum_features(a**2)) * sqrt(sum_features(y**2))))

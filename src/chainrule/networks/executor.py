@@ -34,6 +34,9 @@ class Executor(Protocol[M]):
     def loss(self, network: M, batch: Batch, loss: Loss) -> float:
         """(1/m) Σ w_i · value_i of the predictions."""
 
+    def losses(self, network: M, batch: Batch, loss: Loss) -> Array:
+        """w_i · value_i of the predictions, (N,) float64."""
+
     def sample_norms(self, network: M, batch: Batch, loss: Loss) -> Array:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
 

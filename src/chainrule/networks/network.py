@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.base.attributes import Attributes
-from chainrule.base.errors import DataError, FileError, describe
+from chainrule.base.errors import ArgumentError, DataError, FileError, describe
 from chainrule.base.keywords import teach
-from chainrule.base.scalars import check_flag, entries, text_path
+from chainrule.base.scalars import check_choice, check_flag, entries, text_path
 from chainrule.base.shown import clipped, shown
 from chainrule.base.tables import Text, html_table, text_table
 from chainrule.base.types import Array
@@ -294,18 +294,32 @@ class Network(Model, Attributes):
         penalty: Penalty | None = None,
         sample_weight: Any = None,
         training_size: int | None = None,
+        reduction: str = "mean",
         allow_nonfinite: bool = False,
-    ) -> float:
-        """J of the predictions for X; arguments and errors as for `backpropagate`."""
+    ) -> Any:
+        """J of the predictions for X; arguments and errors as for `backpropagate`.
+
+        reduction: "mean" over the samples, with the penalty; "sum" over them; "none", the loss of every
+        sample, (N,), times its weight. The latter two are of the data alone.
+        """
         allowed = check_flag("allow_nonfinite", allow_nonfinite)
+        check_choice("reduction", reduction, ("mean", "sum", "none"))
+        if reduction != "mean" and penalty is not None:
+            raise ArgumentError(f"a penalty is of no single sample: leave it out, or {reduction=}")
         batch, objective = self.problem(X, y, loss, penalty, sample_weight, training_size)
         with quiet(), suspected() as parts:
-            value = self.executor().loss(self, batch, objective.loss)
+            if reduction == "none":
+                each = self.executor().losses(self, batch, objective.loss)
+                value = float(each.mean())
+            else:
+                value = self.executor().loss(self, batch, objective.loss)
             of_penalty = objective.penalty_value(self._parameters, self._architecture.specs)
         if not allowed:
             check_loss(self, batch, objective.loss, (value, of_penalty))
             check_inside(self, batch.inputs, parts, "loss")
-        return value + of_penalty
+        if reduction == "none":
+            return each
+        return value * len(batch) if reduction == "sum" else value + of_penalty
 
     @teach("network.accuracy(X, y), and the others by name")
     def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False) -> float:

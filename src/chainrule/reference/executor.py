@@ -17,7 +17,7 @@ from chainrule.networks.model import Model
 from chainrule.networks.objective import Objective
 from chainrule.networks.per_sample import Samples
 from chainrule.networks.step import Step
-from chainrule.reference.backpropagation import backpropagate, data_loss, forward
+from chainrule.reference.backpropagation import backpropagate, data_loss, forward, head_of
 from chainrule.reference.overflow import first_overflow
 from chainrule.reference.passes import PassContext, all_passes, run_forward, to_columns, to_rows
 
@@ -63,6 +63,15 @@ class ReferenceExecutor:
             part = batch[start : start + _PREDICT_BATCH]
             total += data_loss(network, part, loss) * len(part)
         return total / len(batch)
+
+    def losses(self, network: Model, batch: Batch, loss: Loss) -> Array:
+        parts = []
+        for start in range(0, len(batch), _PREDICT_BATCH):
+            part = batch[start : start + _PREDICT_BATCH]
+            x = to_columns(part.inputs, np.float64)
+            last = run_forward(network, x, None, np.float64, PassContext(training=False))[-1]
+            parts.append(head_of(network, part, loss, last).values * part.shares() * len(part))
+        return np.concatenate(parts)
 
     def sample_norms(self, network: Model, batch: Batch, loss: Loss) -> Array:
         gradients = Samples.of(network, self, batch, loss).gradients(allow_nonfinite=True).values()

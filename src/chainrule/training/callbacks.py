@@ -1,4 +1,6 @@
-"""Callbacks: your code between epochs and steps, early stopping, rates by plateaus, checkpoints."""
+"""Callbacks: your code between epochs and steps, early stopping, rates by plateaus, averages of the weights,
+checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -387,6 +389,82 @@ class ReduceOnPlateau(Callback):
 
     def change_rates(self, rates: Rates, context: Context) -> Rates:
         return np.maximum(rates * self.factor**self.reductions, np.minimum(rates, self.min_rate))
+
+
+Weights = dict[str, NDArray[np.float64]]
+
+
+class _Average(Callback):
+    """What the two share: `parameters` is the average so far, by the parameters' names, in float64."""
+
+    apply: bool
+
+    def on_fit_begin(self, context: Context) -> None:
+        self._mean: Weights = {}
+        self._count = 0
+
+    @property
+    def parameters(self) -> Weights:
+        """The average so far, BatchNorm's running statistics too; empty before its first term."""
+        return {name: mean.copy() for name, mean in self._mean.items()}
+
+    def _add(self, context: Context, share: float) -> None:
+        """mean ← mean + share · (θ - mean)"""
+        self._count += 1
+        for name, value in context.network.parameters.items():
+            theta = np.asarray(value, dtype=np.float64)
+            mean = self._mean.get(name)
+            self._mean[name] = theta.copy() if mean is None else mean + share * (theta - mean)
+
+    def on_checkpoint(self, context: Context) -> dict[str, Any]:
+        return {"mean": self._mean, "count": self._count}
+
+    def on_resume(self, context: Context, state: dict[str, Any]) -> None:
+        self._mean, self._count = state["mean"], state["count"]
+
+    def on_fit_end(self, context: Context) -> None:
+        if self._mean and self.apply:
+            network = context.network
+            network.set_parameters({name: mean.astype(network.dtype) for name, mean in self._mean.items()})
+
+
+class AverageWeights(_Average):
+    """The mean of the parameters after every epoch from `start_epoch` on (Polyak 1992; Izmailov et al. 2018,
+    SWA).
+
+    The network has the average when the fit ends, unless apply=False; the numbers of the history are those
+    of the parameters in training.
+    """
+
+    @teach()
+    def __init__(self, start_epoch: int = 1, *, apply: bool = True) -> None:
+        self.start_epoch = check_count("AverageWeights start_epoch", start_epoch)
+        self.apply = check_flag("AverageWeights apply", apply)
+        self._mean, self._count = {}, 0
+
+    def on_epoch_end(self, context: Context) -> None:
+        if context.epoch >= self.start_epoch:
+            self._add(context, 1 / (self._count + 1))
+
+
+class ExponentialAverage(_Average):
+    """θ̄ ← decay · θ̄ + (1 - decay) · θ after every `every_steps`-th step, from the parameters after the first.
+
+    The network has the average when the fit ends, unless apply=False; the numbers of the history are those
+    of the parameters in training. Every step is copied out of the kernels for it: every_steps=10 with
+    decay ** 10 costs a tenth.
+    """
+
+    @teach()
+    def __init__(self, decay: float = 0.999, *, every_steps: int = 1, apply: bool = True) -> None:
+        check_number("ExponentialAverage decay", decay, high=1.0, hint="0.999 remembers some 1000 steps")
+        self.decay = float(decay)
+        self.every_steps = check_count("ExponentialAverage every_steps", every_steps)
+        self.apply = check_flag("ExponentialAverage apply", apply)
+        self._mean, self._count = {}, 0
+
+    def on_step_end(self, context: Context) -> None:
+        self._add(context, 1 - self.decay)
 
 
 # What may stand in braces in a checkpoint's name, and a value of it to try the format with.

@@ -25,6 +25,7 @@ class CurvePanel:
     x: Sequence[int]
     curves: Mapping[str, Sequence[float | None]]
     percent: bool = False
+    ticks: Mapping[int, str] | None = None  # of x; None: whole numbers
 
 
 def nice_ticks(low: float, high: float, most: int = 6, *, whole: bool = False) -> list[float]:
@@ -126,10 +127,13 @@ def _frame(panel: CurvePanel, axes: _Axes) -> list[str]:
         text = tick_label(tick, step, percent=panel.percent)
         parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="#ddd"/>')
         parts.append(f'<text x="{left - 7}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
-    for epoch in epoch_ticks(min(panel.x), max(panel.x)):
-        x = axes.x_at(epoch)
+    ticks = panel.ticks
+    if ticks is None:
+        ticks = {epoch: str(epoch) for epoch in epoch_ticks(min(panel.x), max(panel.x))}
+    for at, label in ticks.items():
+        x = axes.x_at(at)
         parts.append(f'<path d="M{x:.1f} {bottom}v5" stroke="#333"/>')
-        parts.append(f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{epoch}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{label}</text>')
     parts.append(f'<path d="M{left} {TOP}V{bottom}H{right}" fill="none" stroke="#333"/>')
     return parts
 

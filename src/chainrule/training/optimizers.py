@@ -10,6 +10,7 @@ not scaled by the rate, epsilon stands outside the square root, and AdamW's deca
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -76,8 +77,10 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum μ, in PyTorch's convention.
 
-    v ← μ v + g          θ ← θ − η v                 (momentum; Polyak 1964)
+    v ← μ v + (1−τ) g    θ ← θ − η v                 (momentum; Polyak 1964; dampening τ, 0 as a rule)
                          θ ← θ − η (g + μ v)         (nesterov=True; Sutskever et al. 2013)
+
+    The first velocity is g itself, also with dampening.
 
     Without momentum θ ← θ − η g (Dezeming, eq. 1.3.2).  Where the velocity is written with the rate inside
     (v ← μ v − η g, as in Keras), the two agree for a constant rate.
@@ -89,11 +92,18 @@ class SGD(Optimizer):
     nesterov: bool = False
     clip_norm: float | None = None
     clip_sample_norm: float | None = None
+    dampening: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("momentum", self.momentum, high=1.0, include_low=True)
+        check_number("dampening", self.dampening, high=1.0, include_low=True)
         check_flag("nesterov", self.nesterov)
+        if self.dampening and (self.nesterov or self.momentum == 0):
+            raise ArgumentError(
+                "dampening belongs to momentum without Nesterov's step: write SGD(rate, momentum=0.9, "
+                "dampening=0.1)"
+            )
         if self.nesterov and self.momentum == 0:
             raise ArgumentError("nesterov=True needs momentum: write SGD(rate, momentum=0.9, nesterov=True)")
 
@@ -106,7 +116,8 @@ class SGD(Optimizer):
     ) -> Array:
         if not self.momentum:
             return theta - rate * gradient
-        state["velocity"] = velocity = self.momentum * state["velocity"] + gradient
+        share = 1 if step == 1 else 1 - self.dampening
+        state["velocity"] = velocity = self.momentum * state["velocity"] + share * gradient
         return theta - rate * (gradient + self.momentum * velocity if self.nesterov else velocity)
 
 
@@ -240,12 +251,220 @@ class RMSProp(Optimizer):
         return theta - rate * move
 
 
+@teach()
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """Adagrad (Duchi, Hazan & Singer 2011): every entry's rate falls with the squares of its gradients.
+
+    s ← s + g²         θ ← θ − η g / (√(a + s) + ε)         a = start, 0 as in PyTorch; Keras begins with 0.1
+    """
+
+    kind: ClassVar[str] = "adagrad"
+    rate: float | Schedule = 1e-2
+    epsilon: float = 1e-10
+    start: float = 0.0
+    clip_norm: float | None = None
+    clip_sample_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("epsilon", self.epsilon)
+        check_number("start", self.start, include_low=True)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("square",)
+
+    def update(
+        self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
+    ) -> Array:
+        state["square"] = square = state["square"] + gradient * gradient
+        move: Array = rate * gradient / (np.sqrt(square + self.start) + self.epsilon)
+        return theta - move
+
+
+@teach()
+@dataclass(frozen=True)
+class Adadelta(Optimizer):
+    """Adadelta (Zeiler 2012): moves as large as those before, in the unit of θ.
+
+    s ← ρ s + (1−ρ) g²        u = √(q + ε) / √(s + ε) · g        q ← ρ q + (1−ρ) u²        θ ← θ − η u
+    """
+
+    kind: ClassVar[str] = "adadelta"
+    rate: float | Schedule = 1.0
+    rho: float = 0.9
+    epsilon: float = 1e-6
+    clip_norm: float | None = None
+    clip_sample_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("rho", self.rho, high=1.0, include_low=True)
+        check_number("epsilon", self.epsilon)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("move", "square")
+
+    def update(
+        self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
+    ) -> Array:
+        state["square"] = square = self.rho * state["square"] + (1 - self.rho) * gradient * gradient
+        move = np.sqrt(state["move"] + self.epsilon) / np.sqrt(square + self.epsilon) * gradient
+        state["move"] = self.rho * state["move"] + (1 - self.rho) * move * move
+        return theta - rate * move
+
+
+@dataclass(frozen=True)
+class _Moments(Adam):
+    """Adam's two moments, and a decay λ of the weights that is apart from them: θ ← θ − η λ θ, as `AdamW`."""
+
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("weight_decay", self.weight_decay, include_low=True)
+
+    def _decayed(self, theta: Array, rate: float, penalised: bool) -> Array:
+        return theta - rate * self.weight_decay * theta if penalised else theta
+
+    def _moments(self, gradient: Array, state: State) -> tuple[Array, Array]:
+        state["mean"] = mean = self.beta1 * state["mean"] + (1 - self.beta1) * gradient
+        state["square"] = square = self.beta2 * state["square"] + (1 - self.beta2) * gradient * gradient
+        return mean, square
+
+
+@teach()
+@dataclass(frozen=True)
+class NAdam(_Moments):
+    """Adam with Nesterov's momentum (Dozat 2016), with PyTorch's momentum schedule.
+
+    μ_t = β₁ (1 − ½ 0.96^{tψ}), M_t = Π_{i≤t} μ_i
+    θ ← θ − η (μ_{t+1} m / (1 − M_{t+1}) + (1 − μ_t) g / (1 − M_t)) / (√ŝ + ε)
+
+    ψ = momentum_decay. weight_decay is decoupled, as in AdamW.
+    """
+
+    kind: ClassVar[str] = "nadam"
+    rate: float | Schedule = 2e-3
+    momentum_decay: float = 4e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("momentum_decay", self.momentum_decay, include_low=True)
+
+    def update(
+        self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
+    ) -> Array:
+        theta = self._decayed(theta, rate, penalised)
+        mean, square = self._moments(gradient, state)
+        momenta = [self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay)) for t in range(1, step + 2)]
+        now, then = math.prod(momenta[:-1]), math.prod(momenta)
+        move: Array = momenta[-1] / (1 - then) * mean + (1 - momenta[-2]) / (1 - now) * gradient
+        move /= np.sqrt(square / (1 - self.beta2**step)) + self.epsilon
+        return theta - rate * move
+
+
+@teach()
+@dataclass(frozen=True)
+class RAdam(_Moments):
+    """Rectified Adam (Liu et al. 2020): a step of momentum alone until the second moment is known well
+    enough.
+
+    ρ∞ = 2/(1−β₂) − 1,  ρ = ρ∞ − 2t β₂ᵗ / (1−β₂ᵗ),  r² = (ρ−4)(ρ−2)ρ∞ / ((ρ∞−4)(ρ∞−2)ρ)
+    θ ← θ − η m̂ r √(1−β₂ᵗ) / (√s + ε)  where ρ > 5,  θ ← θ − η m̂  before
+
+    weight_decay is decoupled, as in AdamW.
+    """
+
+    kind: ClassVar[str] = "radam"
+
+    def update(
+        self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
+    ) -> Array:
+        theta = self._decayed(theta, rate, penalised)
+        mean, square = self._moments(gradient, state)
+        move = mean / (1 - self.beta1**step)
+        rest, longest = 1 - self.beta2**step, 2 / (1 - self.beta2) - 1
+        length = longest - 2 * step * (1 - rest) / rest
+        if length > 5:
+            share = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+            move = move * math.sqrt(share * rest) / (np.sqrt(square) + self.epsilon)
+        return theta - rate * move
+
+
+@teach()
+@dataclass(frozen=True)
+class LAMB(_Moments):
+    """Adam's step, scaled for every parameter array to the array's norm, for large batches (You et al. 2020).
+
+    u = m̂ / (√ŝ + ε) + λ θ        θ ← θ − η ‖θ‖/‖u‖ u        (the factor is 1 where one of the norms is 0)
+
+    λ = weight_decay, of weights; biases do not decay.
+    """
+
+    kind: ClassVar[str] = "lamb"
+    epsilon: float = 1e-6
+    weight_decay: float = 0.01
+
+    def update(
+        self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
+    ) -> Array:
+        mean, square = self._moments(gradient, state)
+        move = mean / (1 - self.beta1**step) / (np.sqrt(square / (1 - self.beta2**step)) + self.epsilon)
+        if penalised:
+            move = move + self.weight_decay * theta
+        norms = float(np.linalg.norm(theta)), float(np.linalg.norm(move))
+        return theta - rate * (norms[0] / norms[1] if min(norms) > 0 else 1.0) * move
+
+
+@teach()
+@dataclass(frozen=True)
+class Lion(Optimizer):
+    """Lion (Chen et al. 2023): a step of the same size for every entry, in the direction of a momentum.
+
+    θ ← θ − η λ θ  for the weights        θ ← θ − η sign(β₁ m + (1−β₁) g)        m ← β₂ m + (1−β₂) g
+
+    The rate is three to ten times smaller than AdamW's, weight_decay λ as many times larger.
+    """
+
+    kind: ClassVar[str] = "lion"
+    rate: float | Schedule = 1e-4
+    beta1: float = 0.9
+    beta2: float = 0.99
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    clip_sample_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("beta1", self.beta1, high=1.0, include_low=True)
+        check_number("beta2", self.beta2, high=1.0, include_low=True)
+        check_number("weight_decay", self.weight_decay, include_low=True)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("mean",)
+
+    def update(
+        self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
+    ) -> Array:
+        if penalised:
+            theta = theta - rate * self.weight_decay * theta
+        mean = state["mean"]
+        state["mean"] = self.beta2 * mean + (1 - self.beta2) * gradient
+        return theta - rate * np.sign(self.beta1 * mean + (1 - self.beta1) * gradient)
+
+
 FULL_BATCH = ("lbfgs", "l-bfgs", "l-bfgs-b", "bfgs", "cg")  # not for mini-batches: fit_full_batch has them
-optimizers: dict[str, type[Optimizer]] = {cls.kind: cls for cls in (SGD, Adam, AdamW, RMSProp)}
+optimizers: dict[str, type[Optimizer]] = {
+    cls.kind: cls for cls in (SGD, Adam, AdamW, RMSProp, Adagrad, Adadelta, NAdam, RAdam, Lion, LAMB)
+}
 
 
 def optimizer_from(value: Optimizer | str | None) -> Optimizer:
-    """An optimizer from an object, a name ("sgd", "adam", "adamw", "rmsprop": its defaults) or None.
+    """An optimizer from an object, a name ("sgd", "adam", "adamw", ...: its defaults) or None.
 
     None is Adam(1e-3), which trains deep and shallow networks alike.  Raises ValueError (unknown name) or
     TypeError; both list what to write.

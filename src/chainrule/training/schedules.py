@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from chainrule.base.errors import ArgumentError
 from chainrule.base.keywords import teach
-from chainrule.base.scalars import check_count, check_number
+from chainrule.base.scalars import check_count, check_flag, check_number
 
 Rates = NDArray[np.float64]
 
@@ -151,6 +151,51 @@ class CosineLog(Schedule):
 
 @teach()
 @dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up to `rate` and down again over all epochs (Smith & Topin 2018), half a cosine each way, as PyTorch
+    has it.
+
+    up     from rate / start_factor to rate     over the first `up` of the steps
+    down   from rate to rate / start_factor / end_factor     over the rest
+
+    `rate` is the highest rate, as a rule ten times what would do without: see `rate_range_test`. linear=True:
+    straight lines. `epochs=None` spans the epochs the fit was asked for. The momentum stays as it is.
+    """
+
+    epochs: int | None = None
+    up: float = 0.3
+    start_factor: float = 25.0
+    end_factor: float = 1e4
+    linear: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.epochs is not None:
+            check_count("epochs", self.epochs)
+        check_number("up", self.up, high=1.0, hint="0.3 rises over the first 30 % of the steps")
+        check_number("start_factor", self.start_factor, low=1.0, include_low=True)
+        check_number("end_factor", self.end_factor, low=1.0, include_low=True)
+        check_flag("linear", self.linear)
+
+    def rates(self, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
+        total = (epochs if self.epochs is None else self.epochs) * steps_per_epoch
+        top, end = self.up * total - 1, total - 1
+        start = self.rate / self.start_factor
+        step = np.arange(first_step, first_step + steps, dtype=np.float64)
+        rising = self._between(start, self.rate, np.clip(step / top if top > 0 else np.ones(steps), 0.0, 1.0))
+        falling = self._between(
+            self.rate, start / self.end_factor, np.clip((step - top) / max(end - top, 1e-9), 0.0, 1.0)
+        )
+        return np.where(step <= top, rising, falling)
+
+    def _between(self, first: float, last: float, share: Rates) -> Rates:
+        if self.linear:
+            return np.asarray(first + (last - first) * share)
+        return np.asarray(last + (first - last) / 2.0 * (1.0 + np.cos(np.pi * share)))
+
+
+@teach()
+@dataclass(frozen=True)
 class FlatCosine(Schedule):
     """`rate` for a share `flat` of the steps, then half a cosine down to 0.
 
@@ -173,6 +218,35 @@ class FlatCosine(Schedule):
         t = _progress(first_step, steps, steps_per_epoch, self.epochs or epochs)
         u = np.clip((t - self.flat) / (1 - self.flat), 0.0, 1.0)
         return np.asarray(self.rate * (1 + np.cos(np.pi * u)) / 2)
+
+
+@teach()
+@dataclass(frozen=True)
+class Warmup(Schedule):
+    """A linear rise in front of a rate or another schedule: its rates times (step + 1) / W in the first W
+    steps.
+
+    rate: Warmup(0.1, epochs=2), or a schedule, Warmup(StepDecay(0.1), steps=500), which goes on meanwhile.
+    W is `steps`, or `epochs`, which may be a part of one.
+    """
+
+    rate: Any
+    epochs: float = 1.0
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rate, Schedule):
+            check_number("rate", self.rate, hint="write 0.1, say, or a schedule such as CosineDecay(0.1)")
+        check_number("epochs", self.epochs)
+        if self.steps is not None:
+            check_count("steps", self.steps)
+
+    def rates(self, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
+        after = self.rate if isinstance(self.rate, Schedule) else ConstantRate(self.rate)
+        rates = after.rates(first_step, steps, steps_per_epoch, epochs)
+        warm = max(1, round(self.epochs * steps_per_epoch)) if self.steps is None else self.steps
+        step = np.arange(first_step, first_step + steps, dtype=np.float64)
+        return np.asarray(rates * np.minimum((step + 1.0) / warm, 1.0))
 
 
 def _progress(first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:

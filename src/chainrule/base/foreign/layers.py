@@ -11,7 +11,7 @@ from chainrule.base.foreign.values import (
     PENALTY,
     initializer,
 )
-from chainrule.base.foreign.words import Advice, besides, by_name, by_value
+from chainrule.base.foreign.words import SAME, Advice, besides, by_name, by_value
 
 _LAST_CHANNELS = "images are (N, H, W, C), with the channels last"
 _EVERYWHERE = by_name(
@@ -105,9 +105,6 @@ _POOL = {
     **by_name(
         {
             "window=2": ("pool_size", "kernel_size", "size", "window_shape", "kernel"),
-            besides("no ceil mode: a window that would reach over the edge is left out", False): (
-                "ceil_mode",
-            ),
             besides("no dilation of a window", 1, (1,), (1, 1)): ("dilation", "dilation_rate"),
             besides("no index beside the values", False): ("return_indices",),
         }
@@ -214,8 +211,10 @@ _INPLACE: dict[str, Advice] = {"inplace": "nothing: what goes in is kept"}
 _RELU = by_name(
     {
         besides("LeakyReLU(0.01), a layer of its own", 0): ("negative_slope", "alpha", "slope"),
-        besides("no largest value", None): ("max_value",),
-        besides("no threshold but 0", 0): ("threshold",),
+        by_value(
+            "HardTanh(0.0, 6.0), a layer of its own", {SAME: (None,), "ReLU6(), a layer of its own": (6,)}
+        ): (*("max_value",),),
+        besides("Threshold(0.5), a layer of its own", 0): ("threshold",),
     }
 )
 _AXIS = dict.fromkeys(
@@ -225,19 +224,16 @@ _AXIS = dict.fromkeys(
         {"nothing: it is along the last axis": (-1,)},
     ),
 )
-_LIMITS = {
-    **dict.fromkeys(("min_val", "min_value"), besides("no limit but -1 and 1", -1)),
-    **dict.fromkeys(("max_val", "max_value"), besides("no limit but -1 and 1", 1)),
-}
-_SOFTPLUS = by_name(
-    {besides("no β but 1", 1): ("beta",), "nothing: it is exact for every input": ("threshold",)}
+_LIMITS = by_name(
+    {
+        besides("low=-1.0, high=1.0", -1): ("min_val", "min_value", "min"),
+        besides("high=1.0, and low=-1.0", 1): ("max_val", "max_value", "max"),
+    }
 )
-_GELU = {
-    "approximate": by_value(
-        "no tanh approximation: GELU() is z Φ(z) with the exact Φ, at most 4.8e-4 from that",
-        {"nothing: GELU() is z Φ(z) with the exact Φ": ("none", False)},
-    )
-}
+_SLOPED = by_name(
+    {"slope=0.2, shift=0.5: slope · z + shift, cut off at 0 and 1": ("alpha", "beta", "offset")}
+)
+_SHRINK = {"lam=0.5": ("lambd", "lambda_", "lmbda", "alpha", "bias", "threshold")}
 _DROPOUT = by_name(
     {
         "rate=0.5, the share that is dropped": ("p", "prob", "probability", "drop_rate", "dropout"),
@@ -252,7 +248,7 @@ _PRELU = by_name(
     {
         by_value(
             "nothing: it finds out its channels, and there is one α per channel",
-            {"no α that channels share: there is one α per channel": (1,)},
+            {"shared=True, which is one α for all channels": (1,)},
         ): ("num_parameters",),
         by_value(
             "no choice: there is one α per channel, which all positions share",
@@ -293,11 +289,17 @@ _OWN: dict[str, dict[str, Advice]] = {
     "LeakyReLU": {**_INPLACE, **by_name({"slope=0.01": ("negative_slope", "alpha", "leak")})},
     "PReLU": {**_INPLACE, **_PRELU},
     "ELU": {**_INPLACE, **by_name({"alpha=1.0": ("slope", "negative_slope")})},
-    "GELU": {**_INPLACE, **_GELU},
+    "CELU": {**_INPLACE, **by_name({"alpha=1.0": ("slope", "negative_slope")})},
+    "GELU": _INPLACE,
     "Softmax": {**_INPLACE, **_AXIS},
-    "Softplus": {**_INPLACE, **_SOFTPLUS},
+    "LogSoftmax": {**_INPLACE, **_AXIS},
+    **{name: {**_INPLACE, **_AXIS} for name in ("GLU", "SwiGLU")},
+    "Softplus": _INPLACE,
     "HardTanh": {**_INPLACE, **_LIMITS},
-    "SELU": {**_INPLACE, **dict.fromkeys(("alpha", "scale"), "no other α or λ: they are the fixed point's")},
+    "HardSigmoid": {**_INPLACE, **_SLOPED},
+    **{name: {**_INPLACE, **by_name(_SHRINK)} for name in ("HardShrink", "SoftShrink")},
+    "Threshold": {**_INPLACE, **by_name({"threshold=0.0": ("theta",)})},
+    "SELU": {**_INPLACE, **by_name({"scale=1.0507, alpha=1.6733": ("gamma", "lam")})},
     "ParametricActivation": {**_INPLACE, **by_name({"activation='selu'": ("act", "function", "f")})},
     "Activation": _INPLACE,
     "Features": by_name({"start=0": ("begin", "first"), "stop=4": ("end", "last")}),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from chainrule.base.foreign.words import Advice, besides, by_name, by_value
 
-_NO_SUM = "no sum over samples: they are always averaged"
-_NO_SINGLE = "no loss of single samples: network.loss(X, y) is their mean"
+_NO_SUM = "nothing: network.loss(X, y, reduction='sum') adds up, and training takes means of samples"
+_NO_SINGLE = "nothing: network.loss(X, y, reduction='none') gives the loss of every sample"
 _MEAN = ("mean", "sum_over_batch_size", "mean_with_sample_weight")
 
 
@@ -24,9 +24,16 @@ _REDUCED = _reduced(_OVER_OUTPUTS, _OVER_OUTPUTS)
 _OUTPUTS_ADDED = "no other reduction: outputs are summed, samples averaged"
 _SUMMED = _reduced(_OUTPUTS_ADDED, _OUTPUTS_ADDED)
 _OF_CLASSES = _reduced(_OUTPUTS_ADDED, "nothing: samples are averaged; the steps of a sequence are summed")
+_BY_STEPS = _reduced(
+    _OUTPUTS_ADDED, "nothing: samples are averaged; mean_steps=True averages the steps of a sequence too"
+)
 SCALED = "which scales them to mean 1 over the training set"
 _CLASS_WEIGHT = besides(
     f"class_weight={{0: 1.0, 1: 5.0}} in fit, {SCALED}; PyTorch divides by their sum in a batch", None
+)
+_OWN_CLASS_WEIGHT = besides(
+    "class_weight=[1.0, 5.0], a number for every class, not scaled; PyTorch divides by their sum in a batch",
+    None,
 )
 # Of a loss over outputs that are labels each.
 _LABEL_WEIGHT = besides(
@@ -34,15 +41,11 @@ _LABEL_WEIGHT = besides(
     f"{SCALED}: it has none for every one of several outputs",
     None,
 )
-_CLASSES = by_name(
+_OUTPUT_WEIGHT = besides("output_weight=[1.0, 5.0], a number for every output", None)
+_FROM_Z = "nothing: end the network in its Softmax or Sigmoid, and the loss is computed from z"
+_COMMON = by_name(
     {
-        _CLASS_WEIGHT: ("weight", "pos_weight", "class_weight", "class_weights"),
-        besides("no label that does not count: give such samples sample_weight=0 in fit", None): (
-            *("ignore_index", "ignore_class"),
-        ),
-        "nothing: end the network in its Softmax or Sigmoid, and the loss is computed from z": (
-            "from_logits",
-        ),
+        _FROM_Z: ("from_logits",),
         "label_smoothing=0.1": ("smoothing",),
         by_value(
             "no other axis: classes are along the last one",
@@ -50,16 +53,41 @@ _CLASSES = by_name(
         ): ("axis", "dim"),
     }
 )
-_LABELS = dict.fromkeys(("weight", "pos_weight", "class_weight", "class_weights"), _LABEL_WEIGHT)
-_MARGIN = by_name(
-    {
-        by_value("no other margin: the margin is 1", {"nothing: the margin is 1": (1,)}): ("margin",),
-        by_value(
-            "no exponent but 1 and 2, which is squared=True",
-            {"squared=True": (2,), "squared=False, as it is without it": (1,)},
-        ): ("p",),
-    }
-)
+_CLASSES = {
+    **_COMMON,
+    **by_name(
+        {
+            _OWN_CLASS_WEIGHT: ("weight", "class_weights"),
+            besides("class_weight=[1.0, 5.0], a number for every class", None): ("pos_weight",),
+            besides("ignore_index=-100, the label that does not count", None): ("ignore_class", "ignore"),
+        }
+    ),
+}
+_LABELS = {
+    **_COMMON,
+    **by_name(
+        {
+            _OUTPUT_WEIGHT: ("weight",),
+            _LABEL_WEIGHT: ("class_weight", "class_weights"),
+            besides("no label that does not count: give such samples sample_weight=0 in fit", None): (
+                *("ignore_index", "ignore_class"),
+            ),
+        }
+    ),
+}
+_MEAN_OUTPUTS = _reduced(_OVER_OUTPUTS, _OVER_OUTPUTS)
+_POWER = {
+    "p": by_value(
+        "no exponent but 1 and 2, which is squared=True",
+        {"squared=True": (2,), "squared=False, as it is without it": (1,)},
+    )
+}
+_MARGIN = {
+    **_POWER,
+    "margin": by_value(
+        "no other margin: MultiMargin(margin=0.5) has one", {"nothing: the margin is 1": (1,)}
+    ),
+}
 
 _NOT_ITS_OWN: dict[str, Advice] = by_name(
     {
@@ -70,8 +98,38 @@ _NOT_ITS_OWN: dict[str, Advice] = by_name(
 )
 
 _TABLES: dict[str, dict[str, Advice]] = {
-    "BinaryCrossEntropy": {**_CLASSES, **_LABELS, **_SUMMED},
-    "CrossEntropy": {**_CLASSES, **_OF_CLASSES},
+    "BinaryCrossEntropy": {**_LABELS, **_MEAN_OUTPUTS},
+    "CrossEntropy": {**_CLASSES, **_BY_STEPS},
+    "NegativeLogLikelihood": {**_CLASSES, **_BY_STEPS},
+    "KLDivergence": {
+        **_CLASSES,
+        **_BY_STEPS,
+        "log_target": besides("numpy.exp(y): y are probabilities, not their logarithms", False),
+    },
+    "GaussianNLL": {
+        **_SUMMED,
+        **by_name(
+            {
+                besides("no ½ log 2π, which holds no output", False): ("full",),
+                "nothing: the network gives the logarithm of the variance, which needs none": ("eps",),
+                "nothing: the second half of the outputs are logarithms of variances": ("var", "variance"),
+            }
+        ),
+    },
+    "MultiMargin": {**_MEAN_OUTPUTS, **_POWER, "weight": _CLASS_WEIGHT},
+    "SoftMargin": {**_MEAN_OUTPUTS, "weight": _LABEL_WEIGHT},
+    "CosineDistance": {
+        **_SUMMED,
+        **by_name(
+            {
+                besides("no margin: the distance of a and y is 1 - cos", 0): ("margin",),
+                "nothing: where a or y is 0 the cosine is 0": ("eps", "epsilon"),
+                by_value(
+                    "no other axis: it is along the last one", {"nothing: it is along the last axis": (-1,)}
+                ): (*("axis", "dim"),),
+            }
+        ),
+    },
     "SquaredError": {**_REDUCED, "squared": "no root of it: SquaredError is ½ e²"},
     "MeanAbsoluteError": _REDUCED,
     "Huber": {

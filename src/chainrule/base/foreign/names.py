@@ -67,21 +67,46 @@ _CLASSES = by_name(
         "chainrule.Huber(mean_outputs=True)": ("HuberLoss",),
         "chainrule.Huber(mean_outputs=True), for beta 1": ("SmoothL1Loss",),
         "chainrule.CrossEntropy(), behind chainrule.Softmax()": (
-            *("CrossEntropyLoss", "CategoricalCrossentropy", "SparseCategoricalCrossentropy", "NLLLoss"),
+            *("CrossEntropyLoss", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"),
         ),
         f"chainrule.BinaryCrossEntropy(), behind chainrule.Sigmoid(), {_SUMS}": (
             *("BCELoss", "BCEWithLogitsLoss", "BinaryCrossentropy"),
         ),
         f"chainrule.Poisson(log_input=True), {_SUMS}": ("PoissonNLLLoss",),
         f"chainrule.Hinge(squared=True), {_SUMS}": ("SquaredHinge",),
-        "no sum over all classes that are too near: chainrule.CategoricalHinge() takes the nearest": (
-            *("MultiMarginLoss",),
+        "chainrule.MultiMargin(mean_outputs=True)": ("MultiMarginLoss",),
+        "chainrule.SoftMargin(mean_outputs=True)": ("SoftMarginLoss",),
+        "chainrule.BinaryCrossEntropy(mean_outputs=True), behind chainrule.Sigmoid()": (
+            *("MultiLabelSoftMarginLoss",),
         ),
+        "chainrule.NegativeLogLikelihood(), behind chainrule.LogSoftmax()": ("NLLLoss",),
+        f"chainrule.GaussianNLL(), of means and logarithms of variances, {_SUMS}": ("GaussianNLLLoss",),
+        "chainrule.CosineDistance(), which is 1 - cos": ("CosineSimilarity", "CosineEmbeddingLoss"),
         # penalties, optimizers, schedules, callbacks
         "chainrule.ElasticNet(1e-5, 1e-4), whose l2 is twice Keras's": ("L1L2",),
         "chainrule.StepDecay(0.1)": ("StepLR",),
         "chainrule.CosineDecay(0.1)": ("CosineAnnealingLR",),
         "chainrule.ExponentialDecay(0.1)": ("ExponentialLR",),
+        "chainrule.OneCycle(0.1)": ("OneCycleLR", "OneCyclePolicy"),
+        "chainrule.Warmup(0.1, epochs=1), in front of a rate or a schedule": (
+            "LinearLR",
+            "LinearWarmup",
+            "WarmUp",
+        ),
+        "chainrule.NAdam()": ("Nadam",),
+        "chainrule.LAMB()": ("Lamb",),
+        "chainrule.ExponentialAverage(0.999), one of the callbacks of fit": (
+            *("EMA", "ExponentialMovingAverage", "ModelEMA", "AveragedModel"),
+        ),
+        "chainrule.AverageWeights(start_epoch=5), one of the callbacks of fit": (
+            *("SWA", "SWALR", "StochasticWeightAveraging"),
+        ),
+        "chainrule.rate_range_test(network, X, y)": (
+            "LRFinder",
+            "lr_find",
+            "lr_finder",
+            "LearningRateFinder",
+        ),
         "chainrule.Checkpoint('net.npz')": ("ModelCheckpoint",),
         # initializers
         "chainrule.Glorot()": ("GlorotUniform", "XavierUniform", "Xavier"),

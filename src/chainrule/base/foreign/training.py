@@ -28,11 +28,9 @@ _OPTIMIZER = {
             ): ("clipvalue",),
             "nothing: fit gives it the network's parameters": ("params", "parameters", "model_parameters"),
             besides("no maximisation", False): ("maximize",),
-            besides("no average of the parameters", False): ("use_ema",),
-            "no average of the parameters": ("ema_momentum", "ema_overwrite_frequency"),
-            besides("no step over several batches: batch_size in fit", None, 1): (
-                *("gradient_accumulation_steps",),
-            ),
+            besides("callbacks=ExponentialAverage(0.99) in fit", False): ("use_ema",),
+            "callbacks=ExponentialAverage(0.99) in fit": ("ema_momentum", "ema_overwrite_frequency"),
+            besides("accumulate=4 in fit", None, 1): ("gradient_accumulation_steps",),
             besides("no scaling of the loss", None, 1): ("loss_scale_factor",),
         }
     ),
@@ -64,6 +62,9 @@ _MOMENTS = {
             besides("no Nesterov momentum in Adam", False): ("nesterov",),
         }
     ),
+}
+_DECOUPLED = {
+    "decoupled_weight_decay": besides("weight_decay=0.01, which is decoupled always", True),
 }
 _SCHEDULE = by_name(
     {
@@ -147,8 +148,13 @@ _FIT = by_name(
             "clip",
             "clip_grad",
         ),
-        besides("no step over several batches: batch_size=32", None, 1): (
-            *("accumulate", "accumulate_grad_batches", "gradient_accumulation_steps", "accumulation_steps"),
+        besides("accumulate=4", None, 1): (
+            *(
+                "accumulate_grad_batches",
+                "gradient_accumulation_steps",
+                "accumulation_steps",
+                "accumulate_steps",
+            ),
         ),
         besides("early_stopping=5, which gives the best epoch's parameters back", False): (
             *("save_best", "save_best_only", "restore_best_weights", "restore_best", "load_best"),
@@ -251,7 +257,6 @@ TRAINING: dict[str, dict[str, Advice]] = {
         **_L2_PENALTY,
         **by_name(
             {
-                besides("no dampening", 0): ("dampening",),
                 "rate=0.1": ("alpha",),
                 "momentum=0.9": ("mu", "beta"),
             }
@@ -264,6 +269,21 @@ TRAINING: dict[str, dict[str, Advice]] = {
         "decoupled_weight_decay": besides("AdamW(weight_decay=0.01)", False),
     },
     "AdamW": {**_OPTIMIZER, **_MOMENTS},
+    **{name: {**_OPTIMIZER, **_MOMENTS, **_DECOUPLED} for name in ("RAdam", "LAMB")},
+    "NAdam": {**_OPTIMIZER, **_MOMENTS, **_DECOUPLED, "schedule_decay": "momentum_decay=0.004"},
+    "Lion": {
+        **_OPTIMIZER,
+        **_rate("0.0001"),
+        **by_name({"beta1=0.9, beta2=0.99": ("betas", "beta_1", "beta_2", "b1", "b2")}),
+    },
+    "Adagrad": {
+        **_OPTIMIZER,
+        **_rate("0.01"),
+        **_L2_PENALTY,
+        "eps": "epsilon=1e-10",
+        "initial_accumulator_value": "start=0.1",
+    },
+    "Adadelta": {**_OPTIMIZER, **_rate("1.0"), **_L2_PENALTY, "eps": "epsilon=1e-6"},
     "RMSProp": {
         **_OPTIMIZER,
         **_rate("0.001"),
@@ -317,6 +337,48 @@ TRAINING: dict[str, dict[str, Advice]] = {
             }
         ),
     },
+    "OneCycle": {
+        **_SCHEDULE,
+        **by_name(
+            {
+                "rate=0.1, the highest": ("max_lr", "lr_max"),
+                "epochs=10; the rate moves with every step": ("num_epochs",),
+                _STEPS: ("total_steps", "steps_per_epoch"),
+                "up=0.3": ("pct_start",),
+                "start_factor=25.0": ("div_factor", "div"),
+                "end_factor=10000.0": ("final_div_factor", "div_final"),
+                by_value("linear=True, or False", {"linear=False": ("cos",), "linear=True": ("linear",)}): (
+                    *("anneal_strategy",),
+                ),
+                besides("no cycle of the momentum", False): ("cycle_momentum",),
+                "no cycle of the momentum": ("base_momentum", "max_momentum"),
+                besides("no third phase", False): ("three_phase",),
+            }
+        ),
+    },
+    "Warmup": {
+        **_SCHEDULE,
+        **by_name(
+            {
+                "steps=500": ("warmup_steps", "num_warmup_steps", "total_iters"),
+                "epochs=1": ("warmup_epochs",),
+                "rate=0.1, or a schedule": ("after", "schedule", "after_scheduler"),
+                "nothing: it begins at rate / steps": ("start_factor", "init_value", "warmup_start_value"),
+            }
+        ),
+    },
+    "AverageWeights": by_name(
+        {
+            "start_epoch=5": ("swa_start", "swa_epoch_start", "start"),
+            "optimizer=SGD(0.05) in fit: the rate is the optimizer's": ("swa_lr", "swa_lrs"),
+        }
+    ),
+    "ExponentialAverage": by_name(
+        {
+            "decay=0.999": ("momentum", "beta", "alpha", "ema_decay"),
+            "every_steps=1": ("update_every", "steps", "update_freq"),
+        }
+    ),
     "EarlyStopping": {
         **_MODE,
         **by_name(

@@ -46,6 +46,15 @@ ACTIVATIONS = {
     "hard_sigmoid": "HardSigmoid",
     "hard_swish": "HardSwish",
     "hard_tanh": "HardTanh",
+    "relu6": "ReLU6",
+    "celu": "CELU",
+    "glu": "GLU",
+    "log_softmax": "LogSoftmax",
+    "log_sigmoid": "LogSigmoid",
+    "hard_shrink": "HardShrink",
+    "soft_shrink": "SoftShrink",
+    "tanh_shrink": "TanhShrink",
+    "threshold": "Threshold",
 }
 ACTIVATION = by_value(
     "the activation as a layer of its own, behind this one, such as ReLU()",

@@ -14,7 +14,7 @@ from chainrule._native import InLanes
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS
 from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS
-from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, as_image
+from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, as_image, has_kernel
 from chainrule.layers import (
     BatchNorm,
     Composite,
@@ -61,6 +61,8 @@ def has_channels(layer: Layer, x: Shape, masked: bool, first: bool) -> bool:
         return bool(layer.groups_of(x[-1]) == 1)  # type: ignore[attr-defined]
     if kind is Embedding:
         return first
+    if kind in ACTIVATIONS and not has_kernel(layer):  # a program
+        return False
     if isinstance(layer, Dense) and layer.ntk:  # divides its input first, by a program
         return False
     if kind in GLOBAL_POOLS:

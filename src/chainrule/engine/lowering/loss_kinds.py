@@ -7,16 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._native import LossKind
+from chainrule._native import Judged, LossKind
 from chainrule.losses import (
     BinaryCrossEntropy,
     CategoricalHinge,
+    CosineDistance,
     CrossEntropy,
+    GaussianNLL,
     Hinge,
     Huber,
+    KLDivergence,
     Loss,
     MeanAbsoluteError,
+    MultiMargin,
+    NegativeLogLikelihood,
     Poisson,
+    SoftMargin,
     SquaredError,
 )
 
@@ -35,13 +41,32 @@ LOSSES: dict[type[Loss], Callable[[Any], LossKind]] = {
 }
 # Losses of classes whatever form the targets have, so that an accuracy means something.
 CLASSIFYING = (BinaryCrossEntropy, CrossEntropy, Hinge, CategoricalHinge)
+# Of those that are programs: what is counted.
+JUDGED: dict[type[Loss], Judged] = {
+    NegativeLogLikelihood: Judged.classes,
+    KLDivergence: Judged.classes,
+    MultiMargin: Judged.classes,
+    SoftMargin: Judged.signs,
+}
+
+# All of the library: two that print alike are alike.
+OWN = {*LOSSES, *JUDGED, GaussianNLL, CosineDistance}
 
 
-def native_options(loss: Loss, output_shape: tuple[int, ...]) -> dict[str, float]:
-    """What LossArgs holds beside the kind. `prepared` is affine in y, so two points of it are all of it."""
+def native_options(loss: Loss, output_shape: tuple[int, ...]) -> dict[str, Any]:
+    """What LossArgs holds beside the kind. Where `prepared` is affine in y two points of it are all of it;
+    elsewhere the targets are prepared before they come.
+    """
+    if not loss.affine:
+        return {}
     ends = loss.prepared(np.stack([np.zeros(output_shape), np.ones(output_shape)], axis=-1)).reshape(-1, 2)
     shift = float(ends[0, 0])
-    return {
+    options: dict[str, Any] = {}
+    if isinstance(loss, BinaryCrossEntropy) and (loss.weighs or loss.mean_outputs):
+        share = 1 / int(np.prod(output_shape)) if loss.mean_outputs else 1.0
+        for name, weights in zip(("positive", "negative"), loss.shares(output_shape[-1]), strict=True):
+            options[name] = [float(weight) * share for weight in weights]
+    return options | {
         "scale": 1 / int(np.prod(output_shape)) if getattr(loss, "mean_outputs", False) else 1.0,
         "delta_cut": float(getattr(loss, "delta", 1.0)),
         "target_scale": float(ends[0, 1]) - shift,

@@ -43,10 +43,10 @@ def set_penalty(native: Any, penalty: Any, training_size: int | None, dtype: Any
 
 def set_optimizer(native: Any, optimizer: Any, dtype: Any) -> None:
     """The rule and its numbers; TypeError for an optimizer that the engine has not."""
-    rule, momentum, beta2, epsilon, decay = getattr(optimizer, "kind", None), 0.0, 0.0, 1.0, 0.0
+    rule, momentum, beta2, epsilon, decay, extra = getattr(optimizer, "kind", None), 0.0, 0.0, 1.0, 0.0, 0.0
     early_epsilon = False
     if rule == "sgd":
-        momentum = optimizer.momentum
+        momentum, extra = optimizer.momentum, optimizer.dampening
         rule = "nesterov" if optimizer.nesterov else "sgd"
     elif rule in ("adam", "adamw"):
         momentum, beta2, epsilon = optimizer.beta1, optimizer.beta2, optimizer.epsilon
@@ -54,12 +54,25 @@ def set_optimizer(native: Any, optimizer: Any, dtype: Any) -> None:
         decay = _number(optimizer.decay) if rule == "adamw" else 0.0
     elif rule == "rmsprop":
         momentum, beta2, epsilon = optimizer.momentum, optimizer.rho, optimizer.epsilon
+    elif rule in ("nadam", "radam", "lamb"):
+        momentum, beta2, epsilon = optimizer.beta1, optimizer.beta2, optimizer.epsilon
+        decay, extra = optimizer.weight_decay, getattr(optimizer, "momentum_decay", 0.0)
+    elif rule == "lion":
+        momentum, beta2, decay = optimizer.beta1, optimizer.beta2, optimizer.weight_decay
+    elif rule == "adadelta":
+        beta2, epsilon = optimizer.rho, optimizer.epsilon
+    elif rule == "adagrad":
+        epsilon, extra = optimizer.epsilon, optimizer.start
     else:
-        raise TypeError(f"the engine knows SGD, Adam, AdamW and RMSProp, received {describe(optimizer)}")
+        raise TypeError(
+            "the engine knows SGD, Adam, AdamW, NAdam, RAdam, Lion, LAMB, RMSProp, Adagrad and Adadelta, "
+            "received "
+            f"{describe(optimizer)}"
+        )
     check_held("an epsilon", epsilon, dtype, optimizer, positive=True)
     check_held("a weight decay", decay, dtype, optimizer)
     clip_norm = optimizer.clip_norm or 0.0
-    native.set_optimizer(Rule[rule], momentum, beta2, epsilon, early_epsilon, decay, clip_norm)
+    native.set_optimizer(Rule[rule], momentum, beta2, epsilon, early_epsilon, decay, clip_norm, extra)
 
 
 def _number(decay: Any) -> float:

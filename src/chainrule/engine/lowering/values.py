@@ -52,6 +52,15 @@ def in_panels(layer: Layer, name: str, input_shape: Shape) -> bool:
     return type(layer) is Dense and name == "W" and len(input_shape) == 1
 
 
+def has_kernel(layer: Layer) -> bool:
+    """Whether an activation has a kernel of its own: with other options than the kernel's it is a program."""
+    if isinstance(layer, GELU) and layer.approximate != "none":
+        return False
+    if isinstance(layer, Softplus) and (layer.beta != 1 or layer.threshold is not None):
+        return False
+    return type(layer) in ACTIVATIONS
+
+
 def needs_z(layer: Layer) -> bool:
     """Whether f' cannot be computed from a alone: then z is kept beside a."""
     return isinstance(layer, GELU) or (isinstance(layer, LeakyReLU) and layer.slope < 0)

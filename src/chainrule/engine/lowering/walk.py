@@ -14,7 +14,7 @@ from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import input_halo, output_delta_halo, winograd_applies
 from chainrule.engine.lowering.lanes import CHANNELS, NOTHING, SAMPLES, chosen, has_channels, reads_rows
 from chainrule.engine.lowering.operations import IN_PARTS, OPERATIONS, by_formulas, fuses
-from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, needs_z
+from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer
 
 
@@ -57,7 +57,7 @@ class Lowering(Builder):
                 continue
             learned = learned or self.learns(layer, x.shape)
             activation = None
-            if not self.keep and fuses(layer) and rest and type(rest[0]) in ACTIVATIONS:
+            if not self.keep and fuses(layer) and rest and has_kernel(rest[0]):
                 activation, rest = rest[0], rest[1:]
                 place += 1
             shape = self.shapes[str(layer.name)]
@@ -99,7 +99,10 @@ class Lowering(Builder):
         z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned, lanes)
         a = self.produce(activation, z, halo)
         self.consume(x)
-        OPERATIONS.get(type(layer), by_formulas)(self, layer, x, z, numbers)
+        operation = OPERATIONS.get(type(layer), by_formulas)
+        if type(layer) in ACTIVATIONS and not has_kernel(layer):
+            operation = by_formulas
+        operation(self, layer, x, z, numbers)
         self.values[str(layer.name)] = z.number
         if activation is not None:
             self.values[str(activation.name)] = a.number

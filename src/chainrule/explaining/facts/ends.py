@@ -56,7 +56,7 @@ def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> LossCard:
         values = np.asarray(reader.value(formulas["value_from_z" if pair else "value"]))
         parts = [_value_part(formulas, reader, sample)]
         parts += [_gradient_part(formulas, reader, sample)] if pair else []
-        said = ENDS["cancels"] if pair else ENDS["by_output"] + SPACE + _then(last.layer)
+        said = _cancels(formulas) if pair else ENDS["by_output"] + SPACE + _then(last.layer)
         parts.append(_residual_part(formulas, reader, pair, weighted, sample, said))
     order = np.argsort(-values, kind="stable")[:MOST_SAMPLES]
     return {
@@ -71,6 +71,12 @@ def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> LossCard:
         "outputs": _outputs(head, sample),
         "jacobian": _jacobian(last, sample) if pair else None,
     }
+
+
+def _cancels(formulas: Any) -> Say:
+    """Why the two of a pair are one formula."""
+    plain = formulas.symbols["a"] - formulas.symbols["y"]
+    return ENDS["cancels" if formulas["residual"] == plain else "cancels_weighted"]
 
 
 def _value_part(formulas: Any, reader: Reader, sample: int) -> PartRecord:

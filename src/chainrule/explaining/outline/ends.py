@@ -176,7 +176,7 @@ def _outputs(layout: Layout, card: LossCard, table: OutputTable) -> Table:
     columns: list[list[Any]] = []
     labels: tuple[tuple[Column, Say], ...] = (
         ("z", same("z_k")), ("a", same("a_k")), ("y", same("y_k")), ("by_a", same("∂/∂a_k")),
-        ("residual", same("a_k − y_k") if card["pair"] else ENDS["by_output_of_loss"]),
+        ("residual", same(_residual(table)) if card["pair"] else ENDS["by_output_of_loss"]),
         ("delta", same(f"{delta}_k = {weight}(…)/{m}")),
         ("literal", ENDS["literal_head"]),
     )  # fmt: skip
@@ -193,6 +193,13 @@ def _outputs(layout: Layout, card: LossCard, table: OutputTable) -> Table:
     left_out = ENDS.say("outputs.left_out", count=more) if more else NOTHING
     caption = ENDS.say("outputs.caption", sample=sample, left_out=left_out)
     return Table(tuple(head), rows, tuple(range(len(head))), caption, id="outputs")
+
+
+def _residual(table: OutputTable) -> str:
+    """What the residual of a pair is: a - y, unless targets or outputs are weighted."""
+    plain = np.subtract(table["a"], table["y"])
+    same_numbers = np.allclose(plain, np.asarray(table["residual"]), rtol=1e-9, atol=1e-12)
+    return "a_k − y_k" if same_numbers else "∂/∂z_k"
 
 
 def update_blocks(layout: Layout) -> tuple[Block, ...]:

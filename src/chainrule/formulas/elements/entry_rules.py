@@ -426,6 +426,11 @@ def gate_place(at: Reading, node: Operation, place: Place) -> Place | None:
 
 
 @entry_rule
+def per_feature(at: Reading, node: Operation, place: Place) -> Element:
+    return number(node.options["weights"][place[-2]])
+
+
+@entry_rule
 def with_ones(at: Reading, node: Operation, place: Place) -> Element:
     """a_0, the 1 in front: an entry with the letter of the others, of no array."""
     k, s = place

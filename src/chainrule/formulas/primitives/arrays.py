@@ -226,6 +226,15 @@ def count_outputs(x: Any) -> Any:
 
 
 @primitive(
+    layout="per_feature", entry="per_feature", traits={Trait.THIN},
+    adjoint=lambda d, y, x, weights, letter: (None,),
+)
+def per_feature(x: Any, *, weights: tuple[float, ...], letter: str) -> Any:
+    """A number of its own for every feature or output of x, a column (n, 1): weights of outputs."""
+    return np.asarray(weights, np.result_type(x))[:, None]
+
+
+@primitive(
     layout="sum_entries",
     entry="sum_entries",
     traits={Trait.ADDS_MANY, Trait.DROPS_POSITIONS, Trait.NUMBER},

@@ -20,7 +20,8 @@ class Grid:
     padding: "same" (output = ceil(size / stride); an odd zero goes to the bottom or right, as in
     TensorFlow), or ((top, bottom), (left, right)).  dilation: the distance between the pixels of one window.
     outside: extra rows and columns of the image behind the last window, where it is the windows that are
-    given (a transposed convolution).  Rows and columns that fit no window are dropped.
+    given (a transposed convolution).  Rows and columns that fit no window are dropped; with `ceil` a last
+    window reaches over the edge for them, if it begins in the image or in the frame before it.
     """
 
     kernel: Sizes
@@ -28,6 +29,7 @@ class Grid:
     padding: str | Pads = ()
     dilation: Sizes = ()
     outside: Sizes = ()
+    ceil: bool = False
 
     def __post_init__(self) -> None:
         axes = len(self.kernel)
@@ -48,18 +50,30 @@ class Grid:
     @property
     def padded(self) -> bool:
         """Whether the image may have a frame."""
-        return isinstance(self.padding, str) or any(map(any, self.padding))
+        return self.ceil or isinstance(self.padding, str) or any(map(any, self.padding))
 
     def pads(self, size: Sizes) -> Pads:
         """((top, bottom), (left, right)) for an image of `size` rows and columns."""
         if isinstance(self.padding, str):
             return tuple(self._same(axis, length) for axis, length in enumerate(size))
+        if self.ceil:
+            return tuple(self._beyond(axis, length) for axis, length in enumerate(size))
         return self.padding
 
     def _same(self, axis: int, size: int) -> Pair:
         positions = -(-size // self.stride[axis])
         total = max((positions - 1) * self.stride[axis] + self.extent[axis] - size, 0)
         return total // 2, total - total // 2
+
+    def _beyond(self, axis: int, size: int) -> Pair:
+        """The frame, with as much behind it as the last window reaches over the edge."""
+        assert not isinstance(self.padding, str)
+        (before, after), stride = self.padding[axis], self.stride[axis]
+        room = size + before + after - self.extent[axis]
+        last = -(-room // stride)
+        if last * stride >= size + before:  # it would see nothing but the frame behind
+            last -= 1
+        return before, after + max(last * stride - room, 0)
 
     def positions(self, size: Sizes) -> Sizes:
         """Windows along rows and columns: floor((size + pads - extent) / stride) + 1; may be <= 0."""

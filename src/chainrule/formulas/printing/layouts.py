@@ -459,6 +459,13 @@ def sum_entries(c: Composing, node: Operation, at: At) -> Box:
 
 
 @layout
+def per_feature(c: Composing, node: Operation, at: At) -> Box:
+    """w-hat, or w_k: a number of its own for every feature."""
+    letter = Word(node.options["letter"])
+    return _hatted(letter) if at.feature is None else Scripts(letter, sub=at.feature)
+
+
+@layout
 def count(c: Composing, node: Operation, at: At, word: str) -> Box:
     base, _, sub = word.partition("_")
     return Scripts(Word(base), phrase(sub)) if sub else Word(base)

@@ -2,8 +2,8 @@ r"""Activations, entry by entry: each is f and its derivative f', and nothing el
 
     a = f(z)        ∂J/∂z = ∂J/∂a ⊙ f'(z)        (the Hadamard factor of Tutorial FC ③ and ④)
 
-Here are the base and the smooth ones. At a kink the derivative is a stated value: see rectifiers.py and
-hard.py.
+Here are the base and the smooth ones. At a kink the derivative is a stated value: see rectifiers.py, hard.py
+and shrinks.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.formulas import erf, exp, log1p, maximum, named, ones_like, tanh
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_choice, check_number
+from chainrule.formulas import erf, exp, greater, log1p, maximum, named, ones_like, tanh, where
 from chainrule.layers.base import Layer, Value
 from chainrule.layers.initializers import Glorot, He, Initializer
 
@@ -29,7 +31,7 @@ class Activation(Layer):
     family = "activation"
     output = "activation"
     roles: ClassVar = {"x": "preactivation"}
-    kinks: ClassVar[tuple[float, ...]] = ()
+    kinks: tuple[float, ...] = ()  # of the class as it is made without options
     suits: ClassVar[Initializer] = Glorot()
 
     @staticmethod
@@ -111,30 +113,86 @@ class Softsign(Activation):
         return (1 / (1 + abs(z))) ** 2  # 1 / (1 + |z|)², whose square would overflow
 
 
-class Softplus(Activation):
-    """log(1 + e^z), computed as max(z, 0) + log(1 + e^-|z|), which neither overflows nor cancels."""
+class LogSigmoid(Activation):
+    """log σ(z) = min(z, 0) - log(1 + e^-|z|), finite however small σ(z) is."""
 
     suits = He()
 
     def f(self, z: Value) -> Value:
-        return maximum(z, 0) + log1p(exp(-abs(z)))
+        return -(maximum(-z, 0) + log1p(exp(-abs(z))))
 
     def df(self, z: Value) -> Value:
-        return 1 / (1 + exp(-z))
+        return 1 / (1 + exp(z))
 
 
-class GELU(Activation):
-    """z Φ(z), Φ the normal distribution function by erf (exact, not the tanh approximation)."""
+class Softplus(Activation):
+    """log(1 + e^{βz}) / β, computed as max(z, 0) + log(1 + e^{-β|z|}) / β, which neither overflows nor
+    cancels.
+
+    threshold: z itself where βz is beyond it, as PyTorch has it with 20; None: the formula everywhere, which
+    differs from z there by less than e^-20 / β and needs no such help.
+    """
 
     suits = He()
 
+    @teach()
+    def __init__(self, beta: float = 1.0, threshold: float | None = None, *, name: str | None = None) -> None:
+        check_number("Softplus beta", beta)
+        if threshold is not None:
+            check_number("Softplus threshold", threshold, hint="None has the formula everywhere")
+            self.kinks = (float(threshold) / float(beta),)
+        self.beta, self.name = float(beta), name
+        self.threshold = None if threshold is None else float(threshold)
+
+    def f(self, z: Value) -> Value:
+        soft = log1p(exp(-self._steep(abs(z))))
+        return self._linear(z, z, maximum(z, 0) + (soft if self.beta == 1 else soft / self.beta))
+
+    def df(self, z: Value) -> Value:
+        return self._linear(z, 1, 1 / (1 + exp(-self._steep(z))))
+
+    def _steep(self, z: Value) -> Value:
+        return z if self.beta == 1 else self.beta * z
+
+    def _linear(self, z: Value, beyond: Value, formula: Value) -> Value:
+        if self.threshold is None:
+            return formula
+        return where(greater(z, self.threshold / self.beta), beyond, formula)
+
+
+# tanh(√(2/π) (z + c z³)) is 2Φ(z) - 1 to 5e-4 (Hendrycks, Gimpel 2016).
+GELU_CUBE = 0.044715
+
+
+class GELU(Activation):
+    """z Φ(z), Φ the normal distribution function by erf; approximate="tanh": ½ (1 + tanh(√(2/π) (z + 0.044715
+    z³))) in place of Φ (Hendrycks, Gimpel 2016), as GPT-2 has it.
+    """
+
+    suits = He()
+
+    @teach("nothing in the parentheses, or approximate='tanh'")
+    def __init__(self, *, approximate: str | bool = "none", name: str | None = None) -> None:
+        if isinstance(approximate, bool | np.bool_):  # Keras and JAX
+            approximate = "tanh" if approximate else "none"
+        self.approximate = check_choice("GELU approximate", approximate, ("none", "tanh"))
+        self.name = name
+
     def _normal(self, z: Value) -> Value:
+        if self.approximate == "tanh":
+            return named("Φ", 0.5 * (1 + self._tanh(z)))
         return named("Φ", 0.5 * (1 + erf(z / math.sqrt(2))))
+
+    def _tanh(self, z: Value) -> Value:
+        return named("t", tanh(math.sqrt(2 / math.pi) * (z + GELU_CUBE * z**3)))
 
     def f(self, z: Value) -> Value:
         return z * self._normal(z)
 
     def df(self, z: Value) -> Value:
+        if self.approximate == "tanh":
+            slope = math.sqrt(1 / (2 * math.pi)) * (1 + 3 * GELU_CUBE * z**2)
+            return self._normal(z) + z * (1 - self._tanh(z) ** 2) * slope
         density = named("φ", exp(-(z**2 / 2)) / math.sqrt(2 * math.pi))
         return self._normal(z) + z * density
 

@@ -5,7 +5,8 @@ r"""Pooling over windows of any size and stride; they may overlap.  In a sequenc
     L2         X_{i,j} = √Σ_{m,n} X²_{si+m, sj+n}        δ_{u,v} = X_{u,v} Σ_{m,n} δ_{i,j} / X_{i,j}, 0/0 = 0
 
 δ is ∂J/∂X here: pooling has no activation (Tutorial).  A pixel in several windows collects the δ of all of
-them; a pixel in none (ragged bottom and right borders) gets 0.  Where a maximum occurs twice `winner` of
+them; a pixel in none (ragged bottom and right borders) gets 0, unless `ceil_mode` lets a last window reach
+over the edge for it.  Where a maximum occurs twice `winner` of
 formulas/primitives/arrays.py says which pixel it is.  Padding never wins a maximum, adds nothing to a sum,
 and counts in a mean only where count_padding says so.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-from chainrule.base.errors import ShapeError
+from chainrule.base.errors import ArgumentError, ShapeError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag
 from chainrule.formulas import (
@@ -66,15 +67,22 @@ class Pool(Layer):
         stride: int | Pair | None = None,
         *,
         padding: str | int | Pair | Pads = "valid",
+        ceil_mode: bool = False,
         name: str | None = None,
     ) -> None:
         self.window = checks.size(window, "window", self.axes)
         self.stride = None if stride is None else checks.size(stride, "stride", self.axes)
         kernel = checks.each(self.window, self.axes)
         self.padding, frame = checks.padding(padding, kernel)
-        self.grid = Grid(
-            kernel, kernel if self.stride is None else checks.each(self.stride, self.axes), frame
-        )
+        self.ceil_mode = check_flag(f"{type(self).__name__} ceil_mode", ceil_mode)
+        if self.ceil_mode and (isinstance(frame, str) or self.count_padding):
+            what = "padding='same'" if isinstance(frame, str) else "count_padding=True"
+            raise ArgumentError(
+                f"{type(self).__name__} ceil_mode=True goes with no {what}: write ceil_mode=False, or "
+                "leave that out"
+            )
+        stride_of = kernel if self.stride is None else checks.each(self.stride, self.axes)
+        self.grid = Grid(kernel, stride_of, frame, ceil=self.ceil_mode)
         self.name = name
 
     def windows(self, x: Value, fill: float = 0.0) -> Value:
@@ -167,10 +175,11 @@ class AveragePool2D(Pool):
         *,
         padding: str | int | Pair | Pads = "valid",
         count_padding: bool = False,
+        ceil_mode: bool = False,
         name: str | None = None,
     ) -> None:
         self.count_padding = check_flag(f"{type(self).__name__} count_padding", count_padding)
-        super().__init__(window, stride, padding=padding, name=name)
+        super().__init__(window, stride, padding=padding, ceil_mode=ceil_mode, name=name)
 
     def forward(self, x: Value) -> Value:
         return self.average(x)
@@ -201,10 +210,11 @@ class L2Pool2D(Pool):
         *,
         padding: str | int | Pair | Pads = "valid",
         mean: bool = False,
+        ceil_mode: bool = False,
         name: str | None = None,
     ) -> None:
         self.mean = check_flag(f"{type(self).__name__} mean", mean)
-        super().__init__(window, stride, padding=padding, name=name)
+        super().__init__(window, stride, padding=padding, ceil_mode=ceil_mode, name=name)
 
     def forward(self, x: Value) -> Value:
         return sqrt(self.average(x**2)) if self.mean else sqrt(sum_over(*self.windows(x**2)))

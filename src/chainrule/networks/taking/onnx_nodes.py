@@ -28,6 +28,7 @@ from chainrule.layers import (
     LeakyReLU,
     Mish,
     ReLU,
+    ReLU6,
     Sigmoid,
     Softplus,
     Softsign,
@@ -401,30 +402,28 @@ def _entrywise(make: Callable[[str, Attributes], Layer]) -> Callable[..., Value]
 
 def _selu(name: str, at: Attributes) -> Layer:
     alpha, scale = at.get("alpha", SELU_ALPHA), at.get("gamma", SELU_SCALE)
-    if not np.allclose((alpha, scale), (SELU_ALPHA, SELU_SCALE)):
-        raise _refuse(name, f"Selu with alpha={alpha}, gamma={scale}")
-    return SELU()
+    return SELU() if np.allclose((alpha, scale), (SELU_ALPHA, SELU_SCALE)) else SELU(alpha, scale)
 
 
 def _hard_sigmoid(name: str, at: Attributes) -> Layer:
     alpha, beta = at.get("alpha", 0.2), at.get("beta", 0.5)
-    if not np.allclose((alpha, beta), (1 / 6, 0.5)):
-        raise _refuse(name, f"HardSigmoid with alpha={alpha}, beta={beta}")
-    return HardSigmoid()
+    return HardSigmoid() if np.allclose((alpha, beta), (1 / 6, 0.5)) else HardSigmoid(alpha, beta)
 
 
 def _gelu(name: str, at: Attributes) -> Layer:
-    _only(name, at, approximate="none")
-    return GELU()
+    return GELU(approximate=at.get("approximate", "none"))
 
 
 def _clip(r: _Reading, name: str, at: Attributes, x: Known, low: Known = None, high: Known = None) -> Value:
     lowest = at.get("min", -np.inf) if low is None else float(_constant(name, low, "limit"))
     highest = at.get("max", np.inf) if high is None else float(_constant(name, high, "limit"))
-    layers: dict[tuple[float, float], Layer] = {(-1.0, 1.0): HardTanh(), (0.0, np.inf): ReLU()}
-    if (lowest, highest) not in layers:
+    layers: dict[tuple[float, float], Layer] = {(0.0, np.inf): ReLU(), (0.0, 6.0): ReLU6()}
+    layer = layers.get((lowest, highest))
+    if layer is None and np.isfinite((lowest, highest)).all() and lowest < highest:
+        layer = HardTanh(lowest, highest)
+    if layer is None:
         raise _refuse(name, f"the range from {lowest} to {highest}")
-    return r.building.entrywise(name, _value(name, x), layers[lowest, highest])
+    return r.building.entrywise(name, _value(name, x), layer)
 
 
 def _prelu(r: _Reading, name: str, at: Attributes, x: Known, slope: Known) -> Value:

@@ -17,22 +17,29 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, MissingExtraError, describe
 from chainrule.base.types import Array
 from chainrule.layers import (
+    CELU,
     ELU,
     GELU,
     SELU,
     Dropout,
+    HardShrink,
     HardSigmoid,
     HardSwish,
     HardTanh,
     Layer,
     LeakyReLU,
+    LogSigmoid,
     Mish,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softplus,
+    SoftShrink,
     Softsign,
     Tanh,
+    TanhShrink,
+    Threshold,
 )
 from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building
@@ -383,18 +390,20 @@ def _only(name: str, condition: bool, meant: str) -> None:
 
 
 def _softplus(m: Any) -> Layer:
-    _only("Softplus", m.beta == 1, "beta=1")
-    return Softplus()
+    return _softplus_of(m.beta, m.threshold)
+
+
+def _softplus_of(beta: float = 1.0, threshold: float = 20.0) -> Layer:
+    """Beyond βz = 20 the formula itself is z to 2e-9."""
+    return Softplus() if (beta, threshold) == (1, 20) else Softplus(beta, threshold)
 
 
 def _gelu(m: Any) -> Layer:
-    _only("GELU", m.approximate == "none", "approximate='none'")
-    return GELU()
+    return GELU(approximate=m.approximate)
 
 
 def _hardtanh(m: Any) -> Layer:
-    _only("Hardtanh", (m.min_val, m.max_val) == (-1, 1), "the range -1 to 1")
-    return HardTanh()
+    return HardTanh(m.min_val, m.max_val)
 
 
 def _prelu(r: _Reading, name: str, m: Any, x: Value) -> Value:
@@ -437,6 +446,13 @@ MODULES: dict[str, Callable[..., Any]] = {
     "Softplus": _entrywise(_softplus),
     "Softsign": _entrywise(lambda m: Softsign()),
     "Hardtanh": _entrywise(_hardtanh),
+    "ReLU6": _entrywise(lambda m: ReLU6()),
+    "CELU": _entrywise(lambda m: CELU(m.alpha)),
+    "LogSigmoid": _entrywise(lambda m: LogSigmoid()),
+    "Threshold": _entrywise(lambda m: Threshold(m.threshold, m.value)),
+    "Hardshrink": _entrywise(lambda m: HardShrink(m.lambd)),
+    "Softshrink": _entrywise(lambda m: SoftShrink(m.lambd)),
+    "Tanhshrink": _entrywise(lambda m: TanhShrink()),
     "Hardsigmoid": _entrywise(lambda m: HardSigmoid()),
     "Hardswish": _entrywise(lambda m: HardSwish()),
 }
@@ -592,12 +608,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "leaky_relu": _function(lambda negative_slope=0.01: LeakyReLU(negative_slope)),
     "elu": _function(lambda alpha=1.0: ELU(alpha)),
     "selu": _function(SELU),
-    "gelu": _function(lambda: GELU()),
+    "gelu": _function(lambda approximate="none": GELU(approximate=approximate)),
     "silu": _function(SiLU),
     "mish": _function(Mish),
     **dict.fromkeys(("sigmoid", "sigmoid_"), _function(Sigmoid)),
     **dict.fromkeys(("tanh", "tanh_"), _function(Tanh)),
-    "softplus": _function(lambda: Softplus()),
+    "softplus": _function(_softplus_of),
+    "relu6": _function(ReLU6),
+    "logsigmoid": _function(LogSigmoid),
     "softsign": _function(Softsign),
     "hardswish": _function(HardSwish),
     "hardsigmoid": _function(HardSigmoid),

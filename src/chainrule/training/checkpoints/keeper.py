@@ -172,7 +172,7 @@ class Keeper:
             "began": self.began,
             "epochs": it.epochs,
             "epoch": context.epoch,
-            "position": [it.reached.steps, it.reached.loss_sum, it.reached.hits, it.reached.samples],
+            "position": [it.reached.steps, *it.reached[:4]],
             "seconds": time.perf_counter() - it.started if within else 0.0,
             "taken": it.taken,
             "rates": it.used if within else None,
@@ -206,7 +206,7 @@ class Keeper:
         allowed, rounds = self.options.allow_changes, it.epochs
         check_network(saved, it.network)
         changed = check_same(saved, self.settings, self.data, allowed=allowed)
-        epoch, (steps, loss, hits, samples) = state["epoch"], state["position"]
+        epoch, (steps, loss, hits, judged, samples) = state["epoch"], state["position"]
         self.began, it.epochs = state["began"], state["began"] + rounds
         if it.epochs < epoch + (steps > 0):
             raise ArgumentError(
@@ -230,7 +230,7 @@ class Keeper:
         it.begin_epoch()
         it.taken, it.suspects, self.first = state["taken"], state["suspects"], state["first"]
         if steps and not changed.of_epoch:
-            it.reached = it.reached._replace(loss_sum=loss, hits=hits, samples=samples, steps=steps)
+            it.reached = type(it.reached)(loss, hits, judged, samples, steps, "done")
             it.spent, it.step, self.order = state["seconds"], steps, state["order"]
             it.used = it.rates(it.number) if "optimizer" in changed.names else state["rates"]
         self._count_from(state)

@@ -27,7 +27,7 @@ from chainrule.training.parts import FitData
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of an object without a text of its own
 # What says which samples an epoch's steps take: with another one its position means nothing.
-OF_EPOCH = {"batch_size", "shuffle", "seed", "validation", "steps_per_epoch"}
+OF_EPOCH = {"batch_size", "shuffle", "seed", "validation", "steps_per_epoch", "accumulate"}
 
 
 def texts(arguments: Mapping[str, Any]) -> dict[str, str]:

@@ -8,28 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.formulas import greater, log, maximum, named, sum_features, sum_outputs, xlogy
+from chainrule.formulas import log, sum_features, sum_outputs, xlogy
 from chainrule.losses import CrossEntropy, Loss
-
-
-@dataclass(frozen=True)
-class MultiMargin(Loss):
-    """Σ_{j≠t} max(0, margin + a_j - a_t), t the class of the sample (Weston, Watkins 1999; CS231n's SVM)."""
-
-    margin: float = 1.0
-
-    def _lack(self, a: Any, y: Any) -> Any:
-        return named("κ", a - sum_features(y * a) + self.margin * (1 - y))
-
-    def value(self, a: Any, y: Any) -> Any:
-        return sum_outputs(maximum(self._lack(a, y), 0))
-
-    def gradient(self, a: Any, y: Any) -> Any:
-        over = named("I", greater(self._lack(a, y), 0))
-        return over - y * sum_features(over)
-
-    def branches(self, a: Any, y: Any) -> Any:
-        return self._lack(a, y) > 0
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,17 +8,23 @@ from typing import Any
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.types import Array
-from chainrule.layers import Composite, Identity, Layer, layer_classes
+from chainrule.layers import GLU, Composite, Identity, Layer, layer_classes
 from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.losses import (
     BinaryCrossEntropy,
     CategoricalHinge,
+    CosineDistance,
     CrossEntropy,
+    GaussianNLL,
     Hinge,
     Huber,
+    KLDivergence,
     Loss,
     MeanAbsoluteError,
+    MultiMargin,
+    NegativeLogLikelihood,
     Poisson,
+    SoftMargin,
     SquaredError,
     loss_for,
     loss_from,
@@ -34,7 +40,6 @@ from chainrule.verifying.meanings.losses import (
     CountedCrossEntropy,
     Divergence,
     Focal,
-    MultiMargin,
 )
 from chainrule.verifying.meanings.meaning import Meaning
 from chainrule.verifying.meanings.named import (
@@ -55,8 +60,8 @@ from chainrule.verifying.meanings.recurrent import recurrent_meaning
 _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
     (
         (CrossEntropy,),
-        "crossentropy softmaxcrossentropy crossentropyloss softmaxloss softmaxcrossentropywithlogits nll "
-        "nllloss categoricalcrossentropy softmaxwithloss crossentropywithlogits fusedcrossentropy "
+        "crossentropy softmaxcrossentropy crossentropyloss softmaxloss softmaxcrossentropywithlogits "
+        "categoricalcrossentropy softmaxwithloss crossentropywithlogits fusedcrossentropy "
         "sparsecategoricalcrossentropy fusedsoftmaxcrossentropy softmaxregression",
     ),
     (
@@ -74,8 +79,12 @@ _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
     ((MultiMargin,), "multimargin multimarginloss"),
     ((CategoricalHinge,), "categoricalhinge"),
     ((Poisson,), "poisson poissonnll"),
+    ((NegativeLogLikelihood, CrossEntropy), "nll nllloss negativeloglikelihood"),
+    ((GaussianNLL,), "gaussiannll gaussiannllloss gaussianlikelihood"),
+    ((SoftMargin, BinaryCrossEntropy), "softmargin softmarginloss"),
+    ((CosineDistance,), "cosinedistance cosineloss cosinesimilarity cosineembedding"),
     ((Focal, BinaryFocal), "focal focalloss"),
-    ((Divergence,), "kldiv kldivergence kldivloss kl kullbackleibler"),
+    ((Divergence, KLDivergence), "kldiv kldivergence kldivloss kl kullbackleibler"),
 ]
 LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split()}
 COUNTED = {"weight", "weights", "class_weight", "ignore_index"}
@@ -142,6 +151,9 @@ class Like:
         tolerance = AGREE.get(precision or out.dtype.name, 1e-7)
         kind = self.kind
         if isinstance(kind, Named):
+            if issubclass(kind.kind, GLU) and len(args) > 1 and isinstance(self.like, str):
+                known = functions(plain(called(self.like)[0]), {})  # z and its gates come apart
+                return function_meaning(known, args, out, tolerance)
             layers = list(layers_like(kind.kind, dict(kind.options), args))
             if issubclass(kind.kind, Recurrent):
                 cells = [layer for layer in layers if isinstance(layer, Recurrent)]
@@ -208,8 +220,9 @@ def _by_name(name: str, options: dict[str, Any]) -> Any:
     raise ArgumentError(
         f"like is {name!r}{nearly(name, [*layer_classes, *ALIASES, *LOSSES, *PENALTIES, *FUNCTIONS])}; the "
         f"layers are {', '.join(layer_classes)}; the losses cross_entropy, binary_cross_entropy, "
-        "squared_error, mean_absolute_error, huber, hinge, svm, poisson; the penalties l2, l1; and "
-        "attention, flash_attention, swiglu, geglu, glu, rotary, gelu_tanh"
+        "squared_error, mean_absolute_error, huber, hinge, svm, poisson, nll, kl_divergence, gaussian_nll, "
+        "soft_margin, cosine_distance; the penalties l2, l1; and attention, flash_attention, swiglu, geglu, "
+        "glu, rotary, gelu_tanh"
     )
 
 

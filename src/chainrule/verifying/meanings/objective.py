@@ -11,9 +11,10 @@ import numpy as np
 
 from chainrule.base.errors import ChainruleError
 from chainrule.base.types import Array
-from chainrule.layers import Dense, Identity, Layer, Sigmoid, Softmax
-from chainrule.losses import Hinge, Loss
+from chainrule.layers import Dense, Identity, Layer, LogSoftmax, Sigmoid, Softmax
+from chainrule.losses import Loss
 from chainrule.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
+from chainrule.losses.likelihoods import KLDivergence, NegativeLogLikelihood
 from chainrule.losses.penalties import L1, L2, Penalty
 from chainrule.networks.network import Network
 from chainrule.verifying.factors import factor
@@ -46,6 +47,8 @@ def wanted_for(loss: Loss) -> list[Wanted]:
     ends: list[Sequence[Layer]] = []
     if isinstance(loss, (CrossEntropy, Focal, Divergence)):
         ends = [[Softmax()]]
+    elif isinstance(loss, (NegativeLogLikelihood, KLDivergence)):
+        ends = [[LogSoftmax()]]
     elif isinstance(loss, (BinaryCrossEntropy, BinaryFocal)):
         ends = [[Sigmoid()]]
     ends.append([Identity()])
@@ -83,7 +86,7 @@ def _assigned(want: Wanted, args: Sequence[Array], names: Sequence[str]) -> Iter
     for place, target in _roles(args, names, want.loss is not None):
         rest = [number for number in range(len(args)) if number not in (place, target)]
         if want.linear != bool(rest) and all(
-            type(layer) in (Softmax, Sigmoid, Identity) for layer in want.layers
+            type(layer) in (Softmax, LogSoftmax, Sigmoid, Identity) for layer in want.layers
         ):
             continue
         scores = not rest and want.loss is not None
@@ -190,12 +193,12 @@ def _labels(target: int | None, args: Sequence[Array], meaning: NetworkMeaning) 
     if given.size == m * n:
         if given.ndim == meaning.inputs.axes.__len__() and given.shape == args[meaning.place].shape:
             yield Labels(target, meaning.inputs)
-            if isinstance(meaning.loss, Hinge):
+            if meaning.loss is not None and meaning.loss.takes == "signs":
                 yield Labels(target, meaning.inputs, signs=True)
         for form in _score_forms(given):
             if form.ours == (n, m):
                 yield Labels(target, form)
-                if isinstance(meaning.loss, Hinge):
+                if meaning.loss is not None and meaning.loss.takes == "signs":
                     yield Labels(target, form, signs=True)
 
 

@@ -13,12 +13,17 @@ from chainrule.formulas.calling import declared
 from chainrule.losses import (
     BinaryCrossEntropy,
     CategoricalHinge,
+    CosineDistance,
     CrossEntropy,
     Hinge,
     Huber,
+    KLDivergence,
     Loss,
     MeanAbsoluteError,
+    MultiMargin,
+    NegativeLogLikelihood,
     Poisson,
+    SoftMargin,
     SquaredError,
 )
 from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
@@ -88,6 +93,10 @@ def _softmax(z: Array) -> Array:
     return np.asarray(grown / grown.sum(axis=1, keepdims=True))
 
 
+def _log_softmax(z: Array) -> Array:
+    return np.log(_softmax(z))
+
+
 def _sigmoid(z: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-z)))
 
@@ -129,6 +138,11 @@ LOSSES: Mapping[str, tuple[Known, ...]] = {
     "Poisson": ((Poisson(), _as_it_is, lambda rng: np.exp(_normal(rng)), _counts),),
     "Hinge": ((Hinge(), _as_it_is, _normal, lambda rng: 2 * _either(rng) - 1),),
     "CategoricalHinge": ((CategoricalHinge(), _as_it_is, _normal, _one_hot),),
+    "MultiMargin": ((MultiMargin(), _as_it_is, _normal, _one_hot),),
+    "SoftMargin": ((SoftMargin(), _as_it_is, _normal, lambda rng: 2 * _either(rng) - 1),),
+    "NegativeLogLikelihood": ((NegativeLogLikelihood(), _log_softmax, _normal, _one_hot),),
+    "KLDivergence": ((KLDivergence(), _log_softmax, _normal, lambda rng: _softmax(_normal(rng))),),
+    "CosineDistance": ((CosineDistance(), _as_it_is, _normal, _normal),),
 }
 
 

@@ -292,6 +292,7 @@
     zeros_like: () => NOTHING,
     canvas: () => NOTHING,
     ones_like: () => ONE,
+    per_feature: (r, { with: { weights } }, place) => number(weights[place.at(-2)]),
     sum_steps: moved((r, node, place) => place),
     with_ones: withOnes,
     without_bias: moved((r, node, [row, column]) => [row, column + 1]),

@@ -88,8 +88,17 @@
 
     /** [before, behind] of every axis of an image of `size`. */
     pads(grid, size) {
-      if (typeof grid.padding !== "string") return grid.padding;
       const extent = grids.extent(grid);
+      if (grid.ceil) {
+        return size.map((length, axis) => {
+          const [[before, behind], step] = [grid.padding[axis], grid.stride[axis]];
+          const room = length + before + behind - extent[axis];
+          const count = Math.ceil(room / step);
+          const last = count * step >= length + before ? count - 1 : count;
+          return [before, behind + Math.max(last * step - room, 0)];
+        });
+      }
+      if (typeof grid.padding !== "string") return grid.padding;
       return size.map((length, axis) => {
         const [count, step] = [Math.ceil(length / grid.stride[axis]), grid.stride[axis]];
         const total = Math.max((count - 1) * step + extent[axis] - length, 0);
@@ -320,6 +329,7 @@
     first_position: (x) => marked(at.winner, x, sizeOf(x.shape.slice(0, -2)), sizeOf(x.shape.slice(-2))),
     sum_features: (x) => sum(x, [features(x)], true),
     mean_features: (x) => mean(x, [features(x)], true),
+    per_feature: (x, { weights }) => array([weights.length, 1], Float64Array.from(weights)),
     count_features: (x) => scalar(x.shape[features(x)]),
     count_values: (x) => scalar(x.data.length / x.shape[features(x)]),
     mean_samples: (x) => mean(x, [...positions(x), samples(x)]),

@@ -156,6 +156,21 @@ static void net_softmax(const float* z, int rows, int features, float* a) {
   }
 }
 
+/* the logarithm of that: z_k - log of the sum, without the largest's e^0 = 1 in it */
+static void net_log_softmax(const float* z, int rows, int features, float* a) {
+  for (int r = 0; r < rows; r++, z += features, a += features) {
+    int winner = 0;
+    float rest = 0.0f;
+    for (int k = 1; k < features; k++)
+      if (z[k] > z[winner]) winner = k;
+    const float largest = z[winner];
+    for (int k = 0; k < features; k++)
+      if (k != winner) rest += expf(z[k] - largest);
+    rest = log1pf(rest);
+    for (int k = 0; k < features; k++) a[k] = z[k] - largest - rest;
+  }
+}
+
 /* z where z > 0, alpha z elsewhere */
 static void net_prelu(const float* z, const float* alpha, int positions, int channels, float* a) {
   for (int p = 0; p < positions; p++)

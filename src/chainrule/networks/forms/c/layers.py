@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule.base.types import Array, Shape
 from chainrule.layers import (
+    GLU,
     GRU,
     LSTM,
     RNN,
@@ -39,6 +40,7 @@ from chainrule.layers import (
     Layer,
     LayerNorm,
     LearnedPositions,
+    LogSoftmax,
     Masking,
     MaxPool1D,
     MaxPool2D,
@@ -50,7 +52,9 @@ from chainrule.layers import (
     RMSNorm,
     Scale,
     Softmax,
+    SwiGLU,
 )
+from chainrule.layers.activations.gated import GATES
 from chainrule.layers.columns.periodic import TURN
 from chainrule.networks.forms.c.entrywise import Unwritable, function, number
 
@@ -209,8 +213,23 @@ def _softmax(body: Body, layer: Softmax, x: Place, z: Place, given: Arrays) -> N
     body.call("softmax", x.name, positions(x.shape), x.shape[-1], z.name)
 
 
+def _log_softmax(body: Body, layer: LogSoftmax, x: Place, z: Place, given: Arrays) -> None:
+    body.call("log_softmax", x.name, positions(x.shape), x.shape[-1], z.name)
+
+
+def _gated(body: Body, layer: GLU, x: Place, z: Place, given: Arrays) -> None:
+    """The first half of every position's features times the gate of the second."""
+    gate = GATES[layer.gate]
+    name, half = body.function(layer, gate.f, "g"), z.shape[-1]
+    at = f"{x.name}[i + i / {half} * {half}"
+    body.lines.append(
+        f"for (int i = 0; i < {math.prod(z.shape)}; i++) {z.name}[i] = {at}] * {name}({at} + {half}]);"
+    )
+
+
 def _prelu(body: Body, layer: PReLU, x: Place, z: Place, given: Arrays) -> None:
-    alpha = given_arrays(body, layer, given, "alpha")
+    each = {"alpha": np.broadcast_to(given["alpha"], x.shape[-1:])}
+    alpha = given_arrays(body, layer, each, "alpha")
     body.call("prelu", x.name, *alpha, positions(x.shape), x.shape[-1], z.name)
 
 
@@ -332,6 +351,9 @@ LAYERS: dict[type[Layer], Writer] = {
     GroupNorm: _normalise,
     RMSNorm: _normalise,
     Softmax: _softmax,
+    LogSoftmax: _log_softmax,
+    GLU: _gated,
+    SwiGLU: _gated,
     PReLU: _prelu,
     ParametricActivation: _parametric,
     Features: _features,

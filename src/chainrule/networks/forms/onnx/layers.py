@@ -42,18 +42,19 @@ from chainrule.layers import (
     Layer,
     LayerNorm,
     LeakyReLU,
+    LogSoftmax,
     MaxPool1D,
     MaxPool2D,
     PeriodicEmbedding,
     PReLU,
     ReLU,
+    ReLU6,
     Sigmoid,
     Softmax,
     Softplus,
     Softsign,
     Tanh,
 )
-from chainrule.layers.activations.rectifiers import SELU_ALPHA, SELU_SCALE
 from chainrule.layers.columns.periodic import TURN
 from chainrule.layers.sequences.masking import UNSEEN
 from chainrule.networks.forms.onnx.formulas import Formula, Term, Unwritable
@@ -226,7 +227,18 @@ def _entrywise(operator: str, *options: Callable[[Any], tuple[str, float]]) -> W
 
 
 def _hard_tanh(graph: Graph, layer: HardTanh, x: Value, given: Arrays, mask: str | None) -> Value:
-    return x.like(graph.add("Clip", x.name, graph.constant(-1), graph.constant(1)))
+    return x.like(graph.add("Clip", x.name, graph.constant(layer.low), graph.constant(layer.high)))
+
+
+def _relu6(graph: Graph, layer: ReLU6, x: Value, given: Arrays, mask: str | None) -> Value:
+    return x.like(graph.add("Clip", x.name, graph.constant(0), graph.constant(6)))
+
+
+def _softplus(graph: Graph, layer: Softplus, x: Value, given: Arrays, mask: str | None) -> Value:
+    """The operator has β 1 and no threshold."""
+    if layer.beta != 1 or layer.threshold is not None:
+        return by_formula(graph, layer, x, given, mask)
+    return x.like(graph.add("Softplus", x.name))
 
 
 def _prelu(graph: Graph, layer: PReLU, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -258,6 +270,10 @@ def _periodic(graph: Graph, layer: PeriodicEmbedding, x: Value, given: Arrays, m
     return Value(layer.output_shape(x.shape), graph.add("Concat", graph.last(x), made, axis=-1))
 
 
+def _log_softmax(graph: Graph, layer: LogSoftmax, x: Value, given: Arrays, mask: str | None) -> Value:
+    return Value(x.shape, graph.add("LogSoftmax", graph.last(x), axis=-1))
+
+
 LAYERS: dict[type[Layer], Writer] = {
     Dense: _dense,
     Features: _features,
@@ -285,13 +301,17 @@ LAYERS: dict[type[Layer], Writer] = {
     ReLU: _entrywise("Relu"),
     Sigmoid: _entrywise("Sigmoid"),
     Tanh: _entrywise("Tanh"),
-    Softplus: _entrywise("Softplus"),
+    Softplus: _softplus,
     Softsign: _entrywise("Softsign"),
     LeakyReLU: _entrywise("LeakyRelu", lambda layer: ("alpha", layer.slope)),
     ELU: _entrywise("Elu", lambda layer: ("alpha", layer.alpha)),
-    SELU: _entrywise("Selu", lambda layer: ("alpha", SELU_ALPHA), lambda layer: ("gamma", SELU_SCALE)),
-    HardSigmoid: _entrywise("HardSigmoid", lambda layer: ("alpha", 1 / 6), lambda layer: ("beta", 0.5)),
+    SELU: _entrywise("Selu", lambda layer: ("alpha", layer.alpha), lambda layer: ("gamma", layer.scale)),
+    HardSigmoid: _entrywise(
+        "HardSigmoid", lambda layer: ("alpha", layer.slope), lambda layer: ("beta", layer.shift)
+    ),
     HardTanh: _hard_tanh,
+    ReLU6: _relu6,
     PReLU: _prelu,
     Softmax: _softmax,
+    LogSoftmax: _log_softmax,
 }
