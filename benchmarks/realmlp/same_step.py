@@ -75,7 +75,7 @@ def compare(classify: bool) -> dict[str, float]:
     from pytabkit.models.training.metrics import cross_entropy, mse
 
     import chainrule as cr
-    from chainrule.training.tabular import RATES, WEIGHT_DECAY, Tabular, factors
+    from chainrule.training.methods.tabular import RATES, WEIGHT_DECAY, Tabular, factors
 
     rng = np.random.default_rng(1)
     X = table(rng)

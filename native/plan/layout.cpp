@@ -125,9 +125,8 @@ void Plan<T>::finish() {
   for (auto& o : operations_) o->bind(*this);
   for (const Parameter& p : parameters_)
     for (size_t at = 0; at < p.padded; at += chunk_scalars)
-      chunks_.push_back(
-          {p.offset + at, p.offset + std::min(p.padded, at + chunk_scalars), p.shape.penalised, p.shape.rate_factor,
-           p.shape.decay_factor});
+      chunks_.push_back({p.offset + at, p.offset + std::min(p.padded, at + chunk_scalars), p.shape.penalised,
+                         p.shape.rate_factor, p.shape.decay_factor});
   partial_.resize(chunks_.size());
   if (per_sample_) norms_.resize(blocks * l);
   stage_ = Stage::finished;

@@ -194,7 +194,10 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         RAdam as RAdam,
         RMSProp as RMSProp,
     )
-    from chainrule.training.range_test import RangeTest as RangeTest, rate_range_test as rate_range_test
+    from chainrule.training.methods.range_test import (
+        RangeTest as RangeTest,
+        rate_range_test as rate_range_test,
+    )
     from chainrule.training.schedules import (
         CosineDecay as CosineDecay,
         CosineLog as CosineLog,
@@ -319,7 +322,7 @@ HOMES = {
     "RAdam": "chainrule.training.optimizers",
     "RMSNorm": "chainrule.layers.normalization",
     "RMSProp": "chainrule.training.optimizers",
-    "RangeTest": "chainrule.training.range_test",
+    "RangeTest": "chainrule.training.methods.range_test",
     "ReLU": "chainrule.layers.activations.rectifiers",
     "ReLU6": "chainrule.layers.activations.hard",
     "Recurrent": "chainrule.layers.sequences.recurrent",
@@ -364,7 +367,7 @@ HOMES = {
     "from_torch": "chainrule.networks.taking.torch_modules",
     "info": "chainrule.engine.isa",
     "load": "chainrule.networks.network",
-    "rate_range_test": "chainrule.training.range_test",
+    "rate_range_test": "chainrule.training.methods.range_test",
     "read_table": "chainrule.data.tables.reader",
     "set_threads": "chainrule.engine.isa",
     "threads": "chainrule.engine.isa",

@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.engine import Plan
-from chainrule.training.tabular import Tabular, factors, start
+from chainrule.training.methods.tabular import Tabular, factors, start
 
 TWO = ("float32", "float64")
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
+from chainrule.engine.lowering.loss_kinds import OWN
 from chainrule.engine.plan import Plan
 from chainrule.losses import Loss
 from chainrule.networks.architecture import all_layers

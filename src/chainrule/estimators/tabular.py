@@ -1,7 +1,7 @@
 """TabularClassifier and TabularRegressor: RealMLP on a table as it is, with the published figures.
 
 A table is a data frame of any library, a file as `chainrule train` reads it, or rows of numbers. What becomes
-of its columns, the network and how it is trained are of `chainrule.training.tabular`; `network_` holds all of
+of its columns, the network and how it is trained are of `chainrule.training.methods.tabular`; `network_` holds all of
 it.
 """
 
@@ -26,7 +26,7 @@ from chainrule.data import Preparation, Standardizer, read_table, split
 from chainrule.data.frames import Column, Frame, frame_of
 from chainrule.networks.network import Network
 from chainrule.training.history import History
-from chainrule.training.tabular import EPOCHS, Tabular
+from chainrule.training.methods.tabular import EPOCHS, Tabular
 
 FEWEST = 10  # rows, below which none are held out and the last epoch stays
 VALIDATION = 0.2

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from chainrule.losses import Loss
     from chainrule.losses.penalties import Penalty
     from chainrule.networks.network import Network
-    from chainrule.training.tabular import Tabular
+    from chainrule.training.methods.tabular import Tabular
 
 samples_checked = 8
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from chainrule.losses.penalties import Penalty
     from chainrule.networks.network import Network
     from chainrule.training.history import History
-    from chainrule.training.tabular import Tabular
+    from chainrule.training.methods.tabular import Tabular
 
 most_confusions = 5
 samples_explained = 8

@@ -10,14 +10,14 @@ from chainrule.cli.training.networks import REALMLP, no_table
 
 if TYPE_CHECKING:
     from chainrule.cli.training.sources import Problem
-    from chainrule.training.tabular import Tabular
+    from chainrule.training.methods.tabular import Tabular
 
 VALIDATION = 0.2  # of the training part, by which the epoch is chosen where --validation does not say
 
 
 def tabular_of(problem: Problem, arguments: argparse.Namespace) -> Tabular | None:
     """How the problem's network is trained, where that is RealMLP."""
-    from chainrule.training.tabular import EPOCHS, Tabular
+    from chainrule.training.methods.tabular import EPOCHS, Tabular
 
     if arguments.network != REALMLP:
         return None
@@ -28,7 +28,7 @@ def tabular_of(problem: Problem, arguments: argparse.Namespace) -> Tabular | Non
 
 def settings_of(tabular: Tabular) -> Settings:
     """What `run.json` says of it."""
-    from chainrule.training.tabular import BATCH_SIZE, RATES
+    from chainrule.training.methods.tabular import BATCH_SIZE, RATES
 
     return Settings(tabular.epochs, BATCH_SIZE, "adamw", RATES[tabular.activation], schedule="coslog")
 
