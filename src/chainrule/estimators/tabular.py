@@ -1,8 +1,8 @@
 """TabularClassifier and TabularRegressor: RealMLP on a table as it is, with the published figures.
 
 A table is a data frame of any library, a file as `chainrule train` reads it, or rows of numbers. What becomes
-of its columns, the network and how it is trained are of `chainrule.training.methods.tabular`; `network_` holds all of
-it.
+of its columns, the network and how it is trained are of `chainrule.training.methods.tabular`; `network_`
+holds all of it.
 """
 
 from __future__ import annotations
