@@ -15,6 +15,7 @@ from tests.verifying import backwards as b
 import chainrule as cr
 from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.types import Array
+from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.verdict import Verdict
 from chainrule.verifying.verify import assert_backward, verify
 
@@ -357,6 +358,23 @@ def test_a_forward_that_is_another_is_said_first() -> None:
     assert verdict.verdict == "wrong"
     assert verdict.why == ("forward",)
     assert "The forward pass is not that of sigmoid()" in str(verdict)
+
+
+@pytest.mark.parametrize("lying", ["channels first", "channels last"])
+@pytest.mark.parametrize("sizes", [(4, 2, 3, 2), (3, 2, 2, 3), (5, 3, 3, 2), (2, 2, 1, 3)])
+def test_a_kernel_is_called_by_its_rows_first(sizes: tuple[int, ...], lying: str) -> None:
+    """Whatever else in W has the size of its rows or columns."""
+    rng = np.random.default_rng(0)
+    filters, channels, rows, columns = sizes
+    x, w = rng.normal(size=(3, channels, 7, 6)), rng.normal(size=sizes)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (rows, columns), axis=(2, 3))
+    out = np.einsum("ncijkl,fckl->nfij", windows, w)
+    args = [x, w]
+    if lying == "channels last":
+        args, out = [x.transpose(0, 2, 3, 1), w.transpose(2, 3, 1, 0)], out.transpose(0, 2, 3, 1)
+    meaning = Like("conv2d", {}).meaning(args, ("x", "w"), out, lambda values: out)
+    assert meaning is not None
+    assert meaning.title == f"Conv2D({filters}, ({rows}, {columns}), bias=False)"
 
 
 def test_gradients_in_a_dict_and_none() -> None:

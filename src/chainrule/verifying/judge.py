@@ -19,7 +19,7 @@ from chainrule.base.types import Array
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.neighbours import RARE
 from chainrule.formulas.printing import Equation, text
-from chainrule.verifying.contract.calls import attempt
+from chainrule.verifying.contract.calls import answer, attempt, output
 from chainrule.verifying.contract.digits import lost_digits
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import SYMPTOMS, Owed, owed, runnable, shapes
@@ -76,7 +76,7 @@ class Judge:
 
     def verdict(self, hint_level: int) -> Verdict:
         subject, notes = self.subject, list(self.subject.notes)
-        out = subject.forward([value.copy() for value in self.args])
+        out = output(subject, self.args)
         meaning, findings = None, []
         if self.like is not None:
             meaning = self.like.meaning(self.args, subject.names, out, subject.forward, subject.precision)
@@ -140,12 +140,9 @@ class Judge:
 
     def silent(self, probe: Probe, meaning: Meaning | None) -> list[str]:
         """Arguments of real numbers for which no gradient came back."""
-        (gradients,) = self.returned([probe])
-        pairs = list(zip(self.subject.names, self.args, gradients, strict=True))
-        wanted = range(len(pairs))
-        if meaning is not None:
-            wanted = meaning.expected  # type: ignore[assignment]
-        return [pairs[n][0] for n in wanted if pairs[n][2] is None and pairs[n][1].dtype.kind == "f"]
+        gradients, names = answer(self.subject, probe.args, probe.delta), self.subject.names
+        wanted: Sequence[int] = range(len(names)) if meaning is None else meaning.expected
+        return [names[n] for n in wanted if gradients[n] is None and self.args[n].dtype.kind == "f"]
 
     # -- what is right ---------------------------------------------------------------------------------------
     def by_meaning(self, meaning: Meaning, spoiled: set[str]) -> tuple[list[Finding], list[Say]]:
@@ -235,10 +232,7 @@ class Judge:
                 yield name, Case(theirs, right, [False] * len(tried), sizes)
 
     def returned(self, tried: Sequence[Probe]) -> list[tuple[Array | None, ...]]:
-        return [
-            self.subject.backward([value.copy() for value in probe.args], probe.delta.copy())
-            for probe in tried
-        ]
+        return [answer(self.subject, probe.args, probe.delta) for probe in tried]
 
     # -- what it is ------------------------------------------------------------------------------------------
     def judged(
@@ -625,7 +619,7 @@ def explained(
     return [*kept, *(finding for finding in made if finding.name not in said)]
 
 
-def _named_ratio(theirs: Array, made: Array, sizes: dict[str, int] | object) -> str | None:
+def _named_ratio(theirs: Array, made: Array, sizes: Mapping[str, int]) -> str | None:
     """The name of the factor between them, if it is the same everywhere and has one."""
     square = float((made * made).sum())
     if not square:
@@ -633,8 +627,7 @@ def _named_ratio(theirs: Array, made: Array, sizes: dict[str, int] | object) -> 
     ratio = float((theirs * made).sum()) / square
     if not close(theirs, ratio * made).all():
         return None
-    known = sizes if isinstance(sizes, dict) else {}
-    return next((n for n in factor_names(known) if abs(factor(n, known) - ratio) < 1e-3 * abs(ratio)), None)
+    return next((n for n in factor_names(sizes) if abs(factor(n, sizes) - ratio) < 1e-3 * abs(ratio)), None)
 
 
 def finding(name: str, case: Case, number: int, search: Search | None) -> Finding:

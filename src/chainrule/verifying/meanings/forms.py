@@ -28,6 +28,11 @@ class Form:
     ours: tuple[int, ...]
     theirs: tuple[int, ...]
 
+    @property
+    def turned(self) -> bool:
+        """Whether rows, columns and what else comes before the features are in another order than theirs."""
+        return list(self.axes[:-2]) != sorted(self.axes[:-2])
+
     def to_ours(self, array: Array) -> Array:
         return array.transpose(self.axes).reshape(self.ours)
 
@@ -41,7 +46,6 @@ class Form:
         """The same order of the axes for an array of another shape."""
         moved = tuple(theirs[axis] for axis in self.axes)
         return Form(self.axes, moved if ours is None else ours, tuple(theirs))
-
 
     def delta(self, delta: Array, z: Array) -> Array:
         """δ of an output of this form, as our z lies."""

@@ -83,7 +83,7 @@ PENALTIES: dict[str, type[Penalty]] = {
     "l2": L2, "weightdecay": L2, "ridge": L2, "l2penalty": L2, "l2regularization": L2, "l1": L1, "lasso": L1,
     "l1penalty": L1, "l1regularization": L1, "elasticnet": ElasticNet,
 }  # fmt: skip
-# as messages name them
+# As messages name them; `functions` knows more words.
 FUNCTIONS = ("attention", "flash_attention", "swiglu", "geglu", "glu", "rotary", "gelu_tanh")
 
 
@@ -209,7 +209,7 @@ def _by_name(name: str, options: dict[str, Any]) -> Any:
         f"like is {name!r}{nearly(name, [*layer_classes, *ALIASES, *LOSSES, *PENALTIES, *FUNCTIONS])}; the "
         f"layers are {', '.join(layer_classes)}; the losses cross_entropy, binary_cross_entropy, "
         "squared_error, mean_absolute_error, huber, hinge, svm, poisson; the penalties l2, l1; and "
-        "attention, flash_attention, swiglu, geglu, glu, rotary, gelu_tanh"
+        f"{', '.join(FUNCTIONS)}"
     )
 
 

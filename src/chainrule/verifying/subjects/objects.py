@@ -165,9 +165,8 @@ class _Calls:
         made = _returned(given_back, Wanted(self.labels, values, tree), arguments, self.pair.names[1])
         for number, name in enumerate(arguments.names):
             if made[number] is None:
-                words = (name, *(INPUT_GRADIENTS if number == 0 else ()))
-                kept = [attribute_gradient(owner, word) for word in (name,)]
-                kept += [getattr(owner, word, None) for word in words[1:]]
+                words = INPUT_GRADIENTS if number == 0 else ()
+                kept = [attribute_gradient(owner, name), *(getattr(owner, word, None) for word in words)]
                 made[number] = next((value for value in kept if isinstance(value, np.ndarray)), None)
         for number, entry in enumerate(self.held, self.count):
             if made[number] is None:
