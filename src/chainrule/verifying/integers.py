@@ -23,8 +23,8 @@ from chainrule.verifying.precision import (
     Reference,
     as_plain,
     carried,
+    computed_in,
     is_real,
-    precision_of,
     rounded,
 )
 from chainrule.verifying.probes import Probe
@@ -57,10 +57,9 @@ def compared_whole(subject: Subject, reference: Reference, probe: Probe, seed: i
     A difference beyond rounding is left to the other judges: it is no matter of precision.
     """
     rng = np.random.default_rng(seed)
-    floats = [value for value in probe.args if value.dtype.kind == "f"]
-    if not floats:
+    if all(value.dtype.kind != "f" for value in probe.args):
         return None
-    precision = precision_of(floats[0], subject.precision)
+    precision = computed_in(probe.args, subject.precision)
     drawn = _fitting(reference, probe, precision, rng)
     theirs = None if drawn is None else attempt(subject, drawn[0].args, drawn[0].delta)
     if drawn is None or theirs is None:

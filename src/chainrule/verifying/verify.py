@@ -74,8 +74,8 @@ def verify(
     hint_level: how much is said, 0 to 3.
     progress: called with what is looked at next, a text in both languages, step.en and step.zh.
 
-    Their code is run as it is, several times; isolating it is up to you. Raises ArgumentError and DataError
-    for what cannot be run.
+    Their code is run as it is, several times; isolating it is up to you. Raises ArgumentError, DataError and
+    ShapeError for what cannot be run, FileError and MissingExtraError for gradients that cannot be read.
     """
     level = check_count("hint_level", hint_level, 0, 3)
     number = check_count("seed", seed, 0, np.inf)
@@ -97,7 +97,7 @@ def verify(
         return _of_layers(given, args, names, number, level, meant, progress)
     else:
         subject = subject_from(given, args, names, output=output, scalars_of=scalars)
-    return Judge(subject, list(subject.args), meant[0], number, progress).verdict(level)
+    return Judge(subject, meant[0], number, progress).verdict(level)
 
 
 def _meant(
@@ -141,13 +141,13 @@ def _of_layers(
     meant: what each is meant to be, in their order.
     """
     verdicts = [
-        Judge(each, list(each.args), kind, seed, progress).verdict(level)
+        Judge(each, kind, seed, progress).verdict(level)
         for each, kind in zip(layers_of(given, args, names), meant, strict=True)
     ]
     title = type(given).__name__ if not isinstance(given, (list, tuple)) else "layers"
     if all(verdicts) and methods_of(given) is not None:
         whole = subject_from(given, args, names)
-        verdicts.append(Judge(whole, list(whole.args), None, seed, progress).verdict(level))
+        verdicts.append(Judge(whole, None, seed, progress).verdict(level))
     return joined(title, verdicts, level)
 
 
@@ -168,7 +168,7 @@ def _of_saved(saved: Sequence[Saved], net: Any, problem: tuple[Batch, Objective]
         args=tuple(args),
         delta=np.ones(()),
     )
-    judge = Judge(subject, args, None, 0, tried=[Probe(subject.args, np.ones(()))])
+    judge = Judge(subject, None, 0, tried=[Probe(subject.args, np.ones(()))])
     if _gives(meaning, judge.tried[0], saved):
         judge.reference = meaning.reference(len(args))
         findings, notes = judge.by_meaning(meaning, set())

@@ -27,12 +27,21 @@ from chainrule.verifying.judging.hypotheses import Case, agree
 from chainrule.verifying.judging.search import MISFITS, MOST_TRIED, Budget, Search
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Edit, Meaning
-from chainrule.verifying.precision import Reference, Tolerance, Tolerances, fits, precision_of
+from chainrule.verifying.precision import (
+    PRECISIONS,
+    Reference,
+    Tolerance,
+    Tolerances,
+    computed_in,
+    fits,
+)
 from chainrule.verifying.probes import Probe, not_told_apart, probes
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
+
+ROUNDINGS = 16  # of an array's largest entry, by which gradients are off beside differences in float64
 
 
 @dataclass(eq=False)
@@ -40,7 +49,6 @@ class Judge:
     """One call of verify.  progress: told of each step before it begins."""
 
     subject: Subject
-    args: list[Array]
     like: Like | None
     seed: int
     progress: Callable[[Say], None] = lambda step: None
@@ -53,16 +61,16 @@ class Judge:
 
     def verdict(self, hint_level: int) -> Verdict:
         subject, notes = self.subject, list(self.subject.notes)
-        out = output(subject, self.args)
+        out = output(subject, subject.args)
         meaning, findings = None, []
         if self.like is not None:
-            meaning = self.like.meaning(self.args, subject.names, out, subject.forward, subject.precision)
+            meaning = self.like.meaning(subject.args, subject.names, out, subject.forward, subject.precision)
             if meaning is None:
                 said = TEXTS.say("forward", layer=self.like.title)
                 findings.append(Finding("", said, mistake="forward"))
             else:
                 notes.append(TEXTS.say("judged.formula", layer=meaning.title))
-                self.reference = meaning.reference(len(self.args))
+                self.reference = meaning.reference(len(subject.args))
         if meaning is None:
             notes.append(TEXTS["judged.differences"])
         owing, spoiled = self.contract(meaning, notes)
@@ -86,7 +94,7 @@ class Judge:
         for name in self.silent(self.tried[0], meaning):
             notes.append(TEXTS.say("judged.missing", name=name))
         if self.reference is not None and not findings:
-            precision = precision_of(self.args[0], subject.precision)
+            precision = computed_in(subject.args, subject.precision)
             notes += () if whole is None else whole.notes
             ratio = max((within.ratio(*pair) for within, *pair in self.right), default=0.0)
             notes.append(TEXTS.say("judged.tolerance", ratio=f"{ratio:.2g}", precision=precision))
@@ -97,7 +105,7 @@ class Judge:
         """Draws the probes, asks what every backward pass owes; and the arrays that need no other judge."""
         subject, reference = self.subject, self.reference
         if subject.delta is not None:  # numbers of this probe alone
-            self.tried = [Probe(tuple(self.args), subject.delta)]
+            self.tried = [Probe(subject.args, subject.delta)]
             due = Owed(tuple(shapes(subject, self.tried[0])), ())
             return list(due.findings), due.spoiled
 
@@ -108,7 +116,7 @@ class Judge:
         wanted = None if meaning is None else accepts
         steps = () if meaning is None else meaning.steps
         self.progress(TEXTS["step.probes"])
-        drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted, steps)
+        drawn = probes(subject.args, subject.forward, samples, self.seed, subject.precision, wanted, steps)
         if not subject.takes_delta:  # what forgets δ is told from what has it by the numbers of δ = 1
             drawn = [replace(probe, delta=np.ones_like(probe.delta)) for probe in drawn]
         self.tried, raised = runnable(subject, drawn)
@@ -120,7 +128,7 @@ class Judge:
         """Arguments of real numbers for which no gradient came back."""
         gradients, names = answer(self.subject, probe.args, probe.delta), self.subject.names
         wanted: Sequence[int] = range(len(names)) if meaning is None else meaning.expected
-        return [names[n] for n in wanted if gradients[n] is None and self.args[n].dtype.kind == "f"]
+        return [names[n] for n in wanted if gradients[n] is None and self.subject.args[n].dtype.kind == "f"]
 
     # -- what is right ---------------------------------------------------------------------------------------
     def by_meaning(self, meaning: Meaning, spoiled: set[str]) -> tuple[list[Finding], list[Say]]:
@@ -183,14 +191,16 @@ class Judge:
     def tolerances(self, tried: Sequence[Probe]) -> list[Tolerances]:
         """Per probe what right answers may be off by."""
         assert self.reference is not None
-        precision = precision_of(self.args[0], self.subject.precision)
+        precision = computed_in(self.subject.args, self.subject.precision)
         return [Tolerances(self.reference, probe.args, probe.delta, precision) for probe in tried]
 
     def by_differences(self, tried: Sequence[Probe]) -> Iterator[tuple[str, Case]]:
         """Every returned array beside the differences of their own forward, where these can be taken."""
         returned = self.returned(tried)
+        form = PRECISIONS[computed_in(self.subject.args, self.subject.precision)]
+        rounding = max(1e-6, ROUNDINGS * form.unit)
         for number, name in enumerate(self.subject.names):
-            if self.args[number].dtype.kind != "f" or any(
+            if self.subject.args[number].dtype.kind != "f" or any(
                 gradients[number] is None for gradients in returned
             ):
                 continue
@@ -204,9 +214,8 @@ class Judge:
                 plain = ~measured.kinks & np.isfinite(measured.values)
                 entries, exact = measured.entries[plain], measured.values[plain]
                 given = value.reshape(-1)[entries].astype(np.float64)
-                near = np.abs(given - exact) <= 20 * measured.errors[plain] + 1e-6 * np.abs(exact).max(
-                    initial=0.0
-                )
+                largest = np.abs(exact).max(initial=0.0)
+                near = np.abs(given - exact) <= 20 * measured.errors[plain] + rounding * largest
                 expected = value.astype(np.float64).reshape(-1).copy()
                 expected[entries] = np.where(near, given, exact)
                 theirs.append(value.astype(np.float64))

@@ -60,7 +60,7 @@ class Search:
     bounds: Sequence[Bound]
     theirs: Sequence[Array]
     budget: Budget
-    tolerances: Sequence[Tolerance] | None = None
+    tolerances: Sequence[Tolerance]
     kept: Sequence[tuple[Argument, Sequence[Array]]] = ()
     wrong: Sequence[tuple[Argument, Sequence[Array]]] = ()
     made: dict[str, Edit] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Search:
         """The same on some of the probes; what it finds is found by both."""
         bounds, theirs = [self.bounds[n] for n in kept], [self.theirs[n] for n in kept]
         probes_ = [self.probes[n] for n in kept]
-        tolerances = None if self.tolerances is None else [self.tolerances[n] for n in kept]
+        tolerances = [self.tolerances[n] for n in kept]
         right, wrong = (
             [(argument, [arrays[n] for n in kept]) for argument, arrays in group]
             for group in (self.kept, self.wrong)

@@ -50,6 +50,7 @@ from chainrule.verifying.meanings.named import (
 from chainrule.verifying.meanings.objective import Wanted, network_meaning, wanted_for
 from chainrule.verifying.meanings.penalty import penalty_meaning
 from chainrule.verifying.meanings.recurrent import recurrent_meaning
+from chainrule.verifying.precision import computed_in
 
 # Losses by the words that people use; several where a word has several meanings.
 _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
@@ -139,7 +140,7 @@ class Like:
         precision: str | None = None,
     ) -> Meaning | None:
         """The first meaning under which our forward gives `out`; None where there is none."""
-        tolerance = AGREE.get(precision or out.dtype.name, 1e-7)
+        tolerance = AGREE[computed_in([out, *args], precision)]
         kind = self.kind
         if isinstance(kind, Named):
             layers = list(layers_like(kind.kind, dict(kind.options), args))
