@@ -21,6 +21,7 @@ from chainrule.cli.arguments import build_parser, layer_options
 from chainrule.cli.commands import verify
 from chainrule.cli.given import progress
 from chainrule.layers import layer_classes
+from chainrule.verifying.meanings.losses import CountedCrossEntropy
 from chainrule.verifying.meanings.matching import LOSSES, PENALTIES
 from chainrule.verifying.meanings.named import WORDS
 from chainrule.verifying.saying.schema import CommandRecord, MutantsRecord
@@ -574,7 +575,7 @@ def test_the_table_of_mutants(run: Run) -> None:
 def test_every_option_of_every_layer_is_an_argument() -> None:
     own = {"name", "seed", "initializer", "bias_initializer", "recurrent_initializer"}  # by --option, or not
     losses = {loss for known in LOSSES.values() for loss in known}
-    kinds = [*layer_classes.values(), *losses, *PENALTIES.values()]
+    kinds = [*layer_classes.values(), *losses, CountedCrossEntropy, *PENALTIES.values()]
     named = {name for kind in kinds for name in inspect.signature(kind).parameters}
     assert set(layer_options) == (named | set(WORDS)) - own
     assert len(layer_options) == len(set(layer_options))
