@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import os
 import signal
@@ -17,7 +18,10 @@ import pytest
 
 from chainrule.base.tables import cell_width
 from chainrule.cli.arguments import build_parser, layer_options
+from chainrule.cli.commands import verify
+from chainrule.cli.given import progress
 from chainrule.layers import layer_classes
+from chainrule.verifying.meanings.losses import CountedCrossEntropy
 from chainrule.verifying.meanings.matching import LOSSES, PENALTIES
 from chainrule.verifying.meanings.named import WORDS
 from chainrule.verifying.saying.schema import CommandRecord, MutantsRecord
@@ -524,6 +528,37 @@ def test_options_reach_the_other_process(run: Run) -> None:
         assert "AveragePool2D(window=(2, 3))" in result.out
 
 
+# -- what it is at
+class Terminal(io.StringIO):
+    """Standard error as a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("after", [0.0, 1e9])
+@pytest.mark.usefixtures("files")
+def test_what_is_looked_at_is_shown_where_it_takes_longer(
+    run: Run, monkeypatch: pytest.MonkeyPatch, after: float, language: str
+) -> None:
+    monkeypatch.setattr(verify, "SHOWN_AFTER", after)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", terminal)
+        result = run("verify", "dense.py", "--like", "dense", "--language", language)
+    assert result.code == 0
+    assert result.out == run("verify", "dense.py", "--like", "dense", "--language", language).out
+    written = terminal.getvalue()
+    if after:
+        assert written == ""
+    else:
+        assert {"en": "linearity in δ", "zh": "对 δ 的线性"}[language] in written
+        assert written.endswith("\r\x1b[K")
+
+
 # -- mutants
 def test_the_table_of_mutants(run: Run) -> None:
     result = run("verify", "--mutants", "flatten", "L2")
@@ -540,7 +575,7 @@ def test_the_table_of_mutants(run: Run) -> None:
 def test_every_option_of_every_layer_is_an_argument() -> None:
     own = {"name", "seed", "initializer", "bias_initializer", "recurrent_initializer"}  # by --option, or not
     losses = {loss for known in LOSSES.values() for loss in known}
-    kinds = [*layer_classes.values(), *losses, *PENALTIES.values()]
+    kinds = [*layer_classes.values(), *losses, CountedCrossEntropy, *PENALTIES.values()]
     named = {name for kind in kinds for name in inspect.signature(kind).parameters}
     assert set(layer_options) == (named | set(WORDS)) - own
     assert len(layer_options) == len(set(layer_options))

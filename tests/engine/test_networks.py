@@ -93,7 +93,13 @@ def test_the_random_networks_reach_everything() -> None:
         cr.LSTM,
         cr.GRU,
     }
-    assert layers == set(cr.layers.layer_classes.values()) - sequences  # tested apart
+    # Programs, which the cases of single layers and tests/engine/test_programs.py are about.
+    programs = {
+        *(cr.ReLU6, cr.LogSigmoid, cr.LogSoftmax, cr.CELU, cr.Threshold, cr.GLU, cr.SwiGLU),
+        *(cr.HardShrink, cr.SoftShrink, cr.TanhShrink, cr.ParametricActivation),
+        *(cr.Features, cr.Scale, cr.PeriodicEmbedding, cr.Clamp),
+    }
+    assert layers - programs == set(cr.layers.layer_classes.values()) - sequences - programs  # tested apart
     losses = {(type(problem.loss), problem.y.dtype == np.int64) for problem in problems}
     assert losses == {
         (cr.SquaredError, False),

@@ -49,6 +49,8 @@ Env = dict[str, Any]
 Term = Callable[[Env], Any]
 # Every operation is kept where it is well conditioned: the compiler is compared, not the formulas' rounding.
 UNARY: list[Callable[[Any], Any]] = [
+    F.cos,
+    F.sin,
     lambda a: -a,
     lambda a: F.sqrt(1 + a**2),
     lambda a: F.exp(-(a**2)),
@@ -340,11 +342,11 @@ def programs_of(layer: cr.Layer, shape: tuple[int, ...] = (4,)) -> Any:
 
 
 def test_equal_terms_are_computed_once_and_temporaries_reused() -> None:
-    forward, backward = programs_of(cr.Sigmoid())
+    forward, backward, _ = programs_of(cr.Sigmoid())
     assert [step[0] for step in forward.steps] == [NUMBERS[op] for op in ("negative", "exp", "add", "divide")]
     assert forward.full == 1
     assert len(backward.steps) == len(forward.steps) + 3  # 1 - s, its product with s, and with d
-    forward, backward = programs_of(own.LayerNorm())
+    _, backward, _ = programs_of(own.LayerNorm())
     operations = [step[0] for step in backward.steps]
     assert operations.count(NUMBERS["sqrt"]) == 1
     assert backward.full <= 4

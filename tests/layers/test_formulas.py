@@ -240,8 +240,8 @@ DIAGONAL = {
 # The inputs of the cases hold no padding (tests/engine/test_masks.py has some).
 WHOLE = {"masking", "masking-value", "masking-single"}
 # Of the angles the blocks of V ask for nothing but how many there are.
-SHAPES = {"periodic", "periodic-default", "periodic-one", "periodic-wide"}
-EQUIVALENT = SMALL | DIAGONAL | WHOLE | SHAPES
+ANGLES = {"periodic", "periodic-default", "periodic-one", "periodic-wide"}
+EQUIVALENT = SMALL | DIAGONAL | WHOLE | ANGLES
 
 
 def test_every_layer_class_has_a_case() -> None:

@@ -199,6 +199,16 @@ def a_pair_of_functions_of_tensors() -> None:
 
 
 @check
+def right_in_every_format() -> None:
+    torch = torch_()
+    for kind in (torch.bfloat16, torch.float16, torch.float32, torch.float64):
+        args = [torch.tensor(array).to(kind) for array in (X, W, B)]
+        for like in ("dense", None):
+            verdict = verify(lambda x, w, b: x @ w + b, args=args, like=like)
+            assert verdict.verdict == "right", f"{kind}, {like}: {verdict}"
+
+
+@check
 def several_outputs() -> None:
     torch = torch_()
 

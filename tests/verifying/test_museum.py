@@ -6,12 +6,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tests.pairwise import CHOICE, some
+from tests.pairwise import some
 from tests.verifying.museum import buggy, right, unseen
 from tests.verifying.museum.case import Case
 from tests.verifying.museum.numeric import worst
 from tests.verifying.museum.right.style import Right
-from tests.verifying.museum.waiting import WAITING
 
 ACROSS_CALLS = {"buffer_not_zeroed", "stale_input"}  # right at the first call
 BUGGY = {f"{case.family}.{case.name}": case for case in buggy.CASES}
@@ -31,7 +30,6 @@ def kind(name: str) -> str:
 def test_every_case_has_its_source_and_its_name() -> None:
     assert len(BUGGY) == len(buggy.CASES) >= 60
     assert len(UNSEEN) == len(unseen.CASES) == 78
-    assert set(WAITING) <= set(BUGGY)
     for case in buggy.CASES:
         assert case.source
         assert case.mistake
@@ -45,19 +43,10 @@ def test_the_gradients_are_truly_wrong(name: str) -> None:
         assert worst(*case.make()) > 1e-3
 
 
-# What waits takes the whole search.
-LOOKED_AT = some([name for name in BUGGY if name not in WAITING or CHOICE["whole"]], 30, kind, family)
-
-
-@pytest.mark.parametrize("name", LOOKED_AT)
+@pytest.mark.parametrize("name", some(BUGGY, 30, kind, family))
 def test_the_mistake_is_named(name: str) -> None:
-    """What waits for its name must still be called wrong, and leave the list as soon as it is named."""
     outcome, said = BUGGY[name].outcome()
-    if name in WAITING:
-        assert outcome != "named", f"{name} is named now: take it out of waiting.py"
-        assert outcome in WAITING[name], said
-    else:
-        assert outcome == "named", said
+    assert outcome == "named", said
 
 
 def test_nine_of_ten_unseen_are_named() -> None:

@@ -15,7 +15,7 @@ from chainrule.formulas.evaluation import evaluate
 from chainrule.formulas.expression import Symbol, operation
 from chainrule.formulas.neighbours import neighbours, with_rotated
 from chainrule.formulas.tracing import trace
-from chainrule.verifying.judge import _sentence
+from chainrule.verifying.judging.findings import sentence
 from chainrule.verifying.meanings.functions.known import functions
 from chainrule.verifying.meanings.layer import layer_meaning
 from chainrule.verifying.meanings.meaning import Edit, interned
@@ -142,7 +142,7 @@ def test_kinds_that_meanings_write_themselves_have_one_too() -> None:
 
 @pytest.mark.parametrize("kind", ["stride", "multiply only", "symbol", "turned"])
 def test_a_sentence_names_the_part(kind: str) -> None:
-    said = _sentence(Edit("delta", kind, {}, "THE NODE", "THE PART"))
+    said = sentence(Edit("delta", kind, {}, "THE NODE", "THE PART"))
     for language in (said.en, said.zh):
         assert "THE NODE" in language or "THE PART" in language
         assert "{" not in language

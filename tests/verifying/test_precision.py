@@ -144,6 +144,52 @@ def unstable(far: float) -> tuple[Any, tuple[Array, ...]]:
     return (forward, backward), tuple(value.astype(np.float32) for value in args)
 
 
+def cross_entropy(y: Array, z: Array) -> Any:
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    return -np.log(p[range(len(y)), y]).mean(), (y, p)
+
+
+def cross_entropy_gradient(d: Any, cache: Any) -> Any:
+    y, p = cache
+    gradient = p.copy()
+    gradient[range(len(y)), y] -= 1
+    return None, d * gradient / len(y)
+
+
+@pytest.mark.parametrize("like", ["cross_entropy", None])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_whole_numbers_in_front_say_nothing_of_the_format(dtype: str, like: str | None) -> None:
+    """Labels before scores, a number of Python's in the end: the scores' type is that of the digits."""
+    rng = np.random.default_rng(0)
+    args = rng.integers(0, 5, 60), (3 * rng.normal(size=(60, 5))).astype(dtype)
+    right = verify((cross_entropy, cross_entropy_gradient), args=args, like=like)
+    assert right.verdict == "right", str(right)
+
+    def both(y: Array, z: Array) -> Any:
+        J, cache = cross_entropy(y, z)
+        return float(J), cross_entropy_gradient(1, cache)
+
+    right = verify(both, args=args, like=like)
+    assert right.verdict == "right", str(right)
+
+    def wrong(y: Array, z: Array) -> Any:
+        J, cache = cross_entropy(y, z)
+        return float(J), (None, 2 * cross_entropy_gradient(1, cache)[1])
+
+    blamed = verify(wrong, args=args, like=like)
+    assert blamed.verdict == "wrong"
+    assert like is None or blamed.why == ("factor 2",)
+
+
+@pytest.mark.parametrize("declared", ["float64", "float32", "float16", "bfloat16"])
+def test_a_forward_is_recognised_in_every_format(declared: str) -> None:
+    x = rounded(np.random.default_rng(0).normal(size=(6, 7)), declared)
+    out = rounded(x * rounded(1 / rounded(1 + rounded(np.exp(-x), declared), declared), declared), declared)
+    for name, there in (("silu", True), ("relu", False), ("tanh", False), ("gelu", False)):
+        assert (Like(name, {}).meaning([x], ("x",), out, lambda values: out, declared) is not None) == there
+
+
 def test_digits_that_another_algebra_loses_are_no_wrong_formula() -> None:
     pair, args = unstable(30.0)
     verdict = verify(pair, args=args, like="batchnorm")

@@ -14,7 +14,11 @@ from tests.verifying import backwards as b
 
 import chainrule as cr
 from chainrule.base.errors import ArgumentError, DataError
+from chainrule.base.languages import Say
 from chainrule.base.types import Array
+from chainrule.verifying.judging import search
+from chainrule.verifying.meanings.matching import Like
+from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Verdict
 from chainrule.verifying.verify import assert_backward, verify
 
@@ -357,6 +361,46 @@ def test_a_forward_that_is_another_is_said_first() -> None:
     assert verdict.verdict == "wrong"
     assert verdict.why == ("forward",)
     assert "The forward pass is not that of sigmoid()" in str(verdict)
+
+
+@pytest.mark.parametrize("lying", ["channels first", "channels last"])
+@pytest.mark.parametrize("sizes", [(4, 2, 3, 2), (3, 2, 2, 3), (5, 3, 3, 2), (2, 2, 1, 3)])
+def test_a_kernel_is_called_by_its_rows_first(sizes: tuple[int, ...], lying: str) -> None:
+    """Whatever else in W has the size of its rows or columns."""
+    rng = np.random.default_rng(0)
+    filters, channels, rows, columns = sizes
+    x, w = rng.normal(size=(3, channels, 7, 6)), rng.normal(size=sizes)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (rows, columns), axis=(2, 3))
+    out = np.einsum("ncijkl,fckl->nfij", windows, w)
+    args = [x, w]
+    if lying == "channels last":
+        args, out = [x.transpose(0, 2, 3, 1), w.transpose(2, 3, 1, 0)], out.transpose(0, 2, 3, 1)
+    meaning = Like("conv2d", {}).meaning(args, ("x", "w"), out, lambda values: out)
+    assert meaning is not None
+    assert meaning.title == f"Conv2D({filters}, ({rows}, {columns}), bias=False)"
+
+
+@pytest.mark.parametrize("like", ["dense", None])
+def test_what_is_looked_at_is_told(like: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every check once and in its order, the search for a cause while it lasts; the verdict is the same."""
+    monkeypatch.setattr(search, "TOLD_EVERY", 10)
+    told: list[Say] = []
+    pair = b.affine, b.affine_of(dw=lambda d, x, w: np.sqrt(np.abs(x.T @ d)) * np.sign(x.T @ d))
+    given: dict[str, Any] = {"args": b.AFFINE, "like": like}
+    verdict = verify(pair, **given, progress=told.append)
+    assert verdict.json() == verify(pair, **given).json()
+    english = [step.en for step in told]
+    checks = [step.en for step in TEXTS.within("step").values() if step.en in english]
+    assert [text for text in english if text in checks] == checks
+    assert {"linearity in δ", "layouts in memory", "other arguments to try"} <= set(checks)
+    if like is None:
+        assert "the differences of the gradient of w" in english
+    else:
+        assert "the gradients beside the formulas" in checks
+        searched = [text for text in english if text not in checks]
+        assert len(set(searched)) == len(searched) > 1
+        assert all("of at most 12000 formulas" in text for text in searched)
+    assert all(step.zh for step in told)
 
 
 def test_gradients_in_a_dict_and_none() -> None:

@@ -322,7 +322,7 @@ def _ids(
             raise DataError(
                 f"{argument} holds {_LEFT_OUT} at {_first(left_out, labels)[0]}, PyTorch's mark for what "
                 "does not count; as a label it would be a class: write "
-                "loss=CrossEntropy(ignore_index={_LEFT_OUT})"
+                f"loss=CrossEntropy(ignore_index={_LEFT_OUT})"
             )
     within = labels.dtype.kind == "i" and labels.min() >= 0 and labels.max() < outputs
     counted = within and grow and np.array_equal(np.unique(labels), np.arange(1, labels.max() + 1))

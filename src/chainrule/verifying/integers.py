@@ -17,13 +17,14 @@ import numpy as np
 
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
+from chainrule.verifying.contract.calls import attempt
 from chainrule.verifying.precision import (
     PRECISIONS,
     Reference,
     as_plain,
     carried,
+    computed_in,
     is_real,
-    precision_of,
     rounded,
 )
 from chainrule.verifying.probes import Probe
@@ -56,12 +57,11 @@ def compared_whole(subject: Subject, reference: Reference, probe: Probe, seed: i
     A difference beyond rounding is left to the other judges: it is no matter of precision.
     """
     rng = np.random.default_rng(seed)
-    floats = [value for value in probe.args if value.dtype.kind == "f"]
-    if not floats:
+    if all(value.dtype.kind != "f" for value in probe.args):
         return None
-    precision = precision_of(floats[0], subject.precision)
+    precision = computed_in(probe.args, subject.precision)
     drawn = _fitting(reference, probe, precision, rng)
-    theirs = None if drawn is None else _answer(subject, drawn[0])
+    theirs = None if drawn is None else attempt(subject, drawn[0].args, drawn[0].delta)
     if drawn is None or theirs is None:
         return None
     exact = drawn[1]
@@ -91,14 +91,6 @@ def compared_whole(subject: Subject, reference: Reference, probe: Probe, seed: i
 def _computed_in(name: str, form: str) -> Finding:
     what = TEXTS.say("whole.computed_in", name=name, form=form)
     return Finding(name, what, mistake=f"computed in {form}", evidence={"format": form})
-
-
-def _answer(subject: Subject, probe: Probe) -> Gradients | None:
-    try:
-        with np.errstate(all="ignore"):
-            return subject.backward([value.copy() for value in probe.args], probe.delta.copy())
-    except Exception:  # their code may raise whatever it likes
-        return None
 
 
 # -- numbers
@@ -166,7 +158,7 @@ def _on_wide(
                 continue
             wide = _wide(probe, place, PRECISIONS[form].bits, rng)
             exact = run_exact(reference, wide, precision)
-            theirs = None if exact is None else _answer(subject, wide)
+            theirs = None if exact is None else attempt(subject, wide.args, wide.delta)
             if exact is not None and theirs is not None:
                 yield wide, exact, theirs
 
@@ -223,7 +215,7 @@ def _format_of(
 def _rounds(subject: Subject, probe: Probe, number: int, value: Array, right: Array) -> bool:
     """Whether the answers to two δ do not add up to that of their sum: roundings do not, formulas do."""
     turned = np.flip(probe.delta.reshape(-1)).reshape(probe.delta.shape)
-    answers = [_answer(subject, Probe(probe.args, delta)) for delta in (turned, probe.delta + turned)]
+    answers = [attempt(subject, probe.args, delta) for delta in (turned, probe.delta + turned)]
     apart, together = (None if given is None else given[number] for given in answers)
     if apart is None or together is None or not apart.shape == together.shape == value.shape:
         return False

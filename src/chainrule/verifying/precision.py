@@ -66,6 +66,14 @@ def precision_of(array: Array, declared: str | None = None) -> str:
     return array.dtype.name if array.dtype.name in PRECISIONS else "float64"
 
 
+def computed_in(args: Sequence[Array], declared: str | None = None) -> str:
+    """The format of what is computed from these: the declared one, else that of the floating-point array
+    of the fewest bits, wherever it stands; float64 where there is none.
+    """
+    formats = [precision_of(value, declared) for value in args if value.dtype.kind == "f"]
+    return min(formats, key=lambda name: PRECISIONS[name].bits, default=declared or "float64")
+
+
 def rounded(values: Array, precision: str) -> Array:
     """The nearest numbers of the format, of two the even one, in float64; beyond the largest: infinite."""
     if precision == "float64":

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.languages import Say
 from chainrule.base.scalars import check_count
 from chainrule.losses.penalties import penalty_from
 from chainrule.networks.batch import Batch
 from chainrule.networks.model import Model
 from chainrule.networks.objective import Objective
-from chainrule.verifying.hypotheses import Case, agree
-from chainrule.verifying.judge import MISFITS, Judge, finding
+from chainrule.verifying.judging.findings import finding
+from chainrule.verifying.judging.hypotheses import Case, agree
+from chainrule.verifying.judging.judge import Judge
+from chainrule.verifying.judging.search import MISFITS
 from chainrule.verifying.meanings.matching import Like, named_loss
 from chainrule.verifying.meanings.network import NetworkMeaning, network_of_ours
 from chainrule.verifying.probes import Probe
@@ -44,6 +47,7 @@ def verify(
     penalty: Any = None,
     seed: int = 0,
     hint_level: int = 3,
+    progress: Callable[[Say], None] = lambda step: None,
     **options: Any,
 ) -> Verdict:
     """Whether a backward pass that somebody wrote is right, and if not, which mistake it is.
@@ -68,9 +72,10 @@ def verify(
         batch=(X, y), loss and penalty as of its backpropagate; names is then a dict, theirs -> its
         parameters.
     hint_level: how much is said, 0 to 3.
+    progress: called with what is looked at next, a text in both languages, step.en and step.zh.
 
-    Their code is run as it is, several times; isolating it is up to you. Raises ArgumentError and DataError
-    for what cannot be run.
+    Their code is run as it is, several times; isolating it is up to you. Raises ArgumentError, DataError and
+    ShapeError for what cannot be run, FileError and MissingExtraError for gradients that cannot be read.
     """
     level = check_count("hint_level", hint_level, 0, 3)
     number = check_count("seed", seed, 0, np.inf)
@@ -89,10 +94,10 @@ def verify(
     if grads is not None:
         subject = beside_forward(given, grads, args, delta, names)
     elif layers:
-        return _of_layers(given, args, names, number, level, meant)
+        return _of_layers(given, args, names, number, level, meant, progress)
     else:
         subject = subject_from(given, args, names, output=output, scalars_of=scalars)
-    return Judge(subject, list(subject.args), meant[0], number).verdict(level)
+    return Judge(subject, meant[0], number, progress).verdict(level)
 
 
 def _meant(
@@ -123,20 +128,26 @@ def _meant(
 
 
 def _of_layers(
-    given: Any, args: Sequence[Any], names: Any, seed: int, level: int, meant: Sequence[Like | None]
+    given: Any,
+    args: Sequence[Any],
+    names: Any,
+    seed: int,
+    level: int,
+    meant: Sequence[Like | None],
+    progress: Callable[[Say], None],
 ) -> Verdict:
     """Every layer by itself, its name before every finding; then the whole, where its layers are right.
 
     meant: what each is meant to be, in their order.
     """
     verdicts = [
-        Judge(each, list(each.args), kind, seed).verdict(level)
+        Judge(each, kind, seed, progress).verdict(level)
         for each, kind in zip(layers_of(given, args, names), meant, strict=True)
     ]
     title = type(given).__name__ if not isinstance(given, (list, tuple)) else "layers"
     if all(verdicts) and methods_of(given) is not None:
         whole = subject_from(given, args, names)
-        verdicts.append(Judge(whole, list(whole.args), None, seed).verdict(level))
+        verdicts.append(Judge(whole, None, seed, progress).verdict(level))
     return joined(title, verdicts, level)
 
 
@@ -157,7 +168,7 @@ def _of_saved(saved: Sequence[Saved], net: Any, problem: tuple[Batch, Objective]
         args=tuple(args),
         delta=np.ones(()),
     )
-    judge = Judge(subject, args, None, 0, [Probe(subject.args, np.ones(()))])
+    judge = Judge(subject, None, 0, tried=[Probe(subject.args, np.ones(()))])
     if _gives(meaning, judge.tried[0], saved):
         judge.reference = meaning.reference(len(args))
         findings, notes = judge.by_meaning(meaning, set())

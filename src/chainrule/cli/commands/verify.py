@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ENDINGS = (".txt", ".json", ".html", ".htm")
 CODES = {"right": 0, "wrong": 1, "cannot tell": 4}
 REFUSED = 2  # the code could not be run
+SHOWN_AFTER = 2.0  # seconds, from which on it is shown what is looked at
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,11 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
 def timed(in_time: Any, arguments: argparse.Namespace) -> dict[str, Any]:
     """The work in a process of its own; where that did not end or crashed, as where their code raised."""
     from chainrule.cli.given.failures import TheirError
+    from chainrule.cli.given.progress import Line
 
     title = quoted(arguments.code)
     try:
         result: dict[str, Any] = in_time(__name__, arguments, arguments.timeout, title)
     except TheirError as error:
+        Line().erase()
         return failed(error, arguments)
     return result
 
@@ -117,10 +121,12 @@ def judged(arguments: argparse.Namespace) -> tuple[Verdict, Arguments]:
 def verdict_on(code: Code, given: Arguments, arguments: argparse.Namespace) -> Verdict:
     """The verdict, with how the code and the arrays were come by among its notes."""
     from chainrule.cli.given.failures import theirs_alone
+    from chainrule.cli.given.progress import Line
     from chainrule.verifying.verify import verify
 
     file, name = str(code.module.__file__), arguments.code.rpartition(".py")[0] + ".py"
-    with theirs_alone(file, name if file.endswith(".py") else None):
+    line = Line(after=SHOWN_AFTER)
+    with closing(line), theirs_alone(file, name if file.endswith(".py") else None):
         verdict = verify(
             code.given,
             args=given.values,
@@ -128,6 +134,7 @@ def verdict_on(code: Code, given: Arguments, arguments: argparse.Namespace) -> V
             names=arguments.names or given.names,
             seed=arguments.seed,
             hint_level=arguments.hint_level,
+            progress=lambda step: line.show(getattr(step, arguments.language)),
             **arguments.layer_options,
         )
     said = tuple(note for note in (code.said, given.said) if note is not None)

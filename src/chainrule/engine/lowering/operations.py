@@ -55,9 +55,10 @@ ONE_PIXEL = ((1, 1), (1, 1), (1, 1), (0, 0))  # kernel, stride, dilation, paddin
 
 
 def _dense(low: Builder, layer: Dense, x: Value, z: Value, parameters: list[int]) -> None:
-    bias = parameters[1] if layer.bias else -1
     if layer.ntk:  # one product less for every input than for every weight
         x = _entrywise(low, layer, lambda entry: entry / layer.divisor(x.shape), x)
+        parameters = [low.parameter_of(layer, name, x.shape) for name in layer.parameters(x.shape)]
+    bias = parameters[1] if layer.bias else -1
     if len(x.shape) == 1:
         low.native.add_dense(x.number, z.number, parameters[0], bias)
     else:
@@ -287,9 +288,16 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
 # Layers of several operations, each of which takes its parameters.
 IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding)
 
+
+def in_parts(layer: Layer) -> bool:
+    """Whether several operations make it, which ask for its parameters themselves, each for its own."""
+    return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk)
+
+
+
 FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)
 
 
 def fuses(layer: Layer) -> bool:
     """Whether its operation applies the activation of its output itself: where it is the only one."""
-    return type(layer) in FUSING and not (isinstance(layer, Dense) and layer.ntk)
+    return type(layer) in FUSING and not in_parts(layer)

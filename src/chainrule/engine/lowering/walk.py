@@ -13,7 +13,7 @@ from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import input_halo, output_delta_halo, winograd_applies
 from chainrule.engine.lowering.lanes import CHANNELS, NOTHING, SAMPLES, chosen, has_channels, reads_rows
-from chainrule.engine.lowering.operations import IN_PARTS, OPERATIONS, by_formulas, fuses
+from chainrule.engine.lowering.operations import OPERATIONS, by_formulas, fuses, in_parts
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer
 
@@ -92,7 +92,7 @@ class Lowering(Builder):
         x = self.laid_for(layer, x, lanes)
         rows = lanes == CHANNELS and reads_rows(layer) and type(layer) is not Embedding
         rows = rows and not winograd_applies(layer, x.shape, shape, self.blocks)
-        names = () if type(layer) in IN_PARTS else layer.parameters(x.shape)
+        names = () if in_parts(layer) else layer.parameters(x.shape)
         numbers = [self.parameter_of(layer, name, x.shape, rows and name == "W") for name in names]
         separate = activation is not None and needs_z(activation)
         delta_halo = output_delta_halo(layer, x.shape, shape, self.blocks)

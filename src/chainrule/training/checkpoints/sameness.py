@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from chainrule.base.errors import ArgumentError, DataError, FileError
 from chainrule.base.shown import shortened
 from chainrule.base.types import Array
 from chainrule.data.fingerprints import array_sha256
+from chainrule.layers import layer_classes, structure_classes
 from chainrule.networks.batch import Batch
 from chainrule.networks.forms.storage import describe
 from chainrule.networks.network import Network
@@ -32,7 +33,18 @@ OF_EPOCH = {"batch_size", "shuffle", "seed", "validation", "steps_per_epoch", "a
 
 def texts(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Arguments as they are compared."""
-    return {name: _ADDRESS.sub("", repr(value)) for name, value in arguments.items()}
+    return {name: _ADDRESS.sub("", _text(value)) for name, value in arguments.items()}
+
+
+def _text(value: Any) -> str:
+    """A value as it prints, chainrule's own objects by the options that are not their defaults: a checkpoint
+    that was written before there was an option says nothing of it.
+    """
+    if not is_dataclass(value) or isinstance(value, type):
+        return repr(value)
+    told = [held for held in fields(value) if held.init and getattr(value, held.name) != held.default]
+    inside = ", ".join(f"{held.name}={_text(getattr(value, held.name))}" for held in told)
+    return f"{type(value).__name__}({inside})"
 
 
 def callbacks_text(callbacks: Iterable[Callback]) -> str:
@@ -95,7 +107,7 @@ def check_network(saved: Saved, network: Network) -> None:
     mine = describe(network, {})
     for name in ("input_shape", "dtype", "layers"):
         before, now = saved.network.get(name), _as_json(mine[name])
-        if before == now:
+        if before == now or (name == "layers" and _same_layers(before, now)):
             continue
         if name == "layers":
             titles = [layer["class"] for layer in mine["layers"]]
@@ -105,6 +117,28 @@ def check_network(saved: Saved, network: Network) -> None:
             f"{saved.path}: is of another network: its {name} {_is(name)} {_short(before)}, here "
             f"{_short(now)}. {_ANEW}, or name another folder"
         )
+
+
+def _same_layers(before: Any, now: Any) -> bool:
+    """Whether descriptions of layers say the same; options that have come since are then their defaults.
+    """
+    if isinstance(before, list) and isinstance(now, list):
+        return len(before) == len(now) and all(map(_same_layers, before, now))
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return bool(before == now)
+    if "class" in now and "config" in now:
+        return before.keys() == now.keys() and before["class"] == now["class"] and _same_config(before, now)
+    return before.keys() == now.keys() and all(_same_layers(before[key], now[key]) for key in now)
+
+
+def _same_config(before: Any, now: Any) -> bool:
+    held, given = before["config"], now["config"]
+    cls = {**layer_classes, **structure_classes}.get(now["class"])
+    defaults = {} if cls is None else inspect.signature(cls.__init__).parameters
+    new = [key for key in given if key not in held]
+    if any(key not in defaults or given[key] != defaults[key].default for key in new):
+        return False
+    return all(key in given and _same_layers(held[key], given[key]) for key in held)
 
 
 def check_same(

@@ -17,7 +17,7 @@ from chainrule.base.types import Array
 
 Axes = tuple[int, ...]
 # Relative to the largest output: forwards that agree so far are the same function.
-AGREE = {"float64": 1e-7, "float32": 1e-4, "float16": 3e-2}
+AGREE = {"float64": 1e-7, "float32": 1e-4, "float16": 3e-2, "bfloat16": 6e-2}
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class Form:
     axes: Axes
     ours: tuple[int, ...]
     theirs: tuple[int, ...]
+
+    @property
+    def turned(self) -> bool:
+        """Whether rows, columns and what else comes before the features are in another order than theirs."""
+        return list(self.axes[:-2]) != sorted(self.axes[:-2])
 
     def to_ours(self, array: Array) -> Array:
         return array.transpose(self.axes).reshape(self.ours)
@@ -41,7 +46,6 @@ class Form:
         """The same order of the axes for an array of another shape."""
         moved = tuple(theirs[axis] for axis in self.axes)
         return Form(self.axes, moved if ours is None else ours, tuple(theirs))
-
 
     def delta(self, delta: Array, z: Array) -> Array:
         """δ of an output of this form, as our z lies."""

@@ -238,18 +238,18 @@ def layer_meaning(
     layers: Iterable[Layer], args: Sequence[Array], out: Array, tolerance: float
 ) -> LayerMeaning | None:
     """The first of the layers and the first orders of the axes under which our forward gives `out`; None
-    where there is none.  The arguments may come in any order; theirs is tried first.
+    where there is none.  The arguments may come in any order; theirs is tried first.  Rows come before
+    columns as theirs lies, where a layer is theirs so: a kernel of (3, 2) is not called (2, 3).
     """
     made = list(layers)
-    for order in permutations(range(len(args))):
-        place, *rest = order
-        for layer in made:
-            for form in input_forms(args[place]):
-                for parameters, drawn in _beside(layer, form.ours, rest, args):
-                    meaning = LayerMeaning(layer, place, form, parameters, None, drawn)
-                    meaning.outputs = _outputs(meaning, args, out, tolerance)
-                    if meaning.outputs is not None:
-                        return meaning
+    for (place, *rest), turned in product(permutations(range(len(args))), (False, True)):
+        forms = [form for form in input_forms(args[place]) if form.turned == turned]
+        for layer, form in product(made, forms):
+            for parameters, drawn in _beside(layer, form.ours, rest, args):
+                meaning = LayerMeaning(layer, place, form, parameters, None, drawn)
+                meaning.outputs = _outputs(meaning, args, out, tolerance)
+                if meaning.outputs is not None:
+                    return meaning
     return None
 
 

@@ -55,6 +55,7 @@ from chainrule.verifying.meanings.named import (
 from chainrule.verifying.meanings.objective import Wanted, network_meaning, wanted_for
 from chainrule.verifying.meanings.penalty import penalty_meaning
 from chainrule.verifying.meanings.recurrent import recurrent_meaning
+from chainrule.verifying.precision import computed_in
 
 # Losses by the words that people use; several where a word has several meanings.
 _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
@@ -92,7 +93,7 @@ PENALTIES: dict[str, type[Penalty]] = {
     "l2": L2, "weightdecay": L2, "ridge": L2, "l2penalty": L2, "l2regularization": L2, "l1": L1, "lasso": L1,
     "l1penalty": L1, "l1regularization": L1, "elasticnet": ElasticNet,
 }  # fmt: skip
-# as messages name them
+# As messages name them; `functions` knows more words.
 FUNCTIONS = ("attention", "flash_attention", "swiglu", "geglu", "glu", "rotary", "gelu_tanh")
 
 
@@ -148,7 +149,7 @@ class Like:
         precision: str | None = None,
     ) -> Meaning | None:
         """The first meaning under which our forward gives `out`; None where there is none."""
-        tolerance = AGREE.get(precision or out.dtype.name, 1e-7)
+        tolerance = AGREE[computed_in([out, *args], precision)]
         kind = self.kind
         if isinstance(kind, Named):
             if issubclass(kind.kind, GLU) and len(args) > 1 and isinstance(self.like, str):
@@ -221,8 +222,7 @@ def _by_name(name: str, options: dict[str, Any]) -> Any:
         f"like is {name!r}{nearly(name, [*layer_classes, *ALIASES, *LOSSES, *PENALTIES, *FUNCTIONS])}; the "
         f"layers are {', '.join(layer_classes)}; the losses cross_entropy, binary_cross_entropy, "
         "squared_error, mean_absolute_error, huber, hinge, svm, poisson, nll, kl_divergence, gaussian_nll, "
-        "soft_margin, cosine_distance; the penalties l2, l1; and attention, flash_attention, swiglu, geglu, "
-        "glu, rotary, gelu_tanh"
+        f"soft_margin, cosine_distance; the penalties l2, l1; and {', '.join(FUNCTIONS)}"
     )
 
 

@@ -87,7 +87,7 @@ class NetworkMeaning(Meaning):
     @property
     def title(self) -> str:  # type: ignore[override]
         layers = [layer for layer in self.network.layers if not isinstance(layer, Identity)]
-        chain = ", ".join(repr(_unnamed(layer)) for layer in layers)
+        chain = ", ".join(map(repr, layers))
         if self.loss is None:
             return chain
         parts = [chain] if chain else []
@@ -493,10 +493,6 @@ def _composites(layers: Iterable[Layer]) -> Iterator[Composite]:
             yield layer
             for chain in layer.chains:
                 yield from _composites(chain)
-
-
-def _unnamed(layer: Layer) -> Any:
-    return layer
 
 
 def parameters_by_name(network: Network) -> Mapping[str, tuple[int, ...]]:

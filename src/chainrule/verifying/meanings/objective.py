@@ -191,7 +191,7 @@ def _labels(target: int | None, args: Sequence[Array], meaning: NetworkMeaning) 
     if whole and n > 1 and counted.min(initial=0) >= 0 and counted.max(initial=0) < n:
         yield Labels(target, None)
     if given.size == m * n:
-        if given.ndim == meaning.inputs.axes.__len__() and given.shape == args[meaning.place].shape:
+        if given.ndim == len(meaning.inputs.axes) and given.shape == args[meaning.place].shape:
             yield Labels(target, meaning.inputs)
             if meaning.loss is not None and meaning.loss.takes == "signs":
                 yield Labels(target, meaning.inputs, signs=True)

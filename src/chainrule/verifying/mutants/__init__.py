@@ -1,5 +1,6 @@
 """Mutants: every formula of ours with one mistake in it, handed to `verify` as somebody's backward pass.
 
 In: names of layers, losses, penalties.  Out: for every mistake, what verify calls it.
-Knows: layers, losses, reference, and of verifying contract, meanings, saying, judge, probes, verdict, verify.
+Knows: layers, losses, reference, and of verifying contract, judging, meanings, saying, probes, verdict and
+verify.
 """

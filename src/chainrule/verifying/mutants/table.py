@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError
 from chainrule.base.types import Array
 from chainrule.verifying.contract.peeking import allowed
-from chainrule.verifying.judge import MISFITS
+from chainrule.verifying.judging.search import MISFITS
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import NONE, Edit, Edits, Meaning
 from chainrule.verifying.mutants.subjects import KINDS, Written, written

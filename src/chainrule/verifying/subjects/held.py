@@ -17,8 +17,9 @@ import numpy as np
 
 from chainrule.base.errors import DataError, describe
 from chainrule.base.types import Array
+from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf
 from chainrule.verifying.subjects.calls.carriers import as_array
-from chainrule.verifying.subjects.calls.returned import FORMS, key_of
+from chainrule.verifying.subjects.calls.returned import FORMS, Wanted, key_of
 
 # Arrays with such a name are parameters also where no gradient of them is found.
 PARAMETERS = re.compile(
@@ -61,6 +62,16 @@ def held_by(owner: Any) -> list[Held]:
         made.append(Held(_label(ways), array, tuple(ways)))
     names = [held.name for held in made]
     return [h if names.count(h.name) == 1 else Held(_written(h.paths[0]), h.array, h.paths) for h in made]
+
+
+def behind(arguments: Arguments, held: Sequence[Held]) -> Wanted:
+    """The arguments, and behind them the arrays of an object: what may have gradients."""
+    count = len(arguments.arrays)
+    return Wanted(
+        (*arguments.names, *(entry.name for entry in held)),
+        (*arguments.arrays, *(np.array(entry.array) for entry in held)),
+        (*arguments.tree, *(Leaf(count + number) for number in range(len(held)))),
+    )
 
 
 def copy_with(owner: Any, held: Sequence[Held], values: Sequence[Array]) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.types import Array
-from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of, parameters_of
+from chainrule.verifying.subjects.calls.arguments import Arguments, arguments_of, parameters_of
 from chainrule.verifying.subjects.calls.passing import without_delta
 from chainrule.verifying.subjects.calls.returned import Wanted, by_argument
 from chainrule.verifying.subjects.calls.running import call
@@ -21,6 +21,7 @@ from chainrule.verifying.subjects.held import (
     Held,
     at,
     attribute_gradient,
+    behind,
     clear,
     clearing,
     copy_with,
@@ -80,8 +81,8 @@ def of_object(
     takes_delta = without_delta(getattr(given, methods[1]), arguments.outer, by_place=False) is None
     calls = _Calls(given, methods, pair, takes_delta, updating_of(given, methods[1]))
     calls.find_parameters()
-    arrays = (*arguments.arrays, *(np.array(entry.array) for entry in calls.held))
-    fresh, trial = calls.run([array.copy() for array in arrays])
+    every = behind(arguments, calls.held)
+    fresh, trial = calls.run([array.copy() for array in every.arrays])
     if not takes_delta:
         check_takes_delta(pair.names[1], trial.output())
     inputs = Wanted(arguments.names, arguments.arrays, arguments.tree)
@@ -89,12 +90,12 @@ def of_object(
     read = () if calls.updating is None or not calls.told else (calls.updating.note(title),)
     return Subject(
         title,
-        calls.labels,
+        every.names,
         calls.output,
         calls.gradients,
         takes_delta=takes_delta,
         precision=arguments.precision,
-        args=arrays,
+        args=tuple(every.arrays),
         notes=(*pair.notes(trial), *reading(pair, getattr(fresh, methods[1]), trial, inputs), *read),
         steps=None if changes or not takes_delta else calls.steps,
     )
@@ -120,10 +121,6 @@ class _Calls:
     def count(self) -> int:
         """How many of the arrays are arguments."""
         return len(self.pair.arguments.arrays)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return (*self.pair.arguments.names, *(entry.name for entry in self.held))
 
     def run(self, values: Sequence[Array]) -> tuple[Any, Pass]:
         """A copy of the object and its forward pass."""
@@ -161,13 +158,12 @@ class _Calls:
         """What backward returns and keeps."""
         arguments = self.pair.arguments
         given_back = self.pair.backward(getattr(owner, self.methods[1]), passed, delta)
-        tree = (*arguments.tree, *(Leaf(number) for number in range(self.count, len(self.labels))))
-        made = _returned(given_back, Wanted(self.labels, values, tree), arguments, self.pair.names[1])
+        wanted = replace(behind(arguments, self.held), arrays=values)
+        made = _returned(given_back, wanted, arguments, self.pair.names[1])
         for number, name in enumerate(arguments.names):
             if made[number] is None:
-                words = (name, *(INPUT_GRADIENTS if number == 0 else ()))
-                kept = [attribute_gradient(owner, word) for word in (name,)]
-                kept += [getattr(owner, word, None) for word in words[1:]]
+                words = INPUT_GRADIENTS if number == 0 else ()
+                kept = [attribute_gradient(owner, name), *(getattr(owner, word, None) for word in words)]
                 made[number] = next((value for value in kept if isinstance(value, np.ndarray)), None)
         for number, entry in enumerate(self.held, self.count):
             if made[number] is None:

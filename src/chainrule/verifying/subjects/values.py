@@ -15,11 +15,20 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.types import Array
-from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of, check_real
+from chainrule.verifying.subjects.calls.arguments import Arguments, arguments_of, check_real
 from chainrule.verifying.subjects.calls.carriers import as_array
-from chainrule.verifying.subjects.calls.returned import Wanted, by_argument, key_of, taken_as
+from chainrule.verifying.subjects.calls.returned import by_argument, key_of, taken_as
 from chainrule.verifying.subjects.calls.running import call
-from chainrule.verifying.subjects.held import PARAMETERS, Held, at, clear, copy_with, gradient_of, held_by
+from chainrule.verifying.subjects.held import (
+    PARAMETERS,
+    Held,
+    at,
+    behind,
+    clear,
+    copy_with,
+    gradient_of,
+    held_by,
+)
 from chainrule.verifying.subjects.pairs import times
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
@@ -30,11 +39,8 @@ def of_function(given: Any, args: Sequence[Any], names: Sequence[str] | None) ->
     title = str(getattr(given, "__name__", type(given).__name__))
     owner = owner_of(given)
     held = [] if owner is None else _parameters(owner, given.__name__, arguments, title)
-    tree = (*arguments.tree, *(Leaf(len(arguments.arrays) + number) for number in range(len(held))))
-    labels = (*arguments.names, *(entry.name for entry in held))
-    arrays = (*arguments.arrays, *(np.array(entry.array) for entry in held))
-    count = len(arguments.arrays)
-    check_real(labels, arrays)
+    wanted, count = behind(arguments, held), len(arguments.arrays)
+    check_real(wanted.names, wanted.arrays)
 
     def run(values: Sequence[Array]) -> tuple[Array, Any]:
         function = given
@@ -44,21 +50,20 @@ def of_function(given: Any, args: Sequence[Any], names: Sequence[str] | None) ->
         return split(call(title, function, *arguments.build(values[:count])), title)
 
     def gradients(values: Sequence[Array], delta: Array) -> Gradients:
-        wanted = Wanted(labels, values, tree)
-        return times(float(delta), by_argument(run(values)[1], wanted, title, guess=False))
+        asked = replace(wanted, arrays=values)
+        return times(float(delta), by_argument(run(values)[1], asked, title, guess=False))
 
     subject = Subject(
         title,
-        labels,
+        wanted.names,
         lambda values: run(values)[0],
         gradients,
         takes_delta=False,
         precision=arguments.precision,
-        args=arrays,
+        args=tuple(wanted.arrays),
     )
-    copies = [array.copy() for array in arrays]
+    copies = [array.copy() for array in wanted.arrays]
     gradients(copies, np.array(1.0))
-    wanted = Wanted(labels, arrays, tree)
     return replace(subject, notes=taken_as(run(copies)[1], wanted)) if wanted.alike() else subject
 
 
@@ -76,21 +81,15 @@ def of_methods(value: Any, gradient: Any, args: Sequence[Any], names: Sequence[s
     def gradients(values: Sequence[Array], delta: Array) -> Gradients:
         fresh, given = run(gradient.__name__, held, values)
         if given is None:
-            made: Gradients = (
-                *(None for _ in arguments.names),
-                *(gradient_of(fresh, entry) for entry in held),
-            )
-        else:
-            made = by_argument(given, Wanted(labels, values, tree), gradient.__name__, guess=False)
-        return times(float(delta), made)
+            kept = (gradient_of(fresh, entry) for entry in held)
+            return times(float(delta), (*(None for _ in arguments.names), *kept))
+        asked = replace(wanted, arrays=values)
+        return times(float(delta), by_argument(given, asked, gradient.__name__, guess=False))
 
     held = _untouched(owner, arguments, lambda entries, values: run(value.__name__, entries, values)[0])
-    returned = run(gradient.__name__, held, [*arguments.arrays, *(np.array(entry.array) for entry in held)])[
-        1
-    ]
+    returned = run(gradient.__name__, held, behind(arguments, held).arrays)[1]
     held = [entry for entry in held if _meant(entry, returned)]
-    labels = (*arguments.names, *(entry.name for entry in held))
-    tree = (*arguments.tree, *(Leaf(count + number) for number in range(len(held))))
+    wanted = behind(arguments, held)
 
     def forward(values: Sequence[Array]) -> Array:
         out = as_array(run(value.__name__, held, values)[1], f"the value of {value.__name__}")
@@ -98,9 +97,9 @@ def of_methods(value: Any, gradient: Any, args: Sequence[Any], names: Sequence[s
             raise DataError(f"{value.__name__} returned the shape {out.shape}: it must be a number")
         return out.reshape(())
 
-    arrays = (*arguments.arrays, *(np.array(entry.array) for entry in held))
-    notes = () if returned is None else taken_as(returned, Wanted(labels, arrays, tree))
-    return Subject(title, labels, forward, gradients, takes_delta=False, args=arrays, notes=notes)
+    notes = () if returned is None else taken_as(returned, wanted)
+    arrays = tuple(wanted.arrays)
+    return Subject(title, wanted.names, forward, gradients, takes_delta=False, args=arrays, notes=notes)
 
 
 def split(given: Any, title: str) -> tuple[Array, Any]:

@@ -171,7 +171,6 @@ ORDERS: dict[int, tuple[tuple[Axes, int | None], ...]] = {
     3: (((1, 2, 0), 0), ((0, 1, 2), None), ((1, 0, 2), None), ((2, 1, 0), 0), ((0, 1, 2), 2)),
     2: (((0, 1), None),),
 }
-KEYS = {1: ((0,), (1, -1, 1)), 2: ((1, 0), (1, -1, -2))}
 
 
 def _layouts(scores: Scores, takes_mask: bool) -> Iterator[Layout]:
@@ -207,9 +206,8 @@ def _layout(scores: Scores, dimensions: int, axes: Axes, samples: int | None, by
 
     def mask(shape: Shape, queries: Form) -> Form:
         if by_key and len(shape) <= 2:
-            order = (1, 0)[-len(shape) :]
-            keys, many = (shape[-1], shape[0] if len(shape) == 2 else 1)
-            return Form(order if len(shape) == 2 else (0,), (1, keys, many), tuple(shape))
+            keys, many = shape[-1], shape[0] if len(shape) == 2 else 1
+            return Form((1, 0)[-len(shape) :], (1, keys, many), tuple(shape))
         if len(shape) == 2:
             return Form((0, 1), (*shape, 1), tuple(shape))
         if len(shape) == 3:  # of every sample

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of
-from chainrule.verifying.subjects.calls.carriers import as_array, holds
+from chainrule.verifying.subjects.calls.carriers import Maker, as_array, holds
 from chainrule.verifying.subjects.calls.running import call
+from chainrule.verifying.subjects.frameworks.judged import judged, told
 from chainrule.verifying.subjects.subject import Gradients, Subject
-from chainrule.verifying.texts import TEXTS
 
 
 def meant(given: Any, args: Sequence[Any]) -> bool:
@@ -30,74 +29,87 @@ def meant(given: Any, args: Sequence[Any]) -> bool:
 
 def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output: int | None) -> Subject:
     """float64 arrays are computed in float64 here; without jax_enable_x64 those given are float32."""
-    jax = sys.modules["jax"]
     title = str(getattr(given, "__name__", type(given).__name__))
     arguments = arguments_of(given, args, names)
-    arrays = arguments.arrays
-    if not jax.config.jax_enable_x64:
+    arrays, low = arguments.arrays, arguments.precision
+    if not sys.modules["jax"].config.jax_enable_x64:
         arrays = tuple(a.astype(np.float32) if a.dtype == np.float64 else a for a in arrays)
-    lows = arguments.precision
+    calls = _Calls(title, given, replace(arguments, makers=(_maker(low),) * len(arrays)))
+    with _wide(arrays):
+        out = calls.outputs(arrays)[0]
+    likely = [n for n, value in enumerate(out) if "float" in getattr(value, "dtype", np.dtype(bool)).name]
+    calls.place = judged(out, likely, output, title, "an array")
+    precision = "float32" if low is None and not _wide_known() else low
+    return Subject(
+        title,
+        arguments.names,
+        calls.forward,
+        calls.backward,
+        precision=precision,
+        args=arrays,
+        notes=told(out, calls.place),
+    )
+
+
+def _maker(low: str | None) -> Maker:
+    """Of arrays of JAX: of bfloat16 for float32 where that is theirs."""
 
     def made(array: Array) -> Any:
-        low = lows and array.dtype == np.float32
-        return jax.numpy.asarray(array, dtype="bfloat16" if low else array.dtype)
+        kind: Any = "bfloat16" if low and array.dtype == np.float32 else array.dtype
+        return sys.modules["jax"].numpy.asarray(array, dtype=kind)
 
-    leaves = replace(arguments, makers=(made,) * len(arguments.makers))
+    return made
 
-    def outputs(values: Sequence[Array]) -> tuple[Any, Any, list[Any]]:
-        built = leaves.build(values)
-        moving = [number for number, node in enumerate(leaves.tree) if _moves(node, values)]
+
+@dataclass(eq=False)
+class _Calls:
+    """place: of the output that is judged."""
+
+    title: str
+    function: Any
+    arguments: Arguments
+    place: int = 0
+
+    def outputs(self, values: Sequence[Array]) -> tuple[Any, Any, list[int]]:
+        """What it returns, what pulls δ back, and the numbers of the arguments that this is of."""
+        built = self.arguments.build(values)
+        moving = [number for number, node in enumerate(self.arguments.tree) if _moves(node, values)]
 
         def of_moving(*inputs: Any) -> Any:
             whole = list(built)
             for number, value in zip(moving, inputs, strict=True):
                 whole[number] = value
-            out = given(*whole)
-            return tuple(out) if isinstance(out, (tuple, list)) else (out,)
+            return _listed(self.function(*whole))
 
-        of_moving.__name__ = title
-        out, pull = call(title, jax.vjp, of_moving, *(built[number] for number in moving))
+        of_moving.__name__ = self.title
+        moved = (built[number] for number in moving)
+        out, pull = call(self.title, sys.modules["jax"].vjp, of_moving, *moved)
         return out, pull, moving
 
-    def chosen(out: tuple[Any, ...]) -> int:
-        if output is not None:
-            if output >= len(out):
-                raise ArgumentError(f"output is {output}, and {title} returns {len(out)}")
-            return output
-        for number, value in enumerate(out):
-            if hasattr(value, "dtype") and "float" in value.dtype.name:
-                return number
-        raise DataError(f"{title} returned {describe(out[0])}: verify takes functions that return an array")
-
-    def forward(values: Sequence[Array]) -> Array:
+    def forward(self, values: Sequence[Array]) -> Array:
         with _wide(values):
-            out = call(title, given, *leaves.build(values))
-            listed = tuple(out) if isinstance(out, (tuple, list)) else (out,)
-            return as_array(listed[place], f"the output of {title}")
+            out = _listed(call(self.title, self.function, *self.arguments.build(values)))
+            return as_array(out[self.place], f"the output of {self.title}")
 
-    def backward(values: Sequence[Array], delta: Array) -> Gradients:
+    def backward(self, values: Sequence[Array], delta: Array) -> Gradients:
+        jax = sys.modules["jax"]
         with _wide(values):
-            out, pull, moving = outputs(values)
+            out, pull, moving = self.outputs(values)
             deltas = tuple(
                 jax.numpy.asarray(delta, dtype=value.dtype)
-                if number == place
+                if number == self.place
                 else jax.numpy.zeros_like(value)
                 for number, value in enumerate(out)
             )
-            given_back = call(f"the backward pass of {title}", pull, deltas)
-            gradients: list[Array | None] = [None] * len(leaves.names)
+            given_back = call(f"the backward pass of {self.title}", pull, deltas)
+            gradients: list[Array | None] = [None] * len(self.arguments.names)
             for number, value in zip(moving, given_back, strict=True):
-                _collect(leaves.tree[number], value, gradients, leaves)
+                _collect(self.arguments.tree[number], value, gradients, self.arguments)
             return tuple(gradients)
 
-    with _wide(arrays):
-        out = outputs(arrays)[0]
-    place = chosen(out)
-    precision = lows
-    if precision is None and not _wide_known():
-        precision = "float32"
-    notes = (TEXTS.say("subject.output", number=place, count=len(out)),) if len(out) > 1 else ()
-    return Subject(title, leaves.names, forward, backward, precision=precision, args=arrays, notes=notes)
+
+def _listed(out: Any) -> tuple[Any, ...]:
+    return tuple(out) if isinstance(out, (tuple, list)) else (out,)
 
 
 def _moves(node: Any, values: Sequence[Array]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Number
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.types import Array
-from chainrule.verifying.subjects.calls.arguments import Leaf, Node, arguments_of
+from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, Node, arguments_of
 from chainrule.verifying.subjects.calls.carriers import as_array
 from chainrule.verifying.subjects.calls.running import call
 from chainrule.verifying.subjects.pairs import times
@@ -33,66 +33,86 @@ def of_scalars(given: Any, args: Sequence[Any], names: Sequence[str] | None, kin
             f"with scalars={kind.__name__} verify takes a function of them; received {describe(given)}"
         )
     title = str(getattr(given, "__name__", type(given).__name__))
-    listed = [
-        np.array(float(v)) if _plain(v) else v for v in (args if isinstance(args, (tuple, list)) else (args,))
-    ]
-    listed = [
-        [float(e) for e in v] if isinstance(v, tuple) and v and all(map(_plain, v)) else v for v in listed
-    ]
+    listed = [_as_numbers(value) for value in (args if isinstance(args, (tuple, list)) else (args,))]
     arguments = arguments_of(given, listed, names)
+    leaves = _leaves(list(arguments.tree), listed)
     arguments = replace(
         arguments,
         arrays=tuple(array.astype(np.float64) for array in arguments.arrays),
-        makers=tuple(
-            _wrapping(kind, isinstance(value, np.ndarray)) for value in _leaves(list(arguments.tree), listed)
-        ),
+        makers=tuple(_wrapping(kind, isinstance(value, np.ndarray)) for value in leaves),
     )
-    held = call(f"{title}.parameters", given.parameters) if callable(getattr(given, PARAMETERS, None)) else []
-    held = list(held)
-    count = len(arguments.arrays)
-    labels = (*arguments.names, *((PARAMETERS,) if held else ()))
+    several = callable(getattr(given, PARAMETERS, None))
+    held = list(call(f"{title}.{PARAMETERS}", given.parameters)) if several else []
     arrays = arguments.arrays
     if held:
         arrays = (*arrays, np.array([float(value.data) for value in held]))
+    calls = _Calls(title, given, kind, arguments, bool(held))
+    trial = calls.forward(arrays)
+    return Subject(title, calls.labels, calls.forward, calls.backward, trial.size > 1, args=arrays)
 
-    def run(values: Sequence[Array]) -> tuple[list[Any], Array, list[Any]]:
-        """The outputs, flat, their numbers, and the leaves of every argument."""
-        leaves = [make(array) for make, array in zip(arguments.makers, values[:count], strict=True)]
-        built = arguments.filled(leaves)
-        function = copy.deepcopy(given) if held else given
-        if held:
+
+@dataclass(frozen=True, eq=False)
+class _Calls:
+    """kind: the class of scalars.  held: whether the function has parameters, which stand behind the
+    arguments as one array.
+    """
+
+    title: str
+    function: Any
+    kind: Any
+    arguments: Arguments
+    held: bool
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (*self.arguments.names, *((PARAMETERS,) if self.held else ()))
+
+    def run(self, values: Sequence[Array]) -> tuple[list[Any], Array, list[Any]]:
+        """The outputs, flat, their numbers, and the scalars of every argument."""
+        makers = self.arguments.makers
+        leaves = [make(array) for make, array in zip(makers, values[: len(makers)], strict=True)]
+        built = self.arguments.filled(leaves)
+        function = copy.deepcopy(self.function) if self.held else self.function
+        if self.held:
             inner = list(function.parameters())
-            for value, number in zip(inner, values[count], strict=True):
+            for value, number in zip(inner, values[-1], strict=True):
                 value.data, value.grad = float(number), 0.0
             leaves.append(inner)
-        out = call(title, function, *built)
+        out = call(self.title, function, *built)
         flat = _flat(out)
-        if not flat or not all(isinstance(value, kind) for value in flat):
-            raise DataError(
-                f"{title} returned {describe(out)}: it must return {kind.__name__} or a list of them"
-            )
+        if not flat or not all(isinstance(value, self.kind) for value in flat):
+            wanted = f"{self.kind.__name__} or a list of them"
+            raise DataError(f"{self.title} returned {describe(out)}: it must return {wanted}")
         shape = () if len(flat) == 1 else np.shape(out) if isinstance(out, np.ndarray) else _shape_of(out)
-        return flat, as_array([value.data for value in flat], f"the output of {title}").reshape(shape), leaves
+        numbers = as_array([value.data for value in flat], f"the output of {self.title}")
+        return flat, numbers.reshape(shape), leaves
 
-    def backward(values: Sequence[Array], delta: Array) -> Gradients:
-        flat, _, leaves = run(values)
+    def forward(self, values: Sequence[Array]) -> Array:
+        return self.run(values)[1]
+
+    def backward(self, values: Sequence[Array], delta: Array) -> Gradients:
+        flat, _, leaves = self.run(values)
         if len(flat) == 1:
             total, factor = flat[0], float(delta.reshape(()))
         else:
             total, factor = flat[0] * float(delta.flat[0]), 1.0
             for value, number in zip(flat[1:], delta.ravel()[1:].tolist(), strict=True):
-                total = call(title, lambda a, b: a + b, total, value * number)
-        call(f"{kind.__name__}.backward", total.backward)
-        gradients = [
-            as_array([_gradient(value) for value in _flat(leaf)], f"the gradient of {name}").reshape(
-                value.shape
-            )
-            for leaf, name, value in zip(leaves, labels, values, strict=True)
-        ]
+                total = call(self.title, lambda a, b: a + b, total, value * number)
+        call(f"{self.kind.__name__}.backward", total.backward)
+        gradients = []
+        for leaf, name, value in zip(leaves, self.labels, values, strict=True):
+            made = as_array([_gradient(each) for each in _flat(leaf)], f"the gradient of {name}")
+            gradients.append(made.reshape(value.shape))
         return times(factor, tuple(gradients))
 
-    _, trial, _ = run(arrays)
-    return Subject(title, labels, lambda values: run(values)[1], backward, trial.size > 1, args=arrays)
+
+def _as_numbers(value: Any) -> Any:
+    """A number as an array of one, a tuple of numbers as a list: both have gradients here."""
+    if _plain(value):
+        return np.array(float(value))
+    if isinstance(value, tuple) and value and all(map(_plain, value)):
+        return [float(entry) for entry in value]
+    return value
 
 
 def _check(kind: Any) -> None:

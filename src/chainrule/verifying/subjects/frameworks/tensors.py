@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError, DataError, describe
+from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, arguments_of
-from chainrule.verifying.subjects.calls.carriers import as_array, carried, holds, like_output, tensor_of
+from chainrule.verifying.subjects.calls.carriers import (
+    Maker,
+    as_array,
+    carried,
+    holds,
+    like_output,
+    tensor_of,
+)
 from chainrule.verifying.subjects.calls.running import call
+from chainrule.verifying.subjects.frameworks.judged import judged, told
 from chainrule.verifying.subjects.subject import Gradients, Subject
-from chainrule.verifying.texts import TEXTS
 
 
 def meant(given: Any, args: Sequence[Any]) -> bool:
@@ -50,55 +57,101 @@ def of_tensors(given: Any, args: Sequence[Any], names: Sequence[str] | None, out
     function: Any = getattr(given, "apply", None) if isinstance(given, type) else given
     signature = given.forward if isinstance(given, type) or module is not None else given
     arguments = _with_tensors(arguments_of(signature, args, _labels(signature, args, names, given)))
-    parameters = {} if module is None else dict(module.named_parameters())
-    kinds = [carried(value.detach()) for value in parameters.values()]
-    labels = (*arguments.names, *parameters)
-    arrays = (*arguments.arrays, *(kind[0] for kind in kinds if kind is not None))
-    makers = (*arguments.makers, *(kind[1] for kind in kinds if kind is not None))
-    lows = [kind[2] for kind in kinds if kind is not None and kind[2]]
-    count = len(arguments.arrays)
+    calls = _Calls(title, function, module, arguments, _parameters(module))
+    out = calls.outputs([np.array(array) for array in calls.arrays], True)[0]
+    floating = [
+        n for n, value in enumerate(out) if isinstance(value, torch.Tensor) and value.is_floating_point()
+    ]
+    likely = [number for number in floating if out[number].requires_grad] or floating
+    calls.place = judged(out, likely, output, title, "a tensor")
+    calls.wide = calls.computes_in_float64()
+    return Subject(
+        title,
+        calls.labels,
+        calls.forward,
+        calls.backward,
+        precision=calls.precision,
+        args=calls.arrays,
+        notes=told(out, calls.place),
+    )
 
-    def outputs(values: Sequence[Array], graph: bool) -> tuple[tuple[Any, ...], list[Any]]:
+
+@dataclass(eq=False)
+class _Calls:
+    """parameters: of a module, by name, as `carried` gives them; they stand behind the arguments.
+
+    place: of the output that is judged.  wide: whether float64 arrays are computed in float64.
+    """
+
+    title: str
+    function: Any
+    module: Any
+    arguments: Arguments
+    parameters: Mapping[str, tuple[Array, Maker, str | None]]
+    place: int = 0
+    wide: bool = True
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (*self.arguments.names, *self.parameters)
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        return (*self.arguments.arrays, *(array for array, _, _ in self.parameters.values()))
+
+    @property
+    def precision(self) -> str | None:
+        """Less than the arrays' type where theirs is such, and theirs where it computes in no other."""
+        lows = [low for _, _, low in self.parameters.values() if low]
+        low = lows[0] if lows else self.arguments.precision
+        if low is not None or self.wide:
+            return low
+        own = {array.dtype for array in self.arrays if array.dtype.kind == "f"}
+        return min(own, key=lambda kind: kind.itemsize).name
+
+    def computes_in_float64(self) -> bool:
+        """Whether it does where its arrays come as float64."""
+        if all(array.dtype == np.float64 for array in self.arrays if array.dtype.kind == "f"):
+            return True
+        wide = [array.astype(np.float64) if array.dtype.kind == "f" else array for array in self.arrays]
+        try:
+            made = self.outputs(wide, False)[0][self.place]
+        except DataError:
+            return False
+        return bool(made.dtype == sys.modules["torch"].float64)
+
+    def outputs(self, values: Sequence[Array], graph: bool) -> tuple[tuple[Any, ...], list[Any]]:
+        """What it returns, and the tensors it was called with."""
+        torch = sys.modules["torch"]
+        makers = (*self.arguments.makers, *(maker for _, maker, _ in self.parameters.values()))
         leaves = [maker(value) for maker, value in zip(makers, values, strict=True)]
         leaves = [leaf.requires_grad_() if graph and leaf.is_floating_point() else leaf for leaf in leaves]
-        built = arguments.filled(leaves[:count])
+        count = len(self.arguments.arrays)
+        built = self.arguments.filled(leaves[:count])
         with torch.set_grad_enabled(graph):
-            if module is None:
-                out = call(title, function, *built)
+            if self.module is None:
+                out = call(self.title, self.function, *built)
             else:
-                state = dict(zip(parameters, leaves[count:], strict=True))
+                state = dict(zip(self.parameters, leaves[count:], strict=True))
                 wide = next((leaf.dtype for leaf in leaves if leaf.is_floating_point()), None)
-                for name, buffer in module.named_buffers():
+                for name, buffer in self.module.named_buffers():
                     state[name] = buffer.clone().to(wide) if buffer.is_floating_point() else buffer.clone()
-                out = call(title, torch.func.functional_call, module, state, tuple(built))
+                out = call(self.title, torch.func.functional_call, self.module, state, tuple(built))
         return (tuple(out) if isinstance(out, (tuple, list)) else (out,)), leaves
 
-    def chosen(out: tuple[Any, ...]) -> int:
-        if output is not None:
-            if output >= len(out):
-                raise ArgumentError(f"output is {output}, and {title} returns {len(out)}")
-            return output
-        floating = [
-            n for n, value in enumerate(out) if isinstance(value, torch.Tensor) and value.is_floating_point()
-        ]
-        graph = [number for number in floating if out[number].requires_grad]
-        if not floating:
-            raise DataError(
-                f"{title} returned {describe(out[0])}: verify takes functions that return a tensor"
-            )
-        return (graph or floating)[0]
+    def forward(self, values: Sequence[Array]) -> Array:
+        out = self.outputs(self._in_their_type(values), False)[0]
+        return as_array(out[self.place], f"the output of {self.title}")
 
-    def forward(values: Sequence[Array]) -> Array:
-        return as_array(outputs(_fitting(values), False)[0][place], f"the output of {title}")
-
-    def backward(values: Sequence[Array], delta: Array) -> Gradients:
-        out, leaves = outputs(_fitting(values), True)
-        target = out[place]
+    def backward(self, values: Sequence[Array], delta: Array) -> Gradients:
+        torch = sys.modules["torch"]
+        out, leaves = self.outputs(self._in_their_type(values), True)
+        target = out[self.place]
         if not (isinstance(target, torch.Tensor) and target.requires_grad):
-            return tuple(None for _ in labels)
+            return tuple(None for _ in self.labels)
         asked = [number for number, leaf in enumerate(leaves) if leaf.requires_grad]
         made = call(
-            f"the backward pass of {title}",
+            f"the backward pass of {self.title}",
             torch.autograd.grad,
             target,
             [leaves[number] for number in asked],
@@ -108,34 +161,22 @@ def of_tensors(given: Any, args: Sequence[Any], names: Sequence[str] | None, out
         by_number = dict(zip(asked, made, strict=True))
         return tuple(
             None if by_number.get(number) is None else as_array(by_number[number], f"the gradient of {name}")
-            for number, name in enumerate(labels)
+            for number, name in enumerate(self.labels)
         )
 
-    def _fitting(values: Sequence[Array]) -> list[Array]:
+    def _in_their_type(self, values: Sequence[Array]) -> list[Array]:
         """As they are; in their own type where the code computes in no other."""
-        if wide:
+        if self.wide:
             return list(values)
-        return [
-            np.asarray(v, a.dtype) if a.dtype.kind == "f" else v for v, a in zip(values, arrays, strict=True)
-        ]
+        pairs = zip(values, self.arrays, strict=True)
+        return [np.asarray(v, a.dtype) if a.dtype.kind == "f" else v for v, a in pairs]
 
-    wide = True
-    out = outputs([np.array(array) for array in arrays], True)[0]
-    place = chosen(out)
-    precision = lows[0] if lows else arguments.precision
-    own = {array.dtype.name for array in arrays if array.dtype.kind == "f"}
-    if own and own != {"float64"}:
-        try:
-            full = outputs([a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays], False)[0][
-                place
-            ]
-            wide = full.dtype == torch.float64
-        except DataError:
-            wide = False
-        if not wide and precision is None:
-            precision = min(own, key=lambda name: np.dtype(name).itemsize)
-    notes = (TEXTS.say("subject.output", number=place, count=len(out)),) if len(out) > 1 else ()
-    return Subject(title, labels, forward, backward, precision=precision, args=arrays, notes=notes)
+
+def _parameters(module: Any) -> dict[str, tuple[Array, Maker, str | None]]:
+    """Of a module, none of a function."""
+    named = () if module is None else module.named_parameters()
+    kinds = {name: carried(value.detach()) for name, value in named}
+    return {name: kind for name, kind in kinds.items() if kind is not None}
 
 
 def _with_tensors(arguments: Arguments) -> Arguments:

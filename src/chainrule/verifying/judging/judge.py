@@ -1,0 +1,343 @@
+"""One call of `verify`: what is meant, what is right, and which mistake gives what came back.
+
+Arrays are judged in the order in which δ reaches them. A mistake that explains one is taken to be made when
+those behind it are judged, so that what is wrong because of it alone is not blamed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from chainrule.base.errors import ChainruleError
+from chainrule.base.languages import Say
+from chainrule.base.types import Array
+from chainrule.verifying.contract.calls import answer, attempt, output
+from chainrule.verifying.contract.digits import lost_digits
+from chainrule.verifying.contract.handed import handed_back, right_where_shown
+from chainrule.verifying.contract.owed import Owed, owed, runnable, shapes
+from chainrule.verifying.decoding.impulses import Responses, responses
+from chainrule.verifying.decoding.rules import observed
+from chainrule.verifying.differences import MOST_ENTRIES, differences
+from chainrule.verifying.integers import compared_whole
+from chainrule.verifying.judging.findings import explained, finding
+from chainrule.verifying.judging.hypotheses import Case, agree
+from chainrule.verifying.judging.search import MISFITS, MOST_TRIED, Budget, Search
+from chainrule.verifying.meanings.matching import Like
+from chainrule.verifying.meanings.meaning import Edit, Meaning
+from chainrule.verifying.precision import (
+    PRECISIONS,
+    Reference,
+    Tolerance,
+    Tolerances,
+    computed_in,
+    fits,
+)
+from chainrule.verifying.probes import Probe, not_told_apart, probes
+from chainrule.verifying.saying.schema import Answer
+from chainrule.verifying.subjects.subject import Subject
+from chainrule.verifying.texts import TEXTS
+from chainrule.verifying.verdict import Finding, Verdict
+
+ROUNDINGS = 16  # of an array's largest entry, by which gradients are off beside differences in float64
+
+
+@dataclass(eq=False)
+class Judge:
+    """One call of verify.  progress: told of each step before it begins."""
+
+    subject: Subject
+    like: Like | None
+    seed: int
+    progress: Callable[[Say], None] = lambda step: None
+    tried: list[Probe] = field(default_factory=list)
+    reference: Reference | None = None
+    unsure: bool = False
+    follows: set[str] = field(default_factory=set)  # arrays that are wrong for another's reason alone
+    # What is right, per array and probe: (what it may be off by, theirs, right).
+    right: list[tuple[Tolerance, Array, Array]] = field(default_factory=list)
+
+    def verdict(self, hint_level: int) -> Verdict:
+        subject, notes = self.subject, list(self.subject.notes)
+        out = output(subject, subject.args)
+        meaning, findings = None, []
+        if self.like is not None:
+            meaning = self.like.meaning(subject.args, subject.names, out, subject.forward, subject.precision)
+            if meaning is None:
+                said = TEXTS.say("forward", layer=self.like.title)
+                findings.append(Finding("", said, mistake="forward"))
+            else:
+                notes.append(TEXTS.say("judged.formula", layer=meaning.title))
+                self.reference = meaning.reference(len(subject.args))
+        if meaning is None:
+            notes.append(TEXTS["judged.differences"])
+        owing, spoiled = self.contract(meaning, notes)
+        whole = None
+        if self.reference is not None and subject.delta is None:
+            whole = compared_whole(subject, self.reference, self.tried[0])
+            owing += [finding for finding in whole.findings if finding.name not in spoiled] if whole else []
+            spoiled |= {finding.name for finding in whole.findings} if whole else set()
+        if meaning is not None:
+            made, said_beside = self.by_meaning(meaning, spoiled)
+            notes += said_beside
+        else:
+            made = []
+            self.tried = [probe for probe in self.tried if not probe.tied][:2]
+            for name, case in self.by_differences(self.tried):
+                if name not in spoiled:
+                    of_array, said_beside = self.judged(name, case, None, self.tried)
+                    made += of_array
+                    notes += said_beside
+        findings += explained(owing, made, self.follows)
+        for name in self.silent(self.tried[0], meaning):
+            notes.append(TEXTS.say("judged.missing", name=name))
+        if self.reference is not None and not findings:
+            precision = computed_in(subject.args, subject.precision)
+            notes += () if whole is None else whole.notes
+            ratio = max((within.ratio(*pair) for within, *pair in self.right), default=0.0)
+            notes.append(TEXTS.say("judged.tolerance", ratio=f"{ratio:.2g}", precision=precision))
+        answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
+        return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
+
+    def contract(self, meaning: Meaning | None, notes: list[Say]) -> tuple[list[Finding], set[str]]:
+        """Draws the probes, asks what every backward pass owes; and the arrays that need no other judge."""
+        subject, reference = self.subject, self.reference
+        if subject.delta is not None:  # numbers of this probe alone
+            self.tried = [Probe(subject.args, subject.delta)]
+            due = Owed(tuple(shapes(subject, self.tried[0])), ())
+            return list(due.findings), due.spoiled
+
+        def accepts(probe: Probe) -> bool:
+            return reference is not None and fits(reference, probe.args, probe.delta)
+
+        samples = () if meaning is None else meaning.samples
+        wanted = None if meaning is None else accepts
+        steps = () if meaning is None else meaning.steps
+        self.progress(TEXTS["step.probes"])
+        drawn = probes(subject.args, subject.forward, samples, self.seed, subject.precision, wanted, steps)
+        if not subject.takes_delta:  # what forgets δ is told from what has it by the numbers of δ = 1
+            drawn = [replace(probe, delta=np.ones_like(probe.delta)) for probe in drawn]
+        self.tried, raised = runnable(subject, drawn)
+        due = owed(subject, self.tried, reference, self.progress)
+        notes += [*not_told_apart(self.tried, subject.names), *due.notes]
+        return [*raised, *due.findings], due.spoiled
+
+    def silent(self, probe: Probe, meaning: Meaning | None) -> list[str]:
+        """Arguments of real numbers for which no gradient came back."""
+        gradients, names = answer(self.subject, probe.args, probe.delta), self.subject.names
+        wanted: Sequence[int] = range(len(names)) if meaning is None else meaning.expected
+        return [names[n] for n in wanted if gradients[n] is None and self.subject.args[n].dtype.kind == "f"]
+
+    # -- what is right ---------------------------------------------------------------------------------------
+    def by_meaning(self, meaning: Meaning, spoiled: set[str]) -> tuple[list[Finding], list[Say]]:
+        """Every returned array beside our formula of it, those first that δ reaches first."""
+        tried, bounds = [], []
+        for probe in self.tried:
+            try:
+                bounds.append(meaning.bind(probe))
+                tried.append(probe)
+            except (ValueError, TypeError, IndexError, ChainruleError):
+                continue  # sizes that the given parameters do not allow
+        self.tried = tried
+        self.progress(TEXTS["step.compared"])
+        returned = self.returned(tried)
+        budget = Budget(told=self._searched)
+        judged: list[tuple[Search, list[Finding]]] = []
+        notes: list[Say] = []
+        edits: dict[str, Edit] = {}
+        searches = []
+        tolerances = self.tolerances(tried)
+        for argument in meaning.arguments:
+            theirs = [gradients[argument.number] for gradients in returned]
+            name = self.subject.names[argument.number]
+            if not argument.gradient or name in spoiled or any(value is None for value in theirs):
+                continue
+            given = [np.asarray(value) for value in theirs]
+            within = [Tolerance(of_probe, argument.number) for of_probe in tolerances]
+            searches.append(Search(meaning, argument, tried, bounds, given, budget, within))
+        right = {s.argument: not _wrong(s.case({})) for s in searches}
+        for search in searches:
+            name, given = self.subject.names[search.argument.number], list(search.theirs)
+            pairs = [(s.argument, s.theirs) for s in searches if s is not search]
+            search.kept = [pair for pair in pairs if right[pair[0]]]
+            search.wrong = [pair for pair in pairs if not right[pair[0]]]
+            if edits and not right[search.argument] and agree(given, search.right(edits)):
+                notes.append(TEXTS.say("judged.follows", name=name))
+                self.follows.add(name)
+                continue
+            search.made = dict(edits)
+            made, beside = self.judged(name, search.case({}), search, tried)
+            judged.append((search, made))
+            notes += beside
+            edits |= {edit.place: edit for edit in search.found}
+        return [finding for search, made in judged for finding in self._again(search, made, edits)], notes
+
+    def _again(self, search: Search, made: list[Finding], edits: Mapping[str, Edit]) -> list[Finding]:
+        """What was found of an array; where that is no cause, what is by the mistakes found after it."""
+        later = {place: edit for place, edit in edits.items() if place not in search.made}
+        if not later or not made or any(finding.mistake for finding in made):
+            return made
+        budget = Budget(MOST_TRIED // 4, self._searched)
+        again = replace(search, made=dict(edits), budget=budget, found=[], known={})
+        name = self.subject.names[search.argument.number]
+        found, _ = self.judged(name, again.case({}), again, search.probes)
+        return found if all(finding.mistake for finding in found) else made
+
+    def _searched(self, count: int) -> None:
+        self.progress(TEXTS.say("step.searched", count=count, most=MOST_TRIED))
+
+    def tolerances(self, tried: Sequence[Probe]) -> list[Tolerances]:
+        """Per probe what right answers may be off by."""
+        assert self.reference is not None
+        precision = computed_in(self.subject.args, self.subject.precision)
+        return [Tolerances(self.reference, probe.args, probe.delta, precision) for probe in tried]
+
+    def by_differences(self, tried: Sequence[Probe]) -> Iterator[tuple[str, Case]]:
+        """Every returned array beside the differences of their own forward, where these can be taken."""
+        returned = self.returned(tried)
+        form = PRECISIONS[computed_in(self.subject.args, self.subject.precision)]
+        rounding = max(1e-6, ROUNDINGS * form.unit)
+        for number, name in enumerate(self.subject.names):
+            if self.subject.args[number].dtype.kind != "f" or any(
+                gradients[number] is None for gradients in returned
+            ):
+                continue
+            self.progress(TEXTS.say("step.differences", name=name))
+            theirs, right = [], []
+            for probe, gradients in zip(tried, returned, strict=True):
+                measured = differences(self.subject.forward, probe.args, number, probe.delta)
+                value = np.asarray(gradients[number])
+                if value.shape != probe.args[number].shape:
+                    break
+                plain = ~measured.kinks & np.isfinite(measured.values)
+                entries, exact = measured.entries[plain], measured.values[plain]
+                given = value.reshape(-1)[entries].astype(np.float64)
+                largest = np.abs(exact).max(initial=0.0)
+                near = np.abs(given - exact) <= 20 * measured.errors[plain] + rounding * largest
+                expected = value.astype(np.float64).reshape(-1).copy()
+                expected[entries] = np.where(near, given, exact)
+                theirs.append(value.astype(np.float64))
+                right.append(expected.reshape(value.shape))
+            if len(theirs) == len(tried):
+                sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in tried]
+                yield name, Case(theirs, right, [False] * len(tried), sizes)
+
+    def returned(self, tried: Sequence[Probe]) -> list[tuple[Array | None, ...]]:
+        return [answer(self.subject, probe.args, probe.delta) for probe in tried]
+
+    # -- what it is ------------------------------------------------------------------------------------------
+    def judged(
+        self, name: str, case: Case, search: Search | None, tried: Sequence[Probe]
+    ) -> tuple[list[Finding], list[Say]]:
+        """The finding on one array, none where it is right; and what is to be noted."""
+        pairs = enumerate(zip(case.theirs, case.right, strict=True))
+        fitting = [number for number, (theirs, right) in pairs if theirs.shape == right.shape]
+        if 0 < len(fitting) < len(case.theirs):  # of other sizes the shapes are wrong: judged where they fit
+            within = None if search is None else search.only(fitting)
+            made, beside = self.judged(name, case.only(fitting), within, [tried[n] for n in fitting])
+            missing = [number not in fitting for number in range(len(case.theirs))]
+            shown = right_where_shown(name, missing, tried)
+            return made or [shown or finding(name, case, missing.index(True), None)], beside
+        wrong = _wrong(case)
+        if not wrong:
+            return [], self.sure(name, case)
+        if self.reference is not None and search is not None and not case.tied[wrong[0]]:
+            number = search.argument.number
+            lost = lost_digits(self.subject, tried[wrong[0]], number, case.theirs[wrong[0]], self.reference)
+            if lost is not None:
+                return ([lost], []) if isinstance(lost, Finding) else ([], [lost])
+        if all(case.tied[number] and self.at_kinks(name, case, number, tried[number]) for number in wrong):
+            chooses = search is not None and search.meaning.chooses(search.argument.gradient)
+            if not chooses or all(_same_mass(case, n) for n in wrong):
+                return [], [TEXTS.say("judged.ties", name=name)]
+            what = TEXTS.say("ties", name=name)
+            return [Finding(name, what, why=TEXTS["mistake.every_tie"], mistake="every tie")], []
+        shown = None
+        if search is not None:
+            shown = right_where_shown(name, [n in wrong for n in range(len(case.theirs))], tried)
+        number = next((n for n in wrong if not case.tied[n]), wrong[0])
+        if not case.tied[number]:  # what their rule for ties is does not matter here
+            kept = [n for n, tied in enumerate(case.tied) if not tied]
+            case, number = case.only(kept), kept.index(number)
+            search = None if search is None else search.only(kept)
+            tried = [tried[n] for n in kept]
+        found = finding(name, case, number, search)
+        cheat = handed_back(name, self.subject.names, case.theirs, tried)
+        if shown is not None and not found.mistake:
+            found = shown
+        elif cheat is not None and (not found.mistake or cheat.mistake == "zeros"):
+            found = replace(cheat, where=found.where, evidence=found.evidence)
+        if search is not None and not found.mistake and found.where is not None:
+            seen = self.responses(search, number)
+            if seen is not None:
+                written = search.meaning.written(search.argument.gradient)
+                fix = TEXTS.say("fix.plain", formula=written)
+                found = replace(found, observed=observed(seen), fix=fix)
+        return [found], []
+
+    def responses(self, search: Search, number: int) -> Responses | None:
+        """To single impulses of δ, of a probe of the search: it being linear, all that it does."""
+        probe, place_ = search.probes[number], search.argument.number
+        if not self.subject.takes_delta:
+            return None
+
+        def theirs(delta: Array) -> Array | None:
+            given = attempt(self.subject, probe.args, delta.astype(probe.delta.dtype))
+            return None if given is None else given[place_]
+
+        def right(delta: Array) -> Array | None:
+            try:
+                bound = search.meaning.bind(Probe(probe.args, delta))
+                return search.value(bound, search.made)
+            except MISFITS:
+                return None
+
+        names = zip(self.subject.names, probe.args, strict=True)
+        others = {name: value for name, value in names if value.dtype.kind == "f"}
+        others.pop(self.subject.names[place_], None)
+        return responses(theirs, right, probe.delta.shape, others, search.meaning.cost)
+
+    def sure(self, name: str, case: Case) -> list[Say]:
+        """Why these numbers cannot tell, if so."""
+        if case.tolerances is None:
+            return []
+        each = list(zip(case.tolerances, case.theirs, case.right, strict=True))
+        self.right += each
+        reasons = []
+        for within, theirs, right in each:
+            reason = within.cannot_tell(theirs, right, name)
+            if reason is None:  # one probe that tells will do
+                return []
+            reasons.append(reason)
+        self.unsure |= any(right.any() for right in case.right)
+        return reasons[:1]
+
+    def at_kinks(self, name: str, case: Case, number: int, probe: Probe) -> bool:
+        """Whether all wrong entries stand at kinks of their forward, between the slopes on both sides."""
+        argument = self.subject.names.index(name)
+        theirs, right = case.theirs[number], case.right[number]
+        if theirs.shape != right.shape or theirs.size > MOST_ENTRIES:
+            return False
+        measured = differences(self.subject.forward, probe.args, argument, probe.delta)
+        wrong = case.wrong(number).reshape(-1)[measured.entries]
+        low, high = np.minimum(measured.left, measured.right), np.maximum(measured.left, measured.right)
+        slack = 1e-3 * (1 + np.abs(high - low))
+        value = theirs.reshape(-1)[measured.entries]
+        between = (value >= low - slack) & (value <= high + slack)
+        return bool((between & measured.kinks)[wrong].all())
+
+
+def _wrong(case: Case) -> list[int]:
+    """The probes on which an array is off by more than a right one may be."""
+    pairs = enumerate(zip(case.theirs, case.right, strict=True))
+    return [n for n, (theirs, right) in pairs if theirs.shape != right.shape or case.any_wrong(n)]
+
+
+def _same_mass(case: Case, number: int) -> bool:
+    """Whether at ties the same δ was handed on in all, only to other ones of the equal entries."""
+    theirs, right = case.theirs[number], case.right[number]
+    return theirs.shape == right.shape and bool(
+        np.isclose(theirs.sum(), right.sum(), rtol=1e-6, atol=1e-9 * np.abs(right).sum())
+    )
