@@ -366,6 +366,17 @@ def test_gradients_in_a_dict_and_none() -> None:
     assert "no gradient of x came back" in str(verdict)
 
 
+@pytest.mark.parametrize("like", ["dense", None])
+@pytest.mark.parametrize("nothing", [None, (None, None, None), {}], ids=["no return", "None each", "dict"])
+def test_a_backward_without_any_gradient_is_wrong(like: str | None, nothing: Any) -> None:
+    try:
+        verdict = verify((b.affine, lambda d, c: nothing), args=b.AFFINE, like=like)
+    except DataError:  # could not be read: not right either
+        return
+    assert (verdict.verdict, verdict.why) == ("wrong", ("no gradient",))
+    assert "is a return missing" in str(verdict)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [

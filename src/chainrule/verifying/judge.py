@@ -106,8 +106,11 @@ class Judge:
                     made += of_array
                     notes += said_beside
         findings += explained(owing, made, self.follows)
-        for name in self.silent(self.tried[0], meaning):
-            notes.append(TEXTS.say("judged.missing", name=name))
+        silent = self.silent(self.tried[0], meaning)
+        if silent and all(gradient is None for gradient in self.returned(self.tried[:1])[0]):
+            findings.append(Finding("", TEXTS["judged.nothing"], mistake="no gradient"))
+        else:
+            notes += [TEXTS.say("judged.missing", name=name) for name in silent]
         if self.reference is not None and not findings:
             precision = precision_of(self.args[0], subject.precision)
             notes += () if whole is None else whole.notes
