@@ -359,6 +359,15 @@ def test_a_forward_that_is_another_is_said_first() -> None:
     assert "The forward pass is not that of sigmoid()" in str(verdict)
 
 
+def test_options_that_were_left_as_usual_are_told_where_the_forward_is_another() -> None:
+    pair = (lambda x: (np.where(x > 0, x, 0.1 * x), x), lambda d, x: d * np.where(x > 0, 1, 0.1))
+    left = "If it has other options than slope=0.01, write them beside like=."
+    for like, told in (("leakyrelu", True), ("leakyrelu(0.2)", False), ("relu", False)):
+        verdict = verify(pair, args=(b.X,), like=like)
+        assert (verdict.verdict, left in str(verdict)) == ("wrong", told)
+    assert verify(pair, args=(b.X,), like="leakyrelu", slope=0.1)  # as it says
+
+
 def test_gradients_in_a_dict_and_none() -> None:
     pair = (b.affine, lambda d, c: {"dw": c[0].T @ d, "db": d.sum(0)})
     verdict = verify(pair, args=b.AFFINE, like="dense")

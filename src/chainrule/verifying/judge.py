@@ -82,6 +82,8 @@ class Judge:
             meaning = self.like.meaning(self.args, subject.names, out, subject.forward, subject.precision)
             if meaning is None:
                 said = TEXTS.say("forward", layer=self.like.title)
+                if usual := self.like.usual:
+                    said = said + SPACE + TEXTS.say("forward_usual", options=usual)
                 findings.append(Finding("", said, mistake="forward"))
             else:
                 notes.append(TEXTS.say("judged.formula", layer=meaning.title))

@@ -60,8 +60,8 @@ def resumed(arguments: argparse.Namespace) -> GoingOn | None:
     if not as_source and arguments.out is None:
         source = quoted(arguments.source)
         raise DataError(
-            f"--resume goes on with the training in a run folder, and {source} is none: write chainrule train "
-            f"RUN --resume, or chainrule train {source} --out RUN --resume"
+            f"--resume goes on with the training in a run folder, and {source} is none: write "
+            f"chainrule train RUN --resume, or chainrule train {source} --out RUN --resume"
         )
     folder = Path(arguments.source if as_source else arguments.out)
     if as_source and arguments.out not in (None, arguments.source):

@@ -44,6 +44,7 @@ from chainrule.verifying.meanings.named import (
     checked,
     layer_class,
     layers_like,
+    left_as_usual,
     nearly,
     plain,
 )
@@ -129,6 +130,11 @@ class Like:
             return repr(self.like)
         told = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
         return self.like if "(" in self.like and not told else f"{self.like}({told})"
+
+    @property
+    def usual(self) -> str:
+        """The options that were left at their defaults, "" where there are none."""
+        return left_as_usual(self.kind.kind, self.kind.options) if isinstance(self.kind, Named) else ""
 
     def meaning(
         self,

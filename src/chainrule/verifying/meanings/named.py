@@ -27,6 +27,8 @@ ALIASES = {
     "multiheadattention": "MultiHeadAttention", "mha": "MultiHeadAttention", "hardswish": "HardSwish",
     "positional": "PositionalEncoding", "globalavgpool": "GlobalAveragePool", "inverteddropout": "Dropout",
 }  # fmt: skip
+# Options that change no formula, or that the arrays tell.
+NO_FORMULA = {"name", "bias", "outputs", "momentum", "initial"}
 WORDS = {
     "pad": ("padding",), "kernel": ("kernel_size", "window"), "kernel_size": ("window",),
     "pool_size": ("window",), "size": ("window",), "eps": ("epsilon",), "p": ("rate",), "drop": ("rate",),
@@ -147,6 +149,15 @@ def checked(make: Any, title: str, options: Mapping[str, Any]) -> dict[str, Any]
         except (ChainruleError, TypeError, ValueError) as error:
             said = error
     raise ArgumentError(f"like is {title!r}: {said}") from said
+
+
+def left_as_usual(make: Any, options: Mapping[str, Any]) -> str:
+    """The options with a default that change a formula and were not given: "slope=0.01"."""
+    return ", ".join(
+        f"{name}={what.default!r}"
+        for name, what in inspect.signature(make).parameters.items()
+        if what.default not in (what.empty, None) and name not in options and name not in NO_FORMULA
+    )
 
 
 def layers_like(
