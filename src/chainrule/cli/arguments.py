@@ -417,6 +417,7 @@ layer_options = (
     *("l2", "per_sample", "kernel", "pool_size", "size", "pad", "eps", "p", "drop", "num_heads", "n_heads"),
     *("num_groups", "hidden_size", "num_embeddings", "embedding_dim", "negative_slope", "strides"),
     *("dilation_rate", "is_causal", "G", "reg", "ntk", "start", "stop", "hidden", "sigma", "low", "high"),
+    *("gamma", "logs", "weights", "class_weight", "padding_idx"),
 )
 
 
