@@ -135,6 +135,10 @@ def test_what_cannot_go_on(run: Run, flowers: Path) -> None:
         "write chainrule train RUN --resume" in run("train", flowers, "--target", "species", "--resume").err
     )
     begun(run, flowers)
+    Path("part/run.json").unlink()  # as a kill leaves it
+    for call in (("train", "part"), ("predict", "part", flowers), ("train", flowers, "--out", "part")):
+        told = run(*call)
+        assert (told.code, "chainrule train part --resume goes on" in told.err) == (2, True), call
     assert "leave it out" in run("train", "part", "--resume", "--out", "other").err
     (flowers).write_text(flowers.read_text().replace("1", "2", 1))
     result = run("train", "part", "--resume", *QUICK)

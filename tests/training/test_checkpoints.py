@@ -413,6 +413,8 @@ def test_resume_says_what_is_to_be_done(tmp_path: Path) -> None:
             cr.fit(classifier(), X, Y, checkpoint=tmp_path, resume=wrong, **options)
     with pytest.raises(TypeError, match=r"resume=True is of checkpoints: fit\(..., checkpoint='runs/a'"):
         cr.fit(classifier(), X, Y, resume=True)
+    with pytest.raises(TypeError, match=r"write fit\(..., checkpoint='runs/b', resume=True"):
+        cr.fit(classifier(), X, Y, resume="runs/b")
 
 
 def test_a_history_goes_on_into_checkpoints(tmp_path: Path) -> None:

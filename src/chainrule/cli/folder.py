@@ -31,11 +31,19 @@ description_name, format_version, read_description = RUN, RUN_VERSION, read_run
 checkpoints_name, training_name = "checkpoints", "training.json"  # of a training that is not finished
 
 
+def how_to_go_on(folder: Path) -> str:
+    """Of a folder with a training that is not finished, how it goes on, for the end of an error; else ""."""
+    if not is_file(folder / checkpoints_name / training_name):
+        return ""
+    return f". It holds a training that is not finished: chainrule train {folder} --resume goes on with it"
+
+
 def check_out(out: str, *, overwrite: bool) -> None:
     """Raise FileError where `out` cannot be a run folder; nothing is created."""
     folder = Path(out)
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise FileError(f"{folder}: is not empty; choose another folder for --out, or add --overwrite")
+        how = how_to_go_on(folder)
+        raise FileError(f"{folder}: is not empty; choose another folder for --out, or add --overwrite{how}")
     if folder.exists() and not folder.is_dir():
         raise FileError(f"{folder}: is a file; --out takes a folder")
     if folder.is_dir() and not os.access(folder, os.W_OK):
@@ -157,7 +165,9 @@ def open_run(place: str | Path) -> tuple[Network, Preparation]:
     if place.is_dir():
         content = read_description(description)
         if content is None:
-            raise FileError(f"{place}: is no run folder, it holds no {description_name}")
+            raise FileError(
+                f"{place}: is no run folder, it holds no {description_name}{how_to_go_on(place)}"
+            )
         model = model_of(content, place)
     else:
         model = place

@@ -344,10 +344,12 @@ def resumed_history(resume: Any, keeper: Keeper | None) -> History | None:
         return None
     if not isinstance(resume, History):
         advice = ""
-        if isinstance(resume, (bool, str)):
+        if isinstance(resume, bool) or resume == "auto":
             advice = (
                 f"; resume={resume!r} is of checkpoints: fit(..., checkpoint='runs/a', resume={resume!r})"
             )
+        elif isinstance(resume, str):
+            advice = f"; of a folder of checkpoints write fit(..., checkpoint={resume!r}, resume=True)"
         raise TypeError(f"resume must be the history that fit returned, received {describe(resume)}{advice}")
     if resume.optimizer_state is None:
         raise ArgumentError(

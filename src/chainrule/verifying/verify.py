@@ -108,7 +108,10 @@ def _meant(
     if like is None:
         for name, value in {**options, "loss": loss, "penalty": penalty}.items():
             if value is not None:
-                raise ArgumentError(f"{name}: an option of what like= names, and like is None")
+                raise ArgumentError(
+                    f"{name} is no argument of verify, and an option only of what like= names, which is "
+                    f"None: write like='conv2d', stride=2, or leave {name} out"
+                )
         return [None] * max(layers, 1)
     if not layers:
         return [Like(like, options, wanted, penalised)]
@@ -194,6 +197,7 @@ def _gives(meaning: NetworkMeaning, probe: Probe, saved: Sequence[Saved]) -> boo
 
 def assert_backward(given: Any, **arguments: Any) -> None:
     """For tests: AssertionError with the verdict unless the backward pass is right; arguments of `verify`."""
+    __tracebackhide__ = True  # pytest then shows the line of the test, not this one with all the arrays
     verdict = verify(given, **arguments)
     if not verdict:
         raise AssertionError(str(verdict))

@@ -58,9 +58,10 @@ def resumed(arguments: argparse.Namespace) -> GoingOn | None:
     """
     as_source = is_folder(Path(arguments.source)) and _holds_run(Path(arguments.source))
     if not as_source and arguments.out is None:
+        source = quoted(arguments.source)
         raise DataError(
-            "--resume goes on with the training in a run folder: write chainrule train RUN --resume, or "
-            f"chainrule train {quoted(arguments.source)} --out RUN --resume"
+            f"--resume goes on with the training in a run folder, and {source} is none: write "
+            f"chainrule train RUN --resume, or chainrule train {source} --out RUN --resume"
         )
     folder = Path(arguments.source if as_source else arguments.out)
     if as_source and arguments.out not in (None, arguments.source):

@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.base.errors import DataError, FileError
 from chainrule.base.shown import quoted
 from chainrule.base.types import Array
+from chainrule.cli.folder import how_to_go_on
 from chainrule.data import Preparation, load_npz
 from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.data.frames import Column, Frame, listed
@@ -68,6 +69,8 @@ def raw_of(
     if path.is_dir() or path.suffix.lower() == ".npz" or is_table(path) or is_idx(path):
         check_options(path, arguments)
     if path.is_dir():
+        if how := how_to_go_on(path):
+            raise FileError(f"{path}: is a run folder, no data{how}")
         return _folder(path, arguments)
     if path.suffix.lower() == ".npz":
         X, y = load_npz(path, arguments.x, arguments.target or "y")
