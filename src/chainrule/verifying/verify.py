@@ -109,8 +109,8 @@ def _meant(
         for name, value in {**options, "loss": loss, "penalty": penalty}.items():
             if value is not None:
                 raise ArgumentError(
-                    f"{name} is no argument of verify, and an option only of what like= names, but like is None: "
-                    f"write like='conv2d', stride=2, say, or leave {name} out"
+                    f"{name} is no argument of verify, and an option only of what like= names, but like "
+                    f"is None: write like='conv2d', stride=2, say, or leave {name} out"
                 )
         return [None] * max(layers, 1)
     if not layers:
