@@ -6,7 +6,7 @@ those behind it are judged, so that what is wrong because of it alone is not bla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
@@ -27,9 +27,10 @@ from chainrule.verifying.decoding.impulses import Responses, responses
 from chainrule.verifying.decoding.rules import observed
 from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.factors import factor, factor_names
-from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
+from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders, partly, scaled_orders
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.meanings.matching import Like
+from chainrule.verifying.meanings.layer import LayerMeaning
 from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, Meaning
 from chainrule.verifying.places import at, place
 from chainrule.verifying.precision import (
@@ -89,6 +90,8 @@ class Judge:
         if meaning is None:
             notes.append(TEXTS["judged.differences"])
         owing, spoiled = self.contract(meaning, notes)
+        if isinstance(meaning, LayerMeaning) and meaning.layer.family == "batchnorm":
+            owing = self.running_statistics(meaning, owing)
         whole = None
         if self.reference is not None and subject.delta is None:
             whole = compared_whole(subject, self.reference, self.tried[0])
@@ -121,7 +124,8 @@ class Judge:
         subject, reference = self.subject, self.reference
         if subject.delta is not None:  # numbers of this probe alone
             self.tried = [Probe(tuple(self.args), subject.delta)]
-            due = Owed(tuple(shapes(subject, self.tried[0])), ())
+            said = list(shapes(subject, self.tried[0]))
+            due = Owed(tuple(each for each in said if isinstance(each, Finding)), ())
             return list(due.findings), due.spoiled
 
         def accepts(probe: Probe) -> bool:
@@ -137,6 +141,27 @@ class Judge:
         due = owed(subject, self.tried, reference)
         notes += [*not_told_apart(self.tried, subject.names), *due.notes]
         return [*raised, *due.findings], due.spoiled
+
+    def running_statistics(self, meaning: LayerMeaning, owing: list[Finding]) -> list[Finding]:
+        """What calls in between change is what they move, where each channel is off by its own factor."""
+        name, states = self.subject.names[meaning.place], {"stale cache", "cache changed", "not repeatable"}
+        if not any(finding.name == name and finding.mistake in states for finding in owing):
+            return owing
+        probe = self.tried[0]
+        bound, theirs = meaning.bind(probe), self.returned([probe])[0][meaning.place]
+        form = bound.forms[meaning.place]
+        if theirs is None or theirs.shape != probe.args[meaning.place].shape:
+            return owing
+        given, right = form.to_ours(theirs.astype(np.float64)), meaning.gradient(bound, "delta")
+        for base in (right, bound.values["d"]):
+            by_channel = [np.moveaxis(each, -2, 0).reshape(each.shape[-2], -1) for each in (given, base)]
+            factor = (by_channel[0] * by_channel[1]).sum(axis=1) / (by_channel[1] ** 2).sum(axis=1)
+            if close(by_channel[0], factor[:, None] * by_channel[1]).all():
+                kept = [finding for finding in owing if finding.name != name or finding.mistake not in states]
+                found = finding(name, Case([theirs], [form.to_theirs(right)], [False], [bound.sizes]), 0, None)
+                why = TEXTS["mistake.running_statistics"]
+                return [*kept, replace(found, why=why, mistake="running statistics")]
+        return owing
 
     def silent(self, probe: Probe, meaning: Meaning | None) -> list[str]:
         """Arguments of real numbers for which no gradient came back."""
@@ -172,7 +197,7 @@ class Judge:
                 continue
             given = [np.asarray(value) for value in theirs]
             within = [Tolerance(of_probe, argument.number) for of_probe in tolerances]
-            searches.append(Search(meaning, argument, tried, bounds, given, left, within))
+            searches.append(Search(meaning, argument, tried, bounds, given, left, within, self.subject.names))
         right = {s.argument: not _wrong(s.case({})) for s in searches}
         for search in searches:
             name, given = self.subject.names[search.argument.number], list(search.theirs)
@@ -221,6 +246,8 @@ class Judge:
                 if value.shape != probe.args[number].shape:
                     break
                 plain = ~measured.kinks & np.isfinite(measured.values)
+                if not np.isfinite(measured.values).any():
+                    self.unsure = True
                 entries, exact = measured.entries[plain], measured.values[plain]
                 given = value.reshape(-1)[entries].astype(np.float64)
                 near = np.abs(given - exact) <= 20 * measured.errors[plain] + 1e-6 * np.abs(exact).max(
@@ -346,7 +373,7 @@ class Judge:
 class Search:
     """The search for the mistake behind one array.  kept: arrays that are right, which a mistake must leave
     so; wrong: others that are wrong, which it may explain, too.  made: mistakes known to be made before it;
-    found: what the search has found.  left: how many formulas may still be computed, of the whole verdict.
+    found: what the search has found.  names: of the subject's arguments.  left: how many formulas may still be computed, of the whole verdict.
     """
 
     meaning: Meaning
@@ -356,6 +383,7 @@ class Search:
     theirs: Sequence[Array]
     left: list[int]
     tolerances: Sequence[Tolerance] | None = None
+    names: Sequence[str] = ()
     kept: Sequence[tuple[Argument, Sequence[Array]]] = ()
     wrong: Sequence[tuple[Argument, Sequence[Array]]] = ()
     made: dict[str, Edit] = field(default_factory=dict)
@@ -500,6 +528,32 @@ class Search:
             other = [self.value(bound, {}, argument) for bound in self.bounds]
             if agree(self.theirs, other) and agree(theirs, self.right({})):
                 yield Mistake("another", {"other": argument.name})
+
+    def misread(self) -> Iterator[Mistake]:
+        """Another argument that is read in another order: two axes of one size exchanged, one reversed."""
+        for number, (name, value) in enumerate(zip(self.names, self.probes[0].args, strict=True)):
+            if number == self.argument.number or value.dtype.kind != "f" or value.ndim < 2:
+                continue
+            shapes = [probe.args[number].shape for probe in self.probes]
+            alike = [p for p in combinations(range(value.ndim), 2) if all(s[p[0]] == s[p[1]] for s in shapes)]
+            for first, second in alike:
+                if self._gives_read(number, lambda array, f=first, s=second: np.swapaxes(array, f, s)):
+                    yield Mistake("misread", {"other": name, "first": str(first), "second": str(second)})
+            for axis in range(value.ndim):
+                if self._gives_read(number, lambda array, axis=axis: np.flip(array, axis)):
+                    yield Mistake("misread_backwards", {"other": name, "axis": str(axis)})
+
+    def _gives_read(self, number: int, reading: Callable[[Array], Array]) -> bool:
+        made = []
+        for probe, theirs in zip(self.probes, self.theirs, strict=True):
+            args = [reading(v) if place_ == number else v for place_, v in enumerate(probe.args)]
+            try:
+                made.append(self.value(self.meaning.bind(replace(probe, args=tuple(args))), self.made))
+            except MISFITS:
+                return False
+            if made[-1].shape != theirs.shape or not close(theirs, made[-1]).all():
+                return False
+        return True
 
     def shared(self) -> Edit | None:
         """A mistake in a definition that explains other wrong arrays, too: the one that explains most."""
@@ -679,7 +733,13 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
             fix, forms = _fix(search, edits[-1])
             why, word = SPACE.join(sentences), " and ".join(words)
             return Finding(name, what, where, why, fix, word, evidence, forms)
-    for mistake in factors(compared, rare=True):
+    for mistake, scale in scaled_orders(compared):
+        why, fix, word = _said(mistake, plain)
+        beside_it = Edit("", "factor", values={"factor": scale})
+        both = SPACE.join([why, _sentence(beside_it)])
+        return Finding(name, what, where, both, fix, f"{word} and {_word(beside_it)}", evidence)
+    misread = iter(()) if search is None else search.misread()
+    for mistake in (*factors(compared, rare=True), *partly(compared), *misread):
         return Finding(name, what, where, *_said(mistake, plain), evidence)
     return Finding(name, what, where, None, None, "", evidence)
 

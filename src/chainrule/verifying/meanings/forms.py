@@ -42,7 +42,6 @@ class Form:
         moved = tuple(theirs[axis] for axis in self.axes)
         return Form(self.axes, moved if ours is None else ours, tuple(theirs))
 
-
     def delta(self, delta: Array, z: Array) -> Array:
         """δ of an output of this form, as our z lies."""
         return self.of_shape(delta.shape, z.shape).to_ours(delta.astype(np.float64))
@@ -50,6 +49,9 @@ class Form:
 
 def input_forms(x: Array) -> Iterator[Form]:
     """Orders of x's axes with the samples last; the usual ones first: samples first, then last."""
+    if not x.ndim:
+        yield Form((), (1, 1), ())
+        return
     axes = range(x.ndim)
     usual = (*axes[1:], 0)
     others = sorted(permutations(axes), key=lambda order: order[-1:] != (0,))
