@@ -132,7 +132,8 @@ def partly(case: Case) -> Iterator[Mistake]:
 
 def _part(right: Array, axis: int, kind: str) -> Array:
     made = np.moveaxis(right.copy(), axis, 0)
-    made[{"ended_early": slice(1, None), "first_left_out": slice(1), "last_left_out": slice(-1, None)}[kind]] = 0
+    zero = {"ended_early": slice(1, None), "first_left_out": slice(1), "last_left_out": slice(-1, None)}
+    made[zero[kind]] = 0
     return np.moveaxis(made, 0, axis)
 
 

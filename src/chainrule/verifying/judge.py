@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 
 import numpy as np
@@ -29,8 +29,8 @@ from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.factors import factor, factor_names
 from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders, partly, scaled_orders
 from chainrule.verifying.integers import compared_whole
-from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.layer import LayerMeaning
+from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, Meaning
 from chainrule.verifying.places import at, place
 from chainrule.verifying.precision import (
@@ -158,7 +158,8 @@ class Judge:
             factor = (by_channel[0] * by_channel[1]).sum(axis=1) / (by_channel[1] ** 2).sum(axis=1)
             if close(by_channel[0], factor[:, None] * by_channel[1]).all():
                 kept = [finding for finding in owing if finding.name != name or finding.mistake not in states]
-                found = finding(name, Case([theirs], [form.to_theirs(right)], [False], [bound.sizes]), 0, None)
+                case = Case([theirs], [form.to_theirs(right)], [False], [bound.sizes])
+                found = finding(name, case, 0, None)
                 why = TEXTS["mistake.running_statistics"]
                 return [*kept, replace(found, why=why, mistake="running statistics")]
         return owing
@@ -373,7 +374,8 @@ class Judge:
 class Search:
     """The search for the mistake behind one array.  kept: arrays that are right, which a mistake must leave
     so; wrong: others that are wrong, which it may explain, too.  made: mistakes known to be made before it;
-    found: what the search has found.  names: of the subject's arguments.  left: how many formulas may still be computed, of the whole verdict.
+    found: what the search has found.  names: of the subject's arguments.  left: how many formulas may still
+    be computed, of the whole verdict.
     """
 
     meaning: Meaning
@@ -537,10 +539,10 @@ class Search:
             shapes = [probe.args[number].shape for probe in self.probes]
             alike = [p for p in combinations(range(value.ndim), 2) if all(s[p[0]] == s[p[1]] for s in shapes)]
             for first, second in alike:
-                if self._gives_read(number, lambda array, f=first, s=second: np.swapaxes(array, f, s)):
+                if self._gives_read(number, partial(np.swapaxes, axis1=first, axis2=second)):
                     yield Mistake("misread", {"other": name, "first": str(first), "second": str(second)})
             for axis in range(value.ndim):
-                if self._gives_read(number, lambda array, axis=axis: np.flip(array, axis)):
+                if self._gives_read(number, partial(np.flip, axis=axis)):
                     yield Mistake("misread_backwards", {"other": name, "axis": str(axis)})
 
     def _gives_read(self, number: int, reading: Callable[[Array], Array]) -> bool:

@@ -268,9 +268,7 @@ def options_read(
         return
 
 
-def closest(
-    near: LayerMeaning, epsilons: Iterable[float], args: Sequence[Array], forward: Forward
-) -> LayerMeaning | None:
+def closest(near: LayerMeaning, args: Sequence[Array], forward: Forward) -> LayerMeaning | None:
     """With the ε of which the output is nearest to theirs, the earlier of equals; None where none fits.
 
     x is made small, of a variance of 10^-6, beside which every ε shows, or none matters.
@@ -279,8 +277,11 @@ def closest(
     small = x * (SMALL / (float(x.std()) or 1.0))
     args = [small if number == near.place else value for number, value in enumerate(args)]
     best, least = None, AGREE["float64"]
-    out = forward([value.copy() for value in args])
-    for epsilon in (near.layer.epsilon, *epsilons):  # type: ignore[attr-defined]
+    try:
+        out = forward([value.copy() for value in args])
+    except ChainruleError:
+        return None
+    for epsilon in (near.layer.epsilon, *EPSILONS):  # type: ignore[attr-defined]
         layer = copy.copy(near.layer)
         layer.epsilon = epsilon  # type: ignore[attr-defined]
         made = replace(near, layer=layer)

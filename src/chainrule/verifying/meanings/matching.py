@@ -31,7 +31,7 @@ from chainrule.networks.model import Model
 from chainrule.verifying.meanings.forms import AGREE
 from chainrule.verifying.meanings.function import function_meaning
 from chainrule.verifying.meanings.functions.known import functions
-from chainrule.verifying.meanings.layer import EPSILONS, Forward, closest, layer_meaning, options_read
+from chainrule.verifying.meanings.layer import Forward, closest, layer_meaning, options_read
 from chainrule.verifying.meanings.losses import (
     BinaryFocal,
     CountedCrossEntropy,
@@ -197,16 +197,15 @@ def _named_meaning(
         wide = forward([value.copy() for value in exact])
     except ChainruleError:
         return found
+    if found is not None:
+        return closest(found, exact, forward) or found
     for more in options_read(options, exact, forward):
-        layers = list(layers_like(kind.kind, {**kind.options, **more}, args))
-        if "epsilon" in more:
-            near = found or layer_meaning(layers, exact, wide, ROUGHLY, forward)
-            made = None if near is None else closest(near, EPSILONS, exact, forward)
-        else:
-            made = layer_meaning(layers, exact, wide, AGREE["float64"], forward)
-        if made is not None:
-            return made
-    return found
+        layers = layers_like(kind.kind, {**kind.options, **more}, args)
+        tolerance = ROUGHLY if "epsilon" in more else AGREE["float64"]
+        near = layer_meaning(layers, exact, wide, tolerance, forward)
+        if near is not None:
+            return closest(near, exact, forward) if "epsilon" in more else near
+    return None
 
 
 def _by_name(name: str, options: dict[str, Any]) -> Any:

@@ -18,9 +18,8 @@ MOST_SEEN = 2000  # values that are looked at
 
 def generators_in(given: Any) -> list[Any]:
     """Those that an object, a function, what it closes over or the globals that it names hold."""
-    kinds = [np.random.Generator, np.random.RandomState, random.Random]
-    if "torch" in sys.modules:
-        kinds.append(sys.modules["torch"].Generator)
+    of_torch = getattr(sys.modules.get("torch"), "Generator", random.Random)
+    kinds = (np.random.Generator, np.random.RandomState, random.Random, of_torch)
     found: list[Any] = []
     seen: set[int] = set()
     waiting = [given]
@@ -29,7 +28,7 @@ def generators_in(given: Any) -> list[Any]:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, tuple(kinds)):
+        if isinstance(value, kinds):
             found.append(value)
         else:
             waiting += _held_by(value)
