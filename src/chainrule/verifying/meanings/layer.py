@@ -283,7 +283,7 @@ def closest(near: LayerMeaning, args: Sequence[Array], forward: Forward) -> Laye
         return None
     for epsilon in (near.layer.epsilon, *EPSILONS):  # type: ignore[attr-defined]
         layer = copy.copy(near.layer)
-        layer.epsilon = epsilon  # type: ignore[attr-defined]
+        layer.epsilon = epsilon
         made = replace(near, layer=layer)
         z, outputs = made.bind(Probe(tuple(args), out)).values["z"], near.outputs
         assert outputs is not None
