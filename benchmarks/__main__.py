@@ -8,16 +8,24 @@ import os
 from pathlib import Path
 
 from benchmarks import harness, report
-from chainrule.bench.workloads import WORKLOADS
+from chainrule.bench.workloads import PREDICTIONS, WORKLOADS
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
     peers = list(dict.fromkeys(c.peer for c in harness.CONFIGURATIONS))
-    names = [workload.name for workload in WORKLOADS]
+    known = (*WORKLOADS, *PREDICTIONS)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parser.add_argument("--peers", nargs="+", choices=peers, default=peers, help="default: all")
-    parser.add_argument("--workloads", nargs="+", choices=names, default=names, help="default: all")
+    parser.add_argument(
+        "--workloads",
+        nargs="+",
+        choices=[workload.name for workload in known],
+        default=[workload.name for workload in WORKLOADS],
+        metavar="NAME",
+        help="of %(choices)s; default: all but the predictions",
+    )
+    parser.add_argument("--predictions", action="store_true", help="the predictions alone: predict-...")
     parser.add_argument("--threads", type=int, default=cores, help="of every peer (default: all cores)")
     parser.add_argument("--rounds", type=int, default=15, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="3 rounds of short measurements: a first look")
@@ -34,7 +42,9 @@ def main() -> None:
         settings = harness.Settings(arguments.threads, rounds=3, least=0.02, kernel_repetitions=10)
     harness.pin(arguments.threads)
     results = harness.run(
-        [workload for workload in WORKLOADS if workload.name in arguments.workloads],
+        PREDICTIONS
+        if arguments.predictions
+        else [workload for workload in known if workload.name in arguments.workloads],
         settings,
         [c for c in harness.CONFIGURATIONS if c.peer in arguments.peers],
         say=lambda line: print(line, flush=True),

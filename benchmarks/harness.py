@@ -72,11 +72,17 @@ def norms(workload: Any) -> bool:
     return bool(workload.task == "norms")
 
 
+def predicting(workload: Any) -> bool:
+    return bool(workload.task == "predict")
+
+
 CONFIGURATIONS = (
     Configuration("chainrule", ""),
     Configuration("chainrule", "plain step", norms),
-    Configuration("torch", "eager", training),
-    Configuration("torch", "channels_last", conv_only),
+    Configuration("torch", "eager", lambda workload: not norms(workload)),
+    Configuration(
+        "torch", "channels_last", lambda workload: not norms(workload) and bool(workload.kinds & CONVOLUTIONS)
+    ),
     Configuration("torch", "compile", training),
     Configuration("torch", "compile channels_last", conv_only),
     Configuration("torch", "vmap(grad)", norms),
@@ -286,7 +292,7 @@ class Run:
             **loads,
         }
         self.look_at_machine()
-        if "chainrule" in times:
+        if "chainrule" in times and workload.task != "predict":
             result["profile"] = self.workers["chainrule"].ask("profile")["profile"]
         return result
 

@@ -22,6 +22,8 @@ TARGETS: dict[str, tuple[float | None, float | None]] = {
 }
 # Norms of the samples' own gradients: time relative to chainrule's plain training step.
 NORMS_TARGET = 1.30
+# Predictions, by the number of samples: time relative to PyTorch's.
+PREDICTION_TARGETS = {1: 1.0, 16: 0.7, 1000: 0.5}
 # Share of the multiply-add peak: at least this. The last, done by Winograd, is counted as direct arithmetic.
 KERNEL_TARGETS = {"dense 128": 0.85, "conv 20→40": 0.85, "conv 64→64": 1.50}
 QUIET = 0.1  # cores that other processes may use before the report warns
@@ -88,6 +90,23 @@ def norms_table(results: dict[str, Any]) -> str:
         rival = found[0].partition(" ")[2] if found else ""
         rows.append([result["title"], *cells, f"{found[1]:.3f}" if found else "not measured", rival])
     return table(["", "× our plain step", "target", "× PyTorch", "its best"], rows)
+
+
+def prediction_table(results: dict[str, Any]) -> str:
+    """Calls of `predict` beside PyTorch's, a row per network."""
+    rows: dict[str, list[str]] = {}
+    for result in of_task(results, "predict").values():
+        network, _, samples = result["title"].rpartition(", ")
+        found, target = ratio(result, "torch"), PREDICTION_TARGETS[int(samples)]
+        own = result["times"].get("chainrule")
+        cells = rows.setdefault(network, [network])
+        if found is None or own is None:
+            cells += ["not measured", "", ""]
+            continue
+        goal = f"≤ {target:.1f} {verdict(found[1], target, most=True)}"
+        cells += [duration(own["median"]), f"**{found[1]:.2f}**", goal]
+    head = [part for n in PREDICTION_TARGETS for part in (f"{n} samples", "× PyTorch", "target")]
+    return table(["predict", *head], (row for row in rows.values() if len(row) == len(head) + 1))
 
 
 def over_plain_step(result: dict[str, Any]) -> float | None:
@@ -223,12 +242,15 @@ def failures(results: dict[str, Any]) -> str:
 
 def markdown(results: dict[str, Any]) -> str:
     """The whole report."""
-    sections = [
-        ("Training steps: chainrule's time as a multiple of the others'", ratio_table(results)),
-        ("Time per step", time_table(results)),
-    ]
+    sections = [("Time per step", time_table(results))]
+    if of_task(results, "train"):
+        sections.insert(
+            0, ("Training steps: chainrule's time as a multiple of the others'", ratio_table(results))
+        )
     if of_task(results, "norms"):
-        sections.insert(1, ("Norms of the samples' own gradients", norms_table(results)))
+        sections.insert(-1, ("Norms of the samples' own gradients", norms_table(results)))
+    if of_task(results, "predict"):
+        sections.insert(-1, ("Predictions", prediction_table(results)))
     if results["kernels"] and results["peak_gflops"]:
         sections.append(("Kernels", kernel_table(results)))
     sections += [

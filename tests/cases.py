@@ -111,6 +111,16 @@ def _activation(cls: type[L.Activation]) -> list[LayerCase]:
     ]
 
 
+def _parametric(name: str, kinked: bool) -> list[LayerCase]:
+    def make() -> L.Layer:
+        return L.ParametricActivation(name)
+
+    return [
+        LayerCase(f"parametric-{name}", make, (7,), kinked=kinked),
+        LayerCase(f"parametric-{name}-image", make, (3, 2, 3), samples=2, kinked=kinked),
+    ]
+
+
 LAYER_CASES: list[LayerCase] = [
     LayerCase("dense", lambda: L.Dense(3), (5,)),
     LayerCase("dense-wide", lambda: L.Dense(19), (17,), samples=5, note="more than one register tile, odd"),
@@ -119,6 +129,9 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("dense-steps", lambda: L.Dense(4), (6, 3), note="on every step of a sequence"),
     LayerCase("dense-steps-no-bias", lambda: L.Dense(17, bias=False), (1, 9), samples=2, note="one step"),
     LayerCase("dense-single", lambda: L.Dense(10), (33,), samples=1, note="batch of one"),
+    LayerCase("dense-ntk", lambda: L.Dense(5, ntk=True), (7,)),
+    LayerCase("dense-ntk-no-bias", lambda: L.Dense(17, ntk=True, bias=False), (1,), samples=1),
+    LayerCase("dense-ntk-steps", lambda: L.Dense(3, ntk=True), (4, 5), samples=2),
     _conv("wang", (6, 6, 1), 3, 3, note="the net of Wang"),
     _conv("channels", (5, 6, 3), 4, 3, note="several channels, image not square"),
     _conv("one-by-one", (4, 3, 3), 5, 1, note="1x1 kernel"),
@@ -250,6 +263,26 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("prelu", L.PReLU, (7,), kinked=True),
     LayerCase("prelu-single", lambda: L.PReLU(0.0), (9,), samples=1, kinked=True, note="batch of one"),
     LayerCase("prelu-image", L.PReLU, (3, 2, 3), samples=2, kinked=True, note="α per channel, not per pixel"),
+    *(
+        case
+        for name, kinked in (("selu", True), ("mish", False), ("relu", True), ("gelu", False))
+        for case in _parametric(name, kinked)
+    ),
+    LayerCase("features", lambda: L.Features(1, 4), (6,)),
+    LayerCase("features-one", lambda: L.Features(16, 17), (17,), samples=1),
+    LayerCase("features-all", lambda: L.Features(0, 3), (3,), samples=2),
+    LayerCase("features-image", lambda: L.Features(1, 3), (2, 3, 4), samples=2, note="channels"),
+    LayerCase("scale", L.Scale, (5,)),
+    LayerCase("scale-image", L.Scale, (3, 2, 17), samples=2, note="a factor per channel"),
+    LayerCase("scale-single", L.Scale, (1,), samples=1),
+    LayerCase("periodic", lambda: L.PeriodicEmbedding(hidden=5, features=3), (4,), scale=0.05),
+    LayerCase("periodic-default", L.PeriodicEmbedding, (2,), samples=5, scale=0.02),
+    LayerCase("periodic-one", lambda: L.PeriodicEmbedding(hidden=3, features=2), (1,), samples=1, scale=0.05),
+    LayerCase(
+        "periodic-wide", lambda: L.PeriodicEmbedding(hidden=17, features=4), (19,), samples=2, scale=0.05
+    ),
+    LayerCase("clamp", lambda: L.Clamp(-0.5, 0.75), (6,), note="training is the identity"),
+    LayerCase("clamp-image", lambda: L.Clamp(-0.9, 1.0), (2, 3, 2), samples=2),
     *(
         case
         for cls in (L.RNN, L.LSTM, L.GRU)

@@ -26,11 +26,15 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "Parallel": ({"chains": [[cr.Dense(4)]]}, (4,)),
     "Sequential": ({"layers": [cr.Dense(4)]}, (4,)),
     "Dropout": ({"rate": 0.5}, (4,)),
+    "Features": ({"start": 0, "stop": 9}, (9,)),
+    "Clamp": ({"low": -2.0, "high": 2.0}, (4,)),
+    "ParametricActivation": ({"activation": "selu"}, (4,)),
     **{kind: ({}, (3, 2)) for kind in ("Masking", "PositionalEncoding", "LearnedPositions", "Flatten")},
     **{kind: ({}, (4, 4, 2)) for kind in ("GlobalAveragePool", "GlobalMaxPool")},
 }
 OTHERS: dict[str, dict[str, Any]] = {
     **{name: {"rate": 0.1} for name in ("SGD", "Adam", "AdamW", "RMSProp", "StepDecay", "CosineDecay")},
+    **{name: {"rate": 0.1} for name in ("CosineLog", "FlatCosine")},
     "ExponentialDecay": {"rate": 0.1, "factor_per_epoch": 0.9},
     **{name: {"lam": 0.1} for name in ("L1", "L2")},
     "ElasticNet": {"l1": 0.1, "l2": 0.1},

@@ -54,10 +54,29 @@ class Builder:
         self.shape = (*self.shape[:-1], units)
         return module
 
-    def pool(self, window: int) -> nn.Module:
+    def conv1d(self, filters: int, kernel: int) -> nn.Module:
+        own = self.parameters()
+        steps, channels = self.shape
+        module = nn.Conv1d(channels, filters, kernel)
+        fill(module, weight=own["W"].permute(0, 2, 1), bias=own["b"])
+        self.shape = (steps - kernel + 1, filters)
+        return OverSteps(module)
+
+    def embedding(self, vocabulary: int, features: int) -> nn.Module:
+        module = nn.Embedding(vocabulary, features)
+        fill(module, weight=self.parameters()["E"])
+        self.shape = (*self.shape, features)
+        return module
+
+    def largest(self) -> nn.Module:
+        self.shape = self.shape[-1:]
+        return Largest()
+
+    def pool(self, window: int, stride: int | None = None) -> nn.Module:
         height, width, channels = self.shape
-        self.shape = (height // window, width // window, channels)
-        return nn.MaxPool2d(window)
+        step = stride or window
+        self.shape = ((height - window) // step + 1, (width - window) // step + 1, channels)
+        return nn.MaxPool2d(window, stride)
 
     def average(self) -> nn.Module:
         axes = (2, 3) if len(self.shape) == 3 else (1,)
@@ -155,6 +174,24 @@ class LastState(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.cell(x)[1][0][0]
+
+
+class OverSteps(nn.Module):
+    """A module of (N, channels, steps) for (N, steps, channels)."""
+
+    def __init__(self, within: nn.Module) -> None:
+        super().__init__()
+        self.within = within
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.within(x.transpose(1, 2)).transpose(1, 2)
+
+
+class Largest(nn.Module):
+    """The largest of all steps."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.amax(1)
 
 
 class Average(nn.Module):

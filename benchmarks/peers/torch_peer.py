@@ -4,7 +4,7 @@ Compiled is the forward pass with the loss, and through it the backward pass. Th
 default and foreach were within 5 % of it.
 
 Norms of the samples' gradients: vmap(grad(loss)) of all samples, of 32 at a time, or of all, compiled; then
-the root of the sum of all squares.
+the root of the sum of all squares. Predictions: in inference mode, with the softmax.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Session:
         if "channels_last" in configuration:
             self.net = self.net.to(memory_format=torch.channels_last)
             self.X = self.X.contiguous(memory_format=torch.channels_last)
+        if problem.layers[0][0] == "embedding":
+            self.X = self.X.long()
         learned = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.SGD(learned, lr=RATE, fused=True)
         own = vmap(
@@ -45,6 +47,8 @@ class Session:
         if "compile" in configuration:
             self.forward, self.own_norms = torch.compile(self.loss), torch.compile(self.norms)
         self.task = problem.task
+        if self.task == "predict":
+            self.net.eval()
 
     def loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return cross_entropy(self.net(x), y)
@@ -57,9 +61,16 @@ class Session:
         gradients = self.own_gradients(parameters, x, y)
         return sum(g.flatten(1).square().sum(1) for g in gradients.values()).sqrt()
 
+    def predict(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return self.net(x).softmax(-1)
+
     def epoch(self) -> None:
         for first in range(0, self.samples, self.batch):
             x, y = self.X[first : first + self.batch], self.y[first : first + self.batch]
+            if self.task == "predict":
+                self.predict(x)
+                continue
             if self.task == "norms":
                 self.own_norms(x, y)
                 continue
@@ -69,5 +80,7 @@ class Session:
 
     def check(self) -> float:
         x, y = self.X[: self.batch], self.y[: self.batch]
+        if self.task == "predict":
+            return float(self.predict(x).square().mean())
         with torch.no_grad():
             return float(self.own_norms(x, y).mean() if self.task == "norms" else self.loss(x, y))

@@ -87,6 +87,20 @@ Batch advance(const Plan<T>& plan, const Batch& batch, int output, int64_t first
   return b;
 }
 
+// In sums side by side, which the compiler makes vectors of: x · 0 is NaN where x is no number.
+template <class T>
+bool all_finite(const T* values, int64_t count) {
+  constexpr int64_t side = 16;
+  T sums[side] = {};
+  int64_t i = 0;
+  for (; i + side <= count; i += side)
+    for (int64_t k = 0; k < side; k++) sums[k] += values[i + k] * T(0);
+  for (; i < count; i++) sums[0] += values[i] * T(0);
+  T sum = 0;
+  for (const T part : sums) sum += part;
+  return sum == T(0);
+}
+
 void check_signals() {
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
 }
@@ -113,6 +127,9 @@ class BoundPlan : public Plan<T> {
   void require_loss() const {
     require_finished();
     if (!with_loss) throw nb::value_error("the plan has no loss: it can only predict");
+  }
+  void require_gradients() const {
+    if (!this->has_gradients()) throw nb::value_error("the plan was built to predict: it has no gradients");
   }
   int known_value(int i) const {
     if (i < 0 || i >= this->value_count()) throw nb::index_error("the plan has no such value");
@@ -161,7 +178,14 @@ class BoundPlan : public Plan<T> {
           }) {}
   };
 
-  void predict(const Any& x, double scale, int value, const Output<T>& out) {
+  void predict(const Any& x, double scale, int value, const Output<T>& out) { run_predict(x, scale, value, out, false); }
+
+  // The same where nobody has looked at x; whether all is in order: numbers finite within and without, none beyond the range.
+  bool predict_at_once(const Any& x, double scale, int value, const Output<T>& out) {
+    return run_predict(x, scale, value, out, true);
+  }
+
+  bool run_predict(const Any& x, double scale, int value, const Output<T>& out, bool looking) {
     require_input();
     readable_value(value, false);
     const Batch batch = make_batch(*this, input, -1, x, scale, std::nullopt, std::nullopt);
@@ -169,6 +193,8 @@ class BoundPlan : public Plan<T> {
     T* to = checked(out, rows * features, "the output");
     forget();
     const WithoutGil release;
+    if (looking && batch.input_kind == source_same && !all_finite(static_cast<const T*>(x.data()), int64_t(x.size())))
+      return false;
     const Interruptible asking(*this);
     for (int64_t first = 0; first < rows; first += this->batch_size()) {
       const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
@@ -176,6 +202,7 @@ class BoundPlan : public Plan<T> {
       this->read_value(value, false, samples, to + first * features);
       note(first);
     }
+    return overflows.empty() && (!looking || all_finite(to, rows * features));
   }
 
   std::tuple<double, double> evaluate(const Any& x, double scale, const Any& targets,
@@ -238,7 +265,9 @@ class BoundPlan : public Plan<T> {
                                                                    const std::optional<Array<double>>& weights,
                                                                    const Array<int64_t>& order, const Array<double>& rates,
                                                                    const nb::object& poll, const nb::object& look,
-                                                                   const std::tuple<double, double, double>& before) {
+                                                                   const std::tuple<double, double, double>& before,
+                                                                   const std::optional<Array<double>>& decays,
+                                                                   const std::optional<Array<double>>& dropouts) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
@@ -249,6 +278,15 @@ class BoundPlan : public Plan<T> {
       if (order.data()[i] < 0 || order.data()[i] >= rows) throw nb::index_error("order names a sample that does not exist");
     if (int64_t(rates.size()) != (count + this->batch_size() - 1) / this->batch_size())
       throw nb::value_error("one rate per step is needed");
+    for (const auto* strengths : {&decays, &dropouts}) {
+      if (!*strengths) continue;
+      if ((*strengths)->size() != rates.size()) throw nb::value_error("one decay and one factor of dropout per step are needed");
+      for (size_t i = 0; i < rates.size(); i++)
+        if (!((*strengths)->data()[i] >= 0 && (strengths == &decays ? std::isfinite((*strengths)->data()[i])
+                                                                    : (*strengths)->data()[i] <= 1)))
+          throw nb::value_error("a decay must be finite and at least 0, a factor of dropout from 0 to 1");
+    }
+    const Strengths strengths{rates.data(), decays ? decays->data() : nullptr, dropouts ? dropouts->data() : nullptr};
     const auto look_with_gil = [&](int64_t step) {
       const WithGil gil;
       look(step);
@@ -260,7 +298,7 @@ class BoundPlan : public Plan<T> {
     {
       const WithoutGil release;
       outcome = this->train(
-          batch, order.data(), count, rates.data(),
+          batch, order.data(), count, strengths,
           [&](const Progress& p) {
             const WithGil gil;
             check_signals();

@@ -16,6 +16,10 @@ inline void bind_kinds(nanobind::module_& m) {
       .value("tanh", Act::tanh)
       .value("softplus", Act::softplus)
       .value("gelu", Act::gelu);
+  nb::enum_<InLanes>(m, "InLanes")
+      .value("samples", InLanes::samples)
+      .value("channels", InLanes::channels)
+      .value("nothing", InLanes::nothing);
   nb::enum_<Cell>(m, "Cell").value("rnn", Cell::rnn).value("lstm", Cell::lstm).value("gru", Cell::gru);
   nb::enum_<PoolKind>(m, "PoolKind").value("max", PoolKind::max).value("average", PoolKind::average).value("l2", PoolKind::l2);
   nb::enum_<ConvMethod>(m, "ConvMethod")
@@ -64,6 +68,8 @@ inline void bind_kinds(nanobind::module_& m) {
       .value("log1p", ProgramOp::log1p)
       .value("xlogy", ProgramOp::xlogy)
       .value("tanh", ProgramOp::tanh)
+      .value("cos", ProgramOp::cos)
+      .value("sin", ProgramOp::sin)
       .value("erf", ProgramOp::erf)
       .value("absolute", ProgramOp::absolute)
       .value("maximum", ProgramOp::maximum)

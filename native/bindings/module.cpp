@@ -29,11 +29,12 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(nb::init<const std::string&, int>(), "level"_a, "batch_size"_a)
       .def(
           "add_value",
-          [](P& p, int height, int width, int channels, Halo halo, bool with_delta, Halo delta_halo) {
-            return p.add_value(with_halo(height, width, channels, halo), with_delta,
-                               with_halo(height, width, channels, delta_halo));
+          [](P& p, int height, int width, int channels, Halo halo, bool with_delta, Halo delta_halo, InLanes lanes) {
+            ValueShape shape = with_halo(height, width, channels, halo);
+            shape.lanes = lanes;
+            return p.add_value(shape, with_delta, with_halo(height, width, channels, delta_halo));
           },
-          "height"_a, "width"_a, "channels"_a, "halo"_a, "with_delta"_a, "delta_halo"_a)
+          "height"_a, "width"_a, "channels"_a, "halo"_a, "with_delta"_a, "delta_halo"_a, "lanes"_a = InLanes::samples)
       .def(
           "add_parameter",
           [](P& p, int64_t size, int64_t outputs, int64_t inputs, bool panels, bool penalised) {
@@ -84,13 +85,21 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_masking", &P::add_masking, "x"_a, "z"_a, "mask"_a, "value"_a)
       .def("add_masked_pool", &P::add_masked_pool, "x"_a, "z"_a, "mask"_a, "average"_a)
       .def("add_host", &P::add_host, "number"_a, "x"_a, "z"_a)
-      .def("add_program", &P::add_program, "x"_a, "z"_a, "forward"_a, "backward"_a, "parameters"_a)
+      .def(
+          "add_program",
+          [](P& p, int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters,
+             const ProgramCode* infer) {
+            p.add_program(x, z, forward, backward, parameters, infer ? *infer : ProgramCode{});
+          },
+          "x"_a, "z"_a, "forward"_a, "backward"_a, "parameters"_a, "infer"_a.none() = nb::none())
       .def("add_embedding", &P::add_embedding, "x"_a, "z"_a, "table"_a, "mask"_a, "vocabulary"_a, "padding"_a)
       .def("add_attention", &P::add_attention, "queries"_a, "keys"_a, "values"_a, "z"_a, "mask"_a, "heads"_a, "causal"_a)
       .def("add_table", &P::add_table, "x"_a, "z"_a, "table"_a)
       .def("add_norm", &P::add_norm, "x"_a, "z"_a, "groups"_a, "epsilon"_a, "momentum"_a, "parameters"_a)
-      .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "threshold"_a, "scale"_a)
+      .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "rate"_a)
+      .def("add_slice", &P::add_slice, "x"_a, "z"_a, "first"_a)
       .def("add_flatten", &P::add_flatten, "x"_a, "z"_a)
+      .def("add_rearranged", &P::add_rearranged, "x"_a, "z"_a)
       .def("add_view", &P::add_view, "of"_a)
       .def(
           "add_reader", [](P& p, int of) { return p.add_reader(p.known_value(of)); }, "of"_a)
@@ -129,6 +138,7 @@ void bind_plan(nb::module_& m, const char* name) {
           "value"_a)
       .def("set_penalty", &P::set_penalty, "factor"_a, "absolute"_a = 0.0)
       .def("set_rate_factor", &P::set_rate_factor, "parameter"_a, "factor"_a)
+      .def("set_decay_factor", &P::set_decay_factor, "parameter"_a, "factor"_a)
       .def("add_max_norm", &P::add_max_norm, "parameter"_a, "groups"_a, "units"_a, "limit"_a)
       .def(
           "set_optimizer",
@@ -151,12 +161,17 @@ void bind_plan(nb::module_& m, const char* name) {
           nb::arg(), nb::arg().noconvert())
       .def(
           "get_gradient",
-          [](const P& p, int i, const Output<T>& a) { p.get_gradient(i, checked(a, p.parameter_size(i), "the array")); },
+          [](const P& p, int i, const Output<T>& a) {
+            T* to = checked(a, p.parameter_size(i), "the array");
+            p.require_gradients();
+            p.get_gradient(i, to);
+          },
           nb::arg(), nb::arg().noconvert())
       .def("set_gradient",
            [](P& p, int i, const Array<T>& a) {
              if (int64_t(a.size()) != p.parameter_size(i))
                throw nb::value_error("the gradient has the wrong number of elements");
+             p.require_gradients();
              p.set_gradient(i, a.data());
            })
       .def(
@@ -224,13 +239,15 @@ void bind_plan(nb::module_& m, const char* name) {
              return p.first_at_rest();
            })
       .def("predict", &P::predict, "x"_a, "scale"_a, "value"_a, "out"_a.noconvert())
+      .def("predict_at_once", &P::predict_at_once, "x"_a, "scale"_a, "value"_a, "out"_a.noconvert())
       .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "training"_a)
       .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a,
            "with_penalty"_a)
       .def("norms", &P::norms, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "out"_a.noconvert())
       .def("set_per_sample", &P::set_per_sample, "clip"_a)
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,
-           "poll"_a.none(), "look"_a.none() = nb::none(), "before"_a = std::make_tuple(0.0, 0.0, 0.0))
+           "poll"_a.none(), "look"_a.none() = nb::none(), "before"_a = std::make_tuple(0.0, 0.0, 0.0),
+           "decays"_a.none() = nb::none(), "dropouts"_a.none() = nb::none())
       .def(
           "set_profiling",
           [](P& p, bool on) {
@@ -279,7 +296,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 9;
+  m.attr("INTERFACE") = 10;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

@@ -16,6 +16,7 @@ namespace {
 #include "../kernels/layers/conv.inl"
 #include "../kernels/layers/depthwise.inl"
 #include "../kernels/layers/winograd.inl"
+#include "../kernels/layers/rows.inl"
 #include "../kernels/layers/pool.inl"
 #include "../kernels/layers/masking.inl"
 #include "../kernels/layers/normalization.inl"
@@ -41,6 +42,13 @@ constexpr Kernels<T> table() {
   k.dense_gradient_units = dense_gradient_units<T>;
   k.dense_scratch = dense_scratch<T>;
   k.dense_norms = dense_norms<T>;
+  k.rows_units = rows_units<T>;
+  k.rows_forward = rows_forward<T>;
+  k.winograd_rows_units = winograd_rows_units<T>;
+  k.winograd_rows_scratch = winograd_rows_scratch<T>;
+  k.winograd_rows_pack = winograd_pack<T, lanes<T>>;
+  k.winograd_rows = winograd_rows<T>;
+  k.norm_channels = norm_channels<T>;
   k.conv_packed_size = conv_packed_size<T>;
   k.conv_pack_forward = conv_pack_forward<T>;
   k.conv_pack_backward = conv_pack_backward<T>;
@@ -61,7 +69,7 @@ constexpr Kernels<T> table() {
   k.winograd_packed_size = winograd_packed_size<T>;
   k.winograd_scratch = winograd_scratch<T>;
   k.winograd_partial_size = winograd_partial_size<T>;
-  k.winograd_pack = winograd_pack<T>;
+  k.winograd_pack = winograd_pack<T, wide_channels>;
   k.winograd_forward = winograd_forward<T>;
   k.winograd_backward = winograd_backward<T>;
   k.winograd_gradient = winograd_gradient<T>;
@@ -75,6 +83,7 @@ constexpr Kernels<T> table() {
   k.softmax_backward = softmax_backward<T>;
   k.recurrent_forward = recurrent_forward<T>;
   k.recurrent_backward = recurrent_backward<T>;
+  k.recurrent_channels = recurrent_channels<T>;
   k.masking_forward = masking_forward<T>;
   k.masking_backward = masking_backward<T>;
   k.masked_pool_forward = masked_pool_forward<T>;
@@ -86,6 +95,8 @@ constexpr Kernels<T> table() {
   k.attention_scratch = attention_scratch<T>;
   k.attention_forward = attention_forward<T>;
   k.attention_backward = attention_backward<T>;
+  k.attention_channels_scratch = attention_channels_scratch<T>;
+  k.attention_channels = attention_channels<T>;
   k.add_table = add_table<T>;
   k.norm_batch_sums = norm_batch_sums<T>;
   k.norm_batch_finish = norm_batch_finish<T>;

@@ -80,6 +80,21 @@ struct RecurrentArgs {
   T *last = nullptr, *arrived = nullptr;   // [block][units], the state at the end; [block][2][units], ∂J/∂h and ∂J/∂c
   T *dp = nullptr, *dq = nullptr;          // δ of W x + b and of U h
   Map<T> z, z_delta, mask;                 // mask: data may be null
+  ptrdiff_t p_row = 0, state_row = 0;      // where the lanes are units: numbers from row to row of p and q, and of states
+};
+
+// Products in whose vectors the lanes are output channels: a convolution, or a dense layer, which is one of a single pixel.
+template <class T>
+struct RowsArgs {
+  Map<T> x, z, a;   // x: rows of `channels` numbers, x_pixel apart; z, a in vectors of channels; a: where the activation goes
+  ptrdiff_t x_pixel;
+  const T* weights;   // panels: [filters / lanes][kernel_h][kernel_w][channels][lanes], zero beyond the filters
+  const T* bias;      // whole vectors, or null
+  int channels, kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1, pad_top = 0,
+                pad_left = 0;
+  int samples;
+  Act act = Act::identity;
+  T slope = 0;
 };
 
 // A transposed convolution is the same geometry, read the other way: x is the image its windows slide over, its output, and z
@@ -160,6 +175,7 @@ struct AttentionArgs {
   T* weights;                                  // A: [block][head][query][key][lane], or null where nobody reads it again
   T scale;                                     // 1 / √(features of a head)
   int heads, blocks;
+  int features;   // of a head, where the lanes are not samples
   bool causal;
 };
 
@@ -218,6 +234,8 @@ enum class ProgramOp : int {
   log1p,
   xlogy,
   tanh,
+  cos,
+  sin,
   erf,
   absolute,
   maximum,
@@ -334,6 +352,14 @@ struct Kernels {
   size_t (*dense_scratch)(int samples);
   void (*dense_norms)(const DenseArgs<T>&, double* norms, int begin, int end);   // of the samples' own gradients; unit: block
 
+  int (*rows_units)(const RowsArgs<T>&);
+  void (*rows_forward)(const RowsArgs<T>&, int begin, int end);
+  int (*winograd_rows_units)(const RowsArgs<T>&);
+  size_t (*winograd_rows_scratch)(const RowsArgs<T>&);
+  void (*winograd_rows_pack)(const ConvArgs<T>&, bool rotated, int begin, int end);   // unit: output channel
+  void (*winograd_rows)(const RowsArgs<T>&, int begin, int end, T* scratch);
+  void (*norm_channels)(const NormArgs<T>&, int begin, int end);   // unit: row of a sample
+
   size_t (*conv_packed_size)(const ConvArgs<T>&);                       // scalars needed in `packed`, forward and backward
   void (*conv_pack_forward)(const ConvArgs<T>&, int begin, int end);    // unit: filter
   void (*conv_pack_backward)(const ConvArgs<T>&, int begin, int end);   // unit: filter
@@ -373,7 +399,8 @@ struct Kernels {
 
   void (*recurrent_forward)(const RecurrentArgs<T>&, int begin, int end);   // unit: block
   void (*recurrent_backward)(const RecurrentArgs<T>&, int begin, int end);
-  void (*masking_forward)(const MaskingArgs<T>&, int begin, int end);   // unit: row of a block
+  void (*recurrent_channels)(const RecurrentArgs<T>&, int begin, int end);   // unit: sample
+  void (*masking_forward)(const MaskingArgs<T>&, int begin, int end);        // unit: row of a block
   void (*masking_backward)(const MaskingArgs<T>&, int begin, int end);
   void (*masked_pool_forward)(const MaskedPoolArgs<T>&, int begin, int end);   // unit: block
   void (*masked_pool_backward)(const MaskedPoolArgs<T>&, int begin, int end);
@@ -384,17 +411,19 @@ struct Kernels {
   size_t (*attention_scratch)(const AttentionArgs<T>&);
   void (*attention_forward)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a block
   void (*attention_backward)(const AttentionArgs<T>&, int begin, int end, T* scratch);
-  void (*add_table)(const TableArgs<T>&, int begin, int end);                        // unit: row of a block
-  void (*norm_batch_sums)(const NormArgs<T>&, bool squares, int begin, int end);     // unit: part
-  void (*norm_batch_finish)(const NormArgs<T>&, bool squares, int begin, int end);   // unit: channel
-  void (*norm_running)(const NormArgs<T>&, int begin, int end);                      // unit: channel
-  void (*norm_group_statistics)(const NormArgs<T>&, int begin, int end);             // unit: group or position of a block
-  void (*norm_forward)(const NormArgs<T>&, int begin, int end);                      // unit: row of a block
-  void (*norm_gradient_sums)(const NormArgs<T>&, int begin, int end);                // unit: part
-  void (*norm_gradient_finish)(const NormArgs<T>&, int begin, int end);              // unit: channel
-  void (*norm_group_averages)(const NormArgs<T>&, int begin, int end);               // unit: group or position of a block
-  void (*norm_backward)(const NormArgs<T>&, int begin, int end);                     // unit: row of a block
-  void (*dropout)(const DropoutArgs<T>&, int begin, int end);                        // unit: row of a block
+  size_t (*attention_channels_scratch)(const AttentionArgs<T>&);
+  void (*attention_channels)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a sample
+  void (*add_table)(const TableArgs<T>&, int begin, int end);                            // unit: row of a block
+  void (*norm_batch_sums)(const NormArgs<T>&, bool squares, int begin, int end);         // unit: part
+  void (*norm_batch_finish)(const NormArgs<T>&, bool squares, int begin, int end);       // unit: channel
+  void (*norm_running)(const NormArgs<T>&, int begin, int end);                          // unit: channel
+  void (*norm_group_statistics)(const NormArgs<T>&, int begin, int end);                 // unit: group or position of a block
+  void (*norm_forward)(const NormArgs<T>&, int begin, int end);                          // unit: row of a block
+  void (*norm_gradient_sums)(const NormArgs<T>&, int begin, int end);                    // unit: part
+  void (*norm_gradient_finish)(const NormArgs<T>&, int begin, int end);                  // unit: channel
+  void (*norm_group_averages)(const NormArgs<T>&, int begin, int end);                   // unit: group or position of a block
+  void (*norm_backward)(const NormArgs<T>&, int begin, int end);                         // unit: row of a block
+  void (*dropout)(const DropoutArgs<T>&, int begin, int end);                            // unit: row of a block
 
   void (*add_run)(const T* a, const T* b, T* sum, ptrdiff_t count);   // sum = a + b, whole vectors; sum may be a
 

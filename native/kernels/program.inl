@@ -144,6 +144,10 @@ static void run_step(const ProgramStep& e, int pixels, int channels, const Strip
       return two([](V w, V x) { return w == T(0) ? V{} : w * log_any<T>(x); });
     case ProgramOp::tanh:
       return one([](V x) { return tanh<T>(x); });
+    case ProgramOp::cos:
+      return one([](V x) { return cos<T>(x); });
+    case ProgramOp::sin:
+      return one([](V x) { return sin<T>(x); });
     case ProgramOp::erf:
       return one([](V x) { return erf<T>(x); });
     case ProgramOp::absolute:

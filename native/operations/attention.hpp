@@ -13,6 +13,7 @@ class AttentionOperation final : public Operation<T> {
   int heads = 1;
   bool causal = false;
 
+  bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
   std::vector<int> reads() const override { return {this->x, keys, values}; }
   void check(const Plan<T>& plan) const override {
     const auto& z = plan.value(this->z);
@@ -42,9 +43,17 @@ class AttentionOperation final : public Operation<T> {
     args_.mask = plan.map(mask);
     args_.weights = weights_.bytes ? plan.arena().template at<T>(weights_) : nullptr;
     args_.heads = heads, args_.causal = causal;
-    args_.scale = T(1 / std::sqrt(double(args_.q.channels / heads)));
+    args_.features = plan.value(this->x).shape.channels / heads;
+    args_.scale = T(1 / std::sqrt(double(args_.features)));
   }
-  void forward(Plan<T>& plan, int samples) override { run(plan, plan.kernels().attention_forward, samples, 2); }
+  void forward(Plan<T>& plan, int samples) override {
+    const auto& k = plan.kernels();
+    if (plan.value(this->z).shape.lanes == InLanes::samples) return run(plan, k.attention_forward, samples, 2);
+    const size_t scratch = k.attention_channels_scratch(args_);
+    const int64_t steps = args_.q.width, work = int64_t(2) * samples * steps * steps * args_.features * heads / plan.lanes();
+    parallel(samples * heads, causal ? work / 2 : work,
+             [&](int begin, int end, int) { k.attention_channels(args_, begin, end, thread_scratch<T>(scratch)); });
+  }
   void delta(Plan<T>& plan, int samples) override { run(plan, plan.kernels().attention_backward, samples, 4); }
 
  private:

@@ -1,5 +1,8 @@
-// What is done entry by entry: f' on a δ, and an activation that stands alone.
+// What is done entry by entry: f' on a δ, and an activation that stands alone; and in strips, where lanes are channels.
 #pragma once
+#include <algorithm>
+#include <cstring>
+
 #include "../plan/checks.hpp"
 #include "../plan/parallel.hpp"
 #include "../plan/plan.hpp"
@@ -16,6 +19,35 @@ void multiply_by_derivative(Plan<T>& plan, int x, const Post<T>& post, int sampl
            [&](int begin, int end, int) { plan.kernels().activation_backward(g, begin, end); });
 }
 
+// Runs body(x, z) on strips of positions, brought into lanes: maps of one block and one pixel, all channels. So what looks at
+// all channels of a position is computed as where lanes are samples, by the same kernels.
+template <class T, class Body>
+void in_strips(Plan<T>& plan, int from, int to, int samples, int64_t work, Body&& body) {
+  const auto &x = plan.value(from), &z = plan.value(to);
+  const int l = plan.lanes(), height = x.map.height, width = x.map.width, channels = x.shape.channels;
+  const int64_t padded = plan.pixel(x.shape);
+  const bool whole = !has_halo(x.shape) && !has_halo(z.shape);
+  const int runs = whole ? 1 : samples * height, rows = whole ? samples * height * width : width, strips = (rows + l - 1) / l;
+  parallel(runs * strips, work, [&](int begin, int end, int) {
+    T* const scratch = thread_scratch<T>(size_t(2 * padded * l));
+    Map<T> in, out;
+    in.data = scratch, in.channels = channels, in.block_step = in.row_step = ptrdiff_t(channels) * l;
+    out = in, out.data = scratch + padded * l;
+    Map<T> stored = out;
+    stored.channels = int(padded);
+    for (int unit = begin; unit < end; unit++) {
+      const int run = unit / strips, first = unit % strips * l, b = run / height, h = run % height;
+      GatherArgs g{};
+      g.source = x.map.row(b, h) + first * padded, g.features = padded, g.piece = channels;
+      g.samples = std::min(l, rows - first), g.repeat = true;
+      plan.kernels().gather(g, in, source_same, 0, 1);
+      body(in, out);
+      std::memset(out.data + ptrdiff_t(channels) * l, 0, sizeof(T) * size_t((padded - channels) * l));
+      plan.kernels().scatter(stored, z.map.row(b, h) + first * padded, g.samples, 0, 1);
+    }
+  });
+}
+
 // An activation that could not be fused, or softmax inside a network.
 template <class T>
 class ElementwiseOperation final : public Operation<T> {
@@ -24,6 +56,7 @@ class ElementwiseOperation final : public Operation<T> {
   Act kind = Act::identity;
   double slope = 0;
 
+  bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
   void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
@@ -35,8 +68,16 @@ class ElementwiseOperation final : public Operation<T> {
     backward_.post.saved = plan.map(softmax || (derivative_from_output(kind) && !(slope < 0)) ? this->z : this->x);
   }
   void forward(Plan<T>& plan, int samples) override {
-    forward_.blocks = plan.blocks(samples);
+    forward_.blocks = plan.blocks(this->z, samples);
     const auto& k = plan.kernels();
+    if (softmax && plan.value(this->z).shape.lanes == InLanes::channels) {
+      in_strips(plan, this->x, this->z, samples, work(), [&](const Map<T>& x, const Map<T>& z) {
+        ElementwiseArgs<T> strip = forward_;
+        strip.x = x, strip.z = z, strip.blocks = 1;
+        k.softmax_forward(strip, 0, 1);
+      });
+      return;
+    }
     const auto kernel = softmax ? k.softmax_forward : k.activation_forward;
     parallel(forward_.blocks * forward_.x.height, work(), [&](int begin, int end, int) { kernel(forward_, begin, end); });
   }

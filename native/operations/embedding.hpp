@@ -12,6 +12,10 @@ class EmbeddingOperation final : public Operation<T> {
   int table = -1, mask = -1;
   int64_t vocabulary = 0, padding = -1;
 
+  bool accepts(const Plan<T>& plan, int i, InLanes lanes) const override {
+    const bool samples = plan.value(this->z).shape.lanes == InLanes::samples;
+    return lanes == (samples ? InLanes::samples : i == this->x ? InLanes::nothing : InLanes::channels);
+  }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     require(z.features() == x.features() * z.channels, "an embedding has a row of its table for every id");
@@ -41,6 +45,7 @@ class EmbeddingOperation final : public Operation<T> {
     backward_.sums = plan.arena().template at<double>(sums_);
   }
   void forward(Plan<T>& plan, int samples) override {
+    if (plan.value(this->z).shape.lanes == InLanes::channels) return forward_channels(plan, samples);
     forward_.blocks = plan.blocks(samples);
     parallel(forward_.blocks * forward_.z.height, work(forward_),
              [&](int begin, int end, int) { plan.kernels().embedding_forward(forward_, begin, end); });
@@ -62,6 +67,28 @@ class EmbeddingOperation final : public Operation<T> {
   }
 
  private:
+  // Where the lanes are channels: a row of the table for every position. The mask has samples in its lanes all the same.
+  void forward_channels(Plan<T>& plan, int samples) {
+    const EmbeddingArgs<T>& g = forward_;
+    const int64_t features = plan.value(this->z).shape.channels, pixel = plan.pixel(plan.value(this->z).shape);
+    const int lanes = plan.lanes();
+    const auto one = [&](int s) {
+      for (int h = 0; h < g.z.height; h++) {
+        const T* ids = g.x.block(s) + ptrdiff_t(h) * g.z.width;
+        T* z = g.z.row(s, h);
+        for (int w = 0; w < g.z.width; w++, z += pixel) {
+          const T id = ids[w];
+          const bool known = id >= T(0) && id < T(vocabulary) && T(int64_t(id)) == id && int64_t(id) != padding;
+          if (known) std::memcpy(z, g.table + int64_t(id) * features, sizeof(T) * size_t(features));
+          else std::memset(z, 0, sizeof(T) * size_t(features));
+          if (g.mask.data) g.mask.block(s / lanes)[w * lanes + s % lanes] = id == T(padding) ? T(0) : T(1);
+        }
+      }
+    };
+    parallel(samples, int64_t(samples) * g.z.height * g.z.width * pixel / lanes, [&](int begin, int end, int) {
+      for (int s = begin; s < end; s++) one(s);
+    });
+  }
   static int64_t work(const EmbeddingArgs<T>& g) { return int64_t(4) * g.blocks * g.z.height * g.z.width * g.z.channels; }
   Region long_sum_, sums_;
   int32_t* counts_ = nullptr;   // null where no sum can be long
@@ -73,16 +100,30 @@ class TableOperation final : public Operation<T> {
  public:
   std::vector<double> table;   // of one sample
 
+  bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
   void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
-  void reserve(Plan<T>& plan) override { region_ = plan.arena().reserve(table.size(), sizeof(T)); }
+  void reserve(Plan<T>& plan) override {
+    const ValueShape& z = plan.value(this->z).shape;
+    const size_t padded = size_t(z.height) * size_t(z.width) * size_t(plan.pixel(z));
+    region_ = plan.arena().reserve(z.lanes == InLanes::channels ? padded : table.size(), sizeof(T));
+  }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
     T* own = plan.arena().template at<T>(region_);
-    for (size_t i = 0; i < table.size(); i++) own[i] = T(table[i]);
+    const ValueShape& z = plan.value(this->z).shape;
+    const size_t channels = size_t(z.channels), pixel = z.lanes == InLanes::channels ? size_t(plan.pixel(z)) : channels;
+    for (size_t i = 0; i < table.size(); i++) own[i / channels * pixel + i % channels] = T(table[i]);
     args_.x = plan.map(this->x), args_.z = plan.map(this->z), args_.table = own;
   }
   void forward(Plan<T>& plan, int samples) override {
-    args_.blocks = plan.blocks(samples);
+    args_.blocks = plan.blocks(this->z, samples);
+    if (plan.value(this->z).shape.lanes == InLanes::channels) {
+      const ptrdiff_t run = ptrdiff_t(args_.z.width) * plan.pixel(plan.value(this->z).shape);
+      for (int b = 0; b < samples; b++)
+        for (int h = 0; h < args_.z.height; h++)
+          plan.kernels().add_run(args_.x.row(b, h), args_.table + h * run, args_.z.row(b, h), run);
+      return;
+    }
     parallel(args_.blocks * args_.z.height, int64_t(2) * args_.blocks * plan.value(this->z).shape.features(),
              [&](int begin, int end, int) { plan.kernels().add_table(args_, begin, end); });
   }

@@ -2,6 +2,7 @@
 // prediction.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "elementwise.hpp"
@@ -18,6 +19,9 @@ class NormOperation final : public Operation<T> {
 
   static constexpr int most_parts = 16;   // of the sums over a batch: a fixed number, whatever the threads
 
+  bool accepts(const Plan<T>& plan, int, InLanes lanes) const override {
+    return this->as_output(plan, lanes) && (lanes == InLanes::samples || batch() || groups == each_position);
+  }
   void check(const Plan<T>& plan) const override {
     require_same_size(plan, this->x, this->z);
     require_delta(plan, *this);
@@ -26,6 +30,10 @@ class NormOperation final : public Operation<T> {
   void reserve(Plan<T>& plan) override {
     const auto& shape = plan.value(this->x).shape;
     const size_t lanes = size_t(plan.lanes()), channels = size_t(shape.channels);
+    if (shape.lanes == InLanes::channels) {
+      if (batch()) statistics_ = plan.arena().reserve(2 * size_t(plan.pixel(shape)), sizeof(T));
+      return;
+    }
     const size_t blocks = batch() ? 1 : size_t(plan.max_blocks());
     statistics_ = plan.arena().reserve(4 * blocks * numbers(shape) * lanes, sizeof(T));
     unbiased_ = plan.arena().reserve(channels, sizeof(T));
@@ -45,6 +53,11 @@ class NormOperation final : public Operation<T> {
     kept_ = g.batch && plan.frozen(parameters.at(2));
     g.groups = g.batch ? g.x.channels : g.each_position ? 1 : groups;
     g.epsilon = epsilon;
+    if (in_channels(plan)) {
+      g.mean = plan.arena().template at<T>(statistics_), g.inverse = g.mean + plan.pixel(plan.value(this->x).shape);
+      g.post = this->post;
+      return;
+    }
     const ptrdiff_t per_block = ptrdiff_t(numbers(plan.value(this->x).shape)) * plan.lanes();
     g.stat_block = g.batch ? 0 : per_block;
     const ptrdiff_t each = per_block * (g.batch ? 1 : plan.max_blocks());
@@ -57,6 +70,7 @@ class NormOperation final : public Operation<T> {
   }
 
   void forward(Plan<T>& plan, int samples) override {
+    if (in_channels(plan)) return forward_channels(plan, samples);
     NormArgs<T>& g = forward_;
     set(plan, g, samples);
     const auto& k = plan.kernels();
@@ -103,6 +117,39 @@ class NormOperation final : public Operation<T> {
 
  private:
   bool batch() const { return groups == over_batch; }
+  bool in_channels(const Plan<T>& plan) const { return plan.value(this->z).shape.lanes == InLanes::channels; }
+
+  // Where the lanes are channels: a prediction, by the running numbers or position by position.
+  void forward_channels(Plan<T>& plan, int samples) {
+    const auto& k = plan.kernels();
+    NormArgs<T>& g = forward_;
+    const int64_t work = int64_t(2) * samples * g.x.height * g.x.width * g.x.channels;
+    if (batch()) {
+      if (!prepared_.holds(plan, 0)) {
+        const int channels = plan.value(this->x).shape.channels;
+        for (int c = 0; c < channels; c++) {
+          g.mean[c] = g.running_mean[c];
+          g.inverse[c] = T(1 / std::sqrt(double(g.running_variance[c]) + g.epsilon));
+        }
+        prepared_.made(plan, 0);
+      }
+      parallel(samples * g.x.height, work, [&](int begin, int end, int) { k.norm_channels(g, begin, end); });
+      return;
+    }
+    in_strips(plan, this->x, this->z, samples, 6 * work, [&](const Map<T>& x, const Map<T>& z) {
+      alignas(64) T numbers[2 * 64 / sizeof(T)];   // μ and 1/√(v + ε)
+      NormArgs<T> strip = g;
+      strip.x = x, strip.z = z, strip.post = {};
+      strip.mean = numbers, strip.inverse = numbers + 64 / sizeof(T), strip.stat_block = 0;
+      strip.blocks = 1, strip.samples = plan.lanes();
+      k.norm_group_statistics(strip, 0, 1);
+      k.norm_forward(strip, 0, 1);
+    });
+    if (this->post.kind == Act::identity) return;
+    ElementwiseArgs<T> a{};
+    a.x = g.z, a.z = this->post.saved, a.blocks = samples, a.post = this->post;
+    parallel(samples * a.x.height, 4 * work, [&](int begin, int end, int) { k.activation_forward(a, begin, end); });
+  }
   // How many μ there are, per block.
   size_t numbers(const ValueShape& s) const {
     if (groups == each_position) return size_t(s.height) * size_t(s.width);
@@ -123,6 +170,7 @@ class NormOperation final : public Operation<T> {
 
   bool kept_ = false;   // the running statistics are frozen: they normalise training passes too
   Region statistics_, unbiased_, partial_;
+  Prepared prepared_;   // the running numbers, where the lanes are channels
   NormArgs<T> forward_{}, backward_{};
 };
 
@@ -141,9 +189,10 @@ inline uint64_t stream_key(uint64_t seed, uint64_t step, uint32_t name) {
 template <class T>
 class DropoutOperation final : public Operation<T> {
  public:
-  uint32_t name = 0, threshold = 0;
-  double scale = 1;
+  uint32_t name = 0;
+  double rate = 0;
 
+  bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
   void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
   void forward(Plan<T>& plan, int samples) override {
@@ -160,8 +209,9 @@ class DropoutOperation final : public Operation<T> {
     DropoutArgs<T> g{};
     g.from = from, g.to = to;
     g.low = uint32_t(key), g.high = uint32_t(key >> 32);
-    g.threshold = training ? threshold : 0, g.scale = training ? T(scale) : T(1);
-    const int units = plan.blocks(samples) * from.height;
+    const double share = training ? rate * plan.pass.dropout : 0;
+    g.threshold = uint32_t(share * 4294967296.0), g.scale = T(1 / (1 - share));
+    const int units = plan.blocks(this->z, samples) * from.height;
     const int64_t work = int64_t(units) * from.width * from.channels * 12;   // the hash is about as many operations
     parallel(units, work, [&](int begin, int end, int) { plan.kernels().dropout(g, begin, end); });
   }

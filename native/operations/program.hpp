@@ -73,12 +73,16 @@ int64_t work_of(const ProgramArgs<T>& g, int blocks) {
   return int64_t(g.step_count) * 4 * blocks * g.height * g.width * g.channels;
 }
 
-// A layer whose formulas are programs. `backward` writes the δ of the input and accumulates the gradients of the parameters.
+// A layer whose formulas are programs. `backward` writes the δ of the input and accumulates the gradients of the parameters;
+// `infer` is what a prediction computes, empty where that is `forward`.
 template <class T>
 class ProgramOperation final : public Operation<T> {
  public:
-  ProgramOperation(ProgramCode forward, ProgramCode backward, std::vector<int> parameters)
-      : forward_(std::move(forward)), backward_(std::move(backward)), parameters_(std::move(parameters)) {}
+  ProgramOperation(ProgramCode forward, ProgramCode backward, std::vector<int> parameters, ProgramCode infer)
+      : forward_(std::move(forward)),
+        backward_(std::move(backward)),
+        infer_(std::move(infer)),
+        parameters_(std::move(parameters)) {}
 
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
@@ -105,13 +109,16 @@ class ProgramOperation final : public Operation<T> {
     for (const int p : parameters_) theta_.push_back(plan.theta(p));
     const Map<T> values[] = {plan.map(this->x), plan.map(this->z), plan.delta(this->z), plan.delta(this->x)};
     forward_args_ = forward_.bind(values, 2, theta_.data(), sums_.data());
+    infer_args_ = infer_.bind(values, 2, theta_.data(), sums_.data());
     backward_args_ = backward_.bind(values, 2, theta_.data(), sums_.data());
     backward_args_.values[2] = values[2], backward_args_.values[3] = values[3];
     // A parameter as large as the value has one term a block, and not in double a second time.
     if (sizeof(T) < sizeof(double) && partial_.bytes && !large_) backward_args_.long_sums = sum_vectors_;
   }
 
-  void forward(Plan<T>& plan, int samples) override { run(plan, forward_args_, samples); }
+  void forward(Plan<T>& plan, int samples) override {
+    run(plan, plan.pass.training || infer_.empty() ? forward_args_ : infer_args_, samples);
+  }
 
   // With parameters, one pass computes their gradients and the δ.
   void gradients(Plan<T>& plan, int samples) override {
@@ -158,8 +165,8 @@ class ProgramOperation final : public Operation<T> {
              [&](int begin, int end, int) { k.program(g, begin, end, thread_scratch<T>(scratch), nullptr); });
   }
 
-  Program<T> forward_, backward_;
-  ProgramArgs<T> forward_args_{}, backward_args_{};
+  Program<T> forward_, backward_, infer_;
+  ProgramArgs<T> forward_args_{}, backward_args_{}, infer_args_{};
   std::vector<int> parameters_;
   std::vector<const T*> theta_;
   std::vector<int64_t> sums_;

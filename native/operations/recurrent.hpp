@@ -125,4 +125,61 @@ class RecurrentOperation final : public Operation<T> {
   DenseArgs<T> input_{}, of_input_{}, of_state_{};
 };
 
+// The same where the lanes are units; it only predicts, and keeps no states but the last ones.
+template <class T>
+class RecurrentRowsOperation final : public Operation<T> {
+ public:
+  int weights = -1, state_weights = -1, bias = -1, inner_bias = -1, mask = -1;
+  RecurrentArgs<T> args{};   // cell, act, units, gates, every, reverse
+
+  bool accepts(const Plan<T>&, int i, InLanes lanes) const override {
+    return lanes == InLanes::channels || (i == this->x && lanes == InLanes::nothing);
+  }
+  void check(const Plan<T>& plan) const override {
+    const auto& x = plan.value(this->x).shape;
+    require(is_sequence(x), "a recurrence runs along a sequence");
+    if (mask >= 0) require_mask(plan, mask, x);
+    const double numbers = double(plan.batch_size()) * x.width * (double(args.gates) * args.units + plan.lanes());
+    require(numbers <= most_scalars && double(args.gates) * args.units < largest_size,
+            "the states of this recurrence would need more memory than can be addressed");
+  }
+  void reserve(Plan<T>& plan) override {
+    args.steps = plan.value(this->x).shape.width;
+    const auto padded = [&](int count) { return ptrdiff_t(count + plan.lanes() - 1) / plan.lanes() * plan.lanes(); };
+    args.p_row = padded(args.gates * args.units), args.state_row = padded(args.units);
+    const size_t samples = size_t(plan.batch_size());
+    p_ = plan.arena().reserve(samples * size_t(args.steps) * size_t(args.p_row), sizeof(T));
+    q_ = plan.arena().reserve(samples * size_t(args.p_row), sizeof(T));
+    states_ = plan.arena().reserve(2 * samples * size_t(args.state_row), sizeof(T));
+  }
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    RecurrentArgs<T>& g = args;
+    g.weights = plan.theta(state_weights), g.inner_bias = plan.theta(inner_bias);
+    g.p = plan.arena().template at<T>(p_), g.q = plan.arena().template at<T>(q_);
+    g.h = plan.arena().template at<T>(states_), g.c = g.h + plan.batch_size() * g.state_row;
+    g.z = plan.map(this->z), g.mask = plan.map(mask);
+    const auto& x = plan.value(this->x);
+    input_.x = x.map, input_.x_pixel = plan.pixel(x.shape), input_.channels = x.shape.channels;
+    input_.weights = plan.theta(weights), input_.bias = plan.theta(bias);
+    Map<T>& p = input_.z;
+    p.data = g.p, p.width = g.steps, p.channels = int(g.p_row) / plan.lanes();
+    p.row_step = p.block_step = g.steps * g.p_row;
+    input_.a = p;
+  }
+  void forward(Plan<T>& plan, int samples) override {
+    const auto& k = plan.kernels();
+    input_.samples = samples;
+    const int64_t rows = int64_t(samples) * args.steps * input_.z.channels;
+    parallel(k.rows_units(input_), rows * input_.channels,
+             [&](int begin, int end, int) { k.rows_forward(input_, begin, end); });
+    parallel(samples, rows * args.units, [&](int begin, int end, int) { k.recurrent_channels(args, begin, end); });
+  }
+  void delta(Plan<T>&, int) override {}
+
+ private:
+  Region p_, q_, states_;
+  RowsArgs<T> input_{};
+};
+
 }   // namespace chainrule

@@ -18,27 +18,19 @@ class ConvolutionOperation final : public Operation<T> {
     const ConvArgs<T>& g = geometry;
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
     const ValueShape &image = g.transposed ? z.shape : x.shape, &windows = g.transposed ? x.shape : z.shape;
-    for (const int size : {g.kernel_h, g.kernel_w, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w})
-      require(size >= 1 && size <= largest_window, "kernel, stride and dilation must be between 1 and 2^24");
+    require_windows(g);
     require(g.groups >= 1 && image.channels % g.groups == 0 && windows.channels % g.groups == 0,
             "the groups of a convolution must divide its channels");
     require(!depthwise() || g.groups == image.channels, "a depthwise convolution has a group for every channel");
     require_plain(plan, weights, double(g.kernel_h) * g.kernel_w * windows.channels * (image.channels / g.groups));
     if (bias >= 0) require_plain(plan, bias, z.shape.channels);
     require_delta(plan, *this);
-    // Whether every window lies in the image or in the zeros around it, along one axis.
-    const auto inside = [](int size, int before, int after, int count, int kernel, int stride, int dilation, int pad) {
-      const int64_t extent = int64_t(kernel - 1) * dilation + 1;
-      return pad >= 0 && pad <= before && int64_t(count - 1) * stride + extent - pad <= int64_t(size) + after;
-    };
     const ValueShape& read = g.transposed ? z.delta_shape : x.shape;   // the image as a sliding kernel reads it
     require(inside(read.height, read.top, read.bottom, windows.height, g.kernel_h, g.stride_h, g.dilation_h, g.pad_top) &&
                 inside(read.width, read.left, read.right, windows.width, g.kernel_w, g.stride_w, g.dilation_w, g.pad_left),
             "a window of a convolution stands out of the zeros around its image");
     if (!winograd()) return;
-    require(!g.transposed && g.kernel_h == 3 && g.kernel_w == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 &&
-                g.dilation_w == 1 && g.groups == 1 && g.pad_top <= 2 && g.pad_left <= 2,
-            "Winograd's convolution has kernels of 3 x 3 at stride 1, and at most 2 zeros around the image");
+    require(is_winograd(g), "Winograd's convolution has kernels of 3 x 3 at stride 1, and at most 2 zeros around the image");
     // Tiles of 2 x 2 outputs read 4 x 4 patches: an odd size is that of one more. The gradient reads δ in tiles.
     const auto even = [](int size) { return (size + 1) / 2 * 2; };
     const ValueShape& d = z.delta_shape;
@@ -58,6 +50,7 @@ class ConvolutionOperation final : public Operation<T> {
     if (winograd()) packed_ = plan.arena().reserve(k.winograd_packed_size(channels, filters), sizeof(T));
     else if (!depthwise()) packed_ = plan.arena().reserve(k.conv_packed_size(geometry), sizeof(T));
     geometry.z.height = windows.height, geometry.z.width = windows.width;
+    if (!plan.value(this->z).with_delta) return;
     if (winograd_gradient()) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters), sizeof(T));
     else if (plan.batch_size() < plan.lanes() && !depthwise())
       partial_ = plan.arena().reserve(k.conv_few_size(geometry), sizeof(T));
@@ -146,12 +139,12 @@ class ConvolutionOperation final : public Operation<T> {
     if (depthwise()) {
       parallel(rows, work(g), [&](int begin, int end, int) { k.depthwise_forward(g, begin, end); });
     } else if (winograd()) {
-      parallel(filters, weight_count(), [&](int begin, int end, int) { k.winograd_pack(g, false, begin, end); });
+      prepare(plan, ahead, filters, [&](int begin, int end, int) { k.winograd_pack(g, false, begin, end); });
       const size_t scratch = k.winograd_scratch(g.x.channels, filters);
       parallel(g.blocks * ((g.z.height + 1) / 2), work(g),
                [&](int begin, int end, int) { k.winograd_forward(g, begin, end, thread_scratch<T>(scratch)); });
     } else {
-      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_pack_forward(g, begin, end); });
+      prepare(plan, ahead, filters, [&](int begin, int end, int) { k.conv_pack_forward(g, begin, end); });
       parallel(rows, work(g), [&](int begin, int end, int) { k.conv_forward(g, begin, end); });
     }
   }
@@ -165,15 +158,25 @@ class ConvolutionOperation final : public Operation<T> {
       parallel(rows, work(g), [&](int begin, int end, int) { k.depthwise_backward(g, begin, end); });
     } else if (winograd()) {
       const size_t scratch = k.winograd_scratch(channels, filters);
-      parallel(channels, weight_count(), [&](int begin, int end, int) { k.winograd_pack(g, true, begin, end); });
+      prepare(plan, back, channels, [&](int begin, int end, int) { k.winograd_pack(g, true, begin, end); });
       parallel(g.blocks * ((g.x.height + 1) / 2), work(g),
                [&](int begin, int end, int) { k.winograd_backward(g, begin, end, thread_scratch<T>(scratch)); });
     } else {
-      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_pack_backward(g, begin, end); });
+      prepare(plan, back, filters, [&](int begin, int end, int) { k.conv_pack_backward(g, begin, end); });
       parallel(rows, work(g), [&](int begin, int end, int) { k.conv_backward(g, begin, end); });
     }
   }
 
+  // The weights as the pass reads them, made anew where they have changed or the other pass has left its own.
+  template <class Body>
+  void prepare(const Plan<T>& plan, int form, int units, Body&& pack) {
+    if (prepared_.holds(plan, form)) return;
+    parallel(units, weight_count(), pack);
+    prepared_.made(plan, form);
+  }
+
+  static constexpr int ahead = 0, back = 1;
+  Prepared prepared_;
   bool depthwise() const { return method == ConvMethod::depthwise; }
   bool winograd() const { return method == ConvMethod::winograd || winograd_gradient(); }
   bool winograd_gradient() const { return method == ConvMethod::winograd_gradient; }
@@ -190,6 +193,7 @@ class PoolOperation final : public Operation<T> {
  public:
   PoolArgs<T> args{};
 
+  bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
   void check(const Plan<T>& plan) const override {
     const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     require(x.channels == z.channels, "pooling keeps the channels");
@@ -210,7 +214,7 @@ class PoolOperation final : public Operation<T> {
     args.post = this->input_post;
   }
   void forward(Plan<T>& plan, int samples) override {
-    args.blocks = plan.blocks(samples);
+    args.blocks = plan.blocks(this->z, samples);
     parallel(args.blocks * args.z.height, work(),
              [&](int begin, int end, int) { plan.kernels().pool_forward(args, begin, end); });
   }

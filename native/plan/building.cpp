@@ -13,6 +13,7 @@
 #include "../operations/normalization.hpp"
 #include "../operations/program.hpp"
 #include "../operations/recurrent.hpp"
+#include "../operations/rows.hpp"
 #include "../operations/structure.hpp"
 #include "../operations/windows.hpp"
 
@@ -43,8 +44,11 @@ int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShap
   for (const ValueShape& s : {shape, halo})
     for (const int zeros : {s.top, s.bottom, s.left, s.right})
       require(zeros >= 0, "there cannot be fewer than no zeros around a value");
-  const double rows = double(max_blocks()) * std::max(shape.height, shape.width);   // units of a loop are counted in 32 bits
-  if (count > 2e9 || count * max_blocks() * lanes() > most_scalars || rows > 2e9 || shape.features() > largest_size)
+  require(!with_delta || shape.lanes == InLanes::samples, "a value with a δ has samples in its lanes");
+  const int blocks = shape.lanes == InLanes::samples ? max_blocks() : batch_size_;
+  const double rows = double(blocks) * std::max(shape.height, shape.width);   // units of a loop are counted in 32 bits
+  // Channels are padded to vectors: at most `lanes` times as many.
+  if (count > 2e9 || count * blocks * lanes() > most_scalars || rows > 2e9 || shape.features() > largest_size)
     throw std::length_error("a value of this network would need more memory than can be addressed");
   Value v;
   v.shape = shape;
@@ -64,6 +68,7 @@ int Plan<T>::add_parameter(const ParameterShape& shape) {
           "the panels of a parameter must be as many outputs and inputs as it has numbers");
   Parameter p;
   p.shape = shape;
+  p.shape.decay_factor = shape.penalised ? 1 : 0;
   wanted_parameters_ += double(shape.size);
   if (wanted_parameters_ > most_parameters) {   // `finish` says so; until then no sum overflows
     parameters_.push_back(p);
@@ -123,14 +128,36 @@ void place(std::vector<std::unique_ptr<Operation<T>>>& operations, std::unique_p
   operations_.back()->first_parameter = placed_parameters_;                                                \
   placed_parameters_ = operations_.back()->end_parameter = parameter_count()
 
+// Of a value that may not exist, which `finish` says.
+template <class T>
+InLanes Plan<T>::lanes_of(int i) const {
+  return i >= 0 && i < value_count() ? value(i).shape.lanes : InLanes::samples;
+}
+template <class T>
+void Plan<T>::add_rows(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, bool winograd) {
+  auto o = std::make_unique<RowsOperation<T>>();
+  o->weights = weights, o->bias = bias, o->winograd = winograd, o->geometry = geometry;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_rearranged(int x, int z) {
+  auto o = std::make_unique<RearrangeOperation<T>>();
+  CHAINRULE_PLACE(o);
+}
 template <class T>
 void Plan<T>::add_dense(int x, int z, int weights, int bias) {
+  if (lanes_of(z) != InLanes::samples) return add_rows(x, z, weights, bias, {}, false);
   auto o = std::make_unique<DenseOperation<T>>();
   o->weights = weights, o->bias = bias;
   CHAINRULE_PLACE(o);
 }
 template <class T>
 void Plan<T>::add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method) {
+  if (lanes_of(z) != InLanes::samples) {
+    require(geometry.groups == 1 && !geometry.transposed && method != ConvMethod::depthwise,
+            "a convolution of groups or transposed has samples in its lanes");
+    return add_rows(x, z, weights, bias, geometry, method != ConvMethod::direct);
+  }
   auto o = std::make_unique<ConvolutionOperation<T>>();
   o->weights = weights, o->bias = bias, o->method = method;
   o->geometry = geometry;
@@ -169,9 +196,16 @@ void Plan<T>::add_norm(int x, int z, int groups, double epsilon, double momentum
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_dropout(int x, int z, uint32_t name, uint32_t threshold, double scale) {
+void Plan<T>::add_dropout(int x, int z, uint32_t name, double rate) {
+  require(rate >= 0 && rate < 1, "the rate of dropout must be at least 0 and less than 1");
   auto o = std::make_unique<DropoutOperation<T>>();
-  o->name = name, o->threshold = threshold, o->scale = scale;
+  o->name = name, o->rate = rate;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_slice(int x, int z, int first) {
+  auto o = std::make_unique<SliceOperation<T>>();
+  o->first = first;
   CHAINRULE_PLACE(o);
 }
 template <class T>
@@ -193,11 +227,14 @@ void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, in
   for (size_t i = 0; i < parameters.size(); i++)
     if (parameter(parameters[i]).shape.size != sizes[i] || (parameter(parameters[i]).shape.layout == Layout::panels) != (i < 2))
       throw std::invalid_argument("a recurrence's parameters do not fit it");
-  auto o = std::make_unique<RecurrentOperation<T>>();
-  o->weights = parameters[0], o->state_weights = parameters[1], o->bias = parameters[2];
-  o->inner_bias = gru ? parameters[3] : -1;
-  o->mask = mask, o->args = cell;
-  CHAINRULE_PLACE(o);
+  const auto place_it = [&](auto o) {
+    o->weights = parameters[0], o->state_weights = parameters[1], o->bias = parameters[2];
+    o->inner_bias = gru ? parameters[3] : -1;
+    o->mask = mask, o->args = cell;
+    CHAINRULE_PLACE(o);
+  };
+  if (to.lanes == InLanes::samples) place_it(std::make_unique<RecurrentOperation<T>>());
+  else place_it(std::make_unique<RecurrentRowsOperation<T>>());
 }
 template <class T>
 void Plan<T>::add_masking(int x, int z, int mask, double value) {
@@ -253,7 +290,7 @@ void Plan<T>::add_host(int number, int x, int z) {
 }
 template <class T>
 void Plan<T>::add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward,
-                          const std::vector<int>& parameters) {
+                          const std::vector<int>& parameters, const ProgramCode& infer) {
   const ValueShape &in = value(x).shape, &out = value(z).shape;
   if (in.height != out.height || in.width != out.width ||
       (in.channels != out.channels && in.channels != 1 && out.channels != 1))
@@ -264,16 +301,20 @@ void Plan<T>::add_program(int x, int z, const ProgramCode& forward, const Progra
     scope.parameters.push_back(parameter(p).shape.size);
   }
   check_program(forward, scope);
+  check_program(infer, scope);
   scope.sums = scope.parameters;
   scope.values = !value(z).with_delta ? 2 : value(x).with_delta ? 4 : 3;
   check_program(backward, scope);
-  auto o = std::make_unique<ProgramOperation<T>>(forward, backward, parameters);
+  auto o = std::make_unique<ProgramOperation<T>>(forward, backward, parameters, infer);
   CHAINRULE_PLACE(o);
 }
 template <class T>
 int Plan<T>::add_view(int of) {
   require(without_halo(value(of)), "a view needs a value without zeros around it, and around its δ");
-  const int i = add_value(value(of).shape, value(of).with_delta, value(of).delta_shape);
+  const ValueShape& image = value(of).shape;
+  require(image.lanes != InLanes::channels || (image.height == 1 && image.width == 1) || image.channels % lanes() == 0,
+          "a view needs pixels without zeros between them");
+  const int i = add_value(image, value(of).with_delta, value(of).delta_shape);
   Value& v = value(i);
   v.shape.channels = int(v.shape.features());
   v.shape.height = v.shape.width = 1;
@@ -379,6 +420,14 @@ void Plan<T>::set_rate_factor(int i, double factor) {
   parameter(i);
   require(factor >= 0 && std::isfinite(factor), "the factor of a rate must be finite and at least 0");
   parameters_[size_t(i)].shape.rate_factor = factor;
+}
+
+template <class T>
+void Plan<T>::set_decay_factor(int i, double factor) {
+  require_building();
+  parameter(i);
+  require(factor >= 0 && std::isfinite(factor), "the factor of a weight decay must be finite and at least 0");
+  parameters_[size_t(i)].shape.decay_factor = factor;
 }
 
 template <class T>

@@ -1,5 +1,6 @@
 // What an operation needs of its values and parameters, asked before memory is laid out: kernels trust what they are told.
 #pragma once
+#include <cstring>
 #include <stdexcept>
 
 #include "plan.hpp"
@@ -28,6 +29,28 @@ inline bool without_halo(const Value& v) {
   return !has_halo(v.shape) && !has_halo(v.delta_shape);
 }
 
+// Whether every window lies in the image or in the zeros around it, along one axis.
+inline bool inside(int size, int before, int after, int count, int kernel, int stride, int dilation, int pad) {
+  const int64_t extent = int64_t(kernel - 1) * dilation + 1;
+  return pad >= 0 && pad <= before && int64_t(count - 1) * stride + extent - pad <= int64_t(size) + after;
+}
+template <class T>
+void require_windows(const ConvArgs<T>& g) {
+  for (const int size : {g.kernel_h, g.kernel_w, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w})
+    require(size >= 1 && size <= largest_window, "kernel, stride and dilation must be between 1 and 2^24");
+}
+template <class T>
+bool is_winograd(const ConvArgs<T>& g) {
+  return !g.transposed && g.kernel_h == 3 && g.kernel_w == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 &&
+         g.dilation_w == 1 && g.groups == 1 && g.pad_top <= 2 && g.pad_left <= 2;
+}
+// `count` numbers of each of `pixels` pixels, which are further apart on one side.
+template <class T>
+void copy_pixels(const T* from, int64_t from_pixel, T* to, int64_t to_pixel, int64_t count, int64_t pixels) {
+  if (from_pixel == count && to_pixel == count) count *= pixels, pixels = 1;
+  for (int64_t i = 0; i < pixels; i++) std::memcpy(to + i * to_pixel, from + i * from_pixel, sizeof(T) * size_t(count));
+}
+
 template <class T>
 void require_same_size(const Plan<T>& plan, int x, int z) {
   require(same_size(plan.value(x).shape, plan.value(z).shape), "the values of this operation must be of one shape");
@@ -47,8 +70,9 @@ void require_plain(const Plan<T>& plan, int i, double size) {
 template <class T>
 void require_mask(const Plan<T>& plan, int mask, const ValueShape& sequence) {
   const ValueShape& m = plan.value(mask).shape;
-  require(is_sequence(m) && m.width == sequence.width && m.channels == 1 && is_sequence(sequence),
-          "a mask must have a number for every step of its sequence");
+  require(
+      is_sequence(m) && m.width == sequence.width && m.channels == 1 && is_sequence(sequence) && m.lanes == InLanes::samples,
+      "a mask must have a number for every step of its sequence, and samples in its lanes");
 }
 
 }   // namespace chainrule

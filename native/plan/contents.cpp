@@ -10,6 +10,14 @@ namespace chainrule {
 
 // -- parameters -------------------------------------------------------------------------------------------------------------
 
+// Panels are rows of outputs brought into lanes, as samples are. Blocks of them, and what there is to copy, in vectors.
+template <class T>
+Map<T> Plan<T>::panels_of(const Parameter& p, T* packed) const {
+  Map<T> m;
+  m.data = packed, m.channels = int(p.shape.inputs);
+  m.block_step = m.row_step = ptrdiff_t(p.shape.inputs) * lanes();
+  return m;
+}
 template <class T>
 void Plan<T>::pack_parameter(int i, const T* canonical, T* packed) const {
   const Parameter& p = parameter(i);
@@ -17,9 +25,11 @@ void Plan<T>::pack_parameter(int i, const T* canonical, T* packed) const {
     std::memcpy(packed, canonical, sizeof(T) * size_t(p.shape.size));
     return;
   }
-  const int64_t l = lanes(), inputs = p.shape.inputs;
-  for (int64_t o = 0; o < p.shape.outputs; o++)
-    for (int64_t k = 0; k < inputs; k++) packed[((o / l) * inputs + k) * l + o % l] = canonical[o * inputs + k];
+  GatherArgs g{};
+  g.source = canonical, g.features = g.piece = p.shape.inputs, g.samples = int(p.shape.outputs);
+  const Map<T> m = panels_of(p, packed);
+  parallel(blocks(g.samples), p.shape.size / 4,
+           [&](int begin, int end, int) { kernels_.gather(g, m, source_same, begin, end); });
 }
 template <class T>
 void Plan<T>::copy_parameter(int i, const T* packed, T* canonical) const {
@@ -28,12 +38,14 @@ void Plan<T>::copy_parameter(int i, const T* packed, T* canonical) const {
     std::memcpy(canonical, packed, sizeof(T) * size_t(p.shape.size));
     return;
   }
-  const int64_t l = lanes(), inputs = p.shape.inputs;
-  for (int64_t o = 0; o < p.shape.outputs; o++)
-    for (int64_t k = 0; k < inputs; k++) canonical[o * inputs + k] = packed[((o / l) * inputs + k) * l + o % l];
+  const int outputs = int(p.shape.outputs);
+  const Map<T> m = panels_of(p, const_cast<T*>(packed));   // which is only read
+  parallel(blocks(outputs), p.shape.size / 4,
+           [&](int begin, int end, int) { kernels_.scatter(m, canonical, outputs, begin, end); });
 }
 template <class T>
 void Plan<T>::set_parameter(int i, const T* values) {
+  version_++;
   pack_parameter(i, values, theta(i));
 }
 template <class T>
@@ -65,11 +77,25 @@ void Plan<T>::set_state(int i, int slot, const T* values) {
 template <class T>
 void Plan<T>::read_value(int i, bool delta, int samples, T* rows) const {
   const Map<T>& m = delta ? value(i).delta : value(i).map;
+  const ValueShape& shape = value(i).shape;
+  const int64_t run = int64_t(shape.width) * shape.channels;
+  if (shape.lanes != InLanes::samples) {
+    for (int u = 0; u < samples * m.height; u++)
+      copy_pixels(m.row(u / m.height, u % m.height), pixel(shape), rows + u * run, shape.channels, shape.channels, shape.width);
+    return;
+  }
   kernels_.scatter(m, rows, samples, 0, blocks(samples) * m.height);
 }
 template <class T>
 void Plan<T>::write_value(int i, bool delta, int samples, const T* rows) {
   const Map<T>& m = delta ? value(i).delta : value(i).map;
+  const ValueShape& shape = value(i).shape;
+  const int64_t run = int64_t(shape.width) * shape.channels;
+  if (shape.lanes != InLanes::samples) {
+    for (int u = 0; u < samples * m.height; u++)
+      copy_pixels(rows + u * run, shape.channels, m.row(u / m.height, u % m.height), pixel(shape), shape.channels, shape.width);
+    return;
+  }
   GatherArgs g{};
   g.source = rows, g.features = value(i).shape.features(), g.samples = samples, g.repeat = !delta;
   g.piece = int64_t(m.width) * m.channels;
@@ -84,10 +110,10 @@ int64_t Plan<T>::first_nonfinite(bool delta) const {
     const Value& v = values_[size_t(i)];
     if (delta && !v.with_delta) continue;
     const Map<T>& m = delta ? v.delta : v.map;
-    for (int b = 0; b < max_blocks(); b++)
+    for (int b = 0; b < blocks(int(i), batch_size_); b++)
       for (int h = 0; h < m.height; h++) {
         const T* row = m.row(b, h);
-        for (ptrdiff_t k = 0; k < ptrdiff_t(m.width) * m.channels * lanes(); k++)
+        for (ptrdiff_t k = 0; k < ptrdiff_t(m.width) * pixel(v.shape); k++)
           if (!std::isfinite(row[k])) return i;
       }
   }
@@ -96,6 +122,7 @@ int64_t Plan<T>::first_nonfinite(bool delta) const {
 template <class T>
 int64_t Plan<T>::first_nonfinite_parameter(bool of_gradient) const {
   const T* from = of_gradient ? gradient_ : theta_;
+  if (!from) return -1;
   for (size_t i = 0; i < parameters_.size(); i++)
     for (size_t k = 0; k < parameters_[i].padded; k++)
       if (!std::isfinite(from[parameters_[i].offset + k])) return int64_t(i);

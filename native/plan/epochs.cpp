@@ -21,14 +21,14 @@ Plan<T>::Asking::Asking(Plan& plan, std::function<void()> ask) : plan_(plan) {
 }
 
 template <class T>
-Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll,
+Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const Strengths& strengths, const Poll& poll,
                        const Look& look, Progress& progress) {
   const int64_t steps = (count + batch_size_ - 1) / batch_size_;
   progress.step = 0, progress.steps = steps;
   bool stop = false;
   struct Epoch {   // what holds during an epoch only, however it ends
     explicit Epoch(Pass& own) : pass(own) {}
-    ~Epoch() { serial_loops = before, pass.step = 0; }
+    ~Epoch() { serial_loops = before, pass.step = 0, pass.dropout = 1; }
     Pass& pass;
     const bool before = serial_loops;   // of the epoch whose poll or host layer trains this plan
   } epoch(pass);
@@ -39,13 +39,14 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
     serial_loops = pace_.serial();
     pace_.begin();
     pass.step = uint64_t(steps_taken) + 1;
+    pass.dropout = strengths.dropouts ? strengths.dropouts[step] : 1;
     const Progress of_batch = loss(batch, samples, true, true, false, false);
     if (!std::isfinite(of_batch.loss)) return Outcome::nonfinite;
     if (take_overflowed() && look) look(step);
     bool at_rest = false;
     timed(2, [&] {
       const FloatWatch watch;
-      update(rates[step]);
+      update(strengths.rates[step], strengths.decays ? strengths.decays[step] : decay_);
       at_rest = look && watch.raised() && first_at_rest() >= 0;
       for (auto& o : operations_) o->renew(*this);
     });

@@ -11,6 +11,7 @@ namespace chainrule {
 namespace {
 // Scalars an update or a norm handles as one unit; a fixed number, because it fixes the order of the sums.
 constexpr size_t chunk_scalars = 8192;
+constexpr const char* other_lanes = "an operation does not take a value with this in its lanes";
 }   // namespace
 
 template <class T>
@@ -33,6 +34,7 @@ void Plan<T>::check_loss() const {
   if (output_ < 0) return;
   const Value& output = value(output_);
   check_post(loss_post_, loss_saved_, output_);
+  require(output.shape.lanes == InLanes::samples, "a loss reads a value with samples in its lanes");
   require(output_activation_ < 0 || same_size(value(output_activation_).shape, output.shape),
           "the activation of an output must have its shape");
   require(loss_by_ != LossBy::host || host.call, "a loss of the host needs set_host");
@@ -54,7 +56,9 @@ void Plan<T>::check() const {
     o->check(*this);
     std::vector<int> writes = o->writes();
     if (o->post.kind != Act::identity && o->saved != o->z) writes.push_back(o->saved);
+    for (const int i : o->reads()) require(o->accepts(*this, i, value(i).shape.lanes), other_lanes);
     for (const int i : writes) {
+      require(o->accepts(*this, i, value(i).shape.lanes), other_lanes);
       require(!written[size_t(memory_of(i))], "two operations write one value");
       written[size_t(memory_of(i))] = true;
     }
@@ -69,7 +73,8 @@ void Plan<T>::finish() {
   stage_ = Stage::spent;
   const size_t l = size_t(lanes()), blocks = size_t(max_blocks());
   const auto scalars = [&](const ValueShape& s) {
-    return blocks * size_t(s.height + s.top + s.bottom) * size_t(s.width + s.left + s.right) * size_t(s.channels) * l;
+    const size_t count = s.lanes == InLanes::samples ? blocks : size_t(batch_size_);
+    return count * size_t(s.height + s.top + s.bottom) * size_t(s.width + s.left + s.right) * size_t(pixel(s));
   };
   for (Value& v : values_) {
     if (v.memory_of < 0) v.region = arena_.reserve(scalars(v.shape), sizeof(T));
@@ -78,7 +83,8 @@ void Plan<T>::finish() {
   for (auto& o : operations_) o->reserve(*this);
   const bool momentum = rule_ && keeps_first(*rule_, momentum_), second = rule_ && keeps_second(*rule_);
   theta_region_ = arena_.reserve(parameter_size_, sizeof(T));
-  gradient_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  const bool learns = rule_ || std::any_of(values_.begin(), values_.end(), [](const Value& v) { return v.with_delta; });
+  if (learns) gradient_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (momentum) first_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (second) second_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (output_ >= 0) {
@@ -92,8 +98,8 @@ void Plan<T>::finish() {
 
   const auto map = [&](const ValueShape& s, const Region& r) {
     Map<T> m;
-    m.height = s.height, m.width = s.width, m.channels = s.channels;
-    const ptrdiff_t pixel = ptrdiff_t(s.channels) * ptrdiff_t(l);
+    m.height = s.height, m.width = s.width, m.channels = vectors(s);
+    const ptrdiff_t pixel = ptrdiff_t(this->pixel(s));
     m.row_step = (s.left + s.width + s.right) * pixel;
     m.block_step = (s.top + s.height + s.bottom) * m.row_step;
     m.data = arena_.at<T>(r) + s.top * m.row_step + s.left * pixel;
@@ -106,7 +112,7 @@ void Plan<T>::finish() {
     v.map = map(v.shape, memory->region);
     if (v.with_delta) v.delta = map(v.memory_of < 0 ? owner->delta_shape : v.delta_shape, owner->delta_region);
   }
-  theta_ = arena_.at<T>(theta_region_), gradient_ = arena_.at<T>(gradient_region_);
+  theta_ = arena_.at<T>(theta_region_), gradient_ = learns ? arena_.at<T>(gradient_region_) : nullptr;
   first_ = momentum ? arena_.at<T>(first_region_) : nullptr;
   second_ = second ? arena_.at<T>(second_region_) : nullptr;
   if (output_ >= 0) {
@@ -118,7 +124,8 @@ void Plan<T>::finish() {
   for (const Parameter& p : parameters_)
     for (size_t at = 0; at < p.padded; at += chunk_scalars)
       chunks_.push_back(
-          {p.offset + at, p.offset + std::min(p.padded, at + chunk_scalars), p.shape.penalised, p.shape.rate_factor});
+          {p.offset + at, p.offset + std::min(p.padded, at + chunk_scalars), p.shape.penalised, p.shape.rate_factor,
+           p.shape.decay_factor});
   partial_.resize(chunks_.size());
   if (per_sample_) norms_.resize(blocks * l);
   stage_ = Stage::finished;

@@ -5,13 +5,37 @@
 
 #include "../operations/elementwise.hpp"
 #include "../operations/program.hpp"
+#include "checks.hpp"
 #include "parallel.hpp"
 #include "plan.hpp"
 
 namespace chainrule {
 
+// Rows as they are, where no lane is a sample.
+template <class T>
+void Plan<T>::copy_in(const Batch& batch, const int64_t* order, int samples) {
+  const Value& v = value(input_);
+  const int64_t features = batch.inputs.features, run = int64_t(v.shape.width) * v.shape.channels, to_pixel = pixel(v.shape);
+  parallel(samples * v.map.height, int64_t(samples) * features / lanes(), [&](int begin, int end, int) {
+    for (int unit = begin; unit < end; unit++) {
+      const int s = unit / v.map.height, h = unit % v.map.height;
+      const int64_t first = (order ? order[s] : s) * features + h * run;
+      T* to = v.map.row(s, h);
+      if (batch.input_kind == source_same) {
+        copy_pixels(static_cast<const T*>(batch.inputs.source) + first, v.shape.channels, to, to_pixel, v.shape.channels,
+                    v.shape.width);
+        continue;
+      }
+      const uint8_t* from = static_cast<const uint8_t*>(batch.inputs.source) + first;
+      for (int w = 0; w < v.shape.width; w++, from += v.shape.channels, to += to_pixel)
+        for (int c = 0; c < v.shape.channels; c++) to[c] = T(from[c]) * T(batch.inputs.scale);
+    }
+  });
+}
+
 template <class T>
 void Plan<T>::gather(const Batch& batch, const int64_t* order, int samples) {
+  if (value(input_).shape.lanes != InLanes::samples) return copy_in(batch, order, samples);
   GatherArgs g = batch.inputs;
   g.order = order, g.samples = samples, g.repeat = true;
   const Map<T>& m = value(input_).map;

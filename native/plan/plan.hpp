@@ -22,10 +22,16 @@
 
 namespace chainrule {
 
+// What the lanes of a vector hold: samples, [block][height][width][channels][lane], as every kernel reads it that has no other
+// form; channels, [sample][height][width][channel], padded to whole vectors; nothing: rows as users have them, of which
+// products read number by number. Only where there is no δ.
+enum class InLanes : int { samples, channels, nothing };
+
 // A value of the network, its shape and the zeros kept around it for those that read it with padding.
 struct ValueShape {
   int height = 1, width = 1, channels = 1;
   int top = 0, bottom = 0, left = 0, right = 0;
+  InLanes lanes = InLanes::samples;
   int64_t features() const { return int64_t(height) * width * channels; }
 };
 
@@ -40,6 +46,7 @@ struct ParameterShape {
   int64_t outputs = 0, inputs = 0;   // panels: W is outputs x inputs
   bool penalised = false;
   double rate_factor = 1;   // of the rate of every step; 0: the parameter is frozen
+  double decay_factor = 1;   // of a decoupled weight decay
 };
 
 // Work that is done outside the engine (a layer that is only formulas): called with the plan idle.
@@ -59,6 +66,11 @@ struct Batch {
 struct Progress {
   int64_t step = 0, steps = 0;
   double loss = 0, correct = 0, samples = 0;   // sums so far; loss is Σ w·J
+};
+// Of every step of an epoch: the rate; the decoupled weight decay, or null for that of the optimizer; what multiplies the rate
+// of dropout, or null.
+struct Strengths {
+  const double *rates = nullptr, *decays = nullptr, *dropouts = nullptr;
 };
 // at_rest: a second moment went beyond the range, so that its parameter moves no more.
 enum class Outcome : int { done, stopped, nonfinite, at_rest };
@@ -110,13 +122,16 @@ class Plan {
   void add_masked_pool(int x, int z, int mask, bool average);
   void add_host(int number, int x, int z);
   // Values of a program are x, z, and backward the δ of z and of x; an empty backward program computes nothing.
-  void add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters);
+  void add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters,
+                   const ProgramCode& infer);   // what a prediction computes, empty: as forward
   // groups: a number, over_batch, or each_position, without beta by the root mean square of the features. parameters:
   // gamma, beta, and of a batch the running mean and variance.
   void add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters);
-  // name: CRC of the layer's; threshold of 2^32: how many of the random numbers drop their entry.
-  void add_dropout(int x, int z, uint32_t name, uint32_t threshold, double scale);
+  // name: CRC of the layer's; rate: which share of the entries is dropped.
+  void add_dropout(int x, int z, uint32_t name, double rate);
+  void add_slice(int x, int z, int first);   // the features of x from `first` on, as many as z has
   void add_flatten(int x, int z);
+  void add_rearranged(int x, int z);   // the same numbers, with something else in the lanes
   void add_embedding(int x, int z, int table, int mask, int64_t vocabulary, int64_t padding);
   // O from Q, K, V, of one shape; mask: a value of one channel, or -1.
   void add_attention(int queries, int keys, int values, int z, int mask, int heads, bool causal);
@@ -139,6 +154,8 @@ class Plan {
   // The rate of a parameter is that of the step times `factor`; 0: it stays as it is, and counts in no norm of the gradient. A
   // normalisation whose running mean is frozen takes that in training as well.
   void set_rate_factor(int parameter, double factor);
+  // A decoupled weight decay of a parameter is that of the step times `factor`; without it 1 of a penalised parameter, else 0.
+  void set_decay_factor(int parameter, double factor);
   // The norm of every unit's weights is at most `limit` after an update; a plain parameter is [group][weight][unit].
   void add_max_norm(int parameter, int64_t groups, int64_t units, double limit);
   // Gradients of single samples: their norms are measured, and each is scaled to at most `clip` in training (0: not).
@@ -150,6 +167,7 @@ class Plan {
   // -- parameters, in canonical order
   void set_parameter(int parameter, const T* values);
   void get_parameter(int parameter, T* values) const;
+  bool has_gradients() const { return gradient_ != nullptr; }
   void get_gradient(int parameter, T* values) const;
   void set_gradient(int parameter, const T* values);   // of a host operation
   // Optimizer state of a parameter: slot 0 first moment, slot 1 second; false where the rule keeps none.
@@ -162,6 +180,7 @@ class Plan {
   struct Pass {
     bool training = false;
     uint64_t seed = 0, step = 0;
+    double dropout = 1;   // of the rate of every dropout
   };
   Pass pass;
 
@@ -203,8 +222,8 @@ class Plan {
   Progress loss(const Batch& batch, int samples, bool training, bool backward, bool input_delta, bool with_penalty);
   // The norms of the samples' own gradients, ∂(w·J/m)/∂θ, of a batch; the gradients as well.
   Progress norms(const Batch& batch, int samples, double* norms);
-  Outcome train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll, const Look& look,
-                Progress& progress);
+  Outcome train(Batch batch, const int64_t* order, int64_t count, const Strengths& strengths, const Poll& poll,
+                const Look& look, Progress& progress);
   void set_targets(const Batch& batch, int samples);
   // For a host loss: what it needs of the batch (weights are w / m), and the per-sample losses it returns.
   void read_batch(int samples, T* targets, double* weights) const;
@@ -239,21 +258,29 @@ class Plan {
   const Value& value(int i) const { return values_[known(i, values_.size(), "value")]; }
   bool per_sample() const { return per_sample_; }
   bool frozen(int i) const { return parameter(i).shape.rate_factor == 0; }
-  // Whether the gradients of an operation are computed: not where all its parameters are frozen, unless its δ needs them.
+  // Whether the gradients of an operation are computed: not in a plan that only predicts, nor where all its parameters are
+  // frozen, unless its δ needs them.
   bool wants_gradients(const Operation<T>& operation) const;
   const Parameter& parameter(int i) const { return parameters_[known(i, parameters_.size(), "parameter")]; }
   T* theta(int i) const { return i < 0 ? nullptr : theta_ + parameter(i).offset; }
-  T* gradient(int i) const { return i < 0 ? nullptr : gradient_ + parameter(i).offset; }
+  T* gradient(int i) const { return i < 0 || !gradient_ ? nullptr : gradient_ + parameter(i).offset; }
+  uint64_t version() const { return version_; }   // of the parameters: another one after every change
   Map<T> map(int i) const { return i < 0 ? Map<T>{} : value(i).map; }
   Map<T> delta(int i) const { return i < 0 ? Map<T>{} : value(i).delta; }
   int blocks(int samples) const { return (samples + lanes() - 1) / lanes(); }
   int max_blocks() const { return blocks(batch_size_); }
+  // Blocks of a value, or samples where these are not in lanes; vectors of a pixel, or numbers; numbers from pixel to pixel.
+  int blocks(int i, int samples) const { return value(i).shape.lanes == InLanes::samples ? blocks(samples) : samples; }
+  int vectors(const ValueShape& s) const {
+    return s.lanes == InLanes::channels ? (s.channels + lanes() - 1) / lanes() : s.channels;
+  }
+  int64_t pixel(const ValueShape& s) const { return int64_t(vectors(s)) * (s.lanes == InLanes::nothing ? 1 : lanes()); }
 
  private:
   struct Chunk {
     size_t begin, end;
     bool penalised;
-    double rate_factor;
+    double rate_factor, decay_factor;
   };
   struct MaxNorm {
     int parameter;
@@ -273,8 +300,11 @@ class Plan {
   void check() const;
   void check_post(const Post<T>& post, int saved, int value) const;
   void check_loss() const;
+  InLanes lanes_of(int i) const;
+  void add_rows(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, bool winograd);
   void place_loss(LossBy by, int output, int activation);
   void gather(const Batch& batch, const int64_t* order, int samples);
+  void copy_in(const Batch& batch, const int64_t* order, int samples);
   void run_forward(int samples);
   void run_backward(int samples, bool input_delta);
   void run_backward_with_norms(int samples, bool with_gradients);
@@ -287,8 +317,9 @@ class Plan {
   double gradient_norm(bool with_penalty) const;
   void add_penalty();
   T second_correction() const;
-  void update(double rate);
+  void update(double rate, double decay);
   void limit_norms();
+  Map<T> panels_of(const Parameter& parameter, T* packed) const;
   void copy_parameter(int parameter, const T* packed, T* canonical) const;
   void pack_parameter(int parameter, const T* canonical, T* packed) const;
 
@@ -322,7 +353,8 @@ class Plan {
       loss_region_, correct_region_;
   size_t parameter_size_ = 0;
   double wanted_parameters_ = 0;   // scalars, without what is added to round them
-  T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;
+  T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;   // null: nobody asks for them
+  uint64_t version_ = 1;
   T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *correct_ = nullptr;
   double* losses_ = nullptr;
   bool dense_targets_ = false;
@@ -356,6 +388,11 @@ class Operation {
  public:
   virtual ~Operation() = default;
   virtual void check(const Plan<T>&) const = 0;   // throws where its values and parameters do not fit
+  // Whether it takes value i, one of those it reads and writes, with this in the lanes.
+  virtual bool accepts(const Plan<T>&, int i, InLanes lanes) const {
+    (void)i;
+    return lanes == InLanes::samples;
+  }
   virtual std::vector<int> reads() const { return {x}; }
   virtual std::vector<int> writes() const { return {z}; }
   virtual void reserve(Plan<T>&) {}
@@ -378,14 +415,36 @@ class Operation {
   int first_parameter = 0, end_parameter = 0;   // its parameters are those between
 
  protected:
+  // Of an operation that does the same to every lane: whatever its output has.
+  bool as_output(const Plan<T>& plan, InLanes lanes) const {
+    return lanes == plan.value(z).shape.lanes && lanes != InLanes::nothing;
+  }
   void bind_posts(Plan<T>& plan) {
     post.saved = plan.map(saved);
     input_post.saved = plan.map(input_saved);
   }
 };
 
+// What an operation makes of its parameters and keeps until they change: in which form it is there, and of which of them.
+class Prepared {
+ public:
+  template <class T>
+  bool holds(const Plan<T>& plan, int form) const {
+    return form_ == form && version_ == plan.version();
+  }
+  template <class T>
+  void made(const Plan<T>& plan, int form) {
+    form_ = form, version_ = plan.version();
+  }
+
+ private:
+  int form_ = -1;
+  uint64_t version_ = 0;
+};
+
 template <class T>
 bool Plan<T>::wants_gradients(const Operation<T>& o) const {
+  if (loss_by_ == LossBy::none) return false;
   bool all_frozen = o.first_parameter < o.end_parameter;
   for (int p = o.first_parameter; p < o.end_parameter; p++) all_frozen = all_frozen && frozen(p);
   return !all_frozen || (o.gradients_before_delta() && o.hands_down(*this));

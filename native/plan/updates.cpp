@@ -60,8 +60,8 @@ T Plan<T>::second_correction() const {
 }
 
 template <class T>
-void Plan<T>::update(double rate) {
-  steps_taken++;
+void Plan<T>::update(double rate, double decay) {
+  steps_taken++, version_++;
   UpdateArgs<T> g{};
   g.clip[0] = g.clip[1] = T(1);
   if (clip_norm_ > 0) {
@@ -85,7 +85,7 @@ void Plan<T>::update(double rate) {
       UpdateArgs<T> own = g;
       own.rate = T(rate * c.rate_factor);
       own.penalty = c.penalised ? T(lambda_) : T(0), own.penalty1 = c.penalised ? T(lambda1_) : T(0);
-      own.decoupled_decay = c.penalised ? T(decay_) : T(0);
+      own.decoupled_decay = T(decay * c.decay_factor);
       kernels_.update(own, c.begin, c.end);
     }
   });

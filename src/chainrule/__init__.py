@@ -104,6 +104,11 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         MaxPool1D as MaxPool1D,
         MaxPool2D as MaxPool2D,
     )
+    from chainrule.layers.activations.parametric import ParametricActivation as ParametricActivation
+    from chainrule.layers.columns.clamp import Clamp as Clamp
+    from chainrule.layers.columns.features import Features as Features
+    from chainrule.layers.columns.periodic import PeriodicEmbedding as PeriodicEmbedding
+    from chainrule.layers.columns.scale import Scale as Scale
     from chainrule.layers.activations.rectifiers import (
         ELU as ELU,
         SELU as SELU,
@@ -162,7 +167,9 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     )
     from chainrule.training.schedules import (
         CosineDecay as CosineDecay,
+        CosineLog as CosineLog,
         ExponentialDecay as ExponentialDecay,
+        FlatCosine as FlatCosine,
         Schedule as Schedule,
         StepDecay as StepDecay,
     )
@@ -190,12 +197,14 @@ HOMES = {
     "CategoricalHinge": "chainrule.losses.margins",
     "ChainruleError": "chainrule.base.errors",
     "Checkpoint": "chainrule.training.callbacks",
+    "Clamp": "chainrule.layers.columns.clamp",
     "Constant": "chainrule.layers.initializers",
     "Conv1D": "chainrule.layers.windows.convolution",
     "Conv2D": "chainrule.layers.windows.convolution",
     "ConvTranspose1D": "chainrule.layers.windows.transposed",
     "ConvTranspose2D": "chainrule.layers.windows.transposed",
     "CosineDecay": "chainrule.training.schedules",
+    "CosineLog": "chainrule.training.schedules",
     "CrossEntropy": "chainrule.losses.cross_entropy",
     "DataError": "chainrule.base.errors",
     "Dense": "chainrule.layers.dense",
@@ -207,7 +216,9 @@ HOMES = {
     "ElasticNet": "chainrule.losses.penalties",
     "Embedding": "chainrule.layers.sequences.embedding",
     "ExponentialDecay": "chainrule.training.schedules",
+    "Features": "chainrule.layers.columns.features",
     "FileError": "chainrule.base.errors",
+    "FlatCosine": "chainrule.training.schedules",
     "Flatten": "chainrule.layers.flatten",
     "GlobalAveragePool": "chainrule.layers.windows.pooling",
     "GlobalMaxPool": "chainrule.layers.windows.pooling",
@@ -247,7 +258,9 @@ HOMES = {
     "PairError": "chainrule.base.errors",
     "Parallel": "chainrule.layers.structure",
     "Parameter": "chainrule.layers.base",
+    "ParametricActivation": "chainrule.layers.activations.parametric",
     "Penalty": "chainrule.losses.penalties",
+    "PeriodicEmbedding": "chainrule.layers.columns.periodic",
     "Plan": "chainrule.engine.plan",
     "Poisson": "chainrule.losses.counts",
     "PositionalEncoding": "chainrule.layers.sequences.embedding",
@@ -260,6 +273,7 @@ HOMES = {
     "ReduceOnPlateau": "chainrule.training.callbacks",
     "Report": "chainrule.explaining.report",
     "Residual": "chainrule.layers.structure",
+    "Scale": "chainrule.layers.columns.scale",
     "ScaledNormal": "chainrule.layers.initializers",
     "Schedule": "chainrule.training.schedules",
     "Sequential": "chainrule.layers.structure",
@@ -277,10 +291,10 @@ HOMES = {
     "Verdict": "chainrule.verifying.verdict",
     "Zeros": "chainrule.layers.initializers",
     "__version__": "chainrule.version",
+    "assert_backward": "chainrule.verifying.verify",
     "batches": "chainrule.data.on_disk",
     "check_gradients": "chainrule.checking.gradients",
     "check_layer": "chainrule.checking.single",
-    "assert_backward": "chainrule.verifying.verify",
     "data": "chainrule.data",
     "diagnose": "chainrule.diagnosing.doctor",
     "explain": "chainrule.explaining.report",

@@ -10,8 +10,17 @@ import pytest
 from benchmarks import harness, report
 from benchmarks.workloads import read, write
 
-from chainrule.bench.workloads import WORKLOADS
-from tests.benchmarks.tiny import BATCHNORM, CONV, DENSE, DEPTHWISE, NORMS, RECURRENT, TRANSFORMER
+from chainrule.bench.workloads import PREDICTIONS, WORKLOADS, data, network
+from tests.benchmarks.tiny import (
+    BATCHNORM,
+    CONV,
+    DENSE,
+    DEPTHWISE,
+    NORMS,
+    PREDICTION,
+    RECURRENT,
+    TRANSFORMER,
+)
 
 SETTINGS = harness.Settings(threads=1, rounds=2, least=0.001, kernel_repetitions=0, patience=60)
 
@@ -21,7 +30,7 @@ def results() -> dict[str, Any]:
     peers = [c for c in harness.CONFIGURATIONS if c.way in ("", "plain step", "eager", "jit")]
     absent = harness.Configuration("absent", "")
     return harness.run(
-        (DENSE, CONV, DEPTHWISE, NORMS, BATCHNORM, RECURRENT, TRANSFORMER),
+        (DENSE, CONV, DEPTHWISE, NORMS, BATCHNORM, RECURRENT, TRANSFORMER, PREDICTION),
         SETTINGS,
         [*peers, absent],
         say=lambda line: None,
@@ -52,13 +61,42 @@ def test_norms_are_measured_beside_a_plain_step(results: dict[str, Any]) -> None
 
 def test_norms_have_a_target() -> None:
     times = {"chainrule": 2.6, "chainrule plain step": 2.0, "torch vmap(grad)": 26.0}
-    result = {"title": "norms", "task": "norms", "times": {n: {"median": t} for n, t in times.items()}}
+    medians = {n: {"median": t} for n, t in times.items()}
+    result: dict[str, Any] = {"title": "norms", "task": "norms", "times": medians}
     assert "| norms | **1.30** | ≤ 1.30 reached | 0.100 | vmap(grad) |" in report.norms_table(
         {"workloads": {"norms": result}}
     )
     assert not report.missed("norms", result)
     result["times"]["chainrule"]["median"] = 2.7
     assert report.missed("norms", result)
+
+
+def test_predictions_are_measured(results: dict[str, Any]) -> None:
+    found = results["workloads"]["predict-dense-16"]
+    assert "chainrule" in found["times"]
+    before, after = found["losses"]["chainrule"]
+    assert before == after > 0  # the mean square of the first outputs
+    for losses in found["losses"].values():
+        assert losses == pytest.approx(found["losses"]["chainrule"], rel=1e-5)
+
+
+def test_predictions_have_targets() -> None:
+    times = {"chainrule": {"median": 2e-5}, "torch eager": {"median": 4e-5}}
+    measured = {
+        f"predict-a-{n}": {"title": f"a network, of words, {n}", "task": "predict", "times": times}
+        for n in report.PREDICTION_TARGETS
+    }
+    table = report.prediction_table({"workloads": measured})
+    assert (
+        "| a network, of words | 20 µs | **0.50** | ≤ 1.0 reached | 20 µs | **0.50** | ≤ 0.7 reached" in table
+    )
+
+
+def test_every_network_of_the_predictions_can_be_asked() -> None:
+    for workload in PREDICTIONS:
+        if workload.batch == 1:
+            outputs = network(workload).predict(data(workload)[0][:1])
+            assert outputs.shape[0] == 1
 
 
 def test_a_workload_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -48,3 +48,4 @@ TRANSFORMER = Workload(
     ),
 )
 NORMS = Workload("norms", "norms of the samples' gradients", (6, 6, 1), 5, 2, CONV.layers, "norms")
+PREDICTION = Workload("predict-dense-16", "a dense network, 16", (6,), 16, 2, DENSE.layers, "predict")

@@ -39,6 +39,9 @@ ACTIVATIONS: tuple[Maker, ...] = (
     lambda r: cr.Identity(),
     lambda r: cr.Softmax(),
     lambda r: cr.Softsign(),
+    lambda r: cr.ParametricActivation(str(r.choice(["selu", "mish", "tanh"]))),
+    lambda r: cr.Scale(),
+    lambda r: cr.Clamp(-0.5, 0.5),
 )
 
 

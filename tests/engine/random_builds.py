@@ -23,13 +23,16 @@ import numpy as np
 import chainrule as cr
 from chainrule import _native
 from chainrule.engine import Plan, building
-from chainrule.engine.lowering import convolutions
+from chainrule.engine.lowering import convolutions, walk
+from chainrule.engine.lowering.lanes import CHANNELS, SAMPLES
 from tests.engine import own_layers as own
 
 ROOM = 2**29  # bytes of memory beyond those of the interpreter: what asks for more is an error, and soon
 NUMBERS = (-(2**31), -2, -1, 0, 1, 2, 3, 4, 5, 7, 8, 64, 2**16, 2**24, 2**30, 2**31 - 1, 2**31, 2**62, 2**64)
 FLOATS = (0.0, -1.0, 0.5, 1e300, -1e300, 1e-300, float("inf"), float("nan"))
 REFUSED = (ValueError, IndexError, TypeError, MemoryError, OverflowError)
+
+PREDICTING: dict[str, Any] = {"loss": None}  # with channels in the lanes
 
 Call = tuple[str, tuple[Any, ...], dict[str, Any]]
 Recording = tuple[str, list[Call]]  # name of the class, calls from the constructor to finish
@@ -77,6 +80,19 @@ def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
         ([cr.Conv1D(3, 3, padding=1), cr.RNN(3, outputs="all"), cr.Softplus()], steps, momentum),
         ([cr.PositionalEncoding(), cr.MultiHeadAttention(2), cr.GlobalMaxPool()], steps, {}),
         ([cr.Embedding(7, 3, padding=0), cr.MultiHeadAttention(1), cr.Flatten()], 4, {"keep": True}),
+        (
+            [
+                cr.Parallel(
+                    [[cr.Features(1, 3), cr.PeriodicEmbedding(hidden=3)], cr.Features(3, 6)], join="concat"
+                ),
+                cr.Scale(),
+                cr.Dense(4, ntk=True),
+                cr.ParametricActivation("mish"),
+                cr.Clamp(-1, 1),
+            ],
+            6,
+            {"optimizer": cr.AdamW(), "decay_factors": {"scale1.s": 2.0, "dense1.W": 0.0}, "keep": True},
+        ),
         ([cr.Dense(4), Sine(), own.Slopes(), own.LayerNorm(), own.ScaleShift()], 3, {"loss": OwnLoss()}),
         (
             [cr.Conv2D(3, 2), cr.BatchNorm(), cr.Conv2D(2, 2), cr.BatchNorm(), cr.Flatten(), cr.Dense(2)],
@@ -88,6 +104,19 @@ def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
             steps,
             {"rate_factors": {"lstm1.W": 0.0, **_frozen("gru1", "slopes1")}, **per_sample, **momentum},
         ),
+        ([cr.Dense(5), cr.GELU(), cr.LayerNorm(), cr.Dense(3), cr.Softmax()], 4, PREDICTING),
+        (
+            [cr.Conv2D(9, 3, padding=1), cr.BatchNorm(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(2)],
+            (6, 6, 8),
+            PREDICTING,
+        ),
+        ([cr.Residual(branch), inception, own.Slopes(), cr.Conv2D(3, 2)], image, PREDICTING),
+        (
+            [cr.PositionalEncoding(), cr.MultiHeadAttention(2), cr.LSTM(5, outputs="all"), cr.GRU(3)],
+            steps,
+            PREDICTING,
+        ),
+        ([cr.Embedding(7, 4, padding=0), cr.MultiHeadAttention(1), cr.Conv1D(3, 2)], 4, PREDICTING),
         ([cr.Conv2D(2, 2), own.Swish(), cr.Softmax(), cr.Flatten()], image, {"loss": HostLoss()}),
     ]
 
@@ -136,7 +165,11 @@ def recorded() -> list[Recording]:
 
             given = {"loss": cr.SquaredError(), "batch_size": 5, "dtype": dtype, **options}
             stand_in = SimpleNamespace(**vars(_native) | dict.fromkeys(("PlanFloat32", "PlanFloat64"), build))
-            with replaced(building, "_native", stand_in):
+            lanes = CHANNELS if given["loss"] is None else SAMPLES
+            with (
+                replaced(building, "_native", stand_in),
+                replaced(walk, "chosen", lambda *_, lanes=lanes: lanes),
+            ):
                 Plan(cr.Network(layers, input_shape=shape), **given)
             recordings.append((title, calls))
     return recordings

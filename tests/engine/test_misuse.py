@@ -49,6 +49,12 @@ def train(p: Plan, **changes: Any) -> Any:
 
 Call = Callable[[Plan], Any]
 ARRAYS: list[tuple[Call, type[Exception], str]] = [
+    (lambda p: train(p, decays=np.ones(3)), ValueError, "one decay and one factor"),
+    (lambda p: train(p, decays=np.array([1.0, np.inf])), ValueError, "must be finite"),
+    (lambda p: train(p, decays=np.array([1.0, -1.0])), ValueError, "at least 0"),
+    (lambda p: train(p, dropouts=np.ones(1)), ValueError, "one decay and one factor"),
+    (lambda p: train(p, dropouts=np.array([1.0, 1.5])), ValueError, "from 0 to 1"),
+    (lambda p: train(p, dropouts=np.array([np.nan, 1.0])), ValueError, "from 0 to 1"),
     (lambda p: p.predict(X[:, :3]), ValueError, "features"),
     (lambda p: p.predict(np.ones((6, 5))), ValueError, "features"),
     (
@@ -129,6 +135,8 @@ NUMBERS: list[tuple[Call, type[Exception], str]] = [
     (lambda p: p._native.read_batch(empty(1, 2), np.empty(2)), ValueError, "elements"),
     (lambda p: p._native.set_losses(np.empty(5)), ValueError, "loss"),
     (lambda p: p._native.finish(), ValueError, "finished already"),
+    (lambda p: p._native.set_decay_factor(0, 1.0), ValueError, "finished already"),
+    (lambda p: p._native.add_slice(0, 1, 0), ValueError, "finished already"),
     (lambda p: p._native.set_rate_factor(0, 1.0), ValueError, "finished already"),
     (lambda p: plan(rate_factors={"dense3.W": 1.0}), ValueError, "names no parameter 'dense3.W'"),
     (lambda p: plan(rate_factors={"dense1.W": -1.0}), ValueError, "at least 0, received -1"),

@@ -54,6 +54,7 @@ def same(model: Any, network: cr.Network, shape: tuple[int, ...], tolerance: flo
 BY_FORMULA = {
     *("GELU", "GroupNorm", "HardSwish", "LayerNorm", "LearnedPositions", "Masking", "Mish"),
     *("MultiHeadAttention", "PositionalEncoding", "RMSNorm", "SiLU", "Dropout", "Identity"),
+    *("ParametricActivation", "Features", "Scale", "PeriodicEmbedding", "Clamp"),
 }
 BY_FORMULA_TOO = {"l2pool-mean", "l2pool-mean-padded", "flatten-vector", "prelu-image", "rnn-identity"}
 REFUSED = [

@@ -22,7 +22,8 @@ OPERATIONS: dict[str, Rule | Binder] = {**rules, **binders}
 # Primitives of layers that have kernels of their own, or are computed by the host: no program has them.
 NO_PROGRAM = {
     "beside", "block_diagonal", "canvas", "chosen", "correlate", "count_positions", "count_values",
-    "diagonal_blocks", "even_features", "every_feature", "first_features", "first_position", "flatten",
+    "diagonal_blocks", "even_features", "every_feature", "features_between", "features_placed",
+    "first_features", "first_position", "flatten",
     "gate", "gate_place", "inside", "interleave", "join_heads", "kernel_at", "kernel_place", "matmul",
     "max_positions", "mean_groups", "mean_samples", "mix_steps", "not_later", "odd_features", "one_hot",
     "other_features", "place", "sinusoids", "split_heads", "step_products", "sum_steps", "swap_steps",

@@ -223,6 +223,7 @@ SMALL = {
     "dense-one",
     "conv1d-one",
     "dropout-nothing",
+    "dense-ntk-no-bias",
 }
 # One kernel per channel: a diagonal matrix is its own transpose.
 DIAGONAL = {
@@ -237,7 +238,9 @@ DIAGONAL = {
 }
 # The inputs of the cases hold no padding (tests/engine/test_masks.py has some).
 WHOLE = {"masking", "masking-value", "masking-single"}
-EQUIVALENT = SMALL | DIAGONAL | WHOLE
+# Of the angles the blocks of V ask for nothing but how many there are.
+SHAPES = {"periodic", "periodic-default", "periodic-one", "periodic-wide"}
+EQUIVALENT = SMALL | DIAGONAL | WHOLE | SHAPES
 
 
 def test_every_layer_class_has_a_case() -> None:

@@ -27,7 +27,8 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def dense(layer: Any, x: Tensor, p: Parameters) -> Tensor:
-    return F.linear(x, p["W"], p.get("b"))
+    W = p["W"] / p["W"].shape[1] ** 0.5 if layer.ntk else p["W"]
+    return F.linear(x, W, p.get("b"))
 
 
 def padded(x: Tensor, pads: Any, value: float = 0.0) -> Tensor:
@@ -115,6 +116,17 @@ def composite(layer: Any, x: Tensor, p: Parameters) -> Tensor:
 
 def prelu(layer: Any, x: Tensor, p: Parameters) -> Tensor:
     return channels_last(F.prelu(channels_first(x), p["alpha"]))
+
+
+def parametric(layer: Any, x: Tensor, p: Parameters) -> Tensor:
+    return x + p["alpha"] * (LAYERS[type(layer.f).__name__](layer.f, x, {}) - x)
+
+
+def periodic(layer: Any, x: Tensor, p: Parameters) -> Tensor:
+    n, hidden = x.shape[1], layer.hidden
+    angles = 2 * torch.pi * x[:, :, None] * p["W"].reshape(n, hidden) + p["b"].reshape(n, hidden)
+    made = torch.einsum("nih,ioh->nio", torch.cos(angles), p["V"].reshape(n, -1, hidden))
+    return torch.cat([x, made.reshape(len(x), -1) + p["c"]], 1)
 
 
 def embedding(layer: Any, x: Tensor, p: Parameters) -> Tensor:
@@ -236,6 +248,11 @@ LAYERS: dict[str, Callable[[Any, Tensor, Parameters], Tensor]] = {
     "Residual": composite,
     "Parallel": composite,
     "PReLU": prelu,
+    "ParametricActivation": parametric,
+    "Features": lambda layer, x, p: x[..., layer.start : layer.stop],
+    "Scale": lambda layer, x, p: x * p["s"],
+    "PeriodicEmbedding": periodic,
+    "Clamp": lambda layer, x, p: x,
     "Identity": lambda layer, x, p: x,
     "Sigmoid": lambda layer, x, p: torch.sigmoid(x),
     "Tanh": lambda layer, x, p: torch.tanh(x),

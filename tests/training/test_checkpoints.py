@@ -287,7 +287,7 @@ def test_another_argument_is_refused_by_its_name(name: str, tmp_path: Path) -> N
 # What becomes of every argument of fit: compared by its name, part of the data, or free to change.
 COMPARED = {
     *("loss", "penalty", "constraint", "optimizer", "batch_size", "shuffle", "seed", "rate_factors"),
-    *("class_weight", "steps_per_epoch", "training_size", "callbacks"),
+    *("class_weight", "steps_per_epoch", "training_size", "callbacks", "drop_last", "dropout_schedule"),
 }
 OF_DATA = {"X", "y", "validation", "sample_weight", "classes"}
 FREE = {"network", "epochs", "progress", "threads", "checkpoint", "resume", "allow_nonfinite"}

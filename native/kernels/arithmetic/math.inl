@@ -1,8 +1,9 @@
-// exp, log, log1p, tanh, erf per lane, by Taylor and Chebyshev series; no table, no branch. Stated errors are relative, on
+// exp, log, log1p, tanh, erf, cos, sin per lane, by Taylor and Chebyshev series; no table, no branch. Stated errors are relative, on
 // the stated range; tests/engine/test_activations.py holds the activations built on them against decimal arithmetic (f: 3 ulp,
 // GELU 1.25 eps·max(1, |z|); f': 1.5 eps absolute). NaN in gives NaN out.
 //
-// Read `exp` and `log`, on which the others rest; then tanh, expm1, softplus, the normal distribution (erf.inl).
+// Read `exp` and `log`, on which the others rest; then tanh, expm1, softplus, the normal distribution (erf.inl); `turned`, of
+// which cos and sin are made.
 // Shapes: everything takes and gives one vector [lane].
 
 template <class T>
@@ -184,4 +185,48 @@ inline Vec<T> square_root(Vec<T> v) {
   for (int i = 0; i < lanes<T>; i++)
     part[i] = is_float<T> ? T(__builtin_sqrtf(float(part[i]))) : T(__builtin_sqrt(double(part[i])));
   return load(part);
+}
+
+// sin(x + quarters·π/2), to 2 ulp of 1: x less the nearest multiple n of π/2, whose three parts n multiplies without rounding,
+// then the series of sin or cos up to π/4. Beyond `exact` the C library takes the lanes one by one.
+template <class T>
+inline Vec<T> turned(Vec<T> x, int quarters) {
+  typedef typename Lanes<T>::integer Int;
+  constexpr double exact = is_float<T> ? 8192.0 : 1e6;
+  constexpr double round = is_float<T> ? 12582912.0 : 6755399441055744.0;   // 1.5 * 2^mantissa
+  constexpr double high = is_float<T> ? 1.5703125 : 1.57079625129699707031;
+  constexpr double middle = is_float<T> ? 4.837512969970703125e-4 : 7.54978941586159635335e-8;
+  constexpr double low = is_float<T> ? 7.54978995489188216e-8 : 5.39030285815811905290e-15;
+  const Vec<T> size = absolute<T>(x);
+  if (!all_lanes<T>(size <= T(exact))) {
+    T part[lanes<T>] __attribute__((aligned(CHAINRULE_BYTES)));
+    store(part, x);
+    for (int i = 0; i < lanes<T>; i++) {
+      if (is_float<T>) part[i] = T(quarters ? __builtin_cosf(float(part[i])) : __builtin_sinf(float(part[i])));
+      else part[i] = T(quarters ? __builtin_cos(double(part[i])) : __builtin_sin(double(part[i])));
+    }
+    return load(part);
+  }
+  const Vec<T> shifted = x * T(0.63661977236758134308) + T(round);   // 2/π
+  const Vec<T> n = shifted - T(round);
+  const Mask<T> whole = reinterpret_cast<Mask<T>>(shifted) - reinterpret_cast<Mask<T>>(broadcast<T>(T(round)));
+  const Mask<T> quadrant = (whole + Int(quarters)) & Int(3);
+  const Vec<T> r = ((x - n * T(high)) - n * T(middle)) - n * T(low), square = r * r;
+  constexpr double of_sin[] = {1.0,          -1.0 / 6,         1.0 / 120,           -1.0 / 5040,
+                               1.0 / 362880, -1.0 / 39916800,  1.0 / 6227020800.0,  -1.0 / 1307674368000.0};
+  constexpr double of_cos[] = {1.0,           -1.0 / 2,         1.0 / 24,           -1.0 / 720,
+                               1.0 / 40320,   -1.0 / 3628800,   1.0 / 479001600,    -1.0 / 87178291200.0,
+                               1.0 / 20922789888000.0};
+  const Vec<T> odd = r * polynomial<T>(square, of_sin, is_float<T> ? 5 : 8);
+  const Vec<T> even = polynomial<T>(square, of_cos, is_float<T> ? 6 : 9);
+  const Vec<T> value = (quadrant & Int(1)) != 0 ? even : odd;
+  return (quadrant & Int(2)) != 0 ? -value : value;
+}
+template <class T>
+inline Vec<T> cos(Vec<T> x) {
+  return turned<T>(x, 1);
+}
+template <class T>
+inline Vec<T> sin(Vec<T> x) {
+  return turned<T>(x, 0);
 }

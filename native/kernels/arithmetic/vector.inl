@@ -30,9 +30,11 @@ using Wide = typename Lanes<T>::wide;   // every lane in double
 template <class T>
 constexpr int lanes = CHAINRULE_BYTES / int(sizeof(T));
 
+// s − 0 is s, whatever its sign, and no operation: a broadcast out of memory, or within the product that takes it. (0 + s is an
+// addition: it makes 0 of −0.)
 template <class T>
 inline Vec<T> broadcast(T s) {
-  return Vec<T>{} + s;
+  return s - Vec<T>{};
 }
 template <class T>
 inline Vec<T> load(const T* p) {

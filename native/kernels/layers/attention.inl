@@ -160,6 +160,89 @@ static void attention_forward(const AttentionArgs<T>& g, int begin, int end, T* 
   }
 }
 
+// The same for values [sample][step][feature], where the lanes are queries: K and V are read number by number. Every sum is
+// taken as above, with keys that a query does not see as terms of 0. In scratch: K in runs of features, [run][step][lane]; of a
+// few strips of queries Q, A, O transposed, and which keys they see.
+template <class T>
+static size_t attention_channels_scratch(const AttentionArgs<T>& g) {
+  const size_t L = lanes<T>, steps = size_t(g.q.width), features = size_t(panels<T>(g.features)) * L;
+  return steps * features + wide_pixels * L * (2 * features + 2 * steps);
+}
+
+// Of `count` rows `step` apart the first `features` numbers, as vectors; where there are fewer rows the last one again.
+template <class T>
+inline void turn_in(const T* from, ptrdiff_t step, int count, int features, T* to) {
+  const T* rows[lanes<T>];
+  for (int l = 0; l < lanes<T>; l++) rows[l] = from + (l < count ? l : count - 1) * step;
+  rows_to_lanes<T, T>(rows, to, features, T(1));
+}
+template <class T>
+inline void turn_out(const T* from, int count, int features, T* to, ptrdiff_t step) {
+  constexpr int L = lanes<T>;
+  int f = 0;
+  if (count == L)
+    for (; f + L <= features; f += L) transpose<T>(from + f * L, L, to + f, step);
+  for (; f < features; f++)
+    for (int l = 0; l < count; l++) to[l * step + f] = from[f * L + l];
+}
+
+// Unit: head of a sample.
+template <class T>
+static void attention_channels(const AttentionArgs<T>& g, int begin, int end, T* scratch) {
+  constexpr int L = lanes<T>, C = wide_channels;
+  const int steps = g.q.width, n = g.features, runs = panels<T>(n);
+  const ptrdiff_t step = ptrdiff_t(g.q.channels) * L, strip = ptrdiff_t(steps) * L, turned = ptrdiff_t(runs) * L * L;
+  T *const keys = scratch, *const q = keys + runs * strip, *const o = q + wide_pixels * turned,
+           *const a = o + wide_pixels * turned, *const seen = a + wide_pixels * strip;
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / g.heads, first = unit % g.heads * n;
+    const T *const k = g.k.block(b) + first, *const v = g.v.block(b) + first;
+    const T* const mask = g.mask.data ? g.mask.block(b / L) + b % L : nullptr;   // one lane of it
+    for (int c = 0; c < n; c += L)
+      for (int t = 0; t < steps; t++)
+        __builtin_memcpy(keys + c * steps + t * L, k + t * step + c, sizeof(T) * size_t(n - c < L ? n - c : L));
+    for (int i = 0; i < steps; i += wide_pixels * L) {
+      const int strips = steps - i < wide_pixels * L ? groups(steps - i, L) : wide_pixels;
+      const int count = g.causal && i + strips * L < steps ? i + strips * L : steps;   // of keys
+      const auto queries = [&](int s) { return steps - i - s * L < L ? steps - i - s * L : L; };
+      for (int s = 0; s < strips; s++)
+        turn_in<T>(g.q.block(b) + first + (i + s * L) * step, step, queries(s), n, q + s * turned);
+      Tile<T> t{};
+      t.x_pixel = turned, t.x_segment = L * L, t.w_segment = strip;
+      t.z_pixel = strip, t.floor = no_floor<T>;
+      const auto scores = [&]<int size>(int j) {   // of `size` keys from j on: whole runs of features, then the rest
+        t.x = q, t.w = keys + j * L, t.z = a + j * L, t.channels = size;
+        t.segments = n / L, t.length = L, t.add = false;
+        tile_up_to<T, size, wide_pixels, true>(strips, t);
+        if (n % L == 0) return;
+        t.x += n / L * t.x_segment, t.w += n / L * strip, t.segments = 1, t.length = n % L, t.add = true;
+        tile_up_to<T, size, wide_pixels, true>(strips, t);
+      };
+      int j = 0;
+      for (; j + C <= count; j += C) scores.template operator()<C>(j);
+      for (; j < count; j++) scores.template operator()<1>(j);
+      for (int s = 0; s < strips; s++) {
+        T* const row = a + s * strip;
+        if (mask || g.causal)
+          for (int key = 0; key < count; key++)
+            for (int l = 0; l < L; l++)
+              seen[key * L + l] = (!mask || mask[key * L] != T(0)) && !(g.causal && key > i + s * L + l) ? T(1) : T(0);
+        for (int key = 0; key < count; key++) store(row + key * L, g.scale * load(row + key * L));
+        attention_softmax<T>(row, mask || g.causal ? seen : nullptr, count, count);
+      }
+      t = {};
+      t.x = a, t.x_pixel = strip, t.segments = 1, t.length = count;
+      t.w_k = step, t.z_pixel = turned, t.floor = no_floor<T>;
+      for (int c = 0; c < n; c += C) {
+        t.w = v + c, t.z = o + c * L, t.channels = n - c < C ? n - c : C;
+        tile_up_to<T, C, wide_pixels, false>(strips, t);
+      }
+      for (int s = 0; s < strips; s++)
+        turn_out<T>(o + s * turned, queries(s), n, g.o.block(b) + first + (i + s * L) * step, step);
+    }
+  }
+}
+
 // Unit: head of a block. With D = δ of O, B = D Vᵀ and G = A ⊙ (B − Σ A B) / √n: δ of Q is G K, of K Gᵀ Q, of V Aᵀ D.
 template <class T>
 static void attention_backward(const AttentionArgs<T>& g, int begin, int end, T* scratch) {

@@ -127,16 +127,15 @@ static void dense_forward_few(const DenseArgs<T>& g, int begin, int end) {
   for (int unit = begin; unit < end; unit++) {
     const int panel = unit * O, width = count - panel < O ? count - panel : O;
     const T* w = g.weights + panel * panel_size;
-    if (width == O) outer_rows<T, O, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), Onto::fresh);
-    else outer_rows<T, 1, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), Onto::fresh);
+    for (int j = 0; j < width; j++)   // sums begin with the bias, as in `tile`: the same bits
+      for (int s = 0; s < rows; s++) store(out + (j * L + s) * L, g.bias ? load(g.bias + (panel + j) * L) : Vec<T>{});
+    if (width == O) outer_rows<T, O, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), Onto::continued);
+    else outer_rows<T, 1, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), Onto::continued);
     for (int j = 0; j < width; j++) {
       for (int s = rows; s < L; s++) store(out + (j * L + s) * L, load(out + (j * L + rows - 1) * L));   // as `gather` does
       const int first = (panel + j) * L, channels = g.outputs - first < L ? g.outputs - first : L;
       transpose<T>(out + j * L * L, L, turned, L);
-      for (int c = 0; c < channels; c++) {
-        const Vec<T> b = g.bias ? broadcast<T>(g.bias[first + c]) : Vec<T>{};
-        store(g.z + (first + c) * L, at_least<T>(load(turned + c * L) + b, floor));
-      }
+      for (int c = 0; c < channels; c++) store(g.z + (first + c) * L, at_least<T>(load(turned + c * L), floor));
       post_forward(g, 0, 1, first, channels);
     }
   }

@@ -250,9 +250,10 @@ inline V shares(const double* sums, double share) {
   return v;
 }
 
-// μ and 1/√(v + ε) of a group, in sums of type S; false where they are not to be had in it.
+// μ and 1/√(v + ε) of a group, in sums of type S, of the lanes `wanted`; returns those for which they are not to be had in it.
+// A lane's numbers do not depend on its neighbours'.
 template <class T, class S>
-inline bool group_statistics(const NormArgs<T>& g, const NormGroup& group) {
+inline Mask<T> group_statistics(const NormArgs<T>& g, const NormGroup& group, Mask<T> wanted) {
   const ptrdiff_t start =
       group.block * g.x.block_step + group.h0 * g.x.row_step + (ptrdiff_t(group.w0) * g.x.channels + group.first) * lanes<T>;
   const S origin = g.centred ? convert<S>(load(g.x.data + start)) : S{};
@@ -265,13 +266,14 @@ inline bool group_statistics(const NormArgs<T>& g, const NormGroup& group) {
     a += e * e;
   });
   const S v = shares<S>(squares, group.share);
-  if constexpr (sizeof(S) != sizeof(Wide<T>))
-    if (!all_lanes<T>(fine<T>(v, g.epsilon))) return false;
-  store(g.mean + group.place, convert<Vec<T>>(origin + offset));
+  Mask<T> missing{};
+  if constexpr (sizeof(S) != sizeof(Wide<T>)) missing = ~fine<T>(v, g.epsilon);
+  const auto put = [&](T* to, Vec<T> made) { store(to, wanted ? made : load(to)); };
+  put(g.mean + group.place, convert<Vec<T>>(origin + offset));
   S deviation = v + convert<S>(Wide<T>{} + g.epsilon);
   for (int i = 0; i < lanes<T>; i++) deviation[i] = root(deviation[i]);
-  store(g.inverse + group.place, convert<Vec<T>>(1 / deviation));
-  return true;
+  put(g.inverse + group.place, convert<Vec<T>>(1 / deviation));
+  return missing;
 }
 
 // Unit: group or position of a block. μ and 1/√(v + ε).
@@ -279,7 +281,8 @@ template <class T>
 static void norm_group_statistics(const NormArgs<T>& g, int begin, int end) {
   for (int unit = begin; unit < end; unit++) {
     const NormGroup group = norm_group<T>(g, unit);
-    if (!group_statistics<T, Vec<T>>(g, group)) group_statistics<T, Wide<T>>(g, group);
+    const Mask<T> missing = group_statistics<T, Vec<T>>(g, group, ~Mask<T>{});
+    if (!all_lanes<T>(~missing)) group_statistics<T, Wide<T>>(g, group, missing);
   }
 }
 

@@ -15,6 +15,23 @@ inline DenseArgs<T> of_state(const RecurrentArgs<T>& g, int count) {
   return d;
 }
 
+// What a cell makes of its sums p (and, of a GRU, q = U h + v): the gates, in p; of an LSTM c and tanh(c), of a GRU the reset's
+// inner sum, in s; and the state behind it, where h and c are those before.
+template <class T>
+inline Vec<T> recurrent_gates(const RecurrentArgs<T>& g, Vec<T> (&p)[4], const Vec<T> (&q)[3], Vec<T> h, Vec<T>& c, Vec<T>& s) {
+  if (g.cell == Cell::rnn) return p[0] = activate<T>(g.act, T(0), p[0]);
+  if (g.cell == Cell::lstm) {
+    p[0] = sigmoid<T>(p[0]), p[1] = sigmoid<T>(p[1]), p[2] = tanh<T>(p[2]), p[3] = sigmoid<T>(p[3]);
+    c = p[1] * c + p[0] * p[2];
+    s = tanh<T>(c);
+    return p[3] * s;
+  }
+  p[0] = sigmoid<T>(p[0] + q[0]), p[1] = sigmoid<T>(p[1] + q[1]);
+  s = q[2];
+  p[2] = tanh<T>(p[2] + p[0] * s);
+  return p[1] * h + (T(1) - p[1]) * p[2];
+}
+
 // One step of block b, from what the products have left in `p` (and, of a GRU, U h in `q`).
 template <class T>
 inline void recurrent_cell(const RecurrentArgs<T>& g, int b, int t, bool last) {
@@ -28,24 +45,18 @@ inline void recurrent_cell(const RecurrentArgs<T>& g, int b, int t, bool last) {
   T* z = g.every ? g.z.block(b) + t * u : nullptr;
   const Vec<T> there = g.mask.data ? load(g.mask.block(b) + t * L) : broadcast<T>(T(1)), zero{};
   for (ptrdiff_t j = 0; j < u; j += L) {
-    Vec<T> after;
-    if (g.cell == Cell::rnn) {
-      after = activate<T>(g.act, T(0), load(p + j));
-      store(p + j, after);
+    Vec<T> gates[4] = {}, of_state[3] = {}, cell{}, kept{};
+    for (int k = 0; k < g.gates; k++) gates[k] = load(p + k * u + j);
+    if (g.cell == Cell::gru) {
+      for (int k = 0; k < 3; k++) of_state[k] = load(q + k * u + j);
+      of_state[2] += broadcast<T>(g.inner_bias[j / L]);
     } else if (g.cell == Cell::lstm) {
-      const Vec<T> i = sigmoid<T>(load(p + j)), f = sigmoid<T>(load(p + u + j)), n = tanh<T>(load(p + 2 * u + j)),
-                   o = sigmoid<T>(load(p + 3 * u + j));
-      const Vec<T> before = load(c + j), cell = f * before + i * n, squashed = tanh<T>(cell);
-      store(p + j, i), store(p + u + j, f), store(p + 2 * u + j, n), store(p + 3 * u + j, o), store(s + j, squashed);
-      if (!last) store(c_after + j, there > zero ? cell : before);
-      after = o * squashed;
-    } else {
-      const Vec<T> r = sigmoid<T>(load(p + j) + load(q + j)), keep = sigmoid<T>(load(p + u + j) + load(q + u + j));
-      const Vec<T> inner = load(q + 2 * u + j) + broadcast<T>(g.inner_bias[j / L]);
-      const Vec<T> n = tanh<T>(load(p + 2 * u + j) + r * inner);
-      store(p + j, r), store(p + u + j, keep), store(p + 2 * u + j, n), store(s + j, inner);
-      after = keep * load(h + j) + (T(1) - keep) * n;
+      cell = load(c + j);
     }
+    const Vec<T> before = cell, after = recurrent_gates<T>(g, gates, of_state, load(h + j), cell, kept);
+    for (int k = 0; k < g.gates; k++) store(p + k * u + j, gates[k]);
+    if (g.cell != Cell::rnn) store(s + j, kept);
+    if (g.cell == Cell::lstm && !last) store(c_after + j, there > zero ? cell : before);
     store(h_after + j, there > zero ? after : load(h + j));
     if (z) store(z + j, there > zero ? after : zero);
   }
@@ -73,6 +84,61 @@ static void recurrent_forward(const RecurrentArgs<T>& g, int begin, int end) {
       for (int i = 0; i < count; i++) recurrent_cell<T>(g, b + i, t, number == g.steps - 1);
     }
     for (int i = b; i < b + count && !g.every; i++) __builtin_memcpy(g.z.block(i), g.last + i * u, sizeof(T) * size_t(u));
+    b += count;
+  }
+}
+
+// The same for values [sample][step][unit], where the lanes are units: samples [b, b + count) go through all steps together. p
+// is [sample][step][gates · units], its rows p_row numbers apart, h and c the states at this step, [sample][unit], state_row
+// apart.
+template <class T>
+static void recurrent_channels(const RecurrentArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const auto any = [](const T* from) { return Vec<T>(*reinterpret_cast<const typename Lanes<T>::unaligned*>(from)); };
+  const bool gru = g.cell == Cell::gru;
+  const int out = panels<T>(g.gates * g.units);
+  for (int b = begin; b < end;) {
+    const int count = rows_next(end - b);
+    T *const h = g.h + b * g.state_row, *const c = g.c + b * g.state_row, *const q = g.q + b * g.p_row;
+    __builtin_memset(h, 0, sizeof(T) * size_t(count * g.state_row));
+    if (g.cell == Cell::lstm) __builtin_memset(c, 0, sizeof(T) * size_t(count * g.state_row));
+    for (int number = 0; number < g.steps; number++) {
+      const int t = g.reverse ? g.steps - 1 - number : number;
+      T* const p = g.p + (ptrdiff_t(b) * g.steps + t) * g.p_row;
+      RowsTile<T> product{};
+      product.x = h, product.x_row = g.state_row;
+      product.segments = product.taps = 1, product.length = g.units;
+      product.w = g.weights, product.w_panel = ptrdiff_t(g.units) * L;
+      product.z = gru ? q : p, product.z_row = gru ? g.p_row : g.steps * g.p_row;
+      product.floor = no_floor<T>, product.add = !gru;
+      rows_product<T>(product, count, out);
+      for (int i = 0; i < count; i++) {
+        const bool there = !g.mask.data || g.mask.block((b + i) / L)[t * L + (b + i) % L] > T(0);
+        T* const z = g.every ? g.z.block(b + i) + t * g.state_row : nullptr;
+        if (!there) {
+          if (z) __builtin_memset(z, 0, sizeof(T) * size_t(g.state_row));
+          continue;
+        }
+        const T *const own = p + i * g.steps * g.p_row, *const own_q = q + i * g.p_row;
+        for (int j = 0; j < g.units; j += L) {   // beyond the last unit: of the next gate, and never read
+          Vec<T> gates[4] = {}, of_state[3] = {}, cell{}, kept{};
+          for (int k = 0; k < g.gates; k++) gates[k] = any(own + k * g.units + j);
+          T* const state = h + i * g.state_row + j;
+          if (gru) {
+            for (int k = 0; k < 3; k++) of_state[k] = any(own_q + k * g.units + j);
+            of_state[2] += load(g.inner_bias + j);
+          } else if (g.cell == Cell::lstm) {
+            cell = load(c + i * g.state_row + j);
+          }
+          const Vec<T> after = recurrent_gates<T>(g, gates, of_state, load(state), cell, kept);
+          if (g.cell == Cell::lstm) store(c + i * g.state_row + j, cell);
+          store(state, after);
+          if (z) store(z + j, after);
+        }
+      }
+    }
+    for (int i = 0; i < count && !g.every; i++)
+      __builtin_memcpy(g.z.block(b + i), h + i * g.state_row, sizeof(T) * size_t(g.state_row));
     b += count;
   }
 }

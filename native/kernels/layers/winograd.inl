@@ -36,10 +36,9 @@ static size_t winograd_partial_size(int channels, int filters) {
   return (size_t(16) * panels<T>(channels) + sizeof(double) / sizeof(T)) * filters * lanes<T>;
 }
 
-// G g Gᵀ of every (output channel, input channel), packed [16][output tile][input channel][8 output channels].
-template <class T>
+// G g Gᵀ of every (output channel, input channel), packed [16][output tile][input channel][C output channels].
+template <class T, int C>
 static void winograd_pack(const ConvArgs<T>& g, bool rotated, int begin, int end) {
-  constexpr int C = wide_channels;
   const int channels = g.x.channels, filters = g.z.channels;
   const int inputs = rotated ? filters : channels, tiles = groups(rotated ? channels : filters, C);
   for (int out = begin; out < end; out++)

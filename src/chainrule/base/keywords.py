@@ -41,8 +41,12 @@ def _taught(function: Callable[..., Any], positions: str, meanings: Mapping[str,
     most = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters.values())
     needed = [name for name in known if parameters[name].default is inspect.Parameter.empty]
 
+    enough = method + max((known.index(name) + 1 for name in needed), default=0)
+
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if not kwargs and enough <= len(args) <= most:
+            return function(*args)
         unknown = next((name for name in kwargs if name not in known), None)
         missing = [name for name in needed if name not in kwargs and name not in known[: len(args) - method]]
         if unknown is None and len(args) <= most and not missing:

@@ -146,9 +146,7 @@ def measure(layers: int, least: float) -> list[Row]:
     expected = [np.column_stack([gradients[f"{name}.b"], gradients[f"{name}.W"]]) for name in names]
     rows: list[Row] = []
     for way, function in WAYS.items():
-        difference = max(
-            float(np.abs(a - b).max()) for a, b in zip(function(chain), expected, strict=True)
-        )
+        difference = max(float(np.abs(a - b).max()) for a, b in zip(function(chain), expected, strict=True))
         time, count = seconds(lambda f=function: f(chain), least), multiplications(way, layers)  # type: ignore[misc]
         first = rows[0] if rows else None
         rows.append(

@@ -1,4 +1,5 @@
-"""What `chainrule bench` and `benchmarks/` time: training steps, and norms of the samples' own gradients.
+"""What `chainrule bench` and `benchmarks/` time: training steps, norms of the samples' own gradients, and
+predictions.
 
 Networks are plain data, so that a peer builds the same one without importing chainrule.
 """
@@ -15,11 +16,14 @@ from chainrule.layers import (
     GELU,
     LSTM,
     BatchNorm,
+    Conv1D,
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    Embedding,
     Flatten,
     GlobalAveragePool,
+    GlobalMaxPool,
     Layer,
     LayerNorm,
     MaxPool2D,
@@ -33,7 +37,7 @@ from chainrule.networks.network import Network
 
 # A layer in words, as `_BUILDERS` takes it: ("conv", filters, kernel, padding, stride=1), ("relu",), ...
 Description = tuple[Any, ...]
-Task = Literal["train", "norms"]
+Task = Literal["train", "norms", "predict"]
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,52 @@ WORKLOADS: tuple[Workload, ...] = (
     ),
 )
 
+_CIFAR: tuple[Description, ...] = (  # of the tutorials
+    *(("conv", 64, 5, 2), ("relu",), ("pool", 3, 2)),
+    *(("conv", 64, 5, 2), ("relu",), ("pool", 3, 2)),
+    *(("flatten",), ("dense", 384), ("relu",), ("dense", 192), ("relu",), ("dense", 10), ("softmax",)),
+)
+_RESNET: tuple[Description, ...] = (
+    *(("conv", 16, 3, 1), ("batchnorm",), ("relu",)),
+    *(
+        part
+        for _ in range(3)
+        for part in (
+            (
+                "residual",
+                *(("conv", 16, 3, 1), ("batchnorm",), ("relu",), ("conv", 16, 3, 1), ("batchnorm",)),
+            ),
+            ("relu",),
+        )
+    ),
+    *(("average",), ("dense", 10), ("softmax",)),
+)
+_TEXT: tuple[Description, ...] = (
+    *(("embedding", 5000, 64), ("conv1d", 128, 5), ("relu",), ("largest",)),
+    *(("dense", 64), ("relu",), ("dense", 2), ("softmax",)),
+)
+_BLOCK: tuple[Description, ...] = (
+    ("residual", ("layernorm",), ("attention", 8)),
+    ("residual", ("layernorm",), ("dense", 1024), ("gelu",), ("dense", 256)),
+    *(("average",), ("dense", 10), ("softmax",)),
+)
+_STEPS: tuple[Description, ...] = (("lstm", 64), ("dense", 10), ("softmax",))
+
+# Calls of `predict` for one sample, for a vector of samples, and for many.
+PREDICTIONS: tuple[Workload, ...] = tuple(
+    Workload(f"predict-{name}-{batch}", f"{title}, {batch}", shape, batch, calls, layers, "predict")
+    for name, title, shape, layers in (
+        ("mlp", "MLP 784-100-10", (784,), _MLP),
+        ("mlp-big", "MLP 784-1024-1024-10", (784,), _BIG),
+        ("cifar", "CIFAR net 64-64-384-192-10", (32, 32, 3), _CIFAR),
+        ("resnet", "ResNet of 16 channels, 7 convolutions", (32, 32, 3), _RESNET),
+        ("text", "convolution over text of 200 words", (200,), _TEXT),
+        ("encoder", "encoder block, width 256, 8 heads, 128 steps", (128, 256), _BLOCK),
+        ("lstm", "LSTM 16→64→10 over 64 steps", (64, 16), _STEPS),
+    )
+    for batch, calls in ((1, 64), (16, 8), (1000, 1))
+)
+
 _BUILDERS: dict[str, Callable[..., Layer]] = {
     "dense": Dense,
     "conv": lambda filters, kernel, padding, stride=1: Conv2D(
@@ -131,7 +181,10 @@ _BUILDERS: dict[str, Callable[..., Layer]] = {
     ),
     "depthwise": lambda kernel, padding, stride: DepthwiseConv2D(kernel, padding=padding, stride=stride),
     "pool": MaxPool2D,
+    "conv1d": Conv1D,
+    "embedding": Embedding,
     "average": GlobalAveragePool,
+    "largest": GlobalMaxPool,
     "flatten": Flatten,
     "batchnorm": BatchNorm,
     "lstm": LSTM,
@@ -157,9 +210,14 @@ def network(workload: Workload) -> Network:
 
 
 def data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
-    """`steps` batches: inputs from N(0, 1) as float32 rows, and class numbers."""
+    """`steps` batches: inputs from N(0, 1) as float32 rows, or ids, and class numbers."""
     rng = np.random.default_rng(0)
     samples = workload.batch * workload.steps
-    X = rng.standard_normal((samples, *workload.input_shape), dtype=np.float32)
+    shape = (samples, *workload.input_shape)
+    kind, *sizes = workload.layers[0]
+    if kind == "embedding":
+        X = rng.integers(0, sizes[0], shape).astype(np.float32)
+    else:
+        X = rng.standard_normal(shape, dtype=np.float32)
     classes = int([layer for layer in workload.layers if layer[0] == "dense"][-1][1])
     return X, rng.integers(0, classes, samples, dtype=np.int64)

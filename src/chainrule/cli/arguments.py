@@ -128,8 +128,8 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     network = parser.add_argument_group("network and training (the defaults depend on the data)")
     network.add_argument(
         "--network",
-        metavar="dense|conv|lstm|FILE.toml",
-        help="default: conv for images, lstm for sequences, else dense",
+        metavar="dense|realmlp|conv|lstm|FILE.toml",
+        help="default: conv for images, lstm for sequences, else dense; realmlp is for tables",
     )
     network.add_argument(
         "--recipe", metavar="NAME|list", help="for mnist: one of Nielsen's experiments; list shows them"
@@ -416,7 +416,7 @@ layer_options = (
     *("causal", "delta", "mean_outputs", "label_smoothing", "squared", "log_input", "margin", "lam", "l1"),
     *("l2", "per_sample", "kernel", "pool_size", "size", "pad", "eps", "p", "drop", "num_heads", "n_heads"),
     *("num_groups", "hidden_size", "num_embeddings", "embedding_dim", "negative_slope", "strides"),
-    *("dilation_rate", "is_causal", "G", "reg"),
+    *("dilation_rate", "is_causal", "G", "reg", "ntk", "start", "stop", "hidden", "sigma", "low", "high"),
 )
 
 

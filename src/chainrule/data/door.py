@@ -75,9 +75,7 @@ def inputs_of(
         X = X.toarray()
     chosen = preparation or network.preparation or Preparation()
     made, scaled = chosen(X, argument), not isinstance(chosen.inputs, (Numbers, Pixels, NoneType))
-    return check_inputs(
-        made, network.input_shape, argument, network.dtype, network.vocabulary, scaled=scaled
-    )
+    return check_inputs(made, network.input_shape, argument, network.dtype, network.vocabulary, scaled=scaled)
 
 
 def targets_of(

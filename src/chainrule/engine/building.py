@@ -13,7 +13,13 @@ from chainrule import _native
 from chainrule.engine import isa
 from chainrule.engine.host import HostWork
 from chainrule.engine.lowering.loss_kinds import LOSSES, native_options
-from chainrule.engine.lowering.updates import set_constraint, set_optimizer, set_penalty, set_rate_factors
+from chainrule.engine.lowering.updates import (
+    set_constraint,
+    set_decay_factors,
+    set_optimizer,
+    set_penalty,
+    set_rate_factors,
+)
 from chainrule.engine.lowering.values import Hosted, Value
 from chainrule.engine.lowering.walk import lower
 from chainrule.engine.programs import loss_programs
@@ -62,7 +68,7 @@ def build(
     kind: Any = _native.PlanFloat32 if dtype == np.float32 else _native.PlanFloat64
     native = kind(isa.usable_level(level), batch_size)
     paired = loss is not None and type(loss) in LOSSES and loss.pairs_with(network.layers[-1])
-    low, z, a = lower(network, native, keep=keep, paired=paired, frozen=frozen)
+    low, z, a = lower(network, native, keep=keep, paired=paired, frozen=frozen, backward=loss is not None)
     low.consume(z)
     formula_loss, lost = _set_loss(native, network, loss, z, a, paired)
     host = None
@@ -105,9 +111,10 @@ def set_training(
     constraint: MaxNorm | None,
     per_sample: bool,
     rate_factors: Mapping[str, float],
+    decay_factors: Mapping[str, float],
 ) -> None:
     """What a step of training adds: the penalty, the optimizer's rule, the constraint, norms of samples, the
-    factors of single parameters' rates.
+    factors of single parameters' rates and decays.
     """
     native = built.native
     set_penalty(native, penalty, training_size, dtype)
@@ -121,3 +128,4 @@ def set_training(
         frozen = [name for name, factor in rate_factors.items() if factor == 0]
         set_constraint(native, constraint, built.parameters, network.parameter_specs, frozen, dtype)
     set_rate_factors(native, rate_factors, built.parameters)
+    set_decay_factors(native, decay_factors, built.parameters)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
-import threading
 import weakref
-from collections import OrderedDict
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from chainrule.base.types import Array
 from chainrule.engine.lowering.loss_kinds import LOSSES
 from chainrule.engine.plan import Plan
 from chainrule.losses import Loss
-from chainrule.networks.architecture import leaves
+from chainrule.networks.architecture import all_layers
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect
 from chainrule.networks.model import Model
@@ -25,28 +25,48 @@ from chainrule.networks.objective import Objective
 from chainrule.networks.step import Step
 from chainrule.reference.overflow import first_overflow
 
-_PREDICT_BATCH = 256  # samples per pass of `predict`: more gains nothing and costs memory
+# Samples per pass of a prediction, the least that holds what is asked for; more gains nothing, costs memory.
+_PREDICT_BATCHES = (1, 4, 16, 64, 256)
 _LARGEST_COPY = 2**24  # entries that are converted to a plan's type together
-_PLANS_KEPT = 3  # per network: a prediction, a backpropagation, and one more
+_KINDS_KEPT = 7  # of plans, per network: those of predictions, a backpropagation, and one more
 
 
 class _Shelf:
-    """The plans of one network, most recently used last. A plan runs one call at a time."""
+    """The plans of one network that are at rest, by kind.
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.plans: OrderedDict[Any, tuple[Plan, list[Any]]] = OrderedDict()
-
-
-def _attributes(network: Model, loss: Loss | None) -> list[Any]:
-    """What a plan was made from and would not see change. chainrule's own losses are told by their key; two
-    of your own may print alike and differ.
+    A plan runs one call at a time and is taken from here meanwhile, so that there are as many of a kind as
+    threads have asked for at once. A list's pop and append are whole, whoever else is at it.
     """
-    attributes = [value for layer in leaves(network.layers) for value in vars(layer).values()]
-    return attributes if loss is None or type(loss) in LOSSES else [*attributes, loss, *vars(loss).values()]
+
+    def __init__(self, network: Model) -> None:
+        self.plans: dict[Any, list[tuple[Plan, list[Any]]]] = {}
+        self.look(network)
+
+    def look(self, network: Model) -> None:
+        """Where the attributes lie that a plan is made from: of all layers, as the network has them now."""
+        self.attributes = [vars(layer) for layer in all_layers(network.layers)]
+
+    def made_from(self) -> list[Any]:
+        """What plans are made from and would not see change."""
+        return [*chain.from_iterable(map(dict.values, self.attributes))]
+
+    def take(self, kind: Any, made_from: list[Any]) -> Plan | None:
+        try:
+            plan, attributes = self.plans[kind].pop()
+        except LookupError:
+            return None
+        return plan if _same(attributes, made_from) else None
+
+    def put(self, kind: Any, plan: Plan, made_from: list[Any]) -> None:
+        try:
+            self.plans[kind].append((plan, made_from))
+        except KeyError:
+            self.plans.setdefault(kind, []).append((plan, made_from))
+            for oldest in [*self.plans][:-_KINDS_KEPT]:
+                self.plans.pop(oldest, None)
 
 
-def _same(those: Any, these: list[Any]) -> bool:
+def _same(those: list[Any], these: list[Any]) -> bool:
     """By identity: `==` of arrays is no answer."""
     return len(those) == len(these) and all(map(operator.is_, those, these))
 
@@ -61,29 +81,46 @@ class NativeExecutor:
     def _plan(
         self, network: Model, loss: Loss | None, batch_size: int, keep: bool, per_sample: bool = False
     ) -> Iterator[Plan]:
-        shelf = self._shelves.setdefault(network, _Shelf())
-        if not shelf.lock.acquire(blocking=False):  # another thread is using them: a plan for this call alone
-            yield Plan(network, loss, batch_size=batch_size, keep=keep, per_sample=per_sample)
-            return
-        try:
-            key = (batch_size, keep, per_sample, repr(loss), network.dtype.name)
-            plan, made_from = shelf.plans.pop(key, (None, None))
-            attributes = _attributes(network, loss)
-            if plan is None or not _same(made_from, attributes):
-                plan = Plan(network, loss, batch_size=batch_size, keep=keep, per_sample=per_sample)
-                plan.network = weakref.proxy(network)  # or the shelf would keep its own key alive
-            else:
-                plan.load()
-            shelf.plans[key] = plan, attributes
-            while len(shelf.plans) > _PLANS_KEPT:
-                shelf.plans.popitem(last=False)
-            yield plan
-        finally:
-            shelf.lock.release()
+        shelf = self._shelves.get(network) or self._shelves.setdefault(network, _Shelf(network))
+        kind: Any = (
+            batch_size if not (loss or keep or per_sample) else (batch_size, keep, per_sample, repr(loss))
+        )
+        made_from = shelf.made_from()
+        if loss is not None and type(loss) not in LOSSES:  # two of your own may print alike and differ
+            made_from += [loss, *vars(loss).values()]
+        plan = shelf.take(kind, made_from)
+        if plan is None:
+            shelf.look(network)
+            plan = Plan(network, loss, batch_size=batch_size, keep=keep, per_sample=per_sample)
+            plan.network = weakref.proxy(network)  # or the shelf would keep its own key alive
+        else:
+            plan.renew(network.parameters)
+        yield plan
+        shelf.put(kind, plan, made_from)  # not after an exception, which may hold it in its trace
+
+    def predict_at_once(self, network: Model, X: Array) -> Array | None:
+        """`predict` for X as the network reads it, of its dtype or uint8, that nobody has looked at.
+
+        None where not all numbers are finite and within the range, or the host takes part, or there is no
+        plan yet: `predict` is then to be asked, by somebody who looks.
+        """
+        shelf = self._shelves.get(network)
+        if shelf is None:
+            return None
+        kind, made_from = _predict_batch(X), shelf.made_from()
+        plan = shelf.take(kind, made_from)
+        if plan is None:
+            return None
+        outputs = None
+        if not plan.by_host:
+            plan.renew(network.parameters)
+            outputs = plan.predict_at_once(X)
+        shelf.put(kind, plan, made_from)
+        return outputs
 
     def predict(self, network: Model, X: Array) -> Array:
         """a^L, (N, *output_shape), in the network's dtype."""
-        batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
+        batch_size = _predict_batch(X)
         parts = []
         with self._plan(network, None, batch_size, False) as plan:
             for rows in _pieces(X, network.dtype, batch_size):
@@ -95,7 +132,7 @@ class NativeExecutor:
         """Outputs of layers in a prediction, in the network's dtype."""
         shapes = network.shapes
         made = {name: np.empty((len(X), *shapes[name]), network.dtype) for name in names}
-        batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
+        batch_size = _predict_batch(X)
         with self._plan(network, None, batch_size, True) as plan:
             for start in range(0, len(X), batch_size):
                 rows = slice(start, min(start + batch_size, len(X)))
@@ -118,7 +155,7 @@ class NativeExecutor:
 
     def loss(self, network: Model, batch: Batch, loss: Loss) -> float:
         """(1/m) Σ w_i · value_i of the predictions."""
-        batch_size = min(_PREDICT_BATCH, 1 << (len(batch) - 1).bit_length())
+        batch_size = _predict_batch(batch.inputs)
         losses = []
         with self._plan(network, loss, batch_size, False) as plan:
             for rows in _pieces(batch.inputs, network.dtype, batch_size):
@@ -151,6 +188,10 @@ class NativeExecutor:
             plan.predict(X)
             outputs = plan.outputs(len(X))
         return first_overflow(network, X, outputs, network.dtype, training=training)
+
+
+def _predict_batch(X: Array) -> int:
+    return _PREDICT_BATCHES[min(bisect_left(_PREDICT_BATCHES, len(X)), len(_PREDICT_BATCHES) - 1)]
 
 
 def _pieces(X: Array, dtype: Any, batch_size: int) -> Iterator[slice]:

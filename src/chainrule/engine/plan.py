@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import check_batch, check_layers_held, leaves
 from chainrule.networks.model import Model
-from chainrule.networks.parameters import dtype_from
+from chainrule.networks.parameters import Parameters, dtype_from
 
 SLOTS = ("first", "second")  # of an optimizer's state
 
@@ -58,17 +59,17 @@ class EpochResult(NamedTuple):
         return None if self.hits is None else self.hits / max(self.samples, 1)
 
 
-def _factors(network: Model, given: Any) -> dict[str, float]:
-    """The factors of parameters' rates, checked."""
+def _factors(network: Model, given: Any, argument: str = "rate_factors") -> dict[str, float]:
+    """Factors by parameter, checked."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        form = "rate_factors must be a dict such as {'dense1.W': 0.1}"
+        form = f"{argument} must be a dict such as {{'dense1.W': 0.1}}"
         raise TypeError(f"{form}, received {describe(given)}")
     for name, factor in given.items():
         if name not in network.parameter_specs:
-            raise ArgumentError(f"rate_factors names no parameter {describe(name)} of this network")
-        check_number(f"rate_factors[{name!r}]", factor, include_low=True)
+            raise ArgumentError(f"{argument} names no parameter {describe(name)} of this network")
+        check_number(f"{argument}[{name!r}]", factor, include_low=True)
     return {name: float(factor) for name, factor in given.items()}
 
 
@@ -85,6 +86,8 @@ class Plan:
     constraint: holds after every step of training.
     rate_factors: of parameters, by name: what multiplies the rate of every step; 0: no step changes them, and
         where those are the running statistics of a layer of chainrule's, it normalises by them in training.
+    decay_factors: of parameters, by name: what multiplies the weight decay of AdamW; without it 1 of weights,
+        0 of biases and of what else is not penalised.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class Plan:
         per_sample: bool = False,
         constraint: MaxNorm | None = None,
         rate_factors: Mapping[str, float] | None = None,
+        decay_factors: Mapping[str, float] | None = None,
     ) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
@@ -135,9 +139,13 @@ class Plan:
             constraint=constraint,
             per_sample=per_sample,
             rate_factors=factors,
+            decay_factors=_factors(network, decay_factors, "decay_factors"),
         )
         self._built, self._native = built, built.native
+        self._output_shape = network.output_shape
+        self.by_host = built.host is not None  # whether a layer is evaluated by Python
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
+        self._moment, self._may_change = -1, list[str]()  # of the network's parameters in the arena
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
             self._native.finish()
         self.load()
@@ -146,10 +154,29 @@ class Plan:
 
     def load(self, parameters: Mapping[str, Any] | None = None) -> None:
         """Copy the network's parameters (or those given) into the arena."""
-        source = self.network.parameters if parameters is None else parameters
-        for name, array in source.items():
-            number = self._built.parameters[name]
-            self._native.set_parameter(number, np.ascontiguousarray(array, dtype=self.dtype))
+        self._moment = -1
+        if parameters is None:
+            self.renew(self.network.parameters)
+            return
+        for name, array in parameters.items():
+            self._set_parameter(self._built.parameters[name], array)
+
+    def _set_parameter(self, number: int, array: np.ndarray) -> None:
+        self._native.set_parameter(number, np.ascontiguousarray(array, dtype=self.dtype))
+
+    def renew(self, parameters: Parameters) -> None:
+        """Copy those of the network's parameters into the arena that may have changed since this was last
+        called, with nothing but `load` in between.
+        """
+        moment = parameters.moment
+        if moment != self._moment:
+            self._moment, self._may_change = moment, list(self._built.parameters)
+        if not self._may_change:
+            return
+        held = parameters.in_other_hands(self._may_change)  # before they are copied
+        for name in self._may_change:
+            parameters.copied(name, partial(self._set_parameter, self._built.parameters[name]))
+        self._may_change = held
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Copies of the arena's parameters by name."""
@@ -228,9 +255,17 @@ class Plan:
     def predict(self, X: np.ndarray) -> np.ndarray:
         """a^L of every sample, (N, *output_shape)."""
         x, scale = self._inputs(X)
-        out = np.empty((len(x), *self.network.output_shape), self.dtype)
+        out = np.empty((len(x), *self._output_shape), self.dtype)
         self._native.predict(x, scale, self._built.output, out)
         return out
+
+    def predict_at_once(self, X: np.ndarray) -> np.ndarray | None:
+        """The same for X of the plan's dtype or uint8 that nobody has looked at; None where some number in it
+        or behind is not finite, or may have gone beyond the range.
+        """
+        out = np.empty((len(X), *self._output_shape), self.dtype)
+        scale = 1.0 if X.dtype.kind == "f" else 1 / 255
+        return out if self._native.predict_at_once(X, scale, self._built.output, out) else None
 
     def evaluate(
         self, X: np.ndarray, targets: np.ndarray, weights: Any = None, *, training: bool = False
@@ -334,8 +369,13 @@ class Plan:
         poll: Poll | None = None,
         look: Look | None = None,
         before: EpochResult | None = None,
+        decays: np.ndarray | None = None,
+        dropouts: np.ndarray | None = None,
     ) -> EpochResult:
         """One pass over the samples `order` names, one rate per step.
+
+        decays: AdamW's weight decay at every step, in place of that of the optimizer. dropouts: from 0 to 1,
+        what multiplies the rate of every Dropout at every step.
 
         poll(step, steps, mean loss, accuracy) is called about every 50 ms; True ends the epoch after this
         step. An exception it raises (or Ctrl-C) leaves the arena as after the last whole step.
@@ -362,6 +402,8 @@ class Plan:
             None if poll is None else report,
             look,
             (0.0, 0.0, 0.0) if before is None else (before.loss_sum, before.hits or 0.0, before.samples),
+            self._weights(decays),
+            self._weights(dropouts),
         )
         done = steps if before is None else before.steps + steps
         return EpochResult(loss, correct if counts else None, samples, done, outcome.name)

@@ -9,7 +9,7 @@ Constants of a layer (`self.slope`) are read once, when the plan is made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule.base.types import Shape
@@ -71,13 +71,30 @@ def _under_sum_samples(node: Expression) -> tuple[Expression, str]:
     return (sum_features(node) if features else node), axes
 
 
-# -- layers and losses -----------------------------------------------------------------------------------
+# -- entries, layers and losses ------------------------------------------------------------------------------
+
+
+Formula = Callable[[Any], Any]
+
+
+def entry_programs(f: Formula, df: Formula | None, shape: Shape, *, delta: bool) -> tuple[Program, Program]:
+    """(forward, backward) of f, entry by entry, with its derivative df; None: f is linear."""
+    ahead, back = Compiler(shape[:-1], shape[-1]), Compiler(shape[:-1], shape[-1])
+    for compiler in (ahead, back):
+        compiler.bind("x", 0, shape)
+    ahead.store(f(Symbol("x")), 1, shape)
+    back.bind("d", 2, shape)
+    if delta:
+        back.store(f(Symbol("d")) if df is None else Symbol("d") * df(Symbol("x")), 3, shape)
+    return ahead.program(), back.program()
 
 
 def layer_programs(
     layer: Layer, x: Shape, z: Shape, parameters: Mapping[str, Shape], *, delta: bool, gradients: bool
-) -> tuple[Program, Program] | None:
-    """(forward, backward) of a layer from x to z, or None if its formulas are no programs.
+) -> tuple[Program, Program, Program] | None:
+    """(forward, backward, infer) of a layer from x to z, or None if its formulas are no programs.
+
+    infer: what a prediction computes; without steps where that is `forward`.
 
     delta: whether ∂J/∂x is wanted; gradients: whether there is a δ of z at all.
     """
@@ -89,7 +106,7 @@ def layer_programs(
 
 def _layer_programs(
     layer: Layer, x: Shape, z: Shape, parameters: Mapping[str, Shape], delta: bool, gradients: bool
-) -> tuple[Program, Program]:
+) -> tuple[Program, Program, Program]:
     if not _is_plain(layer):
         raise NoProgramError
     channels = max(x[-1], z[-1])
@@ -116,7 +133,10 @@ def _layer_programs(
                 if not _fits(shape, axes, x[:-1], parameters):
                     raise NoProgramError
                 back.accumulate(tree, index, shape, whole=axes not in ("samples", "positions"))
-    return ahead.program(), back.program()
+    predicted = compiler()
+    if layer.infer is not None:
+        predicted.store(_tree(layer.infer, {name: Symbol(name) for name in ("x", *parameters)}), 1, z)
+    return ahead.program(), back.program(), predicted.program()
 
 
 def _fits(shape: Shape, axes: str, positions: Shape, parameters: Mapping[str, Shape]) -> bool:
@@ -129,11 +149,11 @@ def _fits(shape: Shape, axes: str, positions: Shape, parameters: Mapping[str, Sh
 
 
 def _is_plain(layer: Layer) -> bool:
-    """Whether three formulas are all: nothing drawn, masked or kept, predictions like training passes."""
-    methods = ("infer", "draw", "running", "mask")
+    """Whether its formulas are all: nothing drawn, masked or kept."""
+    methods = ("draw", "running", "mask")
     if any(getattr(type(layer), name) is not getattr(Layer, name) for name in methods):
         return False
-    formulas = (layer.forward, layer.delta, layer.gradients)
+    formulas = [layer.forward, layer.delta, layer.gradients, *([layer.infer] if layer.infer else [])]
     return not any(name == "mask" for formula in formulas for name, _ in declared(formula))
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from chainrule.estimators.multilayer import MLPRegressor as MLPRegressor
     from chainrule.estimators.networks import NetworkClassifier as NetworkClassifier
     from chainrule.estimators.networks import NetworkRegressor as NetworkRegressor
+    from chainrule.estimators.tabular import TabularClassifier as TabularClassifier
+    from chainrule.estimators.tabular import TabularRegressor as TabularRegressor
 
 # Every public class and the module it is loaded from.
 HOMES = {
@@ -28,6 +30,8 @@ HOMES = {
     "MLPRegressor": "chainrule.estimators.multilayer",
     "NetworkClassifier": "chainrule.estimators.networks",
     "NetworkRegressor": "chainrule.estimators.networks",
+    "TabularClassifier": "chainrule.estimators.tabular",
+    "TabularRegressor": "chainrule.estimators.tabular",
 }
 __all__ = [*HOMES]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.layers.activations.hard import HardSigmoid, HardSwish, HardTanh
+from chainrule.layers.activations.parametric import ParametricActivation
 from chainrule.layers.activations.rectifiers import ELU, SELU, LeakyReLU, PReLU, ReLU
 from chainrule.layers.activations.smooth import (
     GELU,
@@ -23,6 +24,10 @@ from chainrule.layers.activations.smooth import (
 )
 from chainrule.layers.activations.softmax import Softmax
 from chainrule.layers.base import Layer, Parameter, call_formula
+from chainrule.layers.columns.clamp import Clamp
+from chainrule.layers.columns.features import Features
+from chainrule.layers.columns.periodic import PeriodicEmbedding
+from chainrule.layers.columns.scale import Scale
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.flatten import Flatten
@@ -82,7 +87,12 @@ _built_in: tuple[type[Layer], ...] = (
     HardTanh,
     HardSwish,
     PReLU,
+    ParametricActivation,
     Softmax,
+    Features,
+    Scale,
+    PeriodicEmbedding,
+    Clamp,
     Masking,
     Embedding,
     PositionalEncoding,
@@ -107,6 +117,7 @@ __all__ = [
     "AveragePool1D",
     "AveragePool2D",
     "BatchNorm",
+    "Clamp",
     "Composite",
     "Conv1D",
     "Conv2D",
@@ -116,6 +127,7 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "Embedding",
+    "Features",
     "Flatten",
     "GlobalAveragePool",
     "GlobalMaxPool",
@@ -138,11 +150,14 @@ __all__ = [
     "PReLU",
     "Parallel",
     "Parameter",
+    "ParametricActivation",
+    "PeriodicEmbedding",
     "PositionalEncoding",
     "RMSNorm",
     "ReLU",
     "Recurrent",
     "Residual",
+    "Scale",
     "Sequential",
     "SiLU",
     "Sigmoid",

@@ -1,24 +1,30 @@
-r"""Dense: z = W x + b̂.
+r"""Dense: z = W x + b̂, in the NTK parametrisation z = W x / √n + b̂ with n inputs.
 
 With δ = ∂J/∂z (Tutorial FC ①②③, Matrix notes §5-7), 1/m being in δ:
     ∂J/∂x = Wᵀ δ        ∂J/∂W = δ xᵀ        ∂J/∂b = δ 1
+The factor 1/√n stands before both products where it stands before W x.
 """
 
 from __future__ import annotations
 
+import math
+
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag
-from chainrule.formulas import broadcast_samples, correlate, sum_positions, sum_samples
+from chainrule.formulas import broadcast_samples, correlate, count_features, sum_positions, sum_samples
 from chainrule.layers.base import Layer, Parameter, Shape, Value, Values, weights_and_bias
 from chainrule.layers.checks import whole
-from chainrule.layers.initializers import InitializerLike, given_initializer
+from chainrule.layers.initializers import InitializerLike, Normal, given_initializer
 
 
 class Dense(Layer):
     """Every output sees every input: x (n_in, m) -> z (units, m), W (units, n_in), b (units,).
 
     On a sequence (T, n_in) it acts on every step alike, -> (T, units); its gradients are sums over the steps.
+
+    ntk: divide W x by √n_in instead of starting with weights so small: W starts as N(0, 1), and one learning
+    rate suits layers of every width (Jacot, Gabriel & Hongler, Neural Tangent Kernel, 2018).
     """
 
     kind = "dense"
@@ -31,29 +37,40 @@ class Dense(Layer):
         units: int,
         *,
         bias: bool = True,
+        ntk: bool = False,
         initializer: InitializerLike = None,
         bias_initializer: InitializerLike = None,
         name: str | None = None,
     ) -> None:
         self.units = whole(units, "Dense units")
         self.bias = check_flag("Dense bias", bias)
+        self.ntk = check_flag("Dense ntk", ntk)
         self.initializer = given_initializer(initializer)
         self.bias_initializer = given_initializer(bias_initializer, "bias_initializer")
         self.name = name
 
     def forward(self, x: Value, W: Value, b: Value = None) -> Value:
-        return W @ x + broadcast_samples(b) if self.bias else W @ x
+        z = self._scaled(W @ x, W)
+        return z + broadcast_samples(b) if self.bias else z
 
     def delta(self, d: Value, W: Value) -> Value:
-        return W.T @ d
+        return self._scaled(W.T @ d, W)
 
-    def gradients(self, d: Value, x: Value) -> Values:
-        W = correlate(d, x)
+    def divisor(self, input_shape: Shape) -> float:
+        """What W x is divided by: √n of `ntk`, else 1."""
+        return math.sqrt(input_shape[-1]) if self.ntk else 1.0
+
+    def _scaled(self, product: Value, W: Value) -> Value:
+        return product / count_features(W.T) ** 0.5 if self.ntk else product
+
+    def gradients(self, d: Value, x: Value, W: Value = None) -> Values:
+        W = self._scaled(correlate(d, x), W)
         return {"W": W, "b": sum_samples(sum_positions(d))} if self.bias else {"W": W}
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         inputs = input_shape[-1]
-        W = Parameter((self.units, inputs), inputs, self.units, self.initializer)
+        start = self.initializer or (Normal(1.0) if self.ntk else None)
+        W = Parameter((self.units, inputs), inputs, self.units, start)
         return weights_and_bias(W, self.units, self.bias, self.bias_initializer)
 
     def output_shape(self, input_shape: Shape) -> Shape:

@@ -37,20 +37,26 @@ def rate_factors(network: Model, given: Any, frozen: frozenset[str]) -> dict[str
 
     given: name or pattern -> a number of at least 0; of several that fit the last one counts.
     """
-    if given is None:
-        given = {}
-    if not isinstance(given, Mapping):
-        raise TypeError(f"rate_factors must be a dict such as {{'conv*': 0.1}}, received {describe(given)}")
-    specs, factors = network.parameter_specs, {}
-    for name, factor in given.items():
-        check_number(f"rate_factors[{clipped(repr(name))}]", factor, include_low=True)
-        for parameter in _parameters_of(network, "rate_factors", name):
-            factors[parameter] = float(factor)
+    specs, factors = (
+        network.parameter_specs,
+        parameter_factors(network, "rate_factors", {} if given is None else given),
+    )
     frozen |= frozen_parameters(network, [name for name, factor in factors.items() if factor == 0])
     if frozen and not any(spec.learned for name, spec in specs.items() if name not in frozen):
         raise ArgumentError("freeze and rate_factors leave no parameter that is learned: name fewer layers")
     learned = {name: factor for name, factor in factors.items() if specs[name].learned and factor != 0}
     return learned | dict.fromkeys(sorted(frozen), 0.0)
+
+
+def parameter_factors(network: Model, argument: str, given: Any) -> dict[str, float]:
+    """Parameter name -> factor, of those that the names or patterns of `given` stand for; the last counts."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{argument} must be a dict such as {{'conv*': 0.1}}, received {describe(given)}")
+    factors: dict[str, float] = {}
+    for name, factor in given.items():
+        check_number(f"{argument}[{clipped(repr(name))}]", factor, include_low=True)
+        factors |= dict.fromkeys(_parameters_of(network, argument, name), float(factor))
+    return factors
 
 
 def layer_names(network: Model, argument: str, names: Any) -> list[str]:

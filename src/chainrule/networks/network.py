@@ -27,7 +27,7 @@ from chainrule.data.preparation import Preparation
 from chainrule.layers import Composite, Layer, Sequential, Sigmoid
 from chainrule.losses import BinaryCrossEntropy, Loss, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
-from chainrule.networks.architecture import all_layers
+from chainrule.networks.architecture import INPUT, all_layers
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspected
 from chainrule.networks.finite import (
@@ -175,10 +175,24 @@ class Network(Model, Attributes):
         Raises NonFiniteError where an output is NaN or infinite, or wrong by a hidden number beyond the
         range, naming the sample and the layer where that begins; allow_nonfinite: return what was computed.
         """
+        if allow_nonfinite is False and (outputs := self._at_once(X)) is not None:
+            return outputs
         if (parts := pieces(X, self)) is not None:
             return in_pieces(X, parts, lambda rows: self.predict(rows, allow_nonfinite=allow_nonfinite))
         outputs = self._outputs(self._inputs(X), "predict", allow_nonfinite)
         return outputs if self.preparation is None else self.preparation.unscaled(outputs)
+
+    def _at_once(self, X: Any) -> Array | None:
+        """Outputs for an array that is what the network reads already; None: the door is to look at it."""
+        architecture, preparation = self._architecture, self.preparation
+        if type(X) is not np.ndarray or X.shape[1:] != architecture.shapes[INPUT] or not len(X):
+            return None
+        if not (X.flags.c_contiguous and architecture.vocabulary is None):
+            return None
+        if X.dtype != self.dtype if preparation is None else not preparation.is_made(X, self.dtype):
+            return None
+        predict = getattr(self.executor(), "predict_at_once", None)
+        return None if predict is None else predict(self, X)
 
     def _outputs(self, X: Array, call: str, allow_nonfinite: bool) -> Array:
         allowed = check_flag("allow_nonfinite", allow_nonfinite)

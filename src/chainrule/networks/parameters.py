@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,14 @@ from chainrule.base.types import Array
 from chainrule.layers import Parameter
 
 _DTYPES = ("float32", "float64")
+_moments = itertools.count(1)
+
+
+def _references(arrays: Mapping[str, Any], name: str) -> int:
+    return sys.getrefcount(arrays[name])
+
+
+_ALONE = _references({"": object()}, "")  # of what only its mapping holds
 
 
 def checked(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -62,7 +72,13 @@ class Parameters(Mapping[str, Array]):
 
     The arrays are the network's own: changing one in place changes the network.  Assigning,
     `parameters["dense1.W"] = array`, puts a checked copy in its place; names cannot be added or removed.
+
+    Whoever keeps a copy of them elsewhere learns here when it is out of date, without looking at the numbers:
+    an array can change while somebody else holds it, or once it has been handed out again; `moment` tells
+    the latter, and `in_other_hands` the former.
     """
+
+    moment = 0  # another one after every array that was handed out or replaced
 
     def __init__(self, specs: Mapping[str, Parameter], dtype: np.dtype[Any]) -> None:
         self._specs = specs
@@ -72,7 +88,9 @@ class Parameters(Mapping[str, Array]):
     def __getitem__(self, name: str) -> Array:
         if name not in self._specs:
             raise KeyError(self._unknown(name))
-        return self._arrays[name]
+        array = self._arrays[name]
+        self.moment = next(_moments)  # once it is held: see `in_other_hands`
+        return array
 
     def __contains__(self, name: object) -> bool:
         return name in self._specs
@@ -88,7 +106,23 @@ class Parameters(Mapping[str, Array]):
 
     def within(self, layer: str) -> dict[str, Array]:
         """Those of one layer by their own names, "W"; of a composite "dense1.W"."""
-        return {name[len(layer) + 1 :]: self._arrays[name] for name in self._by_layer.get(layer, ())}
+        return {name[len(layer) + 1 :]: self[name] for name in self._by_layer.get(layer, ())}
+
+    def in_other_hands(self, names: Iterable[str]) -> list[str]:
+        """Those of the names whose arrays may change though nobody asks for them here.
+
+        An array or a view of it is held by somebody, or its memory is another's (what pickle makes of buffers
+        out of band). One that neither holds for, and whose `moment` was read before and is still the same
+        later, is what it was.
+        """
+        arrays = self._arrays
+        return [
+            name for name in names if _references(arrays, name) != _ALONE or not arrays[name].flags.owndata
+        ]
+
+    def copied(self, name: str, copy: Callable[[Array], None]) -> None:
+        """Have an array copied, which `copy` must not keep."""
+        copy(self._arrays[name])
 
     @cached_property
     def _by_layer(self) -> dict[str, list[str]]:
@@ -111,6 +145,7 @@ class Parameters(Mapping[str, Array]):
             name: checked(name, value, self._specs[name].shape, self._dtype) for name, value in values.items()
         }
         self._arrays.update(new)
+        self.moment = next(_moments)
 
     if not TYPE_CHECKING:
 

@@ -205,7 +205,13 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 class _Monitor:
     """The best value of a column so far, and in which epoch."""
 
-    def __init__(self, column: str | None, min_delta: float = 0.0, without: str = "monitor='loss'") -> None:
+    def __init__(
+        self,
+        column: str | None,
+        min_delta: float = 0.0,
+        without: str = "monitor='loss'",
+        last_of_ties: bool = False,
+    ) -> None:
         from chainrule.base.foreign.callbacks import CHECKPOINT_FIELDS
 
         self.without = without  # what to write where there is no validation data
@@ -217,7 +223,7 @@ class _Monitor:
         if column is not None:
             check_choice("monitor", column, COLUMNS[1:5], meaning=f"one of {', '.join(COLUMNS[1:5])}")
         self.column = column
-        self.min_delta = min_delta
+        self.min_delta, self.last_of_ties = min_delta, last_of_ties
         self.value, self.epoch = float("nan"), 0
 
     def begin(self, context: Context) -> None:
@@ -232,13 +238,15 @@ class _Monitor:
         self.value, self.epoch = float("nan"), 0
 
     def improved(self, row: Row) -> bool:
-        """Whether the row is better than every one before by more than min_delta; then it is the best."""
+        """Whether the row is better than every one before by more than min_delta, or as good where the last
+        of ties counts; then it is the best.
+        """
         value = getattr(row, self.name)
         if higher_is_better(self.name):
             better = value > self.value + self.min_delta
         else:
             better = value < self.value - self.min_delta
-        if self.epoch and not better:
+        if self.epoch and not better and not (self.last_of_ties and value == self.value):
             return False
         self.value, self.epoch = value, row.epoch
         return True
@@ -260,6 +268,7 @@ class EarlyStopping(Callback):
     min_delta: how much better counts as an improvement. restore_best: however the fit ends, Ctrl-C included,
     the network gets the parameters of the best epoch back, bit for bit, and the history the optimizer's
     moments and steps of that epoch, so that `fit(..., resume=history)` goes on from it.
+    last_of_ties: an epoch as good as the best one is the best one, and `patience` counts from there.
     After the fit `best_epoch` and `best_value` say which one that was.
     """
 
@@ -270,11 +279,13 @@ class EarlyStopping(Callback):
         monitor: str = "validation_loss",
         min_delta: float = 0.0,
         restore_best: bool = True,
+        last_of_ties: bool = False,
     ) -> None:
         self.patience = check_count("patience", patience)
         check_number("min_delta", min_delta, include_low=True)
         self.restore_best = check_flag("restore_best", restore_best)
-        self._best = _Monitor(monitor, min_delta, f"EarlyStopping({patience}, monitor='loss')")
+        without = f"EarlyStopping({patience}, monitor='loss')"
+        self._best = _Monitor(monitor, min_delta, without, check_flag("last_of_ties", last_of_ties))
         self._parameters: dict[str, NDArray[Any]] = {}
         self._state: dict[str, Any] | None = None
 

@@ -28,7 +28,7 @@ from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect, suspected
 from chainrule.networks.finite import inside_problem, quiet
 from chainrule.networks.forms.several_labels import remember as remember_labels
-from chainrule.networks.names import frozen_parameters
+from chainrule.networks.names import frozen_parameters, parameter_factors
 from chainrule.networks.names import rate_factors as rate_factors_from
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
@@ -43,10 +43,10 @@ from chainrule.training.callbacks import (
     watches_steps,
 )
 from chainrule.training.history import History, Row
-from chainrule.training.optimizers import Optimizer, optimizer_from
+from chainrule.training.optimizers import AdamW, Optimizer, optimizer_from
 from chainrule.training.parts import FitData, Rows, Validation, prepare, random_stream
 from chainrule.training.progress import Progress, progress_from
-from chainrule.training.schedules import ConstantRate, Rates
+from chainrule.training.schedules import ConstantRate, Rates, Schedule
 from chainrule.training.streams.feed import (
     Prepared,
     SourceFeed,
@@ -84,6 +84,7 @@ def fit(
     constraint: MaxNorm | None = None,
     optimizer: Optimizer | str | None = None,
     batch_size: int | None = None,
+    drop_last: bool = False,
     epochs: int = 10,
     validation: Validation = None,
     shuffle: bool = True,
@@ -100,6 +101,7 @@ def fit(
     allow_nonfinite: bool = False,
     freeze: Any = None,
     rate_factors: Mapping[str, float] | None = None,
+    dropout_schedule: Schedule | None = None,
     steps_per_epoch: int | None = None,
     training_size: int | None = None,
 ) -> History:
@@ -120,6 +122,7 @@ def fit(
     optimizer: such as Adam(1e-3), "sgd", "adam", "adamw", "rmsprop"; None: Adam(1e-3), or that of `resume`.
     batch_size: samples per step, 32 of arrays; the last batch of an epoch may be smaller, and so is the only
         one if N is.
+    drop_last: leave out the last batch of an epoch where it is smaller than the others.
     epochs: at least 1.
     validation: (X_val, y_val), (X_val, y_val, weights), or a fraction f between 0 and 1: round(N·f) samples
         chosen by the seed are held out; where the targets are classes, of every class in its proportion.
@@ -144,6 +147,7 @@ def fit(
         down than the lowest layer that is trained. None with `resume`: as before; []: nothing.
     rate_factors: {"conv*": 0.1}: what multiplies the rate of these layers or parameters, a weight decay of
         AdamW with it; 0 freezes. Of several that fit the last one counts. None with `resume`: as before.
+    dropout_schedule: from 0 to 1, what multiplies the rate of every Dropout at every step, FlatCosine(1.0).
 
     steps_per_epoch, training_size: of batches, see below.
     checkpoint: a folder, or Checkpoint("runs/a", every_steps=1000, keep=3): the last checkpoints of the whole
@@ -215,16 +219,24 @@ def fit(
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
     shown = progress_from(progress)
     factors = factors_from(network, freeze, rate_factors, before)
+    decays = decay_factors_from(network, chosen_optimizer)
+    dropping = check_flag("drop_last", drop_last)
+    check_dropout_schedule(dropout_schedule)
     arrays, apart = validation_parts(validation)
     if takes_arrays(X, y, steps_per_epoch, training_size):
         data = prepare(network, chosen_loss, X, y, sample_weight, arrays, seed, class_weight, classes)
-        prepared = prepared_arrays(network, chosen_loss, data, batch_size, apart)
+        prepared = prepared_arrays(network, chosen_loss, data, batch_size, apart, dropping)
     else:
         prepared = prepared_batches(
             network,
             chosen_loss,
             X,
-            of_arrays={"y": y, "sample_weight": sample_weight, "batch_size": batch_size},
+            of_arrays={
+                "y": y,
+                "sample_weight": sample_weight,
+                "batch_size": batch_size,
+                "drop_last": dropping or None,
+            },
             validation=arrays,
             apart=apart,
             class_weight=class_weight,
@@ -250,6 +262,7 @@ def fit(
             training_size=prepared.samples,
             constraint=chosen_constraint,
             rate_factors=factors,
+            decay_factors=decays,
         )
         plan.set_seed(seed)
         return plan
@@ -267,14 +280,17 @@ def fit(
             )
     history = History(rows, loss_function=chosen_loss, optimizer=chosen_optimizer, rate_factors=factors)
     order_seed = seed if shuffle else None
-    run = _Run(network, plan, prepared, plan_of, history, chosen_optimizer, epochs, order_seed, allowed)
+    run = _Run(
+        network, plan, prepared, plan_of, history, chosen_optimizer, epochs, order_seed, allowed,
+        dropout_schedule,
+    )  # fmt: skip
     if keeper is not None:
         arguments = {
             "loss": chosen_loss, "penalty": chosen_penalty, "constraint": chosen_constraint,
             "optimizer": chosen_optimizer, "batch_size": prepared.size if prepared.of_arrays else None,
             "shuffle": bool(shuffle) and prepared.of_arrays, "seed": seed, "rate_factors": factors,
             "class_weight": None if prepared.of_arrays else class_weight, "steps_per_epoch": steps_per_epoch,
-            "training_size": training_size,
+            "training_size": training_size, "drop_last": dropping, "dropout_schedule": dropout_schedule,
         }  # fmt: skip
         keeper.keep(run, arguments, chosen_callbacks)
     with threads_of_call(threads):
@@ -291,6 +307,28 @@ def factors_from(network: Network, freeze: Any, given: Any, resume: History | No
     frozen = [name for name, factor in before.items() if factor == 0] if freeze is None else freeze
     scaled = {name: factor for name, factor in before.items() if factor} if given is None else given
     return rate_factors_from(network, scaled, frozen_parameters(network, frozen))
+
+
+def decay_factors_from(network: Network, optimizer: Optimizer) -> dict[str, float]:
+    """Parameter name -> the factor of its weight decay, of those that the optimizer names."""
+    given = optimizer.decay_factors if isinstance(optimizer, AdamW) else None
+    return parameter_factors(network, "decay_factors", {} if given is None else given)
+
+
+def check_dropout_schedule(given: Any) -> None:
+    """Refuse what says no factors from 0 to 1."""
+    if given is None:
+        return
+    if not isinstance(given, Schedule):
+        raise TypeError(
+            "dropout_schedule must be a schedule that begins with 1, such as FlatCosine(1.0), received "
+            f"{describe(given)}"
+        )
+    if given.rate > 1:
+        raise ArgumentError(
+            f"dropout_schedule is {given!r}: it multiplies the rates of the Dropout layers, so write 1.0 "
+            f"where it says {given.rate:g}"
+        )
 
 
 def resumed_history(resume: Any, keeper: Keeper | None) -> History | None:
@@ -344,9 +382,13 @@ class _Run:
         epochs: int,
         seed: int | None,
         allowed: bool,
+        dropout: Schedule | None,
     ) -> None:
         self.network, self.plan, self.data, self.optimizer = network, plan, prepared.data, optimizer
         self.prepared, self.plan_of = prepared, plan_of
+        self.dropout = dropout
+        decay = optimizer.decay if isinstance(optimizer, AdamW) else None
+        self.decay = decay if isinstance(decay, Schedule) else None
         finished = len(history)  # epochs of the fit that is resumed
         self.batch_size, self.finished, self.epochs = prepared.size, finished, finished + epochs
         self.rng = None if seed is None else random_stream(seed, "order")
@@ -370,6 +412,7 @@ class _Run:
         self.classes: Array | None = None  # what the network has been given
         self.ahead = False  # whether the plan's parameters are newer than the network's
         self.stored, self.stored_at = "before this fit", time.perf_counter()  # what the network holds
+        self.strengths = self.strengths_of(self.number)
         self.used = self.rates(self.number)  # of the steps of the epoch; refuses a schedule that does not fit
         self.begin_epoch()
         self.suspects = 0  # steps that may have gone beyond the range, so far
@@ -447,6 +490,7 @@ class _Run:
         if not self.reached.steps:  # else they are those that the epoch has begun with
             self.used = self.changed_rates(callbacks)
         rates = self.used
+        self.strengths = self.strengths_of(number)
         order = self.changed_order(callbacks)
         if self.keeper is not None:
             self.keeper.drew(order)
@@ -530,6 +574,7 @@ class _Run:
                 poll=told,
                 look=None if look is None else looked,
                 before=at,
+                **{name: array[at.steps : end] for name, array in self.strengths.items()},
             )
             outcome, steps = self.reached.outcome, self.reached.steps
             failed = outcome not in ("done", "stopped")
@@ -592,6 +637,7 @@ class _Run:
                 poll=poll_within,
                 look=None if look is None else look_at,
                 before=self.reached,
+                **{name: array[step : step + 1] for name, array in self.strengths.items()},
             )
             self.step = step = reached.steps
             if reached.outcome != "done":
@@ -638,7 +684,24 @@ class _Run:
 
     def order(self) -> Rows:
         """The samples of the next epoch in the order they are taken."""
-        return self.data.rows if self.rng is None else self.rng.permutation(self.data.rows)
+        rows = self.data.rows
+        order = rows if self.rng is None else self.rng.permutation(rows)
+        return order[: len(order) - self.prepared.dropped]
+
+    def strengths_of(self, epoch: int) -> dict[str, Rates]:
+        """What else has a schedule, for every step of the epoch: "decays" and "dropouts", where they have."""
+        strengths = {}
+        for name, schedule in (("decays", self.decay), ("dropouts", self.dropout)):
+            if schedule is None:
+                continue
+            if not self.steps:
+                raise ArgumentError(
+                    f"{schedule!r} needs to know the steps of an epoch, and these batches have no length: "
+                    "write steps_per_epoch=..., or give an object with __len__"
+                )
+            given = schedule.rates((epoch - 1) * self.steps, self.steps, self.steps, self.epochs)
+            strengths[name] = checked_rates(given, self.steps, repr(schedule), epoch)
+        return strengths
 
     def changed_order(self, callbacks: list[Callback]) -> Rows:
         """The same by the callbacks; batches have an order of their own."""

@@ -10,6 +10,7 @@ not scaled by the rate, epsilon stands outside the square root, and AdamW's deca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -159,20 +160,46 @@ class AdamW(Adam):
 
     θ ← θ − η λ θ  for the weights, then the step of `Adam`.  Biases (penalised=False) do not decay.
     A penalty given to fit acts through the gradient instead, and both may be used together.
+
+    weight_decay: a number, or a schedule of its own, FlatCosine(0.02).
+    decay_factors: {"scale*": 6}: what multiplies λ of these layers or parameters, also of such that do not
+    decay otherwise; of several that fit the last one counts.
     """
 
     kind: ClassVar[str] = "adamw"
-    weight_decay: float = 0.01
+    weight_decay: float | Schedule = 0.01
+    decay_factors: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("weight_decay", self.weight_decay, include_low=True)
+        if not isinstance(self.weight_decay, Schedule):
+            hint = "write 0.01, say, or a schedule such as FlatCosine(0.02)"
+            check_number("weight_decay", self.weight_decay, include_low=True, hint=hint)
+
+    @property
+    def decay(self) -> Schedule | float:
+        """λ, as a number where it is the same at every step."""
+        value = self.weight_decay
+        return value.rate if isinstance(value, ConstantRate) else value
 
     def update(
-        self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
+        self,
+        theta: Array,
+        gradient: Array,
+        state: State,
+        rate: float,
+        step: int,
+        *,
+        penalised: bool = True,
+        decay: float | None = None,
     ) -> Array:
-        if penalised:
-            theta = theta - rate * self.weight_decay * theta
+        """decay: λ of this step and parameter, where it is not `weight_decay` of all that is penalised."""
+        if decay is None:
+            if isinstance(self.decay, Schedule):
+                raise ArgumentError(f"weight_decay is {self.decay!r}: give update the decay of the step")
+            decay = self.decay if penalised else 0.0
+        if decay:
+            theta = theta - rate * decay * theta
         return super().update(theta, gradient, state, rate, step)
 
 

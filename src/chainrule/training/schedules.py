@@ -124,6 +124,63 @@ class CosineDecay(Schedule):
         return np.where(step < warmup, self.rate * (step + 1.0) / max(warmup, 1), rates)
 
 
+@teach()
+@dataclass(frozen=True)
+class CosineLog(Schedule):
+    """`periods` full waves from 0 up to `rate` and back, each twice as long as the one before.
+
+    rate * (1 - cos(2 pi log2(1 + (2^periods - 1) t))) / 2        with t = step / T, T = all steps
+
+    Source: coslog4 of Holzmüller, Grinsztajn & Steinwart, Better by Default, 2024. `epochs=None` spans the
+    epochs the fit was asked for.
+    """
+
+    periods: int = 4
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("periods", self.periods)
+        if self.epochs is not None:
+            check_count("epochs", self.epochs)
+
+    def rates(self, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
+        t = _progress(first_step, steps, steps_per_epoch, self.epochs or epochs)
+        return np.asarray(self.rate * (1 - np.cos(2 * np.pi * np.log2(1 + (2.0**self.periods - 1) * t))) / 2)
+
+
+@teach()
+@dataclass(frozen=True)
+class FlatCosine(Schedule):
+    """`rate` for a share `flat` of the steps, then half a cosine down to 0.
+
+    rate * (1 + cos(pi u)) / 2        with u = (t - flat) / (1 - flat) from t = flat on, t = step / T
+
+    Source: flat_cos of Holzmüller, Grinsztajn & Steinwart, Better by Default, 2024, for weight decay and
+    dropout. `epochs=None` spans the epochs the fit was asked for.
+    """
+
+    flat: float = 0.5
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("flat", self.flat, high=1.0, include_low=True, hint="0.5 falls in the second half")
+        if self.epochs is not None:
+            check_count("epochs", self.epochs)
+
+    def rates(self, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
+        t = _progress(first_step, steps, steps_per_epoch, self.epochs or epochs)
+        u = np.clip((t - self.flat) / (1 - self.flat), 0.0, 1.0)
+        return np.asarray(self.rate * (1 + np.cos(np.pi * u)) / 2)
+
+
+def _progress(first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
+    """Which share of all steps lies before each of these; at most 1."""
+    step = np.arange(first_step, first_step + steps, dtype=np.float64)
+    return np.minimum(step / (steps_per_epoch * epochs), 1.0)
+
+
 def __getattr__(name: str) -> Any:
     if name == "Constant":  # an initializer's name too
         raise AttributeError(

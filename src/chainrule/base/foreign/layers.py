@@ -298,7 +298,20 @@ _OWN: dict[str, dict[str, Advice]] = {
     "Softplus": {**_INPLACE, **_SOFTPLUS},
     "HardTanh": {**_INPLACE, **_LIMITS},
     "SELU": {**_INPLACE, **dict.fromkeys(("alpha", "scale"), "no other α or λ: they are the fixed point's")},
+    "ParametricActivation": {**_INPLACE, **by_name({"activation='selu'": ("act", "function", "f")})},
     "Activation": _INPLACE,
+    "Features": by_name({"start=0": ("begin", "first"), "stop=4": ("end", "last")}),
+    "Scale": by_name({"initializer='ones'": ("init", "init_value")}),
+    "Clamp": by_name(
+        {"low=-1.0": ("min", "min_value", "min_val"), "high=1.0": ("max", "max_value", "max_val")}
+    ),
+    "PeriodicEmbedding": by_name(
+        {
+            "hidden=16": ("n_frequencies", "plr_hidden_1"),
+            "features=4": ("d_embedding", "plr_hidden_2"),
+            "sigma=0.1": ("frequency_init_scale", "plr_sigma"),
+        }
+    ),
 }
 _OWN |= {
     "Sequential": by_name({"layers=[Dense(8), ReLU()]": ("modules", "blocks", "chain", "args")}),

@@ -291,6 +291,8 @@ TRAINING: dict[str, dict[str, Advice]] = {
             }
         ),
     },
+    "CosineLog": by_name({"rate=0.04": ("lr", "learning_rate"), "periods=4": ("cycles", "n_cycles")}),
+    "FlatCosine": by_name({"rate=0.04": ("lr", "learning_rate"), "flat=0.5": ("pct_start", "flat_pct")}),
     "CosineDecay": {
         **_SCHEDULE,
         **by_name(

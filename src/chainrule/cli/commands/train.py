@@ -18,6 +18,7 @@ from chainrule.cli.training.choices import (
 )
 from chainrule.cli.training.job import Job, TrainingData, train
 from chainrule.cli.training.networks import (
+    REALMLP,
     check_network,
     named,
     named_layers,
@@ -27,12 +28,14 @@ from chainrule.cli.training.networks import (
 from chainrule.cli.training.recipes import VALIDATION_PART, Recipe, listing, recipe_from
 from chainrule.cli.training.search import Search, is_searched, search
 from chainrule.cli.training.sources import Problem, load_problem
+from chainrule.cli.training.tabular import VALIDATION, clamp_of, settings_of, tabular_of
 from chainrule.data import shifted, split
 
 if TYPE_CHECKING:
     from chainrule.losses import Loss
     from chainrule.losses.penalties import Penalty
     from chainrule.networks.network import Network
+    from chainrule.training.tabular import Tabular
 
 samples_checked = 8
 
@@ -55,9 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         check_out(arguments.out, overwrite=arguments.overwrite or going_on is not None)
     problem = load_problem(arguments, sequential=kind_of_network(arguments))
-    network = build_network(problem, arguments, recipe)
-    loss = recipe.loss() if recipe else loss_of(network, problem)
-    settings = choose_settings(problem, arguments, recipe)
+    tabular = tabular_of(problem, arguments)
+    network = build_network(problem, arguments, recipe, tabular)
+    loss = recipe.loss() if recipe else tabular.loss if tabular else loss_of(network, problem)
+    settings = settings_of(tabular) if tabular else choose_settings(problem, arguments, recipe)
     if settings.shift and len(problem.input_shape) != 3:
         raise DataError(
             f"--shift {settings.shift} moves images, but the samples of {arguments.source} are rows of "
@@ -67,9 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(
             f"--shift {settings.shift} needs images with more than {settings.shift} rows and columns"
         )
-    choose_optimizer(settings, arguments)  # refuses what does not go together before anything is printed
+    if tabular is None:
+        choose_optimizer(settings, arguments)  # refuses what does not go together before anything is printed
     weights = choose_class_weights(arguments.class_weights, problem)
-    data = training_data(problem, settings.shift, arguments, by_recipe=recipe is not None)
+    data = training_data(
+        problem,
+        settings.shift,
+        arguments,
+        by_recipe=recipe is not None,
+        chosen_by_validation=tabular is not None,
+    )
     for note in problem.notes:
         tell(note)
     tell(problem.describe(arguments.seed))
@@ -90,14 +101,16 @@ def run(arguments: argparse.Namespace) -> int:
     tried = Search(settings)
     if going_on is not None:
         tried = Search(Settings(**going_on.settings), (), going_on.search)
-    elif is_searched(problem, arguments, recipe):
+    elif tabular is None and is_searched(problem, arguments, recipe):
         tried = search(network, data.X, data.y, loss, settings, arguments, weights)
         tell("\n".join(tried.lines))
-    train(Job(problem, data, network, loss, tried, recipe, weights), arguments)
+    train(Job(problem, data, network, loss, tried, recipe, weights, tabular), arguments)
     return 0
 
 
-def build_network(problem: Problem, arguments: argparse.Namespace, recipe: Recipe | None) -> Network:
+def build_network(
+    problem: Problem, arguments: argparse.Namespace, recipe: Recipe | None, tabular: Tabular | None = None
+) -> Network:
     """The recipe's network, or the one that --network names, with one output per class or target."""
     from chainrule.layers import Sigmoid
     from chainrule.networks.network import Network
@@ -106,6 +119,8 @@ def build_network(problem: Problem, arguments: argparse.Namespace, recipe: Recip
     classify = problem.classes is not None
     if recipe is not None:
         layers = recipe.layers()
+    elif tabular is not None:
+        layers = tabular.layers(problem.preparation.inputs, problem.outputs, clamp_of(problem))
     elif kind in named:
         layers = named_layers(
             kind, problem.input_shape, problem.outputs, classify=classify, vocabulary=problem.vocabulary
@@ -118,7 +133,9 @@ def build_network(problem: Problem, arguments: argparse.Namespace, recipe: Recip
             )
         check_network(layers, problem.input_shape, 1, kind)
     else:
-        raise DataError(f"--network {kind}: write {', '.join(named)}, or a network file that ends in .toml")
+        raise DataError(
+            f"--network {kind}: write {', '.join((*named, REALMLP))}, or a network file that ends in .toml"
+        )
     network = Network(layers, input_shape=problem.input_shape, seed=arguments.seed, dtype=arguments.precision)
     binary = classify and problem.outputs == 2 and isinstance(network.layers[-1], Sigmoid)
     if network.output_shape != (problem.outputs,) and not (binary and network.output_shape == (1,)):
@@ -176,20 +193,26 @@ def passes_check(network: Network, problem: Problem, loss: Loss, penalty: Penalt
 
 
 def training_data(
-    problem: Problem, shift: int, arguments: argparse.Namespace, *, by_recipe: bool
+    problem: Problem,
+    shift: int,
+    arguments: argparse.Namespace,
+    *,
+    by_recipe: bool,
+    chosen_by_validation: bool = False,
 ) -> TrainingData:
     """Take the validation samples out, then add the copies: none of theirs is trained on.
 
     A recipe validates on the last sixth of the training files, 10 000 of MNIST's 60 000.
+    chosen_by_validation: some are taken out without --validation, too.
     """
     X, y, validation = problem.X_train, problem.y_train, None
     if by_recipe:
         kept = len(X) - len(X) // VALIDATION_PART
         validation = (X[kept:], y[kept:]) if kept < len(X) else None
         X, y = X[:kept], y[:kept]
-    elif arguments.validation:
-        stratify = problem.classes is not None
-        X, X_val, y, y_val = split(X, y, arguments.validation, seed=arguments.seed, stratify=stratify)
+    elif arguments.validation or chosen_by_validation:
+        stratify, part = problem.classes is not None, arguments.validation or VALIDATION
+        X, X_val, y, y_val = split(X, y, part, seed=arguments.seed, stratify=stratify)
         validation = (X_val, y_val)
     if shift:
         X, y = shifted(X, y, shift)

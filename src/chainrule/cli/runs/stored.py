@@ -76,7 +76,7 @@ SETTINGS: dict[str, Check] = {
     "epochs": _whole(1), "batch_size": _whole(1),
     "optimizer": _one_of(*optimizers), "rate": _number(0, above=True),
     "penalty": _number(0), "shift": _whole(0), "momentum": _or_none(_number(0, 1)),
-    "schedule": _one_of(*schedules),
+    "schedule": _one_of(*schedules, "coslog"),
 }  # fmt: skip
 
 

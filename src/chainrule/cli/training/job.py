@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from chainrule.losses.penalties import Penalty
     from chainrule.networks.network import Network
     from chainrule.training.history import History
+    from chainrule.training.tabular import Tabular
 
 most_confusions = 5
 samples_explained = 8
@@ -79,6 +80,7 @@ class Job:
     search: Search
     recipe: Recipe | None = None
     class_weight: Mapping[Any, float] | None = None
+    tabular: Tabular | None = None
     members: list[Network] = field(default_factory=list)
 
     @property
@@ -177,6 +179,17 @@ class Run:
         from chainrule.training.fit import fit
 
         job, arguments = self.job, self.arguments
+        if job.tabular is not None:
+            return job.tabular.fit(
+                network,
+                job.data.X,
+                job.data.y,
+                job.data.validation,
+                seed=seed,
+                class_weight=job.class_weight,
+                threads=arguments.threads,
+                progress=not arguments.quiet,
+            ).stopped
         kept = rhythm_of(arguments.checkpoint)
         history = fit(
             network,

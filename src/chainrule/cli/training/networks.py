@@ -1,7 +1,8 @@
-"""Networks by name, dense, conv and lstm, and networks described in a TOML file."""
+"""Networks by name, dense, realmlp, conv and lstm, and networks described in a TOML file."""
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import math
 import tomllib
@@ -9,11 +10,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from chainrule.base.errors import ChainruleError, FileError, ShapeError
+from chainrule.base.errors import ChainruleError, DataError, FileError, ShapeError
 from chainrule.base.files.disk import read_text
 from chainrule.base.memory import check_bytes
 from chainrule.base.shown import quoted
-from chainrule.base.types import Shape
+from chainrule.base.types import Array, Shape
+from chainrule.data.frames import Frame
 from chainrule.layers import (
     LSTM,
     Conv1D,
@@ -36,7 +38,32 @@ from chainrule.layers import (
 classes = layer_classes | structure_classes
 TOO_DEEP = "lists and tables are nested too deep; write the layers one after the other"
 named = ("dense", "conv", "lstm")
+REALMLP = "realmlp"
+# Options that say how to train: RealMLP is its published figures.
+_OF_TRAINING = ("batch_size", "rate", "schedule", "optimizer", "momentum", "penalty", "clip", "patience")
 large_image = 20  # pixels of the shorter side; from here on the 5x5 kernels of LeNet fit twice
+
+
+def no_table(arguments: argparse.Namespace) -> DataError:
+    """What to say where RealMLP is asked for and there is no table."""
+    return DataError(
+        f"--network {REALMLP} takes the rows of a table, and {arguments.source} is none: leave it out"
+    )
+
+
+def is_tabular(arguments: argparse.Namespace, X: Frame | Array) -> bool:
+    """Whether RealMLP is trained on these rows.  Raises DataError where it is asked for and cannot be."""
+    if arguments.network != REALMLP:
+        return False
+    if not isinstance(X, Frame):
+        raise no_table(arguments)
+    for name in _OF_TRAINING:
+        if getattr(arguments, name) is not None:
+            raise DataError(
+                f"--{name.replace('_', '-')} does not go with --network {REALMLP}, which is trained with its "
+                "published figures: leave it out, or write --network dense"
+            )
+    return True
 
 
 def named_layers(

@@ -16,6 +16,7 @@ import numpy as np
 from chainrule.base.errors import DataError, FileError
 from chainrule.base.types import Array, Shape
 from chainrule.cli.output import remark, tell
+from chainrule.cli.training.networks import is_tabular
 from chainrule.cli.training.rows import Rows, divided_rows
 from chainrule.data import Preparation, Standardizer, load_digits, load_mnist
 from chainrule.data.frames import Frame, listed
@@ -26,7 +27,6 @@ from chainrule.data.task import Asked, Task, known_labels, task_of
 
 if TYPE_CHECKING:
     from chainrule.cli.training.raw import Raw
-
 
 Part = tuple[Frame | Array, Array]  # inputs as the source holds them, and targets
 
@@ -181,11 +181,12 @@ def test_target(raw: Raw, task: Task) -> Array:
 
 def learned(X: Frame | Array, raw: Raw, arguments: argparse.Namespace) -> Preparation:
     """The preparation of a training part: a table's columns, pixels, or features brought to one scale."""
+    robust = is_tabular(arguments, X)
     if isinstance(X, Frame):
         kinds, levels = told_columns(arguments.kind, "kind"), told_columns(arguments.levels, "levels")
         ordered = {name: text.split("<") for name, text in levels.items()}
         try:
-            made = Preparation.learn(X, kinds=kinds, levels=ordered)
+            made = Preparation.learn(X, kinds=kinds, levels=ordered, robust=robust)
         except (DataError, ValueError) as error:
             raise DataError(f"{raw.name}: {error}") from None
         told = {name: getattr(arguments, name, None) for name in READING}

@@ -1,7 +1,8 @@
 """What becomes of one column of a table: one class per way, each learned from training data and plain JSON.
 
-`learn` takes the training part's column. `names` are those of the columns of numbers it gives, `title` says
-what it does, and a call makes (N, len(names)) float64 of a column of new data.
+`learn` takes the training part's column. `names` are those of the columns of numbers it gives, `sorts` what
+each of them is, "number", "level" (0, 1 and the like) or "id"; `title` says what it does, and a call makes
+(N, len(names)) float64 of a column of new data.
 """
 
 from __future__ import annotations
@@ -36,11 +37,27 @@ class Way(Protocol):
     def names(self) -> tuple[str, ...]: ...
 
     @property
+    def sorts(self) -> tuple[str, ...]: ...
+
+    @property
     def title(self) -> str: ...
 
     def __call__(self, column: Column, argument: str) -> Array: ...
 
     def to_json(self) -> dict[str, Any]: ...
+
+
+class Scale(Way, Protocol):
+    """What becomes of a number; a missing one is the median, told by a column of its own: `indicator`."""
+
+    @property
+    def median(self) -> float: ...
+
+    @property
+    def indicator(self) -> bool: ...
+
+    @classmethod
+    def learn(cls, column: Column) -> Scale: ...
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,7 @@ class Dropped:
     reason: str
     kind: ClassVar[str] = "dropped"
     names: ClassVar[tuple[str, ...]] = ()
+    sorts: ClassVar[tuple[str, ...]] = ()
 
     @property
     def title(self) -> str:
@@ -64,7 +82,7 @@ class Dropped:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Dropped:
-        return cls(_text(stored, "name"), _text(stored, "reason"))
+        return cls(stored_text(stored, "name"), stored_text(stored, "reason"))
 
 
 @dataclass(frozen=True)
@@ -84,7 +102,7 @@ class Quantity:
     @classmethod
     def learn(cls, column: Column) -> Quantity:
         """Median of what is there, then mean and deviation with the gaps filled by it."""
-        values = _quantities(column, "the training data")
+        values = quantities(column, "the training data")
         median = float(np.median(values[~column.missing]))
         filled = np.where(column.missing, median, values)
         mean, scale = _moments(filled, column.name)
@@ -93,6 +111,10 @@ class Quantity:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name, f"{self.name} {MISSING}") if self.indicator else (self.name,)
+
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        return ("number", "level") if self.indicator else ("number",)
 
     @property
     def title(self) -> str:
@@ -104,9 +126,9 @@ class Quantity:
             column = as_numbers(column) or Column(
                 column.name, "number", np.full(len(column), np.nan), np.ones(len(column), dtype=bool)
             )
-        values = _quantities(column, argument)
+        values = quantities(column, argument)
         if column.missing.any() and not self.indicator:
-            _tell_missing(column, f"the median of the training data, {self.median:g}")
+            tell_missing(column, f"the median of the training data, {self.median:g}")
         scaled = (np.where(column.missing, self.median, values) - self.mean) / self.scale
         parts = [scaled, column.missing.astype(np.float64)] if self.indicator else [scaled]
         return np.stack(parts, axis=1)
@@ -122,9 +144,9 @@ class Quantity:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Quantity:
-        mean, scale, median = (_number(stored, key) for key in ("mean", "scale", "median"))
+        mean, scale, median = (stored_number(stored, key) for key in ("mean", "scale", "median"))
         indicator, lenient = (stored.get(key) is True for key in ("indicator", "lenient"))
-        return cls(_text(stored, "name"), mean, _positive(scale), median, indicator, lenient)
+        return cls(stored_text(stored, "name"), mean, _positive(scale), median, indicator, lenient)
 
 
 @dataclass(frozen=True)
@@ -134,6 +156,7 @@ class Gap:
     name: str
     reason: str
     kind: ClassVar[str] = "gap"
+    sorts: ClassVar[tuple[str, ...]] = ("level",)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -151,7 +174,7 @@ class Gap:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Gap:
-        return cls(_text(stored, "name"), _text(stored, "reason"))
+        return cls(stored_text(stored, "name"), stored_text(stored, "reason"))
 
 
 @dataclass(frozen=True)
@@ -171,7 +194,7 @@ class Levels:
     @classmethod
     def learn(cls, column: Column, most: int) -> Levels:
         """The levels of a column; beyond `most` the most frequent are kept, the rest is one."""
-        texts = _texts(column)
+        texts = texts_of(column)
         counts: dict[str, int] = {}
         for text in texts[~column.missing]:
             counts[text] = counts.get(text, 0) + 1
@@ -183,6 +206,10 @@ class Levels:
     def names(self) -> tuple[str, ...]:
         every = [*self.levels, *([OTHER] if self.other else []), *([MISSING] if self.gaps else [])]
         return tuple(f"{self.name}={level}" for level in (every[1:] if len(every) == 2 else every))
+
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        return ("level",) * len(self.names)
 
     @property
     def title(self) -> str:
@@ -199,7 +226,7 @@ class Levels:
         truth = (
             self.levels == TRUTH and column.kind == "number"
         )  # 0 and 1 where the training had False and True
-        texts = _texts(column)
+        texts = texts_of(column)
         width = rest + self.other + self.gaps
         instead = f"'{quoted(self.levels[0], 40)}'" if width == 2 else "none of its levels"
         if truth:
@@ -208,17 +235,10 @@ class Levels:
             )
         unknown = rest if self.other else -1
         place = np.fromiter((places.get(text, unknown) for text in texts), np.int64, len(texts))
-        new = (place == -1) & ~column.missing
-        if new.any():
-            names = sorted({str(text) for text in texts[new]})
-            shown = ", ".join(quoted(name, 40) for name in names[:5]) + (", …" if len(names) > 5 else "")
-            _tell(
-                f"the column '{self.name}' holds {shown} in {_rows(int(new.sum()))}, which the training data "
-                f"did not: there it counts as {instead}"
-            )
+        tell_new(column, texts[(place == -1) & ~column.missing], instead)
         place[column.missing] = rest + self.other if self.gaps else -1
         if column.missing.any() and not self.gaps:
-            _tell_missing(column, instead)
+            tell_missing(column, instead)
         hot = np.zeros((len(texts), width))
         known = place >= 0
         hot[np.flatnonzero(known), place[known]] = 1.0
@@ -230,7 +250,7 @@ class Levels:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Levels:
-        name, levels = _text(stored, "name"), _texts_of(stored, "levels")
+        name, levels = stored_text(stored, "name"), stored_texts(stored, "levels")
         return cls(name, levels, stored.get("other") is True, stored.get("gaps") is True)
 
 
@@ -240,24 +260,28 @@ class Ordered:
 
     name: str
     levels: tuple[str, ...]
-    scale: Quantity
+    scale: Scale
     kind: ClassVar[str] = "ordered"
 
     @classmethod
-    def learn(cls, column: Column, levels: tuple[str, ...]) -> Ordered:
+    def learn(cls, column: Column, levels: tuple[str, ...], scale: type[Scale] = Quantity) -> Ordered:
         """`levels` from the lowest to the highest; all that occur must be among them."""
-        texts = _texts(column)
+        texts = texts_of(column)
         new = sorted(set(texts[~column.missing]) - set(levels))
         if new:
             raise DataError(
                 f"the column '{column.name}' holds {quoted(new[0], 40)}, which is none of its levels: "
                 f"{', '.join(levels)}"
             )
-        return cls(column.name, levels, Quantity.learn(_ranks(column, texts, levels)))
+        return cls(column.name, levels, scale.learn(_ranks(column, texts, levels)))
 
     @property
     def names(self) -> tuple[str, ...]:
         return self.scale.names
+
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        return self.scale.sorts
 
     @property
     def title(self) -> str:
@@ -265,7 +289,7 @@ class Ordered:
         return f"place in {shown}, brought to one scale"
 
     def __call__(self, column: Column, argument: str) -> Array:
-        texts = _texts(column)
+        texts = texts_of(column)
         new = [text not in self.levels for text in texts] & ~column.missing
         if new.any():
             raise DataError(
@@ -280,10 +304,7 @@ class Ordered:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Ordered:
-        scale = stored.get("scale")
-        if not isinstance(scale, Mapping):
-            raise DataError("a column's 'scale' is damaged")
-        return cls(_text(stored, "name"), _texts_of(stored, "levels"), Quantity.from_json(scale))
+        return cls(stored_text(stored, "name"), stored_texts(stored, "levels"), _scale(stored, "scale"))
 
 
 # The parts of a date that repeat: name, period in days, and the time within it, in days.
@@ -315,12 +336,12 @@ class Date:
     """
 
     name: str
-    elapsed: Quantity
+    elapsed: Scale
     cycles: tuple[str, ...]
     kind: ClassVar[str] = "date"
 
     @classmethod
-    def learn(cls, column: Column) -> Date:
+    def learn(cls, column: Column, scale: type[Scale] = Quantity) -> Date:
         """The cycles of which the training data see more than one place: of a year's more than a month."""
         days = _days(column)
         there = column.values[~column.missing]
@@ -328,12 +349,16 @@ class Date:
         cycles = [
             name for name, least in (("year", 31.0), ("week", 0.99), ("day", 1e-5)) if seen[name] > least
         ]
-        return cls(column.name, Quantity.learn(days), tuple(cycles))
+        return cls(column.name, scale.learn(days), tuple(cycles))
 
     @property
     def names(self) -> tuple[str, ...]:
         waves = [f"{self.name} {wave} of {cycle}" for cycle in self.cycles for wave in ("sin", "cos")]
         return (*self.elapsed.names, *waves)
+
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        return (*self.elapsed.sorts, *("level",) * 2 * len(self.cycles))
 
     @property
     def title(self) -> str:
@@ -364,13 +389,13 @@ class Date:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Date:
-        elapsed, cycles = stored.get("elapsed"), _texts_of(stored, "cycles")
-        if not isinstance(elapsed, Mapping) or not set(cycles) <= _cycles.keys():
-            raise DataError("a column's 'elapsed' or 'cycles' is damaged")
-        return cls(_text(stored, "name"), Quantity.from_json(elapsed), cycles)
+        cycles = stored_texts(stored, "cycles")
+        if not set(cycles) <= _cycles.keys():
+            raise DataError("a column's 'cycles' is damaged")
+        return cls(stored_text(stored, "name"), _scale(stored, "elapsed"), cycles)
 
 
-def _quantities(column: Column, argument: str) -> Array:
+def quantities(column: Column, argument: str) -> Array:
     """The numbers of a column; truth values are 0 and 1, texts that are all numbers these."""
     if column.kind == "number":
         return column.values
@@ -417,7 +442,7 @@ def as_dates(column: Column) -> Column | None:
     return Column(column.name, "date", dates, column.missing)
 
 
-def _texts(column: Column) -> Array:
+def texts_of(column: Column) -> Array:
     """The values as they would be written; a whole number without a point."""
     if column.kind == "text":
         return column.values
@@ -432,7 +457,7 @@ def _written(entry: float) -> str:
 
 
 def level_text(level: Any) -> str:
-    """A level that was told, as `_texts` writes it."""
+    """A level that was told, as `texts_of` writes it."""
     number = isinstance(level, (int, float, np.number)) and not isinstance(level, (bool, np.bool_))
     return _written(float(level)) if number else str(level)
 
@@ -463,42 +488,63 @@ def _moments(values: Array, name: str) -> tuple[float, float]:
     return mean, deviation if deviation > 1e-12 * float(np.abs(values).max()) else 1.0
 
 
-def _tell(message: str) -> None:
+def tell(message: str) -> None:
     warnings.warn(message, stacklevel=2)
 
 
-def _tell_missing(column: Column, instead: str) -> None:
-    rows = _rows(int(column.missing.sum()))
-    _tell(
+def tell_new(column: Column, texts: Array, instead: str) -> None:
+    """Warn of the entries that are no level of the training data, where there are any."""
+    if len(texts):
+        names = sorted(set(map(str, texts)))
+        shown = ", ".join(quoted(name, 40) for name in names[:5]) + (", …" if len(names) > 5 else "")
+        tell(
+            f"the column '{column.name}' holds {shown} in {rows_shown(len(texts))}, which the training data "
+            f"did not: there it counts as {instead}"
+        )
+
+
+def tell_missing(column: Column, instead: str) -> None:
+    rows = rows_shown(int(column.missing.sum()))
+    tell(
         f"the column '{column.name}' is missing in {rows}, in training it never was: there it counts as "
         f"{instead}"
     )
 
 
-def _rows(count: int) -> str:
+def rows_shown(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------
-def _text(stored: Mapping[str, Any], key: str) -> str:
+def stored_text(stored: Mapping[str, Any], key: str) -> str:
     value = stored.get(key)
     if not isinstance(value, str):
         raise DataError(f"a column's {key!r} is damaged: it must be a text")
     return value
 
 
-def _texts_of(stored: Mapping[str, Any], key: str) -> tuple[str, ...]:
+def stored_texts(stored: Mapping[str, Any], key: str) -> tuple[str, ...]:
     values = stored.get(key)
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise DataError(f"a column's {key!r} is damaged: it must be a list of texts")
     return tuple(values)
 
 
-def _number(stored: Mapping[str, Any], key: str) -> float:
+def stored_number(stored: Mapping[str, Any], key: str) -> float:
     value = stored.get(key)
     if not finite_number(value):
         raise DataError(f"a column's {key!r} is damaged: it must be a finite number")
     return float(value)  # type: ignore[arg-type]
+
+
+def _scale(stored: Mapping[str, Any], key: str) -> Scale:
+    """What brings a column's places or days to one scale."""
+    scale = stored.get(key)
+    way = ways.get(str(scale.get("kind"))) if isinstance(scale, Mapping) else None
+    if way is None or "median" not in way.__dataclass_fields__:
+        raise DataError(f"a column's {key!r} is damaged")
+    made: Scale = way.from_json(scale)
+    return made
 
 
 def _positive(value: float) -> float:

@@ -73,6 +73,7 @@ class Preparation:
         kinds: Mapping[str, str] | None = None,
         levels: Mapping[str, Sequence[str]] | None = None,
         most_levels: int = 50,
+        robust: bool = False,
     ) -> Preparation:
         """What becomes of every column of a table X, a data frame of any library or a file's `Frame`.
 
@@ -85,7 +86,10 @@ class Preparation:
         and predicts it in its own unit; leave it out for classes. target: the column of X that is to be
         predicted, which is no input; it may stay in later frames. kinds: {column: "number", "levels", "date"
         or "drop"}. levels: {column: its levels from the lowest to the highest}. most_levels: of a text; the
-        rarer ones are one level together.
+        rarer ones are one level together. robust: as networks with embeddings take them; numbers are centred
+        at the median, divided by the distance of the quartiles and softly clipped; a text of up to eight
+        levels is +1 and -1, or a column each, one of more an id for an `Embedding`; numbers come first, ids
+        last.
         Give it the training part alone: `network = Network([...], input_shape=preparation.width,
         preparation=preparation)`. Raises DataError where nothing is left to learn from.
         """
@@ -105,7 +109,7 @@ class Preparation:
             frame = frame.without([target])
             if not frame.columns:
                 raise DataError(f"X has no column but the target {target!r}: there is nothing to learn from")
-        columns = Columns.learn(frame, kinds, levels, most_levels)
+        columns = Columns.learn(frame, kinds, levels, most_levels, robust)
         return cls(columns.names, target, columns, None if y is None else _scale_of(y, len(frame)))
 
     @classmethod
@@ -175,6 +179,19 @@ class Preparation:
         elif self.feature_names is not None:
             self._check_width(np.shape(X), argument)
         return X if self.inputs is None else self.inputs(X, argument)
+
+    def is_made(self, X: Array, dtype: Any) -> bool:
+        """Whether X, (N, *input_shape), is taken as it is by a network of this dtype, and so are its outputs.
+
+        False where that is not known without a closer look at X.
+        """
+        names = self.feature_names
+        if self.targets is not None or (names is not None and X.shape[1:] != (len(names),)):
+            return False
+        if self.inputs is None:
+            return bool(X.dtype == dtype)
+        is_made = getattr(self.inputs, "is_made", None)
+        return is_made is not None and is_made(X, dtype)
 
     def _check_width(self, shape: tuple[int, ...], argument: str) -> None:
         names = self.feature_names or ()

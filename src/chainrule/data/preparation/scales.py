@@ -77,6 +77,10 @@ class Pixels:
                 return prepared(array / np.float32(255) if array.dtype == np.float16 else array / 255)
         return prepared(array.astype(np.uint8))
 
+    def is_made(self, X: Array, dtype: Any) -> bool:
+        """Whether X is taken as it is: uint8, which every pass divides."""
+        return bool(X.dtype == np.uint8)
+
     def to_json(self) -> dict[str, Any]:
         return {"kind": "pixels"}
 
@@ -120,6 +124,11 @@ class Numbers:
                 "chainrule.Preparation(inputs='numbers')"
             )
         return prepared(array.astype(np.float32) if array.dtype == np.uint8 else array)
+
+    def is_made(self, X: Array, dtype: Any) -> bool:
+        """Whether X is taken as it is by a network of this dtype, and plainly holds no pixels."""
+        suspicious = self.high is not None and self.high <= 1 and X.ndim > 2
+        return bool(X.dtype == dtype and (not suspicious or X.max() <= NO_PIXELS))
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": "numbers", "low": self.low, "high": self.high}

@@ -23,12 +23,14 @@ from chainrule.data.preparation.columns import (
     Levels,
     Ordered,
     Quantity,
+    Scale,
     Way,
     as_dates,
     as_numbers,
     level_text,
     ways,
 )
+from chainrule.data.preparation.robust import Ids, Robust, levels_way
 from chainrule.data.tables.decimals import is_number
 
 MOST_LEVELS = 50  # columns of 0 and 1 per text; the first Dense layer makes of them what an Embedding would
@@ -42,13 +44,18 @@ _SURE = re.compile(r"(^|[^a-zA-Z])[iI][dD]$|[a-z](Id|ID)$", re.ASCII)
 _TIME = re.compile(r"year|time|date|day|month|week|hour|minute|second|quarter|period|epoch|step|age", re.I)
 _CODE = re.compile(r"[-+]?0[0-9]")  # a number that is written so is a code, or a number of fixed width
 KINDS = ("number", "levels", "date", "drop")
+SORTS = ("number", "level", "id")  # in this order where a preparation groups them
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """A way for every column, in the order of the training data."""
+    """A way for every column, in the order of the training data.
+
+    grouped: numbers come first, then columns of levels, then ids; otherwise all in the order of the columns.
+    """
 
     ways: tuple[Way, ...]
+    grouped: bool = False
 
     @classmethod
     def learn(
@@ -57,11 +64,13 @@ class Columns:
         kinds: Mapping[str, str] | None = None,
         levels: Mapping[str, Sequence[str]] | None = None,
         most_levels: int = MOST_LEVELS,
+        robust: bool = False,
     ) -> Columns:
         """The ways for the columns of `frame`; `kinds` and `levels` decide for those that they name.
 
         kinds: column -> "number", "levels", "date" or "drop". levels: column -> its levels from the lowest
-        to the highest. Raises DataError where nothing is left to learn from.
+        to the highest. robust: the ways of robust.py, grouped. Raises DataError where nothing is left to
+        learn from.
         """
         chosen, orders = _for_columns("kinds", kinds, frame), _for_columns("levels", levels, frame)
         for name, kind in chosen.items():
@@ -80,7 +89,7 @@ class Columns:
             if name in chosen:
                 raise ArgumentError(f"both kinds and levels name the column {name!r}: leave it out of kinds")
         check_count("most_levels", most_levels)
-        made = [_way(column, chosen, orders, most_levels) for column in frame.columns]
+        made = [_way(column, chosen, orders, most_levels, robust) for column in frame.columns]
         if not any(way.names for way in made):
             reasons = "; ".join(f"{way.name}: {way.title}" for way in made[:5])
             told = next((way.name for way in made if way.name not in chosen), made[0].name)
@@ -89,7 +98,7 @@ class Columns:
                 f"no column is left to learn from ({reasons}). Where one is meant all the same, write "
                 f"kinds={{{told!r}: {kind!r}}}, or --kind '{told}={kind}'"
             )
-        return cls(tuple(made))
+        return cls(tuple(made), robust)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,7 +108,26 @@ class Columns:
     @property
     def outputs(self) -> tuple[str, ...]:
         """Of the numbers that the network gets, in order."""
-        return tuple(name for way in self.ways for name in way.names)
+        names = [name for way in self.ways for name in way.names]
+        return tuple(names[place] for place in self._places)
+
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        """What each of these numbers is: "number", "level" or "id"."""
+        sorts = [sort for way in self.ways for sort in way.sorts]
+        return tuple(sorts[place] for place in self._places)
+
+    @property
+    def vocabularies(self) -> tuple[int, ...]:
+        """Of the ids among them: how many there may be."""
+        return tuple(way.vocabulary for way in self.ways if isinstance(way, Ids))
+
+    @property
+    def _places(self) -> list[int]:
+        """Where the numbers come from, among those that the ways give one after another."""
+        sorts = [sort for way in self.ways for sort in way.sorts]
+        places = range(len(sorts))
+        return sorted(places, key=lambda place: SORTS.index(sorts[place])) if self.grouped else [*places]
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -136,6 +164,8 @@ class Columns:
         parts = [way(frame.column(way.name), argument) for way in self.ways if way.names]
         with np.errstate(over="ignore"):
             made = np.concatenate(parts, axis=1)
+        if self.grouped:
+            made = made[:, self._places]
         if not all_finite(made):
             row = first_nonfinite(made)
             raise DataError(
@@ -169,7 +199,8 @@ class Columns:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": "columns", "columns": [way.to_json() for way in self.ways]}
+        stored = {"kind": "columns", "columns": [way.to_json() for way in self.ways]}
+        return stored | ({"grouped": True} if self.grouped else {})
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Columns:
@@ -183,7 +214,7 @@ class Columns:
             if kind is None:
                 raise DataError("the stored columns are damaged: one is of an unknown kind")
             made.append(kind.from_json(record))
-        return cls(tuple(made))
+        return cls(tuple(made), stored.get("grouped") is True)
 
 
 def by_name(frame: Frame, names: Sequence[str], argument: str, known: Sequence[str] = ()) -> Frame:
@@ -221,8 +252,11 @@ def _for_columns(argument: str, given: Mapping[str, Any] | None, frame: Frame) -
     return given
 
 
-def _way(column: Column, kinds: Mapping[str, str], levels: Mapping[str, Sequence[str]], most: int) -> Way:
+def _way(
+    column: Column, kinds: Mapping[str, str], levels: Mapping[str, Sequence[str]], most: int, robust: bool
+) -> Way:
     """What becomes of a column, by its kind and by what it holds."""
+    scale: type[Scale] = Robust if robust else Quantity
     name, kind = column.name, kinds.get(column.name)
     there = column[~column.missing]
     if kind == "drop":
@@ -230,29 +264,29 @@ def _way(column: Column, kinds: Mapping[str, str], levels: Mapping[str, Sequence
     if not len(there):
         return Dropped(name, "it holds nothing")
     if name in levels:
-        return Ordered.learn(column, tuple(map(level_text, levels[name])))
+        return Ordered.learn(column, tuple(map(level_text, levels[name])), scale)
     if column.kind == "text" and column.levels is None and kind in (None, "date"):
         dates = as_dates(column)
         if dates is not None:
-            return _way(dates, kinds, levels, most)
+            return _way(dates, kinds, levels, most, robust)
         if kind is None:
             _check_numbers(there)
     if kind is None and (reason := _useless(column, there)) is not None:
         return Dropped(name, reason) if len(there) == len(column) else Gap(name, reason)
     if kind == "levels" or (kind is None and column.kind == "truth"):
-        return Levels.learn(column, most)
+        return levels_way(column) if robust else Levels.learn(column, most)
     if kind == "number" and column.kind == "text" and (numbers := as_numbers(column)) is not None:
-        return replace(Quantity.learn(numbers), lenient=True)
+        return replace(scale.learn(numbers), lenient=True)  # type: ignore[type-var]
     if kind in ("number", "date") and column.kind not in (kind, "truth"):
         what = f"'{there.values[0]}'" if column.kind == "text" else str(there.values[0])
         raise ArgumentError(f"kinds[{name!r}] is {kind!r}, but the column holds {what}")
     if column.kind in ("number", "truth"):
-        return Quantity.learn(column)
+        return scale.learn(column)
     if column.kind == "date":
-        return Date.learn(column)
+        return Date.learn(column, scale)
     if column.levels is not None:
-        return Ordered.learn(column, column.levels)
-    return Levels.learn(column, most)
+        return Ordered.learn(column, column.levels, scale)
+    return levels_way(column) if robust else Levels.learn(column, most)
 
 
 def _check_numbers(there: Column) -> None:

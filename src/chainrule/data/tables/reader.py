@@ -300,6 +300,7 @@ class _Sheet:
         codes, texts = cells.coded()
         return Cells([texts[code] for code in codes[self.kept_rows]])
 
+
 @dataclass(frozen=True, eq=False)
 class _Place:
     """Where the rows of a column stand in the file, as of `kinds.Place`."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chainrule._native import Act, InLanes
 from chainrule.base.errors import ShapeError
 from chainrule.base.memory import LARGEST_SAMPLE
 from chainrule.base.types import Shape
@@ -38,26 +39,44 @@ class Builder:
     hosts: list[Hosted] = field(default_factory=list)
     parts: dict[int, str] = field(default_factory=dict)  # values within a layer -> its name
     frozen: frozenset[str] = frozenset()  # parameters that no step changes
+    lanes: InLanes = InLanes.samples  # what lies in the lanes where a layer has the choice
+    backward: bool = True  # whether there is a pass back: without one nothing has a δ
     mask: Value | None = None  # (steps, 1): 1 where a step is there, as in PassContext
 
     @property
     def blocks(self) -> int:
-        """Blocks of a full batch."""
-        return -(-int(self.native.batch_size) // int(self.native.lanes))
+        """Blocks of a full batch; of a prediction 1, so that no sample's depends on how many there are."""
+        return -(-int(self.native.batch_size) // int(self.native.lanes)) if self.backward else 1
 
-    def value(self, shape: Shape, halo: Halo, delta_halo: Halo, with_delta: bool) -> Value:
+    def value(
+        self,
+        shape: Shape,
+        halo: Halo,
+        delta_halo: Halo,
+        with_delta: bool,
+        lanes: InLanes = InLanes.samples,
+    ) -> Value:
         height, width, channels = as_image(shape)
         if height * width * channels > LARGEST_SAMPLE:
             raise ShapeError(f"a value of shape {shape} has more than {LARGEST_SAMPLE} numbers per sample")
-        number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo)
-        return Value(number, shape, halo, delta_halo, with_delta)
+        number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo, lanes)
+        return Value(number, shape, halo, delta_halo, with_delta, lanes=lanes)
+
+    def brought(self, x: Value, lanes: InLanes, halo: Halo) -> Value:
+        """x with something else in its lanes."""
+        z = self.value(x.shape, halo, NO_HALO, False, lanes)
+        self.native.set_input_post(Act.identity, 0.0, -1)
+        self.native.add_rearranged(x.number, z.number)
+        return z
 
     def steps_mask(self, steps: int) -> Value:
         """A value for a mask, which an operation fills in."""
         return self.value((steps, 1), NO_HALO, NO_HALO, False)
 
     def learns(self, layer: Layer, input_shape: Shape) -> bool:
-        """Whether a step changes a parameter of the layer."""
+        """Whether a δ is wanted for a parameter of the layer, or to be shown."""
+        if not self.backward or self.keep:
+            return self.backward
         specs = layer.parameters(input_shape).items()
         return any(spec.learned and f"{layer.name}.{name}" not in self.frozen for name, spec in specs)
 
@@ -67,21 +86,23 @@ class Builder:
             self.mask = None
 
     def parameter(self, name: str, shape: Shape, penalised: bool, panels: bool) -> int:
-        outputs, inputs = shape if panels else (0, 0)
         size = math.prod(shape)
+        outputs, inputs = (shape[0], size // shape[0]) if panels else (0, 0)
         self.parameters[name] = self.native.add_parameter(size, outputs, inputs, panels, penalised)
         return self.parameters[name]
 
-    def parameter_of(self, layer: Layer, name: str, input_shape: Shape) -> int:
-        """The parameter of a layer, for the operation that is added next."""
+    def parameter_of(self, layer: Layer, name: str, input_shape: Shape, panels: bool = False) -> int:
+        """The parameter of a layer, for the operation that is added next. panels: it lies so here, if not
+        always.
+        """
         spec = layer.parameters(input_shape)[name]
-        panels = in_panels(layer, name, input_shape)
+        panels = panels or in_panels(layer, name, input_shape)
         return self.parameter(f"{layer.name}.{name}", spec.shape, spec.penalised, panels)
 
     def readers(self, x: Value, count: int) -> list[Value]:
         """x as several read it: its memory, with a δ of each one's own, which are added up."""
         readers = [
-            Value(self.native.add_reader(x.number), x.shape, x.halo, NO_HALO, x.with_delta)
+            Value(self.native.add_reader(x.number), x.shape, x.halo, NO_HALO, x.with_delta, lanes=x.lanes)
             for _ in range(count)
         ]
         self.consume(x)
@@ -98,7 +119,7 @@ class Builder:
             return z
         kind, a = ACTIVATIONS[type(layer)], z
         if needs_z(layer):
-            a = self.value(z.shape, halo, z.delta_halo, z.with_delta)
+            a = self.value(z.shape, halo, z.delta_halo, z.with_delta, z.lanes)
             if z.with_delta:
                 self.native.share_delta(z.number, a.number)
         a.activation, a.slope, a.saved = kind, slope(layer), z.number

@@ -38,15 +38,14 @@ def image_pads(layer: Any, shape: Shape) -> tuple[Pair, Pair]:
 
 
 def winograd_applies(
-    layer: Convolution, input_shape: Shape, output_shape: Shape, blocks: int, *, gradient: bool = False
+    layer: Layer, input_shape: Shape, output_shape: Shape, blocks: int, *, gradient: bool = False
 ) -> bool:
     """Whether a convolution runs by Winograd: 3x3 at stride 1, and large enough."""
-    if (
+    if type(layer) is not Conv2D or (
         layer.grid.kernel != (3, 3)
         or layer.grid.stride != (1, 1)
         or layer.grid.dilation != (1, 1)
         or layer.groups != 1
-        or type(layer) is not Conv2D
     ):
         return False
     channels = WINOGRAD_GRADIENT_CHANNELS if gradient else WINOGRAD_CHANNELS

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._native import EACH_POSITION, OVER_BATCH, Act, ConvMethod, PoolKind
+from chainrule._native import EACH_POSITION, OVER_BATCH, Act, ConvMethod, InLanes, PoolKind
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
 from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, NO_HALO, Hosted, Value, as_image, slope
-from chainrule.engine.programs import layer_programs
+from chainrule.engine.programs import Formula, entry_programs, layer_programs
+from chainrule.formulas import cos, sin
 from chainrule.layers import (
     RNN,
     AveragePool1D,
@@ -27,6 +28,7 @@ from chainrule.layers import (
     Dense,
     Dropout,
     Embedding,
+    Features,
     Flatten,
     GlobalAveragePool,
     GlobalMaxPool,
@@ -39,27 +41,41 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     MultiHeadAttention,
+    PeriodicEmbedding,
     PositionalEncoding,
     Recurrent,
     RMSNorm,
     Softmax,
 )
+from chainrule.layers.columns.periodic import TURN
 from chainrule.layers.sequences.attention import BIASED
 from chainrule.layers.windows.convolution import Convolution
+
+ONE_PIXEL = ((1, 1), (1, 1), (1, 1), (0, 0))  # kernel, stride, dilation, padding
 
 
 def _dense(low: Builder, layer: Dense, x: Value, z: Value, parameters: list[int]) -> None:
     bias = parameters[1] if layer.bias else -1
+    if layer.ntk:  # one product less for every input than for every weight
+        x = _entrywise(low, layer, lambda entry: entry / layer.divisor(x.shape), x)
     if len(x.shape) == 1:
         low.native.add_dense(x.number, z.number, parameters[0], bias)
     else:
         _at_every_step(low, x, z, parameters[0], bias)
 
 
+def _entrywise(low: Builder, layer: Layer, f: Formula, x: Value, df: Formula | None = None) -> Value:
+    """A value f(x) within a layer; df: f', where f is not a product with a number."""
+    made = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta)
+    forward, backward = entry_programs(f, df, x.shape, delta=x.with_delta)
+    low.native.add_program(x.number, made.number, forward.native(), backward.native(), [])
+    low.parts[made.number] = str(layer.name)
+    return made
+
+
 def _at_every_step(low: Builder, x: Value, z: Value, W: int, bias: int) -> None:
     """A dense layer on a sequence: a convolution of one pixel."""
-    geometry = ((1, 1), (1, 1), (1, 1), (0, 0))
-    low.native.add_convolution(x.number, z.number, W, bias, *geometry, 1, ConvMethod.direct, False)
+    low.native.add_convolution(x.number, z.number, W, bias, *ONE_PIXEL, 1, ConvMethod.direct, False)
 
 
 def _conv(low: Builder, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
@@ -162,8 +178,33 @@ def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
 
 
 def _dropout(low: Builder, layer: Dropout, x: Value, z: Value, parameters: list[int]) -> None:
-    scale = 1 / (1 - layer.rate)
-    low.native.add_dropout(x.number, z.number, zlib.crc32(layer.stream.encode()), layer.threshold, scale)
+    low.native.add_dropout(x.number, z.number, zlib.crc32(layer.stream.encode()), layer.rate)
+
+
+def _features(low: Builder, layer: Features, x: Value, z: Value, parameters: list[int]) -> None:
+    low.native.add_slice(x.number, z.number, layer.start)
+
+
+def _periodic(low: Builder, layer: PeriodicEmbedding, x: Value, z: Value, parameters: list[int]) -> None:
+    """Blocks of weights are convolutions in groups, of one pixel."""
+
+    def blocks(weights: str, bias: str, x_: Value, units: int) -> Value:
+        made = low.value((units,), NO_HALO, NO_HALO, z.with_delta)
+        W, b = low.parameter_of(layer, weights, x.shape), low.parameter_of(layer, bias, x.shape)
+        method = ConvMethod.depthwise if x_.shape == (n,) and n > 1 else ConvMethod.direct
+        low.native.add_convolution(x_.number, made.number, W, b, *ONE_PIXEL, n, method, False)
+        low.parts[made.number] = str(layer.name)
+        return made
+
+    n = x.shape[0]
+    itself, read = low.readers(x, 2)
+    low.parts.update({reader.number: str(layer.name) for reader in (itself, read)})
+    turns = _entrywise(low, layer, lambda entry: TURN * entry, read)
+    angles = blocks("W", "b", turns, n * layer.hidden)
+    waves = _entrywise(low, layer, cos, angles, lambda entry: -sin(entry))
+    made = blocks("V", "c", waves, n * (layer.features - 1))
+    ends = [itself.number, made.number]
+    low.native.add_join(ends, [Act.identity] * 2, [0.0] * 2, [-1] * 2, z.number, True)
 
 
 def by_formulas(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
@@ -173,8 +214,13 @@ def by_formulas(low: Builder, layer: Layer, x: Value, z: Value, parameters: list
     if programs is None or not all(spec.learned for spec in specs.values()):
         _host(low, layer, x, z, parameters)
     else:
-        forward, backward = programs
-        low.native.add_program(x.number, z.number, forward.native(), backward.native(), parameters)
+        low.native.add_program(
+            x.number,
+            z.number,
+            *(program.native() for program in programs[:2]),
+            parameters,
+            programs[2].native(),
+        )
 
 
 def _embedding(low: Builder, layer: Embedding, x: Value, z: Value, parameters: list[int]) -> None:
@@ -190,12 +236,12 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
     """Dense layers on x for queries, keys and values, what lies between, and a dense layer."""
 
     def dense(key: str, x: Value, z: Value) -> None:
-        W = low.parameter_of(layer, f"W_{key}", x.shape)
+        W = low.parameter_of(layer, f"W_{key}", x.shape, panels=z.lanes == InLanes.channels)
         bias = low.parameter_of(layer, f"b_{key}", x.shape) if layer.bias and key in BIASED else -1
         _at_every_step(low, x, z, W, bias)
 
     readers = low.readers(x, 3)
-    inner = [low.value(x.shape, NO_HALO, NO_HALO, z.with_delta) for _ in range(4)]
+    inner = [low.value(x.shape, NO_HALO, NO_HALO, z.with_delta, z.lanes) for _ in range(4)]
     for key, reader, value in zip("qkv", readers, inner, strict=False):
         dense(key, reader, value)
     mask = low.mask.number if low.mask else -1
@@ -227,6 +273,8 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     **dict.fromkeys(NORMALIZATIONS, _norm),
     Dropout: _dropout,
     Flatten: _flatten,
+    Features: _features,
+    PeriodicEmbedding: _periodic,
     Masking: _masking,
     **dict.fromkeys(CELLS, _recurrent),
     Softmax: _softmax,
@@ -237,7 +285,11 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
 }
 
 # Layers of several operations, each of which takes its parameters.
-IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention,)
+IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding)
 
-# Operations whose kernels apply the activation of their output themselves.
 FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)
+
+
+def fuses(layer: Layer) -> bool:
+    """Whether its operation applies the activation of its output itself: where it is the only one."""
+    return type(layer) in FUSING and not (isinstance(layer, Dense) and layer.ntk)

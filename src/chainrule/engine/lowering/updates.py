@@ -51,7 +51,7 @@ def set_optimizer(native: Any, optimizer: Any, dtype: Any) -> None:
     elif rule in ("adam", "adamw"):
         momentum, beta2, epsilon = optimizer.beta1, optimizer.beta2, optimizer.epsilon
         early_epsilon = optimizer.early_epsilon
-        decay = optimizer.weight_decay if rule == "adamw" else 0.0
+        decay = _number(optimizer.decay) if rule == "adamw" else 0.0
     elif rule == "rmsprop":
         momentum, beta2, epsilon = optimizer.momentum, optimizer.rho, optimizer.epsilon
     else:
@@ -62,10 +62,21 @@ def set_optimizer(native: Any, optimizer: Any, dtype: Any) -> None:
     native.set_optimizer(Rule[rule], momentum, beta2, epsilon, early_epsilon, decay, clip_norm)
 
 
+def _number(decay: Any) -> float:
+    """A weight decay, of a schedule its largest, which no step goes beyond."""
+    return float(getattr(decay, "rate", decay))
+
+
 def set_rate_factors(native: Any, factors: Mapping[str, float], numbers: Mapping[str, int]) -> None:
     """By parameter: what multiplies the rate of every step; 0 leaves the parameter as it is."""
     for name, factor in factors.items():
         native.set_rate_factor(numbers[name], factor)
+
+
+def set_decay_factors(native: Any, factors: Mapping[str, float], numbers: Mapping[str, int]) -> None:
+    """By parameter: what multiplies the decoupled weight decay, also of those that have none otherwise."""
+    for name, factor in factors.items():
+        native.set_decay_factor(numbers[name], factor)
 
 
 def set_constraint(

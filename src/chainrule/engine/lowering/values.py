@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from chainrule._native import Act, Cell
+from chainrule._native import Act, Cell, InLanes
 from chainrule.base.types import Shape
 from chainrule.layers import (
     GELU,
@@ -73,6 +73,7 @@ class Value:
     activation: Act = Act.identity
     slope: float = 0.0
     saved: int = -1  # the value f' is computed from
+    lanes: InLanes = InLanes.samples
 
 
 class Hosted(NamedTuple):

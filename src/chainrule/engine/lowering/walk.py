@@ -8,26 +8,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from chainrule._native import InLanes
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
-from chainrule.engine.lowering.convolutions import input_halo, output_delta_halo
-from chainrule.engine.lowering.operations import FUSING, IN_PARTS, OPERATIONS, by_formulas
+from chainrule.engine.lowering.convolutions import input_halo, output_delta_halo, winograd_applies
+from chainrule.engine.lowering.lanes import CHANNELS, NOTHING, SAMPLES, chosen, has_channels, reads_rows
+from chainrule.engine.lowering.operations import IN_PARTS, OPERATIONS, by_formulas, fuses
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, needs_z
-from chainrule.layers import (
-    Composite,
-    Flatten,
-    Identity,
-    Layer,
-)
+from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer
 
 
 class Lowering(Builder):
     """Walks the layers once, in the order of computation."""
 
+    def passes(self, layer: Layer) -> bool:
+        """Whether a layer's output is its input, which nobody wants to see twice."""
+        passing = type(layer) is Identity or (type(layer) is Dropout and not self.backward)
+        return passing and not self.keep
+
     def wanted_halo(self, chain: Sequence[Layer], shape: Shape, after: Halo) -> Halo:
         """The zeros that the first operation of a chain wants around its input; `after`: what follows it."""
         for layer in chain:
-            if not self.keep and type(layer) is Identity:
+            if self.passes(layer):
                 continue  # no operation: what follows reads the same value
             if isinstance(layer, Composite):
                 wanted = (self.wanted_halo(branch, shape, NO_HALO) for branch in layer.chains)
@@ -53,9 +55,9 @@ class Lowering(Builder):
                 self.values[str(layer.name)], x = same.number, same
                 self.keep_mask(x)
                 continue
-            learned = learned or self.keep or self.learns(layer, x.shape)
+            learned = learned or self.learns(layer, x.shape)
             activation = None
-            if not self.keep and type(layer) in FUSING and rest and type(rest[0]) in ACTIVATIONS:
+            if not self.keep and fuses(layer) and rest and type(rest[0]) in ACTIVATIONS:
                 activation, rest = rest[0], rest[1:]
                 place += 1
             shape = self.shapes[str(layer.name)]
@@ -65,7 +67,7 @@ class Lowering(Builder):
 
     def view(self, layer: Layer, x: Value) -> Value | None:
         """The value a layer puts out where that is the memory of x; None where it takes an operation."""
-        if type(layer) is Identity and not self.keep:
+        if self.passes(layer):
             return x
         if type(layer) is not Flatten:
             return None
@@ -74,7 +76,9 @@ class Lowering(Builder):
             return x
         if x.halo != NO_HALO or x.delta_halo != NO_HALO:
             return None
-        view = Value(self.native.add_view(x.number), shape, NO_HALO, NO_HALO, x.with_delta)
+        if x.lanes == CHANNELS and x.shape[-1] % int(self.native.lanes):  # zeros between pixels
+            return None
+        view = Value(self.native.add_view(x.number), shape, NO_HALO, NO_HALO, x.with_delta, lanes=x.lanes)
         # The view shares the memory, so it is still the output of the activation in front of it.
         view.activation, view.slope, view.saved = x.activation, x.slope, x.saved
         if x.saved >= 0:
@@ -84,11 +88,15 @@ class Lowering(Builder):
     def operation(self, layer: Layer, activation: Layer | None, x: Value, halo: Halo, learned: bool) -> Value:
         """One layer, with the activation its kernel applies itself."""
         shape = self.shapes[str(layer.name)]
+        lanes = self.lanes_of(layer, x)
+        x = self.laid_for(layer, x, lanes)
+        rows = lanes == CHANNELS and reads_rows(layer) and type(layer) is not Embedding
+        rows = rows and not winograd_applies(layer, x.shape, shape, self.blocks)
         names = () if type(layer) in IN_PARTS else layer.parameters(x.shape)
-        numbers = [self.parameter_of(layer, name, x.shape) for name in names]
+        numbers = [self.parameter_of(layer, name, x.shape, rows and name == "W") for name in names]
         separate = activation is not None and needs_z(activation)
         delta_halo = output_delta_halo(layer, x.shape, shape, self.blocks)
-        z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned)
+        z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned, lanes)
         a = self.produce(activation, z, halo)
         self.consume(x)
         OPERATIONS.get(type(layer), by_formulas)(self, layer, x, z, numbers)
@@ -97,17 +105,35 @@ class Lowering(Builder):
             self.values[str(activation.name)] = a.number
         return a
 
+    def lanes_of(self, layer: Layer, x: Value) -> InLanes:
+        """What the lanes hold in a layer's output."""
+        if self.lanes == CHANNELS and has_channels(layer, x.shape, self.mask is not None, x.lanes == NOTHING):
+            return CHANNELS
+        return SAMPLES
+
+    def laid_for(self, layer: Layer, x: Value, lanes: InLanes) -> Value:
+        """x as a layer reads it whose output has this in its lanes."""
+        shape = self.shapes[str(layer.name)]
+        rows = lanes == CHANNELS and reads_rows(layer)
+        if x.lanes == lanes or (
+            rows and x.lanes == NOTHING and not winograd_applies(layer, x.shape, shape, self.blocks)
+        ):
+            return x
+        return self.brought(x, lanes, input_halo(layer, x.shape, shape, self.blocks))
+
     def composite(self, layer: Composite, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
         """Branches on x, and the value that joins them."""
         readers = self.readers(x, len(layer.chains))
         ends, before, after = [], self.mask, []
         for branch, reader in zip(layer.chains, readers, strict=True):
             self.mask = before
-            ends.append(self.chain(branch, reader, NO_HALO, learned))
+            end, branch_learned = self.chain(branch, reader, NO_HALO, learned)
+            lanes = end.lanes if self.lanes == SAMPLES else CHANNELS
+            ends.append((end if end.lanes == lanes else self.brought(end, lanes, NO_HALO), branch_learned))
             after.append(self.mask)
         self.mask = next((mask for mask in after if mask), None)
         learned = any(branch_learned for _, branch_learned in ends)
-        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned)
+        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned, ends[0][0].lanes)
         self.native.add_join(
             [end.number for end, _ in ends],
             [end.activation for end, _ in ends],
@@ -121,20 +147,34 @@ class Lowering(Builder):
 
 
 def lower(
-    network: Any, native: Any, *, keep: bool, paired: bool, frozen: frozenset[str] = frozenset()
+    network: Any,
+    native: Any,
+    *,
+    keep: bool,
+    paired: bool,
+    frozen: frozenset[str] = frozenset(),
+    backward: bool = True,
 ) -> tuple[Lowering, Value, Value]:
     """Build the operations of a network; `paired`: its last activation belongs to the loss; `frozen`:
-    parameters that no step changes, and δ goes down no further than the lowest that one does.
+    parameters that no step changes, and δ goes down no further than the lowest that one does; `backward`:
+    whether there is a δ at all.
 
     Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
     """
-    low = Lowering(native, keep, network.shapes, frozen=frozen)
     layers = list(network.layers)
+    lanes = SAMPLES
+    if not (keep or backward):
+        lanes = chosen(layers, network.input_shape, network.shapes, native.batch_size, native.lanes)
+    low = Lowering(native, keep, network.shapes, frozen=frozen, backward=backward, lanes=lanes)
+    shown = keep and backward
     body = layers[:-1] if paired else layers
-    x = low.value(network.input_shape, low.wanted_halo(body, network.input_shape, NO_HALO), NO_HALO, keep)
+    of_input = SAMPLES if lanes == SAMPLES else NOTHING
+    x = low.value(
+        network.input_shape, low.wanted_halo(body, network.input_shape, NO_HALO), NO_HALO, shown, of_input
+    )
     low.values["input"] = x.number
     native.set_input(x.number)
-    x, _ = low.chain(body, x, NO_HALO, keep)
+    x, _ = low.chain(body, x, NO_HALO, shown)
     if not paired:
         return low, x, x
     a = low.value(network.output_shape, NO_HALO, NO_HALO, False)

@@ -133,6 +133,8 @@ FUNCTIONS: dict[str, Callable[..., Outcome]] = {
     "log": _LOG,
     "log1p": _fixed(math.log1p, 0, 0),
     "tanh": _fixed(math.tanh, 0, 0),
+    "cos": _fixed(math.cos, 0, 1),
+    "sin": _fixed(math.sin, 0, 0),
     "erf": _fixed(math.erf, 0, 0),
     "xlogy": _times_log,
 }

@@ -395,6 +395,17 @@ def interleave(at: Reading, node: Operation, place: Place) -> Element:
     return at.read(node.operands[k % 2], (*here, k // 2, s))
 
 
+@moving
+def features_between(at: Reading, node: Operation, place: Place) -> Place:
+    return (*place[:-2], place[-2] + node.options["start"], place[-1])
+
+
+@moving
+def features_placed(at: Reading, node: Operation, place: Place) -> Place | None:
+    start, stop = node.options["start"], node.options["stop"]
+    return (*place[:-2], place[-2] - start, place[-1]) if start <= place[-2] < stop else None
+
+
 def _gate_rows(node: Operation, rows: int) -> tuple[int, int]:
     """(first row of the gate, rows of a gate)."""
     size = rows // len(node.options["gates"])

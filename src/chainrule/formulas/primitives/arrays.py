@@ -293,6 +293,26 @@ def interleave(a: Any, b: Any) -> Any:
 
 
 @primitive(
+    layout="features_between", entry="features_between",
+    adjoint=lambda d, y, x, *, start, stop: (features_placed(d, x, start=start, stop=stop),),
+)
+def features_between(x: Any, *, start: int, stop: int) -> Any:
+    """The features from number `start` to the one before `stop`, counted from 0: (..., n, m)."""
+    return x[..., start:stop, :]
+
+
+@primitive(
+    layout="features_placed", entry="features_placed",
+    adjoint=lambda d, y, x, like, *, start, stop: (features_between(d, start=start, stop=stop), None),
+)
+def features_placed(x: Any, like: Any, *, start: int, stop: int) -> Any:
+    """The adjoint of features_between: x at these features of `like`, zeros at the others."""
+    out = np.zeros_like(x, shape=like.shape, order="C")
+    out[..., start:stop, :] = x
+    return out
+
+
+@primitive(
     wrong="unskipped", layout=("function", "onehot"),
     adjoint=lambda d, y, x, like, skip=None: (None, None),
     remark="onehot(x) is 1 in the row x and 0 elsewhere; the padding has no row",

@@ -191,6 +191,24 @@ def gate_place(c: Composing, node: Operation, at: At) -> Box:
     return Scripts(Fence(c.box(node.operands[0], at), "[", "]"), sub=Word(node.options["gate"]))
 
 
+def _numbers(node: Operation) -> Box:
+    """Which features, counted from 1 as everywhere in print: 3:7, or 3."""
+    first, last = node.options["start"] + 1, node.options["stop"]
+    return Word(f"{first}" if first == last else f"{first}:{last}")
+
+
+@layout
+def features_between(c: Composing, node: Operation, at: At) -> Box:
+    """x_{3:7}"""
+    return Scripts(fenced(c.box(node.operands[0], at), LETTER), sub=_numbers(node))
+
+
+@layout
+def features_placed(c: Composing, node: Operation, at: At) -> Box:
+    """[δ]_{3:7}: δ at these features, zeros elsewhere."""
+    return Scripts(Fence(c.box(node.operands[0], at), "[", "]"), sub=_numbers(node))
+
+
 @layout
 def sum_steps(c: Composing, node: Operation, at: At) -> Box:
     """Σ_t x"""

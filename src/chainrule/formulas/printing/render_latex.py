@@ -31,6 +31,8 @@ _OPERATORS = {
     "log": r"\log",
     "exp": r"\exp",
     "tanh": r"\tanh",
+    "cos": r"\cos",
+    "sin": r"\sin",
     "max": r"\max",
     "min": r"\min",
     "arg max": r"\operatorname*{arg\,max}",

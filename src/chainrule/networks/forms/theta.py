@@ -102,6 +102,10 @@ def set_flat(network: Model, vector: Any, order: str = "parameters") -> None:
 def _dense_layers(network: Model) -> list[Layer]:
     dense = [layer for layer in network.layers if type(layer) is Dense]
     for layer in dense:
+        if layer.ntk:
+            raise ShapeError(
+                f"{layer.name} divides W x by √n, which Θ does not say: write Dense({layer.units})"
+            )
         if not layer.bias:
             raise ShapeError(
                 f"{layer.name} has no bias, and Θ holds it as column 0: write Dense({layer.units})"

@@ -65,9 +65,9 @@ class SourceFeed:
 class ConvertedFeed:
     """Batches of arrays whose copy as the network reads it would be too large: made one by one."""
 
-    def __init__(self, data: FitData, batch_size: int) -> None:
+    def __init__(self, data: FitData, batch_size: int, dropped: int) -> None:
         self.data, self.batch_size = data, batch_size
-        self.steps: int | None = -(-len(data.rows) // batch_size)
+        self.steps: int | None = -(-(len(data.rows) - dropped) // batch_size)
 
     def batches(self, epoch: int, order: Rows) -> Iterator[Batch]:
         for start in range(0, len(order), self.batch_size):
@@ -98,7 +98,8 @@ class Prepared:
 
     feed: where a step takes its batch from; None: from the arrays of `data`, of which a source has its first
     batch only.  validation: batches to validate on, where they are no arrays.  size: of the largest batch
-    known.  samples: of an epoch; None: not known.
+    known.  samples: of an epoch; None: not known.  dropped: the last samples of every epoch's order, which it
+    leaves out.
     """
 
     data: FitData
@@ -106,6 +107,7 @@ class Prepared:
     validation: ValidationFeed | None
     size: int
     samples: int | None
+    dropped: int = 0
 
     @property
     def of_arrays(self) -> bool:
@@ -115,7 +117,8 @@ class Prepared:
     @property
     def steps(self) -> int:
         """Of an epoch; 0: not known."""
-        return -(-len(self.data.rows) // self.size) if self.feed is None else self.feed.steps or 0
+        count = len(self.data.rows) - self.dropped
+        return -(-count // self.size) if self.feed is None else self.feed.steps or 0
 
     @property
     def validated(self) -> bool:
@@ -141,13 +144,19 @@ def validation_parts(validation: Validation) -> tuple[Validation, Source | None]
 
 
 def prepared_arrays(
-    network: Network, loss: Loss, data: FitData, batch_size: int | None, apart: Source | None
+    network: Network,
+    loss: Loss,
+    data: FitData,
+    batch_size: int | None,
+    apart: Source | None,
+    drop_last: bool = False,
 ) -> Prepared:
     """Arrays that have been checked, and batches to validate on."""
     size = min(DEFAULT_BATCH if batch_size is None else batch_size, len(data.rows))
-    feed = None if data.make is None else ConvertedFeed(data, size)
+    dropped = len(data.rows) % size if drop_last else 0
+    feed = None if data.make is None else ConvertedFeed(data, size, dropped)
     validating = None if apart is None else ValidationFeed(apart, network, loss, data)
-    return Prepared(data, feed, validating, size, len(data.rows))
+    return Prepared(data, feed, validating, size, len(data.rows) - dropped, dropped)
 
 
 def prepared_batches(

@@ -116,7 +116,7 @@
 
   /** Elementwise functions: how many of their operands are numbers the function is of. */
   const FUNCTIONS = {
-    exp: 1, expm1: 1, log: 1, log1p: 1, tanh: 1, erf: 1, sqrt: 1, absolute: 1, power: 1,
+    exp: 1, expm1: 1, log: 1, log1p: 1, tanh: 1, cos: 1, sin: 1, erf: 1, sqrt: 1, absolute: 1, power: 1,
     divide: 2, ratio: 2, maximum: 2, minimum: 2, greater: 2, xlogy: 2,
   };
 
@@ -315,6 +315,14 @@
     other_features: moved((r, { to: [, like] }, place) => {
       const [here, k, s] = ends(place);
       return [...here, k + r.shape(like).at(-2), s];
+    }),
+    features_between: moved((r, node, place) => {
+      const [here, k, s] = ends(place);
+      return [...here, k + node.with.start, s];
+    }),
+    features_placed: moved((r, { with: { start, stop } }, place) => {
+      const [here, k, s] = ends(place);
+      return k >= start && k < stop ? [...here, k - start, s] : null;
     }),
     gate: moved((r, node, place) => {
       const [here, k, s] = ends(place);

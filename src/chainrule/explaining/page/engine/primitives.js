@@ -297,6 +297,8 @@
     log1p: entrywise(Math.log1p),
     xlogy: pairwise((w, x) => (w === 0 ? 0 : w * Math.log(x))),
     tanh: entrywise(Math.tanh),
+    cos: entrywise(Math.cos),
+    sin: entrywise(Math.sin),
     erf: entrywise(erf),
     absolute: entrywise(Math.abs),
     maximum: pairwise(Math.max),
@@ -338,6 +340,8 @@
     },
     one_hot: oneHot,
     sinusoids,
+    features_between: (x, { start, stop }) => rows(x, start, stop - start),
+    features_placed: (x, like, { start }) => put(zeros(like), x, starting(like, features(like), start)),
     gate: (z, option) => rows(z, ...gateRows(z, option)),
     gate_place: (x, like, option) => {
       const [first] = gateRows(like, option);

@@ -50,7 +50,7 @@
     greater: (a, b) => fraction(toNumber(a) > toNumber(b) ? 1n : 0n),
     max: largest, maximum: largest, min: smallest, minimum: smallest,
     exp: fixed(Math.exp, 0, 1n), expm1: fixed(Math.expm1, 0, 0n), log, log1p: fixed(Math.log1p, 0, 0n),
-    tanh: fixed(Math.tanh, 0, 0n),
+    tanh: fixed(Math.tanh, 0, 0n), cos: fixed(Math.cos, 0, 1n), sin: fixed(Math.sin, 0, 0n),
     xlogy: (x, y) => (toNumber(x) === 0 ? fraction(0n) : times(x, log(y))),
   };
 

@@ -85,6 +85,8 @@ C: dict[str, Callable[..., str]] = {
     "log1p": _call("log1pf"),
     "xlogy": lambda w, x: f"{w} == 0.0f ? 0.0f : {w} * logf({x})",
     "tanh": _call("tanhf"),
+    "cos": _call("cosf"),
+    "sin": _call("sinf"),
     "erf": _call("erff"),
     "absolute": _call("fabsf"),
     "maximum": lambda a, b: f"{a} > {b} ? {a} : {b}",

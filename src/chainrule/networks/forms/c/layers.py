@@ -22,6 +22,7 @@ from chainrule.layers import (
     AveragePool1D,
     AveragePool2D,
     BatchNorm,
+    Clamp,
     Conv1D,
     Conv2D,
     ConvTranspose1D,
@@ -29,6 +30,7 @@ from chainrule.layers import (
     Dense,
     DepthwiseConv2D,
     Embedding,
+    Features,
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
@@ -41,11 +43,15 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     MultiHeadAttention,
+    ParametricActivation,
+    PeriodicEmbedding,
     PositionalEncoding,
     PReLU,
     RMSNorm,
+    Scale,
     Softmax,
 )
+from chainrule.layers.columns.periodic import TURN
 from chainrule.networks.forms.c.entrywise import Unwritable, function, number
 
 Arrays = Mapping[str, Array]
@@ -121,6 +127,8 @@ def given_arrays(body: Body, layer: Layer, given: Arrays, *names: str) -> list[s
 
 
 def _dense(body: Body, layer: Dense, x: Place, z: Place, given: Arrays) -> None:
+    if layer.ntk:
+        given = {**given, "W": given["W"] / layer.divisor(x.shape)}
     W, b = given_arrays(body, layer, given, "W", "b")
     body.call("dense", x.name, W, b, positions(x.shape), x.shape[-1], layer.units, z.name)
 
@@ -206,6 +214,56 @@ def _prelu(body: Body, layer: PReLU, x: Place, z: Place, given: Arrays) -> None:
     body.call("prelu", x.name, *alpha, positions(x.shape), x.shape[-1], z.name)
 
 
+# -- columns of a table ------------------------------------------------------------------------------------
+def _features(body: Body, layer: Features, x: Place, z: Place, given: Arrays) -> None:
+    n, taken = x.shape[-1], layer.stop - layer.start
+    body.lines.append(
+        f"for (int p = 0; p < {positions(x.shape)}; p++) for (int i = 0; i < {taken}; i++) "
+        f"{z.name}[p * {taken} + i] = {x.name}[p * {n} + {layer.start} + i];"
+    )
+
+
+def _scale(body: Body, layer: Scale, x: Place, z: Place, given: Arrays) -> None:
+    (s,) = given_arrays(body, layer, given, "s")
+    body.lines.append(
+        f"for (int i = 0; i < {math.prod(x.shape)}; i++) {z.name}[i] = {s}[i % {x.shape[-1]}] * {x.name}[i];"
+    )
+
+
+def _clamp(body: Body, layer: Clamp, x: Place, z: Place, given: Arrays) -> None:
+    low, high = number(layer.low), number(layer.high)
+    body.lines.append(
+        f"for (int i = 0; i < {math.prod(x.shape)}; i++) "
+        f"{z.name}[i] = {x.name}[i] < {low} ? {low} : {x.name}[i] > {high} ? {high} : {x.name}[i];"
+    )
+
+
+def _parametric(body: Body, layer: ParametricActivation, x: Place, z: Place, given: Arrays) -> None:
+    (alpha,) = given_arrays(body, layer, given, "alpha")
+    f, v = body.function(layer, layer.f.f, "f"), f"{x.name}[i]"
+    body.lines.append(
+        f"for (int i = 0; i < {math.prod(x.shape)}; i++) "
+        f"{z.name}[i] = {v} + {alpha}[i % {x.shape[-1]}] * ({f}({v}) - {v});"
+    )
+
+
+def _periodic(body: Body, layer: PeriodicEmbedding, x: Place, z: Place, given: Arrays) -> None:
+    n, hidden, made = x.shape[0], layer.hidden, layer.features - 1
+    W, b, V, c = given_arrays(body, layer, {**given, "W": given["W"] * TURN}, "W", "b", "V", "c")
+    body.lines += [
+        f"for (int i = 0; i < {n}; i++) {{",
+        f"  {z.name}[i] = {x.name}[i];",
+        f"  for (int k = 0; k < {made}; k++) {{",
+        f"    float sum = {c}[i * {made} + k];",
+        f"    for (int h = 0; h < {hidden}; h++)",
+        f"      sum += {V}[(i * {made} + k) * {hidden} + h] * "
+        f"cosf({W}[i * {hidden} + h] * {x.name}[i] + {b}[i * {hidden} + h]);",
+        f"    {z.name}[{n} + i * {made} + k] = sum;",
+        "  }",
+        "}",
+    ]
+
+
 # -- sequences ---------------------------------------------------------------------------------------------
 def _embedding(body: Body, layer: Embedding, x: Place, z: Place, given: Arrays) -> None:
     padding, count = -1 if layer.padding is None else layer.padding, math.prod(x.shape)
@@ -275,6 +333,11 @@ LAYERS: dict[type[Layer], Writer] = {
     RMSNorm: _normalise,
     Softmax: _softmax,
     PReLU: _prelu,
+    ParametricActivation: _parametric,
+    Features: _features,
+    Scale: _scale,
+    Clamp: _clamp,
+    PeriodicEmbedding: _periodic,
     Embedding: _embedding,
     Masking: _masking,
     PositionalEncoding: _positions,

@@ -31,7 +31,7 @@ def check_dense(network: Model) -> None:
     """ArgumentError for a network that has a layer whose training is not written."""
     for number, layer in enumerate(network.layers, 1):
         last = number == len(network.layers)
-        plain = isinstance(layer, Dense | Flatten | Identity)
+        plain = isinstance(layer, Flatten | Identity) or (isinstance(layer, Dense) and not layer.ntk)
         entry = isinstance(layer, Activation) and type(layer).forward is Activation.forward
         dense_of_steps = isinstance(layer, Dense) and positions(network.shapes[str(layer.name)]) > 1
         if dense_of_steps or not (plain or entry or (last and isinstance(layer, Softmax))):
@@ -96,5 +96,3 @@ def _backward(body: Body, layers: Sequence[Layer], places: Sequence[Place]) -> l
             name = body.derivative(layer)
             lines.append(f"for (int i = 0; i < {size}; i++) d[i] *= {name}({x.name}[i]);")
     return lines
-
-

@@ -229,5 +229,3 @@ def _text(label: str) -> str:
     plain = {ord('"'): '\\"', ord("\\"): "\\\\"}
     bytes_ = label.encode("utf-8")
     return '"' + "".join(plain.get(b, chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in bytes_) + '"'
-
-

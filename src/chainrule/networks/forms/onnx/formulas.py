@@ -127,6 +127,8 @@ WRITTEN: dict[str, Callable[..., str]] = {
     "log1p": _log1p,
     "xlogy": _xlogy,
     "tanh": _plain("Tanh"),
+    "cos": _plain("Cos"),
+    "sin": _plain("Sin"),
     "erf": _plain("Erf"),
     "absolute": _plain("Abs"),
     "maximum": _plain("Max"),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
+from chainrule.formulas import block_diagonal
 from chainrule.formulas.calling import call_formula
 from chainrule.formulas.expression import Symbol
 from chainrule.layers import (
@@ -20,6 +21,7 @@ from chainrule.layers import (
     AveragePool1D,
     AveragePool2D,
     BatchNorm,
+    Clamp,
     Conv1D,
     Conv2D,
     ConvTranspose1D,
@@ -27,6 +29,7 @@ from chainrule.layers import (
     Dense,
     DepthwiseConv2D,
     Dropout,
+    Features,
     Flatten,
     GlobalAveragePool,
     GlobalMaxPool,
@@ -41,6 +44,7 @@ from chainrule.layers import (
     LeakyReLU,
     MaxPool1D,
     MaxPool2D,
+    PeriodicEmbedding,
     PReLU,
     ReLU,
     Sigmoid,
@@ -50,6 +54,7 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.layers.activations.rectifiers import SELU_ALPHA, SELU_SCALE
+from chainrule.layers.columns.periodic import TURN
 from chainrule.layers.sequences.masking import UNSEEN
 from chainrule.networks.forms.onnx.formulas import Formula, Term, Unwritable
 from chainrule.networks.forms.onnx.graph import Graph, Value, positions
@@ -80,7 +85,7 @@ def product(graph: Graph, x: str, W: Array, b: Array | None) -> str:
 
 
 def _dense(graph: Graph, layer: Dense, x: Value, given: Arrays, mask: str | None) -> Value:
-    W, b = given["W"], given.get("b")
+    W, b = given["W"] / layer.divisor(x.shape), given.get("b")
     shape = layer.output_shape(x.shape)
     if len(x.shape) > 1:
         return Value(shape, product(graph, graph.last(x), W, b))
@@ -232,8 +237,32 @@ def _softmax(graph: Graph, layer: Softmax, x: Value, given: Arrays, mask: str | 
     return Value(x.shape, graph.add("Softmax", graph.last(x), axis=-1))
 
 
+def _features(graph: Graph, layer: Features, x: Value, given: Arrays, mask: str | None) -> Value:
+    chosen = np.arange(layer.start, layer.stop)
+    ids = graph.constant(chosen, dtype=np.int64)
+    return Value(layer.output_shape(x.shape), graph.add("Gather", graph.last(x), ids, axis=-1))
+
+
+def _clamp(graph: Graph, layer: Clamp, x: Value, given: Arrays, mask: str | None) -> Value:
+    low, high = graph.constant(layer.low), graph.constant(layer.high)
+    return Value(x.shape, graph.add("Clip", graph.last(x), low, high))
+
+
+def _periodic(graph: Graph, layer: PeriodicEmbedding, x: Value, given: Arrays, mask: str | None) -> Value:
+    """The blocks of both products as whole matrices."""
+    n = x.shape[0]
+    W = block_diagonal(given["W"] * TURN, np.empty((n, 1)))
+    V = block_diagonal(given["V"], np.empty((n * layer.hidden, 1)))
+    waves = graph.add("Cos", product(graph, graph.last(x), W, given["b"]))
+    made = product(graph, waves, V, given["c"])
+    return Value(layer.output_shape(x.shape), graph.add("Concat", graph.last(x), made, axis=-1))
+
+
 LAYERS: dict[type[Layer], Writer] = {
     Dense: _dense,
+    Features: _features,
+    Clamp: _clamp,
+    PeriodicEmbedding: _periodic,
     Flatten: _flatten,
     Identity: _same,
     Dropout: _same,

@@ -152,9 +152,7 @@ class Writing:
         if classes is not None and not several:
             table, kind = self._classes(classes)
             chosen = graph.add("Gather", table, chosen)
-        return self._described(
-            graph.add("Identity", chosen, outputs=graph.fresh("label")), kind, shape
-        )
+        return self._described(graph.add("Identity", chosen, outputs=graph.fresh("label")), kind, shape)
 
     def _classes(self, classes: Any) -> tuple[str, int]:
         """The classes as a constant: texts, whole numbers, or numbers."""

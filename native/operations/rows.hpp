@@ -1,0 +1,131 @@
+// What is done otherwise where a vector's lanes are channels (docs/decisions/0015-lanes.md): products of rows with W, and the
+// way between arrangements. Both only predict.
+#pragma once
+#include <algorithm>
+#include <cstring>
+
+#include "elementwise.hpp"
+
+namespace chainrule {
+
+// A dense layer, or a convolution, in panels or by Winograd.
+template <class T>
+class RowsOperation final : public Operation<T> {
+ public:
+  int weights = -1, bias = -1;
+  bool winograd = false;
+  ConvArgs<T> geometry{};   // kernel, stride, padding, dilation
+
+  bool accepts(const Plan<T>&, int i, InLanes lanes) const override {
+    return lanes == InLanes::channels || (i == this->x && lanes == InLanes::nothing && !winograd);
+  }
+  void check(const Plan<T>& plan) const override {
+    const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    const ConvArgs<T>& g = geometry;
+    require_windows(g);
+    const ParameterShape& w = plan.parameter(weights).shape;
+    const int64_t inputs = int64_t(g.kernel_h) * g.kernel_w * x.channels;
+    if (winograd) require_plain(plan, weights, double(inputs) * z.channels);
+    else
+      require(w.layout == Layout::panels && w.outputs == z.channels && w.inputs == inputs,
+              "the weights of a product of rows do not fit its values");
+    if (bias >= 0) require_plain(plan, bias, z.channels);
+    require(!winograd || is_winograd(g), "Winograd's convolution has kernels of 3 x 3 at stride 1");
+    const auto size = [&](int count) { return winograd ? (count + 1) / 2 * 2 : count; };   // tiles are 2 x 2 outputs
+    require(inside(x.height, x.top, x.bottom, size(z.height), g.kernel_h, g.stride_h, g.dilation_h, g.pad_top) &&
+                inside(x.width, x.left, x.right, size(z.width), g.kernel_w, g.stride_w, g.dilation_w, g.pad_left),
+            "a window of a convolution stands out of the zeros around its image");
+  }
+  void reserve(Plan<T>& plan) override {
+    if (!winograd) return;
+    const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    packed_ = plan.arena().reserve(size_t(16) * size_t(plan.vectors(z) * plan.lanes()) * size_t(x.channels), sizeof(T));
+  }
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    const auto& x = plan.value(this->x);
+    RowsArgs<T>& g = args_;
+    g.x = x.map, g.z = plan.map(this->z), g.a = this->saved < 0 ? g.z : plan.map(this->saved);
+    g.x_pixel = ptrdiff_t(plan.pixel(x.shape));
+    g.channels = x.shape.channels;
+    g.kernel_h = geometry.kernel_h, g.kernel_w = geometry.kernel_w, g.stride_h = geometry.stride_h,
+    g.stride_w = geometry.stride_w;
+    g.dilation_h = geometry.dilation_h, g.dilation_w = geometry.dilation_w;
+    g.pad_top = geometry.pad_top, g.pad_left = geometry.pad_left;
+    g.weights = winograd ? plan.arena().template at<T>(packed_) : plan.theta(weights), g.bias = plan.theta(bias);
+    g.act = this->post.kind, g.slope = this->post.slope;
+  }
+  void forward(Plan<T>& plan, int samples) override {
+    const auto& k = plan.kernels();
+    RowsArgs<T>& g = args_;
+    g.samples = samples;
+    const int64_t work = int64_t(samples) * g.z.height * g.z.width * g.z.channels * g.kernel_h * g.kernel_w * g.channels;
+    if (!winograd) {
+      parallel(k.rows_units(g), work, [&](int begin, int end, int) { k.rows_forward(g, begin, end); });
+      return;
+    }
+    if (!prepared_.holds(plan, 0)) {
+      ConvArgs<T> pack{};
+      pack.x.channels = g.channels, pack.z.channels = plan.value(this->z).shape.channels;
+      pack.weights = plan.theta(weights), pack.packed = plan.arena().template at<T>(packed_);
+      parallel(pack.z.channels, int64_t(9) * g.channels * pack.z.channels,
+               [&](int begin, int end, int) { k.winograd_rows_pack(pack, false, begin, end); });
+      prepared_.made(plan, 0);
+    }
+    const size_t scratch = k.winograd_rows_scratch(g);
+    parallel(k.winograd_rows_units(g), work / 2,
+             [&](int begin, int end, int) { k.winograd_rows(g, begin, end, thread_scratch<T>(scratch)); });
+  }
+  void delta(Plan<T>&, int) override {}
+
+ private:
+  Region packed_;
+  Prepared prepared_;
+  RowsArgs<T> args_{};
+};
+
+// One arrangement to another.
+template <class T>
+class RearrangeOperation final : public Operation<T> {
+ public:
+  bool accepts(const Plan<T>&, int, InLanes) const override { return true; }
+  void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
+  void bind(Plan<T>& plan) override { this->bind_posts(plan); }
+  void forward(Plan<T>& plan, int samples) override {
+    const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    const int height = x.map.height, l = plan.lanes();
+    const int64_t run = int64_t(x.shape.width) * x.shape.channels;
+    const bool to_lanes = z.shape.lanes == InLanes::samples, from_lanes = x.shape.lanes == InLanes::samples;
+    parallel(plan.blocks(samples) * height, int64_t(samples) * height * run / 4, [&](int begin, int end, int) {
+      T* const rows = thread_scratch<T>(size_t(run * l));
+      for (int unit = begin; unit < end; unit++) {
+        const int b = unit / height, h = unit % height, count = std::min(l, samples - b * l);
+        const auto one_row = [&](const Map<T>& m) {
+          Map<T> row = m;
+          row.data = m.row(b, h), row.height = 1;
+          return row;
+        };
+        if (from_lanes) plan.kernels().scatter(one_row(x.map), rows, count, 0, 1);
+        else
+          for (int s = 0; s < count; s++)
+            copy_row(x.map.row(b * l + s, h), plan.pixel(x.shape), rows + s * run, x.shape.channels, x);
+        if (!to_lanes) {
+          for (int s = 0; s < count; s++)
+            copy_row(rows + s * run, x.shape.channels, z.map.row(b * l + s, h), plan.pixel(z.shape), x);
+          continue;
+        }
+        GatherArgs g{};
+        g.source = rows, g.features = g.piece = run, g.samples = count, g.repeat = true;
+        plan.kernels().gather(g, one_row(z.map), source_same, 0, 1);
+      }
+    });
+  }
+  void delta(Plan<T>&, int) override {}
+
+ private:
+  static void copy_row(const T* from, int64_t from_pixel, T* to, int64_t to_pixel, const typename Plan<T>::Value& value) {
+    copy_pixels(from, from_pixel, to, to_pixel, value.shape.channels, value.shape.width);
+  }
+};
+
+}   // namespace chainrule

@@ -1,0 +1,143 @@
+"""What the lanes of a vector hold in a prediction: samples, or channels (docs/decisions/0015-lanes.md).
+
+Samples fill a vector where there are enough of them, whatever a layer does; channels fill it where a layer
+has as many, however few the samples are. Which is the faster is told by counting the vectors that each
+takes. Whichever it is, the numbers have the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from chainrule._native import InLanes
+from chainrule.base.types import Shape
+from chainrule.engine.lowering.convolutions import CONVOLUTIONS
+from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS
+from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, as_image
+from chainrule.layers import (
+    BatchNorm,
+    Composite,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    Layer,
+    LayerNorm,
+    Masking,
+    MultiHeadAttention,
+    PositionalEncoding,
+    RMSNorm,
+    Softmax,
+)
+from chainrule.layers.sequences.attention import PROJECTIONS
+
+SAMPLES, CHANNELS, NOTHING = InLanes.samples, InLanes.channels, InLanes.nothing
+
+# A vector product in a loop that is bound by its multiply-adds is the unit. What other loops cost beside it,
+# and a vector that is only passed through: estimates, whose choices docs/decisions/0015-lanes.md measures.
+_OVER_STEPS = 2.5  # dense layers over steps where the lanes are samples: narrow tiles, x out of the L2 cache
+_ATTENDING = 2.0  # a product of two loaded vectors
+_STRIP = 12.0  # normalising a position, or its softmax, with its way in and out of strips
+_PASSING = 2.0
+_REARRANGING = 4.0
+
+_BY_POSITION = (LayerNorm, RMSNorm, Softmax)
+_BY_ENTRY = (*POOLS, *GLOBAL_POOLS, *ACTIVATIONS, BatchNorm, Dropout, Flatten, PositionalEncoding)
+
+
+def reads_rows(layer: Layer) -> bool:
+    """Whether a layer reads its input number by number, so that it need not lie in vectors."""
+    return type(layer) in (Dense, Embedding, MultiHeadAttention, *CELLS, *CONVOLUTIONS)
+
+
+def has_channels(layer: Layer, x: Shape, masked: bool, first: bool) -> bool:
+    """Whether a layer can be computed with channels in the lanes.
+
+    x: the shape of its input; masked: a mask of steps is in force; first: it reads the network's input.
+    """
+    kind = type(layer)
+    if kind in CONVOLUTIONS:
+        return bool(layer.groups_of(x[-1]) == 1)  # type: ignore[attr-defined]
+    if kind is Embedding:
+        return first
+    if isinstance(layer, Dense) and layer.ntk:  # divides its input first, by a program
+        return False
+    if kind in GLOBAL_POOLS:
+        return not masked
+    return kind in (Dense, MultiHeadAttention, *CELLS, *_BY_POSITION, *_BY_ENTRY)
+
+
+def chosen(
+    layers: Iterable[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
+) -> InLanes:
+    """What lies in the lanes of a prediction of `batch` samples; lanes: how many a vector has."""
+    samples, channels = _costs(layers, shape, shapes, batch, lanes, [False], True)
+    return CHANNELS if channels < samples else SAMPLES
+
+
+def _costs(
+    layers: Iterable[Layer],
+    shape: Shape,
+    shapes: Mapping[str, Shape],
+    batch: int,
+    lanes: int,
+    masked: list[bool],
+    first: bool,
+) -> tuple[float, float]:
+    """Of layers in order, with samples in the lanes and with channels."""
+    samples = channels = 0.0
+    for layer in layers:
+        after = shapes[str(layer.name)]
+        if isinstance(layer, Composite):
+            parts = [_costs(chain, shape, shapes, batch, lanes, masked, first) for chain in layer.chains]
+            samples += sum(part[0] for part in parts)
+            channels += sum(part[1] for part in parts)
+        else:
+            by_samples, by_channels = _cost(layer, shape, after, batch, lanes)
+            samples += by_samples
+            if has_channels(layer, shape, masked[0], first):
+                channels += by_channels
+            else:
+                moved = math.prod(shape) + math.prod(after)
+                channels += by_samples + _REARRANGING * batch * moved / lanes
+            masked[0] = masked[0] or isinstance(layer, Masking) or _finds_padding(layer)
+        shape, first = after, False
+    return samples, channels
+
+
+def _finds_padding(layer: Layer) -> bool:
+    return isinstance(layer, Embedding) and layer.padding is not None
+
+
+def _cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[float, float]:
+    """Vectors of one layer, with samples in the lanes and with channels."""
+    blocks = -(-batch // lanes)
+    kind = type(layer)
+    height, width, outputs = as_image(z)
+    positions, inputs = height * width, x[-1]
+
+    def panels(count: int) -> int:
+        return -(-count // lanes)
+
+    if kind is Dense or kind in CONVOLUTIONS:
+        taps = 1 if kind is Dense else math.prod(layer.grid.kernel)  # type: ignore[attr-defined]
+        groups = 1 if kind is Dense else layer.groups_of(inputs)  # type: ignore[attr-defined]
+        terms = positions * taps * inputs // groups
+        slow = _OVER_STEPS if kind is Dense and positions > 1 else 1.0
+        return slow * blocks * terms * outputs, batch * terms * panels(outputs)
+    if kind in CELLS:
+        rows = len(layer.gates) * layer.units  # type: ignore[attr-defined]
+        terms = x[0] * (inputs + layer.units)  # type: ignore[attr-defined]
+        return blocks * terms * rows, batch * terms * panels(rows)
+    if kind is MultiHeadAttention:
+        steps, products = x[0], len(PROJECTIONS) * x[0] * inputs
+        attended = 2 * steps * inputs
+        return (
+            blocks * (_OVER_STEPS * products * inputs + _ATTENDING * steps * attended),
+            batch * (products * panels(inputs) + panels(steps) * attended),
+        )
+    entries = max(math.prod(x), math.prod(z))
+    if kind in _BY_POSITION:
+        return _STRIP * blocks * entries, _STRIP * panels(batch * positions) * inputs
+    return _PASSING * blocks * entries, _PASSING * batch * entries // max(inputs, 1) * panels(inputs)

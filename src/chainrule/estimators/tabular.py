@@ -1,0 +1,251 @@
+"""TabularClassifier and TabularRegressor: RealMLP on a table as it is, with the published figures.
+
+A table is a data frame of any library, a file as `chainrule train` reads it, or rows of numbers. What becomes
+of its columns, the network and how it is trained are of `chainrule.training.tabular`; `network_` holds all of
+it.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
+
+from chainrule.base.errors import ArgumentError, DataError
+from chainrule.base.scalars import check_count, check_number
+from chainrule.base.types import Array
+from chainrule.data import Preparation, Standardizer, read_table, split
+from chainrule.data.frames import Column, Frame, frame_of
+from chainrule.networks.network import Network
+from chainrule.training.history import History
+from chainrule.training.tabular import EPOCHS, Tabular
+
+FEWEST = 10  # rows, below which none are held out and the last epoch stays
+VALIDATION = 0.2
+
+
+class _Tabular(BaseEstimator):
+    """What both are: a table, a part of it to choose the epoch by, a network and its history."""
+
+    network_: Network
+    history_: History
+    _classify: bool
+
+    def __init__(
+        self,
+        *,
+        epochs: int = EPOCHS,
+        validation_fraction: float = VALIDATION,
+        kinds: dict[str, str] | None = None,
+        random_state: Any = None,
+        threads: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.epochs = epochs
+        self.validation_fraction = validation_fraction
+        self.kinds = kinds
+        self.random_state = random_state
+        self.threads = threads
+        self.verbose = verbose
+
+    @abstractmethod
+    def _learned(self, y: Any) -> Array:
+        """y as the network is trained on it; remembers the classes."""
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Train on a table X and its target y.
+
+        X: a data frame, a mapping of columns, (N, features) numbers, or the path of a file. y: (N,), of a
+        file the name of its target column; where it is None the last column is.
+        sample_weight: (N,), only ratios matter.
+        """
+        table, y = self._training_table(X, y)
+        check_count("epochs", self.epochs)
+        check_number("validation_fraction", self.validation_fraction, high=1.0)
+        targets = self._learned(y)
+        if len(targets) != len(table):
+            raise ValueError(
+                f"Found input variables with inconsistent numbers of samples: {len(table)}, {len(targets)}"
+            )
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, np.empty((len(table), 1)), dtype=np.float64)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        train, held = self._parts(targets, seed)
+        if weights is not None:
+            held = held[weights[held] > 0]  # an accuracy counts every row once
+        tabular = Tabular(self._classify, self.epochs)
+        kinds = {**self._told, **(self.kinds or {})}
+        # Of all rows, or levels of those held out would be new; the target's scale is of those trained on.
+        preparation = Preparation.learn(table, kinds=kinds or None, robust=True)
+        if not self._classify:
+            preparation.targets = Standardizer.learn(targets[train].reshape(len(train), -1))
+        clamp = None
+        if preparation.targets is not None:
+            scaled = preparation.targets(targets[train].reshape(len(train), -1))
+            clamp = float(scaled.min()), float(scaled.max())
+        outputs = len(self.classes_) if self._classify else targets[0].size
+        network = tabular.network(
+            preparation,
+            outputs,
+            clamp=clamp,
+            classes=range(outputs) if self._classify else None,
+            seed=seed,
+        )
+        validation: Any = None
+        if len(held):
+            validation = (preparation(table[held]), targets[held])
+            validation += () if weights is None else (weights[held],)
+        self.history_ = tabular.fit(
+            network,
+            preparation(table[train]),
+            targets[train],
+            validation,
+            seed=seed,
+            sample_weight=None if weights is None else weights[train],
+            threads=self.threads,
+            progress=bool(self.verbose),
+        )
+        if self._classify:
+            with suppress(DataError):  # labels of a kind that a network does not say
+                network.classes = self.classes_
+        self.network_ = network
+        return self
+
+    def _parts(self, targets: Array, seed: int) -> tuple[Array, Array]:
+        """The rows to train on and those to choose the epoch by, none where they are too few."""
+        rows = np.arange(len(targets))
+        if len(rows) < FEWEST:
+            return rows, rows[:0]
+        stratify = self._classify and len(np.unique(targets)) < len(targets)
+        train, held, _, _ = split(rows, targets, self.validation_fraction, seed=seed, stratify=stratify)
+        return np.sort(train), np.sort(held)
+
+    def _training_table(self, X: Any, y: Any) -> tuple[Frame, Any]:
+        self._told: dict[str, str] = {}
+        self._source: str | None = None
+        if isinstance(X, (str, os.PathLike)):
+            read = read_table(Path(X), asked=[] if y is None else [str(y)]).frame
+            self._source = name = read.names[-1] if y is None else str(y)
+            y = read.column(name).labels()
+            X = read.without([name])
+        frame = frame_of(X, "X")
+        if frame is None:
+            X = validate_data(self, X, dtype="numeric", ensure_all_finite="allow-nan", reset=True)
+            self._told = {f"x{place}": "number" for place in range(X.shape[1])}
+            return self._of_rows(X), y
+        self.n_features_in_ = len(frame.columns)
+        if frame.named:
+            self.feature_names_in_ = np.array(frame.names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        return frame, y
+
+    def _table(self, X: Any) -> Frame:
+        """A table to predict for."""
+        if isinstance(X, (str, os.PathLike)):
+            X = read_table(Path(X)).frame
+            X = X.without([self._source]) if self._source is not None else X
+        frame = frame_of(X, "X")
+        if frame is not None:
+            return frame
+        if self._told:
+            return self._of_rows(
+                validate_data(self, X, dtype="numeric", ensure_all_finite="allow-nan", reset=False)
+            )
+        raise DataError(
+            "X has no names of columns, but the table of the fit had: give a data frame with the columns "
+            f"{', '.join(map(str, self.feature_names_in_[:8]))}"
+        )
+
+    @staticmethod
+    def _of_rows(X: Array) -> Frame:
+        values = np.asarray(X, dtype=np.float64)
+        return Frame(
+            tuple(Column(f"x{place}", "number", part, np.isnan(part)) for place, part in enumerate(values.T))
+        )
+
+    def _outputs(self, X: Any) -> Array:
+        check_is_fitted(self)
+        return self.network_.predict(self._table(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+class TabularClassifier(ClassifierMixin, _Tabular):
+    """RealMLP for classes (Holzmüller et al., Better by Default, 2024) on a table as it is.
+
+    Numbers, texts, truth values, dates and what is missing are prepared by `Preparation.learn(robust=True)`.
+
+    epochs: 256 as published. validation_fraction: of the rows, by whose accuracy the epoch is chosen.
+    kinds: {column: "number", "levels", "date" or "drop"}, for columns that are not what they look like.
+    random_state: of the held-out rows, the start, the order and the dropout. threads: None leaves the choice.
+
+    After `fit`: `classes_`, `network_` with its preparation, `history_`.
+    """
+
+    _classify = True
+    classes_: Array
+
+    def _learned(self, y: Any) -> Array:
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        self.classes_, ids = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ArgumentError(
+                f"y holds one class only, {self.classes_[0]!r}: there is nothing to tell apart"
+            )
+        return np.asarray(ids, dtype=np.int64)
+
+    def predict(self, X: Any) -> Array:
+        """The class of every row (N,)."""
+        chosen = self._outputs(X).argmax(axis=1)
+        return np.asarray(self.classes_[chosen])
+
+    def predict_proba(self, X: Any) -> Array:
+        """The probability of every class, (N, classes) in the order of `classes_`."""
+        return self._outputs(X)
+
+
+class TabularRegressor(RegressorMixin, _Tabular):
+    """RealMLP for quantities (Holzmüller et al., Better by Default, 2024) on a table as it is.
+
+    As `TabularClassifier`; the target is brought to one scale, and predictions stay within what the training
+    rows had.
+    """
+
+    _classify = False
+
+    def _learned(self, y: Any) -> Array:
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        values = np.asarray(y, dtype=np.float64)
+        if values.ndim not in (1, 2) or not values.size:
+            raise ValueError(f"y should be a 1d or 2d array, got an array of shape {values.shape} instead.")
+        if not np.isfinite(values).all():
+            raise ValueError("Input y contains NaN or infinity.")
+        self._flat = values.ndim == 1
+        return values
+
+    def predict(self, X: Any) -> Array:
+        """(N,), of several targets (N, targets), float64."""
+        outputs = np.asarray(self._outputs(X), dtype=np.float64)
+        return outputs[:, 0] if self._flat else outputs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

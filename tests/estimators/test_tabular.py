@@ -1,0 +1,143 @@
+"""TabularClassifier and TabularRegressor: tables as they are, from frames, files and rows of numbers."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+pytest.importorskip("sklearn")
+pd = pytest.importorskip("pandas")
+pytest.importorskip("narwhals")
+
+from sklearn.base import clone, is_classifier, is_regressor  # noqa: E402
+from sklearn.exceptions import NotFittedError  # noqa: E402
+
+from chainrule.estimators import TabularClassifier, TabularRegressor  # noqa: E402
+
+ROWS = 90
+
+
+def table(rows: int = ROWS, seed: int = 0) -> Any:
+    """Numbers, levels, many levels, truth values, dates, and gaps."""
+    r = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "age": r.normal(40, 9, rows),
+            "city": r.choice(["Oslo", "Rome", "Bern"], rows),
+            "code": r.choice([f"c{i:02}" for i in range(13)], rows),
+            "member": r.choice([True, False], rows),
+            "since": pd.Timestamp("2024-01-01") + pd.to_timedelta(r.integers(0, 700, rows), unit="D"),
+        }
+    )
+    frame.loc[::11, "age"] = np.nan
+    frame.loc[::13, "city"] = None
+    return frame
+
+
+def target(frame: Any, kind: str) -> Any:
+    value = frame["age"].fillna(40) / 9 + 2 * (frame["city"] == "Oslo") + frame["member"]
+    names = {"two": ["no", "yes"], "three": [3, 5, 8]}
+    if kind == "number":
+        return value.to_numpy()
+    ends = np.quantile(value, [1 / 3, 2 / 3] if kind == "three" else [0.5])
+    return np.array(names[kind])[np.searchsorted(ends, value)]
+
+
+def made(kind: str, **options: Any) -> Any:
+    cls = TabularRegressor if kind == "number" else TabularClassifier
+    return cls(**{"epochs": 4, "random_state": 0, **options})
+
+
+@pytest.mark.parametrize("kind", ["two", "three", "number"])
+def test_a_table_as_it_is(kind: str) -> None:
+    frame = table()
+    y = target(frame, kind)
+    model = clone(made(kind)).fit(frame, y)
+    assert is_regressor(model) == (kind == "number") != is_classifier(model)
+    assert model.n_features_in_ == 5
+    assert list(model.feature_names_in_) == list(frame.columns)
+    predicted = model.predict(frame)
+    assert predicted.shape == (ROWS,)
+    if kind == "number":
+        assert y.min() <= predicted.min()
+        assert predicted.max() <= y.max()
+        assert predicted.dtype == np.float64
+    else:
+        assert set(predicted) <= set(y)
+        assert list(model.classes_) == sorted(set(y))
+        np.testing.assert_allclose(model.predict_proba(frame).sum(axis=1), 1, rtol=1e-5)
+        np.testing.assert_array_equal(model.network_.classify(frame), predicted)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(frame), predicted)
+    np.testing.assert_array_equal(made(kind).fit(frame, y).predict(frame), predicted)  # the same seed
+    shuffled = frame[list(frame.columns[::-1])]
+    np.testing.assert_array_equal(model.predict(shuffled), predicted)
+
+
+def test_new_levels_and_gaps_are_told(tmp_path: Path) -> None:
+    frame = table()
+    model = made("two").fit(frame, target(frame, "two"))
+    new = frame.copy()
+    new.loc[0, "code"] = "never seen"
+    with pytest.warns(UserWarning, match="never seen in 1 row"):
+        model.predict(new)
+    with pytest.raises(cr.DataError, match="lacks the columns city"):
+        model.predict(frame.drop(columns="city"))
+    with pytest.raises(cr.DataError, match="no names of columns"):
+        model.predict(np.zeros((3, 5)))
+    with pytest.raises(NotFittedError):
+        made("two").predict(frame)
+    path = tmp_path / "net.npz"
+    model.network_.save(path)  # its preparation, too
+    kept = cr.load(path)
+    np.testing.assert_array_equal(kept.classify(frame), model.predict(frame))
+
+
+def test_a_file_is_a_table(tmp_path: Path) -> None:
+    frame = table()
+    y = target(frame, "two")
+    path = tmp_path / "table.csv"
+    frame.assign(answer=y).to_csv(path, index=False)
+    model = made("two").fit(path, "answer")
+    assert set(model.classes_) == {"no", "yes"} or set(model.classes_) == {False, True}
+    assert model.predict(path).shape == (ROWS,)
+    assert "answer" not in model.feature_names_in_
+
+
+def test_polars_is_pandas() -> None:
+    pl = pytest.importorskip("polars")
+    frame = table()
+    y = target(frame, "number")
+    gaps = frame.astype(object).where(frame.notna(), None)
+    other = pl.DataFrame({name: gaps[name].to_list() for name in frame.columns}, strict=False)
+    first, second = made("number").fit(frame, y), made("number").fit(other, y)
+    np.testing.assert_array_equal(first.predict(frame), second.predict(other))
+
+
+def test_rows_of_numbers_several_targets_weights_and_few_rows() -> None:
+    r = np.random.default_rng(0)
+    X = r.normal(size=(60, 3))
+    X[::7, 1] = np.nan
+    X[:, 2] = 1.0  # says nothing, and stays
+    y = np.stack([X[:, 0], 3 * X[:, 0] + 100], axis=1)
+    model = made("number").fit(X, y)
+    assert model.predict(X).shape == (60, 2)
+    with pytest.raises(ValueError, match="features"):
+        model.predict(X[:, :2])
+    labels = (X[:, 0] > 0).astype(int)
+    weights = np.where(labels == 1, 1.0, 0.0)
+    heavy = made("two", epochs=30).fit(X, labels, sample_weight=weights)
+    assert (heavy.predict(X) == 1).all()  # the others do not count
+    assert made("two").fit(X[:6], labels[:6]).predict(X).shape == (60,)
+    with pytest.raises(ValueError, match="inconsistent"):
+        made("two").fit(X, labels[:-1])
+    with pytest.raises(ValueError, match="one class only"):
+        made("two").fit(X, np.zeros(60))
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        made("number").fit(X, np.full(60, np.nan))
