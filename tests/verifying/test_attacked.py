@@ -135,3 +135,19 @@ class RunningNorm:
 
 def test_running_statistics_in_place_of_the_batchs() -> None:
     assert cr.verify(RunningNorm(), args=(normal(6, 4),), like="batchnorm").why == ("running statistics",)
+
+
+def test_one_less_than_the_samples_which_is_0_of_one_sample() -> None:
+    def forward(x: Array, gamma: Array, beta: Array) -> Any:
+        r = 1 / np.sqrt(x.var(axis=0) + 1e-5)
+        unit = (x - x.mean(axis=0)) * r
+        return gamma * unit + beta, (unit, r, gamma)
+
+    def backward(d: Array, cache: Any) -> Any:
+        unit, r, gamma = cache
+        e, n = d * gamma, len(d)
+        dx = r * (e - e.sum(axis=0) / n - unit * (e * unit).sum(axis=0) / (n - 1))
+        return dx, (d * unit).sum(axis=0), d.sum(axis=0)
+
+    args = normal(6, 4), normal(4), normal(4)
+    assert cr.verify((forward, backward), args=args, like="batchnorm").why == ("less_one",)

@@ -274,8 +274,9 @@ class Judge:
     ) -> tuple[list[Finding], list[Say]]:
         """The finding on one array, none where it is right; and what is to be noted."""
         pairs = enumerate(zip(case.theirs, case.right, strict=True))
-        fitting = [number for number, (theirs, right) in pairs if theirs.shape == right.shape]
-        if 0 < len(fitting) < len(case.theirs):  # of other sizes the shapes are wrong: judged where they fit
+        fitting = [n for n, (theirs, right) in pairs if theirs.shape == right.shape and _finite(theirs)]
+        # Of other sizes the shapes are wrong, or 0 / 0 of one sample: judged where they fit.
+        if 0 < len(fitting) < len(case.theirs):
             within = None if search is None else search.only(fitting)
             made, beside = self.judged(name, case.only(fitting), within, [tried[n] for n in fitting])
             missing = [number not in fitting for number in range(len(case.theirs))]
@@ -679,6 +680,10 @@ def explained(
             continue
         kept.append(finding)
     return [*kept, *(finding for finding in made if finding.name not in said)]
+
+
+def _finite(values: Array) -> bool:
+    return values.dtype.kind != "f" or bool(np.isfinite(values).all())
 
 
 def _named_ratio(theirs: Array, made: Array, sizes: dict[str, int] | object) -> str | None:
