@@ -159,3 +159,19 @@ def test_a_single_number() -> None:
     assert cr.verify((forward, lambda d, x: d * (1 - np.tanh(x) ** 2)), args=(x,), like="tanh")
     wrong = cr.verify((forward, lambda d, x: d * (1 - np.tanh(x))), args=(x,), like="tanh")
     assert wrong.why == ("power only",)
+
+
+def test_gelu_by_its_approximation() -> None:
+    k = float(np.sqrt(2 / np.pi))
+
+    def forward(x: Array) -> Any:
+        return 0.5 * x * (1 + np.tanh(k * (x + 0.044715 * x**3))), x
+
+    def backward(d: Array, x: Array, inner: float = 3 * 0.044715) -> Array:
+        t = np.tanh(k * (x + 0.044715 * x**3))
+        return d * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * k * (1 + inner * x * x))
+
+    assert cr.verify((forward, backward), args=(normal(3, 5),), like="gelu")
+    wrong = cr.verify((forward, lambda d, x: backward(d, x, 0.0)), args=(normal(3, 5),), like="gelu")
+    assert wrong.verdict == "wrong"
+    assert "forward" not in wrong.why

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, ChainruleError, describe
 from chainrule.base.types import Array
-from chainrule.layers import Composite, Identity, Layer, layer_classes
+from chainrule.layers import GELU, Composite, Identity, Layer, layer_classes
 from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.losses import (
     BinaryCrossEntropy,
@@ -151,7 +151,10 @@ class Like:
                 layers = layers_like(kind.kind, dict(kind.options), args)
                 cells = [layer for layer in layers if isinstance(layer, Recurrent)]
                 return recurrent_meaning(cells, args, out, tolerance)
-            return _named_meaning(kind, args, out, tolerance, forward)
+            made = _named_meaning(kind, args, out, tolerance, forward)
+            if made is None and kind.kind is GELU:  # by its usual approximation
+                return function_meaning(functions("gelutanh", {}), args, out, tolerance)
+            return made
         if isinstance(kind, Recurrent):
             return recurrent_meaning([kind], args, out, tolerance)
         if isinstance(kind, Layer):
