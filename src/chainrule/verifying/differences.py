@@ -46,7 +46,8 @@ def differences(
         moved = [value.copy() for value in args]
         moved[number].flat[entry] += step
         with np.errstate(all="ignore"):
-            return math.fsum((terms * np.asarray(forward(moved), dtype=np.float64)).ravel().tolist())
+            each = terms * np.asarray(forward(moved), dtype=np.float64)
+            return math.fsum(each.ravel().tolist()) if np.isfinite(each).all() else math.nan
 
     values, errors, left, right = (np.zeros(len(entries)) for _ in range(4))
     kinks = np.zeros(len(entries), dtype=bool)

@@ -22,19 +22,22 @@ def not_linear(subject: Subject, probe: Probe) -> Iterator[Finding]:
     first, second = answer(subject, probe.args, delta), answer(subject, probe.args, other)
     double = answer(subject, probe.args, 2 * delta)
     both = answer(subject, probe.args, (delta + other).astype(delta.dtype))
+    above = answer(subject, probe.args, np.maximum(delta, 0))  # what asks for a sign, and gets none
+    below = answer(subject, probe.args, np.minimum(delta, 0))
     jitter: dict[str, float] = {}
-    for name, of_delta, of_other, of_double, of_both in each(subject, first, second, double, both):
-        if not of_delta.shape == of_other.shape == of_double.shape == of_both.shape:
+    for name, *made in each(subject, first, second, double, both, above, below):
+        of_delta, of_other, of_double, of_both, of_above, of_below = made
+        if any(value.shape != of_delta.shape for value in made):
             continue
         size = float(np.abs(of_delta).max(initial=0.0) + np.abs(of_other).max(initial=0.0))
         if of_delta.any() and same(of_delta, of_other):
             yield Finding(name, TEXTS.say("contract.constant", name=name), mistake="δ not used")
             continue
-        pairs = (of_double, 2 * of_delta), (of_both, of_delta + of_other)
+        pairs = (of_double, 2 * of_delta), (of_both, of_delta + of_other), (of_delta, of_above + of_below)
         if all(roughly(subject, *pair, size) for pair in pairs):
             continue
         jitter = jitter or dict(zip(subject.names, jitters(subject, probe), strict=True))
         if not roughly(subject, *pairs[0], size, jitter[name]):
             yield Finding(name, TEXTS.say("contract.not_linear", name=name), mistake="not linear in δ")
-        elif not roughly(subject, *pairs[1], size, 2 * jitter[name]):
+        elif not all(roughly(subject, *pair, size, 2 * jitter[name]) for pair in pairs[1:]):
             yield Finding(name, TEXTS.say("contract.not_additive", name=name), mistake="not additive in δ")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.base.languages import Say
-from chainrule.verifying.contract.calls import answer, attempt
+from chainrule.verifying.contract.calls import answer, attempt, output
 from chainrule.verifying.contract.layouts import layout_matters, type_matters
 from chainrule.verifying.contract.linear import not_linear
 from chainrule.verifying.contract.peeking import peeks
@@ -60,7 +60,7 @@ def owed(
     said: list[Finding | Say] = []
     checks: list[tuple[str, Callable[[], Iterable[Finding | Say]], set[str]]] = [
         ("modified", lambda: changed_in_place(subject, first), set()),
-        ("shapes", lambda: shapes(subject, first), set()),
+        ("shapes", lambda: (*nothing(subject, first), *shapes(subject, first)), set()),
         ("repeated", lambda: not_repeatable(subject, first), set()),
         ("constant", lambda: constant(subject, probes), UNSTABLE),
         ("kept", lambda: kept_results(subject, first, probes[1:]), UNSTABLE),
@@ -118,8 +118,17 @@ def runnable(subject: Subject, probes: Sequence[Probe]) -> tuple[list[Probe], li
     return kept, [Finding("", what, mistake=word, evidence=evidence)]
 
 
-def shapes(subject: Subject, probe: Probe) -> Iterator[Finding]:
-    """Gradients of another shape or type than their arguments, or with NaN in them."""
+def nothing(subject: Subject, probe: Probe) -> Iterator[Finding]:
+    """No gradient at all, as of a backward pass whose `return` is forgotten."""
+    if all(value is None for value in answer(subject, probe.args, probe.delta)):
+        yield Finding("", TEXTS["contract.nothing"], mistake="nothing returned")
+
+
+def shapes(subject: Subject, probe: Probe) -> Iterator[Finding | Say]:
+    """Gradients of another shape or type than their arguments, or with NaN in them; a note on those whose
+    type is that of a forward which computes in a larger one, as NumPy 2 does behind x / np.sqrt(8).
+    """
+    made = output(subject, probe.args)
     gradients: Gradients = answer(subject, probe.args, probe.delta)
     for name, argument, value in zip(subject.names, probe.args, gradients, strict=True):
         if value is None:
@@ -133,5 +142,8 @@ def shapes(subject: Subject, probe: Probe) -> Iterator[Finding]:
             yield Finding(name, TEXTS.say("contract.nonfinite", name=name, count=count), mistake="NaN")
         elif value.dtype != argument.dtype and argument.dtype.kind == "f":
             types = {"dtype": str(value.dtype), "expected": str(argument.dtype)}
+            if value.dtype == made.dtype and made.dtype.itemsize > argument.dtype.itemsize:
+                yield TEXTS.say("noticed.promoted", name=name, **types)
+                continue
             what = TEXTS.say("contract.dtype", name=name, **types)
             yield Finding(name, what, mistake="wrong dtype", evidence=types)

@@ -10,7 +10,7 @@ from chainrule.base.languages import Say
 from chainrule.base.types import Array
 from chainrule.verifying.contract.calls import answer, attempt, draws, each, near, output, same, seeded
 from chainrule.verifying.probes import Probe
-from chainrule.verifying.subjects.subject import Subject
+from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding
 
@@ -89,10 +89,22 @@ def _drawn(subject: Subject, probe: Probe) -> set[str]:
 
     What forward draws, such as a mask, is the same in every call here and may be in the gradients.
     """
-    if draws(subject, probe):
+    if not draws(subject, probe):
+        one, other = (seeded(seed, lambda: answer(subject, probe.args, probe.delta)) for seed in (1, 2))
+    elif subject.steps is None:
         return set()
-    one, other = (seeded(seed, lambda: answer(subject, probe.args, probe.delta)) for seed in (1, 2))
+    else:  # behind one forward
+        try:
+            one, other = (_behind_forward(subject.steps(), probe, seed) for seed in (1, 2))
+        except Exception:  # their code may raise whatever it likes
+            return set()
     return {name for name, before, after in each(subject, one, other) if not near(subject, before, after)}
+
+
+def _behind_forward(steps: Steps, probe: Probe, seed: int) -> Gradients:
+    """The gradients where the global random numbers begin at a seed between forward and backward."""
+    _, kept = steps.forward([value.copy() for value in probe.args])
+    return seeded(seed, lambda: steps.backward(kept, probe.delta.copy()))
 
 
 # -- another call

@@ -6,6 +6,7 @@ It is looked at where a Subject has `steps`, the two calls as they are, on one o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -58,11 +59,28 @@ def _again(subject: Subject, steps: Steps, probe: Probe, once: Gradients) -> Ite
             steps.clear()
         if passes == 2:
             _, kept = steps.forward([value.copy() for value in probe.args])
+        elif _runs_out(kept):
+            return
         second = _copied(steps.backward(kept, probe.delta.copy()))
         found = list(_differing(subject, once, first, second))
         yield from found
         if found:
             return
+
+
+def _runs_out(kept: Any) -> bool:
+    """Whether what forward left holds iterators: they serve one backward pass, which is all that is owed."""
+    passed = getattr(kept[0] if isinstance(kept, tuple) and kept else kept, "passed", None)
+    waiting = list(getattr(passed, "pieces", ()))
+    while waiting:
+        piece = waiting.pop()
+        if hasattr(piece, "__next__"):
+            return True
+        if isinstance(piece, (tuple, list)):
+            waiting += piece
+        elif isinstance(piece, dict):
+            waiting += piece.values()
+    return False
 
 
 def _differing(subject: Subject, once: Gradients, first: Gradients, second: Gradients) -> Iterator[Finding]:

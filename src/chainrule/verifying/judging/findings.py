@@ -11,7 +11,7 @@ from chainrule.base.languages import SPACE, Say
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.printing import Equation, text
 from chainrule.verifying.contract.owed import SYMPTOMS
-from chainrule.verifying.judging.hypotheses import Case, Mistake, factors, orders
+from chainrule.verifying.judging.hypotheses import Case, Mistake, factors, orders, partly, scaled_orders
 from chainrule.verifying.judging.search import Search
 from chainrule.verifying.meanings.meaning import Edit
 from chainrule.verifying.places import at, place
@@ -89,7 +89,13 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
             fix, forms = _fix(search, edits[-1])
             why, word = SPACE.join(sentences), " and ".join(words)
             return Finding(name, what, where, why, fix, word, evidence, forms)
-    for mistake in factors(compared, rare=True):
+    for mistake, scale in scaled_orders(compared):
+        why, fix, word = _said(mistake, plain)
+        beside_it = Edit("", "factor", values={"factor": scale})
+        both = SPACE.join([why, sentence(beside_it)])
+        return Finding(name, what, where, both, fix, f"{word} and {_word(beside_it)}", evidence)
+    misread = iter(()) if search is None else search.misread()
+    for mistake in (*factors(compared, rare=True), *partly(compared), *misread):
         return Finding(name, what, where, *_said(mistake, plain), evidence)
     return Finding(name, what, where, None, None, "", evidence)
 

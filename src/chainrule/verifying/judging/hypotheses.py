@@ -109,6 +109,34 @@ def orders(case: Case) -> Iterator[Mistake]:
         yield Mistake("order", {})
 
 
+def scaled_orders(case: Case) -> Iterator[tuple[Mistake, str]]:
+    """The right numbers in the wrong places, and multiplied: (the order, the factor)."""
+    for name in factor_names(case.sizes[0]):
+        by = [factor(name, sizes) for sizes in case.sizes]
+        pairs = list(zip(by, case.theirs, case.right, strict=True))
+        if all(np.isclose(np.abs(b * r).sum(), np.abs(t).sum(), rtol=1e-3) for b, t, r in pairs):
+            right = [(b * r).astype(r.dtype) for b, _, r in pairs]
+            scaled = Case(case.theirs, right, case.tied, case.sizes, case.tolerances)
+            yield from ((mistake, name) for mistake in orders(scaled))
+
+
+def partly(case: Case) -> Iterator[Mistake]:
+    """Right at the first index of an axis alone, or at all but the first or the last; elsewhere 0."""
+    for axis in range(case.right[0].ndim):
+        if max(right.shape[axis] for right in case.right) < 3:
+            continue
+        for kind in ("ended_early", "first_left_out", "last_left_out"):
+            if agree(case.theirs, [_part(right, axis, kind) for right in case.right]):
+                yield Mistake(kind, {"axis": str(axis)})
+
+
+def _part(right: Array, axis: int, kind: str) -> Array:
+    made = np.moveaxis(right.copy(), axis, 0)
+    zero = {"ended_early": slice(1, None), "first_left_out": slice(1), "last_left_out": slice(-1, None)}
+    made[zero[kind]] = 0
+    return np.moveaxis(made, 0, axis)
+
+
 def _last_at_first(right: Array, axis: int) -> Array:
     """The last index of an axis at the first, and 0 elsewhere."""
     moved = np.moveaxis(np.zeros_like(right), axis, 0)

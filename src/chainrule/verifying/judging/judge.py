@@ -25,6 +25,7 @@ from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.judging.findings import explained, finding
 from chainrule.verifying.judging.hypotheses import Case, agree
 from chainrule.verifying.judging.search import MISFITS, MOST_TRIED, Budget, Search
+from chainrule.verifying.meanings.layer import LayerMeaning
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Edit, Meaning
 from chainrule.verifying.precision import (
@@ -32,6 +33,7 @@ from chainrule.verifying.precision import (
     Reference,
     Tolerance,
     Tolerances,
+    close,
     computed_in,
     fits,
 )
@@ -74,6 +76,8 @@ class Judge:
         if meaning is None:
             notes.append(TEXTS["judged.differences"])
         owing, spoiled = self.contract(meaning, notes)
+        if isinstance(meaning, LayerMeaning) and meaning.layer.family == "batchnorm":
+            owing = self.running_statistics(meaning, owing)
         whole = None
         if self.reference is not None and subject.delta is None:
             whole = compared_whole(subject, self.reference, self.tried[0])
@@ -106,7 +110,8 @@ class Judge:
         subject, reference = self.subject, self.reference
         if subject.delta is not None:  # numbers of this probe alone
             self.tried = [Probe(subject.args, subject.delta)]
-            due = Owed(tuple(shapes(subject, self.tried[0])), ())
+            said = list(shapes(subject, self.tried[0]))
+            due = Owed(tuple(each for each in said if isinstance(each, Finding)), ())
             return list(due.findings), due.spoiled
 
         def accepts(probe: Probe) -> bool:
@@ -123,6 +128,29 @@ class Judge:
         due = owed(subject, self.tried, reference, self.progress)
         notes += [*not_told_apart(self.tried, subject.names), *due.notes]
         return [*raised, *due.findings], due.spoiled
+
+    def running_statistics(self, meaning: LayerMeaning, owing: list[Finding]) -> list[Finding]:
+        """What calls in between change is what they move, where each channel is off by its own factor."""
+        name, states = self.subject.names[meaning.place], {"stale cache", "cache changed", "not repeatable"}
+        if not any(finding.name == name and finding.mistake in states for finding in owing):
+            return owing
+        probe = self.tried[0]
+        bound = meaning.bind(probe)
+        theirs = answer(self.subject, probe.args, probe.delta)[meaning.place]
+        form = bound.forms[meaning.place]
+        if theirs is None or theirs.shape != probe.args[meaning.place].shape:
+            return owing
+        given, right = form.to_ours(theirs.astype(np.float64)), meaning.gradient(bound, "delta")
+        for base in (right, bound.values["d"]):
+            by_channel = [np.moveaxis(each, -2, 0).reshape(each.shape[-2], -1) for each in (given, base)]
+            factor = (by_channel[0] * by_channel[1]).sum(axis=1) / (by_channel[1] ** 2).sum(axis=1)
+            if close(by_channel[0], factor[:, None] * by_channel[1]).all():
+                kept = [finding for finding in owing if finding.name != name or finding.mistake not in states]
+                case = Case([theirs], [form.to_theirs(right)], [False], [bound.sizes])
+                found = finding(name, case, 0, None)
+                why = TEXTS["mistake.running_statistics"]
+                return [*kept, replace(found, why=why, mistake="running statistics")]
+        return owing
 
     def silent(self, probe: Probe, meaning: Meaning | None) -> list[str]:
         """Arguments of real numbers for which no gradient came back."""
@@ -156,7 +184,8 @@ class Judge:
                 continue
             given = [np.asarray(value) for value in theirs]
             within = [Tolerance(of_probe, argument.number) for of_probe in tolerances]
-            searches.append(Search(meaning, argument, tried, bounds, given, budget, within))
+            names = self.subject.names
+            searches.append(Search(meaning, argument, tried, bounds, given, budget, within, names))
         right = {s.argument: not _wrong(s.case({})) for s in searches}
         for search in searches:
             name, given = self.subject.names[search.argument.number], list(search.theirs)
@@ -212,6 +241,8 @@ class Judge:
                 if value.shape != probe.args[number].shape:
                     break
                 plain = ~measured.kinks & np.isfinite(measured.values)
+                if not np.isfinite(measured.values).any():
+                    self.unsure = True
                 entries, exact = measured.entries[plain], measured.values[plain]
                 given = value.reshape(-1)[entries].astype(np.float64)
                 largest = np.abs(exact).max(initial=0.0)
@@ -233,8 +264,9 @@ class Judge:
     ) -> tuple[list[Finding], list[Say]]:
         """The finding on one array, none where it is right; and what is to be noted."""
         pairs = enumerate(zip(case.theirs, case.right, strict=True))
-        fitting = [number for number, (theirs, right) in pairs if theirs.shape == right.shape]
-        if 0 < len(fitting) < len(case.theirs):  # of other sizes the shapes are wrong: judged where they fit
+        fitting = [n for n, (theirs, right) in pairs if theirs.shape == right.shape and _finite(theirs)]
+        # Of other sizes the shapes are wrong, or 0 / 0 of one sample: judged where they fit.
+        if 0 < len(fitting) < len(case.theirs):
             within = None if search is None else search.only(fitting)
             made, beside = self.judged(name, case.only(fitting), within, [tried[n] for n in fitting])
             missing = [number not in fitting for number in range(len(case.theirs))]
@@ -327,6 +359,10 @@ class Judge:
         value = theirs.reshape(-1)[measured.entries]
         between = (value >= low - slack) & (value <= high + slack)
         return bool((between & measured.kinks)[wrong].all())
+
+
+def _finite(values: Array) -> bool:
+    return values.dtype.kind != "f" or bool(np.isfinite(values).all())
 
 
 def _wrong(case: Case) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 
 import numpy as np
@@ -51,7 +51,7 @@ class Budget:
 class Search:
     """The search for the mistake behind one array.  kept: arrays that are right, which a mistake must leave
     so; wrong: others that are wrong, which it may explain, too.  made: mistakes known to be made before it;
-    found: what the search has found.  budget: of the whole verdict.
+    found: what the search has found.  budget: of the whole verdict.  names: of the subject's arguments.
     """
 
     meaning: Meaning
@@ -61,6 +61,7 @@ class Search:
     theirs: Sequence[Array]
     budget: Budget
     tolerances: Sequence[Tolerance]
+    names: Sequence[str]
     kept: Sequence[tuple[Argument, Sequence[Array]]] = ()
     wrong: Sequence[tuple[Argument, Sequence[Array]]] = ()
     made: dict[str, Edit] = field(default_factory=dict)
@@ -206,6 +207,31 @@ class Search:
             other = [self.value(bound, {}, argument) for bound in self.bounds]
             if agree(self.theirs, other) and agree(theirs, self.right({})):
                 yield Mistake("another", {"other": argument.name})
+
+    def misread(self) -> Iterator[Mistake]:
+        """Another argument that is read in another order: two axes of one size exchanged, one reversed."""
+        for number, (name, value) in enumerate(zip(self.names, self.probes[0].args, strict=True)):
+            if number == self.argument.number or value.dtype.kind != "f" or value.ndim < 2:
+                continue
+            shapes = [probe.args[number].shape for probe in self.probes]
+            alike = [p for p in combinations(range(value.ndim), 2) if all(s[p[0]] == s[p[1]] for s in shapes)]
+            for first, second in alike:
+                if self._gives_read(number, partial(np.swapaxes, axis1=first, axis2=second)):
+                    yield Mistake("misread", {"other": name, "first": str(first), "second": str(second)})
+            for axis in range(value.ndim):
+                if self._gives_read(number, partial(np.flip, axis=axis)):
+                    yield Mistake("misread_backwards", {"other": name, "axis": str(axis)})
+
+    def _gives_read(self, number: int, reading: Callable[[Array], Array]) -> bool:
+        for probe, theirs in zip(self.probes, self.theirs, strict=True):
+            args = [reading(v) if place == number else v for place, v in enumerate(probe.args)]
+            try:
+                made = self.value(self.meaning.bind(replace(probe, args=tuple(args))), self.made)
+            except MISFITS:
+                return False
+            if made.shape != theirs.shape or not close(theirs, made).all():
+                return False
+        return True
 
     def shared(self) -> Edit | None:
         """A mistake in a definition that explains other wrong arrays, too: the one that explains most."""

@@ -54,6 +54,9 @@ class Form:
 
 def input_forms(x: Array) -> Iterator[Form]:
     """Orders of x's axes with the samples last; the usual ones first: samples first, then last."""
+    if not x.ndim:
+        yield Form((), (1, 1), ())
+        return
     axes = range(x.ndim)
     usual = (*axes[1:], 0)
     others = sorted(permutations(axes), key=lambda order: order[-1:] != (0,))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations, product
 from typing import Any
@@ -36,7 +37,7 @@ from chainrule.layers import (
 )
 from chainrule.layers.activations.smooth import Activation
 from chainrule.layers.windows.pooling import Pool
-from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
+from chainrule.verifying.meanings.forms import AGREE, Form, input_forms, output_form, parameter_forms
 from chainrule.verifying.meanings.meaning import (
     NONE,
     Argument,
@@ -52,8 +53,11 @@ from chainrule.verifying.meanings.meaning import (
 from chainrule.verifying.places import coverage, facts, in_their_order, roles_of
 from chainrule.verifying.probes import Probe
 
+Forward = Callable[[Sequence[Array]], Array]
 # What can stand for another quantity: people mix up the input and the output, and δ.
 MIXED_UP = ("x", "z", "a", "d")
+EPSILONS = (1e-5, 1e-6, 1e-8, 1e-12, 1e-3, 1e-7, 1e-10, 1e-4, 1e-9, 1e-2, 1e-15, 0.0)
+SMALL = 1e-3  # the deviation of numbers beside which ε shows
 PER_COST = 20  # operations in formulas that are computed as fast as a plain layer's
 
 
@@ -61,7 +65,7 @@ PER_COST = 20  # operations in formulas that are computed as fast as a plain lay
 class LayerMeaning(Meaning):
     """layer: of ours.  place: which argument x is; inputs: its form; parameters: by our names, the number of
     their argument and its form; outputs: the form of what their forward returns.  drawn: the argument that is
-    a dropout's mask.
+    a dropout's mask, beside its form; masked: its name where forward draws it, as `forward` tells.
     """
 
     layer: Layer
@@ -70,6 +74,8 @@ class LayerMeaning(Meaning):
     parameters: dict[str, tuple[int, Form]]
     outputs: Form | None = None
     drawn: dict[str, tuple[int, Form]] | None = None
+    masked: str = ""
+    forward: Forward | None = None
 
     @property
     def title(self) -> str:  # type: ignore[override]
@@ -84,8 +90,8 @@ class LayerMeaning(Meaning):
 
     @property
     def samples(self) -> Sequence[tuple[int, int]]:
-        drawn = (self.drawn or {}).values()
-        return [(self.place, self.inputs.axes[-1]), *((n, form.axes[-1]) for n, form in drawn)]
+        taken = [(self.place, self.inputs), *(self.drawn or {}).values()]
+        return [(number, form.axes[-1]) for number, form in taken if form.axes]
 
     @cached_property
     def formulas(self) -> Formulas:
@@ -106,6 +112,9 @@ class LayerMeaning(Meaning):
         for name, (number, form) in (self.drawn or {}).items():
             flags = form.of_shape(probe.args[number].shape).to_ours(probe.args[number])
             values[name] = (flags != 0).astype(np.float64)
+        if self.masked and self.forward is not None:
+            kept = inputs.to_ours(passed(self.forward, probe.args, self.place))
+            values[self.masked] = (kept != 0).astype(np.float64)
         with np.errstate(all="ignore"):
             z = np.asanyarray(call_formula(self.layer.forward, values))
         values |= {"z": z, "a": z}
@@ -124,6 +133,8 @@ class LayerMeaning(Meaning):
         """Of x: None where it is the transposed shape alone, without an axis that theirs has not."""
         if len(self.inputs.ours) == len(shape):
             return None
+        if not len(shape):
+            return self.inputs.ours
         return (1, *shape) if self.inputs.ours[0] == 1 else (*shape, 1)
 
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
@@ -234,12 +245,80 @@ def updates(
             yield made
 
 
+def options_read(
+    known: Collection[str], args: Sequence[Array], forward: Forward
+) -> Iterator[dict[str, float]]:
+    """What options that were not told may be by what their forward does, the likely ones first: the rate of a
+    dropout that draws its mask, the slope or α below 0, the ε of a normalisation.
+
+    known: the options.  Nothing where their forward raises.
+    """
+    x = args[0]
+    try:
+        if "rate" in known:
+            largest = float(passed(forward, args, 0).max(initial=0.0))
+            yield from [{"rate": _plain(1 - 1 / largest)}] if largest >= 1 else []
+        elif {"slope", "alpha"} & set(known) and len(args) == 1 and (x < 0).any():
+            out, below = forward([x.copy()]).astype(np.float64), x < 0
+            name, basis = ("slope", x) if "slope" in known else ("alpha", np.expm1(x))
+            yield {name: _plain(float(np.median(out[below] / basis[below])))}
+        elif "epsilon" in known:
+            yield from ({"epsilon": value} for value in EPSILONS)
+    except (ArithmeticError, IndexError, ValueError, ChainruleError):
+        return
+
+
+def closest(near: LayerMeaning, args: Sequence[Array], forward: Forward) -> LayerMeaning | None:
+    """With the ε of which the output is nearest to theirs, the earlier of equals; None where none fits.
+
+    x is made small, of a variance of 10^-6, beside which every ε shows, or none matters.
+    """
+    x = args[near.place]
+    small = x * (SMALL / (float(x.std()) or 1.0))
+    args = [small if number == near.place else value for number, value in enumerate(args)]
+    best, least = None, AGREE["float64"]
+    try:
+        out = forward([value.copy() for value in args])
+    except ChainruleError:
+        return None
+    for epsilon in (near.layer.epsilon, *EPSILONS):  # type: ignore[attr-defined]
+        layer = copy.copy(near.layer)
+        layer.epsilon = epsilon
+        made = replace(near, layer=layer)
+        z, outputs = made.bind(Probe(tuple(args), out)).values["z"], near.outputs
+        assert outputs is not None
+        off = float(np.abs(outputs.delta(out, z) - z).max(initial=0.0)) / (float(np.abs(z).max()) or 1.0)
+        if off < least / 2:
+            best, least = made, max(off, 1e-15)
+    return best
+
+
+def _plain(value: float) -> float:
+    """Without the roundings of what it was read off."""
+    return float(f"{value:.6g}")
+
+
+def passed(forward: Forward, args: Sequence[Array], place: int) -> Array:
+    """What a forward pass makes of an input of ones, of its shape: the mask that it draws, times its factor.
+
+    Raises ValueError where the output has another shape.
+    """
+    out = forward([np.ones_like(v) if number == place else v.copy() for number, v in enumerate(args)])
+    return out.reshape(args[place].shape) if out.ndim == args[place].ndim else np.empty(0)
+
+
 def layer_meaning(
-    layers: Iterable[Layer], args: Sequence[Array], out: Array, tolerance: float
+    layers: Iterable[Layer],
+    args: Sequence[Array],
+    out: Array,
+    tolerance: float,
+    forward: Forward | None = None,
 ) -> LayerMeaning | None:
     """The first of the layers and the first orders of the axes under which our forward gives `out`; None
     where there is none.  The arguments may come in any order; theirs is tried first.  Rows come before
     columns as theirs lies, where a layer is theirs so: a kernel of (3, 2) is not called (2, 3).
+
+    forward: theirs, for what it draws itself.
     """
     made = list(layers)
     for (place, *rest), turned in product(permutations(range(len(args))), (False, True)):
@@ -247,6 +326,8 @@ def layer_meaning(
         for layer, form in product(made, forms):
             for parameters, drawn in _beside(layer, form.ours, rest, args):
                 meaning = LayerMeaning(layer, place, form, parameters, None, drawn)
+                if drawn is None and layer.passage == "dropout":
+                    meaning.masked, meaning.forward = _needed(layer)[0], forward
                 meaning.outputs = _outputs(meaning, args, out, tolerance)
                 if meaning.outputs is not None:
                     return meaning
@@ -263,9 +344,9 @@ def _beside(
     except (ChainruleError, IndexError, TypeError, ValueError):
         return
     learned = [(name, spec.shape) for name, spec in specs.items() if spec.learned]
-    wanted = [
-        name for name, needed in declared(layer.forward) if needed and name not in ("x", *dict(learned))
-    ]
+    wanted = [name for name in _needed(layer) if name not in dict(learned)]
+    if len(learned) == len(rest):  # forward draws it itself
+        wanted = []
     if len(learned) + len(wanted) != len(rest):
         return
     if wanted:
@@ -276,6 +357,11 @@ def _beside(
                 yield parameters, {wanted[0]: (number, form)}
         return
     yield from _beside_learned(learned, rest, args)
+
+
+def _needed(layer: Layer) -> list[str]:
+    """What its formula takes beside x: the parameters, a dropout's mask."""
+    return [name for name, needed in declared(layer.forward) if needed and name != "x"]
 
 
 def _beside_learned(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chainrule.base.errors import ArgumentError, describe
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, ChainruleError, describe
 from chainrule.base.types import Array
-from chainrule.layers import GLU, Composite, Identity, Layer, layer_classes
+from chainrule.layers import GELU, GLU, Composite, Identity, Layer, layer_classes
 from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.losses import (
     BinaryCrossEntropy,
@@ -34,7 +37,7 @@ from chainrule.networks.model import Model
 from chainrule.verifying.meanings.forms import AGREE
 from chainrule.verifying.meanings.function import function_meaning
 from chainrule.verifying.meanings.functions.known import functions
-from chainrule.verifying.meanings.layer import layer_meaning
+from chainrule.verifying.meanings.layer import Forward, closest, layer_meaning, options_read
 from chainrule.verifying.meanings.losses import (
     BinaryFocal,
     CountedCrossEntropy,
@@ -89,6 +92,8 @@ _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
 ]
 LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split()}
 COUNTED = {"weight", "weights", "class_weight", "ignore_index"}
+HUBERS = (1.0, 2.0, 0.5, 1.35, 1.345, 1.5, 0.1, 5.0, 10.0)  # where people put δ, if it is not told
+ROUGHLY = 0.05  # of the largest output: forwards that may be the same but for ε
 PENALTIES: dict[str, type[Penalty]] = {
     "l2": L2, "weightdecay": L2, "ridge": L2, "l2penalty": L2, "l2regularization": L2, "l1": L1, "lasso": L1,
     "l1penalty": L1, "l1regularization": L1, "elasticnet": ElasticNet,
@@ -155,15 +160,18 @@ class Like:
             if issubclass(kind.kind, GLU) and len(args) > 1 and isinstance(self.like, str):
                 known = functions(plain(called(self.like)[0]), {})  # z and its gates come apart
                 return function_meaning(known, args, out, tolerance)
-            layers = list(layers_like(kind.kind, dict(kind.options), args))
             if issubclass(kind.kind, Recurrent):
+                layers = layers_like(kind.kind, dict(kind.options), args)
                 cells = [layer for layer in layers if isinstance(layer, Recurrent)]
                 return recurrent_meaning(cells, args, out, tolerance)
-            return layer_meaning(layers, args, out, tolerance)
+            made = _named_meaning(kind, args, out, tolerance, forward)
+            if made is None and kind.kind is GELU:  # by its usual approximation
+                return function_meaning(functions("gelutanh", {}), args, out, tolerance)
+            return made
         if isinstance(kind, Recurrent):
             return recurrent_meaning([kind], args, out, tolerance)
         if isinstance(kind, Layer):
-            return layer_meaning([kind], args, out, tolerance)
+            return layer_meaning([kind], args, out, tolerance, forward)
         if isinstance(kind, (Penalty, tuple)):
             return penalty_meaning(kind, args, out, forward, tolerance)
         if isinstance(kind[0], Wanted):
@@ -188,6 +196,34 @@ class Like:
         return _wanted(like, self.loss)
 
 
+def _named_meaning(
+    kind: Named, args: Sequence[Array], out: Array, tolerance: float, forward: Forward
+) -> Meaning | None:
+    """Of the layers as they are by themselves; else with the options that were not told read off forward.
+
+    ε is always read off, in float64 where forward takes it: 1e-5 and 1e-8 are one number in the output of
+    float32, or beside a variance of 10^4, and two in the last digits of the gradient.
+    """
+    found = layer_meaning(layers_like(kind.kind, dict(kind.options), args), args, out, tolerance, forward)
+    options = set(inspect.signature(kind.kind).parameters) - set(kind.options)
+    if found is not None and "epsilon" not in options:
+        return found
+    exact = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in args]
+    try:
+        wide = forward([value.copy() for value in exact])
+    except ChainruleError:
+        return found
+    if found is not None:
+        return closest(found, exact, forward) or found
+    for more in options_read(options, exact, forward):
+        layers = layers_like(kind.kind, {**kind.options, **more}, args)
+        tolerance = ROUGHLY if "epsilon" in more else AGREE["float64"]
+        near = layer_meaning(layers, exact, wide, tolerance, forward)
+        if near is not None:
+            return closest(near, exact, forward) if "epsilon" in more else near
+    return None
+
+
 def _by_name(name: str, options: dict[str, Any]) -> Any:
     """What a name with options means, as `Like.kind` has it."""
     word = plain(name)
@@ -198,6 +234,8 @@ def _by_name(name: str, options: dict[str, Any]) -> Any:
         word, options = "hinge", {"squared": True, **options}
     if LOSSES.get(word) == (CrossEntropy,) and COUNTED & set(options):
         return wanted_for(CountedCrossEntropy(**checked(CountedCrossEntropy, name, options)))
+    if LOSSES.get(word) == (Huber,) and not options:
+        return [want for delta in HUBERS for want in wanted_for(Huber(delta))]
     if word in LOSSES:
         made: list[Loss] = []
         for loss in LOSSES[word]:

@@ -38,8 +38,10 @@ WORDS = {
 }  # fmt: skip
 BY_PLACE = ""  # the name under which options stand that are told by their place
 NEARLY = 0.6  # how alike a name is that is proposed, of difflib
-# What `layers_like` reads off the arrays, and sizes of which each takes one whatever its padding is.
-TOLD_BY_ARRAYS = frozenset(("units", "filters", "kernel_size", "vocabulary", "features", "heads", "lam"))
+# What the arrays or their forward tell, and sizes of which each takes one whatever its padding is.
+TOLD_BY_ARRAYS = frozenset(
+    ("units", "filters", "kernel_size", "vocabulary", "features", "heads", "lam", "rate")
+)
 TRIED_SIZES = (1, 3, 9, 999)
 
 
@@ -56,7 +58,7 @@ def layer_class(name: str) -> type[Layer] | None:
 
 
 def nearly(word: str, known: Iterable[str]) -> str:
-    """": did you mean 'Dense'" of what is spelt nearly so, "" where nothing is."""
+    """: did you mean 'Dense'" of what is spelt nearly so, "" where nothing is."""
     by_word = {plain(name): name for name in known}
     close = [by_word[each] for each in get_close_matches(plain(word), by_word, 3, NEARLY)]
     return f": did you mean {' or '.join(map(repr, close))}" if close else ""
@@ -142,7 +144,7 @@ def checked(make: Any, title: str, options: Mapping[str, Any]) -> dict[str, Any]
     said: Exception | None = None
     for size in TRIED_SIZES:
         try:
-            make(**dict.fromkeys(needed, size), **named)
+            make(**{word: 0.5 if word == "rate" else size for word in needed}, **named)
             return named
         except (ChainruleError, TypeError, ValueError) as error:
             said = error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from inspect import signature
 from types import MethodType
@@ -14,6 +14,7 @@ from chainrule.base.types import Array
 from chainrule.layers import Layer
 from chainrule.networks.model import Model
 from chainrule.verifying.subjects.calls.arguments import arguments_of, check_known, check_real
+from chainrule.verifying.subjects.calls.drawing import again, drawing_again, generators_in
 from chainrule.verifying.subjects.calls.running import quiet, quietly
 from chainrule.verifying.subjects.frameworks import jax_functions, scalars, tensors
 from chainrule.verifying.subjects.objects import methods_of, of_class, of_object
@@ -42,11 +43,17 @@ def subject_from(
     """
     if output is not None:
         check_count("output", output, 0)
-    with quiet():
+    generators = generators_in(given)
+    with again(generators), quiet():
         subject = _subject(given, args, names, output, scalars_of)
     check_real(subject.names, subject.args)
     check_known(subject.names, subject.args)
-    forward, backward, steps = quietly(subject.forward), quietly(subject.backward), subject.steps
+    steps = subject.steps
+
+    def kept(function: Callable[..., Any]) -> Callable[..., Any]:
+        return drawing_again(generators, quietly(function))
+
+    forward, backward = kept(subject.forward), kept(subject.backward)
 
     def typed(values: Sequence[Array]) -> list[Array]:
         """Labels and masks stay what they are where all arguments came as float64."""
@@ -57,12 +64,12 @@ def subject_from(
         subject,
         forward=lambda values: forward(typed(values)),
         backward=lambda values, delta: backward(typed(values), delta),
-        steps=None if steps is None else lambda: _quiet_steps(steps()),
+        steps=None if steps is None else lambda: _kept_steps(steps(), kept),
     )
 
 
-def _quiet_steps(steps: Steps) -> Steps:
-    return replace(steps, forward=quietly(steps.forward), backward=quietly(steps.backward))
+def _kept_steps(steps: Steps, kept: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Steps:
+    return replace(steps, forward=kept(steps.forward), backward=kept(steps.backward))
 
 
 def _subject(

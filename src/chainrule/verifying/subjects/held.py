@@ -74,12 +74,13 @@ def behind(arguments: Arguments, held: Sequence[Held]) -> Wanted:
     )
 
 
-def copy_with(owner: Any, held: Sequence[Held], values: Sequence[Array]) -> Any:
-    """A copy of the object with other arrays wherever it had these.
+def copy_with(owner: Any, held: Sequence[Held], values: Sequence[Array], shared: Sequence[Any] = ()) -> Any:
+    """A copy of the object with other arrays wherever it had these; it has what is `shared` in common.
 
     Raises DataError for an object that cannot be copied.
     """
     memo: dict[int, Any] = {id(entry.array): value for entry, value in zip(held, values, strict=True)}
+    memo |= {id(value): value for value in shared}
     try:
         return copy.deepcopy(owner, memo)
     except Exception as error:

@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, arguments_of, parameters_of
+from chainrule.verifying.subjects.calls.drawing import generators_in
 from chainrule.verifying.subjects.calls.passing import without_delta
 from chainrule.verifying.subjects.calls.returned import Wanted, by_argument
 from chainrule.verifying.subjects.calls.running import call
@@ -191,7 +192,7 @@ class _Calls:
     def steps(self) -> Steps:
         """The two calls as they are, on one copy."""
         copies = [np.array(entry.array) for entry in self.held]
-        kept = copy_with(self.given, self.held, copies)
+        kept = copy_with(self.given, self.held, copies, generators_in(self.given))
         call(type(self.given).__name__, clear, kept, self.held, copies)
 
         def apart(values: Sequence[Array]) -> tuple[Array, Any]:

@@ -105,11 +105,11 @@ def _line(traceback: TracebackType | None, code: CodeType | None) -> str:
     while traceback is not None:
         frames.append((traceback.tb_frame.f_code, traceback.tb_lineno))
         traceback = traceback.tb_next
-    home = None if code is None or _installed(code.co_filename) else code.co_filename
+    home = None if code is None or installed(code.co_filename) else code.co_filename
     theirs = [
         (held, line)
         for held, line in frames[1:]
-        if (held.co_filename == home if home is not None else not _installed(held.co_filename))
+        if (held.co_filename == home if home is not None else not installed(held.co_filename))
     ]
     if not theirs:
         return ""
@@ -121,6 +121,6 @@ def _line(traceback: TracebackType | None, code: CodeType | None) -> str:
     )
 
 
-def _installed(file: str) -> bool:
+def installed(file: str) -> bool:
     """Whether it is a library's, Python's own or this one's."""
     return file.startswith(_LIBRARIES) or "site-packages" in file or "dist-packages" in file
