@@ -328,9 +328,8 @@ class _States:
 def _attention_block(r: _Reading, name: str, m: Any, x: Value) -> Value:
     """nn.TransformerEncoderLayer."""
     b = r.building
-    act = {"relu": ReLU, "gelu": GELU}.get(
-        getattr(m.activation, "__name__", type(m.activation).__name__.lower())
-    )
+    called = getattr(m.activation, "__name__", type(m.activation).__name__.lower())
+    act: type[Layer] | None = {"relu": ReLU, "gelu": GELU}.get(called)
     if act is None or not m.self_attn.batch_first:
         raise ArgumentError(
             f"{name}: an encoder layer is taken with batch_first=True and the activation relu or gelu"
