@@ -104,7 +104,10 @@ def test_pieces_are_the_whole(samples: int, reference: bool, monkeypatch: Any) -
     network = images()
     network.set_executor(ReferenceExecutor() if reference else None)
     whole = network.activations(X)
-    monkeypatch.setattr(by_formulas if reference else native, "_PREDICT_BATCH", 4)
+    if reference:
+        monkeypatch.setattr(by_formulas, "_PREDICT_BATCH", 4)
+    else:
+        monkeypatch.setattr(native, "_PREDICT_BATCHES", (1, 4))
     for name, array in network.activations(X).items():
         np.testing.assert_allclose(array, whole[name], rtol=1e-6, atol=1e-6, err_msg=name)
 

@@ -146,9 +146,9 @@ def test_only_slips_of_the_pen_are_corrected() -> None:
             cr.Dense(3, **{word: 1})
     # Arguments of other classes here and elsewhere, spelt nearly as one of this class.
     for call in (lambda: cr.Dense(3, biases=1), lambda: cr.Dense(3, recurrent_initializer="he")):
-        with pytest.raises(TypeError, match=r"it takes units, bias, initializer|write bias="):
+        with pytest.raises(TypeError, match=r"it takes units, bias, ntk, initializer|write bias="):
             call()
-    with pytest.raises(TypeError, match="'recurrent_initializer'; it takes units, bias, initializer"):
+    with pytest.raises(TypeError, match="'recurrent_initializer'; it takes units, bias, ntk, initializer"):
         cr.Dense(3, recurrent_initializer="he")
 
 

@@ -217,7 +217,7 @@ def test_a_loss_is_an_object_or_a_name() -> None:
         net.loss(X, y, loss=CrossEntropy)
     with pytest.raises(ValueError, match="loss 'focal' is unknown: write one of 'cross_entropy'"):
         net.backpropagate(X, y, loss="focal")
-    with pytest.raises(ValueError, match="loss 'nll' is unknown: write 'cross_entropy'"):
+    with pytest.raises(ValueError, match="loss 'nll' is unknown: write 'negative_log_likelihood'"):
         net.backpropagate(X, y, loss="nll")
 
 

@@ -31,6 +31,7 @@ def handlers() -> Iterator[None]:
     """Those of a program that handles none, and again those of before."""
     before = {name: signal.getsignal(getattr(signal, name)) for name in CODES}
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what runs in the background may ignore it
     yield
     for name, handler in before.items():
         signal.signal(getattr(signal, name), handler)

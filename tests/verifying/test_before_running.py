@@ -68,7 +68,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "names in a list": ({"like": ["dense", "relu"]}, "of a network write its layers"),
     "a layer's options beside": ({"like": cr.ReLU(), "slope": 2}, "leave out slope"),
     "options of nothing": ({"stride": 2}, "like is None: write"),
-    "a loss of nothing": ({"loss": "mse"}, "loss: an option"),
+    "a loss of nothing": ({"loss": "mse"}, "loss is no argument of verify"),
     "a loss of a layer": ({"like": "dense", "loss": "mse"}, "belongs behind a network"),
     "a penalty of a layer": ({"like": "relu", "penalty": cr.L2(0.1)}, "belongs behind a network"),
     "a loss": ({"like": [cr.Dense(5)], "loss": "foo"}, "foo"),

@@ -17,9 +17,9 @@ import numpy as np
 from chainrule.base.errors import ArgumentError
 from chainrule.base.scalars import check_choice, check_flag
 from chainrule.base.types import Array
-from chainrule.layers import Layer
+from chainrule.layers import Layer, layer_classes
 from chainrule.losses import Loss
-from chainrule.networks.architecture import leaves, told_apart
+from chainrule.networks.architecture import all_layers, leaves
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import Executor, suspected
 from chainrule.networks.finite import check_inside, check_samples, quiet
@@ -120,13 +120,22 @@ def _mark(network: Model) -> tuple[float, ...]:
     return tuple(float(np.vdot(array, array)) for array in network.parameters.values())
 
 
+def _beside_others(layer: Layer) -> bool:
+    """Whether a sample's training pass depends on the others of its batch, or on its place among them; of a
+    stranger's layer, whose prediction is another, that is not known.
+    """
+    if type(layer) in layer_classes.values():
+        return layer.mixes_samples or type(layer).draw is not Layer.draw
+    return layer.infer is not None
+
+
 def accumulated(backpropagate: BackwardPass, network: Model, batch: Batch, objective: Objective) -> Step:
     """`backpropagate` of an executor, called for one sample at a time; Δ is a float64 sum in their order.
 
     The step's δ are those of the single samples, ∂J_i/∂z: without 1/m.  Raises ValueError where samples are
     not by themselves (batch normalisation) or draw by their place in the batch (dropout).
     """
-    noisy = told_apart(network.layers)
+    noisy = next(filter(_beside_others, all_layers(network.layers)), None)
     if noisy is not None:
         raise ArgumentError(
             "mode='per_sample' passes every sample by itself, where the training pass of "

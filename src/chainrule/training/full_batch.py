@@ -137,7 +137,7 @@ def fit_full_batch(
         if value is not None and name != "L-BFGS-B":
             raise ArgumentError(f"{argument} is of method='L-BFGS-B': leave it out")
     if least_decrease is not None:
-        check_number("least_decrease", least_decrease, include_low=True)
+        check_number("least_decrease", least_decrease, 0, 1, include_low=True, include_high=True)
         options["ftol"] = least_decrease
     if evaluations is not None:
         options["maxfun"] = check_count("evaluations", evaluations)

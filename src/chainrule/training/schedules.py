@@ -140,7 +140,7 @@ class CosineLog(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("periods", self.periods)
+        check_count("periods", self.periods, maximum=50)
         if self.epochs is not None:
             check_count("epochs", self.epochs)
 

@@ -50,7 +50,7 @@ def set_optimizer(native: Any, optimizer: Any, dtype: Any) -> None:
         rule = "nesterov" if optimizer.nesterov else "sgd"
     elif rule in ("adam", "adamw"):
         momentum, beta2, epsilon = optimizer.beta1, optimizer.beta2, optimizer.epsilon
-        early_epsilon = optimizer.early_epsilon
+        early_epsilon = bool(optimizer.early_epsilon)
         decay = _number(optimizer.decay) if rule == "adamw" else 0.0
     elif rule == "rmsprop":
         momentum, beta2, epsilon = optimizer.momentum, optimizer.rho, optimizer.epsilon
