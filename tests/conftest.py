@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,8 +66,31 @@ _SLOW = (
 )  # fmt: skip
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, so that `-m "not slow"` answers soon."""
+MANY = 40  # cases of one test
+
+
+def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a test of many cases every second one: the half is its name's, so that what one sweep leaves
+    out is in the next; the others with --draw 1, all with --whole. The suite has ten minutes.
+    """
+    if CHOICE["whole"]:
+        return
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        groups.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left: list[pytest.Item] = []
+    for name, group in groups.items():
+        if len(group) > MANY:
+            left += group[(zlib.crc32(name.encode()) + CHOICE["draw"]) % 2 :: 2]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        gone = set(map(id, left))
+        items[:] = [item for item in items if id(item) not in gone]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Cases by turns; and mark what is slow, so that `-m "not slow"` answers soon."""
+    _by_turns(config, items)
     here = Path(__file__).parent
     for item in items:
         test = f"{item.path.relative_to(here).as_posix()}::{item.name}"
