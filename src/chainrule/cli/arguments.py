@@ -418,6 +418,8 @@ layer_options = (
     *("num_groups", "hidden_size", "num_embeddings", "embedding_dim", "negative_slope", "strides"),
     *("dilation_rate", "is_causal", "G", "reg", "ntk", "start", "stop", "hidden", "sigma", "low", "high"),
     *("weight", "weights", "class_weight", "ignore_index", "gamma", "logs", "padding_idx"),
+    *("approximate", "beta", "ceil_mode", "gate", "mean_steps", "output_weight", "pos_weight", "scale"),
+    *("shared", "shift", "threshold"),
 )
 
 
