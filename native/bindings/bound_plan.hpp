@@ -268,8 +268,8 @@ class BoundPlan : public Plan<T> {
   std::tuple<Outcome, int64_t, double, double, double, double> train_epoch(
       const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights, const Array<int64_t>& order,
       const Array<double>& rates, const nb::object& poll, const nb::object& look, bool last,
-      const std::tuple<double, double, double, double>& before,
-      const std::optional<Array<double>>& decays, const std::optional<Array<double>>& dropouts) {
+      const std::tuple<double, double, double, double>& before, const std::optional<Array<double>>& decays,
+      const std::optional<Array<double>>& dropouts) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
@@ -282,10 +282,11 @@ class BoundPlan : public Plan<T> {
       throw nb::value_error("one rate per step is needed");
     for (const auto* strengths : {&decays, &dropouts}) {
       if (!*strengths) continue;
-      if ((*strengths)->size() != rates.size()) throw nb::value_error("one decay and one factor of dropout per step are needed");
+      if ((*strengths)->size() != rates.size())
+        throw nb::value_error("one decay and one factor of dropout per step are needed");
       for (size_t i = 0; i < rates.size(); i++)
-        if (!((*strengths)->data()[i] >= 0 && (strengths == &decays ? std::isfinite((*strengths)->data()[i])
-                                                                    : (*strengths)->data()[i] <= 1)))
+        if (!((*strengths)->data()[i] >= 0 &&
+              (strengths == &decays ? std::isfinite((*strengths)->data()[i]) : (*strengths)->data()[i] <= 1)))
           throw nb::value_error("a decay must be finite and at least 0, a factor of dropout from 0 to 1");
     }
     const Strengths strengths{rates.data(), decays ? decays->data() : nullptr, dropouts ? dropouts->data() : nullptr};

@@ -88,9 +88,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(
           "add_program",
           [](P& p, int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters,
-             const ProgramCode* infer) {
-            p.add_program(x, z, forward, backward, parameters, infer ? *infer : ProgramCode{});
-          },
+             const ProgramCode* infer) { p.add_program(x, z, forward, backward, parameters, infer ? *infer : ProgramCode{}); },
           "x"_a, "z"_a, "forward"_a, "backward"_a, "parameters"_a, "infer"_a.none() = nb::none())
       .def("add_embedding", &P::add_embedding, "x"_a, "z"_a, "table"_a, "mask"_a, "vocabulary"_a, "padding"_a)
       .def("add_attention", &P::add_attention, "queries"_a, "keys"_a, "values"_a, "z"_a, "mask"_a, "heads"_a, "causal"_a)
@@ -142,8 +140,8 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_max_norm", &P::add_max_norm, "parameter"_a, "groups"_a, "units"_a, "limit"_a)
       .def(
           "set_optimizer",
-          [](P& p, Rule rule, double momentum, double beta2, double epsilon, bool early_epsilon, double decay,
-             double clip_norm, double extra) {
+          [](P& p, Rule rule, double momentum, double beta2, double epsilon, bool early_epsilon, double decay, double clip_norm,
+             double extra) {
             p.set_optimizer(rule, momentum, beta2, epsilon, early_epsilon, decay, clip_norm, extra);
             p.with_optimizer = true;
           },

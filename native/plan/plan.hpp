@@ -45,7 +45,7 @@ struct ParameterShape {
   Layout layout = Layout::plain;
   int64_t outputs = 0, inputs = 0;   // panels: W is outputs x inputs
   bool penalised = false;
-  double rate_factor = 1;   // of the rate of every step; 0: the parameter is frozen
+  double rate_factor = 1;    // of the rate of every step; 0: the parameter is frozen
   double decay_factor = 1;   // of a decoupled weight decay
 };
 

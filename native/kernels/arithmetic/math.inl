@@ -1,6 +1,6 @@
-// exp, log, log1p, tanh, erf, cos, sin per lane, by Taylor and Chebyshev series; no table, no branch. Stated errors are relative, on
-// the stated range; tests/engine/test_activations.py holds the activations built on them against decimal arithmetic (f: 3 ulp,
-// GELU 1.25 eps·max(1, |z|); f': 1.5 eps absolute). NaN in gives NaN out.
+// exp, log, log1p, tanh, erf, cos, sin per lane, by Taylor and Chebyshev series; no table, no branch. Stated errors are
+// relative, on the stated range; tests/engine/test_activations.py holds the activations built on them against decimal
+// arithmetic (f: 3 ulp, GELU 1.25 eps·max(1, |z|); f': 1.5 eps absolute). NaN in gives NaN out.
 //
 // Read `exp` and `log`, on which the others rest; then tanh, expm1, softplus, the normal distribution (erf.inl); `turned`, of
 // which cos and sin are made.
@@ -212,10 +212,16 @@ inline Vec<T> turned(Vec<T> x, int quarters) {
   const Mask<T> whole = reinterpret_cast<Mask<T>>(shifted) - reinterpret_cast<Mask<T>>(broadcast<T>(T(round)));
   const Mask<T> quadrant = (whole + Int(quarters)) & Int(3);
   const Vec<T> r = ((x - n * T(high)) - n * T(middle)) - n * T(low), square = r * r;
-  constexpr double of_sin[] = {1.0,          -1.0 / 6,         1.0 / 120,           -1.0 / 5040,
-                               1.0 / 362880, -1.0 / 39916800,  1.0 / 6227020800.0,  -1.0 / 1307674368000.0};
-  constexpr double of_cos[] = {1.0,           -1.0 / 2,         1.0 / 24,           -1.0 / 720,
-                               1.0 / 40320,   -1.0 / 3628800,   1.0 / 479001600,    -1.0 / 87178291200.0,
+  constexpr double of_sin[] = {1.0,          -1.0 / 6,        1.0 / 120,          -1.0 / 5040,
+                               1.0 / 362880, -1.0 / 39916800, 1.0 / 6227020800.0, -1.0 / 1307674368000.0};
+  constexpr double of_cos[] = {1.0,
+                               -1.0 / 2,
+                               1.0 / 24,
+                               -1.0 / 720,
+                               1.0 / 40320,
+                               -1.0 / 3628800,
+                               1.0 / 479001600,
+                               -1.0 / 87178291200.0,
                                1.0 / 20922789888000.0};
   const Vec<T> odd = r * polynomial<T>(square, of_sin, is_float<T> ? 5 : 8);
   const Vec<T> even = polynomial<T>(square, of_cos, is_float<T> ? 6 : 9);
