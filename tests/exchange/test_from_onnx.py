@@ -54,7 +54,7 @@ def same(model: Any, network: cr.Network, shape: tuple[int, ...], tolerance: flo
 BY_FORMULA = {
     *("GELU", "GroupNorm", "HardSwish", "LayerNorm", "LearnedPositions", "Masking", "Mish"),
     *("MultiHeadAttention", "PositionalEncoding", "RMSNorm", "SiLU", "Dropout", "Identity"),
-    *("ParametricActivation", "Features", "Scale", "PeriodicEmbedding", "Clamp"),
+    *("ParametricActivation", "Features", "Scale", "PeriodicEmbedding"),
     *("LogSigmoid", "LogSoftmax", "CELU", "Threshold", "HardShrink", "SoftShrink", "TanhShrink"),
     *("GLU", "SwiGLU"),
 }
