@@ -66,12 +66,13 @@ _SLOW = (
 )  # fmt: skip
 
 
-MANY = 40  # cases of one test
+# Of a test of so many cases every second one is taken, of so many every third.
+MANY, VERY_MANY = 24, 100
 
 
 def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of a test of many cases every second one: the half is its name's, so that what one sweep leaves
-    out is in the next; the others with --draw 1, all with --whole. The suite has ten minutes.
+    """Of tests of many cases a part: which one is by the test's name, so that what one sweep leaves out is in
+    the next; other parts with --draw 1 and 2, all with --whole. The suite has ten minutes.
     """
     if CHOICE["whole"]:
         return
@@ -80,8 +81,9 @@ def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
         groups.setdefault(item.nodeid.partition("[")[0], []).append(item)
     left: list[pytest.Item] = []
     for name, group in groups.items():
-        if len(group) > MANY:
-            left += group[(zlib.crc32(name.encode()) + CHOICE["draw"]) % 2 :: 2]
+        turns = 1 + (len(group) > MANY) + (len(group) > VERY_MANY)
+        turn = (zlib.crc32(name.encode()) + CHOICE["draw"]) % turns
+        left += [item for number, item in enumerate(group) if number % turns != turn]
     if left:
         config.hook.pytest_deselected(items=left)
         gone = set(map(id, left))
