@@ -85,11 +85,49 @@ class Dropped:
         return cls(stored_text(stored, "name"), stored_text(stored, "reason"))
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """A number as (x - mean) / scale; a missing one is the median, told by a column of its own where the
-    training data had some. lenient: a text that is no number counts as missing.
+class Filled:
+    """What columns of numbers share: a missing one is the median of the training data, told by a column of
+    its own, the `indicator`, where these had some. lenient: a text that is no number counts as missing.
     """
+
+    name: str
+    median: float
+    indicator: bool
+    lenient: bool
+
+    def scaled(self, values: Array) -> Array:
+        """Numbers, none missing, as the network takes them."""
+        raise NotImplementedError(f"{type(self).__name__} must define scaled(self, values)")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, f"{self.name} {MISSING}") if self.indicator else (self.name,)
+
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        return ("number", "level") if self.indicator else ("number",)
+
+    @property
+    def gaps(self) -> str:
+        """The end of a title."""
+        return f"; missing: {self.median:g}, and a column that says so" if self.indicator else ""
+
+    def __call__(self, column: Column, argument: str) -> Array:
+        if self.lenient and column.kind == "text":
+            column = as_numbers(column) or Column(
+                column.name, "number", np.full(len(column), np.nan), np.ones(len(column), dtype=bool)
+            )
+        values = quantities(column, argument)
+        if column.missing.any() and not self.indicator:
+            tell_missing(column, f"the median of the training data, {self.median:g}")
+        scaled = self.scaled(np.where(column.missing, self.median, values))
+        parts = [scaled, column.missing.astype(np.float64)] if self.indicator else [scaled]
+        return np.stack(parts, axis=1)
+
+
+@dataclass(frozen=True)
+class Quantity(Filled):
+    """A number as (x - mean) / scale."""
 
     name: str
     mean: float
@@ -109,29 +147,11 @@ class Quantity:
         return cls(column.name, mean, scale, median, bool(column.missing.any()))
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name, f"{self.name} {MISSING}") if self.indicator else (self.name,)
-
-    @property
-    def sorts(self) -> tuple[str, ...]:
-        return ("number", "level") if self.indicator else ("number",)
-
-    @property
     def title(self) -> str:
-        gaps = f"; missing: {self.median:g}, and a column that says so" if self.indicator else ""
-        return f"number, (x - {self.mean:.6g}) / {self.scale:.6g}{gaps}"
+        return f"number, (x - {self.mean:.6g}) / {self.scale:.6g}{self.gaps}"
 
-    def __call__(self, column: Column, argument: str) -> Array:
-        if self.lenient and column.kind == "text":
-            column = as_numbers(column) or Column(
-                column.name, "number", np.full(len(column), np.nan), np.ones(len(column), dtype=bool)
-            )
-        values = quantities(column, argument)
-        if column.missing.any() and not self.indicator:
-            tell_missing(column, f"the median of the training data, {self.median:g}")
-        scaled = (np.where(column.missing, self.median, values) - self.mean) / self.scale
-        parts = [scaled, column.missing.astype(np.float64)] if self.indicator else [scaled]
-        return np.stack(parts, axis=1)
+    def scaled(self, values: Array) -> Array:
+        return (values - self.mean) / self.scale
 
     def to_json(self) -> dict[str, Any]:
         stored: dict[str, Any] = {

@@ -18,13 +18,11 @@ from chainrule.base.shown import quoted
 from chainrule.base.types import Array
 from chainrule.data.frames import Column
 from chainrule.data.preparation.columns import (
-    MISSING,
-    as_numbers,
+    Filled,
     quantities,
     stored_number,
     stored_text,
     stored_texts,
-    tell_missing,
     tell_new,
     texts_of,
     ways,
@@ -55,10 +53,8 @@ def center_and_factor(values: Array) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Robust:
-    """A number as (x - median) · factor, softly clipped; a missing one is the median, told by a column of its
-    own where the training data had some. lenient: a text that is no number counts as missing.
-    """
+class Robust(Filled):
+    """A number as (x - median) · factor, softly clipped."""
 
     name: str
     median: float
@@ -77,31 +73,12 @@ class Robust:
         return cls(column.name, center, factor, bool(column.missing.any()))
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name, f"{self.name} {MISSING}") if self.indicator else (self.name,)
-
-    @property
-    def sorts(self) -> tuple[str, ...]:
-        return ("number", "level") if self.indicator else ("number",)
-
-    @property
     def title(self) -> str:
-        gaps = f"; missing: {self.median:g}, and a column that says so" if self.indicator else ""
-        return f"number, (x - {self.median:.6g}) · {self.factor:.6g}, softly clipped to ±{MOST:g}{gaps}"
+        return f"number, (x - {self.median:.6g}) · {self.factor:.6g}, softly clipped to ±{MOST:g}{self.gaps}"
 
-    def __call__(self, column: Column, argument: str) -> Array:
-        if self.lenient and column.kind == "text":
-            column = as_numbers(column) or Column(
-                column.name, "number", np.full(len(column), np.nan), np.ones(len(column), dtype=bool)
-            )
-        values = quantities(column, argument)
-        if column.missing.any() and not self.indicator:
-            tell_missing(column, f"the median of the training data, {self.median:g}")
-        filled = np.where(column.missing, self.median, values)
+    def scaled(self, values: Array) -> Array:
         # The largest float64 is where it is clipped to: far beyond nothing changes any more.
-        far = np.clip((filled - self.median) * self.factor, -1e100, 1e100)
-        parts = [clipped(far), column.missing.astype(np.float64)] if self.indicator else [clipped(far)]
-        return np.stack(parts, axis=1)
+        return clipped(np.clip((values - self.median) * self.factor, -1e100, 1e100))
 
     def to_json(self) -> dict[str, Any]:
         stored: dict[str, Any] = {"kind": self.kind, "name": self.name}
