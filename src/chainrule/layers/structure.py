@@ -9,7 +9,8 @@ value is read by several branches its δ is the sum of theirs (the multivariate 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chainrule.base.errors import ShapeError, describe
 from chainrule.base.keywords import teach
@@ -182,6 +183,24 @@ class Parallel(Composite):
         made = copy.copy(self)
         made._chains = chains
         return made
+
+
+class Walk(Protocol):
+    """A walk over layers: `mask` says which steps are there, None where nothing does."""
+
+    mask: Any
+
+
+def each_branch(walk: Walk, composite: Composite) -> Iterator[Chain]:
+    """The branches, each of which is to be walked before the next is asked for: all begin with the mask in
+    front, and of their ends the first that has one goes on.
+    """
+    before, after = walk.mask, []
+    for branch in composite.chains:
+        walk.mask = before
+        yield branch
+        after.append(walk.mask)
+    walk.mask = next((mask for mask in after if mask is not None), None)
 
 
 def chain(layers: Any, argument: str, *, empty: bool = False) -> Chain:

@@ -19,6 +19,7 @@ from chainrule.base.errors import ShapeError
 from chainrule.base.types import Array
 from chainrule.layers import Composite, Layer, call_formula
 from chainrule.layers.randomness import random_bits
+from chainrule.layers.structure import each_branch
 from chainrule.networks.architecture import check_batch
 from chainrule.networks.model import Model
 
@@ -101,12 +102,7 @@ def run_forward(
         return passes
 
     def composite(layer: Composite, x: Array) -> Pass:
-        inside, before, after = [], context.mask, []
-        for branch in layer.chains:
-            context.mask = before
-            inside.append(tuple(chain(branch, x)))
-            after.append(context.mask)
-        context.mask = next((mask for mask in after if mask is not None), None)
+        inside = [tuple(chain(branch, x)) for branch in each_branch(context, layer)]
         outputs = [passes[-1].output if passes else x for passes in inside]
         return Pass(layer, x, layer.forward(*outputs), {}, tuple(inside))
 

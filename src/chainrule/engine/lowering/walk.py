@@ -16,6 +16,7 @@ from chainrule.engine.lowering.lanes import CHANNELS, NOTHING, SAMPLES, chosen, 
 from chainrule.engine.lowering.operations import OPERATIONS, by_formulas, fuses, in_parts
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer
+from chainrule.layers.structure import each_branch
 
 
 class Lowering(Builder):
@@ -127,14 +128,11 @@ class Lowering(Builder):
     def composite(self, layer: Composite, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
         """Branches on x, and the value that joins them."""
         readers = self.readers(x, len(layer.chains))
-        ends, before, after = [], self.mask, []
-        for branch, reader in zip(layer.chains, readers, strict=True):
-            self.mask = before
+        ends = []
+        for branch, reader in zip(each_branch(self, layer), readers, strict=True):
             end, branch_learned = self.chain(branch, reader, NO_HALO, learned)
             lanes = end.lanes if self.lanes == SAMPLES else CHANNELS
             ends.append((end if end.lanes == lanes else self.brought(end, lanes, NO_HALO), branch_learned))
-            after.append(self.mask)
-        self.mask = next((mask for mask in after if mask), None)
         learned = any(branch_learned for _, branch_learned in ends)
         z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned, ends[0][0].lanes)
         self.native.add_join(

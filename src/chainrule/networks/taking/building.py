@@ -43,6 +43,7 @@ from chainrule.layers import (
     RMSNorm,
     Softmax,
 )
+from chainrule.networks.forms.written import gates_in_order
 from chainrule.networks.network import Network
 from chainrule.networks.taking.structure import layers_between
 from chainrule.networks.taking.values import Layout, Node, Value, flattened, pairs, with_numbers
@@ -297,7 +298,8 @@ class Building:
         made: list[Any] = []
         for number, given in enumerate(directions):
             numbers = {
-                key: _gates(array, order, ours) if key != "v" else array for key, array in given.items()
+                key: array if key == "v" else gates_in_order(array, order, ours)
+                for key, array in given.items()
             }
             units = given["U"].shape[1]
             reverse = bool(number) or bool(options.get("reverse"))
@@ -332,6 +334,11 @@ def _kernel(W: Array, b: Array | None) -> dict[str, Array]:
     return numbers if b is None else {**numbers, "b": b}
 
 
-def _gates(array: Array, theirs: str, ours: str) -> Array:
-    parts = dict(zip(theirs, np.split(array, len(theirs)), strict=True))
-    return np.concatenate([parts[gate] for gate in ours])
+def cell(kind: str, W: Array, U: Array, b: Array, c: Array) -> dict[str, Array]:
+    """The parameters of a recurrence that has two biases, b beside W and c beside U: ours is their sum, but
+    of a GRU's last gate, whose c stands within the reset.
+    """
+    if kind != "GRU":
+        return {"W": W, "U": U, "b": b + c}
+    n = len(c) // len(CELLS[kind][1])
+    return {"W": W, "U": U, "b": b + np.concatenate([c[:-n], np.zeros(n)]), "v": c[-n:]}

@@ -35,8 +35,9 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.layers.activations.rectifiers import SELU_ALPHA, SELU_SCALE
+from chainrule.networks.forms.onnx.sequences import OPERATORS
 from chainrule.networks.network import Network
-from chainrule.networks.taking.building import Building
+from chainrule.networks.taking.building import Building, cell
 from chainrule.networks.taking.values import Value
 
 Known = Value | Array | None
@@ -451,7 +452,7 @@ def _gather(r: _Reading, name: str, at: Attributes, E: Known, x: Known) -> Value
     return r.building.embedding(name, _value(name, x), _constant(name, E, "table"))
 
 
-ORDERS = {"RNN": "h", "LSTM": "iofg", "GRU": "urn"}
+ORDERS = dict(OPERATORS.values())  # in which the gates lie
 
 
 def _recurrent(kind: str) -> Callable[..., Any]:
@@ -467,7 +468,6 @@ def _recurrent(kind: str) -> Callable[..., Any]:
         zeros = all(state is None or not np.any(state) for state in states if not isinstance(state, Value))
         if lengths is not None or any(isinstance(state, Value) for state in states) or not zeros:
             raise _refuse(name, "a recurrence with lengths, states or peepholes")
-        gates = len(ORDERS[kind])
         direction = at.get("direction", "forward")
         options: dict[str, Any] = {"reverse": direction == "reverse"}
         wanted = ["Tanh"] if kind == "RNN" else ["Sigmoid", "Tanh", "Tanh"][: 3 if kind == "LSTM" else 2]
@@ -482,7 +482,7 @@ def _recurrent(kind: str) -> Callable[..., Any]:
         biases = (
             np.zeros((len(arrays[0]), 2 * arrays[0].shape[1])) if B is None else _constant(name, B, "bias")
         )
-        given = [_direction(w, u, b, gates, kind) for w, u, b in zip(*arrays, biases, strict=True)]
+        given = [cell(kind, w, u, *np.split(b, 2)) for w, u, b in zip(*arrays, biases, strict=True)]
         every, last = r.wanted(0), r.wanted(1)
         if (every and last) or r.wanted(2):
             raise _refuse(name, "a recurrence whose steps and last states are both read")
@@ -490,14 +490,6 @@ def _recurrent(kind: str) -> Callable[..., Any]:
         return (_Recurred(value, 1), None, None) if every else (None, _Recurred(value, 0), None)
 
     return read
-
-
-def _direction(W: Array, U: Array, B: Array, gates: int, kind: str) -> dict[str, Array]:
-    b, c = np.split(B, 2)
-    if kind != "GRU":
-        return {"W": W, "U": U, "b": b + c}
-    n = len(c) // gates
-    return {"W": W, "U": U, "b": b + np.concatenate([c[: 2 * n], np.zeros(n)]), "v": c[2 * n :]}
 
 
 class _Recurred(_StepsFirst):

@@ -42,7 +42,7 @@ from chainrule.layers import (
     Threshold,
 )
 from chainrule.networks.network import Network
-from chainrule.networks.taking.building import Building
+from chainrule.networks.taking.building import Building, cell
 from chainrule.networks.taking.values import Layout, Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
@@ -174,12 +174,11 @@ def _frame(name: str, m: Any) -> list[tuple[int, int]]:
     if m.padding == "same":
         totals = [d * (k - 1) for d, k in zip(m.dilation, m.kernel_size, strict=True)]
         return [(total // 2, total - total // 2) for total in totals]
-    return [(p, p) for p in _each(m.padding, m)]
+    return [(p, p) for p in _sizes(m.padding, _axes(m))]
 
 
-def _each(value: Any, m: Any) -> tuple[int, ...]:
-    axes = 1 if type(m).__name__.endswith("1d") else 2
-    return tuple(value) if isinstance(value, tuple | list) else (int(value),) * axes
+def _axes(m: Any) -> int:
+    return 1 if type(m).__name__.endswith("1d") else 2
 
 
 def _conv(r: _Reading, name: str, m: Any, x: Value) -> Value:
@@ -192,40 +191,68 @@ def _conv(r: _Reading, name: str, m: Any, x: Value) -> Value:
     return r.building.convolution(name, x, _array(m.weight), b, pads=frame, **options)
 
 
-def _pool(kind: str) -> Callable[..., Value]:
-    def read(r: _Reading, name: str, m: Any, x: Value) -> Value:
-        if (
-            getattr(m, "ceil_mode", False)
-            or getattr(m, "return_indices", False)
-            or getattr(m, "divisor_override", None)
-        ):
-            raise ArgumentError(
-                f"{name}: {m} has ceil_mode, indices or a divisor of its own, which chainrule has not"
-            )
-        if set(_each(getattr(m, "dilation", 1), m)) - {1}:
+def _sizes(value: Any, axes: int) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (int(value),) * axes
+
+
+def _pooled(kind: str) -> Callable[..., Value]:
+    """F.max_pool2d and its kin, along as many axes as the input has; a module gives its own options."""
+
+    def read(
+        r: _Reading, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, *,
+        axes: int | None = None, dilation: Any = 1, norm_type: float = 2, count_include_pad: bool = True,
+        **others: Any,
+    ) -> Value:  # fmt: skip
+        axes = len(x.theirs) - 1 if axes is None else axes
+        for option, value in others.items():  # ceil_mode, return_indices, divisor_override
+            if value:
+                raise ArgumentError(f"{name}: a pooling with {option}={value} has no layer in chainrule")
+        if set(_sizes(dilation, axes)) - {1}:
             raise ArgumentError(f"{name}: a dilated pooling has no layer in chainrule")
-        if kind == "l2" and m.norm_type != 2:
+        if norm_type != 2:
             raise ArgumentError(
-                f"{name}: a pooling by the norm {m.norm_type} has no layer in chainrule, which has 2"
+                f"{name}: a pooling by the norm {norm_type} has no layer in chainrule, which has 2"
             )
-        kernel = _each(m.kernel_size, m)
-        stride = kernel if m.stride is None else _each(m.stride, m)
-        pads = [(p, p) for p in _each(getattr(m, "padding", 0), m)]
-        options = {"count_padding": bool(m.count_include_pad)} if kind == "average" else {}
-        return r.building.pool(name, x, kind, kernel, stride, pads, **options)
+        kernel = _sizes(kernel_size, axes)
+        step = kernel if stride is None else _sizes(stride, axes)
+        options = {"count_padding": bool(count_include_pad)} if kind == "average" else {}
+        pads = [(p, p) for p in _sizes(padding, axes)]
+        return r.building.pool(name, x, kind, kernel, step, pads, **options)
+
+    return read
+
+
+# Of the modules of pooling, beside kernel_size and stride; not every one has all.
+POOL_OPTIONS = (
+    *("padding", "dilation", "norm_type", "count_include_pad"),
+    *("ceil_mode", "return_indices", "divisor_override"),
+)
+
+
+def _pool(kind: str) -> Callable[..., Value]:
+    pooled = _pooled(kind)
+
+    def read(r: _Reading, name: str, m: Any, x: Value) -> Value:
+        options = {option: getattr(m, option) for option in POOL_OPTIONS if hasattr(m, option)}
+        return pooled(r, name, x, m.kernel_size, m.stride, axes=_axes(m), **options)
+
+    return read
+
+
+def _adaptively(kind: str) -> Callable[..., Value]:
+    def read(r: _Reading, name: str, x: Value, output_size: Any) -> Value:
+        if set(_sizes(output_size, 1)) != {1}:
+            raise ArgumentError(
+                f"{name}: output_size={output_size} has no layer in chainrule, which pools over all: 1"
+            )
+        return r.building.global_pool(name, x, kind, keep=True)
 
     return read
 
 
 def _adaptive(kind: str) -> Callable[..., Value]:
-    def read(r: _Reading, name: str, m: Any, x: Value) -> Value:
-        if set(_each(m.output_size, m)) != {1}:
-            raise ArgumentError(
-                f"{name}: output_size={m.output_size} has no layer in chainrule, which pools over all: 1"
-            )
-        return r.building.global_pool(name, x, kind, keep=True)
-
-    return read
+    pooled = _adaptively(kind)
+    return lambda r, name, m, x: pooled(r, name, x, m.output_size)
 
 
 def _batch_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
@@ -302,10 +329,7 @@ def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
     W, U = _array(getattr(m, f"weight_ih{end}")), _array(getattr(m, f"weight_hh{end}"))
     rows = len(W)
     b, c = (_array(getattr(m, f"bias_{which}{end}")) if m.bias else np.zeros(rows) for which in ("ih", "hh"))
-    if kind != "GRU":
-        return {"W": W, "U": U, "b": b + c}
-    n = rows // 3
-    return {"W": W, "U": U, "b": b + np.concatenate([c[: 2 * n], np.zeros(n)]), "v": c[2 * n :]}
+    return cell(kind, W, U, b, c)
 
 
 class _Steps:
@@ -554,39 +578,6 @@ def _dropout(
 
 def _softmaxed(r: _Reading, name: str, x: Value, dim: int = 1, **options: Any) -> Value:
     return r.building.softmax(name, x, dim)
-
-
-def _pooled(kind: str) -> Callable[..., Value]:
-    def read(
-        r: _Reading, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, **more: Any
-    ) -> Value:
-        if (
-            any(more.get(key) for key in ("ceil_mode", "return_indices", "divisor_override"))
-            or more.get("dilation", 1) != 1
-        ):
-            raise ArgumentError(
-                f"{name}: ceil_mode, dilation, indices and divisors of a pooling have no layer in chainrule"
-            )
-        axes = len(x.theirs) - 1
-        kernel, step, frame = (
-            value if isinstance(value, tuple | list) else (value,) * axes
-            for value in (kernel_size, kernel_size if stride is None else stride, padding)
-        )
-        options = {"count_padding": more.get("count_include_pad", True)} if kind == "average" else {}
-        return r.building.pool(name, x, kind, kernel, step, [(p, p) for p in frame], **options)
-
-    return read
-
-
-def _adaptively(kind: str) -> Callable[..., Value]:
-    def read(r: _Reading, name: str, x: Value, output_size: Any) -> Value:
-        if set(output_size if isinstance(output_size, tuple | list) else (output_size,)) != {1}:
-            raise ArgumentError(
-                f"{name}: output_size={output_size} has no layer in chainrule, which pools over all: 1"
-            )
-        return r.building.global_pool(name, x, kind, keep=True)
-
-    return read
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -9,18 +9,12 @@ from typing import Any
 import numpy as np
 
 from chainrule.formulas.expression import Expression, Named, Number, Operation, Symbol
-
-
-class Unwritable(Exception):
-    """What of a formula is no function of single entries."""
+from chainrule.networks.forms.written import Unwritable, traced
 
 
 def function(name: str, f: Callable[[Any], Any]) -> str:
     """`static float name(float z)` that computes f."""
-    try:
-        tree = f(Symbol("z", kind="scalar"))
-    except Exception as error:  # a stranger's code, on symbols: NumPy's functions raise there
-        raise Unwritable(f"what is no primitive of chainrule.formulas ({error})") from error
+    tree = traced(lambda: f(Symbol("z", kind="scalar")))
     lines = _Lines()
     value = lines.value(tree)
     body = "".join(f"    {line}\n" for line in (*lines.lines, f"return {value};"))

@@ -56,7 +56,8 @@ from chainrule.layers import (
 )
 from chainrule.layers.activations.gated import GATES
 from chainrule.layers.columns.periodic import TURN
-from chainrule.networks.forms.c.entrywise import Unwritable, function, number
+from chainrule.networks.forms.c.entrywise import function, number
+from chainrule.networks.forms.written import Unwritable, positions
 
 Arrays = Mapping[str, Array]
 
@@ -78,7 +79,7 @@ class Body:
     lines: list[str] = field(default_factory=list)
     windows: int = 0  # how many there are so far
     scratch: int = 0  # numbers that a layer needs beside its input and output, at most
-    mask: str = "NULL"  # of the steps, as an expression
+    mask: str | None = None  # of the steps, as an expression
     mask_place: str = ""  # where a layer that makes one writes it
 
     learns: bool = False  # whether the parameters may change
@@ -110,7 +111,8 @@ class Body:
         return name
 
     def call(self, name: str, *arguments: Any) -> None:
-        self.lines.append(f"net_{name}({', '.join(map(str, arguments))});")
+        given = ("NULL" if argument is None else str(argument) for argument in arguments)
+        self.lines.append(f"net_{name}({', '.join(given)});")
 
     def needs(self, scratch: int) -> str:
         """Scratch memory of so many numbers."""
@@ -121,13 +123,9 @@ class Body:
 Writer = Callable[[Body, Any, Place, Place, Arrays], None]
 
 
-def positions(shape: Shape) -> int:
-    return math.prod(shape[:-1])
-
-
-def given_arrays(body: Body, layer: Layer, given: Arrays, *names: str) -> list[str]:
-    """The names of a layer's parameters as constants; NULL for one that it has not."""
-    return [body.array(f"{layer.name}_{name}", given[name]) if name in given else "NULL" for name in names]
+def given_arrays(body: Body, layer: Layer, given: Arrays, *names: str) -> list[str | None]:
+    """The names of a layer's parameters as constants; None for one that it has not."""
+    return [body.array(f"{layer.name}_{name}", given[name]) if name in given else None for name in names]
 
 
 def _dense(body: Body, layer: Dense, x: Place, z: Place, given: Arrays) -> None:
@@ -286,7 +284,7 @@ def _periodic(body: Body, layer: PeriodicEmbedding, x: Place, z: Place, given: A
 # -- sequences ---------------------------------------------------------------------------------------------
 def _embedding(body: Body, layer: Embedding, x: Place, z: Place, given: Arrays) -> None:
     padding, count = -1 if layer.padding is None else layer.padding, math.prod(x.shape)
-    mask = "NULL"
+    mask = None
     if layer.padding is not None and len(x.shape) == 1:
         body.mask = mask = body.mask_place
     names = given_arrays(body, layer, given, "E")

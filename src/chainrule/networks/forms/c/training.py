@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from chainrule.base.errors import ArgumentError
 from chainrule.layers import Activation, Dense, Flatten, Identity, Layer, Sigmoid, Softmax
-from chainrule.networks.forms.c.layers import Body, Place, positions, write
+from chainrule.networks.forms.c.layers import Body, Place, write
+from chainrule.networks.forms.written import positions
 from chainrule.networks.model import Model
 
 # What is fitted, by the last layer as `fit` chooses it: J and δ of a sample.

@@ -15,10 +15,11 @@ from chainrule.base.scalars import check_flag
 from chainrule.base.shown import clipped
 from chainrule.data.preparation.scales import Numbers
 from chainrule.layers import Composite, Dropout, Flatten, Identity, Layer
-from chainrule.networks.forms.c.entrywise import Unwritable
+from chainrule.layers.structure import each_branch
 from chainrule.networks.forms.c.functions import needed
-from chainrule.networks.forms.c.layers import Body, Place, positions, write
+from chainrule.networks.forms.c.layers import Body, Place, write
 from chainrule.networks.forms.c.training import check_dense, training
+from chainrule.networks.forms.written import Unwritable, positions
 from chainrule.networks.model import Model
 from chainrule.version import __version__
 
@@ -105,8 +106,8 @@ class _Writing:
                 if not shared:
                     self.release(x)
                 shared = False
-            if self.body.mask != "NULL" and (len(shape) != 2 or shape[0] != x.shape[0]):
-                self.body.mask = "NULL"  # the steps end here
+            if self.body.mask is not None and (len(shape) != 2 or shape[0] != x.shape[0]):
+                self.body.mask = None  # the steps end here
             x = y
         return x
 
@@ -126,12 +127,7 @@ class _Writing:
         return z
 
     def composite(self, layer: Composite, x: Place, shape: tuple[int, ...]) -> Place:
-        ends, before, after = [], self.body.mask, []
-        for branch in layer.chains:
-            self.body.mask = before
-            ends.append(self.chain(branch, x, True))
-            after.append(self.body.mask)
-        self.body.mask = next((mask for mask in after if mask != "NULL"), "NULL")
+        ends = [self.chain(branch, x, True) for branch in each_branch(self.body, layer)]
         z, first, count = self.place(shape), 0, positions(shape)
         self.body.lines.append(f"/* {layer.name}: {layer.join} of {len(ends)} branches */")
         if layer.join == "concat":

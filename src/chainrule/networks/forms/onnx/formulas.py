@@ -13,12 +13,9 @@ import numpy as np
 from chainrule.base.types import Array, Shape
 from chainrule.formulas.expression import Expression, Named, Number, Operation, Symbol
 from chainrule.networks.forms.onnx.graph import Graph
+from chainrule.networks.forms.written import Unwritable
 
 Term = str | Array | float  # a value (N, ..., features), an array of parameters, or a number
-
-
-class Unwritable(Exception):
-    """What of a formula has no operator."""
 
 
 def _no_operator(primitive: str) -> Unwritable:

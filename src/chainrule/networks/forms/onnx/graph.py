@@ -7,7 +7,6 @@ one is made by a Transpose where somebody asks for it, once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -166,8 +165,3 @@ class Graph:
     def number(self, x: str) -> str:
         """Truth values or whole numbers as numbers of the network's dtype."""
         return self.add("Cast", x, to=self.real)
-
-
-def positions(shape: Shape) -> int:
-    """How many positions a sample has."""
-    return math.prod(shape[:-1])

@@ -57,8 +57,9 @@ from chainrule.layers import (
 )
 from chainrule.layers.columns.periodic import TURN
 from chainrule.layers.sequences.masking import UNSEEN
-from chainrule.networks.forms.onnx.formulas import Formula, Term, Unwritable
-from chainrule.networks.forms.onnx.graph import Graph, Value, positions
+from chainrule.networks.forms.onnx.formulas import Formula, Term
+from chainrule.networks.forms.onnx.graph import Graph, Value
+from chainrule.networks.forms.written import positions, traced
 
 Arrays = Mapping[str, Array]
 Writer = Callable[[Graph, Any, Value, Arrays, str | None], Value]
@@ -69,10 +70,7 @@ def by_formula(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str | 
     infer = layer.infer
     formula = layer.forward if infer is None else infer
     symbols = {name: Symbol(name) for name in ("x", *given)}
-    try:
-        tree = call_formula(formula, symbols)
-    except Exception as error:  # a stranger's code, on symbols: NumPy's functions raise there
-        raise Unwritable(f"what is no primitive of chainrule.formulas ({error})") from error
+    tree = traced(lambda: call_formula(formula, symbols))
     bindings: dict[str, Term] = {"x": graph.last(x), **given}
     name = Formula(graph, bindings, {"x": x.shape}).value(tree)
     return Value(layer.output_shape(x.shape), name)

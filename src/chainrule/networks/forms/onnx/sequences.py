@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.types import Array
 from chainrule.formulas.calling import call_formula
 from chainrule.formulas.expression import Symbol
 from chainrule.layers import GRU, LSTM, RNN, Embedding, Layer, Masking, MultiHeadAttention, Recurrent
 from chainrule.networks.forms.onnx.formulas import Formula
 from chainrule.networks.forms.onnx.graph import SAMPLES, Graph, Value
 from chainrule.networks.forms.onnx.layers import Arrays, Writer, product
+from chainrule.networks.forms.written import gates_in_order
 
 # Operator, and the order in which it has the gates.
 OPERATORS: dict[type[Layer], tuple[str, str]] = {
@@ -55,17 +55,11 @@ def _embedding(graph: Graph, layer: Embedding, x: Value, given: Arrays, mask: st
 
 
 # -- recurrences -------------------------------------------------------------------------------------------
-def _gates(array: Array, ours: str, theirs: str) -> Array:
-    """The rows of every gate in another order."""
-    parts = dict(zip(ours, np.split(array, len(ours)), strict=True))
-    return np.concatenate([parts[gate] for gate in theirs])
-
-
 def _recurrent(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: str | None) -> Value:
     if mask is not None:
         return _scan(graph, layer, x, given, mask)
     operator, order = OPERATORS[type(layer)]
-    W, U, b = (_gates(given[name], layer.gates, order) for name in ("W", "U", "b"))
+    W, U, b = (gates_in_order(given[name], layer.gates, order) for name in ("W", "U", "b"))
     second = np.zeros_like(b)  # ONNX has two biases: ours is the first, and v of a GRU in the second
     if "v" in given:
         second[-layer.units :] = given["v"]

@@ -15,10 +15,11 @@ from chainrule.base.scalars import check_choice, check_count, check_flag
 from chainrule.data.preparation.scales import Numbers, Pixels, Standardizer
 from chainrule.formulas.calling import declared
 from chainrule.layers import Composite, Layer, Sigmoid
-from chainrule.networks.forms.onnx.formulas import Unwritable
+from chainrule.layers.structure import each_branch
 from chainrule.networks.forms.onnx.graph import NEWEST, OLDEST, SAMPLES, Graph, Value
 from chainrule.networks.forms.onnx.layers import LAYERS, Arrays, by_formula
 from chainrule.networks.forms.onnx.sequences import SEQUENCES, mask_of
+from chainrule.networks.forms.written import Unwritable
 from chainrule.networks.model import Model
 from chainrule.version import __version__
 
@@ -176,12 +177,7 @@ class Writing:
         return x
 
     def composite(self, layer: Composite, x: Value) -> Value:
-        ends, before, after = [], self.mask, []
-        for branch in layer.chains:
-            self.mask = before
-            ends.append(self.chain(branch, x))
-            after.append(self.mask)
-        self.mask = next((mask for mask in after if mask is not None), None)
+        ends = [self.chain(branch, x) for branch in each_branch(self, layer)]
         shape = self.network.shapes[str(layer.name)]
         first = all(end.channels_first for end in ends)
         names = [self.graph.first(end) if first else self.graph.last(end) for end in ends]
