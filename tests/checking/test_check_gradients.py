@@ -126,8 +126,8 @@ def test_a_loss_may_be_named() -> None:
     assert check_gradients(net, VECTORS, np.arange(6) % 3, loss="cross_entropy")
     with pytest.raises(TypeError, match=r"object such as CrossEntropy\(\)"):
         check_gradients(net, VECTORS, np.arange(6) % 3, loss=3)
-    with pytest.raises(ValueError, match="'nll' is unknown: write 'cross_entropy'"):
-        check_gradients(net, VECTORS, np.arange(6) % 3, loss="nll")
+    with pytest.raises(ValueError, match="'ce' is unknown: write 'cross_entropy'"):
+        check_gradients(net, VECTORS, np.arange(6) % 3, loss="ce")
 
 
 def test_weights_and_training_size_count() -> None:
