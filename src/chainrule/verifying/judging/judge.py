@@ -23,6 +23,7 @@ from chainrule.verifying.decoding.rules import observed
 from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.judging.findings import explained, finding
+from chainrule.verifying.judging.forwards import forward_mistake
 from chainrule.verifying.judging.hypotheses import Case, agree
 from chainrule.verifying.judging.search import MISFITS, MOST_TRIED, Budget, Search
 from chainrule.verifying.meanings.layer import LayerMeaning
@@ -68,8 +69,15 @@ class Judge:
         if self.like is not None:
             meaning = self.like.meaning(subject.args, subject.names, out, subject.forward, subject.precision)
             if meaning is None:
-                said = TEXTS.say("forward", layer=self.like.title)
-                findings.append(Finding("", said, mistake="forward"))
+                said = TEXTS.say("forward.said", layer=self.like.title)
+                self.progress(TEXTS["step.forward"])
+                given = (subject.args, subject.names, out, subject.forward, subject.precision)
+                why = forward_mistake(self.like, *given)
+                if why is None:  # one that we do not know, or a wrong one: only they can tell
+                    self.unsure = True
+                    notes.append(said)
+                else:
+                    findings.append(Finding("", said, why=why, mistake="forward"))
             else:
                 notes.append(TEXTS.say("judged.formula", layer=meaning.title))
                 self.reference = meaning.reference(len(subject.args))
@@ -263,6 +271,10 @@ class Judge:
         self, name: str, case: Case, search: Search | None, tried: Sequence[Probe]
     ) -> tuple[list[Finding], list[Say]]:
         """The finding on one array, none where it is right; and what is to be noted."""
+        defined = [n for n, right in enumerate(case.right) if _finite(right)]
+        if 0 < len(defined) < len(case.right):  # not where the derivative itself is 0 / 0, as of one sample's root
+            within = None if search is None else search.only(defined)
+            return self.judged(name, case.only(defined), within, [tried[n] for n in defined])
         pairs = enumerate(zip(case.theirs, case.right, strict=True))
         fitting = [n for n, (theirs, right) in pairs if theirs.shape == right.shape and _finite(theirs)]
         # Of other sizes the shapes are wrong, or 0 / 0 of one sample: judged where they fit.

@@ -315,10 +315,24 @@ def layer_meaning(
     forward: Forward | None = None,
 ) -> LayerMeaning | None:
     """The first of the layers and the first orders of the axes under which our forward gives `out`; None
-    where there is none.  The arguments may come in any order; theirs is tried first.  Rows come before
-    columns as theirs lies, where a layer is theirs so: a kernel of (3, 2) is not called (2, 3).
+    where there is none.
 
     forward: theirs, for what it draws itself.
+    """
+    for meaning in candidates(layers, args, forward):
+        meaning.outputs = _outputs(meaning, args, out, tolerance)
+        if meaning.outputs is not None:
+            return meaning
+    return None
+
+
+def candidates(
+    layers: Iterable[Layer], args: Sequence[Array], forward: Forward | None
+) -> Iterator[LayerMeaning]:
+    """The layers with all orders of the axes that their arrays may have, the usual ones first.
+
+    The arguments may come in any order; theirs is tried first.  Rows come before columns as theirs lies,
+    where a layer is theirs so: a kernel of (3, 2) is not called (2, 3).
     """
     made = list(layers)
     for (place, *rest), turned in product(permutations(range(len(args))), (False, True)):
@@ -328,10 +342,7 @@ def layer_meaning(
                 meaning = LayerMeaning(layer, place, form, parameters, None, drawn)
                 if drawn is None and layer.passage == "dropout":
                     meaning.masked, meaning.forward = _needed(layer)[0], forward
-                meaning.outputs = _outputs(meaning, args, out, tolerance)
-                if meaning.outputs is not None:
-                    return meaning
-    return None
+                yield meaning
 
 
 def _beside(

@@ -37,7 +37,16 @@ from chainrule.networks.model import Model
 from chainrule.verifying.meanings.forms import AGREE
 from chainrule.verifying.meanings.function import function_meaning
 from chainrule.verifying.meanings.functions.known import functions
-from chainrule.verifying.meanings.layer import Forward, closest, layer_meaning, options_read
+from chainrule.verifying.meanings.functions.norms import NORMS, norms
+from chainrule.verifying.meanings.layer import (
+    EPSILONS,
+    SMALL,
+    Forward,
+    LayerMeaning,
+    closest,
+    layer_meaning,
+    options_read,
+)
 from chainrule.verifying.meanings.losses import (
     BinaryFocal,
     CountedCrossEntropy,
@@ -204,7 +213,9 @@ def _named_meaning(
     ε is always read off, in float64 where forward takes it: 1e-5 and 1e-8 are one number in the output of
     float32, or beside a variance of 10^4, and two in the last digits of the gradient.
     """
-    found = layer_meaning(layers_like(kind.kind, dict(kind.options), args), args, out, tolerance, forward)
+    found: Meaning | None = layer_meaning(
+        layers_like(kind.kind, dict(kind.options), args), args, out, tolerance, forward
+    )
     options = set(inspect.signature(kind.kind).parameters) - set(kind.options)
     if found is not None and "epsilon" not in options:
         return found
@@ -213,14 +224,38 @@ def _named_meaning(
         wide = forward([value.copy() for value in exact])
     except ChainruleError:
         return found
-    if found is not None:
-        return closest(found, exact, forward) or found
+    if isinstance(found, LayerMeaning):
+        return closest(found, exact, forward) or _norm_meaning(kind, exact, wide, forward) or found
     for more in options_read(options, exact, forward):
         layers = layers_like(kind.kind, {**kind.options, **more}, args)
         tolerance = ROUGHLY if "epsilon" in more else AGREE["float64"]
         near = layer_meaning(layers, exact, wide, tolerance, forward)
         if near is not None:
-            return closest(near, exact, forward) if "epsilon" in more else near
+            made = closest(near, exact, forward) if "epsilon" in more else near
+            return made or _norm_meaning(kind, exact, wide, forward)
+    return _norm_meaning(kind, exact, wide, forward)
+
+
+def _norm_meaning(kind: Named, args: Sequence[Array], out: Array, forward: Forward) -> Meaning | None:
+    """Of a normalisation as people write it beside ours, its ε read off where x is small and ε shows.
+
+    args: in float64, as far as forward keeps it.
+    """
+    name, x, tolerance = kind.kind.__name__, args[0], AGREE[computed_in([out])]
+    if name not in NORMS or len(args) > 3 or any(value.dtype.kind != "f" for value in args) or x.ndim < 2:
+        return None
+    small = [x * (SMALL / (float(x.std()) or 1.0)), *args[1:]]
+    try:
+        of_small = forward([value.copy() for value in small])
+    except ChainruleError:
+        return None
+    told = kind.options.get("epsilon")
+    for epsilon in EPSILONS if told is None else (told,):
+        for function in norms(name, args, epsilon):
+            if function_meaning([function], small, of_small, tolerance) is not None:
+                found = function_meaning([function], args, out, tolerance)
+                if found is not None:
+                    return found
     return None
 
 

@@ -6,6 +6,7 @@ handed to the step before, a gradient of one step alone, a state of the wrong st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,12 +38,16 @@ from chainrule.verifying.meanings.meaning import (
 from chainrule.verifying.probes import Probe
 
 GATED = ("W", "U", "b")  # whose rows are the gates', which people order in their own ways
+STACK = "stack"  # W, U and perhaps b side by side, one matrix for [h, x] or [x, h, 1]
+OF_GATE = "/"  # "W/2": the rows of W of one gate, in the order in which theirs come, an argument of their own
+STACKED = (("U", "W"), ("W", "U"), ("b", "W", "U"), ("b", "U", "W"), ("W", "U", "b"), ("U", "W", "b"))
 
 
 @dataclass(eq=False)
 class RecurrentMeaning(Meaning):
     """layer: of ours.  place, inputs: x's argument and form, (T, F, m), or (F, m) where it is a single step.
     states: number and form of the initial ones that are given.  gates: our gates in the order of their rows.
+    stacked: what stands side by side in the one matrix, the parameter `STACK`, where they have one.
     """
 
     layer: Recurrent
@@ -51,6 +56,7 @@ class RecurrentMeaning(Meaning):
     states: dict[str, tuple[int, Form]]
     parameters: dict[str, tuple[int, Form]]
     gates: str
+    stacked: tuple[str, ...] = ()
     outputs: Form | None = None
 
     @property
@@ -106,11 +112,23 @@ class RecurrentMeaning(Meaning):
         units, samples = self.layer.units, sequence.shape[-1]
         specs = self.layer.parameters(sequence.shape[:-1])
         values: dict[str, Any] = {name: np.zeros(spec.shape) for name, spec in specs.items()}
+        columns = {name: math.prod(specs[name].shape[1:]) for name in self.stacked}
+        shapes = {name: spec.shape for name, spec in specs.items()}
+        shapes[STACK] = (len(self.rows), sum(columns.values()))
+        rows: dict[str, list[Array]] = {}
         for name, (number, form) in self.parameters.items():
-            forms[number] = form.of_shape(args[number].shape, specs[name].shape)
-            values[name] = forms[number].to_ours(args[number].astype(np.float64))
-            if name in GATED:
+            of, one_gate, _ = name.partition(OF_GATE)
+            ours = (units, *shapes[of][1:]) if one_gate else shapes[of]
+            forms[number] = form.of_shape(args[number].shape, ours)
+            rows.setdefault(of, []).append(forms[number].to_ours(args[number].astype(np.float64)))
+        for name, parts in rows.items():
+            values[name] = np.concatenate(parts)
+            if name in (*GATED, STACK):
                 values[name] = values[name][self.rows]
+        if self.stacked:
+            cuts = np.cumsum(list(columns.values()))[:-1]
+            for name, part in zip(columns, np.split(values.pop(STACK), cuts, axis=1), strict=True):
+                values[name] = part.reshape(shapes[name])
         states = {name: np.zeros((units, samples)) for name in self.layer.states}
         for name, (number, form) in self.states.items():
             forms[number] = form.of_shape(args[number].shape)
@@ -133,11 +151,19 @@ class RecurrentMeaning(Meaning):
         return Bound(known, forms, sizes if self.single else {**sizes, "T": len(sequence)})
 
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
-        value = self._remembered(bound, name, edits)
-        if name in GATED:
+        name, _, place = name.partition(OF_GATE)
+        if name == STACK:
+            parts = [self._remembered(bound, part, edits) for part in self.stacked]
+            value = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+        else:
+            value = self._remembered(bound, name, edits)
+        if name in (*GATED, STACK):
             turned = np.empty_like(value)
             turned[self.rows] = value
-            return turned
+            if not place:
+                return turned
+            first = int(place) * self.layer.units
+            return turned[first : first + self.layer.units]
         return value[0] if self.single and name == "delta" else value
 
     def _remembered(self, bound: Bound, name: str, edits: Edits) -> Array:
@@ -284,7 +310,8 @@ class RecurrentMeaning(Meaning):
 
     def places(self, name: str) -> Iterable[str]:
         carried = [f"delta of {state}" for state in self.layer.states]
-        return dict.fromkeys((name, *carried)) if len(self.states) or not self.single else (name,)
+        own = self._of(name)
+        return dict.fromkeys((*own, *carried)) if len(self.states) or not self.single else own
 
     def formula(self, place: str) -> Expression:
         return self._of_a_step[place]
@@ -299,7 +326,12 @@ class RecurrentMeaning(Meaning):
         return interned(trees)
 
     def written(self, name: str) -> str:
-        return str(self.formulas[name])
+        return ", ".join(str(self.formulas[part]) for part in self._of(name))
+
+    def _of(self, name: str) -> tuple[str, ...]:
+        """The gradients that a gradient of theirs is put together from."""
+        name = name.partition(OF_GATE)[0]
+        return self.stacked if name == STACK else (name,)
 
     def symbols(self, place: str, bound: Bound) -> Sequence[Symbol]:
         known = self.formulas.symbols
@@ -308,20 +340,23 @@ class RecurrentMeaning(Meaning):
 
     def together(self, place: str) -> Sequence[str]:
         carried = [f"delta of {state}" for state in self.layer.states]
-        return ["delta", *carried, *(name for name in self.formulas if name in self.parameters)]
+        known = {part for name in self.parameters for part in self._of(name)}
+        return ["delta", *carried, *(name for name in self.formulas if name in known)]
 
     def others(self, name: str) -> Iterator[Edit]:
         if self.single:
             return
+        learned = name in self.parameters
+        name = name.partition(OF_GATE)[0]
         for state in self.layer.states:
             for start in (False, True):  # whether the initial state's is left out, too
                 yield Edit("walk", "walk_carry", values={"name": state, "start": start})
-        if name in self.parameters:
+        if learned:
             for which in ("last", "first"):
                 for of in ("", name):  # of all parameters, or of this one
                     yield Edit("walk", "walk_one_step", values={"name": which, "of": of})
         for which in ("first", "last"):
-            for of in dict.fromkeys(("", name if name in self.parameters else "")):
+            for of in dict.fromkeys(("", name if learned else "")):
                 yield Edit("walk", "walk_missing_step", values={"name": which, "of": of})
         yield Edit("walk", "walk_short")
         if self.layer.outputs == "all":
@@ -343,9 +378,9 @@ def recurrent_meaning(
             rest = [number for number in range(len(args)) if number != place]
             for layer in made:
                 if form.axes and len(form.ours) == args[place].ndim:
-                    for parameters, states in _given(layer, form, rest, args):
-                        for gates in permutations(layer.gates):
-                            meaning = RecurrentMeaning(layer, place, form, states, parameters, "".join(gates))
+                    for parameters, states, stacked in _given(layer, form, rest, args):
+                        for gates in map("".join, permutations(layer.gates)):
+                            meaning = RecurrentMeaning(layer, place, form, states, parameters, gates, stacked)
                             try:
                                 z = meaning.bind(Probe(tuple(args), out)).values["z"]
                             except (ValueError, TypeError, IndexError, ChainruleError):
@@ -356,34 +391,66 @@ def recurrent_meaning(
     return None
 
 
+Numbered = dict[str, tuple[int, Form]]
+
+
 def _given(
     layer: Recurrent, form: Form, rest: Sequence[int], args: Sequence[Array]
-) -> Iterator[tuple[dict[str, tuple[int, Form]], dict[str, tuple[int, Form]]]]:
-    """Which argument is which parameter or initial state: all whose shapes fit, in the usual order first.
-    Biases may be missing.
+) -> Iterator[tuple[Numbered, Numbered, tuple[str, ...]]]:
+    """Which argument is which parameter or initial state: all whose shapes fit, in the usual order first; and
+    what is stacked in one matrix.  Biases may be missing.
     """
     features, samples = form.ours[-2], form.ours[-1]
-    specs = layer.parameters((1, features))
-    wanted = {name: spec.shape for name, spec in specs.items()}
-    wanted |= dict.fromkeys(layer.states, (layer.units, samples))
-    needed = ["W", "U"]
-    for names in permutations(wanted, len(rest)):
-        if not set(needed) <= set(names):
-            continue
-        if sorted(names.index(n) for n in names if n in specs) != [
-            names.index(n) for n in wanted if n in names and n in specs
-        ]:
-            continue  # W, U, b come in this order
-        choices = [
-            list(parameter_forms(args[number], wanted[name]))
-            for name, number in zip(names, rest, strict=True)
-        ]
-        for chosen in product(*choices):
-            taken = {name: (number, shape) for name, number, shape in zip(names, rest, chosen, strict=True)}
-            yield (
-                {name: pair for name, pair in taken.items() if name in specs},
-                {name: _state_form(*pair, args) for name, pair in taken.items() if name not in specs},
-            )
+    specs = {name: spec.shape for name, spec in layer.parameters((1, features)).items()}
+    given = dict.fromkeys(layer.states, (layer.units, samples))
+    for stacked in ((), *STACKED):
+        if not stacked or set(stacked) <= set(specs) <= {*GATED}:
+            columns = sum(math.prod(specs[name][1:]) for name in stacked)
+            one = {STACK: (specs["W"][0], columns)} if stacked else {}
+            learned = {**one, **{name: shape for name, shape in specs.items() if name not in stacked}}
+            needed = {STACK} if stacked else {"W", "U"}
+            for taken in _taken(learned, given, layer, list(rest), args):
+                if needed <= {name.partition(OF_GATE)[0] for name in taken}:
+                    yield (
+                        {name: pair for name, pair in taken.items() if name not in given},
+                        {name: _state_form(*pair, args) for name, pair in taken.items() if name in given},
+                        stacked,
+                    )
+
+
+def _taken(
+    learned: Mapping[str, tuple[int, ...]],
+    given: Mapping[str, tuple[int, ...]],
+    layer: Recurrent,
+    rest: list[int],
+    args: Sequence[Array],
+    taken: Numbered | None = None,
+) -> Iterator[Numbered]:
+    """The arguments `rest` as parameters, whole or in one piece per gate, and as initial states, by their
+    shapes.  The parameters begin in this order; the pieces of one all lie alike.
+    """
+    taken = taken or {}
+    gates, whole = len(layer.gates), list(learned)
+    begun = [name.partition(OF_GATE)[0] for name in taken if name not in given]
+    if not rest:
+        pieces = {name: begun.count(name) for name in begun}
+        if all(name in taken or count == gates for name, count in pieces.items()):
+            yield taken
+        return
+    latest = max((whole.index(name) for name in begun), default=-1)
+    wanted = {name: learned[name] for name in whole[latest + 1 :]}
+    wanted |= {name: shape for name, shape in given.items() if name not in taken}
+    for name in whole if gates > 1 else ():
+        shape, place = learned[name], begun.count(name)
+        open_ = name not in taken and 0 < place < gates
+        if shape[0] == gates * layer.units and (open_ or (not place and whole.index(name) > latest)):
+            wanted[f"{name}{OF_GATE}{place}"] = (layer.units, *shape[1:])
+    for name, shape in wanted.items():
+        first = taken.get(f"{name.partition(OF_GATE)[0]}{OF_GATE}0")
+        for form in parameter_forms(args[rest[0]], shape):
+            if first is None or first[1].axes == form.axes:
+                made = {**taken, name: (rest[0], form)}
+                yield from _taken(learned, given, layer, rest[1:], args, made)
 
 
 def _state_form(number: int, form: Form, args: Sequence[Array]) -> tuple[int, Form]:

@@ -1,0 +1,120 @@
+"""Why a forward pass is not the one that `like` names: it is another layer's, of other options, or ours with
+one mistake in its formula.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from chainrule.base.errors import ChainruleError
+from chainrule.base.languages import SPACE, Say
+from chainrule.base.types import Array
+from chainrule.formulas.neighbours import neighbours
+from chainrule.layers import Layer, layer_classes
+from chainrule.layers.sequences.recurrent import Recurrent
+from chainrule.layers.windows.pooling import Pool
+from chainrule.verifying.judging.findings import sentence
+from chainrule.verifying.meanings.forms import AGREE, output_form
+from chainrule.verifying.meanings.layer import Forward, LayerMeaning, candidates
+from chainrule.verifying.meanings.matching import Like, Named
+from chainrule.verifying.meanings.meaning import Edit, evaluated
+from chainrule.verifying.meanings.named import layers_like
+from chainrule.verifying.precision import computed_in
+from chainrule.verifying.probes import Probe
+from chainrule.verifying.texts import TEXTS
+
+# Values of options that people write, beside those of `like`.
+USUAL: dict[str, tuple[Any, ...]] = {
+    "stride": (1, 2, 3), "padding": (0, 1, 2, "same"), "dilation": (1, 2, 3), "bias": (True, False),
+    "causal": (True, False), "ceil_mode": (True, False), "heads": (1, 2, 4),
+}  # fmt: skip
+MOST_LYINGS = 60  # ways in which their arrays may lie that are tried with mistakes, the usual ones first
+
+
+def forward_mistake(
+    like: Like,
+    args: Sequence[Array],
+    names: Sequence[str],
+    out: Array,
+    forward: Forward,
+    precision: str | None = None,
+) -> Say | None:
+    """What their forward pass is in place of what `like` says; None where it cannot be told."""
+    for other in _others(like):
+        try:
+            found = other.meaning(args, names, out, forward, precision)
+        except ChainruleError:
+            continue
+        if found is not None:
+            return TEXTS.say("forward.other", layer=like.title, found=found.title)
+    return _mistaken(like, args, out, AGREE[computed_in([out, *args], precision)])
+
+
+def _others(like: Like) -> Iterator[Like]:
+    """The same with an option fewer or another value of one, then layers of the same sort."""
+    kind, options = like.kind, dict[str, Any]()
+    if isinstance(kind, Named):
+        kind, options = kind.kind, dict(kind.options)
+    elif isinstance(kind, Layer):
+        kind, options = type(kind), {n: v for n, v in kind.config().items() if n != "name"}
+    else:
+        return
+    if issubclass(kind, Recurrent):
+        return
+    tried: list[tuple[type[Layer], dict[str, Any]]] = [
+        (kind, {name: value for name, value in options.items() if name != left_out}) for left_out in options
+    ]
+    accepted = inspect.signature(kind).parameters
+    for name, values in USUAL.items():
+        if name in accepted:
+            tried += [(kind, {**options, name: value}) for value in values if value != options.get(name)]
+    for other in layer_classes.values():
+        if other is not kind and _sort(other) == _sort(kind) != "":
+            tried.append((other, options if issubclass(other, Pool) else {}))
+    for layer, of_layer in tried:
+        with suppress(ChainruleError):  # it needs an option, or has not this one
+            yield replace(like, like=layer, options=of_layer)
+
+
+def _sort(layer: type[Layer]) -> str:
+    """Layers of one sort are taken for each other; "": of none."""
+    if issubclass(layer, Pool):
+        return "pool"
+    return layer.passage if layer.passage in ("activation", "norm") else ""
+
+
+def _mistaken(like: Like, args: Sequence[Array], out: Array, tolerance: float) -> Say | None:
+    """The mistake in our forward formula that gives their output."""
+    kind, layers = like.kind, list[Layer]()
+    if isinstance(kind, Named) and not issubclass(kind.kind, Recurrent):
+        layers = list(layers_like(kind.kind, dict(kind.options), args))
+    elif isinstance(kind, Layer) and not isinstance(kind, Recurrent):
+        layers = [kind]
+    for meaning in islice(candidates(layers, args, None), MOST_LYINGS):
+        edit = _edit(meaning, args, out, tolerance)
+        if edit is not None:
+            return SPACE.join([TEXTS.say("forward.mistaken", layer=repr(meaning.layer)), sentence(edit)])
+    return None
+
+
+def _edit(meaning: LayerMeaning, args: Sequence[Array], out: Array, tolerance: float) -> Edit | None:
+    try:
+        bound = meaning.bind(Probe(tuple(args), out))
+    except (ValueError, TypeError, IndexError, ChainruleError):
+        return None
+    known = [symbol for name, symbol in meaning.formulas.symbols.items() if name in bound.values]
+    inputs = [symbol for symbol in known if symbol.name not in ("z", "a", "d")]
+    right = meaning.formulas.forward
+    for wrong in neighbours(right, inputs, rare=False):
+        try:
+            value = evaluated(wrong.tree, bound, [right])
+        except (ValueError, TypeError, IndexError, KeyError, ArithmeticError, ChainruleError):
+            continue
+        if output_form(out, value, tolerance, meaning.inputs.axes) is not None:
+            return Edit("forward", wrong.kind, {"forward": wrong.tree}, wrong.node, wrong.part)
+    return None
