@@ -46,6 +46,7 @@ Every primitive and reduction declares, where it is defined, what people write i
     dealt       heads go to the keys in turn
     halved      halves in place of pairs that lie side by side
     emptied:N   zeros in place of one of the parts
+    raised      the power of one term taken of the whole sum: (1 - a)² in place of 1 - a²
     one_term    a factor, or a divisor, of a sum at one of its terms alone
 
 Beside what the nodes declare: another symbol stands for one, or for a definition, once or everywhere; the
@@ -98,8 +99,7 @@ RARE = frozenset((
     "averaged_rows", "across_steps", "keepdims", "part_from", "part_to", "unit", "unmoved", "counted", "near",
     "one_offset", "gates", "one_channel", "again", "of_two", "of_steps", "steps_too", "of_heads", "strictly",
     "one_more", "aligned", "one_of_many", "last_of_many", "mean_of_many", "dealt", "halved", "emptied",
-    "one_term", "by_channel", "first_block", "unskipped",
-    "less_one",
+    "one_term", "by_channel", "first_block", "unskipped", "less_one", "raised",
 ))  # fmt: skip
 EVERYWHERE = frozenset((
     "as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "by_channel", "unmoved",
@@ -421,6 +421,8 @@ def _of_itself(node: Operation, kind: str, which: str) -> Iterator[tuple[str, Ex
                 yield word, Number(count), Operation(features_of(node.rule, word, count), operands, static)
     elif kind == "near":
         yield from _near(node)
+    elif kind == "raised":
+        yield from _raised(node)
     elif kind == "unskipped":
         if node.options.get("skip") is not None:
             counted = tuple(sorted({**node.options, "skip": None}.items()))
@@ -441,6 +443,14 @@ def _one_term(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:
             for term in (0, 1):
                 of_term = _with(node, number, inner.operands[term])
                 yield "one_term", factor, _with(inner, term, of_term)
+
+
+def _raised(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:
+    """The power of one term taken of the whole sum."""
+    for number, inner in enumerate(node.operands):
+        if isinstance(inner, Operation) and inner.rule.name == "power":
+            whole = Operation(inner.rule, (_with(node, number, inner.operands[0]),), inner.static)
+            yield "raised", whole, whole
 
 
 def _near(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from chainrule.base.errors import ChainruleError
 from chainrule.base.languages import SPACE, Say
 from chainrule.base.types import Array
@@ -45,6 +47,8 @@ def forward_mistake(
     precision: str | None = None,
 ) -> Say | None:
     """What their forward pass is in place of what `like` says; None where it cannot be told."""
+    if not np.isfinite(out.astype(np.float64)).all():
+        return TEXTS["forward.not_finite"]
     for other in _others(like):
         try:
             found = other.meaning(args, names, out, forward, precision)
@@ -57,11 +61,11 @@ def forward_mistake(
 
 def _others(like: Like) -> Iterator[Like]:
     """The same with an option fewer or another value of one, then layers of the same sort."""
-    kind, options = like.kind, dict[str, Any]()
-    if isinstance(kind, Named):
-        kind, options = kind.kind, dict(kind.options)
-    elif isinstance(kind, Layer):
-        kind, options = type(kind), {n: v for n, v in kind.config().items() if n != "name"}
+    meant = like.kind
+    if isinstance(meant, Named):
+        kind, options = meant.kind, dict(meant.options)
+    elif isinstance(meant, Layer):
+        kind, options = type(meant), {n: v for n, v in meant.config().items() if n != "name"}
     else:
         return
     if issubclass(kind, Recurrent):

@@ -272,7 +272,9 @@ class Judge:
     ) -> tuple[list[Finding], list[Say]]:
         """The finding on one array, none where it is right; and what is to be noted."""
         defined = [n for n, right in enumerate(case.right) if _finite(right)]
-        if 0 < len(defined) < len(case.right):  # not where the derivative itself is 0 / 0, as of one sample's root
+        if (
+            0 < len(defined) < len(case.right)
+        ):  # not where the derivative itself is 0 / 0, as of one sample's root
             within = None if search is None else search.only(defined)
             return self.judged(name, case.only(defined), within, [tried[n] for n in defined])
         pairs = enumerate(zip(case.theirs, case.right, strict=True))
