@@ -41,6 +41,6 @@ def test_every_wrong_neighbour_is_named_or_the_same_function(kind: str) -> None:
 
 
 def test_a_name_that_none_has() -> None:
-    with pytest.raises(ArgumentError, match="there is no 'denze'; there are Dense, "):
+    with pytest.raises(ArgumentError, match="there is no 'denze': did you mean 'Dense'; there are Dense, "):
         planned(["denze"])
     assert len(planned(["LEAKY_RELU", "leakyrelu"])) == len(planned(["leakyrelu"])) > 0

@@ -459,3 +459,11 @@ def test_what_cannot_be_run_is_an_error_that_says_what_to_write(name: str) -> No
     call, words = REFUSED[name]
     with pytest.raises((ArgumentError, DataError), match=words):
         call()
+
+
+def test_a_backward_pass_alone_is_told_what_it_lacks() -> None:
+    def backward(d: Array, cache: Any) -> Any:
+        return d * cache
+
+    with pytest.raises(ArgumentError, match=r"verify\(\(forward, backward\), args=\.\.\.\)"):
+        verify(backward, args=(np.ones((2, 3)),), like="relu")

@@ -17,6 +17,7 @@ from chainrule.verifying.contract.peeking import allowed
 from chainrule.verifying.judging.search import MISFITS
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import NONE, Edit, Edits, Meaning
+from chainrule.verifying.meanings.named import nearly
 from chainrule.verifying.mutants.subjects import KINDS, Written, written
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.saying.schema import MutantAnswer, MutantRecord
@@ -141,7 +142,7 @@ def _planned(names: Sequence[str]) -> Iterator[Planned]:
     words = [name.lower().replace("_", "") for name in names]
     for name, word in zip(names, words, strict=True):
         if word not in by_word:
-            raise ArgumentError(f"there is no {name!r}; there are {', '.join(KINDS)}")
+            raise ArgumentError(f"there is no {name!r}{nearly(name, KINDS)}; there are {', '.join(KINDS)}")
     for kind in dict.fromkeys(by_word[word] for word in words) or KINDS:
         for given in written(kind):
             mutated = taken(given)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from types import ModuleType
 from typing import Any
 
@@ -37,6 +38,16 @@ def of_function(given: Any, args: Sequence[Any], names: Sequence[str] | None) ->
     """f(*args) -> (value, gradients). Raises ArgumentError for one that returns anything else."""
     arguments = arguments_of(given, args, names)
     title = str(getattr(given, "__name__", type(given).__name__))
+    try:
+        signature(given).bind(*arguments.build(arguments.arrays))
+    except ValueError:  # it shows no signature
+        pass
+    except TypeError as error:
+        raise ArgumentError(
+            f"{title} is called as {title}(*args), to return (value, gradients), and args does "
+            f"not fit: {error}. If it is a backward pass, give the forward pass with it: "
+            f"verify((forward, {title}), args=...)"
+        ) from error
     owner = owner_of(given)
     held = [] if owner is None else _parameters(owner, given.__name__, arguments, title)
     wanted, count = behind(arguments, held), len(arguments.arrays)
