@@ -73,10 +73,10 @@ def test_a_return_within_the_loop() -> None:
         dx[0] = w @ d[0]
         return dx, x.T @ d, d.sum(axis=0)
 
-    assert cr.verify((affine, backward), args=ARGS, like="dense").why == ("ended_early",)
+    assert cr.verify((affine, backward), args=ARGS, like="dense").why == ("ended early",)
 
 
-@pytest.mark.parametrize(("kept", "word"), [(slice(1), "first_left_out"), (slice(-1, None), "last_left_out")])
+@pytest.mark.parametrize(("kept", "word"), [(slice(1), "first left out"), (slice(-1, None), "last left out")])
 def test_a_loop_that_is_too_short(kept: slice, word: str) -> None:
     def backward(d: Array, cache: Any) -> Any:
         dx, dw, db = right(d, cache)
@@ -103,9 +103,9 @@ def convolved(mistake: str) -> Any:
 @pytest.mark.parametrize(
     ("mistake", "word"),
     [
-        ("turned and divided", "turned_round and factor 1/m"),
+        ("turned and divided", "turned round and factor 1/m"),
         ("exchanged", "misread"),
-        ("reversed", "misread_backwards"),
+        ("reversed", "misread backwards"),
     ],
 )
 def test_orders_that_are_two_mistakes_or_of_another_argument(mistake: str, word: str) -> None:
@@ -150,4 +150,4 @@ def test_one_less_than_the_samples_which_is_0_of_one_sample() -> None:
         return dx, (d * unit).sum(axis=0), d.sum(axis=0)
 
     args = normal(6, 4), normal(4), normal(4)
-    assert cr.verify((forward, backward), args=args, like="batchnorm").why == ("less_one",)
+    assert cr.verify((forward, backward), args=args, like="batchnorm").why == ("less one",)

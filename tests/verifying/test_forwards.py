@@ -207,3 +207,35 @@ def test_another_activation_is_named() -> None:
     verdict = cr.verify((b.relu, lambda d, x: d * (x > 0)), args=(b.X,), like="sigmoid")
     assert verdict.why == ("forward",)
     assert "It is the forward pass of ReLU()" in str(verdict)
+
+
+@pytest.mark.parametrize(("like", "axes"), [("batchnorm", 0), ("layernorm", (1, 2, 3))])
+@pytest.mark.parametrize("kept", [(2, 4, 3), (1, 2, 4, 3)])
+def test_every_entry_of_a_sample_a_feature(like: str, axes: Any, kept: tuple[int, ...]) -> None:
+    def forward(x: Array, gamma: Array, beta: Array) -> Any:
+        root = np.sqrt(x.var(axes, keepdims=True) + 1e-5)
+        unit = (x - x.mean(axes, keepdims=True)) / root
+        return gamma * unit + beta, (unit, root, gamma)
+
+    def backward(d: Array, cache: Any, centre: float = 1.0) -> Any:
+        unit, root, gamma = cache
+        e = d * gamma
+        mean, through = (value.mean(axes, keepdims=True) for value in (e, e * unit))
+        return (e - centre * mean - unit * through) / root, *(
+            value.sum(axis=0).reshape(kept) for value in (d * unit, d)
+        )
+
+    args = normal(5, 2, 4, 3), normal(*kept), normal(*kept)
+    assert cr.verify((forward, backward), args=args, like=like)
+    wrong = cr.verify((forward, lambda d, cache: backward(d, cache, 0.0)), args=args, like=like)
+    assert wrong.why == ("subtract only",)
+
+
+@pytest.mark.parametrize(("by", "word"), [(2, "factor 2"), (-1, "minus"), (0.25, "factor 1/m")])
+def test_a_factor_shows_beside_entries_near_0(by: float, word: str) -> None:
+    def backward(d: Array, x: Array) -> Array:
+        return by * d * (3 * np.sin(x) ** 2 * np.cos(x) * x + np.sin(x) ** 3)
+
+    x = normal(4, 5)
+    x[0, 0] = 1e-6
+    assert cr.verify((lambda x: (np.sin(x) ** 3 * x, x), backward), args=(x,)).why == (word,)

@@ -138,14 +138,14 @@ def plain(q: Any, k: Any) -> Any:
 MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = {
     "D missing": ({"ds": lambda p, dp, rows: p * dp}, ("subtract only",), {}),
     "D added": ({"ds": lambda p, dp, rows: p * (dp + rows)}, ("subtract as add",), {}),
-    "D subtracted without P": ({"ds": lambda p, dp, rows: p * dp - rows}, ("one_term",), {}),
+    "D subtracted without P": ({"ds": lambda p, dp, rows: p * dp - rows}, ("one term",), {}),
     "D over the steps": (
-        {"rows": lambda do, o: (do * o).sum(2, keepdims=True).mean(3, keepdims=True)}, ("of_steps",), {}
+        {"rows": lambda do, o: (do * o).sum(2, keepdims=True).mean(3, keepdims=True)}, ("of steps",), {}
     ),
     "D over steps and features": (
-        {"rows": lambda do, o: (do * o).sum((2, 3), keepdims=True)}, ("steps_too",), {}
+        {"rows": lambda do, o: (do * o).sum((2, 3), keepdims=True)}, ("steps too",), {}
     ),
-    "D over all heads": ({"rows": lambda do, o: (do * o).sum((1, 3), keepdims=True)}, ("of_heads",), {}),
+    "D over all heads": ({"rows": lambda do, o: (do * o).sum((1, 3), keepdims=True)}, ("of heads",), {}),
     "D a mean": ({"rows": lambda do, o: (do * o).mean(3, keepdims=True)}, ("as mean_features",), {}),
     "D of O alone": ({"rows": lambda do, o: o.sum(3, keepdims=True)}, ("unit", "multiply only"), {}),
     "D of dO alone": ({"rows": lambda do, o: do.sum(3, keepdims=True)}, ("multiply only", "unit"), {}),
@@ -159,8 +159,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = {
     "scale missing in both": (
         {"dq": lambda ds, k: ds @ k, "dk": lambda ds, q: ds.swapaxes(2, 3) @ q}, ("divide only",), {}
     ),
-    "scale twice in dQ": ({"dq": lambda ds, k: ds @ k / k.shape[3]}, ("root_again",), {}),
-    "scale twice in dK": ({"dk": lambda ds, q: ds.swapaxes(2, 3) @ q / q.shape[3]}, ("root_again",), {}),
+    "scale twice in dQ": ({"dq": lambda ds, k: ds @ k / k.shape[3]}, ("root again",), {}),
+    "scale twice in dK": ({"dk": lambda ds, q: ds.swapaxes(2, 3) @ q / q.shape[3]}, ("root again",), {}),
     "scale not undone": (
         {"dq": lambda ds, k: ds @ k * k.shape[3] ** 0.5}, ("divide as multiply", "factor"), {}
     ),
@@ -173,14 +173,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = {
         {"scores": lambda q, k: q @ k.swapaxes(2, 3)}, ("divide only",), {}
     ),
     "L not subtracted": ({"weights": lambda s, lse: np.exp(s)}, ("subtract only",), {}),
-    "L of base 2": ({"weights": lambda s, lse: np.exp2(s - lse)}, ("of_two",), {}),
+    "L of base 2": ({"weights": lambda s, lse: np.exp2(s - lse)}, ("of two",), {}),
     "P not normalised": (
         {"weights": lambda s, lse: np.exp(s - s.max(3, keepdims=True))}, ("divide only",), {}
     ),
     "the mask in forward alone": ({"scores": plain}, ("where only",), {"causal": True}),
     "the mask one off": ({"scores": lambda q, k: tri(plain(q, k), -1)}, ("strictly",), {"causal": True}),
     "the mask one off behind": ({"scores": lambda q, k: tri(plain(q, k), 1)},
-        ("one_more",), {"causal": True}),
+        ("one more",), {"causal": True}),
     "a given mask in forward alone": ({"scores": plain}, ("where only",), {"mask": KEEP}),
     "dK not transposed": ({"dk": lambda ds, q: ds @ q * q.shape[3] ** -0.5},
         ("swap_steps only",), {"square": 1}),
@@ -192,15 +192,15 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = {
     ),
     "dP of dO V": ({"dp": lambda do, v: v @ do.swapaxes(2, 3)}, ("swapped",), {"square": 1}),
     "the first of the shared heads": (
-        {"added": lambda x, k: x[:, :: x.shape[1] // k.shape[1]]}, ("one_of_many",), {"heads": (6, 2)}
+        {"added": lambda x, k: x[:, :: x.shape[1] // k.shape[1]]}, ("one of many",), {"heads": (6, 2)}
     ),
     "the last of the shared heads": (
         {"added": lambda x, k: x[:, x.shape[1] // k.shape[1] - 1 :: x.shape[1] // k.shape[1]]},
-        ("last_of_many",), {"heads": (6, 2)},
+        ("last of many",), {"heads": (6, 2)},
     ),
     "the mean of the shared heads": (
         {"added": lambda x, k: x.reshape(x.shape[0], k.shape[1], -1, *x.shape[2:]).mean(2)},
-        ("mean_of_many",), {"heads": (6, 2)},
+        ("mean of many",), {"heads": (6, 2)},
     ),
     "shared heads dealt in turn": (
         {"added": lambda x, k: x.reshape(x.shape[0], -1, k.shape[1], *x.shape[2:]).sum(1)},

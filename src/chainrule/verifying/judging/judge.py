@@ -21,6 +21,7 @@ from chainrule.verifying.contract.owed import Owed, owed, runnable, shapes
 from chainrule.verifying.decoding.impulses import Responses, responses
 from chainrule.verifying.decoding.rules import observed
 from chainrule.verifying.differences import MOST_ENTRIES, differences
+from chainrule.verifying.factors import factor, factor_names
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.judging.findings import explained, finding
 from chainrule.verifying.judging.forwards import forward_mistake
@@ -254,9 +255,9 @@ class Judge:
                 entries, exact = measured.entries[plain], measured.values[plain]
                 given = value.reshape(-1)[entries].astype(np.float64)
                 largest = np.abs(exact).max(initial=0.0)
-                near = np.abs(given - exact) <= 20 * measured.errors[plain] + rounding * largest
+                slack = 20 * measured.errors[plain] + rounding * largest
                 expected = value.astype(np.float64).reshape(-1).copy()
-                expected[entries] = np.where(near, given, exact)
+                expected[entries] = _as_given(given, exact, slack, {"m": (*probe.args[0].shape, 1)[0]})
                 theirs.append(value.astype(np.float64))
                 right.append(expected.reshape(value.shape))
             if len(theirs) == len(tried):
@@ -373,6 +374,21 @@ class Judge:
         value = theirs.reshape(-1)[measured.entries]
         between = (value >= low - slack) & (value <= high + slack)
         return bool((between & measured.kinks)[wrong].all())
+
+
+def _as_given(given: Array, exact: Array, slack: Array, sizes: Mapping[str, int]) -> Array:
+    """What is right, with the digits of what was given where that is it, or all of it times a factor: entries
+    beside 0 are within what differences are off by, with the factor and without.
+    """
+    near = np.abs(given - exact) <= slack
+    square = float(exact @ exact)
+    if not near.all() and square:
+        ratio = float(given @ exact) / square
+        for by in (factor(name, sizes) for name in factor_names(sizes)):
+            near_all = (np.abs(given - by * exact) <= abs(by) * slack).all()
+            if by and abs(ratio - by) <= 1e-3 * abs(by) and near_all:
+                return given / by
+    return np.where(near, given, exact)
 
 
 def _finite(values: Array) -> bool:

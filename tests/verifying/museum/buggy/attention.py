@@ -47,7 +47,7 @@ def scale_missing() -> Made:
     return (attend(), attend_back(scale=lambda q: 1)), CROSS
 
 
-@bug("course: attention", "1/d in place of 1/√d", "attention", ("sqrt only", "power only", "√", "root_again"))
+@bug("course: attention", "1/d in place of 1/√d", "attention", ("sqrt only", "power only", "√", "root again"))
 def scale_without_root() -> Made:
     return (attend(), attend_back(scale=lambda q: 1 / q.shape[-1])), CROSS
 
@@ -62,7 +62,7 @@ def softmax_diagonal() -> Made:
     return (attend(), attend_back(scores=lambda a, da: a * (1 - a) * da)), CROSS
 
 
-@bug("Dao-AILab/flash-attention#2555", "the sum runs over the queries", "attention", ("across_steps",))
+@bug("Dao-AILab/flash-attention#2555", "the sum runs over the queries", "attention", ("across steps",))
 def sum_over_queries() -> Made:
     return (attend(), attend_back(scores=lambda a, da: a * (da - (a * da).sum(1, keepdims=True)))), CROSS
 
@@ -160,7 +160,7 @@ def flash_back(row=None, scaled=True):
     return backward
 
 
-@bug("Dao-AILab/flash-attention#2555", "D is summed over the samples' rows", "attention", ("of_steps",))
+@bug("Dao-AILab/flash-attention#2555", "D is summed over the samples' rows", "attention", ("of steps",))
 def flash_row_sum_over_steps() -> Made:
     return (flash, flash_back(row=lambda d, o: (d * o).sum(1, keepdims=True).mean(-1, keepdims=True))), CROSS
 

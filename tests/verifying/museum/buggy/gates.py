@@ -45,7 +45,7 @@ def embedding_last_id() -> Made:
     "sql-machine-learning/elasticdl#2367",
     "every id's row is the mean of its gradients",
     "embedding",
-    ("averaged_rows",),
+    ("averaged rows",),
 )
 def embedding_averaged_by_count() -> Made:
     def backward(dout, cache):
@@ -115,7 +115,7 @@ def dropout_inverted_mask() -> Made:
     "kaldi-asr/kaldi#3890",
     "δ passes where the input is 0",
     "dropout",
-    ("at_zero",),
+    ("at zero",),
     rate=RATE,
 )
 def dropout_mask_from_values() -> Made:
@@ -209,7 +209,7 @@ def swiglu_up_without_gate() -> Made:
     "ByteDance-Seed/Triton-distributed#185",
     "every row is written to row 0",
     "swiglu",
-    ("written to one", "written_to_one"),
+    ("written to one", "written to one"),
 )
 def swiglu_rows_to_row_zero() -> Made:
     def backward(d, cache):

@@ -73,7 +73,7 @@ def cross_entropy_sign() -> Made:
 
 
 # the derivative of an elementwise f where softmax and the loss cancel to p - y
-@bug("ai.stackexchange 35741", "(p - y) times p(1 - p)", "cross_entropy", ("slope_twice",))
+@bug("ai.stackexchange 35741", "(p - y) times p(1 - p)", "cross_entropy", ("slope twice",))
 def cross_entropy_times_derivative() -> Made:
     def loss(z, y):
         p = softmax(z)
@@ -155,7 +155,7 @@ def bce(z, y):
     "hunkim/DeepLearningZeroToAll#113",
     "σ' beside a - y, which has it already",
     "bce_with_logits",
-    ("slope_twice",),
+    ("slope twice",),
 )
 def logits_times_derivative() -> Made:
     def loss(z, y):

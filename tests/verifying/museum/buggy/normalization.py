@@ -91,7 +91,7 @@ def mean_step_not_divided() -> Made:
     return (batch_norm, backward), BATCH
 
 
-@bug("jax-ml/jax#442", "variance in place of its root", "batchnorm", ("sqrt only", "root_again"))
+@bug("jax-ml/jax#442", "variance in place of its root", "batchnorm", ("sqrt only", "root again"))
 def root_forgotten() -> Made:
     def backward(dout, cache):
         _, hat, _, var, gamma = cache
@@ -244,7 +244,7 @@ def scale_from_the_output() -> Made:
     "tenstorrent/tt-metal#53204",
     "only the last block of features reaches the sum",
     "layernorm",
-    ("part_from",),
+    ("part from",),
 )
 def only_the_last_block() -> Made:
     def dx(e, hat, rstd):

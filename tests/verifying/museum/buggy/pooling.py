@@ -95,7 +95,7 @@ def last_write_wins() -> Made:
     "riccardoandreoni0/CNN-from-scratch#1",
     "return stands inside the loop",
     "maxpool2d",
-    ("first_window",),
+    ("first window",),
     pool_size=2,
 )
 def return_inside_the_loop() -> Made:
@@ -123,7 +123,7 @@ def every_tie() -> Made:
     "makalo/CornerNet#14",
     "δ stays where it is, masked",
     "maxpool2d",
-    ("one_offset",),
+    ("one offset",),
     pool_size=3,
     stride=1,
 )

@@ -49,7 +49,9 @@ def norms(layer: str, args: Sequence[Any], epsilon: float) -> Iterator[Function]
     """
     _, count, _ = NORMS[layer]
     names = ("x", *LEARNED[: len(args) - 1])
-    layouts = tuple(map(_layout, (form.axes for form in input_forms(args[0]))))
+    orders = [form.axes for form in input_forms(args[0])]
+    several = orders[:2] if args[0].ndim > 2 else []  # all axes but the samples' are features
+    layouts = (*map(_layout, orders), *(_layout(order, flat=True) for order in several))
 
     def correction(values: Any) -> dict[str, Any]:
         n = count(values["x"].shape)
@@ -115,12 +117,17 @@ def _taking(function: Callable[..., Any], names: Sequence[str]) -> Callable[...,
     return taken
 
 
-def _layout(order: tuple[int, ...]) -> Layout:
-    """x by this order of its axes, γ and β with a number per feature."""
+def _layout(order: tuple[int, ...], flat: bool = False) -> Layout:
+    """x by this order of its axes, γ and β with a number per feature.
+
+    flat: every entry of a sample is a feature, as in LayerNorm over (C, H, W).
+    """
 
     def forms(shapes: Sequence[Shape]) -> list[Form]:
         x = shapes[0]
         moved = tuple(x[axis] for axis in order)
+        if flat:
+            moved = math.prod(moved[:-1]), moved[-1]
         if len(moved) < 2 or any(math.prod(shape) != moved[-2] for shape in shapes[1:]):
             raise ValueError
         learned = [Form(tuple(range(len(shape))), moved[-2:-1], tuple(shape)) for shape in shapes[1:]]
