@@ -222,7 +222,7 @@ def test_every_entry_of_a_sample_a_feature(like: str, axes: Any, kept: tuple[int
         e = d * gamma
         mean, through = (value.mean(axes, keepdims=True) for value in (e, e * unit))
         return (e - centre * mean - unit * through) / root, *(
-            value.sum(axis=0).reshape(kept) for value in (d * unit, d)
+            value.sum(axis=0).reshape(gamma.shape) for value in (d * unit, d)
         )
 
     args = normal(5, 2, 4, 3), normal(*kept), normal(*kept)
