@@ -104,7 +104,7 @@ def _said(mistake: Mistake, formula: str | None) -> tuple[Say, Say | None, str]:
     """(why, what to write, the word) of a factor or an order."""
     why = TEXTS.within("mistake")[mistake.kind].format(**mistake.values)
     fix = None if formula is None else TEXTS.say("fix.plain", formula=formula)
-    word = f"factor {mistake.values['factor']}" if mistake.kind == "factor" else _plain(mistake.kind)
+    word = f"factor {mistake.values['factor']}" if mistake.kind == "factor" else in_words(mistake.kind)
     return why, fix, word
 
 
@@ -120,11 +120,11 @@ def _word(edit: Edit) -> str:
     """For programs: the kind, and of a factor which."""
     if edit.values.get("factor") == "-1" and edit.kind == "factor":
         return "minus"
-    word = _plain(edit.kind)
+    word = in_words(edit.kind)
     return f"{word} {edit.values['factor']}" if "factor" in edit.values else word
 
 
-def _plain(kind: str) -> str:
+def in_words(kind: str) -> str:
     """In words; "sum_features only" has the name of an operation in it, which stays."""
     return kind if " " in kind else kind.replace("_", " ")
 

@@ -14,6 +14,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError
 from chainrule.base.types import Array
 from chainrule.verifying.contract.peeking import allowed
+from chainrule.verifying.judging.findings import in_words
 from chainrule.verifying.judging.search import MISFITS
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import NONE, Edit, Edits, Meaning
@@ -176,7 +177,7 @@ def judged(plan: Planned) -> Mutant:
             answer = "the same function"
         if answer == "named" and any(word in UNFIT for word in words):
             answer = "no function"
-    return Mutant(repr(mutated), plan.array, edit.kind, str(edit.node), str(edit.part), answer, words)
+    return Mutant(repr(mutated), plan.array, in_words(edit.kind), str(edit.node), str(edit.part), answer, words)
 
 
 def _verdict(mutated: Mutated, edits: Edits) -> Verdict | None:
