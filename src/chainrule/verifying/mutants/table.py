@@ -177,7 +177,8 @@ def judged(plan: Planned) -> Mutant:
             answer = "the same function"
         if answer == "named" and any(word in UNFIT for word in words):
             answer = "no function"
-    return Mutant(repr(mutated), plan.array, in_words(edit.kind), str(edit.node), str(edit.part), answer, words)
+    about = in_words(edit.kind), str(edit.node), str(edit.part)
+    return Mutant(repr(mutated), plan.array, *about, answer, words)
 
 
 def _verdict(mutated: Mutated, edits: Edits) -> Verdict | None:
