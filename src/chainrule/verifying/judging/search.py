@@ -240,6 +240,13 @@ class Search:
             if self.gives(edit) == "" and (count := self.explained(edit)) > most:
                 best, most = edit, count
             if self.budget.left <= 0 or most == len(self.wrong):
+                return best
+        # Not all: it may be made in one formula behind this one alone, where others have it right.
+        for edit in self.meaning.edits(self.argument.gradient, self.bounds[0]) if best else ():
+            behind = not self._own.issuperset(edit.trees)
+            if behind and self.gives(edit) == "" and (count := self.explained(edit)) > most:
+                best, most = edit, count
+            if self.budget.left <= 0 or most == len(self.wrong):
                 break
         return best
 
