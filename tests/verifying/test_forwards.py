@@ -231,7 +231,7 @@ def test_every_entry_of_a_sample_a_feature(like: str, axes: Any, kept: tuple[int
     assert wrong.why == ("subtract only",)
 
 
-@pytest.mark.parametrize(("by", "word"), [(2, "factor 2"), (-1, "minus"), (0.25, "factor 1/m")])
+@pytest.mark.parametrize(("by", "word"), [(2, "factor 2"), (-1, "minus"), (0.25, "factor 1/4")])
 def test_a_factor_shows_beside_entries_near_0(by: float, word: str) -> None:
     def backward(d: Array, x: Array) -> Array:
         return by * d * (3 * np.sin(x) ** 2 * np.cos(x) * x + np.sin(x) ** 3)

@@ -11,6 +11,7 @@ from tests.verifying import backwards as b
 from chainrule.base.types import Array
 from chainrule.verifying.precision import rounded
 from chainrule.verifying.probes import (
+    Probe,
     apart,
     different_sizes,
     fresh,
@@ -61,28 +62,31 @@ def test_a_forward_of_one_size_keeps_it() -> None:
         return args[0]
 
     assert different_sizes(SQUARE[:1], fixed, np.random.default_rng(0)) is None
-    tried = probes(SQUARE[:1], fixed, [(0, 0)], 0, accepts=lambda probe: True)
+    tried = probes(SQUARE[:1], fixed, [(0, 0)], 0, accepts=lambda probe, out, resized: True)
     assert {probe.args[0].shape for probe in tried} == {(4, 4)}
     (note,) = not_told_apart(tried, ["x"])
     assert "the axes 0 and 1 of x have the size 4 on every probe" in note.en
-    tried = probes(SQUARE, affine, [(0, 0)], 0, accepts=lambda probe: True)
+    tried = probes(SQUARE, affine, [(0, 0)], 0, accepts=lambda probe, out, resized: True)
     assert not not_told_apart(tried, ["x", "w", "b"])
 
 
 def test_the_kinds_of_probes() -> None:
-    tried = probes(b.AFFINE, affine, [(0, 0)], 0, accepts=lambda probe: True)
+    tried = probes(b.AFFINE, affine, [(0, 0)], 0, accepts=lambda probe, out, resized: True)
     assert np.array_equal(tried[0].args[0], b.AFFINE[0])
     counts = {len(probe.args[0]) for probe in tried}
     assert {1, 3, 4, 5} <= counts
     assert [probe.tied for probe in tried] == [False] * (len(tried) - 1) + [True]
     assert max(np.abs(p.args[0]).max() for p in tried) > 2 * np.abs(b.AFFINE[0]).max()
     assert all(probe.delta.shape == affine(probe.args).shape for probe in tried)
-    again = probes(b.AFFINE, affine, [(0, 0)], 0, accepts=lambda probe: True)
+    again = probes(b.AFFINE, affine, [(0, 0)], 0, accepts=lambda probe, out, resized: True)
     assert all(np.array_equal(one.args[0], other.args[0]) for one, other in zip(tried, again, strict=True))
 
 
 def test_probes_of_other_sizes_that_mean_something_else_are_left_out() -> None:
-    tried = probes(b.AFFINE, affine, [(0, 0)], 0, accepts=lambda probe: probe.args[0].shape[1] == 4)
+    def accepts(probe: Probe, out: Array, resized: bool) -> bool:
+        return not resized or probe.args[0].shape[1] == 4
+
+    tried = probes(b.AFFINE, affine, [(0, 0)], 0, accepts=accepts)
     assert all(probe.args[0].shape[1] == 4 for probe in tried)
     assert {len(probe.args[0]) for probe in tried} == {1, 3, 4, 5}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+CONSTANTS = range(3, 13)  # a kernel's entries, a window's, a number of ids
+
 
 def factor_names(sizes: Mapping[str, int]) -> list[str]:
     """Numbers by which everything is multiplied by mistake."""
@@ -17,7 +19,8 @@ def rare_factor_names(sizes: Mapping[str, int]) -> list[str]:
     pair = "".join(name for name in sizes if name in "mn")
     both = [pair, f"1/{pair}", f"2/{pair}", "n/m", "m/n"] if len(pair) == 2 else []
     places = [form for name in sizes if name not in "mn" for form in (f"m{name}", f"1/m{name}")]
-    return ["-2", "-1/2", "4", "1/4", *names, *both, *places]
+    constants = [form for n in CONSTANTS for form in (str(n), f"1/{n}")]
+    return ["-2", "-1/2", *names, *both, *places, *constants]
 
 
 def factor(name: str, sizes: Mapping[str, int]) -> float:

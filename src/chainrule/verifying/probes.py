@@ -43,14 +43,15 @@ def probes(
     samples: Sequence[Axis],
     seed: int,
     precision: str | None = None,
-    accepts: Callable[[Probe], bool] | None = None,
+    accepts: Callable[[Probe, Array, bool], bool] | None = None,
     steps: Sequence[Axis] = (),
 ) -> list[Probe]:
     """The probes for these arguments, the same for the same seed.
 
     samples: (argument, axis) wherever samples are counted; the first is x.  precision: in which they compute,
-    where that is less than the arrays' type: numbers are such as it holds.  accepts: whether a probe of other
-    sizes means the same; None: no other sizes are tried.  steps: as samples, of steps in time.
+    where that is less than the arrays' type: numbers are such as it holds.  accepts: whether a probe with its
+    output, and of other sizes or not, means the same; None: no other sizes are tried.  steps: as samples, of
+    steps in time.
     """
     rng = np.random.default_rng(seed)
     kept = tuple(held(np.array(value), precision) for value in args)
@@ -87,7 +88,7 @@ def probes(
         delta = held(rng.normal(size=out.shape).astype(out.dtype), precision)
         probe = Probe(values, delta, ties)
         resized = [v.shape for v in values] != [v.shape for v in kept]
-        if number == 0 or (np.isfinite(out).all() and not (resized and accepts and not accepts(probe))):
+        if number == 0 or (np.isfinite(out).all() and (accepts is None or accepts(probe, out, resized))):
             made.append(probe)
     return made
 

@@ -91,10 +91,13 @@ def _first_of_each(findings: Sequence[Finding]) -> Iterator[Finding]:
             yield finding
 
 
-def runnable(subject: Subject, probes: Sequence[Probe]) -> tuple[list[Probe], list[Finding]]:
-    """The probes on which their backward runs, and a finding where it raises though their forward runs.
+def runnable(
+    subject: Subject, probes: Sequence[Probe], samples: Sequence[tuple[int, int]] = ()
+) -> tuple[list[Probe], list[Finding], list[Say]]:
+    """The probes on which their backward runs; a finding where it raises though their forward runs, on other
+    numbers or on more samples, and a note where it raises for other sizes of anything else.
 
-    What it raises on the first probe is raised.
+    samples: (argument, axis) wherever samples are counted.  What it raises on the first probe is raised.
     """
     answer(subject, probes[0].args, probes[0].delta)
     kept, raised = [probes[0]], []
@@ -104,18 +107,25 @@ def runnable(subject: Subject, probes: Sequence[Probe]) -> tuple[list[Probe], li
         else:
             raised.append(probe)
     if not raised:
-        return kept, []
+        return kept, [], []
+
+    def changed(probe: Probe) -> set[tuple[int, int]]:
+        pairs = enumerate(zip(probe.args, probes[0].args, strict=True))
+        return {(n, axis) for n, (a, b) in pairs for axis in range(b.ndim) if a.shape[axis] != b.shape[axis]}
+
+    owing = [probe for probe in raised if changed(probe) <= set(samples)]
+    first = (owing or raised)[0]
     try:
-        answer(subject, raised[0].args, raised[0].delta)
+        answer(subject, first.args, first.delta)
         said = ""
     except Exception as error:  # their code may raise whatever it likes
         said = f"{type(error).__name__}: {error}"
-    shapes_ = " ".join(str(value.shape) for value in raised[0].args)
-    evidence = {"shapes": shapes_, "error": said}
-    alike = [value.shape for value in raised[0].args] == [value.shape for value in probes[0].args]
-    word = "given numbers only" if alike else "given shapes only"
+    shapes_ = " ".join(str(value.shape) for value in first.args)
     what = TEXTS.say("contract.raises", shapes=shapes_, error=said)
-    return kept, [Finding("", what, mistake=word, evidence=evidence)]
+    if not owing:
+        return kept, [], [what]
+    word = "given shapes only" if changed(first) else "given numbers only"
+    return kept, [Finding("", what, mistake=word, evidence={"shapes": shapes_, "error": said})], []
 
 
 def nothing(subject: Subject, probe: Probe) -> Iterator[Finding]:

@@ -79,10 +79,11 @@ def _by_axis(seen: Responses, ratios: Sequence[Array], way: str) -> Say | None:
     for axis in range(len(seen.shape) if way == "output" else seen.each[0].right.ndim):
         by_index: dict[int, list[float]] = {}
         for response, ratio in zip(seen.each, ratios, strict=True):
-            at = np.argwhere(response.right)[:, axis]
             if way == "output":
                 at = np.full(len(ratio), response.output[axis])
-            elif way == "offset":
+            else:
+                at = np.argwhere(response.right)[:, axis]
+            if way == "offset":
                 if not any(response is each for each in seen.whole):
                     continue
                 at = at - (at.min() if len(at) else 0)

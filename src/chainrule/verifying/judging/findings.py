@@ -11,7 +11,15 @@ from chainrule.base.languages import SPACE, Say
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.printing import Equation, text
 from chainrule.verifying.contract.owed import SYMPTOMS
-from chainrule.verifying.judging.hypotheses import Case, Mistake, factors, orders, partly, scaled_orders
+from chainrule.verifying.judging.hypotheses import (
+    Case,
+    Mistake,
+    agree,
+    factors,
+    orders,
+    partly,
+    scaled_orders,
+)
 from chainrule.verifying.judging.search import Search
 from chainrule.verifying.meanings.meaning import Edit
 from chainrule.verifying.places import at, place
@@ -68,6 +76,8 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
     if case.tolerances is not None:
         allowed = case.tolerances[number].allowed(right)
         evidence |= {"tolerance": float(allowed[spot]), "ratio": worst(theirs, right, allowed)[1]}
+    if agree(case.theirs, case.right):  # nearer to what is right than mistakes are told apart by
+        return Finding(name, what, where, None, None, "", evidence)
     if search is not None and (edit := search.everywhere() or search.shared()) is not None:
         search.found.append(edit)
         fix, forms = _fix(search, edit)

@@ -116,7 +116,8 @@ def _edit(meaning: LayerMeaning, args: Sequence[Array], out: Array, tolerance: f
     right = meaning.formulas.forward
     for wrong in neighbours(right, inputs, rare=False):
         try:
-            value = evaluated(wrong.tree, bound, [right])
+            with np.errstate(all="ignore"):
+                value = evaluated(wrong.tree, bound, [right])
         except (ValueError, TypeError, IndexError, KeyError, ArithmeticError, ChainruleError):
             continue
         if output_form(out, value, tolerance, meaning.inputs.axes) is not None:

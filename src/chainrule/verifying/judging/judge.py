@@ -6,8 +6,10 @@ those behind it are judged, so that what is wrong because of it alone is not bla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +23,13 @@ from chainrule.verifying.contract.owed import Owed, owed, runnable, shapes
 from chainrule.verifying.decoding.impulses import Responses, responses
 from chainrule.verifying.decoding.rules import observed
 from chainrule.verifying.differences import MOST_ENTRIES, differences
-from chainrule.verifying.factors import factor, factor_names
+from chainrule.verifying.factors import factor
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.judging.findings import explained, finding
 from chainrule.verifying.judging.forwards import forward_mistake
-from chainrule.verifying.judging.hypotheses import Case, agree
+from chainrule.verifying.judging.hypotheses import Case, agree, factors
 from chainrule.verifying.judging.search import MISFITS, MOST_TRIED, Budget, Search
+from chainrule.verifying.meanings.forms import AGREE
 from chainrule.verifying.meanings.layer import LayerMeaning
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Edit, Meaning
@@ -39,7 +42,7 @@ from chainrule.verifying.precision import (
     computed_in,
     fits,
 )
-from chainrule.verifying.probes import Probe, not_told_apart, probes
+from chainrule.verifying.probes import Probe, different_sizes, not_told_apart, probes
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
@@ -59,6 +62,8 @@ class Judge:
     tried: list[Probe] = field(default_factory=list)
     reference: Reference | None = None
     unsure: bool = False
+    elsewhere: list[Probe] = field(default_factory=list)  # on which their forward is not what is meant
+    resized: list[Any] = field(default_factory=list)  # a probe of other sizes and the cases of it, or None
     follows: set[str] = field(default_factory=set)  # arrays that are wrong for another's reason alone
     # What is right, per array and probe: (what it may be off by, theirs, right).
     right: list[tuple[Tolerance, Array, Array]] = field(default_factory=list)
@@ -95,14 +100,12 @@ class Judge:
         if meaning is not None:
             made, said_beside = self.by_meaning(meaning, spoiled)
             notes += said_beside
+            if self.elsewhere:
+                notes.append(TEXTS.say("forward.elsewhere", layer=meaning.title))
+                made += [] if made else self.of_elsewhere(spoiled, notes)
         else:
-            made = []
             self.tried = [probe for probe in self.tried if not probe.tied][:2]
-            for name, case in self.by_differences(self.tried):
-                if name not in spoiled:
-                    of_array, said_beside = self.judged(name, case, None, self.tried)
-                    made += of_array
-                    notes += said_beside
+            made = self.of_differences(self.tried, spoiled, notes)
         findings += explained(owing, made, self.follows)
         for name in self.silent(self.tried[0], meaning):
             notes.append(TEXTS.say("judged.missing", name=name))
@@ -114,6 +117,66 @@ class Judge:
         answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
 
+    def of_differences(
+        self, tried: Sequence[Probe], spoiled: Collection[str], notes: list[Say]
+    ) -> list[Finding]:
+        """What their own forward pass tells of these probes."""
+        made = []
+        for name, case in self.by_differences(tried):
+            if name not in spoiled:
+                of_array, said_beside = self.judged(name, case, None, tried)
+                made += of_array if len(of_array) != 1 else [self.counted(of_array[0], case, tried)]
+                notes += said_beside
+        return made
+
+    def counted(self, found: Finding, case: Case, tried: Sequence[Probe]) -> Finding:
+        """With a factor that is a size named only if it follows that size, of the first axis or the last; a
+        constant of theirs, 3, is 2/m of six rows alone.
+        """
+        plain = found.mistake in ("factor 2", "factor 1/2")
+        if plain or (found.mistake and not found.mistake.startswith("factor ")):
+            return found
+        for axis in (0, -1):
+            sizes = [_counts(probe, axis) for probe in tried]
+            again = replace(case, sizes=sizes)
+            other = next(factors(again), None) or next(factors(again, rare=True), None)
+            if other is None or other.kind != "factor":
+                continue
+            name = other.values["factor"]
+            follows = self._follows(found.name, name, axis)
+            if follows or (follows is None and axis == 0):
+                return finding(found.name, again, 0, None)
+        constant = next(factors(replace(case, sizes=[{}] * len(tried)), rare=True), None)
+        if constant is not None:
+            return finding(found.name, replace(case, sizes=[{}] * len(tried)), 0, None)
+        return replace(found, why=None, fix=None, mistake="")
+
+    def _follows(self, array: str, name: str, axis: int) -> bool | None:
+        """Whether the factor of this name is there with other sizes, too; None where none can be had."""
+        if not self.resized:
+            rng = np.random.default_rng(self.seed + 1)
+            args = different_sizes(self.subject.args, self.subject.forward, rng, self.subject.precision)
+            self.resized.append(None)
+            if args is not None and sum(value.size for value in args) <= MOST_ENTRIES:
+                out = output(self.subject, args)
+                probe = Probe(args, rng.normal(size=out.shape).astype(out.dtype))
+                probe = probe if self.subject.takes_delta else replace(probe, delta=np.ones_like(out))
+                if attempt(self.subject, args, probe.delta) is not None:
+                    self.resized[0] = probe, dict(self.by_differences([probe]))
+        if self.resized[0] is None:
+            return None
+        probe, cases = self.resized[0]
+        if array not in cases or not probe.args[0].ndim:
+            return None
+        case, sizes = cases[array], _counts(probe, axis)
+        return agree(case.theirs, [factor(name, sizes) * right for right in case.right])
+
+    def of_elsewhere(self, spoiled: Collection[str], notes: list[Say]) -> list[Finding]:
+        """Where their forward is not what is meant, its own differences judge, if they are not too many."""
+        probe = min(self.elsewhere, key=lambda probe: sum(value.size for value in probe.args))
+        few = sum(value.size for value in probe.args) <= MOST_ENTRIES and not probe.tied
+        return self.of_differences([probe], spoiled, notes) if few else []
+
     def contract(self, meaning: Meaning | None, notes: list[Say]) -> tuple[list[Finding], set[str]]:
         """Draws the probes, asks what every backward pass owes; and the arrays that need no other judge."""
         subject, reference = self.subject, self.reference
@@ -123,8 +186,14 @@ class Judge:
             due = Owed(tuple(each for each in said if isinstance(each, Finding)), ())
             return list(due.findings), due.spoiled
 
-        def accepts(probe: Probe) -> bool:
-            return reference is not None and fits(reference, probe.args, probe.delta)
+        def accepts(probe: Probe, out: Array, resized: bool) -> bool:
+            assert meaning is not None
+            assert reference is not None
+            if resized and not fits(reference, probe.args, probe.delta):
+                return False
+            same = meaning.agrees(probe, out, AGREE[computed_in([out, *probe.args], subject.precision)])
+            self.elsewhere += [] if same else [probe]
+            return same
 
         samples = () if meaning is None else meaning.samples
         wanted = None if meaning is None else accepts
@@ -133,9 +202,9 @@ class Judge:
         drawn = probes(subject.args, subject.forward, samples, self.seed, subject.precision, wanted, steps)
         if not subject.takes_delta:  # what forgets δ is told from what has it by the numbers of δ = 1
             drawn = [replace(probe, delta=np.ones_like(probe.delta)) for probe in drawn]
-        self.tried, raised = runnable(subject, drawn)
+        self.tried, raised, noticed = runnable(subject, drawn, samples)
         due = owed(subject, self.tried, reference, self.progress)
-        notes += [*not_told_apart(self.tried, subject.names), *due.notes]
+        notes += [*not_told_apart(self.tried, subject.names), *noticed, *due.notes]
         return [*raised, *due.findings], due.spoiled
 
     def running_statistics(self, meaning: LayerMeaning, owing: list[Finding]) -> list[Finding]:
@@ -256,8 +325,9 @@ class Judge:
                 given = value.reshape(-1)[entries].astype(np.float64)
                 largest = np.abs(exact).max(initial=0.0)
                 slack = 20 * measured.errors[plain] + rounding * largest
+                self.unsure |= largest > 0 and bool((slack >= largest).all())
                 expected = value.astype(np.float64).reshape(-1).copy()
-                expected[entries] = _as_given(given, exact, slack, {"m": (*probe.args[0].shape, 1)[0]})
+                expected[entries] = _as_given(given, exact, slack)
                 theirs.append(value.astype(np.float64))
                 right.append(expected.reshape(value.shape))
             if len(theirs) == len(tried):
@@ -376,17 +446,23 @@ class Judge:
         return bool((between & measured.kinks)[wrong].all())
 
 
-def _as_given(given: Array, exact: Array, slack: Array, sizes: Mapping[str, int]) -> Array:
-    """What is right, with the digits of what was given where that is it, or all of it times a factor: entries
-    beside 0 are within what differences are off by, with the factor and without.
+def _counts(probe: Probe, axis: int) -> dict[str, int]:
+    """What the first or the last axis of the first argument counts: samples; of ids behind them, steps."""
+    first = probe.args[0]
+    return {"T" if axis and first.dtype.kind == "i" else "m": (first.shape or (1,))[axis]}
+
+
+def _as_given(given: Array, exact: Array, slack: Array) -> Array:
+    """What is right, with the digits of what was given where that is it, or all of it times n, n/2, 1/n or
+    2/n: entries beside 0 are within what differences are off by, with the factor and without.
     """
     near = np.abs(given - exact) <= slack
-    square = float(exact @ exact)
-    if not near.all() and square:
-        ratio = float(given @ exact) / square
-        for by in (factor(name, sizes) for name in factor_names(sizes)):
-            near_all = (np.abs(given - by * exact) <= abs(by) * slack).all()
-            if by and abs(ratio - by) <= 1e-3 * abs(by) and near_all:
+    square, both = float(exact @ exact), float(given @ exact)
+    if not near.all() and square and both and math.isfinite(both / square):
+        ratio = both / square
+        for by in (round(ratio), round(2 * ratio) / 2, *(n / (round(n / ratio) or math.inf) for n in (1, 2))):
+            within = by and (np.abs(given - by * exact) <= abs(by) * slack).all()
+            if within and abs(ratio - by) <= 1e-3 * abs(by):
                 return given / by
     return np.where(near, given, exact)
 

@@ -109,6 +109,7 @@ class Search:
 
     def _gives(self, edit: Edit, scaled: bool, other: Edit | None = None) -> str | None:
         scale: str | None = None
+        differs = False  # from what there is without it, on a probe
         self.budget.spend(1)
         for number in self.order:
             theirs, bound = self.theirs[number], self.bounds[number]
@@ -125,6 +126,8 @@ class Search:
                 continue
             if made.shape != theirs.shape:
                 return None
+            unchanged = self.unchanged[number]
+            differs = differs or made.shape != unchanged.shape or not close(made, unchanged).all()
             finite = np.isfinite(made)
             if not finite.all():  # a division by 0, as theirs has it
                 if not finite.any() or (finite != np.isfinite(theirs)).any():
@@ -138,6 +141,8 @@ class Search:
                     return None
             elif not close(theirs, made * (factor(scale, bound.sizes) if scale else 1.0)).all():
                 return None
+        if not scale and not differs:
+            return None
         if len(edit.trees) != 1:
             return None if self.spoils(edit) else scale
         behind = (each for each in (edit, other) if each is not None and each.place not in self._own)
@@ -149,9 +154,14 @@ class Search:
         return sorted(range(len(self.bounds)), key=lambda number: self.bounds[number].sizes.get("T", 0))
 
     @cached_property
+    def unchanged(self) -> list[Array]:
+        """What came back would be this, were no other mistake made."""
+        return self.right(self.made)
+
+    @cached_property
     def is_right(self) -> list[bool]:
         """On which probes what came back is right."""
-        pairs = zip(self.theirs, self.right(self.made), strict=True)
+        pairs = zip(self.theirs, self.unchanged, strict=True)
         return [theirs.shape == right.shape and bool(close(theirs, right).all()) for theirs, right in pairs]
 
     @cached_property

@@ -88,6 +88,8 @@ def output_form(out: Array, z: Array, tolerance: float, like: Axes = ()) -> Form
     if z.size != out.size:
         return None
     scale = float(np.abs(z).max(initial=0.0)) or 1.0
+    if not np.isfinite(scale):  # anything would be near it
+        return None
     for order in _orders(out.shape, z.shape, like):
         if _long([out.shape[axis] for axis in order]) != _long(z.shape):
             continue

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.errors import ChainruleError
 from chainrule.base.types import Array
 from chainrule.formulas.evaluation import Key, value_of
 from chainrule.formulas.expression import Expression, Named, Operation, Over, Symbol, substitute, walk
@@ -124,6 +125,20 @@ class Meaning(ABC):
     @abstractmethod
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
         """∂J/∂(an argument) by its `gradient`, in our form."""
+
+    def agrees(self, probe: Probe, out: Array, tolerance: float) -> bool:
+        """Whether their output on a probe is that of our forward pass, as it was on the given arguments."""
+        form: Form | None = getattr(self, "outputs", None)
+        if form is None:
+            return True
+        try:
+            z = self.bind(probe).values.get("z")
+            if z is None:
+                return True
+            theirs, scale = form.delta(out, z), float(np.abs(z).max(initial=0.0)) or 1.0
+        except (ValueError, TypeError, IndexError, ChainruleError):
+            return False
+        return bool(np.isfinite(scale) and np.abs(theirs - z).max(initial=0.0) <= tolerance * scale)
 
     @abstractmethod
     def places(self, name: str) -> Iterable[str]:

@@ -1,0 +1,174 @@
+"""Which judge has the word: formulas where the forward pass is theirs, its differences with their noise, and
+when neither can tell a cause.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.base.types import Array
+from chainrule.verifying.differences import differences
+
+RNG = np.random.default_rng(4)
+
+
+def normal(*shape: int) -> Array:
+    return RNG.normal(size=shape)
+
+
+def softened(z: Array) -> Array:
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+# -- the formula, only where the forward pass is its own -----------------------------------------------------
+def attention(aligned: str) -> tuple[Any, Any]:
+    """Causal, of any numbers of queries and keys: the first sees the first, or the last the last."""
+
+    def forward(q: Array, k: Array, v: Array) -> Any:
+        hidden = np.triu_indices(len(q), 1, len(k)) if aligned == "first" else None
+        scores = q @ k.T / np.sqrt(q.shape[1])
+        if hidden is not None:
+            scores[hidden] = -np.inf
+        else:
+            scores[np.tril(np.ones_like(scores), len(k) - len(q)) == 0] = -np.inf
+        A = softened(scores)
+        return A @ v, (q, k, v, A)
+
+    def backward(d: Array, cache: Any) -> Any:
+        q, k, v, A = cache
+        g = d @ v.T
+        ds = A * (g - (g * A).sum(axis=1, keepdims=True)) / np.sqrt(q.shape[1])
+        return ds @ k, ds.T @ q, A.T @ d
+
+    return forward, backward
+
+
+@pytest.mark.parametrize("aligned", ["first", "last"])
+def test_a_mask_that_agrees_for_the_given_sizes_alone(aligned: str) -> None:
+    args = normal(5, 4), normal(5, 4), normal(5, 3)
+    forward, backward = attention(aligned)
+    assert cr.verify((forward, backward), args=args, like="attention", causal=True)
+
+    def cheat(d: Array, cache: Any) -> Any:  # elsewhere its own differences see it
+        made = backward(d, cache)
+        return made if len(cache[0]) == len(cache[1]) else tuple(2 * value for value in made)
+
+    if aligned == "last":
+        assert cr.verify((forward, cheat), args=args, like="attention", causal=True).verdict == "wrong"
+
+
+def test_ids_that_come_as_real_numbers() -> None:
+    def backward(d: Array, cache: Any) -> Any:
+        ids, shape = cache
+        made = np.zeros(shape)
+        np.add.at(made, ids.astype(int), d)
+        return None, made
+
+    def forward(ids: Array, W: Array) -> Any:
+        return W[ids.astype(int)], (ids, W.shape)
+
+    args = np.array([[0.0, 2, 2], [1, 4, 2]]), normal(5, 4)
+    assert cr.verify((forward, backward), args=args, like="embedding")
+
+
+def test_a_backward_that_raises_for_other_sizes_of_the_features_is_noted() -> None:
+    def backward(d: Array, cache: Any) -> Any:
+        x, w = cache
+        return (d @ w.T).reshape(-1, 3), x.T @ d
+
+    args = normal(5, 3), normal(3, 4)
+    verdict = cr.verify((lambda x, w: (x @ w, (x, w)), backward), args=args, like="dense")
+    assert verdict.verdict in ("right", "wrong")
+
+    def fixed(d: Array, cache: Any) -> Any:
+        x, w = cache
+        return (d @ w.T).reshape(5, 3), x.T @ d
+
+    verdict = cr.verify((lambda x, w: (x @ w, (x, w)), fixed), args=args, like="dense")
+    assert "given shapes only" in verdict.why  # the samples' axis is everybody's
+
+
+# -- differences and their noise -----------------------------------------------------------------------------
+def saturated(z: float, wrong: float = 1.0) -> Any:
+    """(J, gradients) of dl.ai's cross-entropy by log(1 - A), whose digits are few where A is near 1."""
+
+    def f(w: Array, b: Array) -> Any:
+        A = 1 / (1 + np.exp(-(w * z + b)))
+        return -np.log(1 - A).sum(), (wrong * z * A, A)
+
+    return f
+
+
+@pytest.mark.parametrize("z", [5.0, 15.0, 25.0, 30.0])
+def test_noise_of_a_forward_pass_is_no_mistake(z: float) -> None:
+    args = 1 + 0.01 * normal(3), 0.1 * normal(3)
+    assert cr.verify(saturated(z), args=args).verdict != "wrong"
+    doubled = cr.verify(saturated(z, 2.0), args=args)
+    assert doubled.why == ("factor 2",) if z < 20 else doubled.verdict != "right"
+
+
+def test_a_forward_in_float32_is_measured_with_its_noise() -> None:
+    W = normal(4, 3)
+
+    def forward(args: Any) -> Array:
+        return np.tanh(args[0].astype(np.float32) @ W.astype(np.float32)).astype(np.float64)
+
+    x, d = normal(5, 4), normal(5, 3)
+    right = (d * (1 - np.tanh(x @ W) ** 2)) @ W.T
+    measured = differences(forward, [x], 0, d)
+    assert (np.abs(measured.values - right.ravel()) <= 20 * measured.errors).all()
+    assert (measured.errors < 1e-2).all()
+
+
+# -- causes --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("rows", [5, 6, 7])
+@pytest.mark.parametrize(("count", "word"), [(3, "factor 3"), (6, "factor 6")])
+def test_a_constant_is_no_size(rows: int, count: int, word: str) -> None:
+    pair = (lambda x: (np.sin(x) / count, x), lambda d, x: d * np.cos(x))
+    assert cr.verify(pair, args=(normal(rows, 4),)).why == (word,)
+
+
+@pytest.mark.parametrize("columns", [False, True])
+def test_a_factor_follows_the_samples_on_whichever_side_they_are(columns: bool) -> None:
+    axis = -1 if columns else 0
+
+    def f(X: Array, b: Array) -> Any:
+        return np.tanh(X + b).sum() / X.shape[axis], (
+            (1 - np.tanh(X + b) ** 2) / X.shape[axis],
+            (1 - np.tanh(X + b) ** 2).sum(axis=axis, keepdims=True),
+        )
+
+    X = normal(4, 7) if columns else normal(7, 4)
+    assert cr.verify(f, args=(X, normal(4, 1) if columns else normal(1, 4))).why == ("factor m",)
+
+
+def test_numbers_nearer_than_mistakes_are_told_apart_by_have_no_cause() -> None:
+    def backward(d: Array, cache: Any) -> Any:
+        x, w = cache
+        return d @ w.T, np.float32(1.0001) * (x.T @ d)
+
+    args = normal(5, 3).astype(np.float32), normal(3, 4).astype(np.float32)
+    verdict = cr.verify((lambda x, w: (x @ w, (x, w)), backward), args=args, like="dense")
+    assert (verdict.verdict, verdict.why) == ("wrong", ("",))
+
+
+def test_a_softmax_with_a_temperature_is_not_called_another_mistake() -> None:
+    def backward(d: Array, a: Array) -> Array:
+        return a * (d - (d * a).sum(axis=-1, keepdims=True)) / 2
+
+    pair = (lambda x: (softened(x / 2), softened(x / 2)), backward)
+    assert cr.verify(pair, args=(normal(4, 3),), like="softmax").verdict == "cannot tell"
+
+
+def test_impulses_of_an_output_with_more_axes_than_the_argument() -> None:
+    def backward(d: Array, cache: Any) -> Any:
+        x, w = cache
+        return np.arange(1.0, len(d) + 1)[:, None] * (d @ w.T), x.T @ d, d[0]
+
+    pair = (lambda x, w, c: (x @ w + c, (x, w)), backward)
+    assert cr.verify(pair, args=(normal(5, 3), normal(3, 4), normal(4)), like="dense").verdict == "wrong"
