@@ -172,3 +172,67 @@ def test_impulses_of_an_output_with_more_axes_than_the_argument() -> None:
 
     pair = (lambda x, w, c: (x @ w + c, (x, w)), backward)
     assert cr.verify(pair, args=(normal(5, 3), normal(3, 4), normal(4)), like="dense").verdict == "wrong"
+
+
+# -- small constants -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("guard", [1e-12, 1e-8, 1e-6])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_guarded_quotient_with_its_own_derivative_is_right(guard: float, dtype: str) -> None:
+    def forward(x: Array) -> Any:
+        e = np.exp(x - x.max(axis=-1, keepdims=True))
+        a = e / (e.sum(axis=-1, keepdims=True) + np.asarray(guard, dtype))
+        return a, a
+
+    def backward(d: Array, a: Array) -> Array:
+        return a * (d - (d * a).sum(axis=-1, keepdims=True))
+
+    x = normal(4, 3).astype(dtype)
+    assert cr.verify((forward, backward), args=(x,), like="softmax")
+    wrong = cr.verify((forward, lambda d, a: a * d), args=(x,), like="softmax")
+    assert wrong.verdict == "wrong"
+
+
+@pytest.mark.parametrize("guard", [1e-15, 1e-7, 1e-6])
+def test_a_guarded_logarithm_with_the_plain_derivative_is_right(guard: float) -> None:
+    def loss(x: Array, t: Array) -> Any:
+        a = softened(x)
+        return -np.log((a * t).sum(axis=1) + guard).mean(), (a - t) / len(x)
+
+    args = normal(5, 4), np.eye(4)[[0, 2, 1, 3, 1]]
+    assert cr.verify(loss, args=args, like="cross_entropy")
+    assert cr.verify(lambda x, t: (loss(x, t)[0], softened(x) - t), args=args, like="cross_entropy").why
+
+
+def test_a_constant_of_few_digits_in_backward_alone_is_a_mistake() -> None:
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+
+    def forward(x: Array) -> Any:
+        return scale * np.where(x > 0, x, alpha * np.expm1(x)), x
+
+    def backward(d: Array, x: Array, digits: int = 17) -> Array:
+        return d * round(scale, digits) * np.where(x > 0, 1, round(alpha, digits) * np.exp(x))
+
+    x = normal(4, 5)
+    assert cr.verify((forward, backward), args=(x,), like="selu")
+    assert cr.verify((forward, lambda d, x: backward(d, x, 4)), args=(x,), like="selu").verdict == "wrong"
+
+
+@pytest.mark.parametrize("like", ["batchnorm", "layernorm"])
+@pytest.mark.parametrize(("theirs", "word"), [(0.0, "add only"), (1e-8, "epsilon"), (1e-3, "epsilon")])
+def test_another_epsilon_in_backward(like: str, theirs: float, word: str) -> None:
+    axis = 0 if like == "batchnorm" else -1
+
+    def forward(x: Array, g: Array, b: Array) -> Any:
+        c, v = x - x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
+        return g * c / np.sqrt(v + 1e-5) + b, (c, v, g)
+
+    def backward(d: Array, cache: Any) -> Any:
+        c, v, g = cache
+        root, e = np.sqrt(v + theirs), d * g
+        unit = c / root
+        inner = e - e.mean(axis, keepdims=True) - unit * (e * unit).mean(axis, keepdims=True)
+        return inner / root, (d * c / np.sqrt(v + 1e-5)).sum(axis=0), d.sum(axis=0)
+
+    with np.errstate(all="ignore"):
+        verdict = cr.verify((forward, backward), args=(normal(6, 4), normal(4), normal(4)), like=like)
+    assert verdict.why == (word,)

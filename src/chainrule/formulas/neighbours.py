@@ -46,6 +46,7 @@ Every primitive and reduction declares, where it is defined, what people write i
     dealt       heads go to the keys in turn
     halved      halves in place of pairs that lie side by side
     emptied:N   zeros in place of one of the parts
+    epsilon:N   operand N, a small number that is added, as another one that is usual
     raised      the power of one term taken of the whole sum: (1 - a)² in place of 1 - a²
     one_term    a factor, or a divisor, of a sum at one of its terms alone
 
@@ -100,15 +101,17 @@ RARE = frozenset((
     "one_offset", "gates", "one_channel", "again", "of_two", "of_steps", "steps_too", "of_heads", "strictly",
     "one_more", "aligned", "one_of_many", "last_of_many", "mean_of_many", "dealt", "halved", "emptied",
     "one_term", "by_channel", "first_block", "unskipped", "less_one", "raised",
+    "epsilon",
 ))  # fmt: skip
 EVERYWHERE = frozenset((
     "as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "by_channel", "unmoved",
 ))  # fmt: skip
 OF_OPERANDS = frozenset((
     "only", "swapped", "turned", "twice", "number", "cases", "complement", "rotated", "unit", "zeroed",
-    "counted", "again", "emptied", "one_term", *ONCE_OF_ID,
+    "counted", "again", "emptied", "one_term", "epsilon", *ONCE_OF_ID,
 ))  # fmt: skip
 PARTS = (1, 2, 3, 4, 8)  # features that are counted alone, or left out: blocks that a kernel works on
+EPSILONS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # that people add
 NEAR = (0.5, 0.1, 1e-2, 1e-3)  # below the largest value, and still taken for it
 MOST_GATES = 4
 ROTATED = "°"  # behind a symbol's name: the same kernel, turned by 180°
@@ -353,6 +356,12 @@ def _of_operands(
         yield "root_again" if rooted else kind, by, _with(node, int(which), squared)
     elif kind == "one_term":
         yield from _one_term(node)
+    elif kind == "epsilon":
+        small = operands[int(which)]
+        if isinstance(small, Number) and 0 < small.value <= max(EPSILONS):
+            for value in EPSILONS:
+                if value != small.value:
+                    yield kind, Number(value), _with(node, int(which), Number(value))
     elif kind in ONCE_OF_ID:
         hot = operands[0]
         if isinstance(hot, Operation) and hot.rule.name == "one_hot":

@@ -59,7 +59,7 @@ entrywise = functools.partial(primitive, entry="call", traits={Trait.ENTRYWISE})
 
 
 @entrywise(
-    wrong="only:0 only:1 as:subtract twice:0 twice:1 raised", layout="add", entry="add",
+    wrong="only:0 only:1 as:subtract twice:0 twice:1 raised epsilon:1", layout="add", entry="add",
     adjoint=lambda d, y, a, b: (matching(d, a), matching(d, b)),
 )
 def add(a: Any, b: Any) -> Any:

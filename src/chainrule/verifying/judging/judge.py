@@ -31,7 +31,7 @@ from chainrule.verifying.judging.hypotheses import Case, agree, factors
 from chainrule.verifying.judging.search import MISFITS, MOST_TRIED, Budget, Search
 from chainrule.verifying.meanings.forms import AGREE
 from chainrule.verifying.meanings.layer import LayerMeaning
-from chainrule.verifying.meanings.matching import Like
+from chainrule.verifying.meanings.matching import LOOSELY, Like
 from chainrule.verifying.meanings.meaning import Edit, Meaning
 from chainrule.verifying.precision import (
     PRECISIONS,
@@ -62,6 +62,7 @@ class Judge:
     tried: list[Probe] = field(default_factory=list)
     reference: Reference | None = None
     unsure: bool = False
+    loosely: bool = False  # whether their forward is what is meant but for a small constant
     elsewhere: list[Probe] = field(default_factory=list)  # on which their forward is not what is meant
     resized: list[Any] = field(default_factory=list)  # a probe of other sizes and the cases of it, or None
     follows: set[str] = field(default_factory=set)  # arrays that are wrong for another's reason alone
@@ -71,22 +72,10 @@ class Judge:
     def verdict(self, hint_level: int) -> Verdict:
         subject, notes = self.subject, list(self.subject.notes)
         out = output(subject, subject.args)
-        meaning, findings = None, []
+        meaning: Meaning | None = None
+        findings: list[Finding] = []
         if self.like is not None:
-            meaning = self.like.meaning(subject.args, subject.names, out, subject.forward, subject.precision)
-            if meaning is None:
-                said = TEXTS.say("forward.said", layer=self.like.title)
-                self.progress(TEXTS["step.forward"])
-                given = (subject.args, subject.names, out, subject.forward, subject.precision)
-                why = forward_mistake(self.like, *given)
-                if why is None:  # one that we do not know, or a wrong one: only they can tell
-                    self.unsure = True
-                    notes.append(said)
-                else:
-                    findings.append(Finding("", said, why=why, mistake="forward"))
-            else:
-                notes.append(TEXTS.say("judged.formula", layer=meaning.title))
-                self.reference = meaning.reference(len(subject.args))
+            meaning = self.meant(out, findings, notes)
         if meaning is None:
             notes.append(TEXTS["judged.differences"])
         owing, spoiled = self.contract(meaning, notes)
@@ -100,6 +89,8 @@ class Judge:
         if meaning is not None:
             made, said_beside = self.by_meaning(meaning, spoiled)
             notes += said_beside
+            if made and not any(finding.mistake for finding in made):
+                made = self.of_theirs(meaning, made, spoiled, notes)
             if self.elsewhere:
                 notes.append(TEXTS.say("forward.elsewhere", layer=meaning.title))
                 made += [] if made else self.of_elsewhere(spoiled, notes)
@@ -112,10 +103,36 @@ class Judge:
         if self.reference is not None and not findings:
             precision = computed_in(subject.args, subject.precision)
             notes += () if whole is None else whole.notes
-            ratio = max((within.ratio(*pair) for within, *pair in self.right), default=0.0)
-            notes.append(TEXTS.say("judged.tolerance", ratio=f"{ratio:.2g}", precision=precision))
+            ratios = [within.ratio(*pair) for within, *pair in self.right]
+            if ratios:
+                said = TEXTS.say("judged.tolerance", ratio=f"{max(ratios):.2g}", precision=precision)
+                notes.append(said)
         answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
+
+    def meant(self, out: Array, findings: list[Finding], notes: list[Say]) -> Meaning | None:
+        """What `like` says, where their forward is that; what it is instead is found or noted."""
+        assert self.like is not None
+        subject = self.subject
+        given = (subject.args, subject.names, out, subject.forward, subject.precision)
+        meaning = self.like.meaning(*given)
+        if meaning is not None:
+            notes.append(TEXTS.say("judged.formula", layer=meaning.title))
+        elif (meaning := self.like.meaning(*given, loosely=True)) is not None:
+            self.loosely = True
+            notes.append(TEXTS.say("judged.nearly", layer=meaning.title))
+        else:
+            said = TEXTS.say("forward.said", layer=self.like.title)
+            self.progress(TEXTS["step.forward"])
+            why = forward_mistake(self.like, *given)
+            if why is None:  # one that we do not know, or a wrong one: only they can tell
+                self.unsure = True
+                notes.append(said)
+            else:
+                findings.append(Finding("", said, why=why, mistake="forward"))
+            return None
+        self.reference = meaning.reference(len(subject.args))
+        return meaning
 
     def of_differences(
         self, tried: Sequence[Probe], spoiled: Collection[str], notes: list[Say]
@@ -171,6 +188,27 @@ class Judge:
         case, sizes = cases[array], _counts(probe, axis)
         return agree(case.theirs, [factor(name, sizes) * right for right in case.right])
 
+    def of_theirs(
+        self, meaning: Meaning, made: list[Finding], spoiled: Collection[str], notes: list[Say]
+    ) -> list[Finding]:
+        """What is wrong without a cause by our formula: right where it is the derivative of their forward,
+        which differs from ours by a guard or by a constant of few digits.
+        """
+        probe = self.tried[0]
+        wide = max(value.size for value in probe.args) > MOST_ENTRIES
+        if wide or self.subject.delta is not None:
+            return made
+        off = meaning.off(probe, output(self.subject, probe.args))
+        unit = PRECISIONS[computed_in(self.subject.args, self.subject.precision)].unit
+        if not self.loosely and (off is None or off <= ROUNDINGS * unit):  # their forward is ours
+            return made
+        names = {finding.name for finding in made}
+        if {finding.name for finding in self.of_differences([probe], spoiled, [])} & names or self.unsure:
+            return made
+        notes.append(TEXTS.say("judged.theirs", layer=meaning.title))
+        self.right.clear()  # how far off they are from ours says nothing
+        return []
+
     def of_elsewhere(self, spoiled: Collection[str], notes: list[Say]) -> list[Finding]:
         """Where their forward is not what is meant, its own differences judge, if they are not too many."""
         probe = min(self.elsewhere, key=lambda probe: sum(value.size for value in probe.args))
@@ -191,7 +229,8 @@ class Judge:
             assert reference is not None
             if resized and not fits(reference, probe.args, probe.delta):
                 return False
-            same = meaning.agrees(probe, out, AGREE[computed_in([out, *probe.args], subject.precision)])
+            near = AGREE[computed_in([out, *probe.args], subject.precision)]
+            same = (meaning.off(probe, out) or 0.0) <= max(near, LOOSELY if self.loosely else 0.0)
             self.elsewhere += [] if same else [probe]
             return same
 
@@ -270,7 +309,7 @@ class Judge:
             pairs = [(s.argument, s.theirs) for s in searches if s is not search]
             search.kept = [pair for pair in pairs if right[pair[0]]]
             search.wrong = [pair for pair in pairs if not right[pair[0]]]
-            if edits and not right[search.argument] and agree(given, search.right(edits)):
+            if edits and not right[search.argument] and _agree_where_finite(given, search.right(edits)):
                 notes.append(TEXTS.say("judged.follows", name=name))
                 self.follows.add(name)
                 continue
@@ -465,6 +504,12 @@ def _as_given(given: Array, exact: Array, slack: Array) -> Array:
             if within and abs(ratio - by) <= 1e-3 * abs(by):
                 return given / by
     return np.where(near, given, exact)
+
+
+def _agree_where_finite(theirs: Sequence[Array], right: Sequence[Array]) -> bool:
+    """On the probes on which theirs is no 0 / 0, as an unbiased variance of one sample is."""
+    pairs = [pair for pair in zip(theirs, right, strict=True) if _finite(pair[0])]
+    return bool(pairs) and agree(*(list(side) for side in zip(*pairs, strict=True)))
 
 
 def _finite(values: Array) -> bool:

@@ -126,8 +126,7 @@ class Search:
                 continue
             if made.shape != theirs.shape:
                 return None
-            unchanged = self.unchanged[number]
-            differs = differs or made.shape != unchanged.shape or not close(made, unchanged).all()
+            whole = made
             finite = np.isfinite(made)
             if not finite.all():  # a division by 0, as theirs has it
                 if not finite.any() or (finite != np.isfinite(theirs)).any():
@@ -141,7 +140,9 @@ class Search:
                     return None
             elif not close(theirs, made * (factor(scale, bound.sizes) if scale else 1.0)).all():
                 return None
-        if not scale and not differs:
+            unchanged, by = self.unchanged[number], factor(scale, bound.sizes) if scale else 1.0
+            differs = differs or whole.shape != unchanged.shape or not close(by * whole, unchanged).all()
+        if not differs:
             return None
         if len(edit.trees) != 1:
             return None if self.spoils(edit) else scale

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import permutations, product
+from itertools import islice, permutations, product
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ Forward = Callable[[Sequence[Array]], Array]
 MIXED_UP = ("x", "z", "a", "d")
 EPSILONS = (1e-5, 1e-6, 1e-8, 1e-12, 1e-3, 1e-7, 1e-10, 1e-4, 1e-9, 1e-2, 1e-15, 0.0)
 SMALL = 1e-3  # the deviation of numbers beside which ε shows
+MOST_ORDERS = 720  # of arguments that are tried, the given one first: all of six
 PER_COST = 20  # operations in formulas that are computed as fast as a plain layer's
 
 
@@ -334,8 +335,9 @@ def candidates(
     The arguments may come in any order; theirs is tried first.  Rows come before columns as theirs lies,
     where a layer is theirs so: a kernel of (3, 2) is not called (2, 3).
     """
-    made = list(layers)
-    for (place, *rest), turned in product(permutations(range(len(args))), (False, True)):
+    made = [layer for layer in layers if len(declared(layer.forward)) >= len(args)]
+    orders = islice(permutations(range(len(args))), MOST_ORDERS) if made else ()
+    for (place, *rest), turned in ((order, turned) for order in orders for turned in (False, True)):
         forms = [form for form in input_forms(args[place]) if form.turned == turned]
         for layer, form in product(made, forms):
             for parameters, drawn in _beside(layer, form.ours, rest, args):

@@ -102,6 +102,7 @@ _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
 LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split()}
 COUNTED = {"weight", "weights", "class_weight", "ignore_index"}
 HUBERS = (1.0, 2.0, 0.5, 1.35, 1.345, 1.5, 0.1, 5.0, 10.0)  # where people put δ, if it is not told
+LOOSELY = 1e-3  # of the largest output: forwards that are the same but for a guard, log(a + 10⁻⁷)
 ROUGHLY = 0.05  # of the largest output: forwards that may be the same but for ε
 PENALTIES: dict[str, type[Penalty]] = {
     "l2": L2, "weightdecay": L2, "ridge": L2, "l2penalty": L2, "l2regularization": L2, "l1": L1, "lasso": L1,
@@ -161,9 +162,14 @@ class Like:
         out: Array,
         forward: Callable[[Sequence[Array]], Array],
         precision: str | None = None,
+        loosely: bool = False,
     ) -> Meaning | None:
-        """The first meaning under which our forward gives `out`; None where there is none."""
-        tolerance = AGREE[computed_in([out, *args], precision)]
+        """The first meaning under which our forward gives `out`; None where there is none.
+
+        loosely: but for a small constant that guards a logarithm or a quotient.
+        """
+        computed = computed_in([out, *args], precision)
+        tolerance = max(AGREE[computed], LOOSELY if loosely else 0.0)
         kind = self.kind
         if isinstance(kind, Named):
             if issubclass(kind.kind, GLU) and len(args) > 1 and isinstance(self.like, str):

@@ -126,19 +126,22 @@ class Meaning(ABC):
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
         """∂J/∂(an argument) by its `gradient`, in our form."""
 
-    def agrees(self, probe: Probe, out: Array, tolerance: float) -> bool:
-        """Whether their output on a probe is that of our forward pass, as it was on the given arguments."""
+    def off(self, probe: Probe, out: Array) -> float | None:
+        """By how much their output on a probe is off from that of our forward pass, as it was found on the
+        given arguments: of the largest entry; infinitely where it cannot be this; None where it has none.
+        """
         form: Form | None = getattr(self, "outputs", None)
         if form is None:
-            return True
+            return None
         try:
             z = self.bind(probe).values.get("z")
             if z is None:
-                return True
+                return None
             theirs, scale = form.delta(out, z), float(np.abs(z).max(initial=0.0)) or 1.0
         except (ValueError, TypeError, IndexError, ChainruleError):
-            return False
-        return bool(np.isfinite(scale) and np.abs(theirs - z).max(initial=0.0) <= tolerance * scale)
+            return np.inf
+        off = float(np.abs(theirs - z).max(initial=0.0)) / scale
+        return off if np.isfinite(off) and np.isfinite(scale) else np.inf
 
     @abstractmethod
     def places(self, name: str) -> Iterable[str]:
@@ -214,6 +217,8 @@ class Meaning(ABC):
         seen: set[tuple[str, Expression]] = set()
         for place in self.places(name):
             yield from self._in_definitions(place, bound, seen)
+        for place in list(self.places(name))[:1]:
+            yield from self.replayed(("alone", place, bound), partial(self._redefined_alone, place, bound))
 
     def _behind(self, place: str, bound: Bound) -> Iterator[Edit]:
         formula = self.formula(place)
@@ -266,6 +271,17 @@ class Meaning(ABC):
             other_meaning = Named(definition.name, value)
             made = {other: redefined(tree, other_meaning, {}) for other, tree in formulas.items()}
             yield from made_everywhere(place, definition.name, (kind, node, part), made, formulas)
+
+    def _redefined_alone(self, place: str, bound: Bound) -> Iterator[Edit]:
+        """Mistakes in a definition, made wherever this formula uses it, where others that use it have it
+        right.
+        """
+        tree = self.formula(place)
+        for definition in definitions_in(tree):
+            for wrong in self._in_one(definition.value, place, bound):
+                changed = redefined(tree, Named(definition.name, wrong.tree), {})
+                if changed is not tree:
+                    yield Edit(place, wrong.kind, {place: changed}, wrong.node, wrong.part)
 
     def _exchanged(self, first: Named, second: Named, formulas: Trees, prefix: str) -> Iterator[Edit]:
         both: dict[Expression, Expression] = {first: second, second: first}
