@@ -281,7 +281,7 @@ class Meaning(ABC):
             for wrong in self._in_one(definition.value, place, bound):
                 changed = redefined(tree, Named(definition.name, wrong.tree), {})
                 if changed is not tree:
-                    yield Edit(place, wrong.kind, {place: changed}, wrong.node, wrong.part)
+                    yield Edit(f"{place} alone", wrong.kind, {place: changed}, wrong.node, wrong.part)
 
     def _exchanged(self, first: Named, second: Named, formulas: Trees, prefix: str) -> Iterator[Edit]:
         both: dict[Expression, Expression] = {first: second, second: first}
