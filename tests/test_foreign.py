@@ -40,7 +40,8 @@ STUBS = {
 
 def target(name: str) -> Any:
     """The class, function or method of an entry."""
-    return functools.reduce(getattr, name.split("."), cr)
+    home = cr.estimators if name in cr.estimators.__all__ else cr
+    return functools.reduce(getattr, name.split("."), home)
 
 
 def words_of(owner: str) -> dict[str, Any]:

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import chainrule as cr
 from chainrule.estimators import NetworkClassifier, NetworkRegressor
@@ -101,6 +104,40 @@ def test_numbers_of_every_solver(numbers: str, solver: str) -> None:
     assert model.n_iter_ <= 40
 
 
+@pytest.mark.parametrize(
+    ("shape", "layers"),
+    [
+        ((6, 6, 1), [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2)]),
+        ((6, 6, 1), None),
+        ((9, 4), [cr.Conv1D(3, 2), cr.ReLU()]),
+        ((9, 4), [cr.LSTM(3)]),
+        ((36,), [cr.Dense(5), cr.ReLU()]),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_samples_are_taken_in_the_shape_that_they_have(
+    shape: tuple[int, ...], layers: Any, dtype: str
+) -> None:
+    samples = (rng.random((40, *shape)) * 9).astype(dtype)
+    rows, y = samples.reshape(40, -1), samples.reshape(40, -1)[:, 0] > 4
+    model = NetworkClassifier(layers, epochs=2, random_state=0).fit(samples, y, X_val=samples, y_val=y)
+    assert model.network_.input_shape == shape
+    assert model.n_features_in_ == 36
+    said = clone(model).set_params(input_shape=shape).fit(rows, y)
+    for given in (samples, rows, [*samples], sparse.csr_matrix(rows)):
+        assert np.array_equal(model.predict_proba(given), said.predict_proba(given))
+    assert np.array_equal(model.predict_proba(rows)[:, 1:], model.network_.predict(samples * 1.0))
+    assert model.partial_fit(samples, y).predict(samples).shape == (40,)
+    if len(shape) == 3:
+        assert np.array_equal(said.predict(samples[..., 0]), said.predict(rows))  # a channel that is not said
+    if len(shape) > 1:
+        turned = np.swapaxes(samples, 1, -1)
+        with pytest.raises(ValueError, match=r"bring X to the shape \(N, "):
+            model.predict(turned)
+        with pytest.raises(ValueError, match=r"bring X to the shape \(N, "):
+            clone(said).fit(turned, y)
+
+
 def test_images_as_rows_are_convolved() -> None:
     images = rng.random((80, 6, 6, 1))
     y = images[:, :3].sum(axis=(1, 2, 3)) > images[:, 3:].sum(axis=(1, 2, 3))
@@ -142,6 +179,17 @@ def test_normalisation_dropout_and_an_activation_per_layer() -> None:
     assert model.fit(X, THREE).predict(X).shape == (150,)
 
 
+@pytest.mark.parametrize(
+    ("rows", "size"), [(5, 5), (40, 32), (150, 32), (640, 64), (641, 65), (1990, 199), (5000, 200)]
+)
+def test_a_batch_is_a_tenth_of_the_rows_within_bounds(rows: int, size: int) -> None:
+    model = NetworkRegressor(hidden_layers=1, epochs=1)
+    assert model.fit(np.ones((rows, 1)), np.zeros(rows)).batch_size_ == size
+    assert model.history_.optimizer_state["steps"] == -(-rows // size)
+    assert NetworkRegressor(batch_size=7, epochs=1).fit(X, X[:, 0]).batch_size_ == 7
+    assert NetworkRegressor(solver="cg", epochs=1).fit(X, X[:, 0]).batch_size_ is None
+
+
 @pytest.mark.parametrize("monitor", ["validation_loss", "loss"])
 def test_early_stopping_gives_the_best_epoch_back_and_changes_no_parameter(monitor: str) -> None:
     stopping = cr.EarlyStopping(2, monitor=monitor, min_delta=0.0 if monitor == "validation_loss" else 0.05)
@@ -176,7 +224,7 @@ def test_partial_fit_goes_on_and_needs_the_classes_once() -> None:
     for _ in range(60):
         model.partial_fit(X, THREE)
     assert model.score(X, THREE) > 0.9
-    assert model.history_.optimizer_state["steps"] == 61
+    assert model.history_.optimizer_state["steps"] == 2 + 60 * 5  # of 50 and of 150 rows, 32 each
     with pytest.raises(ValueError, match=r"`y` has classes not in `self.classes_`"):
         model.partial_fit(X, THREE + 1)
     again = pickle.loads(pickle.dumps(model))
@@ -233,6 +281,17 @@ def test_callbacks_see_the_fit() -> None:
         ({"solver": "lbfgs", "early_stopping": 3}, "early_stopping is of mini-batches"),
         ({"early_stopping": "yes"}, "early_stopping must be a number of epochs"),
         ({"layers": cr.Dense(3)}, "layers must be a list"),
+        ({"layers": (100, 50)}, r"are numbers of units: write hidden_layers=\(100, 50\)"),
+        (
+            {"layers": [cr.Dense(4)], "hidden_layers": (3,)},
+            r"layers and hidden_layers=\(3,\) both say .*, layers=None or hidden_layers=None",
+        ),
+        (
+            {"layers": [cr.Dense(4)], "activation": "tanh"},
+            "activation='tanh' is of hidden_layers, and layers",
+        ),
+        ({"layers": [cr.Dense(4)], "dropout": [0.1]}, r"dropout=\[0.1\] is of hidden_layers, and layers are"),
+        ({"layers": [cr.Dense(4)], "normalization": "batch"}, "normalization='batch' is of hidden_layers"),
     ],
     ids=str,
 )
@@ -241,3 +300,14 @@ def test_what_cannot_be_is_refused_and_said(options: dict[str, Any], message: st
         NetworkClassifier(**options).fit(X, THREE)
     with pytest.raises(ValueError, match="X_val and y_val belong together"):
         NetworkRegressor().fit(X, X[:, 0], X_val=X)
+
+
+def test_scikit_learns_words_are_answered_by_the_constructor_and_by_searches() -> None:
+    for cls in (NetworkClassifier, NetworkRegressor):
+        with pytest.raises(TypeError, match=r"has no argument 'max_iter'; write epochs=100$"):
+            cls(max_iter=300)
+        steps = make_pipeline(StandardScaler(), cls())
+        with pytest.raises(ValueError, match=r"Invalid parameter 'max_iter' .*\]; write epochs=100$"):
+            GridSearchCV(steps, {f"{cls.__name__.lower()}__max_iter": [3]}, error_score="raise").fit(X, THREE)
+        with pytest.raises(ValueError, match=r"Invalid parameter 'colour' .*\]\.$"):
+            cls().set_params(colour=1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from chainrule.base.shown import clipped
@@ -76,6 +76,14 @@ def _names(function: Callable[..., Any], owner: Any) -> list[str]:
     classes = (owner if isinstance(owner, type) else type(owner)).__mro__
     ending = "" if function.__name__ == "__init__" else f".{function.__name__}"
     return [f"{base.__name__}{ending}" for base in classes]
+
+
+def advice_on(cls: type[Any], unknown: str, value: Any, known: Iterable[str]) -> str:
+    """What an error on an unknown argument of a class ends with: "; write epochs=100"; "" where nothing is
+    known of it.
+    """
+    said = _answer(unknown, value, list(known), [base.__name__ for base in cls.__mro__])
+    return "" if said.startswith("; it takes") else said
 
 
 def _answer(unknown: str, value: Any, known: Sequence[str], bases: Sequence[str]) -> str:

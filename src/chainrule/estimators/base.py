@@ -15,6 +15,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from chainrule.base.keywords import advice_on
 from chainrule.base.types import Array
 from chainrule.estimators.targets import Labels
 
@@ -38,6 +39,22 @@ class Estimator(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+class Answering:
+    """Unknown parameters by set_params, which searches call, are answered as the constructor answers them."""
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters by name; the ValueError for one that there is not says what to write."""
+        try:
+            return super().set_params(**params)  # type: ignore[misc]
+        except ValueError as error:
+            known = self.get_params(deep=False)  # type: ignore[attr-defined]
+            unknown = next((name for name in params if name.partition("__")[0] not in known), None)
+            said = "" if unknown is None else advice_on(type(self), unknown, params[unknown], known)
+            if not said:
+                raise
+            raise ValueError(f"{str(error).removesuffix('.')}{said}") from None
 
 
 class Classifier(ClassifierMixin, Estimator):

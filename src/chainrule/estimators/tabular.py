@@ -20,10 +20,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from chainrule.base.errors import ArgumentError, DataError
+from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_number
 from chainrule.base.types import Array
 from chainrule.data import Preparation, Standardizer, read_table, split
 from chainrule.data.frames import Column, Frame, frame_of
+from chainrule.estimators.base import Answering
 from chainrule.networks.network import Network
 from chainrule.training.history import History
 from chainrule.training.methods.tabular import EPOCHS, Tabular
@@ -32,7 +34,8 @@ FEWEST = 10  # rows, below which none are held out and the last epoch stays
 VALIDATION = 0.2
 
 
-class _Tabular(BaseEstimator):
+@teach("all by name: TabularClassifier(epochs=256)")
+class _Tabular(Answering, BaseEstimator):
     """What both are: a table, a part of it to choose the epoch by, a network and its history."""
 
     network_: Network

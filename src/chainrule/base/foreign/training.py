@@ -248,6 +248,76 @@ _SEEDED: dict[str, Advice] = dict.fromkeys(
     ("seed", "generator", "rng"), "nothing: the seed is that of Network"
 )
 
+_HIDDEN_LAYERS = "hidden_layers=(100, 50), or layers=[Dense(100), ReLU(), Dense(50), ReLU()]"
+_ESTIMATOR = by_name(
+    {
+        "epochs=100": (
+            *("max_iter", "n_epochs", "num_epochs", "max_epochs", "nb_epoch", "n_iter", "iterations"),
+        ),
+        _HIDDEN_LAYERS: ("hidden_layer_sizes", "hidden_units", "hidden_sizes", "units"),
+        "learning_rate=0.01, a number or a schedule": (
+            *("learning_rate_init", "lr", "rate", "eta", "eta0", "lr_scheduler", "scheduler", "schedule"),
+        ),
+        "solver=SGD(0.1, momentum=0.9)": ("momentum",),
+        by_value(
+            "solver=SGD(0.1, momentum=0.9, nesterov=True)", {"solver=SGD(0.1, momentum=0.9)": (False,)}
+        ): ("nesterov", "nesterovs_momentum"),
+        "solver=Adam(0.001, beta1=0.9, beta2=0.999)": ("beta_1", "beta_2", "betas", "beta1", "beta2"),
+        "solver=Adam(0.001, epsilon=1e-8)": ("epsilon", "eps"),
+        "learning_rate=ExponentialDecay(0.1, 0.9), or another schedule": ("power_t",),
+        "solver='adam', or SGD(0.1, momentum=0.9)": ("optimizer", "optim", "optimiser"),
+        "penalty=L2(1e-4), λ/2 · ΣW²; for scikit-learn's alpha λ = alpha / batch_size": ("alpha",),
+        besides("penalty=L2(1e-4), λ/2 · ΣW²", None, 0): (
+            *("l2", "lam", "lmbda", "regularization", "weight_decay", "kernel_regularizer"),
+        ),
+        "loss='cross_entropy'": ("criterion", "loss_fn", "loss_function"),
+        "early_stopping=10": ("n_iter_no_change", "patience", "early_stopping_rounds"),
+        "early_stopping=EarlyStopping(10, min_delta=1e-4)": ("tol",),
+        "validation_fraction=0.1": ("validation_split", "val_split", "test_size", "validation_size"),
+        "no validation data here: fit(X, y, X_val=..., y_val=...) takes them": (
+            *("validation", "validation_data", "eval_set", "X_val", "y_val"),
+        ),
+        "random_state=0": ("seed", "random_seed", "rng"),
+        "threads=2": ("n_jobs", "num_threads", "n_threads", "nthread"),
+        by_value("verbose=True", {"verbose=False": (0,)}): ("progress", "progress_bar", "disp"),
+        "no limit of evaluations: epochs=100 is of iterations": ("max_fun",),
+        "batch_size=32": ("batch", "batchsize", "minibatch_size", "mini_batch_size"),
+        "callbacks=[function]": ("callback", "cbs"),
+        besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
+        "nothing: the network has the type of X, X.astype('float32')": ("dtype",),
+        "layers=[Dense(50), ReLU()]": ("network", "module", "model"),
+        "class_weight='balanced' or {label: weight}": ("class_weights",),
+        "normalization='batch'": ("batch_norm", "batchnorm", "normalisation", "norm"),
+        "dropout=0.2": ("dropout_rate", "drop_rate"),
+    }
+)
+_TABULAR = by_name(
+    {
+        "epochs=256": ("max_iter", "n_epochs", "num_epochs", "max_epochs", "iterations"),
+        "random_state=0": ("seed", "random_seed", "rng"),
+        "threads=2": ("n_jobs", "num_threads", "n_threads", "nthread"),
+        "validation_fraction=0.2": ("validation_split", "val_split", "test_size", "val_fraction"),
+        "kinds={'zip': 'levels'}": ("categorical_features", "cat_features", "cat_col_names", "cat_indicator"),
+        "no other network: chainrule.estimators.NetworkClassifier and NetworkRegressor have any": (
+            *("layers", "hidden_layers", "hidden_layer_sizes", "activation", "hidden_sizes"),
+        ),
+        "no other figures than those that were published: these have no rate, no batch and no penalty": (
+            *(
+                "learning_rate",
+                "learning_rate_init",
+                "lr",
+                "batch_size",
+                "solver",
+                "penalty",
+                "alpha",
+                "loss",
+            ),
+        ),
+        "nothing: the best epoch on the rows held out is kept": ("early_stopping", "n_iter_no_change", "tol"),
+        besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
+    }
+)
+
 _INCOMING = "the norm is of a unit's incoming weights, a row of a dense W or a filter"
 
 TRAINING: dict[str, dict[str, Advice]] = {
@@ -495,6 +565,9 @@ TRAINING: dict[str, dict[str, Advice]] = {
     **NETWORKS,
     "fit": _FIT,
     "fit_full_batch": _FULL_BATCH,
+    "NetworkClassifier": _ESTIMATOR,
+    "NetworkRegressor": {name: said for name, said in _ESTIMATOR.items() if name != "class_weights"},
+    **dict.fromkeys(("TabularClassifier", "TabularRegressor"), _TABULAR),
     "check_gradients": by_name(
         {
             "nothing: the steps are chosen by the size of the numbers": ("eps", "epsilon", "h", "step"),
