@@ -108,6 +108,29 @@ def test_a_callback_may_change_the_parameters() -> None:
     assert history.loss[0] == pytest.approx(np.log(3), rel=1e-6)  # all classes equally likely
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_callback_that_does_not_read_the_network_sees_its_parameters_all_the_same(optimizer: str) -> None:
+    class Blind(Callback):
+        reads_network = False
+
+        def __init__(self) -> None:
+            self.seen: list[dict[str, Array]] = []
+
+        def on_epoch_end(self, context: Context) -> None:
+            assert context.parameters is not None
+            self.seen.append(context.parameters())
+
+    X, y = blobs()
+    found = []
+    keeper = Keeper()
+    for others in ([], [keeper]):
+        network, blind = classifier(), Blind()
+        fit(network, X, y, epochs=4, optimizer=optimizer, callbacks=[blind, *others], progress=False)
+        found.append([*blind.seen, snapshot(network)])
+    assert all(map(same_bits, *found))
+    assert all(map(same_bits, found[0], keeper.parameters))
+
+
 def test_an_error_in_a_callback_ends_the_fit_and_every_callback() -> None:
     X, y = blobs(12)
     log: list[Any] = []

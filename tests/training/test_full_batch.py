@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,47 @@ def test_objective_is_j_and_its_gradient(samples: int, penalty: cr.Penalty | Non
     assert value == pytest.approx(expected.loss, rel=1e-13)
     assert gradient == pytest.approx(objective.vector(expected.gradients), abs=1e-13)
     assert np.array_equal(objective.vector(objective.named(theta)), theta)
+
+
+def test_samples_made_piece_by_piece_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = 5 * full_batch.PART + 9
+    X, y = three_classes(samples)
+    weights = np.random.default_rng(3).random(samples)
+    net = mlp(seed=1)
+    data = prepare(net, cr.CrossEntropy(), X, y, weights / weights.mean(), None, 0)
+    objective, theta = Objective(cr.CrossEntropy(), None, samples), net.flat_parameters()
+    whole = FullBatch(net, data.training, objective)(theta)
+    made = replace(data.training, inputs=full_batch._Made(X, np.copy))
+    for piece, calls in ((1, 6), (4 * 2 * full_batch.PART, 3), (2**22, 1)):
+        monkeypatch.setattr(full_batch, "_PIECE", piece)
+        by_pieces = FullBatch(net, made, objective)
+        assert -(-samples // by_pieces.piece) == calls
+        found = by_pieces(theta)
+        assert found[0] == whole[0]
+        assert np.array_equal(found[1], whole[1])
+
+
+def test_an_evaluation_that_is_not_finite_leaves_nothing_behind() -> None:
+    X, y = three_classes(3 * full_batch.PART)
+    X[2 * full_batch.PART] = 1e200  # in the third part, behind gradients of two
+    net = cr.Network([cr.Dense(1)], input_shape=4, dtype="float64")
+    loss, targets = cr.SquaredError(), y[:, None].astype(float)
+    data = prepare(net, loss, X, targets, None, None, 0)
+    once, again = (FullBatch(net, data.training, Objective(loss, None, len(X))) for _ in range(2))
+    theta = np.zeros(5)
+    assert np.isnan(again(np.full(5, 1e200))[0])
+    expected, found = once(theta), again(theta)
+    assert expected[0] == found[0]
+    assert np.array_equal(expected[1], found[1])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_history_has_the_lowest_j(method: str) -> None:
+    X, y = three_classes()
+    net, penalty = mlp(), cr.L2(0.01)
+    history = cr.fit_full_batch(net, X, y, method=method, penalty=penalty, iterations=9)
+    assert history.minimum == pytest.approx(net.loss(X, y, penalty=penalty), rel=1e-14)
+    assert cr.fit(net, X, y, epochs=1, progress=False).minimum is None
 
 
 def test_a_float32_network_gets_the_float64_minimum_rounded() -> None:

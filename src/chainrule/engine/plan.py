@@ -354,6 +354,13 @@ class Plan:
         loss = self._native.norms(x, scale, self._targets(targets), self._weights(weights), norms)
         return loss, norms, self._gradients()
 
+    def read_gradients(self, into: Mapping[str, np.ndarray]) -> None:
+        """Write ∂J/∂θ of the last batch, or of all that an update has taken together, into arrays by name,
+        contiguous, of the plan's dtype and the parameters' shapes.
+        """
+        for name, array in into.items():
+            self._native.get_gradient(self._built.parameters[name], array)
+
     def _gradients(self) -> dict[str, np.ndarray]:
         specs = self.network.parameter_specs
         learned = (name for name in self._built.parameters if specs[name].learned)
@@ -365,11 +372,13 @@ class Plan:
 
     def check_batches(self, samples: int) -> None:
         """DataError where a layer cannot train on the batches of so many samples, the last one included."""
-        counts = {min(self.batch_size, samples), (samples - 1) % self.batch_size + 1}
+        counts = {min(self.batch_size, samples), (samples - 1) % self.batch_size + 1} - self._trainable
+        if not counts:
+            return
         specs = self.network.parameter_specs
         kept = {name.rpartition(".")[0] for name in self.frozen if not specs[name].learned}
         layers = [layer for layer in leaves(self.network.layers) if layer.name not in kept]
-        for count in counts - self._trainable:
+        for count in counts:
             check_batch(layers, self.network.shapes, count)
             self._trainable.add(count)
 

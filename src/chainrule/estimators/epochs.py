@@ -5,7 +5,7 @@ and when training ends.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from sklearn.metrics import r2_score
 from chainrule.base.errors import NonFiniteError
 from chainrule.base.types import Array
 from chainrule.networks.network import Network
-from chainrule.networks.objective import Objective
+from chainrule.networks.objective import Objective, Specs
 from chainrule.training.callbacks import Callback, Context
 from chainrule.training.schedules import Rates
 
@@ -60,6 +60,7 @@ class Epochs(Callback):
     parameters. held: (X, y, weights) to score on, None: the loss decides; `score` is how.
     """
 
+    specs: Specs
     rows: Array  # the order, in which every epoch's is drawn from that before
     before: float = 0.0  # the penalty at the beginning of the epoch
     best: dict[str, Array] | None = None  # parameters by the held-out score
@@ -77,14 +78,16 @@ class Epochs(Callback):
         self.estimator, self.samples, self.held, self.score = estimator, samples, held, score
         self.objective, self.constant, self.random_state = objective, constant, random_state
         self.rows = np.arange(samples, dtype=np.int64)
+        self.reads_network = held is not None
 
     def on_fit_begin(self, context: Context) -> None:
-        self.before = self.penalised(context.network)
+        self.specs = context.network.parameter_specs
+        self.before = self.penalised(context.network.parameters)
         if self.held is not None:
             self.best = {name: array.copy() for name, array in context.network.parameters.items()}
 
-    def penalised(self, network: Network) -> float:
-        return self.objective.penalty_value(network.parameters, network.parameter_specs)
+    def penalised(self, parameters: Mapping[str, Array]) -> float:
+        return self.objective.penalty_value(parameters, self.specs)
 
     def change_order(self, order: Array, context: Context) -> Array:
         if self.estimator.shuffle:  # as sklearn.utils.shuffle does, which takes twice as long
@@ -98,6 +101,8 @@ class Epochs(Callback):
         if rate.learning_rate != rate.velocity_rate:
             self.rescale(context, rate.velocity_rate / rate.learning_rate)
             rate.velocity_rate = rate.learning_rate
+        if rate.learning_rate == rate.learning_rate_init:  # which the optimizer has
+            return rates
         return np.full(len(rates), rate.learning_rate)
 
     def rescale(self, context: Context, factor: float) -> None:
@@ -110,8 +115,9 @@ class Epochs(Callback):
             context.set_state(state | {name: state[name] * factor for name in slots})
 
     def on_epoch_end(self, context: Context) -> None:
-        estimator, network = self.estimator, context.network
-        after = self.penalised(network)
+        estimator = self.estimator
+        assert context.parameters is not None
+        after = self.penalised(context.parameters())
         estimator.n_iter_ += 1
         # The penalty of every step is not known: the mean of those at both ends differs by the square of what
         # an epoch changes.
@@ -120,7 +126,7 @@ class Epochs(Callback):
         estimator.t_ += self.samples
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
-        improved = self.by_score(network) if self.held is not None else self.by_loss()
+        improved = self.by_score(context.network) if self.held is not None else self.by_loss()
         estimator._no_improvement_count = 0 if improved else estimator._no_improvement_count + 1
         estimator._optimizer.epoch_ends(estimator.t_)
         if estimator._no_improvement_count > estimator.n_iter_no_change:

@@ -297,8 +297,8 @@ class Multilayer(Estimator):
             )
         except NonFiniteError as error:
             raise ValueError(f"{_NONFINITE} ({error})") from error
-        J = network.loss(X, targets, loss=loss, penalty=penalty, sample_weight=weights)
-        self.loss_ = J + self._constant(targets, weights)
+        assert history.minimum is not None
+        self.loss_ = history.minimum + self._constant(targets, weights)
         self.history_, self.n_iter_ = history, len(history)
         self._adopt(network)
         if not history.converged:

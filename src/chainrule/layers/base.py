@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from weakref import WeakKeyDictionary
 
 from chainrule.base.attributes import Attributes
 from chainrule.base.keywords import teach
@@ -220,9 +221,17 @@ def weights_and_bias(
     return {"W": weights, "b": b}
 
 
+# A network of 3 layers asks 8 times while it is built, 60 µs each.
+_CONSTRUCTORS: WeakKeyDictionary[type[Layer], dict[str, inspect.Parameter]] = WeakKeyDictionary()
+
+
 def _constructor(cls: type[Layer]) -> dict[str, inspect.Parameter]:
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    return {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    found = _CONSTRUCTORS.get(cls)
+    if found is None:
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        found = {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+        _CONSTRUCTORS[cls] = found
+    return found
 
 
 def _plain(value: Any) -> Any:

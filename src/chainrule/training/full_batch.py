@@ -30,6 +30,7 @@ from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
 from chainrule.training.fit import warn_of_labels
 from chainrule.training.history import History, Row
+from chainrule.training.optimizers import SGD
 from chainrule.training.parts import FitData, prepare
 from chainrule.training.progress import Progress, progress_from
 
@@ -41,6 +42,7 @@ Vector = NDArray[np.float64]
 # Samples per pass: the activations of this many lie in memory. Larger sets are summed part by part, in order.
 # Of 64-100-10 in float64 an evaluation took 5.4 ms in parts of 256 or 512, 6.3 of 1024 and 5.9 as a whole.
 PART = 512
+_PIECE = 2**22  # entries of the samples that are made for the plan together, where they have to be made
 
 # SciPy's options for each method; both end where no entry of the gradient exceeds `tolerance`. L-BFGS-B would
 # also end where J falls by less than a share `ftol`: at 64 roundings, scikit-learn's choice, J cannot tell.
@@ -91,8 +93,8 @@ def fit_full_batch(
         search avoids.
 
     The history has a row per iteration: the loss of the data after it, without the penalty, as in `fit`.
-    `history.stopped` says why it ended before the last iteration, and `history.converged` whether it has
-    found a minimum by its own measure.
+    `history.stopped` says why it ended before the last iteration, `history.converged` whether it has found a
+    minimum by its own measure, and `history.minimum` is the lowest J found.
 
     Ctrl-C ends training at once: KeyboardInterrupt is raised, and the network keeps the parameters with the
     lowest J so far; `network.history` holds the finished iterations. There are no checkpoints: what the
@@ -156,29 +158,51 @@ def fit_full_batch(
 
 
 class FullBatch:
-    """J(θ) and ∂J/∂θ over all samples, θ a float64 vector of the parameters that are not frozen."""
+    """J(θ) and ∂J/∂θ over all samples, θ a float64 vector of the parameters that are not frozen.
+
+    The parts of an evaluation are the batches of one epoch of the plan, whose gradients it accumulates and
+    whose only step, at their end, has the rate 0.
+    """
 
     def __init__(
         self, work: Network, batch: Batch, objective: Objective, frozen: frozenset[str] = frozenset()
     ) -> None:
+        self.work, self.batch, self.objective, self.frozen = work, batch, objective, frozen
+        self.specs = {name: spec for name, spec in work.parameter_specs.items() if name not in frozen}
+        ends = np.cumsum([0, *(math.prod(spec.shape) for spec in self.specs.values())]).tolist()
+        self.places = dict(zip(self.specs, map(slice, ends[:-1], ends[1:]), strict=True))
+        self.size = ends[-1]
+        samples = len(batch)
+        self.parts = -(-samples // PART)
+        # What has to be made for the plan is made of so many samples together, of all others together.
+        entries = max(math.prod(work.input_shape), 1)
+        self.piece = PART * max(_PIECE // entries // PART, 1) if isinstance(batch.inputs, _Made) else samples
+        self.order, self.rates = np.arange(samples, dtype=np.int64), np.zeros(self.parts)
+        self.plan = self._new_plan()
+        self.suspects: list[slice] = []  # of the last θ: samples with a number, maybe, beyond the range
+
+    def _new_plan(self) -> Plan:
         from chainrule.engine import Plan
 
-        self.work, self.batch, self.objective = work, batch, objective
-        factors = dict.fromkeys(frozen, 0.0)
-        self.plan: Plan = Plan(work, objective.loss, batch_size=min(PART, len(batch)), rate_factors=factors)
-        self.specs = {name: spec for name, spec in work.parameter_specs.items() if name not in frozen}
-        self.suspects: list[slice] = []  # of the last θ: samples with a number, maybe, beyond the range
+        return Plan(
+            self.work,
+            self.objective.loss,
+            optimizer=SGD(),
+            batch_size=min(PART, len(self.batch)),
+            rate_factors=dict.fromkeys(self.frozen, 0.0),
+            accumulate=self.parts,
+        )
 
     def named(self, theta: Vector) -> dict[str, Array]:
         """The vector's parts by parameter name, in their shapes; views."""
-        sizes = [math.prod(spec.shape) for spec in self.specs.values()]
-        parts = np.split(theta, np.cumsum(sizes)[:-1]) if sizes else []
-        return {n: part.reshape(self.specs[n].shape) for n, part in zip(self.specs, parts, strict=True)}
+        return {name: theta[place].reshape(self.specs[name].shape) for name, place in self.places.items()}
 
     def vector(self, arrays: Mapping[str, Array]) -> Vector:
         """Arrays by parameter as one vector, in the order of `network.flat_parameters()`."""
-        flat = [np.ravel(arrays[name]) for name in self.specs]
-        return np.concatenate(flat).astype(np.float64) if flat else np.zeros(0)
+        flat = np.empty(self.size)
+        for name, place in self.places.items():
+            flat[place] = arrays[name].ravel()
+        return flat
 
     def hidden(self, theta: Vector) -> str | None:
         """What is wrong behind the finite outputs for θ, the last one evaluated; None: nothing."""
@@ -192,20 +216,44 @@ class FullBatch:
         return self.objective.penalty_value(self.named(theta), self.specs)
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
-        values, samples = self.named(theta), len(self.batch)
+        """J and its gradient, (n,) both float64; J is NaN where the loss of a sample is not finite."""
+        values, gradient = self.named(theta), np.zeros(self.size)
         self.plan.load(values)
         self.suspects = []
-        loss, gradient = 0.0, np.zeros_like(theta)
-        for start in range(0, samples, PART):
-            rows = slice(start, start + PART)
-            part = self.batch[rows]
-            part_loss, gradients = self.plan.gradients(part.inputs, part.targets, part.weights)
-            self.suspects += [rows] if self.plan.overflows() else []
-            share = len(part) / samples  # a part's loss is the mean over the part
-            loss += share * part_loss
-            gradient += share * self.vector(gradients)
-        whole = self.objective.with_penalty(self.named(gradient), values, self.specs)
-        return loss + self.of_penalty(theta), self.vector(whole)
+        loss = self._of_samples()
+        if not math.isfinite(loss):
+            self.plan = self._new_plan()  # the other holds the gradients of some parts
+            return math.nan, gradient
+        slopes = self.named(gradient)
+        self.plan.read_gradients(slopes)
+        for name, added in self.objective.penalty_gradients(values, self.specs).items():
+            slopes[name] += added
+        return loss + self.objective.penalty_value(values, self.specs), gradient
+
+    def _of_samples(self) -> float:
+        """The mean loss of the samples; the plan holds its gradient, unless it is NaN."""
+        samples, reached = len(self.batch), None
+        for start in range(0, samples, self.piece):
+            part = self.batch[start : start + self.piece]
+
+            def look(step: int, start: int = start) -> None:
+                first = start + step * PART
+                self.suspects.append(slice(first, min(first + PART, samples)))
+
+            reached = self.plan.train_epoch(
+                part.inputs,
+                part.targets,
+                self.order[: len(part)],
+                self.rates[: -(-len(part) // PART)],
+                weights=part.weights,
+                look=look,
+                last=start + self.piece >= samples,
+                before=reached,
+            )
+            if reached.outcome != "done":
+                return math.nan
+        assert reached is not None
+        return reached.loss
 
 
 class _Made:
@@ -296,6 +344,7 @@ class _Minimisation:
             raise
         finally:
             self.network.set_parameters(self.objective.named(self.theta))
+            history.minimum = self.best
             progress.close()
         return history
 

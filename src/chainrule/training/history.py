@@ -65,7 +65,8 @@ class History:
     `optimizer` are the objects that fit used, of fit_full_batch the method's name, None in a history read
     from a file; `optimizer_state` is what `fit(..., resume=history)` goes on from: the steps taken and the
     moments by parameter. `rate_factors` says by parameter what multiplied the rate, 0 of what was frozen.
-    `converged`: of fit_full_batch, whether it has found a minimum by its own measure; None of any other fit.
+    `converged`: of fit_full_batch, whether it has found a minimum by its own measure; `minimum`: the lowest J
+    that it has found, the penalty included. None of any other fit.
     `restored_epoch`: the epoch whose parameters, moments and steps these are, where early stopping has given
     them back; None: the last.
     """
@@ -87,6 +88,7 @@ class History:
         self.optimizer_state: dict[str, Any] | None = None
         self.restored_epoch: int | None = None
         self.converged: bool | None = None
+        self.minimum: float | None = None
 
     if not TYPE_CHECKING:
 

@@ -85,6 +85,7 @@ class Run:
             classified=plan.counts(prepared.data.training.targets),
             state=lambda: self.plan.optimizer_state(),  # a larger batch has another plan
             set_state=lambda state: self.plan.set_optimizer_state(state),
+            parameters=lambda: self.plan.parameters(),
         )
         self.number = finished + 1  # the current epoch
         self.step = 0  # its finished steps, as far as the plan has told
@@ -92,6 +93,7 @@ class Run:
         self.ahead = False  # whether the plan's parameters are newer than the network's
         self.stored, self.stored_at = "before this fit", time.perf_counter()  # what the network holds
         self.strengths = self.strengths_of(self.number)
+        self.constant_rates: Rates | None = None  # of every epoch, once they are known
         self.used = self.rates(self.number)  # of the steps of the epoch; refuses a schedule that does not fit
         self.begin_epoch()
         self.suspects = 0  # steps that may have gone beyond the range, so far
@@ -220,11 +222,12 @@ class Run:
         context.history.append(row)
         context.epoch = number
         progress.end_epoch(row)
-        if (callbacks or time.perf_counter() - self.stored_at > SECONDS_BETWEEN_STORES) and not self.store():
+        read = any(callback.reads_network for callback in callbacks)
+        if (read or time.perf_counter() - self.stored_at > SECONDS_BETWEEN_STORES) and not self.store():
             raise self.nonfinite()  # the last update overflowed
         for callback in callbacks:
             callback.on_epoch_end(context)
-        if callbacks:
+        if read:
             self.plan.load()  # a callback may have changed the parameters
         goes_on = context.stopped is None and number < self.epochs
         if self.keeper is not None and goes_on and self.keeper.due_after(number, self.taken):
@@ -401,14 +404,20 @@ class Run:
 
     def rates(self, epoch: int) -> Rates:
         """The rate of every step of the epoch, checked: a schedule may be the user's own."""
-        if not self.steps and not isinstance(self.optimizer.schedule, ConstantRate):
+        constant = isinstance(self.optimizer.schedule, ConstantRate)
+        if not self.steps and not constant:
             raise ArgumentError(
                 f"{self.optimizer.rate!r} needs to know the steps of an epoch, and these batches have no "
                 "length: write steps_per_epoch=..., or give an object with __len__"
             )
+        if constant and self.constant_rates is not None:
+            return self.constant_rates.copy()  # a callback may write into it
         steps = self.steps or 1  # of a constant rate one is as good as all
         given = self.optimizer.rates((epoch - 1) * steps, steps, steps, self.epochs)
-        return checked_rates(given, steps, repr(self.optimizer.rate), epoch)
+        rates = checked_rates(given, steps, repr(self.optimizer.rate), epoch)
+        if constant:
+            self.constant_rates = rates.copy()
+        return rates
 
     def changed_rates(self, callbacks: list[Callback]) -> Rates:
         """The same for the current epoch, by the callbacks."""
