@@ -594,6 +594,11 @@ class MLPRegressor(Regressor, Multilayer):
             y = column_or_1d(y, warn=True)
         return X, y
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = self.loss == "poisson"
+        return tags
+
     def _encoded(self, y: Any) -> Array:
         rows = y.reshape(-1, 1) if y.ndim == 1 else y
         return np.asarray(rows, dtype=np.float64)

@@ -417,7 +417,8 @@ class NetworkEstimator(Answering, Estimator):
 class NetworkClassifier(Classifier, NetworkEstimator):
     __doc__ = f"""A network that tells classes apart: two, several, or several labels per row.
 
-    class_weight: {{label: weight}}, or "balanced"; it multiplies sample_weight.
+    class_weight: {{label: weight}}, or "balanced", by which the weights of every class sum to the same;
+        it multiplies sample_weight.
     Two classes are one output, the probability of the second; a loss other than the binary cross-entropy and
     Hinge has two.
     A loss that is no cross-entropy has no probabilities: `decision_function` gives the outputs then.
@@ -506,11 +507,6 @@ class NetworkClassifier(Classifier, NetworkEstimator):
 
         classes: all labels there will be, needed by the first call; y may lack some.
         """
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all of y, which partial_fit does not see: write the weights, "
-                "{label: weight}, as sklearn.utils.class_weight.compute_class_weight gives them"
-            )
         fresh = "network_" not in self.__dict__
         first = _check_partial_fit_first_call(self, classes)
         X, y = self._checked(X, y, reset=fresh)
@@ -519,6 +515,14 @@ class NetworkClassifier(Classifier, NetworkEstimator):
         self._refuse_unknown(y)
         weights = weights_of(y, sample_weight, self.class_weight, X)
         return self._train(X, y, weights, None, fresh=fresh, once=True)
+
+    def _check_solver(self) -> bool:
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            raise AttributeError(
+                "class_weight='balanced' needs all of y, which partial_fit does not see: write the weights, "
+                "{label: weight}, as sklearn.utils.class_weight.compute_class_weight gives them"
+            )
+        return super()._check_solver()
 
     def _learn(self, y: Any, classes: Any = None) -> None:
         alone = self.loss is None or isinstance(self._loss_of(), (BinaryCrossEntropy, Hinge))
@@ -666,6 +670,11 @@ class NetworkRegressor(Regressor, NetworkEstimator):
         if isinstance(loss, Poisson) and not loss.log_input:
             return targets.shape[1], Softplus()
         return targets.shape[1], None if loss.output is None else loss.output()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = isinstance(self.loss, Poisson) or self.loss == "poisson"
+        return tags
 
     def _decode(self, outputs: Array) -> Array:
         loss = self.history_.loss_function

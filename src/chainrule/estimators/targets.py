@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils import check_random_state, compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import _check_sample_weight
 
@@ -109,7 +109,16 @@ def weights_of(y: Any, sample_weight: Any, class_weight: Any, X: Any) -> Array |
     if sample_weight is not None:
         weights = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64))
     if class_weight is not None:
-        by_class = compute_sample_weight(class_weight, y)
+        balanced = isinstance(class_weight, str) and class_weight == "balanced" and np.ndim(y) == 1
+        if (
+            balanced and weights is not None
+        ):  # samples that are repeated count as those of twice the weight do
+            counted, by_class = weights > 0, np.zeros(len(weights))
+            labels, ids = np.unique(y[counted], return_inverse=True)
+            given = {"classes": labels, "y": y[counted], "sample_weight": weights[counted]}
+            by_class[counted] = compute_class_weight("balanced", **given)[ids]
+        else:
+            by_class = compute_sample_weight(class_weight, y)
         weights = by_class if weights is None else weights * by_class
     return weights
 

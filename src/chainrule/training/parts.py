@@ -137,7 +137,7 @@ def _choose(targets: Array, fraction: Any, seed: int) -> Rows:
     check_number("validation", fraction, high=1.0, hint="0.1 holds out a tenth of the samples")
     count = len(targets)
     if count < 2:
-        raise DataError(f"validation={fraction} needs at least 2 samples to divide, X has {count}")
+        raise DataError(f"validation={fraction} needs at least 2 samples to divide, X has {count} sample")
     held_out = min(max(round(count * fraction), 1), count - 1)
     rng = random_stream(seed, "held out")
     labels = class_labels(targets)
