@@ -60,7 +60,7 @@ WHOLE: list[Any] = [
     ),
     *(NetworkClassifier(**solver, **loss) for solver, loss in OUR_CASES),
     *(NetworkRegressor(**solver, **loss) for solver, loss in REGRESSIONS),
-    *(NetworkClassifier(activation=name, learning_rate=0.01) for name in ACTIVATIONS),
+    *(NetworkClassifier(activation=name, learning_rate=0.01, epochs=200) for name in ACTIVATIONS),
     *(NetworkRegressor(activation=name, learning_rate=0.01) for name in ACTIVATIONS),
     *(NetworkClassifier(normalization=name, learning_rate=0.01) for name in ("batch", "layer", "rms")),
     NetworkClassifier([], learning_rate=0.01),
