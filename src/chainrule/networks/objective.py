@@ -34,7 +34,11 @@ class Objective:
         """What the penalty adds to J, in float64."""
         if self.penalty is None:
             return 0.0
-        weights = (array.astype(np.float64, copy=False) for name, array in parameters.items() if specs[name].penalised)
+        weights = (
+            array.astype(np.float64, copy=False)
+            for name, array in parameters.items()
+            if specs[name].penalised
+        )
         return float(sum(self.penalty.value(W, self.training_size) for W in weights))
 
     def penalty_gradients(self, parameters: Mapping[str, Array], specs: Specs) -> dict[str, Array]:
