@@ -98,9 +98,7 @@ def test_searches_in_workers_that_share_the_processors(model: Any) -> None:
     )  # the same bits in a process of its own
     with joblib.parallel_config(backend="threading"):
         threads = clone(search).fit(FRAME, Y)
-    assert np.array_equal(
-        alone.cv_results_["mean_test_accuracy"], threads.cv_results_["mean_test_accuracy"]
-    )
+    assert np.array_equal(alone.cv_results_["mean_test_accuracy"], threads.cv_results_["mean_test_accuracy"])
 
 
 def test_halving_calibration_several_targets_and_curves() -> None:
