@@ -18,7 +18,8 @@ def rare_factor_names(sizes: Mapping[str, int]) -> list[str]:
     names = [form for name in sizes for form in (f"{name}^2", f"1/{name}^2", f"2/{name}", f"{name}/2")]
     pair = "".join(name for name in sizes if name in "mn")
     both = [pair, f"1/{pair}", f"2/{pair}", "n/m", "m/n"] if len(pair) == 2 else []
-    places = [form for name in sizes if name not in "mn" for form in (f"m{name}", f"1/m{name}")]
+    others = [name for name in sizes if name not in "mn"] if "m" in sizes else []
+    places = [form for name in others for form in (f"m{name}", f"1/m{name}")]
     constants = [form for n in CONSTANTS for form in (str(n), f"1/{n}")]
     return ["-2", "-1/2", *names, *both, *places, *constants]
 
