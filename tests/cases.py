@@ -321,6 +321,18 @@ LAYER_CASES: list[LayerCase] = [
             _recurrent(f"{cls.kind}-single", lambda cls=cls: cls(5), (4, 6), samples=1, note="batch of one"),
         )
     ),
+    *(
+        _recurrent(
+            f"{cls.kind}-no-bias-{outputs}", lambda cls=cls, o=outputs: cls(3, bias=False, outputs=o), (4, 2)
+        )
+        for cls in (L.RNN, L.LSTM, L.GRU)
+        for outputs in ("last", "all")
+    ),
+    _recurrent("gru-before", lambda: L.GRU(3, reset_after=False), (5, 2)),
+    _recurrent(
+        "gru-before-all", lambda: L.GRU(4, reset_after=False, outputs="all", reverse=True), (3, 3), samples=2
+    ),
+    _recurrent("gru-before-no-bias", lambda: L.GRU(2, reset_after=False, bias=False), (3, 1), samples=1),
     _recurrent("rnn-sigmoid", lambda: L.RNN(3, activation="sigmoid"), (4, 2)),
     _recurrent("rnn-identity", lambda: L.RNN(3, activation="identity"), (4, 2)),
     LayerCase("masking", L.Masking, (5, 3)),

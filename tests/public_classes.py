@@ -19,6 +19,7 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     **{f"{kind}Pool1D": ({"window": 2}, (6, 2)) for kind in ("Max", "Average", "L2")},
     **{f"{kind}Pool2D": ({"window": 2}, (6, 6, 2)) for kind in ("Max", "Average", "L2")},
     **{kind: ({"units": 2}, (3, 2)) for kind in ("RNN", "LSTM", "GRU")},
+    "Bidirectional": ({"layer": cr.LSTM(2)}, (3, 2)),
     "MultiHeadAttention": ({"heads": 1}, (3, 2)),
     "Embedding": ({"vocabulary": 3, "features": 2}, (4,)),
     "GroupNorm": ({"groups": 1}, (4,)),

@@ -244,6 +244,7 @@ KERAS = {
     "return_sequences return_state go_backwards stateful unroll use_cudnn",
     "GRU": "units reset_after return_sequences return_state go_backwards stateful unroll",
     "RNN": "units activation use_bias return_sequences return_state go_backwards stateful unroll",
+    "Bidirectional": "layer merge_mode backward_layer",
     "Embedding": "input_dim output_dim embeddings_initializer embeddings_regularizer embeddings_constraint "
     "mask_zero weights input_length",
     "MultiHeadAttention": "num_heads key_dim value_dim dropout use_bias output_shape attention_axes "

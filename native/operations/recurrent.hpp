@@ -81,7 +81,7 @@ class RecurrentOperation final : public Operation<T> {
       parallel(k.dense_gradient_units(*g), work(*g),
                [&](int begin, int end, int) { k.dense_gradient(*g, begin, end, thread_scratch<T>(scratch)); });
     }
-    if (inner_.bytes)   // of ∂J/∂(U h + v) only the last gate has a bias of its own
+    if (inner_.bytes && inner_bias >= 0)   // of ∂J/∂(U h + v) only the last gate has a bias of its own
       std::memcpy(plan.gradient(inner_bias), of_state_.bias_gradient + (args.gates - 1) * args.units,
                   sizeof(T) * size_t(args.units));
   }

@@ -209,6 +209,15 @@ void Plan<T>::add_slice(int x, int z, int first) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
+void Plan<T>::add_gather(int x, int z, const std::vector<int64_t>& to, const std::vector<int64_t>& from,
+                         const std::vector<int64_t>& count, const std::vector<double>& weights) {
+  require(to.size() == from.size() && to.size() == count.size() && (weights.empty() || weights.size() == to.size()),
+          "what is gathered must have a place, a source, a length and a weight each");
+  auto o = std::make_unique<GatherOperation<T>>();
+  for (size_t i = 0; i < to.size(); i++) o->runs.push_back({to[i], from[i], count[i], T(weights.empty() ? 1 : weights[i])});
+  CHAINRULE_PLACE(o);
+}
+template <class T>
 void Plan<T>::add_flatten(int x, int z) {
   auto o = std::make_unique<FlattenOperation<T>>();
   CHAINRULE_PLACE(o);
@@ -225,7 +234,8 @@ void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, in
     throw std::invalid_argument("a recurrence's cell, values and parameters do not fit together");
   const int64_t sizes[] = {rows * from.channels, rows * cell.units, rows, cell.units};
   for (size_t i = 0; i < parameters.size(); i++)
-    if (parameter(parameters[i]).shape.size != sizes[i] || (parameter(parameters[i]).shape.layout == Layout::panels) != (i < 2))
+    if (parameters[i] == -1 && i >= 2) continue;   // without a bias
+    else if (parameter(parameters[i]).shape.size != sizes[i] || (parameter(parameters[i]).shape.layout == Layout::panels) != (i < 2))
       throw std::invalid_argument("a recurrence's parameters do not fit it");
   const auto place_it = [&](auto o) {
     o->weights = parameters[0], o->state_weights = parameters[1], o->bias = parameters[2];

@@ -69,6 +69,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Tanh as Tanh,
     )
     from chainrule.layers.sequences.attention import MultiHeadAttention as MultiHeadAttention
+    from chainrule.layers.sequences.bidirectional import Bidirectional as Bidirectional
     from chainrule.layers.base import Layer as Layer, Parameter as Parameter
     from chainrule.layers.windows.convolution import (
         Conv1D as Conv1D,
@@ -233,6 +234,7 @@ HOMES = {
     "AveragePool2D": "chainrule.layers.windows.pooling",
     "AverageWeights": "chainrule.training.callbacks",
     "BatchNorm": "chainrule.layers.normalization",
+    "Bidirectional": "chainrule.layers.sequences.bidirectional",
     "BinaryCrossEntropy": "chainrule.losses.cross_entropy",
     "Callback": "chainrule.training.callbacks",
     "CategoricalHinge": "chainrule.losses.margins",

@@ -49,7 +49,7 @@ inline void recurrent_cell(const RecurrentArgs<T>& g, int b, int t, bool last) {
     for (int k = 0; k < g.gates; k++) gates[k] = load(p + k * u + j);
     if (g.cell == Cell::gru) {
       for (int k = 0; k < 3; k++) of_state[k] = load(q + k * u + j);
-      of_state[2] += broadcast<T>(g.inner_bias[j / L]);
+      if (g.inner_bias) of_state[2] += broadcast<T>(g.inner_bias[j / L]);
     } else if (g.cell == Cell::lstm) {
       cell = load(c + j);
     }
@@ -126,7 +126,7 @@ static void recurrent_channels(const RecurrentArgs<T>& g, int begin, int end) {
           T* const state = h + i * g.state_row + j;
           if (gru) {
             for (int k = 0; k < 3; k++) of_state[k] = any(own_q + k * g.units + j);
-            of_state[2] += load(g.inner_bias + j);
+            if (g.inner_bias) of_state[2] += load(g.inner_bias + j);
           } else if (g.cell == Cell::lstm) {
             cell = load(c + i * g.state_row + j);
           }

@@ -36,6 +36,7 @@ from chainrule.layers.dropout import Dropout
 from chainrule.layers.flatten import Flatten
 from chainrule.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from chainrule.layers.sequences.attention import MultiHeadAttention
+from chainrule.layers.sequences.bidirectional import Bidirectional
 from chainrule.layers.sequences.embedding import Embedding, LearnedPositions, PositionalEncoding
 from chainrule.layers.sequences.masking import Masking
 from chainrule.layers.sequences.recurrent import GRU, LSTM, RNN, Recurrent
@@ -117,7 +118,9 @@ _built_in: tuple[type[Layer], ...] = (
 )
 layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 # Layers made of layers: they have branches instead of formulas of their own.
-structure_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Sequential, Residual, Parallel)}
+structure_classes: dict[str, type[Layer]] = {
+    cls.__name__: cls for cls in (Sequential, Residual, Parallel, Bidirectional)
+}
 
 __all__ = [
     "CELU",
@@ -132,6 +135,7 @@ __all__ = [
     "AveragePool1D",
     "AveragePool2D",
     "BatchNorm",
+    "Bidirectional",
     "Clamp",
     "Composite",
     "Conv1D",

@@ -94,6 +94,10 @@ class Layer(Attributes):
         """Shape of one sample's output; raises ShapeError for an input that does not fit."""
         return input_shape
 
+    def unfolded(self) -> tuple[Layer, ...]:
+        """The layers that a network takes in its place: itself, or what its options are short for."""
+        return (self,)
+
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         """The parameters by name."""
         return {}

@@ -290,13 +290,21 @@ def _check_depth(layers: Iterable[Layer], left: int) -> None:
 
 
 def _unfolded(layers: Iterable[Layer]) -> list[Layer]:
-    """Copies of the layers, every Sequential replaced by its own, which get its name in front of theirs."""
+    """Copies of the layers, every Sequential replaced by its own, which get its name in front of theirs; so
+    is a layer whose options are short for several, which get its name where it was given one.
+    """
     unfolded: list[Layer] = []
     blocks = 0
     for layer in layers:
         if not isinstance(layer, Sequential):
-            unfolded.append(_local(layer))
-            continue
+            parts = layer.unfolded()
+            if parts == (layer,):
+                unfolded.append(_local(layer))
+                continue
+            if layer.name is None:
+                unfolded += map(_local, parts)
+                continue
+            layer = Sequential(parts, name=layer.name)
         blocks += layer.name is None
         name = f"{layer.kind}{blocks}" if layer.name is None else _checked_name(layer.name)
         inner = _named(_unfolded(layer.layers))

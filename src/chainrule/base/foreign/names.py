@@ -18,7 +18,6 @@ _CLASSES = by_name(
         "chainrule.RNN(units), which goes through the whole sequence": ("RNNCell", "SimpleRNNCell"),
         "chainrule.LSTM(units), which goes through the whole sequence": ("LSTMCell",),
         "chainrule.GRU(units), which goes through the whole sequence": ("GRUCell",),
-        "chainrule.Parallel([LSTM(8), LSTM(8, reverse=True)], join='concat')": ("Bidirectional",),
         "chainrule.BatchNorm()": ("BatchNorm1d", "BatchNorm2d", "BatchNormalization"),
         "chainrule.LayerNorm()": ("LayerNormalization",),
         "chainrule.RMSNorm()": ("RMSNormalization",),

@@ -17,7 +17,17 @@ from chainrule._native import EACH_POSITION, OVER_BATCH, Act, ConvMethod, InLane
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
-from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, NO_HALO, Hosted, Value, as_image, slope
+from chainrule.engine.lowering.values import (
+    ACTIVATIONS,
+    BIASES,
+    CELLS,
+    NO_HALO,
+    Hosted,
+    Value,
+    as_image,
+    has_cell,
+    slope,
+)
 from chainrule.engine.programs import Formula, entry_programs, layer_programs
 from chainrule.formulas import cos, sin
 from chainrule.layers import (
@@ -155,6 +165,11 @@ def _activation(low: Builder, layer: Layer, x: Value, z: Value, parameters: list
 
 
 def _recurrent(low: Builder, layer: Recurrent, x: Value, z: Value, parameters: list[int]) -> None:
+    if not has_cell(layer):
+        by_formulas(low, layer, x, z, parameters)
+        return
+    if not layer.bias:
+        parameters = [*parameters, *(-1 for _ in BIASES[type(layer)])]
     activation = ACTIVATIONS[type(layer.f)] if isinstance(layer, RNN) else Act.identity
     cell = (CELLS[type(layer)], len(layer.gates), layer.units, activation)
     mask = low.mask.number if low.mask else -1
@@ -292,7 +307,6 @@ IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding)
 def in_parts(layer: Layer) -> bool:
     """Whether several operations make it, which ask for its parameters themselves, each for its own."""
     return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk)
-
 
 
 FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)

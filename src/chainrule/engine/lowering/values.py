@@ -36,6 +36,7 @@ ACTIVATIONS: dict[type[Layer], Act] = {
     GELU: Act.gelu,
 }
 CELLS: dict[type[Layer], Cell] = {RNN: Cell.rnn, LSTM: Cell.lstm, GRU: Cell.gru}
+BIASES = {RNN: "b", LSTM: "b", GRU: "bv"}  # of the cells, as their kernels take them
 
 
 def as_image(shape: Shape) -> tuple[int, int, int]:
@@ -47,9 +48,14 @@ def in_panels(layer: Layer, name: str, input_shape: Shape) -> bool:
     """Whether a parameter lies in panels of outputs (docs/decisions/0004): W of a dense layer on vectors, W
     and U of a recurrence.
     """
-    if type(layer) in CELLS:
+    if has_cell(layer):
         return name in "WU"
     return type(layer) is Dense and name == "W" and len(input_shape) == 1
+
+
+def has_cell(layer: Layer) -> bool:
+    """Whether it is a recurrence that has a kernel: a GRU that resets in front of U has none."""
+    return type(layer) in CELLS and getattr(layer, "reset_after", True)
 
 
 def has_kernel(layer: Layer) -> bool:

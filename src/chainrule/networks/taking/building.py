@@ -21,6 +21,7 @@ from chainrule.layers import (
     AveragePool1D,
     AveragePool2D,
     BatchNorm,
+    Bidirectional,
     Conv1D,
     Conv2D,
     ConvTranspose1D,
@@ -38,7 +39,6 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     MultiHeadAttention,
-    Parallel,
     PReLU,
     RMSNorm,
     Softmax,
@@ -304,12 +304,14 @@ class Building:
             units = given["U"].shape[1]
             reverse = bool(number) or bool(options.get("reverse"))
             more = {key: value for key, value in options.items() if key != "reverse"}
-            made.append(with_numbers(cls(units, outputs=outputs, reverse=reverse, **more), numbers))
+            bias = "b" in given
+            made.append(
+                with_numbers(cls(units, outputs=outputs, reverse=reverse, bias=bias, **more), numbers)
+            )
         x.settled(False, name)
         units = sum(layer.units for layer in made)
-        node = self._node(
-            name, x, made[0] if len(made) == 1 else Parallel([[one] for one in made], join="concat")
-        )
+        layer = made[0] if len(made) == 1 else Bidirectional(made[0], backward=made[1])
+        node = self._node(name, x, layer)
         return Value((x.theirs[0], units) if every else (units,), Layout(False), node)
 
     def attention(
@@ -334,11 +336,11 @@ def _kernel(W: Array, b: Array | None) -> dict[str, Array]:
     return numbers if b is None else {**numbers, "b": b}
 
 
-def cell(kind: str, W: Array, U: Array, b: Array, c: Array) -> dict[str, Array]:
+def cell(kind: str, W: Array, U: Array, b: Array, c: Array, within: bool = True) -> dict[str, Array]:
     """The parameters of a recurrence that has two biases, b beside W and c beside U: ours is their sum, but
-    of a GRU's last gate, whose c stands within the reset.
+    of the last gate of a GRU that resets behind U (`within`), whose c stands within the reset.
     """
-    if kind != "GRU":
+    if kind != "GRU" or not within:
         return {"W": W, "U": U, "b": b + c}
     n = len(c) // len(CELLS[kind][1])
     return {"W": W, "U": U, "b": b + np.concatenate([c[:-n], np.zeros(n)]), "v": c[-n:]}

@@ -476,13 +476,14 @@ def _recurrent(kind: str) -> Callable[..., Any]:
             options["activation"] = functions[0].lower()
         elif functions[: len(wanted)] != wanted:
             raise _refuse(name, f"activations={functions}")
-        if kind == "GRU" and not at.get("linear_before_reset", 0):
-            raise _refuse(name, "a GRU that resets before the product, linear_before_reset=0,")
+        if kind == "GRU":
+            options["reset_after"] = bool(at.get("linear_before_reset", 0))
         arrays = [_constant(name, array, "weights") for array in (W, U)]
-        biases = (
-            np.zeros((len(arrays[0]), 2 * arrays[0].shape[1])) if B is None else _constant(name, B, "bias")
-        )
-        given = [cell(kind, w, u, *np.split(b, 2)) for w, u, b in zip(*arrays, biases, strict=True)]
+        given = [{"W": w, "U": u} for w, u in zip(*arrays, strict=True)]
+        if B is not None:
+            after, biases = options.get("reset_after", False), _constant(name, B, "bias")
+            halves = (np.split(b, 2) for b in biases)
+            given = [cell(kind, w, u, b, c, after) for w, u, (b, c) in zip(*arrays, halves, strict=True)]
         every, last = r.wanted(0), r.wanted(1)
         if (every and last) or r.wanted(2):
             raise _refuse(name, "a recurrence whose steps and last states are both read")

@@ -327,8 +327,9 @@ def _recurrent(kind: str) -> Callable[..., Any]:
 
 def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
     W, U = _array(getattr(m, f"weight_ih{end}")), _array(getattr(m, f"weight_hh{end}"))
-    rows = len(W)
-    b, c = (_array(getattr(m, f"bias_{which}{end}")) if m.bias else np.zeros(rows) for which in ("ih", "hh"))
+    if not m.bias:
+        return {"W": W, "U": U}
+    b, c = (_array(getattr(m, f"bias_{which}{end}")) for which in ("ih", "hh"))
     return cell(kind, W, U, b, c)
 
 

@@ -178,6 +178,11 @@ class Like:
             if issubclass(kind.kind, Recurrent):
                 layers = layers_like(kind.kind, dict(kind.options), args)
                 cells = [layer for layer in layers if isinstance(layer, Recurrent)]
+                if cells and cells[0].unfolded() != (cells[0],):
+                    raise ArgumentError(
+                        f"like is {self.title}, several layers in one: write the layer itself, "
+                        f"like=cr.{cells[0]!r}"
+                    )
                 return recurrent_meaning(cells, args, out, tolerance)
             made = _named_meaning(kind, args, out, tolerance, forward)
             if made is None and kind.kind is GELU:  # by its usual approximation
@@ -206,6 +211,8 @@ class Like:
             raise ArgumentError(f"like is {like!r}, which has its options: leave out {', '.join(options)}")
         if isinstance(like, Model):
             like = list(like.layers)
+        if isinstance(like, Layer) and like.unfolded() != (like,):
+            like = list(like.unfolded())
         if isinstance(like, Penalty) or (isinstance(like, Layer) and not isinstance(like, Composite)):
             return like
         return _wanted(like, self.loss)

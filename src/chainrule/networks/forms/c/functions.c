@@ -214,10 +214,10 @@ static float net_sigma(float z) { return 1.0f / (1.0f + expf(-z)); }
 
 /* h after every step, or after the last one. kind 0 to 3: h = f(W x + U h + b), f tanh, relu, sigmoid, identity;
    4: LSTM, z_i, z_f, z_g, z_o one above the other, h and then the cell c; 5: GRU, r, u, n, v the bias of n within
-   the reset. work holds 6 numbers per unit */
+   the reset; 6: GRU that resets in front of U. b and v may be NULL. work holds 6 numbers per unit */
 static void net_recurrent(const float* x, const float* W, const float* U, const float* b, const float* v, const float* mask,
                           int kind, int steps, int features, int units, int reverse, int every, float* work, float* out) {
-  const int rows = (kind == 4 ? 4 : kind == 5 ? 3 : 1) * units;
+  const int rows = (kind == 4 ? 4 : kind >= 5 ? 3 : 1) * units;
   float *h = work, *c = work + units, *z = work + 2 * units;
   for (int k = 0; k < units; k++) h[k] = c[k] = 0.0f;
   for (int s = 0; s < steps; s++) {
@@ -229,11 +229,15 @@ static void net_recurrent(const float* x, const float* W, const float* U, const 
       continue;
     }
     for (int k = 0; k < rows; k++) {
-      float wx = b[k], uh = 0.0f;
+      float wx = b ? b[k] : 0.0f, uh = 0.0f;
       for (int i = 0; i < features; i++) wx += W[(size_t)k * features + i] * xt[i];
-      for (int i = 0; i < units; i++) uh += U[(size_t)k * units + i] * h[i];
+      const float* state = h;
+      if (kind == 6 && k >= 2 * units) state = z + 3 * units;
+      if (kind == 6 && k == 2 * units)
+        for (int i = 0; i < units; i++) z[3 * units + i] = net_sigma(z[i]) * h[i];
+      for (int i = 0; i < units; i++) uh += U[(size_t)k * units + i] * state[i];
       if (kind == 5 && k >= 2 * units) {
-        z[k + units] = uh + v[k - 2 * units];
+        z[k + units] = uh + (v ? v[k - 2 * units] : 0.0f);
         uh = 0.0f;
       }
       z[k] = wx + uh;
@@ -248,8 +252,8 @@ static void net_recurrent(const float* x, const float* W, const float* U, const 
         c[k] = f * c[k] + i * tanhf(z[2 * units + k]);
         h[k] = o * tanhf(c[k]);
       } else {
-        const float r = net_sigma(z[k]), u = net_sigma(z[units + k]);
-        h[k] = u * h[k] + (1.0f - u) * tanhf(z[2 * units + k] + r * z[3 * units + k]);
+        const float u = net_sigma(z[units + k]), reset = kind == 6 ? 0.0f : net_sigma(z[k]) * z[3 * units + k];
+        h[k] = u * h[k] + (1.0f - u) * tanhf(z[2 * units + k] + reset);
       }
     }
     for (int k = 0; every && k < units; k++) to[k] = h[k];

@@ -311,6 +311,7 @@ CELLS = {"tanh": 0, "relu": 1, "sigmoid": 2, "identity": 3, "lstm": 4, "gru": 5}
 def _recurrent(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
     names = given_arrays(body, layer, given, "W", "U", "b", "v")
     kind = CELLS[layer.activation if isinstance(layer, RNN) else layer.kind]
+    kind += isinstance(layer, GRU) and not layer.reset_after
     options = (kind, *x.shape, layer.units, int(layer.reverse), int(layer.outputs == "all"))
     body.call("recurrent", x.name, *names, body.mask, *options, body.needs(6 * layer.units), z.name)
 
