@@ -93,7 +93,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_embedding", &P::add_embedding, "x"_a, "z"_a, "table"_a, "mask"_a, "vocabulary"_a, "padding"_a)
       .def("add_attention", &P::add_attention, "queries"_a, "keys"_a, "values"_a, "z"_a, "mask"_a, "heads"_a, "causal"_a)
       .def("add_table", &P::add_table, "x"_a, "z"_a, "table"_a)
-      .def("add_norm", &P::add_norm, "x"_a, "z"_a, "groups"_a, "epsilon"_a, "momentum"_a, "parameters"_a)
+      .def("add_norm", &P::add_norm, "x"_a, "z"_a, "groups"_a, "epsilon"_a, "momentum"_a, "parameters"_a, "centred"_a)
       .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "rate"_a)
       .def("add_slice", &P::add_slice, "x"_a, "z"_a, "first"_a)
       .def("add_gather", &P::add_gather, "x"_a, "z"_a, "to"_a, "from_"_a, "count"_a, "weights"_a)

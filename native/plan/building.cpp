@@ -182,17 +182,22 @@ void Plan<T>::add_softmax(int x, int z) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters) {
+void Plan<T>::add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters,
+                       bool centred) {
   const int channels = value(x).shape.channels;
   const size_t count = parameters.size();
   const bool batch = groups == over_batch, positions = groups == each_position;
-  if (!(batch || positions || (groups > 0 && channels % groups == 0)) ||
-      !(batch ? count == 4 : count == 2 || (positions && count == 1)))
-    throw std::invalid_argument("a normalisation needs groups that divide its channels, and 2 parameters, 1 or a batch's 4");
-  for (const int p : parameters)
-    if (parameter(p).shape.size != channels) throw std::invalid_argument("a normalisation's parameters are one per channel");
+  if (!(batch || positions || (groups > 0 && channels % groups == 0)) || count != (batch ? 5 : 2) || (!centred && !positions))
+    throw std::invalid_argument("a normalisation needs groups that divide its channels, and 2 parameters, or a batch's 5");
+  for (size_t i = 0; i < count; i++) {
+    const int p = parameters[i];
+    if (p == -1 && i != 2 && i != 3) continue;
+    if (parameter(p).shape.size != (i == 4 ? 1 : channels))
+      throw std::invalid_argument("a normalisation's parameters are one per channel");
+  }
   auto o = std::make_unique<NormOperation<T>>();
   o->groups = groups, o->epsilon = held<T>(epsilon, "an epsilon", true), o->momentum = momentum, o->parameters = parameters;
+  o->centred = centred;
   CHAINRULE_PLACE(o);
 }
 template <class T>
@@ -226,10 +231,10 @@ template <class T>
 void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, const RecurrentArgs<T>& cell) {
   const ValueShape &from = value(x).shape, &to = value(z).shape;
   const int64_t rows = int64_t(cell.gates) * cell.units, steps = cell.every ? from.width : 1;
-  const bool gru = cell.cell == Cell::gru;
+  const bool gru = cell.cell == Cell::gru, samples = to.lanes == InLanes::samples;
   require(derivative_from_output(cell.act), "the activation of a recurrence keeps no z");
   if (cell.units < 1 || from.height != 1 || to.channels != cell.units || to.width != steps || to.height != 1 ||
-      cell.gates != gates_of(cell.cell) || parameters.size() != (gru ? 4u : 3u) || cell.truncate < 0 ||
+      cell.gates != gates_of(cell.cell) || (cell.cell == Cell::gru_before && !samples) || parameters.size() != (gru ? 4u : 3u) || cell.truncate < 0 ||
       (mask >= 0 && value(mask).shape.features() != from.width))
     throw std::invalid_argument("a recurrence's cell, values and parameters do not fit together");
   const int64_t sizes[] = {rows * from.channels, rows * cell.units, rows, cell.units};
@@ -243,7 +248,7 @@ void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, in
     o->mask = mask, o->args = cell;
     CHAINRULE_PLACE(o);
   };
-  if (to.lanes == InLanes::samples) place_it(std::make_unique<RecurrentOperation<T>>());
+  if (samples) place_it(std::make_unique<RecurrentOperation<T>>());
   else place_it(std::make_unique<RecurrentRowsOperation<T>>());
 }
 template <class T>

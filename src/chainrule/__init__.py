@@ -99,6 +99,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     from chainrule.layers.sequences.masking import Masking as Masking
     from chainrule.layers.normalization import (
         BatchNorm as BatchNorm,
+        InstanceNorm as InstanceNorm,
         GroupNorm as GroupNorm,
         LayerNorm as LayerNorm,
         RMSNorm as RMSNorm,
@@ -138,6 +139,17 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Parallel as Parallel,
         Residual as Residual,
         Sequential as Sequential,
+    )
+    from chainrule.layers.windows.edges import (
+        Crop1D as Crop1D,
+        Crop2D as Crop2D,
+        Pad1D as Pad1D,
+        Pad2D as Pad2D,
+    )
+    from chainrule.layers.windows.growing import (
+        PixelShuffle as PixelShuffle,
+        UpSample1D as UpSample1D,
+        UpSample2D as UpSample2D,
     )
     from chainrule.layers.windows.transposed import (
         ConvTranspose1D as ConvTranspose1D,
@@ -249,6 +261,8 @@ HOMES = {
     "CosineDecay": "chainrule.training.schedules",
     "CosineLog": "chainrule.training.schedules",
     "CosineDistance": "chainrule.losses.distances",
+    "Crop1D": "chainrule.layers.windows.edges",
+    "Crop2D": "chainrule.layers.windows.edges",
     "CrossEntropy": "chainrule.losses.cross_entropy",
     "DataError": "chainrule.base.errors",
     "Dense": "chainrule.layers.dense",
@@ -284,6 +298,7 @@ HOMES = {
     "L2Pool1D": "chainrule.layers.windows.pooling",
     "L2Pool2D": "chainrule.layers.windows.pooling",
     "Layer": "chainrule.layers.base",
+    "InstanceNorm": "chainrule.layers.normalization",
     "LayerNorm": "chainrule.layers.normalization",
     "LeakyReLU": "chainrule.layers.activations.rectifiers",
     "LearnedPositions": "chainrule.layers.sequences.embedding",
@@ -311,12 +326,15 @@ HOMES = {
     "Orthogonal": "chainrule.layers.initializers",
     "PReLU": "chainrule.layers.activations.rectifiers",
     "PairError": "chainrule.base.errors",
+    "Pad1D": "chainrule.layers.windows.edges",
+    "Pad2D": "chainrule.layers.windows.edges",
     "Parallel": "chainrule.layers.structure",
     "Parameter": "chainrule.layers.base",
     "ParametricActivation": "chainrule.layers.activations.parametric",
     "Penalty": "chainrule.losses.penalties",
     "PeriodicEmbedding": "chainrule.layers.columns.periodic",
     "Plan": "chainrule.engine.plan",
+    "PixelShuffle": "chainrule.layers.windows.growing",
     "Poisson": "chainrule.losses.counts",
     "PositionalEncoding": "chainrule.layers.sequences.embedding",
     "Preparation": "chainrule.data.preparation.preparation",
@@ -352,6 +370,8 @@ HOMES = {
     "Threshold": "chainrule.layers.activations.rectifiers",
     "Uniform": "chainrule.layers.initializers",
     "Verdict": "chainrule.verifying.verdict",
+    "UpSample1D": "chainrule.layers.windows.growing",
+    "UpSample2D": "chainrule.layers.windows.growing",
     "Warmup": "chainrule.training.schedules",
     "Zeros": "chainrule.layers.initializers",
     "__version__": "chainrule.version",

@@ -60,7 +60,7 @@ BY_FORMULA = {
 }
 BY_FORMULA_TOO = {
     *("l2pool-mean", "l2pool-mean-padded", "flatten-vector", "prelu-image", "rnn-identity"),
-    *("softplus-beta", "softplus-threshold"),
+    *("softplus-beta", "softplus-threshold", "pad-circular", "pad-circular-wide", "pad1d-circular"),
 }
 REFUSED = [
     case for case in LAYER_CASES if type(case.make()).__name__ in BY_FORMULA or case.id in BY_FORMULA_TOO

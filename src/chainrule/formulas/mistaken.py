@@ -221,7 +221,7 @@ def _mean_by_samples(x: Any) -> Any:
     return x.sum(axis=(*range(x.ndim - 2), -1)) / x.shape[-1]
 
 
-def _mean_of_all_groups(x: Any, *, groups: int) -> Any:
+def _mean_of_all_groups(x: Any, *, groups: int | None) -> Any:
     return rules["mean_groups"].evaluate(x, groups=1)
 
 
@@ -229,11 +229,12 @@ def _by_one_less(mean: Any, count: int) -> Any:
     return mean * (count / max(count - 1, 0.5))
 
 
-def _mean_of_groups_less_one(x: Any, *, groups: int) -> Any:
-    return _by_one_less(rules["mean_groups"].evaluate(x, groups=groups), x.size // x.shape[-1] // groups)
+def _mean_of_groups_less_one(x: Any, *, groups: int | None) -> Any:
+    count = x.size // x.shape[-1] // (groups or x.shape[-2])
+    return _by_one_less(rules["mean_groups"].evaluate(x, groups=groups), count)
 
 
-def _mean_of_channels(x: Any, *, groups: int) -> Any:
+def _mean_of_channels(x: Any, *, groups: int | None) -> Any:
     return rules["mean_groups"].evaluate(x, groups=x.shape[-2])
 
 

@@ -34,7 +34,7 @@ from chainrule.layers.columns.scale import Scale
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.flatten import Flatten
-from chainrule.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
+from chainrule.layers.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from chainrule.layers.sequences.attention import MultiHeadAttention
 from chainrule.layers.sequences.bidirectional import Bidirectional
 from chainrule.layers.sequences.embedding import Embedding, LearnedPositions, PositionalEncoding
@@ -42,6 +42,8 @@ from chainrule.layers.sequences.masking import Masking
 from chainrule.layers.sequences.recurrent import GRU, LSTM, RNN, Recurrent
 from chainrule.layers.structure import Composite, Parallel, Residual, Sequential
 from chainrule.layers.windows.convolution import Conv1D, Conv2D, DepthwiseConv2D
+from chainrule.layers.windows.edges import Crop1D, Crop2D, Pad1D, Pad2D
+from chainrule.layers.windows.growing import PixelShuffle, UpSample1D, UpSample2D
 from chainrule.layers.windows.pooling import (
     AveragePool1D,
     AveragePool2D,
@@ -69,10 +71,18 @@ _built_in: tuple[type[Layer], ...] = (
     L2Pool1D,
     GlobalAveragePool,
     GlobalMaxPool,
+    Pad1D,
+    Pad2D,
+    Crop1D,
+    Crop2D,
+    UpSample1D,
+    UpSample2D,
+    PixelShuffle,
     Flatten,
     BatchNorm,
     LayerNorm,
     GroupNorm,
+    InstanceNorm,
     RMSNorm,
     Dropout,
     Identity,
@@ -142,6 +152,8 @@ __all__ = [
     "Conv2D",
     "ConvTranspose1D",
     "ConvTranspose2D",
+    "Crop1D",
+    "Crop2D",
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
@@ -156,6 +168,7 @@ __all__ = [
     "HardSwish",
     "HardTanh",
     "Identity",
+    "InstanceNorm",
     "L2Pool1D",
     "L2Pool2D",
     "Layer",
@@ -170,10 +183,13 @@ __all__ = [
     "Mish",
     "MultiHeadAttention",
     "PReLU",
+    "Pad1D",
+    "Pad2D",
     "Parallel",
     "Parameter",
     "ParametricActivation",
     "PeriodicEmbedding",
+    "PixelShuffle",
     "PositionalEncoding",
     "RMSNorm",
     "ReLU",
@@ -192,6 +208,8 @@ __all__ = [
     "Tanh",
     "TanhShrink",
     "Threshold",
+    "UpSample1D",
+    "UpSample2D",
     "call_formula",
     "layer_classes",
     "structure_classes",

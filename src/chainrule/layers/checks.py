@@ -69,7 +69,7 @@ def padding(value: Any, extent: Sizes) -> tuple[Any, str | Pads]:
             shown = extent if axes > 1 else extent[0]
             raise ShapeError(
                 f"padding must be smaller than the kernel {shown}, received {describe(value)}: "
-                f"a window would see nothing but zeros; write at most {length - 1}"
+                f"a window would see nothing but zeros; write at most {length - 1}, or a Pad layer in front"
             )
     return (_tuples(value), given)
 

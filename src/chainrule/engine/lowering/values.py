@@ -36,7 +36,6 @@ ACTIVATIONS: dict[type[Layer], Act] = {
     GELU: Act.gelu,
 }
 CELLS: dict[type[Layer], Cell] = {RNN: Cell.rnn, LSTM: Cell.lstm, GRU: Cell.gru}
-BIASES = {RNN: "b", LSTM: "b", GRU: "bv"}  # of the cells, as their kernels take them
 
 
 def as_image(shape: Shape) -> tuple[int, int, int]:
@@ -48,14 +47,20 @@ def in_panels(layer: Layer, name: str, input_shape: Shape) -> bool:
     """Whether a parameter lies in panels of outputs (docs/decisions/0004): W of a dense layer on vectors, W
     and U of a recurrence.
     """
-    if has_cell(layer):
+    if type(layer) in CELLS:
         return name in "WU"
     return type(layer) is Dense and name == "W" and len(input_shape) == 1
 
 
-def has_cell(layer: Layer) -> bool:
-    """Whether it is a recurrence that has a kernel: a GRU that resets in front of U has none."""
-    return type(layer) in CELLS and getattr(layer, "reset_after", True)
+def cell(layer: Layer) -> Cell:
+    """Which cell a recurrence has."""
+    before = isinstance(layer, GRU) and not layer.reset_after
+    return Cell.gru_before if before else CELLS[type(layer)]
+
+
+def reads_units(layer: Layer) -> bool:
+    """Whether it is a recurrence that has a kernel whose lanes are units."""
+    return type(layer) in CELLS and cell(layer) != Cell.gru_before
 
 
 def has_kernel(layer: Layer) -> bool:

@@ -357,7 +357,7 @@ class GRU(Recurrent):
     (units,) is the bias of n within the reset. PyTorch has two biases for r and u, whose sum is b. Keras'
     order is u, r, n.
     reset_after: False resets in front of U, n = tanh(W_n x_t + b_n + U_n (r ⊙ h_{t-1})), without v: the cell
-        as it was published, and ONNX's and older Keras's by default. It is computed on the host.
+        as it was published, and ONNX's and older Keras's by default.
     Source: Cho et al., Learning phrase representations using RNN encoder-decoder, 2014; by default in the
     variant that resets behind U, which can be computed at once.
     """

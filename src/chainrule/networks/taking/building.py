@@ -26,12 +26,15 @@ from chainrule.layers import (
     Conv2D,
     ConvTranspose1D,
     ConvTranspose2D,
+    Crop1D,
+    Crop2D,
     Dense,
     Embedding,
     Flatten,
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
+    InstanceNorm,
     L2Pool1D,
     L2Pool2D,
     Layer,
@@ -39,9 +42,14 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     MultiHeadAttention,
+    Pad1D,
+    Pad2D,
+    PixelShuffle,
     PReLU,
     RMSNorm,
     Softmax,
+    UpSample1D,
+    UpSample2D,
 )
 from chainrule.networks.forms.written import gates_in_order
 from chainrule.networks.network import Network
@@ -56,6 +64,9 @@ POOLS: Mapping[str, Mapping[int, Any]] = {
     "average": {1: AveragePool1D, 2: AveragePool2D},
     "l2": {1: L2Pool1D, 2: L2Pool2D},
 }
+PADS: Mapping[int, Any] = {1: Pad1D, 2: Pad2D}
+CROPS: Mapping[int, Any] = {1: Crop1D, 2: Crop2D}
+UPSAMPLES: Mapping[int, Any] = {1: UpSample1D, 2: UpSample2D}
 CELLS = {"RNN": (RNN, "h"), "LSTM": (LSTM, "ifgo"), "GRU": (GRU, "run")}
 
 
@@ -232,6 +243,31 @@ class Building:
         ones = len(x.theirs) - 1 if keep else 0
         return Value((x.ours[-1], *(1,) * ones), Layout(), self._node(name, x, layer), None, ones)
 
+    def pad(self, name: str, x: Value, pads: Sequence[tuple[int, int]], mode: str) -> Value:
+        """mode: "zeros", which may cut off as well, or as Pad2D has it."""
+        if mode == "zeros" and min(map(min, pads)) < 0:
+            crops = [(max(-before, 0), max(-after, 0)) for before, after in pads]
+            x = self._moved(f"{name}_crop", x, self._window(name, CROPS, len(pads))(_padding(crops)))
+            pads = [(max(before, 0), max(after, 0)) for before, after in pads]
+            if not any(map(any, pads)):
+                return x
+        return self._moved(name, x, self._window(name, PADS, len(pads))(_padding(pads), mode=mode))
+
+    def upsample(self, name: str, x: Value, factors: Sequence[int]) -> Value:
+        return self._moved(name, x, self._window(name, UPSAMPLES, len(factors))(pairs(factors)))
+
+    def shuffle(self, name: str, x: Value, block: int) -> Value:
+        x.settled(True, name)
+        return self._moved(name, x, PixelShuffle(block))
+
+    def _moved(self, name: str, x: Value, layer: Layer) -> Value:
+        """A layer that moves pixels, wherever the channels are."""
+        first = x.layout.first is not False
+        x.settled(first, name)
+        *positions, channels = layer.output_shape(x.ours)
+        theirs = (channels, *positions) if first else (*positions, channels)
+        return Value(theirs, x.layout, self._node(name, x, layer))
+
     def _window(self, name: str, classes: Mapping[int, Any], axes: int) -> Any:
         if axes not in classes:
             raise ArgumentError(f"{name} slides along {axes} axes; chainrule has 1 and 2")
@@ -244,13 +280,14 @@ class Building:
 
     # -- normalisation ---------------------------------------------------------------------------------------
     def batch_norm(
-        self, name: str, x: Value, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float,
-        momentum: float = 0.1,
-    ) -> Value:  # fmt: skip
-        numbers = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
+        self, name: str, x: Value, numbers: dict[str, Array], epsilon: float, momentum: float | None = 0.1
+    ) -> Value:
+        """numbers: mean and variance; where there are, gamma and beta; of momentum None, batches so far."""
         if x.columns is not None:
-            numbers = {key: array[x.columns] for key, array in numbers.items()}
-        layer = with_numbers(BatchNorm(momentum, epsilon=epsilon), numbers)
+            numbers = {
+                key: array if key == "batches" else array[x.columns] for key, array in numbers.items()
+            }
+        layer = with_numbers(BatchNorm(momentum, epsilon=epsilon, **_with(numbers)), numbers)
         return self.over_features(name, x, layer, True)
 
     def norm(
@@ -258,23 +295,28 @@ class Building:
         name: str,
         x: Value,
         kind: str,
-        gamma: Array,
-        beta: Array | None,
+        numbers: dict[str, Array],
         epsilon: float,
         groups: int = 1,
     ) -> Value:
-        """kind: "layer" or "rms", of the last axis, or "group", of channels in front."""
+        """kind: "layer" or "rms", of the last axis, or "group" or "instance", of channels in front. numbers:
+        gamma and beta where there are.
+        """
         if x.columns is not None:
             raise ArgumentError(
                 f"{name} normalises a flattened image, whose entries stand in another order here"
             )
-        numbers = {"gamma": gamma} if beta is None else {"gamma": gamma, "beta": beta}
+        options = _with(numbers)
         layer: Layer
         if kind == "group":
-            layer = GroupNorm(groups, epsilon=epsilon)
+            layer = GroupNorm(groups, epsilon=epsilon, **options)
+        elif kind == "instance":
+            layer = InstanceNorm(epsilon=epsilon, **options)
+        elif kind == "layer":
+            layer = LayerNorm(epsilon=epsilon, **options)
         else:
-            layer = LayerNorm(epsilon=epsilon) if kind == "layer" else RMSNorm(epsilon=epsilon)
-        return self.over_features(name, x, with_numbers(layer, numbers), kind == "group")
+            layer = RMSNorm(epsilon=epsilon, scale=options["scale"])
+        return self.over_features(name, x, with_numbers(layer, numbers), kind in ("group", "instance"))
 
     def prelu(self, name: str, x: Value, alpha: Array, first: bool) -> Value:
         x.settled(first, name)
@@ -320,6 +362,11 @@ class Building:
         """W_q, W_k, W_v, W_o and b_q, b_v, b_o; a bias of the keys cancels in softmax and is left out."""
         layer = MultiHeadAttention(heads, causal=causal, bias="b_q" in weights)
         return self.over_features(name, x, with_numbers(layer, dict(weights)), False)
+
+
+def _with(numbers: Mapping[str, Array]) -> dict[str, Any]:
+    """The options of a norm that has these."""
+    return {"scale": "gamma" in numbers, "shift": "beta" in numbers}
 
 
 def _padding(pads: Pads) -> Any:

@@ -291,6 +291,91 @@ def _pool(kind: str) -> Callable[..., Value]:
     return read
 
 
+PADDINGS = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
+
+
+def _of_positions(r: _Reading, name: str, value: Value, of_axes: Mapping[int, Any], none: Any) -> list[Any]:
+    """What is told of rows and columns, from what is told of axes; refused where it is told of others."""
+    count = len(value.theirs)
+    if value.layout.first is None and count > 1:
+        value.layout.settle(of_axes.get(1, none) == none)
+    places = range(2, count + 1) if value.layout.first else range(1, count)
+    others = {axis for axis, told in of_axes.items() if told != none} - set(places)
+    if others or count not in (2, 3):
+        raise _refuse(name, f"what it does to the axes {sorted(others) or count}")
+    return [of_axes.get(axis, none) for axis in places]
+
+
+def _pad(
+    r: _Reading, name: str, at: Attributes, x: Known, pads: Known = None, value: Known = None,
+    axes: Known = None,
+) -> Value:  # fmt: skip
+    held, mode = _value(name, x), at.get("mode", "constant")
+    given = at["pads"] if pads is None else _constant(name, pads, "pads").tolist()
+    number = at.get("value", 0) if value is None else float(_constant(name, value, "value"))
+    if mode not in PADDINGS or (mode == "constant" and number):
+        raise _refuse(name, f"mode={mode!r} with the value {number}")
+    half = len(given) // 2
+    told = range(half) if axes is None else _constant(name, axes, "axes").tolist()
+    sides = zip(given[:half], given[half:], strict=True)
+    by_axis = {axis % (len(held.theirs) + 1): side for axis, side in zip(told, sides, strict=True)}
+    return r.building.pad(name, held, _of_positions(r, name, held, by_axis, (0, 0)), PADDINGS[mode])
+
+
+def _slice(
+    r: _Reading, name: str, at: Attributes, x: Known, starts: Known = None, ends: Known = None,
+    axes: Known = None, steps: Known = None,
+) -> Value:  # fmt: skip
+    held = _value(name, x)
+    first, last = (
+        at[word] if given is None else _constant(name, given, word).tolist()
+        for word, given in (("starts", starts), ("ends", ends))
+    )
+    told = at.get("axes", range(len(first))) if axes is None else _constant(name, axes, "axes").tolist()
+    if steps is not None and set(_constant(name, steps, "steps").tolist()) != {1}:
+        raise _refuse(name, "a slice with steps")
+    by_axis = {}
+    for axis, start, end in zip(told, first, last, strict=True):
+        place = axis % (len(held.theirs) + 1)
+        if not place:
+            raise _refuse(name, "a slice of the samples")
+        kept = range(*slice(start, end).indices(held.theirs[place - 1]))
+        if not kept:
+            raise _refuse(name, "a slice of nothing")
+        by_axis[place] = (-kept[0], kept[-1] + 1 - held.theirs[place - 1])
+    return r.building.pad(name, held, _of_positions(r, name, held, by_axis, (0, 0)), "zeros")
+
+
+def _resize(
+    r: _Reading, name: str, at: Attributes, x: Known, roi: Known = None, scales: Known = None,
+    sizes: Known = None,
+) -> Value:  # fmt: skip
+    held = _value(name, x)
+    if r.node.op_type == "Upsample":
+        roi, scales = None, np.asarray(at["scales"]) if "scales" in at else roi
+    how = at.get("coordinate_transformation_mode", "half_pixel"), at.get("nearest_mode", "round_prefer_floor")
+    right = how == ("asymmetric", "floor") or (how[0].endswith("half_pixel") and how[1].startswith("round"))
+    if at.get("mode", "nearest") != "nearest" or not (right or r.node.op_type == "Upsample") or "axes" in at:
+        raise _refuse(name, f"mode={at.get('mode')!r} with {' and '.join(how)}")
+    if scales is None or (isinstance(scales, np.ndarray) and not scales.size):
+        old = np.array([1, *held.theirs])
+        factors = _constant(name, sizes, "sizes")[1:] / old[1:]
+        factors = np.concatenate([[1.0], factors])
+    else:
+        factors = _constant(name, scales, "scales").astype(float)
+    by_axis = dict(enumerate(factors.tolist()))
+    wanted = _of_positions(r, name, held, by_axis, 1.0)
+    if any(factor < 1 or factor != int(factor) for factor in wanted):
+        raise _refuse(name, f"an image {wanted} times as large")
+    return r.building.upsample(name, held, [int(factor) for factor in wanted])
+
+
+def _depth_to_space(r: _Reading, name: str, at: Attributes, x: Known) -> Value:
+    if at.get("mode", "DCR") != "CRD" and at["blocksize"] > 1:
+        raise _refuse(name, "mode='DCR'")
+    return r.building.shuffle(name, _value(name, x), at["blocksize"])
+
+
 def _global_pool(kind: str) -> Callable[..., Value]:
     return lambda r, name, at, x: r.building.global_pool(name, _value(name, x), kind, keep=True)
 
@@ -312,33 +397,37 @@ def _reduced(r: _Reading, name: str, at: Attributes, x: Known, axes: Known = Non
 # -- normalisation -----------------------------------------------------------------------------------------
 def _batch_norm(r: _Reading, name: str, at: Attributes, x: Known, *given: Known) -> Value:
     _only(name, at, training_mode=0, spatial=1)
-    gamma, beta, mean, variance = (_constant(name, array, "statistics") for array in given)
+    names = ("gamma", "beta", "mean", "variance")
+    numbers = {key: _constant(name, array, "statistics") for key, array in zip(names, given, strict=True)}
     momentum = round(1 - at.get("momentum", 0.9), 7)
     epsilon = at.get("epsilon", 1e-5)
-    return r.building.batch_norm(name, _value(name, x), gamma, beta, mean, variance, epsilon, momentum)
+    return r.building.batch_norm(name, _value(name, x), numbers, epsilon, momentum)
 
 
 def _layer_norm(r: _Reading, name: str, at: Attributes, x: Known, gamma: Known, beta: Known = None) -> Value:
     value = _value(name, x)
     if at.get("axis", -1) not in (-1, len(value.theirs)):
         raise _refuse(name, f"axis={at['axis']}")
-    scale = _constant(name, gamma, "scale")
-    shift = np.zeros_like(scale) if beta is None else _constant(name, beta, "shift")
-    return r.building.norm(name, value, "layer", scale, shift, at.get("epsilon", 1e-5))
+    numbers = _scales(name, gamma, beta)
+    return r.building.norm(name, value, "layer", numbers, at.get("epsilon", 1e-5))
+
+
+def _scales(name: str, gamma: Known, beta: Known = None) -> dict[str, Array]:
+    shift = {} if beta is None else {"beta": _constant(name, beta, "shift")}
+    return {"gamma": _constant(name, gamma, "scale"), **shift}
 
 
 def _instance_norm(r: _Reading, name: str, at: Attributes, x: Known, gamma: Known, beta: Known) -> Value:
-    scale, shift = _constant(name, gamma, "scale"), _constant(name, beta, "shift")
-    return r.building.norm(name, _value(name, x), "group", scale, shift, at.get("epsilon", 1e-5), len(scale))
+    numbers = _scales(name, gamma, beta)
+    return r.building.norm(name, _value(name, x), "instance", numbers, at.get("epsilon", 1e-5))
 
 
 def _group_norm(r: _Reading, name: str, at: Attributes, x: Known, gamma: Known, beta: Known) -> Value:
     value = _value(name, x)
-    scale, shift = _constant(name, gamma, "scale"), _constant(name, beta, "shift")
-    groups, channels = at["num_groups"], value.theirs[0]
-    if len(scale) == groups:  # up to version 20 there is one number per group
-        scale, shift = (np.repeat(array, channels // groups) for array in (scale, shift))
-    return r.building.norm(name, value, "group", scale, shift, at.get("epsilon", 1e-5), groups)
+    numbers, groups, channels = _scales(name, gamma, beta), at["num_groups"], value.theirs[0]
+    if len(numbers["gamma"]) == groups:  # up to version 20 there is one number per group
+        numbers = {key: np.repeat(array, channels // groups) for key, array in numbers.items()}
+    return r.building.norm(name, value, "group", numbers, at.get("epsilon", 1e-5), groups)
 
 
 # -- shapes ------------------------------------------------------------------------------------------------
@@ -521,6 +610,10 @@ NODES: dict[str, Callable[..., Any]] = {
     "MaxPool": _pool("max"),
     "AveragePool": _pool("average"),
     "LpPool": _pool("l2"),
+    "Pad": _pad,
+    "Slice": _slice,
+    **dict.fromkeys(("Resize", "Upsample"), _resize),
+    "DepthToSpace": _depth_to_space,
     "GlobalAveragePool": _global_pool("average"),
     "GlobalMaxPool": _global_pool("max"),
     "ReduceMean": _reduced,

@@ -140,7 +140,7 @@ static void net_normalise(const float* x, const float* gamma, const float* beta,
     for (int p = 0; p < positions; p++)
       for (int c = g * width; c < (g + 1) * width; c++) {
         const float normal = (x[(size_t)p * channels + c] - mean) / root;
-        z[(size_t)p * channels + c] = gamma[c] * normal + (beta ? beta[c] : 0.0f);
+        z[(size_t)p * channels + c] = (gamma ? gamma[c] : 1.0f) * normal + (beta ? beta[c] : 0.0f);
       }
   }
 }
@@ -197,6 +197,25 @@ static void net_embedding(const float* x, const float* E, int count, int vocabul
     for (int k = 0; k < features; k++) z[k] = there ? E[(size_t)id * features + k] : 0.0f;
     if (mask) mask[t] = id != padding ? 1.0f : 0.0f;
   }
+}
+
+/* every pixel from that of a row and a column of x, 0 where either is below 0 */
+static void net_pick(const float* x, const int* rows, const int* columns, int height, int width, int channels, int x_width,
+                     float* z) {
+  for (int i = 0; i < height; i++)
+    for (int j = 0; j < width; j++, z += channels)
+      for (int c = 0; c < channels; c++)
+        z[c] = rows[i] < 0 || columns[j] < 0 ? 0.0f : x[((size_t)rows[i] * x_width + columns[j]) * channels + c];
+}
+
+/* blocks of r x r pixels from r * r channels that lie side by side */
+static void net_shuffle(const float* x, int height, int width, int channels, int r, float* z) {
+  const int made = channels / (r * r);
+  for (int i = 0; i < height * r; i++)
+    for (int j = 0; j < width * r; j++)
+      for (int c = 0; c < made; c++)
+        z[((size_t)i * width * r + j) * made + c] =
+            x[((size_t)(i / r) * width + j / r) * channels + (c * r + i % r) * r + j % r];
 }
 
 /* a step whose features all equal `value` is padding */
