@@ -30,6 +30,7 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "GroupNorm": ({"groups": 1}, (4,)),
     "InstanceNorm": ({}, (3, 2)),
     "Residual": ({"layers": [cr.Dense(4)]}, (4,)),
+    "Skip": ({"source": "input"}, (4,)),
     "Parallel": ({"chains": [[cr.Dense(4)]]}, (4,)),
     "Sequential": ({"layers": [cr.Dense(4)]}, (4,)),
     "Dropout": ({"rate": 0.5}, (4,)),

@@ -139,6 +139,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Parallel as Parallel,
         Residual as Residual,
         Sequential as Sequential,
+        Skip as Skip,
     )
     from chainrule.layers.windows.edges import (
         Crop1D as Crop1D,
@@ -356,6 +357,7 @@ HOMES = {
     "ShapeError": "chainrule.base.errors",
     "SiLU": "chainrule.layers.activations.smooth",
     "Sigmoid": "chainrule.layers.activations.smooth",
+    "Skip": "chainrule.layers.structure",
     "SoftMargin": "chainrule.losses.margins",
     "SoftShrink": "chainrule.layers.activations.shrinks",
     "Softmax": "chainrule.layers.activations.softmax",

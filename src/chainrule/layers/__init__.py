@@ -40,7 +40,7 @@ from chainrule.layers.sequences.bidirectional import Bidirectional
 from chainrule.layers.sequences.embedding import Embedding, LearnedPositions, PositionalEncoding
 from chainrule.layers.sequences.masking import Masking
 from chainrule.layers.sequences.recurrent import GRU, LSTM, RNN, Recurrent
-from chainrule.layers.structure import Composite, Parallel, Residual, Sequential
+from chainrule.layers.structure import Composite, Parallel, Residual, Sequential, Skip
 from chainrule.layers.windows.convolution import Conv1D, Conv2D, DepthwiseConv2D
 from chainrule.layers.windows.edges import Crop1D, Crop2D, Pad1D, Pad2D
 from chainrule.layers.windows.growing import PixelShuffle, UpSample1D, UpSample2D
@@ -129,7 +129,7 @@ _built_in: tuple[type[Layer], ...] = (
 layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 # Layers made of layers: they have branches instead of formulas of their own.
 structure_classes: dict[str, type[Layer]] = {
-    cls.__name__: cls for cls in (Sequential, Residual, Parallel, Bidirectional)
+    cls.__name__: cls for cls in (Sequential, Residual, Parallel, Skip, Bidirectional)
 }
 
 __all__ = [
@@ -200,6 +200,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "Skip",
     "SoftShrink",
     "Softmax",
     "Softplus",

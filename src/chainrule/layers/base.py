@@ -209,7 +209,7 @@ class Layer(Attributes):
             value = getattr(self, name, parameter.default)
             if parameter.default is parameter.empty:
                 shown.append("..." if value is parameter.empty else repr(value))
-            elif value != parameter.default and name != "name":
+            elif name != "name" and value != parameter.default:
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 

@@ -339,6 +339,16 @@ _OWN: dict[str, dict[str, Advice]] = {
 }
 _OWN |= {
     "Sequential": by_name({"layers=[Dense(8), ReLU()]": ("modules", "blocks", "chain", "args")}),
+    "Skip": by_name(
+        {
+            "source='conv1', the name of an earlier layer": ("layer", "to", "inputs", "tensor", "skip", "of"),
+            "join='concat', or 'sum'": ("merge_mode", "mode", "merge", "how"),
+            by_value(
+                "no other axis: join='concat' is along the last one",
+                {"nothing: join='concat' is along the last axis": (-1,)},
+            ): ("axis", "dim"),
+        }
+    ),
     "Residual": by_name(
         {
             "layers=[Dense(8), ReLU(), Dense(8)]": (

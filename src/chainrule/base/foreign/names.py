@@ -63,8 +63,12 @@ _CLASSES = by_name(
         "chainrule.ConvTranspose1D(filters, 3)": ("Conv1DTranspose",),
         "chainrule.DepthwiseConv2D(3), and chainrule.Conv2D(filters, 1) behind it": ("SeparableConv2D",),
         "Network([...], input_shape=(28, 28, 1)), without a layer for the input": ("Input", "InputLayer"),
-        "chainrule.Residual([...]), or chainrule.Parallel([...])": ("Add",),
-        "chainrule.Parallel([...], join='concat')": ("Concatenate",),
+        "chainrule.Residual([...]), chainrule.Parallel([...]), or chainrule.Skip('conv1', join='sum')": (
+            *("Add", "SkipConnection"),
+        ),
+        "chainrule.Parallel([...], join='concat'), or chainrule.Skip('conv1') for an earlier layer": (
+            *("Concatenate", "cat", "concat"),
+        ),
         "no dropout of whole channels: chainrule.Dropout(0.5) draws every entry by itself": (
             *("Dropout1d", "Dropout2d", "SpatialDropout1D", "SpatialDropout2D"),
         ),
