@@ -89,7 +89,9 @@ class Convolution(Layer):
         inside = copy.copy(self)
         inside.name, inside.padding_mode, inside.padding = None, "zeros", "valid"
         inside.grid = Grid(self.grid.kernel, self.grid.stride, (), self.grid.dilation)
-        return pad(self.grid.pads(self.grid.extent), mode=self.padding_mode), inside
+        frame = self.grid.pads(self.grid.extent)
+        sides = {side for pair in frame for side in pair}
+        return pad(sides.pop() if len(sides) == 1 else frame, mode=self.padding_mode), inside
 
     def _slide(
         self,
