@@ -34,7 +34,7 @@ OURS = [
     ("ReLU", "negative_slope", 0.0, 0.1),
     ("ReLU", "max_value", None, 6),
     ("ConvTranspose2D", "padding_mode", "zeros", "reflect"),
-    ("UpSample2D", "mode", "nearest", "bilinear"),
+    ("UpSample2D", "align_corners", False, True),
     ("InstanceNorm", "affine", True, False),
     ("BatchNorm", "center", True, False),
     ("Conv2D", "data_format", "channels_last", "channels_first"),

@@ -100,8 +100,8 @@ class SliceOperation final : public Operation<T> {
   }
 };
 
-// z_i = Σ_j w_ij x_j with few and fixed w: pixels that are repeated, mirrored, left out, or mixed with their neighbours. In runs
-// of numbers that lie side by side in both values, each within one row of either.
+// z_i = Σ_j w_ij x_j with few and fixed w: pixels that are repeated, mirrored, left out, or mixed with their neighbours. In
+// runs of numbers that lie side by side in both values, each within one row of either.
 template <class T>
 class GatherOperation final : public Operation<T> {
  public:
@@ -142,7 +142,7 @@ class GatherOperation final : public Operation<T> {
   static bool within(int64_t first, int64_t count, const ValueShape& s) {
     return first >= 0 && count <= s.features() - first && first / row_of(s) == (first + count - 1) / row_of(s);
   }
-  std::vector<Row> rows_of(const ValueShape& target, const ValueShape& source, int64_t Run::*to, int64_t Run::*from) const {
+  std::vector<Row> rows_of(const ValueShape& target, const ValueShape& source, int64_t Run::* to, int64_t Run::* from) const {
     std::vector<Row> rows(size_t(target.height));
     std::vector<Run> sorted = runs;
     std::stable_sort(sorted.begin(), sorted.end(), [&](const Run& a, const Run& b) { return a.*to < b.*to; });

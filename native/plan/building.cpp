@@ -234,13 +234,14 @@ void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, in
   const bool gru = cell.cell == Cell::gru, samples = to.lanes == InLanes::samples;
   require(derivative_from_output(cell.act), "the activation of a recurrence keeps no z");
   if (cell.units < 1 || from.height != 1 || to.channels != cell.units || to.width != steps || to.height != 1 ||
-      cell.gates != gates_of(cell.cell) || (cell.cell == Cell::gru_before && !samples) || parameters.size() != (gru ? 4u : 3u) || cell.truncate < 0 ||
-      (mask >= 0 && value(mask).shape.features() != from.width))
+      cell.gates != gates_of(cell.cell) || (cell.cell == Cell::gru_before && !samples) ||
+      parameters.size() != (gru ? 4u : 3u) || cell.truncate < 0 || (mask >= 0 && value(mask).shape.features() != from.width))
     throw std::invalid_argument("a recurrence's cell, values and parameters do not fit together");
   const int64_t sizes[] = {rows * from.channels, rows * cell.units, rows, cell.units};
   for (size_t i = 0; i < parameters.size(); i++)
     if (parameters[i] == -1 && i >= 2) continue;   // without a bias
-    else if (parameter(parameters[i]).shape.size != sizes[i] || (parameter(parameters[i]).shape.layout == Layout::panels) != (i < 2))
+    else if (parameter(parameters[i]).shape.size != sizes[i] ||
+             (parameter(parameters[i]).shape.layout == Layout::panels) != (i < 2))
       throw std::invalid_argument("a recurrence's parameters do not fit it");
   const auto place_it = [&](auto o) {
     o->weights = parameters[0], o->state_weights = parameters[1], o->bias = parameters[2];

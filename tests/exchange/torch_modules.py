@@ -219,10 +219,15 @@ CASES |= {
         ),
         (3, 5, 4),
     ),
+    "bilinear": (
+        nn.Sequential(nn.Conv2d(2, 3, 1), nn.Upsample(None, (3, 2), "bilinear"), nn.Conv2d(3, 1, 2)),
+        (2, 3, 4),
+    ),
     "edges1d": (
         nn.Sequential(
             *(nn.ReflectionPad1d((2, 1)), nn.Conv1d(3, 4, 3), nn.CircularPad1d(1), nn.ConstantPad1d(1, 0.0)),
-            *(nn.ReplicationPad1d(1), nn.Upsample(scale_factor=2), nn.InstanceNorm1d(4), nn.Conv1d(4, 2, 3)),
+            *(nn.ReplicationPad1d(1), nn.Upsample(scale_factor=2, mode="linear"), nn.InstanceNorm1d(4)),
+            nn.Conv1d(4, 2, 3),
         ),
         (3, 6),
     ),
@@ -231,7 +236,8 @@ CASES |= {
 
 REFUSED = {
     "ceil_mode": (nn.MaxPool2d(2, ceil_mode=True), (3, 5, 5)),
-    "bilinear": (nn.Upsample(scale_factor=2, mode="bilinear"), (3, 5, 5)),
+    "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), (3, 5, 5)),
+    "corners": (nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), (3, 5, 5)),
     "ones around": (nn.Sequential(nn.ConstantPad2d(1, 1.0), nn.Conv2d(3, 4, 3)), (3, 5, 5)),
     "three axes": (nn.Sequential(nn.Conv3d(2, 3, 2)), (2, 4, 4, 4)),
     "time first": (nn.LSTM(3, 4), (5, 3)),

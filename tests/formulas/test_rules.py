@@ -142,6 +142,7 @@ EXAMPLES: dict[str, list[Example]] = {
         Example((RNG.standard_normal((6, 7, 3, 2)), IMAGE), options={"pads": ((1, 0), (1, 2)), "mode": mode})
         for mode in MODES
     ],
+    "tent": [Example((np.arange(2.0 * size - size % 2),), (), {"size": size}) for size in (1, 2, 3)],
     "shuffled": [Example((RNG.standard_normal((2, 3, 8, 2)),), options={"block": 2})],
     "unshuffled": [Example((RNG.standard_normal((4, 2, 3, 2)),), options={"block": 2})],
     "canvas": [Example((WINDOWS,), (), {"grid": GRID, "features": 3})],

@@ -39,6 +39,12 @@ def test_blocks_are_repeated_and_shuffled() -> None:
     np.testing.assert_array_equal(
         alone(cr.UpSample2D((2, 3)), X.shape[1:]).predict(X), X.repeat(2, axis=1).repeat(3, axis=2)
     )
+    whole = alone(cr.UpSample1D(2, mode="linear"), (3, 1)).predict(np.array([[[0.0], [1.0], [4.0]]]))
+    np.testing.assert_array_equal(whole[0, :, 0], [0, 0.25, 0.75, 1.75, 3.25, 4])
+    both = alone(cr.UpSample2D((3, 2), mode="bilinear"), X.shape[1:]).predict(X)
+    rows = alone(cr.UpSample2D((3, 1), mode="bilinear"), X.shape[1:]).predict(X)
+    columns = alone(cr.UpSample2D((1, 2), mode="bilinear"), rows.shape[1:])
+    np.testing.assert_allclose(both, columns.predict(rows))
     shuffled = alone(cr.PixelShuffle(2), X.shape[1:]).predict(X)
     for i, j, c in np.ndindex(*shuffled.shape[1:]):
         np.testing.assert_array_equal(

@@ -72,7 +72,7 @@ from chainrule.formulas.primitives.arrays import (
 )
 from chainrule.formulas.primitives.bias_column import with_ones, with_zero_bias, without_bias
 from chainrule.formulas.primitives.declaring import named, primitive
-from chainrule.formulas.primitives.edges import framed, shuffled, unframed, unshuffled
+from chainrule.formulas.primitives.edges import framed, shuffled, tent, unframed, unshuffled
 from chainrule.formulas.primitives.elementwise import (
     absolute,
     add,
@@ -277,6 +277,7 @@ __all__ = [
     "sum_steps",
     "swap_steps",
     "tanh",
+    "tent",
     "text",
     "trace",
     "transpose",

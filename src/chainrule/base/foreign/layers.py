@@ -205,10 +205,12 @@ _PADS = by_name(
 _UPSAMPLE = by_name(
     {
         "size=2": ("scale_factor", "factor", "scale", "scales", "scale_factors"),
-        besides("no interpolation: every pixel again in all places of its block", "nearest"): (
-            *("mode", "interpolation", "method"),
-        ),
-        besides("no corner that is aligned: every pixel again in all places of its block", None, False): (
+        by_value(
+            "mode='nearest', as it is without it, or what lies between, 'bilinear' of images and 'linear' of "
+            "sequences",
+            {"nothing: every pixel again in all places of its block": ("nearest",)},
+        ): ("interpolation", "method"),
+        besides("no corner that is aligned: a pixel is in the middle of its block", None, False): (
             *("align_corners",),
         ),
         besides("size=2, how many times larger", None): ("output_size", "target_size"),

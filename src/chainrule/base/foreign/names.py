@@ -55,9 +55,10 @@ _CLASSES = by_name(
         "chainrule.Crop1D(1)": ("Cropping1D",),
         "chainrule.Crop2D(1)": ("Cropping2D", "CenterCrop"),
         "chainrule.UpSample1D(2)": ("UpSampling1D",),
-        "chainrule.UpSample2D(2), which repeats pixels as mode='nearest'": (
+        "chainrule.UpSample2D(2), which repeats pixels, or with mode='bilinear' what lies between": (
             *("UpSampling2D", "Upsample", "UpsamplingNearest2d", "upsample", "interpolate"),
         ),
+        "chainrule.UpSample2D(2, mode='bilinear'), with align_corners=False": ("UpsamplingBilinear2d",),
         "chainrule.PixelShuffle(2)": ("pixel_shuffle", "depth_to_space", "DepthToSpace"),
         "chainrule.ConvTranspose2D(filters, 3)": ("Conv2DTranspose",),
         "chainrule.ConvTranspose1D(filters, 3)": ("Conv1DTranspose",),

@@ -215,6 +215,9 @@ def _features(low: Builder, layer: Features, x: Value, z: Value, parameters: lis
 
 def _moved(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     """Numbers that move: where each comes from is told by the formula itself, of an image of their places."""
+    if getattr(layer, "mode", "") in ("bilinear", "linear"):
+        _between(low, layer, x, z)
+        return
     count = math.prod(x.shape)
     places = np.arange(1.0, count + 1).reshape(*x.shape, 1)  # 0: from nowhere
     came_from = np.asarray(layer.forward(places)).astype(np.int64).ravel() - 1
@@ -228,6 +231,30 @@ def _moved(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]
     counts = np.diff([*first, len(to)])
     runs = (to[first].tolist(), origin[first].tolist(), counts.tolist())
     low.native.add_gather(x.number, z.number, *runs, [])
+
+
+def _between(low: Builder, layer: Any, x: Value, z: Value) -> None:
+    """Pixels between pixels: every one of two along each axis, with their shares."""
+    height, width, channels = as_image(x.shape)
+    axes = [(height, width)[axis - layer.axes] for axis in range(layer.axes)]
+    taps = [
+        [((first, 1 - share), (second, share)) for first, (second, share) in zip(
+            layer.sources(axis, size), layer.shares(axis, size), strict=True
+        )]
+        for axis, size in enumerate(axes)
+    ]
+    rows, columns = taps if layer.axes == 2 else ([((0, 1.0), (0, 0.0))], taps[0])
+    made = [
+        (i * len(columns) + j, u * width + v, of_row * of_column)
+        for i, row in enumerate(rows)
+        for j, column in enumerate(columns)
+        for u, of_row in row
+        for v, of_column in column
+        if of_row * of_column
+    ]
+    to, origin, weights = ([*told] for told in zip(*made, strict=True))
+    runs = ([channels * place for place in to], [channels * place for place in origin], [channels] * len(to))
+    low.native.add_gather(x.number, z.number, *runs, weights)
 
 
 def _periodic(low: Builder, layer: PeriodicEmbedding, x: Value, z: Value, parameters: list[int]) -> None:

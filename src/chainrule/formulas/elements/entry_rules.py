@@ -355,6 +355,11 @@ def unframed(at: Reading, node: Operation, place: Place) -> Element:
     return total(at.read(node.operands[0], (*here, *place[len(pads) :])) for here in product(*copies))
 
 
+@entry_rule
+def tent(at: Reading, node: Operation, place: Place) -> Element:
+    return number(node.rule.evaluate(*at.offset(node.operands), **node.options))
+
+
 @moving
 def shuffled(at: Reading, node: Operation, place: Place) -> Place:
     r, (u, v, c, s) = node.options["block"], place

@@ -1,4 +1,4 @@
-"""Images that go on beyond their edges, and channels that become pixels."""
+"""Images that go on beyond their edges, weights between pixels, and channels that become pixels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.formulas.primitives.declaring import primitive
 from chainrule.formulas.primitives.grid import Pads
+from chainrule.formulas.rules import Trait
 
 Mode = Literal["reflect", "replicate", "circular"]
 MODES: tuple[Mode, ...] = ("reflect", "replicate", "circular")
@@ -84,3 +85,20 @@ def unshuffled(x: Any, *, block: int) -> Any:
     height, width, channels, samples = x.shape
     parts = x.reshape(height // block, block, width // block, block, channels, samples)
     return parts.transpose(0, 2, 4, 1, 3, 5).reshape(height // block, width // block, -1, samples)
+
+
+def tent_length(size: int) -> int:
+    """How many weights a tent has that falls to 0 at `size` from its middle."""
+    return 2 * size - size % 2
+
+
+@primitive(
+    layout="tent",
+    entry="tent",
+    traits={Trait.NUMBER},
+    adjoint=lambda d, y, m, *, size: (None,),
+    remark="w_m falls evenly from the middle of the kernel: neighbours share a place by their distance",
+)
+def tent(m: Any, *, size: int) -> Any:
+    """The weight at offset m of a kernel that falls to 0 at `size` from its middle: of 2 1/4 3/4 3/4 1/4."""
+    return 1 - abs(m - (tent_length(size) - 1) / 2) / size

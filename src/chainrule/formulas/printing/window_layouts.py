@@ -135,6 +135,11 @@ def unframed(c: Composing, node: Operation, at: At) -> Box:
     return row(Under(Sign("∑"), listed(*stands)), shown, binds=BIG)
 
 
+@layout
+def tent(c: Composing, node: Operation, at: At) -> Box:
+    return Scripts(Word("w"), sub=c.box(node.operands[0]), binds=LETTER)
+
+
 def _offset(c: Composing, offset: tuple[Expression, ...]) -> Box:
     return listed(*map(c.box, offset))
 

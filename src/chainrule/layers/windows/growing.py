@@ -1,27 +1,48 @@
 r"""Images that grow: every pixel becomes a block, or r² channels become the pixels of one.
 
 UpSample    z_{u,v} = Σ_{m,n} X_{(u-m)/s, (v-n)/s}        ∂J/∂X_{i,j} = Σ_{m,n} δ_{si+m, sj+n}
+    between pixels    z_{u,v} = Σ_{m,n} w_m w_n P_{(u+p-m)/s, (v+p-n)/s}, P the image with its edge once more
 PixelShuffle    z_{ri+a, rj+b, c} = X_{i, j, cr²+ar+b}    ∂J/∂X is δ put back
 
-Of the sum one term is not zero, that whose indices are whole: the pixel again in all places of its block.
+Of the first sum one term is not zero, that whose indices are whole: the pixel again in all places of its
+block. Of the second it is two along every axis, whose weights w are by their distances and add up to 1.
 """
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
 from typing import ClassVar, Literal
 
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
-from chainrule.formulas import Grid, canvas, place, shuffled, sum_over, unshuffled, window
-from chainrule.formulas.primitives.grid import Pair
+from chainrule.base.scalars import check_choice
+from chainrule.formulas import (
+    Grid,
+    canvas,
+    framed,
+    named,
+    place,
+    shuffled,
+    sum_over,
+    tent,
+    unframed,
+    unshuffled,
+    window,
+)
+from chainrule.formulas.primitives.edges import tent_length
+from chainrule.formulas.primitives.grid import Pads, Pair, Sizes
 from chainrule.layers import checks
 from chainrule.layers.base import Layer, Shape, Value
 
 
 class UpSample2D(Layer):
-    """Every pixel as a block of size x size: (H, W, C) -> (size · H, size · W, C), "nearest" elsewhere.
+    """An image `size` times as large: (H, W, C) -> (size · H, size · W, C).
 
-    size: an integer or (rows, columns).
+    size: an integer or (rows, columns). mode: "nearest", every pixel again in all places of its block; or
+    "bilinear", in between in a straight line from pixel to pixel, each in the middle of its block (PyTorch's
+    align_corners=False, Keras's "bilinear").
     """
 
     kind = "upsample"
@@ -30,37 +51,70 @@ class UpSample2D(Layer):
     axes: ClassVar[int] = 2
 
     @teach("how many times larger: UpSample2D(2)")
-    def __init__(self, size: int | Pair = 2, *, name: str | None = None) -> None:
+    def __init__(self, size: int | Pair = 2, *, mode: str = "nearest", name: str | None = None) -> None:
         self.size = checks.size(size, "size", self.axes)
+        between = "bilinear" if self.axes == 2 else "linear"
+        self.mode = check_choice(f"{type(self).__name__} mode", mode, ("nearest", between))
         self.name = name
 
     @property
+    def factors(self) -> Sizes:
+        """How many times larger along every axis."""
+        return checks.each(self.size, self.axes)
+
+    @property
     def grid(self) -> Grid:
-        """Windows beside each other, as large as a block."""
-        blocks = checks.each(self.size, self.axes)
-        return Grid(blocks, blocks)
+        """Blocks beside each other; between pixels, tents on an image that has its edge once more."""
+        if self.mode == "nearest":
+            return Grid(self.factors, self.factors)
+        beyond = tuple(((3 * s - s % 2) // 2,) * 2 for s in self.factors)
+        return Grid(tuple(map(tent_length, self.factors)), self.factors, beyond)
 
     def forward(self, x: Value) -> Value:
         g = self.grid
+        x = x if self.mode == "nearest" else named("p", framed(x, pads=self._edge, mode="replicate"))
         z = canvas(x, grid=g, features=1)
-        return sum_over(g.letters, g.kernel, lambda *at: place(x, z, *at, grid=g))
+        return sum_over(g.letters, g.kernel, lambda *at: self._weighted(place(x, z, *at, grid=g), at))
 
-    def delta(self, d: Value) -> Value:
+    def delta(self, d: Value, x: Value = None) -> Value:
         g = self.grid
-        return sum_over(g.letters, g.kernel, lambda *at: window(d, *at, grid=g))
+        below = sum_over(g.letters, g.kernel, lambda *at: self._weighted(window(d, *at, grid=g), at))
+        return below if self.mode == "nearest" else unframed(below, x, pads=self._edge, mode="replicate")
+
+    @property
+    def _edge(self) -> Pads:
+        return ((1, 1),) * self.axes
+
+    def _weighted(self, value: Value, at: tuple[Value, ...]) -> Value:
+        if self.mode == "nearest":
+            return value
+        weights = [tent(m, size=s) for m, s in zip(at, self.factors, strict=True)]
+        return functools.reduce(operator.mul, weights) * value
 
     def sources(self, axis: int, size: int) -> list[int]:
-        """Along an axis of so many pixels, which one stands in each place."""
-        factor = self.grid.kernel[axis]
-        return [place // factor for place in range(size * factor)]
+        """Along an axis of so many pixels, which stands in each place; between pixels the first of two."""
+        factor = self.factors[axis]
+        if self.mode == "nearest":
+            return [place // factor for place in range(size * factor)]
+        return [max(math.floor((place + 0.5) / factor - 0.5), 0) for place in range(size * factor)]
+
+    def shares(self, axis: int, size: int) -> list[tuple[int, float]]:
+        """Between pixels: the other pixel that each place is made of, and its share."""
+        factor, made = self.factors[axis], []
+        for place_, first in enumerate(self.sources(axis, size)):
+            at = min(max((place_ + 0.5) / factor - 0.5, 0), size - 1)
+            made.append((min(first + 1, size - 1), at - first))
+        return made
 
     def output_shape(self, input_shape: Shape) -> Shape:
         *size, channels = checks.spatial_shape(input_shape, type(self).__name__, self.axes)
-        return *self.grid.image(tuple(size)), channels
+        return *(n * s for n, s in zip(size, self.factors, strict=True)), channels
 
 
 class UpSample1D(UpSample2D):
-    """Every step `size` times: (T, C) -> (size · T, C). A mask ends here."""
+    """Every step `size` times: (T, C) -> (size · T, C), or with mode="linear" what lies between. A mask ends
+    here.
+    """
 
     kind = "upsample"
     spatial = "sequence"

@@ -253,8 +253,10 @@ class Building:
                 return x
         return self._moved(name, x, self._window(name, PADS, len(pads))(_padding(pads), mode=mode))
 
-    def upsample(self, name: str, x: Value, factors: Sequence[int]) -> Value:
-        return self._moved(name, x, self._window(name, UPSAMPLES, len(factors))(pairs(factors)))
+    def upsample(self, name: str, x: Value, factors: Sequence[int], between: bool = False) -> Value:
+        """between: in straight lines from pixel to pixel, or each pixel again."""
+        mode = {1: "linear", 2: "bilinear"}.get(len(factors), "") if between else "nearest"
+        return self._moved(name, x, self._window(name, UPSAMPLES, len(factors))(pairs(factors), mode=mode))
 
     def shuffle(self, name: str, x: Value, block: int) -> Value:
         x.settled(True, name)

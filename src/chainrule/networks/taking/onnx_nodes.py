@@ -354,8 +354,10 @@ def _resize(
     if r.node.op_type == "Upsample":
         roi, scales = None, np.asarray(at["scales"]) if "scales" in at else roi
     how = at.get("coordinate_transformation_mode", "half_pixel"), at.get("nearest_mode", "round_prefer_floor")
-    right = how == ("asymmetric", "floor") or (how[0].endswith("half_pixel") and how[1].startswith("round"))
-    if at.get("mode", "nearest") != "nearest" or not (right or r.node.op_type == "Upsample") or "axes" in at:
+    between, half = at.get("mode", "nearest") == "linear", how[0].endswith("half_pixel")
+    right = how == ("asymmetric", "floor") or (half and how[1].startswith("round"))
+    right = half if between else right or r.node.op_type == "Upsample"
+    if at.get("mode", "nearest") not in ("nearest", "linear") or not right or "axes" in at:
         raise _refuse(name, f"mode={at.get('mode')!r} with {' and '.join(how)}")
     if scales is None or (isinstance(scales, np.ndarray) and not scales.size):
         old = np.array([1, *held.theirs])
@@ -367,7 +369,7 @@ def _resize(
     wanted = _of_positions(r, name, held, by_axis, 1.0)
     if any(factor < 1 or factor != int(factor) for factor in wanted):
         raise _refuse(name, f"an image {wanted} times as large")
-    return r.building.upsample(name, held, [int(factor) for factor in wanted])
+    return r.building.upsample(name, held, [int(factor) for factor in wanted], between)
 
 
 def _depth_to_space(r: _Reading, name: str, at: Attributes, x: Known) -> Value:

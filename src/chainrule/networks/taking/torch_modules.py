@@ -221,15 +221,18 @@ def _pad(
 
 
 def _upsample(r: _Reading, name: str, m: Any, x: Value) -> Value:
-    return _interpolate(r, name, x, m.size, m.scale_factor, m.mode)
+    return _interpolate(r, name, x, m.size, m.scale_factor, m.mode, m.align_corners)
 
 
 def _interpolate(
     r: _Reading, name: str, x: Value, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
-    **options: Any,
+    align_corners: bool | None = None, **options: Any,
 ) -> Value:  # fmt: skip
-    if mode not in ("nearest", "nearest-exact"):
-        raise ArgumentError(f"{name}: mode={mode!r} has no layer in chainrule, which repeats pixels")
+    if mode not in ("nearest", "nearest-exact", "linear", "bilinear") or align_corners:
+        raise ArgumentError(
+            f"{name}: mode={mode!r} with align_corners={align_corners} has no layer in chainrule, which has "
+            "'nearest' and 'bilinear' with align_corners=False"
+        )
     x.settled(True, name)
     *positions, _ = x.ours
     if scale_factor is None:
@@ -239,7 +242,7 @@ def _interpolate(
         factors = [float(factor) for factor in _sizes(scale_factor, len(positions))]
     if any(factor < 1 or factor != int(factor) for factor in factors):
         raise ArgumentError(f"{name}: an image {factors} times as large has no layer in chainrule")
-    return r.building.upsample(name, x, [int(factor) for factor in factors])
+    return r.building.upsample(name, x, [int(factor) for factor in factors], "linear" in mode)
 
 
 def _sizes(value: Any, axes: int) -> tuple[int, ...]:
@@ -501,7 +504,7 @@ MODULES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("ReflectionPad1d", "ReflectionPad2d"), _padded("reflect")),
     **dict.fromkeys(("ReplicationPad1d", "ReplicationPad2d"), _padded("replicate")),
     **dict.fromkeys(("CircularPad1d", "CircularPad2d"), _padded("circular")),
-    **dict.fromkeys(("Upsample", "UpsamplingNearest2d"), _upsample),
+    **dict.fromkeys(("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d"), _upsample),
     "PixelShuffle": lambda r, name, m, x: r.building.shuffle(name, x, m.upscale_factor),
     "Flatten": _flatten,
     "Embedding": _embedding,

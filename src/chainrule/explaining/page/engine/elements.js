@@ -312,6 +312,7 @@
       return total(indices(copies.map((list) => list.length)).map((n) =>
         r.read(x, [...n.map((i, axis) => copies[axis][i]), ...place.slice(pads.length)])));
     },
+    tent: (r, { number: own }) => number(r.value(own).data[0]),
     shuffled: moved((r, { with: { block } }, [u, v, c, s]) => [
       Math.floor(u / block), Math.floor(v / block), c * block * block + (u % block) * block + (v % block), s,
     ]),

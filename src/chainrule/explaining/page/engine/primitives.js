@@ -199,6 +199,11 @@
     return carried(x, like.shape, x.shape, standing(like.shape, pads, mode));
   }
 
+  function tent(m, { size }) {
+    const middle = (2 * size - (size % 2) - 1) / 2;
+    return map((place) => 1 - Math.abs(place - middle) / size, m);
+  }
+
   function shuffled(x, { block: r }) {
     const [height, width, channels, m] = x.shape;
     const shape = [height * r, width * r, channels / (r * r), m];
@@ -413,6 +418,7 @@
     unflatten: (x, like) => reshaped(x, like.shape),
     framed,
     unframed,
+    tent,
     shuffled,
     unshuffled,
     window,

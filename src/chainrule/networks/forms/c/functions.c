@@ -208,6 +208,21 @@ static void net_pick(const float* x, const int* rows, const int* columns, int he
         z[c] = rows[i] < 0 || columns[j] < 0 ? 0.0f : x[((size_t)rows[i] * x_width + columns[j]) * channels + c];
 }
 
+/* every pixel between two rows and two columns of x, of each second one its share */
+static void net_between(const float* x, const int* rows, const int* next_rows, const float* row_share, const int* columns,
+                        const int* next_columns, const float* column_share, int height, int width, int channels, int x_width,
+                        float* z) {
+  for (int i = 0; i < height; i++)
+    for (int j = 0; j < width; j++, z += channels)
+      for (int c = 0; c < channels; c++) {
+        const float *above = x + (size_t)rows[i] * x_width * channels + c,
+                    *below = x + (size_t)next_rows[i] * x_width * channels + c;
+        const int left = columns[j] * channels, right = next_columns[j] * channels;
+        const float u = row_share[i], v = column_share[j];
+        z[c] = (1.0f - u) * ((1.0f - v) * above[left] + v * above[right]) + u * ((1.0f - v) * below[left] + v * below[right]);
+      }
+}
+
 /* blocks of r x r pixels from r * r channels that lie side by side */
 static void net_shuffle(const float* x, int height, int width, int channels, int r, float* z) {
   const int made = channels / (r * r);

@@ -194,6 +194,9 @@ def _global_pool(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) ->
 # -- pixels that move ---------------------------------------------------------------------------------------
 def _picked(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
     """Every row and column of z from one of x, or from none."""
+    if getattr(layer, "mode", "") in ("bilinear", "linear"):
+        _between(body, layer, x, z)
+        return
     places = []
     for axis, size in enumerate(_image(x.shape)):
         along = axis - (3 - len(x.shape))  # of a sequence there is one row
@@ -203,6 +206,19 @@ def _picked(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
         for word, told in zip(("rows", "columns"), places, strict=True)
     )
     body.call("pick", x.name, rows, columns, *_image(z.shape), z.shape[-1], _image(x.shape)[1], z.name)
+
+
+def _between(body: Body, layer: UpSample2D, x: Place, z: Place) -> None:
+    """Every row and column of z between two of x."""
+    names: list[str] = []
+    for axis, (size, word) in enumerate(zip(_image(x.shape), ("rows", "columns"), strict=True)):
+        along = axis - (3 - len(x.shape))
+        first = [0] if along < 0 else layer.sources(along, size)
+        second, share = ([0], [0.0]) if along < 0 else zip(*layer.shares(along, size), strict=True)
+        names.append(body.whole_numbers(f"{layer.name}_{word}", first))
+        names.append(body.whole_numbers(f"{layer.name}_{word}_next", second))
+        names.append(body.array(f"{layer.name}_{word}_share", np.array(share)))
+    body.call("between", x.name, *names, *_image(z.shape), z.shape[-1], _image(x.shape)[1], z.name)
 
 
 def _shuffled(body: Body, layer: PixelShuffle, x: Place, z: Place, given: Arrays) -> None:

@@ -203,8 +203,10 @@ def _crop(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -
 
 
 def _upsample(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -> Value:
-    scales = graph.constant([1, 1, *layer.grid.kernel], "scales", np.float32)
+    scales = graph.constant([1, 1, *layer.factors], "scales", np.float32)
     how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor", "mode": "nearest"}
+    if layer.mode != "nearest":
+        how = {"coordinate_transformation_mode": "half_pixel", "mode": "linear"}
     z = graph.add("Resize", graph.first(x), "", scales, **how)
     return Value(layer.output_shape(x.shape), None, z)
 
