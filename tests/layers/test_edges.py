@@ -134,6 +134,8 @@ def test_errors_say_what_to_write() -> None:
             lambda: cr.Conv2D(3, 3, stride=2, padding="same", padding_mode="reflect"),
             "depends on the size of the image.*padding=1",
         ),
+        (lambda: cr.Conv2D(3, 3, padding="reflect"), "write padding='same', padding_mode='reflect'"),
+        (lambda: cr.Conv1D(3, 4, padding="causal"), r"write padding=\(3, 0\)"),
         (lambda: cr.Conv2D(3, 3, padding=4), "write at most 2, or a Pad layer in front"),
     ):
         with pytest.raises(cr.ShapeError, match=words):

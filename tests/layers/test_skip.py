@@ -61,6 +61,14 @@ def test_skips_within_branches_and_from_the_input() -> None:
     assert twice.output_shape == (9,)
 
 
+def test_the_end_of_a_block_has_its_name() -> None:
+    padded = conv(3, name="a", padding_mode="reflect")
+    block = cr.Sequential([conv(3), cr.ReLU()], name="b")
+    net = cr.Network([padded, block, conv(2), cr.Skip("b"), conv(3), cr.Skip("a")], input_shape=SHAPE)
+    assert net.output_shape == (*SHAPE[:2], 6)
+    assert [str(layer.name) for layer in net.layers] == ["a.pad1", "a.conv1", "parallel1"]
+
+
 def test_errors_say_what_is_there() -> None:
     dense = cr.Dense
     for layers, words in (

@@ -188,8 +188,8 @@ class Parallel(Composite):
 class Skip(Layer):
     """What an earlier layer put out, joined with what comes in: a skip connection by name.
 
-    source: the name that was given to a layer before it in the same list, Conv2D(8, 3, name="down"), or
-    "input". join: "concat", the earlier features first, or "sum". A network takes a Parallel in its place, in
+    source: the name that was given to a layer before it in the same list, Conv2D(8, 3, name="down"), or to a
+    Sequential; or "input". join: "concat", the earlier features first, or "sum". A network takes a Parallel in its place, in
     whose second branch stand the layers from there to here: skips lie within each other, as in a U-net.
     """
 
@@ -210,7 +210,8 @@ class Skip(Layer):
     def joined(self, layers: list[Layer]) -> list[Layer]:
         """The layers before it, those behind its source in a branch. ShapeError where it has none of them."""
         names = ["input", *(layer.name for layer in layers)]
-        if self.source not in names:
+        ends = [n for n, name in enumerate(names) if f"{name}.".startswith(f"{self.source}.")]  # of blocks, too
+        if not ends:
             within = next((c for c in layers if isinstance(c, Composite) and self.source in _names(c)), None)
             known = ", ".join(repr(name) for name in names if name is not None)
             raise ShapeError(
@@ -219,7 +220,7 @@ class Skip(Layer):
                 else f"{self!r} goes on from within {within!r}, whose end joins it already: let skips lie "
                 "within each other, the last one named joined first, or give the layers another order"
             )
-        first = len(names) - names[::-1].index(self.source) - 1
+        first = ends[-1]
         if first == len(layers):
             raise ShapeError(f"{self!r} stands right behind its source: put layers between them")
         return [*layers[:first], Parallel([[], layers[first:]], join=self.join, name=self.name)]
