@@ -189,8 +189,9 @@ class Skip(Layer):
     """What an earlier layer put out, joined with what comes in: a skip connection by name.
 
     source: the name that was given to a layer before it in the same list, Conv2D(8, 3, name="down"), or to a
-    Sequential; or "input". join: "concat", the earlier features first, or "sum". A network takes a Parallel in its place, in
-    whose second branch stand the layers from there to here: skips lie within each other, as in a U-net.
+    Sequential; or "input". join: "concat", the earlier features first, or "sum". A network takes a Parallel
+    in its place, in whose second branch stand the layers from there to here: skips lie within each other, as
+    in a U-net.
     """
 
     kind = "skip"
@@ -210,7 +211,8 @@ class Skip(Layer):
     def joined(self, layers: list[Layer]) -> list[Layer]:
         """The layers before it, those behind its source in a branch. ShapeError where it has none of them."""
         names = ["input", *(layer.name for layer in layers)]
-        ends = [n for n, name in enumerate(names) if f"{name}.".startswith(f"{self.source}.")]  # of blocks, too
+        # Of a block it is the last of those whose names begin with its own.
+        ends = [n for n, name in enumerate(names) if f"{name}.".startswith(f"{self.source}.")]
         if not ends:
             within = next((c for c in layers if isinstance(c, Composite) and self.source in _names(c)), None)
             known = ", ".join(repr(name) for name in names if name is not None)

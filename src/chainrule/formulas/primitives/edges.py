@@ -29,7 +29,8 @@ def source(index: Any, size: int, mode: str) -> Any:
     return np.minimum(folded, turn - folded) if size > 1 else folded * 0
 
 
-def _sources(size: tuple[int, ...], pads: Pads, mode: str) -> Any:
+def sources(size: tuple[int, ...], pads: Pads, mode: str) -> Any:
+    """Where the pixels of the larger image stand in that of `size`, as an index of arrays."""
     axes = zip(size, pads, strict=True)
     return np.ix_(*(source(np.arange(-before, n + after), n, mode) for n, (before, after) in axes))
 
@@ -51,10 +52,11 @@ def framed(x: Any, *, pads: Pads, mode: str) -> Any:
 
     pads: ((top, bottom), (left, right)), or ((before, after),) of a sequence (T, C, m).
     """
-    return x[_sources(x.shape[: len(pads)], pads, mode)]
+    return x[sources(x.shape[: len(pads)], pads, mode)]
 
 
 @primitive(
+    wrong="cropped last_copy",
     layout="unframed",
     entry="unframed",
     adjoint=lambda d, y, x, like, *, pads, mode: (framed(d, pads=pads, mode=mode), None),
@@ -63,11 +65,13 @@ def framed(x: Any, *, pads: Pads, mode: str) -> Any:
 def unframed(x: Any, like: Any, *, pads: Pads, mode: str) -> Any:
     """The adjoint of framed: to every pixel of `like` what its copies have, Σ δ_{i,j} over ρ(i-p) = u, ..."""
     out = np.zeros_like(x, shape=like.shape, order="C")
-    np.add.at(out, _sources(like.shape[: len(pads)], pads, mode), x)
+    np.add.at(out, sources(like.shape[: len(pads)], pads, mode), x)
     return out
 
 
-@primitive(layout=("function", "shuffle"), entry="shuffled", adjoint=_of_shuffled)
+@primitive(
+    wrong="blocks_as_they_lie", layout=("function", "shuffle"), entry="shuffled", adjoint=_of_shuffled
+)
 def shuffled(x: Any, *, block: int) -> Any:
     """Z_{ri+a, rj+b, c} = X_{i, j, cr²+ar+b}, r the block: (H, W, C r², m) -> (H r, W r, C, m)."""
     height, width, channels, samples = x.shape
@@ -76,6 +80,7 @@ def shuffled(x: Any, *, block: int) -> Any:
 
 
 @primitive(
+    wrong="blocks_as_they_lie",
     layout=("inverse_function", "shuffle"),
     entry="unshuffled",
     adjoint=lambda d, y, x, *, block: (shuffled(d, block=block),),
