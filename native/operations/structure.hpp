@@ -133,10 +133,11 @@ class GatherOperation final : public Operation<T> {
     int row;   // of the source
     int64_t to, from, count;
     T weight;
+    bool first;   // nothing is there yet
   };
   struct Row {
     std::vector<Part> parts;
-    bool copied = true;   // every number of the row once, as it is
+    bool gaps = false;   // numbers that no part is the first of
   };
   static int64_t row_of(const ValueShape& s) { return int64_t(s.width) * s.channels; }
   static bool within(int64_t first, int64_t count, const ValueShape& s) {
@@ -144,17 +145,19 @@ class GatherOperation final : public Operation<T> {
   }
   std::vector<Row> rows_of(const ValueShape& target, const ValueShape& source, int64_t Run::* to, int64_t Run::* from) const {
     std::vector<Row> rows(size_t(target.height));
+    std::vector<int64_t> ends(rows.size(), 0);   // of what has been written
     std::vector<Run> sorted = runs;
     std::stable_sort(sorted.begin(), sorted.end(), [&](const Run& a, const Run& b) { return a.*to < b.*to; });
     for (const Run& run : sorted) {
-      Row& row = rows[size_t(run.*to / row_of(target))];
-      const int64_t first = run.*to % row_of(target);
-      const int64_t end = row.parts.empty() ? 0 : row.parts.back().to + row.parts.back().count;
-      row.copied = row.copied && first == end && run.weight == T(1);
-      row.parts.push_back({int(run.*from / row_of(source)), first, run.*from % row_of(source), run.count, run.weight});
+      const size_t number = size_t(run.*to / row_of(target));
+      const int64_t begin = run.*to % row_of(target);
+      int64_t& end = ends[number];
+      rows[number].gaps |= begin > end || (begin < end && begin + run.count > end);
+      rows[number].parts.push_back(
+          {int(run.*from / row_of(source)), begin, run.*from % row_of(source), run.count, run.weight, begin >= end});
+      end = std::max(end, begin + run.count);
     }
-    for (Row& row : rows)
-      row.copied = row.copied && !row.parts.empty() && row.parts.back().to + row.parts.back().count == row_of(target);
+    for (size_t i = 0; i < rows.size(); i++) rows[i].gaps |= ends[i] < row_of(target);
     return rows;
   }
   static void gather(Plan<T>& plan, const std::vector<Row>& rows, const Map<T>& source, const Map<T>& target, int samples) {
@@ -165,14 +168,19 @@ class GatherOperation final : public Operation<T> {
         const int b = unit / height;
         const Row& row = rows[size_t(unit % height)];
         T* const to = target.row(b, unit % height);
-        if (!row.copied) std::memset(to, 0, sizeof(T) * size_t(run * l));
+        if (row.gaps) std::memset(to, 0, sizeof(T) * size_t(run * l));
         for (const Part& part : row.parts) {
           const T* const from = source.row(b, part.row) + part.from * l;
           T* const at = to + part.to * l;
-          if (row.copied) std::memcpy(at, from, sizeof(T) * size_t(part.count * l));
-          else if (part.weight == T(1)) plan.kernels().add_run(at, from, at, ptrdiff_t(part.count) * l);
-          else
-            for (int64_t i = 0; i < part.count * l; i++) at[i] += part.weight * from[i];
+          const int64_t count = part.count * l;
+          if (part.weight == T(1)) {
+            if (part.first) std::memcpy(at, from, sizeof(T) * size_t(count));
+            else plan.kernels().add_run(at, from, at, ptrdiff_t(count));
+          } else if (part.first) {
+            for (int64_t i = 0; i < count; i++) at[i] = part.weight * from[i];
+          } else {
+            for (int64_t i = 0; i < count; i++) at[i] += part.weight * from[i];
+          }
         }
       }
     });
