@@ -219,6 +219,13 @@ CASES |= {
         ),
         (3, 5, 4),
     ),
+    "ceil": (
+        nn.Sequential(
+            *(nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(3, 2, 1)),
+            nn.AvgPool2d(2, padding=1, ceil_mode=True, count_include_pad=False),
+        ),
+        (3, 10, 9),
+    ),
     "bilinear": (
         nn.Sequential(nn.Conv2d(2, 3, 1), nn.Upsample(None, (3, 2), "bilinear"), nn.Conv2d(3, 1, 2)),
         (2, 3, 4),
@@ -235,7 +242,7 @@ CASES |= {
 
 
 REFUSED = {
-    "ceil_mode": (nn.MaxPool2d(2, ceil_mode=True), (3, 5, 5)),
+    "ceil_mode": (nn.AvgPool2d(3, 2, 1, ceil_mode=True), (3, 6, 5)),
     "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), (3, 5, 5)),
     "corners": (nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), (3, 5, 5)),
     "ones around": (nn.Sequential(nn.ConstantPad2d(1, 1.0), nn.Conv2d(3, 4, 3)), (3, 5, 5)),

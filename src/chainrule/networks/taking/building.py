@@ -229,8 +229,16 @@ class Building:
 
     def pool(
         self, name: str, x: Value, kind: str, kernel: Sequence[int], stride: Sequence[int], pads: Pads,
-        **options: Any,
+        ceil_mode: bool = False, count_padding: bool = False,
     ) -> Value:  # fmt: skip
+        """count_padding: of means.  ceil_mode: what counts in a window over the edge is what is there."""
+        framed = isinstance(pads, str) or any(map(any, pads))
+        if ceil_mode and (kind == "l2" or (count_padding and framed)):
+            raise ArgumentError(
+                f"{name}: ceil_mode={int(ceil_mode)} of this pooling has no layer in chainrule, which has it "
+                "for maxima, and for means that do not count padding"
+            )
+        options = {"ceil_mode": True} if ceil_mode else {"count_padding": True} if count_padding else {}
         layer = self._window(name, POOLS[kind], len(kernel))(
             pairs(kernel), pairs(stride), padding=_padding(pads), **options
         )

@@ -282,11 +282,13 @@ def _pool(kind: str) -> Callable[..., Value]:
     def read(r: _Reading, name: str, at: Attributes, x: Known) -> Value:
         kernel = at["kernel_shape"]
         strides, pads, dilations = _window(name, at, kernel)
-        _only(name, at, ceil_mode=0, storage_order=0, p=2)
+        _only(name, at, storage_order=0, p=2)
         if set(dilations) != {1}:
             raise _refuse(name, f"dilations={dilations}")
-        options = {"count_padding": bool(at.get("count_include_pad", 0))} if kind == "average" else {}
-        return r.building.pool(name, _value(name, x), kind, kernel, strides, pads, **options)
+        over, counts = bool(at.get("ceil_mode", 0)), bool(at.get("count_include_pad", 0))
+        return r.building.pool(
+            name, _value(name, x), kind, kernel, strides, pads, ceil_mode=over, count_padding=counts
+        )
 
     return read
 
@@ -357,15 +359,17 @@ def _resize(
     between, half = at.get("mode", "nearest") == "linear", how[0].endswith("half_pixel")
     right = how == ("asymmetric", "floor") or (half and how[1].startswith("round"))
     right = half if between else right or r.node.op_type == "Upsample"
-    if at.get("mode", "nearest") not in ("nearest", "linear") or not right or "axes" in at:
+    if at.get("mode", "nearest") not in ("nearest", "linear") or not right:
         raise _refuse(name, f"mode={at.get('mode')!r} with {' and '.join(how)}")
+    _only(name, at, keep_aspect_ratio_policy="stretch")
+    old = [1.0, *held.theirs]
+    told = [axis % len(old) for axis in at.get("axes", range(len(old)))]
     if scales is None or (isinstance(scales, np.ndarray) and not scales.size):
-        old = np.array([1, *held.theirs])
-        factors = _constant(name, sizes, "sizes")[1:] / old[1:]
-        factors = np.concatenate([[1.0], factors])
+        made = _constant(name, sizes, "sizes").tolist()
+        factors = [size / old[axis] if axis else 1.0 for axis, size in zip(told, made, strict=True)]
     else:
-        factors = _constant(name, scales, "scales").astype(float)
-    by_axis = dict(enumerate(factors.tolist()))
+        factors = _constant(name, scales, "scales").astype(float).tolist()
+    by_axis = dict(zip(told, factors, strict=True))
     wanted = _of_positions(r, name, held, by_axis, 1.0)
     if any(factor < 1 or factor != int(factor) for factor in wanted):
         raise _refuse(name, f"an image {wanted} times as large")
@@ -414,6 +418,13 @@ def _layer_norm(r: _Reading, name: str, at: Attributes, x: Known, gamma: Known, 
     return r.building.norm(name, value, "layer", numbers, at.get("epsilon", 1e-5))
 
 
+def _rms_norm(r: _Reading, name: str, at: Attributes, x: Known, gamma: Known) -> Value:
+    value = _value(name, x)
+    if at.get("axis", -1) not in (-1, len(value.theirs)):
+        raise _refuse(name, f"axis={at['axis']}")
+    return r.building.norm(name, value, "rms", _scales(name, gamma), at.get("epsilon", 1e-5))
+
+
 def _scales(name: str, gamma: Known, beta: Known = None) -> dict[str, Array]:
     shift = {} if beta is None else {"beta": _constant(name, beta, "shift")}
     return {"gamma": _constant(name, gamma, "scale"), **shift}
@@ -440,6 +451,8 @@ def _flatten(r: _Reading, name: str, at: Attributes, x: Known) -> Value:
 
 def _reshape(r: _Reading, name: str, at: Attributes, x: Known, shape: Known) -> Value:
     value, sizes = _value(name, x), _constant(name, shape, "shape").tolist()
+    if isinstance(x, _BesideDirections) and len(sizes) == 3 and sizes[2] in (-1, x.held.theirs[-1]):
+        return _StepsFirst(x.held)
     whole = int(np.prod(value.theirs))
     if len(sizes) == 2 and sizes[1] in (-1, whole):
         return r.building.flatten(name, value)
@@ -591,6 +604,18 @@ class _Recurred(_StepsFirst):
         super().__init__(held, axis=True)
         self.directions = directions
 
+    def turned(self, r: _Reading, name: str, perm: Sequence[int]) -> Value:
+        if list(perm) == [0, 2, 1, 3] and self.directions == 1:  # both directions go beside the features
+            return _BesideDirections(self.held)
+        return super().turned(r, name, perm)
+
+
+class _BesideDirections(_StepsFirst):
+    """Y with the axis of directions in front of the features, with which a Reshape puts it together."""
+
+    def __init__(self, held: Value) -> None:
+        super().__init__(held, axis=True)
+
 
 def _squeeze_steps(r: _Reading, name: str, at: Attributes, x: Known, axes: Known = None) -> Value:
     if not isinstance(x, _Recurred):
@@ -623,6 +648,7 @@ NODES: dict[str, Callable[..., Any]] = {
     "LayerNormalization": _layer_norm,
     "InstanceNormalization": _instance_norm,
     "GroupNormalization": _group_norm,
+    "RMSNormalization": _rms_norm,
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Squeeze": _squeeze_steps,

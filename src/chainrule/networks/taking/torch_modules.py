@@ -255,10 +255,10 @@ def _pooled(kind: str) -> Callable[..., Value]:
     def read(
         r: _Reading, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, *,
         axes: int | None = None, dilation: Any = 1, norm_type: float = 2, count_include_pad: bool = True,
-        **others: Any,
+        ceil_mode: bool = False, **others: Any,
     ) -> Value:  # fmt: skip
         axes = len(x.theirs) - 1 if axes is None else axes
-        for option, value in others.items():  # ceil_mode, return_indices, divisor_override
+        for option, value in others.items():  # return_indices, divisor_override
             if value:
                 raise ArgumentError(f"{name}: a pooling with {option}={value} has no layer in chainrule")
         if set(_sizes(dilation, axes)) - {1}:
@@ -269,9 +269,11 @@ def _pooled(kind: str) -> Callable[..., Value]:
             )
         kernel = _sizes(kernel_size, axes)
         step = kernel if stride is None else _sizes(stride, axes)
-        options = {"count_padding": bool(count_include_pad)} if kind == "average" else {}
         pads = [(p, p) for p in _sizes(padding, axes)]
-        return r.building.pool(name, x, kind, kernel, step, pads, **options)
+        counts = kind == "average" and bool(count_include_pad)
+        return r.building.pool(
+            name, x, kind, kernel, step, pads, ceil_mode=bool(ceil_mode), count_padding=counts
+        )
 
     return read
 
