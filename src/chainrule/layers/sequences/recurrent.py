@@ -67,6 +67,9 @@ class Recurrent(Layer):
     output = "output"
     gates: ClassVar[str] = "h"  # which lie in W, U and b one above the other, in this order
     states: ClassVar[tuple[str, ...]] = ("h",)  # the first is what is put out
+    bidirectional: bool = False  # of a cell of one's own, which need not take them
+    layers: int = 1
+    bias: bool = True
 
     @teach("the number of units only, LSTM(10): the layer finds out its inputs")
     def __init__(
