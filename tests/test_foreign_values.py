@@ -35,6 +35,7 @@ OURS = [
     ("ReLU", "max_value", None, 6),
     ("ConvTranspose2D", "padding_mode", "zeros", "reflect"),
     ("UpSample2D", "align_corners", False, True),
+    ("UpSample1D", "interpolation", "nearest", "linear"),
     ("InstanceNorm", "affine", True, False),
     ("BatchNorm", "center", True, False),
     ("Conv2D", "data_format", "channels_last", "channels_first"),

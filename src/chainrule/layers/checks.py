@@ -58,7 +58,7 @@ def padding(value: Any, extent: Sizes) -> tuple[Any, str | Pads]:
         advice = ""
         if isinstance(value, str) and value in ("zeros", *MODES):
             advice = f": write padding='same', padding_mode={value!r}"
-        elif value == "causal" and axes == 1:
+        elif isinstance(value, str) and value == "causal" and axes == 1:
             advice = f": write padding=({extent[0] - 1}, 0), which lets no step see what comes later"
         raise ShapeError(
             f"padding must be 'valid', 'same', an integer or pairs of integers, received {describe(value)}"

@@ -205,11 +205,6 @@ _PADS = by_name(
 _UPSAMPLE = by_name(
     {
         "size=2": ("scale_factor", "factor", "scale", "scales", "scale_factors"),
-        by_value(
-            "mode='nearest', as it is without it, or what lies between, 'bilinear' of images and 'linear' of "
-            "sequences",
-            {"nothing: every pixel again in all places of its block": ("nearest",)},
-        ): ("interpolation", "method"),
         besides("no corner that is aligned: a pixel is in the middle of its block", None, False): (
             *("align_corners",),
         ),
@@ -304,7 +299,22 @@ _OWN: dict[str, dict[str, Advice]] = {
     "InstanceNorm": {**_NORM, **_LAST},
     **{f"Pad{n}D": _PADS for n in (1, 2)},
     **{f"Crop{n}D": by_name({"cropping=1": ("padding", "crop", "border", "size")}) for n in (1, 2)},
-    **{f"UpSample{n}D": _UPSAMPLE for n in (1, 2)},
+    **{
+        f"UpSample{n}D": {
+            **_UPSAMPLE,
+            **dict.fromkeys(
+                ("interpolation", "method"),
+                by_value(
+                    f"no interpolation but mode={between!r}",
+                    {
+                        "nothing: every pixel again in all places of its block": ("nearest",),
+                        f"mode={between!r}": ("bilinear", "linear"),
+                    },
+                ),
+            ),
+        }
+        for n, between in ((1, "linear"), (2, "bilinear"))
+    },
     "PixelShuffle": by_name({"block=2": ("upscale_factor", "block_size", "blocksize", "factor", "r")}),
     "RMSNorm": {**_NORM, **_LAST, **_RMS},
     "Dropout": {**_INPLACE, **_DROPOUT},

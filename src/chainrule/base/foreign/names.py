@@ -15,6 +15,7 @@ _CLASSES = by_name(
         "chainrule.Dense(units)": ("Linear", "LazyLinear"),
         "chainrule.SiLU()": ("Swish",),
         "chainrule.RNN(units)": ("SimpleRNN",),
+        "chainrule.LSTM(units, layers=2)": ("StackedRNNCells", "MultiRNNCell"),
         "chainrule.RNN(units), which goes through the whole sequence": ("RNNCell", "SimpleRNNCell"),
         "chainrule.LSTM(units), which goes through the whole sequence": ("LSTMCell",),
         "chainrule.GRU(units), which goes through the whole sequence": ("GRUCell",),
@@ -68,7 +69,7 @@ _CLASSES = by_name(
             *("Add", "SkipConnection"),
         ),
         "chainrule.Parallel([...], join='concat'), or chainrule.Skip('conv1') for an earlier layer": (
-            *("Concatenate", "cat", "concat"),
+            *("Concatenate", "Concat", "cat", "concat", "concatenate", "hstack", "Graph"),
         ),
         "no dropout of whole channels: chainrule.Dropout(0.5) draws every entry by itself": (
             *("Dropout1d", "Dropout2d", "SpatialDropout1D", "SpatialDropout2D"),

@@ -76,7 +76,8 @@ class Pad2D(Edges):
     @teach("how much stands around: Pad2D(1, mode='reflect')")
     def __init__(self, padding: Any, *, mode: str = "zeros", name: str | None = None) -> None:
         self.padding, self.frame = _sizes(padding, "padding", self.axes)
-        self.mode = check_choice(f"{type(self).__name__} mode", mode, PADDINGS)
+        meaning = "'zeros', 'reflect', 'replicate' (the edge again) or 'circular' (the opposite edge)"
+        self.mode = check_choice(f"{type(self).__name__} mode", mode, PADDINGS, meaning=meaning)
         self.name = name
 
     def output_shape(self, input_shape: Shape) -> Shape:
