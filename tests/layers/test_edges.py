@@ -47,9 +47,7 @@ def test_blocks_are_repeated_and_shuffled() -> None:
     np.testing.assert_allclose(both, columns.predict(rows))
     shuffled = alone(cr.PixelShuffle(2), X.shape[1:]).predict(X)
     for i, j, c in np.ndindex(*shuffled.shape[1:]):
-        np.testing.assert_array_equal(
-            shuffled[:, i, j, c], X[:, i // 2, j // 2, c * 4 + i % 2 * 2 + j % 2]
-        )
+        np.testing.assert_array_equal(shuffled[:, i, j, c], X[:, i // 2, j // 2, c * 4 + i % 2 * 2 + j % 2])
     np.testing.assert_array_equal(alone(cr.Crop2D(((1, 0), (0, 1))), X.shape[1:]).predict(X), X[:, 1:, :-1])
 
 

@@ -133,9 +133,7 @@ class BatchNorm(Normalization):
     def average(self, name: str, x: Value) -> Value:
         return broadcast_samples(named(name, mean_samples(x)))
 
-    def infer(
-        self, x: Value, mean: Value, variance: Value, gamma: Value = None, beta: Value = None
-    ) -> Value:
+    def infer(self, x: Value, mean: Value, variance: Value, gamma: Value = None, beta: Value = None) -> Value:
         root = sqrt(broadcast_samples(variance) + self.epsilon)
         return self._shifted(self._scaled(x - broadcast_samples(mean), gamma) / root, beta)
 

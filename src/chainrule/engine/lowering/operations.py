@@ -238,9 +238,12 @@ def _between(low: Builder, layer: Any, x: Value, z: Value) -> None:
     height, width, channels = as_image(x.shape)
     axes = [(height, width)[axis - layer.axes] for axis in range(layer.axes)]
     taps = [
-        [((first, 1 - share), (second, share)) for first, (second, share) in zip(
-            layer.sources(axis, size), layer.shares(axis, size), strict=True
-        )]
+        [
+            ((first, 1 - share), (second, share))
+            for first, (second, share) in zip(
+                layer.sources(axis, size), layer.shares(axis, size), strict=True
+            )
+        ]
         for axis, size in enumerate(axes)
     ]
     rows, columns = taps if layer.axes == 2 else ([((0, 1.0), (0, 0.0))], taps[0])

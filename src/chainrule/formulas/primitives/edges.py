@@ -69,9 +69,7 @@ def unframed(x: Any, like: Any, *, pads: Pads, mode: str) -> Any:
     return out
 
 
-@primitive(
-    wrong="blocks_as_they_lie", layout=("function", "shuffle"), entry="shuffled", adjoint=_of_shuffled
-)
+@primitive(wrong="blocks_as_they_lie", layout=("function", "shuffle"), entry="shuffled", adjoint=_of_shuffled)
 def shuffled(x: Any, *, block: int) -> Any:
     """Z_{ri+a, rj+b, c} = X_{i, j, cr²+ar+b}, r the block: (H, W, C r², m) -> (H r, W r, C, m)."""
     height, width, channels, samples = x.shape

@@ -128,9 +128,7 @@ def framed(c: Composing, node: Operation, at: At) -> Box:
 def unframed(c: Composing, node: Operation, at: At) -> Box:
     """Σ_{ρ(i-p) = u, ρ(j-q) = v} δ_{i,j}"""
     here, pixel_ = window_at(node).position or (), at.position or pixel(node).position or ()
-    stands = [
-        tight(index, Sign("="), u) for index, u in zip(_of_frame(c, node, here), pixel_, strict=False)
-    ]
+    stands = [tight(index, Sign("="), u) for index, u in zip(_of_frame(c, node, here), pixel_, strict=False)]
     shown = c.box(node.operands[0], replace(at, position=here))
     return row(Under(Sign("∑"), listed(*stands)), shown, binds=BIG)
 

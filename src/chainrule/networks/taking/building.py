@@ -294,9 +294,7 @@ class Building:
     ) -> Value:
         """numbers: mean and variance; where there are, gamma and beta; of momentum None, batches so far."""
         if x.columns is not None:
-            numbers = {
-                key: array if key == "batches" else array[x.columns] for key, array in numbers.items()
-            }
+            numbers = {key: array if key == "batches" else array[x.columns] for key, array in numbers.items()}
         layer = with_numbers(BatchNorm(momentum, epsilon=epsilon, **_with(numbers)), numbers)
         return self.over_features(name, x, layer, True)
 
