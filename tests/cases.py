@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -250,6 +251,20 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("groupnorm-each", lambda: L.GroupNorm(4), (3, 5, 4), note="every channel by itself"),
     LayerCase("groupnorm-vector", lambda: L.GroupNorm(2), (14,)),
     LayerCase("groupnorm-sequence", lambda: L.GroupNorm(2), (9, 10), samples=1),
+    LayerCase("instancenorm", L.InstanceNorm, (4, 3, 5)),
+    LayerCase("instancenorm-sequence", lambda: L.InstanceNorm(epsilon=0.01), (6, 17), samples=1),
+    *(
+        LayerCase(f"{name}-{g:d}{b:d}", partial(make, scale=g, shift=b), shape, 4, note="γ, β or neither")
+        for name, make, shape in (
+            ("batchnorm", L.BatchNorm, (3, 2, 4)),
+            ("layernorm", L.LayerNorm, (5, 6)),
+            ("groupnorm", partial(L.GroupNorm, 2), (3, 2, 4)),
+            ("instancenorm", L.InstanceNorm, (5, 3)),
+        )
+        for g, b in ((False, True), (True, False), (False, False))
+    ),
+    LayerCase("batchnorm-all-batches", lambda: L.BatchNorm(None), (5, 3)),
+    LayerCase("rmsnorm-no-scale", lambda: L.RMSNorm(scale=False), (4, 5)),
     LayerCase("rmsnorm", L.RMSNorm, (7,)),
     LayerCase("rmsnorm-steps", lambda: L.RMSNorm(epsilon=1e-3), (5, 6)),
     LayerCase("rmsnorm-image", L.RMSNorm, (3, 2, 5), samples=2),
@@ -289,6 +304,28 @@ LAYER_CASES: list[LayerCase] = [
         for name, kinked in (("selu", True), ("mish", False), ("relu", True), ("gelu", False))
         for case in _parametric(name, kinked)
     ),
+    *(
+        case
+        for mode in ("zeros", "reflect", "replicate", "circular")
+        for case in (
+            LayerCase(f"pad-{mode}", lambda m=mode: L.Pad2D(((1, 2), (0, 3)), mode=m), (3, 4, 2)),
+            LayerCase(f"pad-{mode}-wide", lambda m=mode: L.Pad2D(1, mode=m), (2, 3, 19), samples=1),
+            LayerCase(f"pad1d-{mode}", lambda m=mode: L.Pad1D((3, 1), mode=m), (4, 3), samples=2),
+        )
+    ),
+    LayerCase("pad-far", lambda: L.Pad2D((0, 5), mode="replicate"), (2, 1, 1), samples=2, note="one pixel"),
+    LayerCase("crop", lambda: L.Crop2D(((1, 0), (2, 1))), (3, 6, 2)),
+    LayerCase("crop-single", lambda: L.Crop2D(1), (3, 3, 17), samples=1),
+    LayerCase("crop1d", lambda: L.Crop1D((0, 2)), (5, 3), samples=2),
+    LayerCase("upsample", L.UpSample2D, (3, 2, 3)),
+    LayerCase("upsample-rectangle", lambda: L.UpSample2D((1, 3)), (2, 2, 17), samples=1),
+    LayerCase("upsample1d", lambda: L.UpSample1D(3), (4, 2), samples=2),
+    LayerCase("upsample-bilinear", lambda: L.UpSample2D((2, 3), mode="bilinear"), (3, 4, 2), samples=2),
+    LayerCase("upsample-bilinear-one", lambda: L.UpSample2D(3, mode="bilinear"), (1, 2, 17), samples=1),
+    LayerCase("upsample1d-linear", lambda: L.UpSample1D(4, mode="linear"), (5, 3)),
+    LayerCase("upsample1d-single", lambda: L.UpSample1D(1, mode="linear"), (2, 1), samples=1),
+    LayerCase("pixelshuffle", lambda: L.PixelShuffle(2), (2, 3, 12), samples=2),
+    LayerCase("pixelshuffle-three", lambda: L.PixelShuffle(3), (1, 2, 9), samples=1),
     LayerCase("features", lambda: L.Features(1, 4), (6,)),
     LayerCase("features-one", lambda: L.Features(16, 17), (17,), samples=1),
     LayerCase("features-all", lambda: L.Features(0, 3), (3,), samples=2),
@@ -321,6 +358,18 @@ LAYER_CASES: list[LayerCase] = [
             _recurrent(f"{cls.kind}-single", lambda cls=cls: cls(5), (4, 6), samples=1, note="batch of one"),
         )
     ),
+    *(
+        _recurrent(
+            f"{cls.kind}-no-bias-{outputs}", lambda cls=cls, o=outputs: cls(3, bias=False, outputs=o), (4, 2)
+        )
+        for cls in (L.RNN, L.LSTM, L.GRU)
+        for outputs in ("last", "all")
+    ),
+    _recurrent("gru-before", lambda: L.GRU(3, reset_after=False), (5, 2)),
+    _recurrent(
+        "gru-before-all", lambda: L.GRU(4, reset_after=False, outputs="all", reverse=True), (3, 3), samples=2
+    ),
+    _recurrent("gru-before-no-bias", lambda: L.GRU(2, reset_after=False, bias=False), (3, 1), samples=1),
     _recurrent("rnn-sigmoid", lambda: L.RNN(3, activation="sigmoid"), (4, 2)),
     _recurrent("rnn-identity", lambda: L.RNN(3, activation="identity"), (4, 2)),
     LayerCase("masking", L.Masking, (5, 3)),

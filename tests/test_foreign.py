@@ -127,7 +127,7 @@ def test_the_error_says_it(owner: str) -> None:
     [
         (lambda: cr.LayerNorm(normalized_shape=[2, 5]), "there is no normalised shape of several axes: it"),
         (lambda: cr.PReLU(num_parameters=1), "write shared=True"),
-        (lambda: cr.Conv2D(8, 3, padding_mode="reflect"), "there is no padding but zeros"),
+        (lambda: cr.ConvTranspose2D(8, 3, padding_mode="reflect"), "there is no padding but zeros"),
         (lambda: cr.RNN(8, initial_state=0), "there is no state from outside"),
         (lambda: cr.LSTM(8, return_state=True), "there is no last state beside the outputs"),
         (lambda: cr.MultiHeadAttention(2, attn_mask=None), "there is no mask of pairs"),
@@ -201,6 +201,10 @@ TORCH = {
     "BatchNorm": "num_features eps momentum affine track_running_stats device dtype bias",
     "LayerNorm": "normalized_shape eps elementwise_affine bias device dtype",
     "GroupNorm": "num_groups num_channels eps affine device dtype bias",
+    "InstanceNorm": "num_features eps momentum affine track_running_stats device dtype",
+    **{f"Pad{n}D": "padding value" for n in (1, 2)},
+    "UpSample2D": "size scale_factor mode align_corners",
+    "PixelShuffle": "upscale_factor",
     "RMSNorm": "normalized_shape eps elementwise_affine device dtype",
     "Dropout": "p inplace",
     "Flatten": "start_dim end_dim",
@@ -245,6 +249,10 @@ KERAS = {
     "return_sequences return_state go_backwards stateful unroll use_cudnn",
     "GRU": "units reset_after return_sequences return_state go_backwards stateful unroll",
     "RNN": "units activation use_bias return_sequences return_state go_backwards stateful unroll",
+    "Bidirectional": "layer merge_mode backward_layer",
+    "Pad2D": "padding data_format",
+    "Crop2D": "cropping data_format",
+    "UpSample2D": "size data_format interpolation",
     "Embedding": "input_dim output_dim embeddings_initializer embeddings_regularizer embeddings_constraint "
     "mask_zero weights input_length",
     "MultiHeadAttention": "num_heads key_dim value_dim dropout use_bias output_shape attention_axes "

@@ -20,7 +20,11 @@ inline void bind_kinds(nanobind::module_& m) {
       .value("samples", InLanes::samples)
       .value("channels", InLanes::channels)
       .value("nothing", InLanes::nothing);
-  nb::enum_<Cell>(m, "Cell").value("rnn", Cell::rnn).value("lstm", Cell::lstm).value("gru", Cell::gru);
+  nb::enum_<Cell>(m, "Cell")
+      .value("rnn", Cell::rnn)
+      .value("lstm", Cell::lstm)
+      .value("gru", Cell::gru)
+      .value("gru_before", Cell::gru_before);
   nb::enum_<PoolKind>(m, "PoolKind").value("max", PoolKind::max).value("average", PoolKind::average).value("l2", PoolKind::l2);
   nb::enum_<ConvMethod>(m, "ConvMethod")
       .value("direct", ConvMethod::direct)

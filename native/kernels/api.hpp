@@ -63,8 +63,9 @@ struct DenseArgs {
   Post<T> post;
 };
 
-enum class Cell : int { rnn, lstm, gru };
-constexpr int gates_of(Cell cell) { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
+enum class Cell : int { rnn, lstm, gru, gru_before };   // gru_before: resets in front of U
+constexpr bool is_gru(Cell cell) { return cell == Cell::gru || cell == Cell::gru_before; }
+constexpr int gates_of(Cell cell) { return cell == Cell::lstm ? 4 : is_gru(cell) ? 3 : 1; }
 
 // A recurrence. Arrays are [block][step][gates · units or units][lane]; h and c hold the states before a step.
 template <class T>
@@ -76,7 +77,7 @@ struct RecurrentArgs {
   int truncate = 0;                                    // no δ passes between steps that are so many apart; 0: never cut
   const T *weights = nullptr, *inner_bias = nullptr;   // U in panels; the bias within the reset of a GRU
   T *p = nullptr, *q = nullptr;                        // in: W x + b, out: the gates; q: U h of a GRU
-  T *h = nullptr, *c = nullptr, *s = nullptr;          // s: tanh(c_t) of an LSTM, U_n h + v of a GRU
+  T *h = nullptr, *c = nullptr, *s = nullptr;          // s: tanh(c_t) of an LSTM, U_n h + v of a GRU, or r h
   T *last = nullptr, *arrived = nullptr;   // [block][units], the state at the end; [block][2][units], ∂J/∂h and ∂J/∂c
   T *dp = nullptr, *dq = nullptr;          // δ of W x + b and of U h
   Map<T> z, z_delta, mask;                 // mask: data may be null

@@ -30,9 +30,12 @@ class RecurrentOperation final : public Operation<T> {
     take(p_, rows), take(h_, states), take(last_, states / steps);
     if (args.cell != Cell::rnn) take(s_, states);
     if (args.cell == Cell::lstm) take(c_, states);
-    if (args.cell == Cell::gru) take(q_, rows), take(inner_, size_t(args.gates) * size_t(args.units) + lanes);
+    const size_t outputs = size_t(args.gates) * size_t(args.units) + lanes;
+    if (is_gru(args.cell)) take(q_, rows);
+    if (args.cell == Cell::gru) take(inner_, outputs);
     if (learns) take(dp_, rows), take(arrived_, 2 * states / steps);
-    if (learns && args.cell == Cell::gru) take(dq_, rows);
+    if (learns && is_gru(args.cell)) take(dq_, rows);
+    if (learns && args.cell == Cell::gru_before) take(reset_, outputs * size_t(args.units));
     const size_t inputs = blocks * steps * size_t(plan.value(this->x).shape.channels) * lanes;
     if (has_halo(plan.value(this->x).shape)) take(x_, inputs);
     if (plan.value(this->x).with_delta && has_halo(plan.value(this->x).delta_shape)) take(dx_, inputs);
@@ -45,7 +48,7 @@ class RecurrentOperation final : public Operation<T> {
     RecurrentArgs<T>& g = args;
     g.weights = plan.theta(state_weights), g.inner_bias = plan.theta(inner_bias);
     g.p = at(p_), g.q = at(q_), g.h = at(h_), g.c = at(c_), g.s = at(s_), g.last = at(last_);
-    g.dp = at(dp_), g.dq = g.cell == Cell::gru ? at(dq_) : g.dp, g.arrived = at(arrived_);
+    g.dp = at(dp_), g.dq = is_gru(g.cell) ? at(dq_) : g.dp, g.arrived = at(arrived_);
     g.z = plan.map(this->z), g.z_delta = plan.delta(this->z), g.mask = plan.map(mask);
     const int inputs = plan.value(this->x).shape.channels, rows = g.gates * g.units;
     input_.x = x_.bytes ? at(x_) : plan.map(this->x).data, input_.x_block = ptrdiff_t(inputs) * plan.lanes();
@@ -60,6 +63,8 @@ class RecurrentOperation final : public Operation<T> {
     of_state_.x = g.h, of_state_.x_block = ptrdiff_t(g.units) * plan.lanes(), of_state_.inputs = g.units;
     of_state_.z = g.dq, of_state_.weight_gradient = plan.gradient(state_weights),
     of_state_.bias_gradient = inner_.bytes ? at(inner_) : nullptr;
+    of_reset_ = of_state_;
+    of_reset_.x = g.s, of_reset_.z = g.dp, of_reset_.weight_gradient = at(reset_);
   }
 
   void forward(Plan<T>& plan, int samples) override {
@@ -76,12 +81,22 @@ class RecurrentOperation final : public Operation<T> {
     const auto& k = plan.kernels();
     size(plan, of_input_, samples), size(plan, of_state_, samples);
     through_time(k.recurrent_backward);
-    for (const DenseArgs<T>* g : {&of_input_, &of_state_}) {
+    of_reset_.blocks = of_state_.blocks, of_reset_.samples = of_state_.samples;
+    for (const DenseArgs<T>* g : {&of_input_, &of_state_, &of_reset_}) {
+      if (g == &of_reset_ && !reset_.bytes) break;
       const size_t scratch = k.dense_scratch(g->samples);
       parallel(k.dense_gradient_units(*g), work(*g),
                [&](int begin, int end, int) { k.dense_gradient(*g, begin, end, thread_scratch<T>(scratch)); });
     }
-    if (inner_.bytes)   // of ∂J/∂(U h + v) only the last gate has a bias of its own
+    // Rows of U: what they were multiplied with is h, but of the last gate r h.
+    T *const gradient = plan.gradient(state_weights), *const of_reset = of_reset_.weight_gradient;
+    const ptrdiff_t lanes = plan.lanes(), units = args.units;
+    for (ptrdiff_t row = 2 * units; reset_.bytes && row < 3 * units; row++)
+      for (ptrdiff_t i = 0; i < units; i++) {
+        const ptrdiff_t place = (row / lanes * units + i) * lanes + row % lanes;   // in panels
+        gradient[place] = of_reset[place];
+      }
+    if (inner_.bytes && inner_bias >= 0)   // of ∂J/∂(U h + v) only the last gate has a bias of its own
       std::memcpy(plan.gradient(inner_bias), of_state_.bias_gradient + (args.gates - 1) * args.units,
                   sizeof(T) * size_t(args.units));
   }
@@ -121,8 +136,8 @@ class RecurrentOperation final : public Operation<T> {
       else std::memcpy(image.block(b), dense + b * run, sizeof(T) * size_t(run));
     }
   }
-  Region p_, q_, h_, c_, s_, last_, dp_, dq_, arrived_, inner_, x_, dx_;
-  DenseArgs<T> input_{}, of_input_{}, of_state_{};
+  Region p_, q_, h_, c_, s_, last_, dp_, dq_, arrived_, inner_, reset_, x_, dx_;
+  DenseArgs<T> input_{}, of_input_{}, of_state_{}, of_reset_{};
 };
 
 // The same where the lanes are units; it only predicts, and keeps no states but the last ones.

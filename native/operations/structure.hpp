@@ -1,5 +1,6 @@
 // Branches that read one value, and the value that joins them.
 #pragma once
+#include <algorithm>
 #include <vector>
 
 #include "elementwise.hpp"
@@ -97,6 +98,94 @@ class SliceOperation final : public Operation<T> {
       for (int unit = begin; unit < end; unit++) body(unit / x.height, unit % x.height);
     });
   }
+};
+
+// z_i = Σ_j w_ij x_j with few and fixed w: pixels that are repeated, mirrored, left out, or mixed with their neighbours. In
+// runs of numbers that lie side by side in both values, each within one row of either.
+template <class T>
+class GatherOperation final : public Operation<T> {
+ public:
+  struct Run {
+    int64_t to, from, count;   // numbers of a sample, without what stands around the image
+    T weight;
+  };
+  std::vector<Run> runs;
+
+  void check(const Plan<T>& plan) const override {
+    const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    for (const Run& run : runs)
+      require(run.count > 0 && within(run.to, run.count, z) && within(run.from, run.count, x),
+              "what is gathered must lie within a row of the input and of the output");
+  }
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    forward_ = rows_of(plan.value(this->z).shape, plan.value(this->x).shape, &Run::to, &Run::from);
+    back_ = rows_of(plan.value(this->x).shape, plan.value(this->z).shape, &Run::from, &Run::to);
+  }
+  void forward(Plan<T>& plan, int samples) override { gather(plan, forward_, plan.map(this->x), plan.map(this->z), samples); }
+  void delta(Plan<T>& plan, int samples) override {
+    gather(plan, back_, plan.delta(this->z), plan.delta(this->x), samples);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  struct Part {
+    int row;   // of the source
+    int64_t to, from, count;
+    T weight;
+    bool first;   // nothing is there yet
+  };
+  struct Row {
+    std::vector<Part> parts;
+    bool gaps = false;   // numbers that no part is the first of
+  };
+  static int64_t row_of(const ValueShape& s) { return int64_t(s.width) * s.channels; }
+  static bool within(int64_t first, int64_t count, const ValueShape& s) {
+    return first >= 0 && count <= s.features() - first && first / row_of(s) == (first + count - 1) / row_of(s);
+  }
+  std::vector<Row> rows_of(const ValueShape& target, const ValueShape& source, int64_t Run::* to, int64_t Run::* from) const {
+    std::vector<Row> rows(size_t(target.height));
+    std::vector<int64_t> ends(rows.size(), 0);   // of what has been written
+    std::vector<Run> sorted = runs;
+    std::stable_sort(sorted.begin(), sorted.end(), [&](const Run& a, const Run& b) { return a.*to < b.*to; });
+    for (const Run& run : sorted) {
+      const size_t number = size_t(run.*to / row_of(target));
+      const int64_t begin = run.*to % row_of(target);
+      int64_t& end = ends[number];
+      rows[number].gaps |= begin > end || (begin < end && begin + run.count > end);
+      rows[number].parts.push_back(
+          {int(run.*from / row_of(source)), begin, run.*from % row_of(source), run.count, run.weight, begin >= end});
+      end = std::max(end, begin + run.count);
+    }
+    for (size_t i = 0; i < rows.size(); i++) rows[i].gaps |= ends[i] < row_of(target);
+    return rows;
+  }
+  static void gather(Plan<T>& plan, const std::vector<Row>& rows, const Map<T>& source, const Map<T>& target, int samples) {
+    const int l = plan.lanes(), height = int(rows.size());
+    const int64_t run = int64_t(target.width) * target.channels;
+    parallel(plan.blocks(samples) * height, int64_t(plan.blocks(samples)) * height * run * 2, [&](int begin, int end, int) {
+      for (int unit = begin; unit < end; unit++) {
+        const int b = unit / height;
+        const Row& row = rows[size_t(unit % height)];
+        T* const to = target.row(b, unit % height);
+        if (row.gaps) std::memset(to, 0, sizeof(T) * size_t(run * l));
+        for (const Part& part : row.parts) {
+          const T* const from = source.row(b, part.row) + part.from * l;
+          T* const at = to + part.to * l;
+          const int64_t count = part.count * l;
+          if (part.weight == T(1)) {
+            if (part.first) std::memcpy(at, from, sizeof(T) * size_t(count));
+            else plan.kernels().add_run(at, from, at, ptrdiff_t(count));
+          } else if (part.first) {
+            for (int64_t i = 0; i < count; i++) at[i] = part.weight * from[i];
+          } else {
+            for (int64_t i = 0; i < count; i++) at[i] += part.weight * from[i];
+          }
+        }
+      }
+    });
+  }
+  std::vector<Row> forward_, back_;
 };
 
 // The outputs of the branches, summed or with their channels one after another.

@@ -182,17 +182,22 @@ void Plan<T>::add_softmax(int x, int z) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters) {
+void Plan<T>::add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters,
+                       bool centred) {
   const int channels = value(x).shape.channels;
   const size_t count = parameters.size();
   const bool batch = groups == over_batch, positions = groups == each_position;
-  if (!(batch || positions || (groups > 0 && channels % groups == 0)) ||
-      !(batch ? count == 4 : count == 2 || (positions && count == 1)))
-    throw std::invalid_argument("a normalisation needs groups that divide its channels, and 2 parameters, 1 or a batch's 4");
-  for (const int p : parameters)
-    if (parameter(p).shape.size != channels) throw std::invalid_argument("a normalisation's parameters are one per channel");
+  if (!(batch || positions || (groups > 0 && channels % groups == 0)) || count != (batch ? 5 : 2) || (!centred && !positions))
+    throw std::invalid_argument("a normalisation needs groups that divide its channels, and 2 parameters, or a batch's 5");
+  for (size_t i = 0; i < count; i++) {
+    const int p = parameters[i];
+    if (p == -1 && i != 2 && i != 3) continue;
+    if (parameter(p).shape.size != (i == 4 ? 1 : channels))
+      throw std::invalid_argument("a normalisation's parameters are one per channel");
+  }
   auto o = std::make_unique<NormOperation<T>>();
   o->groups = groups, o->epsilon = held<T>(epsilon, "an epsilon", true), o->momentum = momentum, o->parameters = parameters;
+  o->centred = centred;
   CHAINRULE_PLACE(o);
 }
 template <class T>
@@ -209,6 +214,15 @@ void Plan<T>::add_slice(int x, int z, int first) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
+void Plan<T>::add_gather(int x, int z, const std::vector<int64_t>& to, const std::vector<int64_t>& from,
+                         const std::vector<int64_t>& count, const std::vector<double>& weights) {
+  require(to.size() == from.size() && to.size() == count.size() && (weights.empty() || weights.size() == to.size()),
+          "what is gathered must have a place, a source, a length and a weight each");
+  auto o = std::make_unique<GatherOperation<T>>();
+  for (size_t i = 0; i < to.size(); i++) o->runs.push_back({to[i], from[i], count[i], T(weights.empty() ? 1 : weights[i])});
+  CHAINRULE_PLACE(o);
+}
+template <class T>
 void Plan<T>::add_flatten(int x, int z) {
   auto o = std::make_unique<FlattenOperation<T>>();
   CHAINRULE_PLACE(o);
@@ -217,15 +231,17 @@ template <class T>
 void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, const RecurrentArgs<T>& cell) {
   const ValueShape &from = value(x).shape, &to = value(z).shape;
   const int64_t rows = int64_t(cell.gates) * cell.units, steps = cell.every ? from.width : 1;
-  const bool gru = cell.cell == Cell::gru;
+  const bool gru = cell.cell == Cell::gru, samples = to.lanes == InLanes::samples;
   require(derivative_from_output(cell.act), "the activation of a recurrence keeps no z");
   if (cell.units < 1 || from.height != 1 || to.channels != cell.units || to.width != steps || to.height != 1 ||
-      cell.gates != gates_of(cell.cell) || parameters.size() != (gru ? 4u : 3u) || cell.truncate < 0 ||
-      (mask >= 0 && value(mask).shape.features() != from.width))
+      cell.gates != gates_of(cell.cell) || (cell.cell == Cell::gru_before && !samples) ||
+      parameters.size() != (gru ? 4u : 3u) || cell.truncate < 0 || (mask >= 0 && value(mask).shape.features() != from.width))
     throw std::invalid_argument("a recurrence's cell, values and parameters do not fit together");
   const int64_t sizes[] = {rows * from.channels, rows * cell.units, rows, cell.units};
   for (size_t i = 0; i < parameters.size(); i++)
-    if (parameter(parameters[i]).shape.size != sizes[i] || (parameter(parameters[i]).shape.layout == Layout::panels) != (i < 2))
+    if (parameters[i] == -1 && i >= 2) continue;   // without a bias
+    else if (parameter(parameters[i]).shape.size != sizes[i] ||
+             (parameter(parameters[i]).shape.layout == Layout::panels) != (i < 2))
       throw std::invalid_argument("a recurrence's parameters do not fit it");
   const auto place_it = [&](auto o) {
     o->weights = parameters[0], o->state_weights = parameters[1], o->bias = parameters[2];
@@ -233,7 +249,7 @@ void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, in
     o->mask = mask, o->args = cell;
     CHAINRULE_PLACE(o);
   };
-  if (to.lanes == InLanes::samples) place_it(std::make_unique<RecurrentOperation<T>>());
+  if (samples) place_it(std::make_unique<RecurrentOperation<T>>());
   else place_it(std::make_unique<RecurrentRowsOperation<T>>());
 }
 template <class T>

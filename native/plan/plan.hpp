@@ -127,12 +127,16 @@ class Plan {
   // Values of a program are x, z, and backward the δ of z and of x; an empty backward program computes nothing.
   void add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters,
                    const ProgramCode& infer);   // what a prediction computes, empty: as forward
-  // groups: a number, over_batch, or each_position, without beta by the root mean square of the features. parameters:
-  // gamma, beta, and of a batch the running mean and variance.
-  void add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters);
+  // groups: a number, over_batch, or each_position, where it may be by the root mean square, not centred. parameters: gamma
+  // and beta, -1 for none, and of a batch the running mean and variance, and where these are means over all batches so far,
+  // how many there were, else -1.
+  void add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters, bool centred);
   // name: CRC of the layer's; rate: which share of the entries is dropped.
   void add_dropout(int x, int z, uint32_t name, double rate);
   void add_slice(int x, int z, int first);   // the features of x from `first` on, as many as z has
+  // z from runs of x: `count` numbers of a sample from `from` on, times a weight, are added to those from `to` on.
+  void add_gather(int x, int z, const std::vector<int64_t>& to, const std::vector<int64_t>& from,
+                  const std::vector<int64_t>& count, const std::vector<double>& weights);   // weights: empty, all are 1
   void add_flatten(int x, int z);
   void add_rearranged(int x, int z);   // the same numbers, with something else in the lanes
   void add_embedding(int x, int z, int table, int mask, int64_t vocabulary, int64_t padding);

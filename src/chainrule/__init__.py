@@ -69,6 +69,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Tanh as Tanh,
     )
     from chainrule.layers.sequences.attention import MultiHeadAttention as MultiHeadAttention
+    from chainrule.layers.sequences.bidirectional import Bidirectional as Bidirectional
     from chainrule.layers.base import Layer as Layer, Parameter as Parameter
     from chainrule.layers.windows.convolution import (
         Conv1D as Conv1D,
@@ -98,6 +99,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     from chainrule.layers.sequences.masking import Masking as Masking
     from chainrule.layers.normalization import (
         BatchNorm as BatchNorm,
+        InstanceNorm as InstanceNorm,
         GroupNorm as GroupNorm,
         LayerNorm as LayerNorm,
         RMSNorm as RMSNorm,
@@ -137,6 +139,18 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Parallel as Parallel,
         Residual as Residual,
         Sequential as Sequential,
+        Skip as Skip,
+    )
+    from chainrule.layers.windows.edges import (
+        Crop1D as Crop1D,
+        Crop2D as Crop2D,
+        Pad1D as Pad1D,
+        Pad2D as Pad2D,
+    )
+    from chainrule.layers.windows.growing import (
+        PixelShuffle as PixelShuffle,
+        UpSample1D as UpSample1D,
+        UpSample2D as UpSample2D,
     )
     from chainrule.layers.windows.transposed import (
         ConvTranspose1D as ConvTranspose1D,
@@ -233,6 +247,7 @@ HOMES = {
     "AveragePool2D": "chainrule.layers.windows.pooling",
     "AverageWeights": "chainrule.training.callbacks",
     "BatchNorm": "chainrule.layers.normalization",
+    "Bidirectional": "chainrule.layers.sequences.bidirectional",
     "BinaryCrossEntropy": "chainrule.losses.cross_entropy",
     "Callback": "chainrule.training.callbacks",
     "CategoricalHinge": "chainrule.losses.margins",
@@ -247,6 +262,8 @@ HOMES = {
     "CosineDecay": "chainrule.training.schedules",
     "CosineLog": "chainrule.training.schedules",
     "CosineDistance": "chainrule.losses.distances",
+    "Crop1D": "chainrule.layers.windows.edges",
+    "Crop2D": "chainrule.layers.windows.edges",
     "CrossEntropy": "chainrule.losses.cross_entropy",
     "DataError": "chainrule.base.errors",
     "Dense": "chainrule.layers.dense",
@@ -282,6 +299,7 @@ HOMES = {
     "L2Pool1D": "chainrule.layers.windows.pooling",
     "L2Pool2D": "chainrule.layers.windows.pooling",
     "Layer": "chainrule.layers.base",
+    "InstanceNorm": "chainrule.layers.normalization",
     "LayerNorm": "chainrule.layers.normalization",
     "LeakyReLU": "chainrule.layers.activations.rectifiers",
     "LearnedPositions": "chainrule.layers.sequences.embedding",
@@ -309,12 +327,15 @@ HOMES = {
     "Orthogonal": "chainrule.layers.initializers",
     "PReLU": "chainrule.layers.activations.rectifiers",
     "PairError": "chainrule.base.errors",
+    "Pad1D": "chainrule.layers.windows.edges",
+    "Pad2D": "chainrule.layers.windows.edges",
     "Parallel": "chainrule.layers.structure",
     "Parameter": "chainrule.layers.base",
     "ParametricActivation": "chainrule.layers.activations.parametric",
     "Penalty": "chainrule.losses.penalties",
     "PeriodicEmbedding": "chainrule.layers.columns.periodic",
     "Plan": "chainrule.engine.plan",
+    "PixelShuffle": "chainrule.layers.windows.growing",
     "Poisson": "chainrule.losses.counts",
     "PositionalEncoding": "chainrule.layers.sequences.embedding",
     "Preparation": "chainrule.data.preparation.preparation",
@@ -336,6 +357,7 @@ HOMES = {
     "ShapeError": "chainrule.base.errors",
     "SiLU": "chainrule.layers.activations.smooth",
     "Sigmoid": "chainrule.layers.activations.smooth",
+    "Skip": "chainrule.layers.structure",
     "SoftMargin": "chainrule.losses.margins",
     "SoftShrink": "chainrule.layers.activations.shrinks",
     "Softmax": "chainrule.layers.activations.softmax",
@@ -350,6 +372,8 @@ HOMES = {
     "Threshold": "chainrule.layers.activations.rectifiers",
     "Uniform": "chainrule.layers.initializers",
     "Verdict": "chainrule.verifying.verdict",
+    "UpSample1D": "chainrule.layers.windows.growing",
+    "UpSample2D": "chainrule.layers.windows.growing",
     "Warmup": "chainrule.training.schedules",
     "Zeros": "chainrule.layers.initializers",
     "__version__": "chainrule.version",

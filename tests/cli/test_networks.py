@@ -46,6 +46,18 @@ def test_both_ways_of_writing(tmp_path: Path) -> None:
     assert repr(layers) == "[Dense(2)]"
 
 
+def test_a_layer_within_a_layer_and_how_many(tmp_path: Path) -> None:
+    text = """
+        layers = [{ type = "Bidirectional", layer = { type = "LSTM", units = 4, outputs = "all" } },
+                  { type = "GRU", units = 2, layers = 2 }, { type = "Bidirectional", layer = "RNN" }]
+        """
+    with pytest.raises(FileError, match="layer 3, layer: RNN needs 'units'"):
+        read_network_file(write(tmp_path, text))
+    text = text.replace(', { type = "Bidirectional", layer = "RNN" }', "")
+    layers, _ = read_network_file(write(tmp_path, text))
+    assert Network(layers, input_shape=(5, 3)).output_shape == (2,)
+
+
 def test_layers_within_layers(tmp_path: Path) -> None:
     text = """
         input_shape = [6, 6, 3]

@@ -93,6 +93,23 @@ def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
             6,
             {"optimizer": cr.AdamW(), "decay_factors": {"scale1.s": 2.0, "dense1.W": 0.0}, "keep": True},
         ),
+        (
+            [
+                cr.Pad2D(2, mode="reflect"),
+                cr.Conv2D(8, 3),
+                cr.PixelShuffle(2),
+                cr.UpSample2D(2),
+                cr.Crop2D(1),
+            ],
+            image,
+            {},
+        ),
+        ([cr.GRU(3, reset_after=False, outputs="all"), cr.LSTM(2, bias=False), cr.Dense(2)], steps, {}),
+        (
+            [cr.BatchNorm(None, scale=False), cr.Conv2D(2, 2), cr.InstanceNorm(shift=False), cr.Flatten()],
+            image,
+            {},
+        ),
         ([cr.Dense(4), Sine(), own.Slopes(), own.LayerNorm(), own.ScaleShift()], 3, {"loss": OwnLoss()}),
         (
             [cr.Conv2D(3, 2), cr.BatchNorm(), cr.Conv2D(2, 2), cr.BatchNorm(), cr.Flatten(), cr.Dense(2)],

@@ -60,7 +60,7 @@ BY_FORMULA = {
 }
 BY_FORMULA_TOO = {
     *("l2pool-mean", "l2pool-mean-padded", "flatten-vector", "prelu-image", "rnn-identity"),
-    *("softplus-beta", "softplus-threshold"),
+    *("softplus-beta", "softplus-threshold", "pad-circular", "pad-circular-wide", "pad1d-circular"),
 }
 REFUSED = [
     case for case in LAYER_CASES if type(case.make()).__name__ in BY_FORMULA or case.id in BY_FORMULA_TOO
@@ -164,20 +164,20 @@ def test_a_residual_block_and_a_mean_over_positions() -> None:
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
-def test_recurrences(kind: str, direction: str) -> None:
+@pytest.mark.parametrize("after", [0, 1])
+def test_recurrences(kind: str, direction: str, after: int) -> None:
     gates, ways = {"RNN": 1, "LSTM": 4, "GRU": 3}[kind], 1 + (direction == "bidirectional")
     constants = {
         "W": R.normal(size=(ways, gates * 3, 2)),
         "R": R.normal(size=(ways, gates * 3, 3)),
         "B": R.normal(size=(ways, gates * 6)),
     }
-    options = {"linear_before_reset": 1} if kind == "GRU" else {}
+    options = {"linear_before_reset": after} if kind == "GRU" else {}
+    weights = ["t", "W", "R", "B"][: 4 if kind == "GRU" or after else 3]
     if ways == 1:
         nodes = [
             helper.make_node("Transpose", ["X"], ["t"], perm=[1, 0, 2]),
-            helper.make_node(
-                kind, ["t", "W", "R", "B"], ["Y", ""], hidden_size=3, direction=direction, **options
-            ),
+            helper.make_node(kind, weights, ["Y", ""], hidden_size=3, direction=direction, **options),
             helper.make_node("Squeeze", ["Y", "one"], ["s"]),
             helper.make_node("Transpose", ["s"], ["a"], perm=[1, 0, 2]),
         ]
@@ -186,14 +186,37 @@ def test_recurrences(kind: str, direction: str) -> None:
     else:
         nodes = [
             helper.make_node("Transpose", ["X"], ["t"], perm=[1, 0, 2]),
-            helper.make_node(
-                kind, ["t", "W", "R", "B"], ["Y"], hidden_size=3, direction=direction, **options
-            ),
+            helper.make_node(kind, weights, ["Y"], hidden_size=3, direction=direction, **options),
             helper.make_node("Transpose", ["Y"], ["q"], perm=[0, 2, 1, 3]),
-            helper.make_node("Reshape", ["q", "shape"], ["a"]),
+            helper.make_node("Reshape", ["q", "shape"], ["s"]),
+            helper.make_node("Transpose", ["s"], ["a"], perm=[1, 0, 2]),
         ]
-        with pytest.raises(ArgumentError, match="node"):
-            cr.from_onnx(model_of(nodes, [5, 2], {**constants, "shape": np.array([0, 0, -1])}))
+        model = model_of(nodes, [5, 2], {**constants, "shape": np.array([0, 0, -1])})
+        network = cr.from_onnx(model)
+        assert [layer.kind for layer in network.layers] == ["bidirectional"]
+        same(model, network, (5, 2))
+
+
+def test_pixels_that_move() -> None:
+    lists = {"pads": [1, 0, 2, 1], "axes": [3, 2], "sizes": [10, 18], "start": [-2, 1], "end": [99, -1]}
+    lists |= {"of": [2, -1], "all": [0, 0, -1, 2, 0, 0, 0, 0]}
+    constants = {"W": R.normal(size=(8, 2, 2, 2)), "scales": np.array([1, 1, 2, 3.0])}
+    constants |= {name: np.array(values) for name, values in lists.items()}
+    repeated = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    nodes = [
+        helper.make_node("Conv", ["X", "W"], ["c"]),
+        helper.make_node("Pad", ["c", "pads", "", "axes"], ["p"], mode="reflect"),
+        helper.make_node("Resize", ["p", "", "", "sizes"], ["r"], mode="linear", axes=[2, 3]),
+        helper.make_node("DepthToSpace", ["r"], ["d"], blocksize=2, mode="CRD"),
+        helper.make_node("Slice", ["d", "start", "end", "of"], ["s"]),
+        helper.make_node("Resize", ["s", "", "scales"], ["q"], **repeated),
+        helper.make_node("Pad", ["q", "all"], ["a"]),
+    ]
+    model = model_of(nodes, [2, 5, 7], constants, opset=18)
+    network = cr.from_onnx(model)
+    kinds = ["conv", "pad", "upsample", "pixelshuffle", "crop", "upsample", "crop", "pad"]
+    assert [layer.kind for layer in network.layers] == kinds
+    same(model, network, (2, 5, 7))
 
 
 def test_a_graph_that_is_no_chain_is_refused() -> None:
@@ -211,7 +234,8 @@ def test_a_graph_that_is_no_chain_is_refused() -> None:
 @pytest.mark.parametrize(
     ("node", "said"),
     [
-        (("MaxPool", {"kernel_shape": [2, 2], "ceil_mode": 1}), "ceil_mode=1"),
+        (("LpPool", {"kernel_shape": [2, 2], "ceil_mode": 1}), "ceil_mode=1"),
+        (("AveragePool", {"kernel_shape": [2, 2], "dilations": [2, 2]}), "dilations"),
         (("AveragePool", {"kernel_shape": [2, 2], "auto_pad": "SAME_LOWER"}), "SAME_LOWER"),
         (("LpPool", {"kernel_shape": [2, 2], "p": 3}), "p=3"),
         (("Sin", {}), "the operator Sin"),

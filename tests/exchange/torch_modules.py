@@ -191,10 +191,61 @@ CASES: dict[str, tuple[Any, tuple[int, ...]]] = {
 }
 
 
+class UNet(nn.Module):
+    def __init__(s):
+        super().__init__()
+        s.a = nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect")
+        s.b = nn.Conv2d(4, 8, 3, padding=(1, 2), padding_mode="circular", stride=(1, 2))
+        s.c = nn.Conv2d(8, 4, 1)
+
+    def forward(s, x):
+        x = s.a(x).relu()
+        y = F.interpolate(F.max_pool2d(x, 2), scale_factor=2)
+        return s.c(F.pad(s.b(torch.tanh(y) + x), (1, -1, 0, 2)))
+
+
+CASES |= {
+    "lstm-no-bias": (Rnn("LSTM", bias=False, bidirectional=True), (6, 5)),
+    "gru-no-bias": (RnnLast("GRU", bias=False), (6, 5)),
+    "unet": (UNet(), (2, 4, 6)),
+    "edges": (
+        nn.Sequential(
+            *(nn.ReflectionPad2d((1, 2, 0, 1)), nn.Conv2d(3, 8, 2), nn.PixelShuffle(2), nn.ZeroPad2d(1)),
+            *(nn.CircularPad2d((1, 0, 2, 1)), nn.InstanceNorm2d(2), nn.Upsample(scale_factor=(2, 3))),
+            *(nn.ReplicationPad2d(3), nn.GroupNorm(2, 2, affine=False), nn.Conv2d(2, 3, 3)),
+            *(nn.BatchNorm2d(3, affine=False, momentum=None), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            *(nn.LayerNorm(3, elementwise_affine=False), nn.Linear(3, 2), nn.LayerNorm(2, bias=False)),
+            nn.RMSNorm(2, elementwise_affine=False, eps=1e-5),
+        ),
+        (3, 5, 4),
+    ),
+    "ceil": (
+        nn.Sequential(
+            *(nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(3, 2, 1)),
+            nn.AvgPool2d(2, padding=1, ceil_mode=True, count_include_pad=False),
+        ),
+        (3, 10, 9),
+    ),
+    "bilinear": (
+        nn.Sequential(nn.Conv2d(2, 3, 1), nn.Upsample(None, (3, 2), "bilinear"), nn.Conv2d(3, 1, 2)),
+        (2, 3, 4),
+    ),
+    "edges1d": (
+        nn.Sequential(
+            *(nn.ReflectionPad1d((2, 1)), nn.Conv1d(3, 4, 3), nn.CircularPad1d(1), nn.ConstantPad1d(1, 0.0)),
+            *(nn.ReplicationPad1d(1), nn.Upsample(scale_factor=2, mode="linear"), nn.InstanceNorm1d(4)),
+            nn.Conv1d(4, 2, 3),
+        ),
+        (3, 6),
+    ),
+}
+
+
 REFUSED = {
-    "ceil_mode": (nn.MaxPool2d(2, ceil_mode=True), (3, 5, 5)),
-    "reflect": (nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), (3, 5, 5)),
-    "bilinear": (nn.Upsample(scale_factor=2), (3, 5, 5)),
+    "ceil_mode": (nn.AvgPool2d(3, 2, 1, ceil_mode=True), (3, 6, 5)),
+    "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), (3, 5, 5)),
+    "corners": (nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), (3, 5, 5)),
+    "ones around": (nn.Sequential(nn.ConstantPad2d(1, 1.0), nn.Conv2d(3, 4, 3)), (3, 5, 5)),
     "three axes": (nn.Sequential(nn.Conv3d(2, 3, 2)), (2, 4, 4, 4)),
     "time first": (nn.LSTM(3, 4), (5, 3)),
     "softmax over rows": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Softmax(2)), (3, 5, 5)),

@@ -19,6 +19,7 @@ from chainrule.formulas.elements.reader import Reader
 from chainrule.formulas.exchange import pack, plain
 from chainrule.formulas.primitives import arrays as A
 from chainrule.formulas.primitives import bias_column as B
+from chainrule.formulas.primitives import edges as G
 from chainrule.formulas.primitives import elementwise as E
 from chainrule.formulas.primitives import over as O
 from chainrule.formulas.primitives import steps as T
@@ -147,7 +148,7 @@ def test_every_primitive() -> None:
     """The examples on which the first implementation is tested, and reductions."""
     jobs, expected = [], []
     for name, examples in EXAMPLES.items():
-        function: Any = next(getattr(module, name) for module in (E, A, T, B) if hasattr(module, name))
+        function: Any = next(getattr(module, name) for module in (E, A, T, B, G) if hasattr(module, name))
         for example in examples:
             arrays = {f"v{i}": value for i, value in enumerate(example.operands) if np.ndim(value)}
             operands = (Symbol(f"v{i}") if np.ndim(v) else v for i, v in enumerate(example.operands))

@@ -15,9 +15,11 @@ import pytest
 from chainrule.formulas import Grid, Symbol, adjoint, binders, evaluate, latex, mathml, rules, text
 from chainrule.formulas.primitives import arrays as A
 from chainrule.formulas.primitives import bias_column as B
+from chainrule.formulas.primitives import edges as G
 from chainrule.formulas.primitives import elementwise as E
 from chainrule.formulas.primitives import over as O
 from chainrule.formulas.primitives import steps as T
+from chainrule.formulas.primitives.edges import MODES
 
 RNG = np.random.default_rng(11)
 M, N = RNG.standard_normal((4, 3)), RNG.standard_normal((4, 3))  # features x samples
@@ -132,6 +134,17 @@ EXAMPLES: dict[str, list[Example]] = {
     "unflatten": [Example((RNG.standard_normal((60, 2)), IMAGE))],
     "window": [Example((IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],
     "place": [Example((WINDOWS, IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],
+    "framed": [
+        *(Example((IMAGE,), options={"pads": ((1, 0), (1, 2)), "mode": mode}) for mode in MODES),
+        Example((STEPS,), options={"pads": ((2, 1),), "mode": "reflect"}),
+    ],
+    "unframed": [
+        Example((RNG.standard_normal((6, 7, 3, 2)), IMAGE), options={"pads": ((1, 0), (1, 2)), "mode": mode})
+        for mode in MODES
+    ],
+    "tent": [Example((np.arange(2.0 * size - size % 2),), (), {"size": size}) for size in (1, 2, 3)],
+    "shuffled": [Example((RNG.standard_normal((2, 3, 8, 2)),), options={"block": 2})],
+    "unshuffled": [Example((RNG.standard_normal((4, 2, 3, 2)),), options={"block": 2})],
     "canvas": [Example((WINDOWS,), (), {"grid": GRID, "features": 3})],
     "block_diagonal": [Example((KERNEL[:, 0, 0, :2], RNG.standard_normal((4, 3))))],
     "diagonal_blocks": [Example((RNG.standard_normal((2, 4)), KERNEL[:, 0, 0, :2]))],
@@ -183,7 +196,7 @@ def test_tree_of_a_primitive_evaluates_derives_and_prints(name: str, example: Ex
         for key, value in arrays.items()
     }
     symbols = {key: Symbol(key, kind=kinds[key]) for key in arrays}
-    function: Any = next(getattr(module, name) for module in (E, A, T, B) if hasattr(module, name))
+    function: Any = next(getattr(module, name) for module in (E, A, T, B, G) if hasattr(module, name))
     tree = function(*(symbols.get(f"v{i}", v) for i, v in enumerate(example.operands)), **example.options)
     value = rules[name].evaluate(*example.operands, **example.options)
     np.testing.assert_array_equal(evaluate(tree, arrays), value)

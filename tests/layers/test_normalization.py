@@ -29,7 +29,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: cr.BatchNorm(num_features=3), TypeError, "it finds out its channels"),
     (lambda: cr.LayerNorm(8), TypeError, "takes 0 by position"),
     (lambda: cr.LayerNorm(axis=-1), TypeError, "write nothing: that is the last axis"),
-    (lambda: cr.LayerNorm(elementwise_affine=False), TypeError, "γ and β are always there"),
+    (lambda: cr.LayerNorm(elementwise_affine=False), TypeError, "write scale=False, shift=False"),
     (lambda: cr.GroupNorm(num_groups=2), TypeError, "write groups=8"),
     (lambda: cr.BatchNorm2d(8), AttributeError, r"chainrule.BatchNorm\(\)"),
 ]
@@ -152,3 +152,46 @@ def test_a_file_with_a_mean_of_one_value_still_loads(tmp_path: Path, suffix: str
         cr.Network.from_parameters(layers, parameters, input_shape=2)
     with pytest.raises(cr.ShapeError, match="always β"):
         cr.Network(layers, input_shape=2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_momentum_none_takes_the_mean_of_all_batches(dtype: Any, tmp_path: Path) -> None:
+    net = cr.Network([cr.BatchNorm(None, scale=False), cr.Dense(1)], input_shape=3, dtype=dtype)
+    X = np.random.default_rng(4).normal(2, 3, (24, 3)).astype(dtype)
+    cr.fit(net, X, X[:, :1], batch_size=4, epochs=2, shuffle=False, optimizer=cr.SGD(1e-30))
+    batches = X.reshape(6, 4, 3).astype(np.float64)
+    p = net.parameters
+    assert p["batchnorm1.batches"] == 12
+    np.testing.assert_allclose(p["batchnorm1.mean"], batches.mean(axis=(0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(p["batchnorm1.variance"], batches.var(axis=1, ddof=1).mean(axis=0), rtol=1e-5)
+    assert "batchnorm1.gamma" not in p
+    assert np.abs(p["batchnorm1.beta"]).max() < 1e-20
+    net.save(tmp_path / "net.npz")
+    np.testing.assert_array_equal(cr.load(tmp_path / "net.npz").predict(X), net.predict(X))
+
+
+def test_a_norm_without_scale_and_shift_has_no_parameters() -> None:
+    for layer in (
+        cr.LayerNorm(scale=False, shift=False),
+        cr.GroupNorm(2, scale=False, shift=False),
+        cr.InstanceNorm(scale=False, shift=False),
+        cr.RMSNorm(scale=False),
+    ):
+        net = cr.Network([layer], input_shape=(5, 4), dtype="float64")
+        assert not net.parameters
+        other = type(layer)(**{**layer.config(), "scale": True})
+        like = cr.Network([other], input_shape=(5, 4), dtype="float64")
+        X = np.random.default_rng(1).normal(size=(3, 5, 4))
+        np.testing.assert_allclose(net.predict(X), like.predict(X), rtol=1e-12)
+    single = [cr.InstanceNorm(shift=False)]
+    with pytest.raises(cr.ShapeError, match=r"always 0, whatever the input; write LayerNorm\(\)"):
+        cr.Network(single, input_shape=(1, 3))
+    with pytest.raises(cr.ShapeError, match=r"always β, whatever the input"):
+        cr.Network([cr.InstanceNorm()], input_shape=1)
+
+
+def test_instance_norm_takes_every_channel_by_itself() -> None:
+    X = np.random.default_rng(2).normal(size=(2, 4, 3, 5))
+    net = cr.Network([cr.InstanceNorm(epsilon=0.1)], input_shape=(4, 3, 5), dtype="float64")
+    mean, variance = X.mean(axis=(1, 2), keepdims=True), X.var(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(net.predict(X), (X - mean) / np.sqrt(variance + 0.1), rtol=1e-12)

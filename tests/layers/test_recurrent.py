@@ -251,7 +251,8 @@ def test_errors_say_what_to_write() -> None:
     for words, make in {
         r"outputs='all'": lambda: cr.LSTM(4, return_sequences=True),  # type: ignore[call-arg]
         r"units=10": lambda: cr.GRU(hidden_size=3),  # type: ignore[call-arg]
-        r"join='concat'": lambda: cr.LSTM(4, bidirectional=True),  # type: ignore[call-arg]
+        r"layers=2": lambda: cr.LSTM(4, num_layers=2),  # type: ignore[call-arg]
+        r"join='sum'": lambda: cr.Bidirectional(cr.LSTM(4), merge_mode="sum"),  # type: ignore[call-arg]
         r"LSTM\(\) takes 1 by position": lambda: cr.LSTM(3, 4),  # type: ignore[misc]
         r"activation='relu'": lambda: cr.RNN(3, nonlinearity="relu"),  # type: ignore[call-arg]
     }.items():

@@ -88,7 +88,8 @@ def test_the_file_holds_what_it_should() -> None:
 NOT_COMPARED = {
     *("Dropout", "ReLU6", "LogSigmoid", "LogSoftmax", "CELU", "Threshold", "GLU", "SwiGLU"),
     *("HardShrink", "SoftShrink", "TanhShrink", "ParametricActivation"),
-    *("Features", "Scale", "PeriodicEmbedding", "Clamp"),
+    *("Features", "Scale", "PeriodicEmbedding", "Clamp", "InstanceNorm"),
+    *("Pad1D", "Pad2D", "Crop1D", "Crop2D", "UpSample1D", "UpSample2D", "PixelShuffle"),
 }
 LOSSES = {
     "SquaredError",

@@ -170,7 +170,7 @@ template <class T>
 static void norm_gradient_finish(const NormArgs<T>& g, int begin, int end) {
   for (int c = begin; c < end; c++) {
     const double gamma = batch_sum<T>(g, 0, c), beta = batch_sum<T>(g, 1, c);
-    g.gamma_gradient[c] = T(gamma);
+    if (g.gamma_gradient) g.gamma_gradient[c] = T(gamma);
     if (g.beta_gradient) g.beta_gradient[c] = T(beta);
     if (!g.batch) continue;
     const double factor = double(g.gamma[c]) / batch_count<T>(g);

@@ -26,10 +26,28 @@ inline Vec<T> recurrent_gates(const RecurrentArgs<T>& g, Vec<T> (&p)[4], const V
     s = tanh<T>(c);
     return p[3] * s;
   }
+  if (g.cell == Cell::gru_before) {   // r and u are there: recurrent_reset
+    p[2] = tanh<T>(p[2] + q[2]);
+    return p[1] * h + (T(1) - p[1]) * p[2];
+  }
   p[0] = sigmoid<T>(p[0] + q[0]), p[1] = sigmoid<T>(p[1] + q[1]);
   s = q[2];
   p[2] = tanh<T>(p[2] + p[0] * s);
   return p[1] * h + (T(1) - p[1]) * p[2];
+}
+
+// Of a GRU that resets in front of U: r and u in p, and r h in s.
+template <class T>
+inline void recurrent_reset(const RecurrentArgs<T>& g, int b, int t) {
+  constexpr int L = lanes<T>;
+  const ptrdiff_t u = ptrdiff_t(g.units) * L, place = ptrdiff_t(b) * g.steps + t;
+  T *const p = g.p + place * g.gates * u, *const s = g.s + place * u;
+  const T *const q = g.q + place * g.gates * u, *const h = g.h + place * u;
+  for (ptrdiff_t j = 0; j < u; j += L) {
+    const Vec<T> r = sigmoid<T>(load(p + j) + load(q + j));
+    store(p + j, r), store(p + u + j, sigmoid<T>(load(p + u + j) + load(q + u + j)));
+    store(s + j, r * load(h + j));
+  }
 }
 
 // One step of block b, from what the products have left in `p` (and, of a GRU, U h in `q`).
@@ -47,15 +65,15 @@ inline void recurrent_cell(const RecurrentArgs<T>& g, int b, int t, bool last) {
   for (ptrdiff_t j = 0; j < u; j += L) {
     Vec<T> gates[4] = {}, of_state[3] = {}, cell{}, kept{};
     for (int k = 0; k < g.gates; k++) gates[k] = load(p + k * u + j);
-    if (g.cell == Cell::gru) {
+    if (is_gru(g.cell)) {
       for (int k = 0; k < 3; k++) of_state[k] = load(q + k * u + j);
-      of_state[2] += broadcast<T>(g.inner_bias[j / L]);
+      if (g.inner_bias) of_state[2] += broadcast<T>(g.inner_bias[j / L]);
     } else if (g.cell == Cell::lstm) {
       cell = load(c + j);
     }
     const Vec<T> before = cell, after = recurrent_gates<T>(g, gates, of_state, load(h + j), cell, kept);
     for (int k = 0; k < g.gates; k++) store(p + k * u + j, gates[k]);
-    if (g.cell != Cell::rnn) store(s + j, kept);
+    if (g.cell == Cell::lstm || g.cell == Cell::gru) store(s + j, kept);
     if (g.cell == Cell::lstm && !last) store(c_after + j, there > zero ? cell : before);
     store(h_after + j, there > zero ? after : load(h + j));
     if (z) store(z + j, there > zero ? after : zero);
@@ -72,15 +90,23 @@ static void recurrent_forward(const RecurrentArgs<T>& g, int begin, int end) {
     const int count = cut.next();
     DenseArgs<T> product = of_state<T>(g, count);
     product.x_block = g.steps * u, product.z_block = g.steps * rows;
-    product.add = g.cell != Cell::gru;
+    product.add = !is_gru(g.cell);
+    const auto multiply = [&](int first) {
+      for (int panel = first; panel < panels<T>(product.outputs); panel++)
+        if (count == 1) dense_forward_panel<T, panel_channels<T, single_channels>>(product, 0, 1, panel);
+        else dense_forward_panel<T, panel_channels<T, wide_channels>>(product, 0, count, panel);
+    };
     for (int number = 0; number < g.steps; number++) {
       const int t = g.reverse ? g.steps - 1 - number : number;
       const ptrdiff_t place = ptrdiff_t(b) * g.steps + t;
       product.x = g.h + place * u;
-      product.z = (g.cell == Cell::gru ? g.q : g.p) + place * rows;
-      for (int panel = 0; panel < panels<T>(product.outputs); panel++)
-        if (count == 1) dense_forward_panel<T, panel_channels<T, single_channels>>(product, 0, 1, panel);
-        else dense_forward_panel<T, panel_channels<T, wide_channels>>(product, 0, count, panel);
+      product.z = (is_gru(g.cell) ? g.q : g.p) + place * rows;
+      multiply(0);
+      if (g.cell == Cell::gru_before) {   // q of r and u is used up: the panel that begins in u may write there
+        for (int i = 0; i < count; i++) recurrent_reset<T>(g, b + i, t);
+        product.x = g.s + place * u;
+        multiply(2 * g.units / L);
+      }
       for (int i = 0; i < count; i++) recurrent_cell<T>(g, b + i, t, number == g.steps - 1);
     }
     for (int i = b; i < b + count && !g.every; i++) __builtin_memcpy(g.z.block(i), g.last + i * u, sizeof(T) * size_t(u));
@@ -126,7 +152,7 @@ static void recurrent_channels(const RecurrentArgs<T>& g, int begin, int end) {
           T* const state = h + i * g.state_row + j;
           if (gru) {
             for (int k = 0; k < 3; k++) of_state[k] = any(own_q + k * g.units + j);
-            of_state[2] += load(g.inner_bias + j);
+            if (g.inner_bias) of_state[2] += load(g.inner_bias + j);
           } else if (g.cell == Cell::lstm) {
             cell = load(c + i * g.state_row + j);
           }
@@ -168,6 +194,11 @@ inline void recurrent_cell_delta(const RecurrentArgs<T>& g, int b, int t) {
       put(dp + 2 * u + j, e * i * (T(1) - n * n));
       put(dp + 3 * u + j, total * sq * o * (T(1) - o));
       store(dc + j, there > zero ? e * f : load(dc + j));
+    } else if (g.cell == Cell::gru_before) {   // and r, once the product with U_n is there: recurrent_reset_delta
+      const Vec<T> keep = load(p + u + j), n = load(p + 2 * u + j), dn = total * (T(1) - keep) * (T(1) - n * n);
+      put(dp + u + j, total * (load(h + j) - n) * keep * (T(1) - keep)), put(dp + 2 * u + j, dn);
+      store(dq + j, zero), store(dq + u + j, zero), put(dq + 2 * u + j, dn);
+      past = total * keep;
     } else {
       const Vec<T> r = load(p + j), keep = load(p + u + j), n = load(p + 2 * u + j);
       const Vec<T> dn = total * (T(1) - keep) * (T(1) - n * n);
@@ -177,6 +208,23 @@ inline void recurrent_cell_delta(const RecurrentArgs<T>& g, int b, int t) {
       past = total * keep;
     }
     store(dh + j, there > zero ? past : total);
+  }
+}
+
+// Of a GRU that resets in front of U, from U_nᵀ δ_n where an LSTM has ∂J/∂c: δ of r, and what goes down past U; dq is then of
+// r and u.
+template <class T>
+inline void recurrent_reset_delta(const RecurrentArgs<T>& g, int b, int t) {
+  constexpr int L = lanes<T>;
+  const ptrdiff_t u = ptrdiff_t(g.units) * L, place = ptrdiff_t(b) * g.steps + t;
+  const T *const p = g.p + place * g.gates * u, *const h = g.h + place * u;
+  T *const dp = g.dp + place * g.gates * u, *const dq = g.dq + place * g.gates * u;
+  T *const dh = g.arrived + 2 * b * u, *const ds = dh + u;
+  const Vec<T> there = g.mask.data ? load(g.mask.block(b) + t * L) : broadcast<T>(T(1)), zero{};
+  for (ptrdiff_t j = 0; j < u; j += L) {
+    const Vec<T> r = load(p + j), d = load(ds + j), dr = d * load(h + j) * r * (T(1) - r), shown = there > zero ? dr : zero;
+    store(dp + j, shown), store(dq + j, shown), store(dq + u + j, load(dp + u + j)), store(dq + 2 * u + j, zero);
+    store(dh + j, there > zero ? load(dh + j) + d * r : load(dh + j));
   }
 }
 
@@ -199,12 +247,18 @@ static void recurrent_backward(const RecurrentArgs<T>& g, int begin, int end) {
     for (int number = g.steps - 1; number >= 0; number--) {
       const int t = g.reverse ? g.steps - 1 - number : number;
       for (int i = 0; i < count; i++) recurrent_cell_delta<T>(g, b + i, t);
+      product.z = (is_gru(g.cell) ? g.dq : g.dp) + (ptrdiff_t(b) * g.steps + t) * rows;
+      if (g.cell == Cell::gru_before) {
+        product.x_delta += u, product.add = false;
+        dense_backward<T>(product, 0, dense_backward_units<T>(product));
+        product.x_delta -= u, product.add = true;
+        for (int i = 0; i < count; i++) recurrent_reset_delta<T>(g, b + i, t);
+      }
       if (number == 0) break;
       if (g.truncate && number % g.truncate == 0) {
         __builtin_memset(product.x_delta, 0, sizeof(T) * size_t(count * 2 * u));
         continue;
       }
-      product.z = (g.cell == Cell::gru ? g.dq : g.dp) + (ptrdiff_t(b) * g.steps + t) * rows;
       dense_backward<T>(product, 0, dense_backward_units<T>(product));
     }
     b += count;

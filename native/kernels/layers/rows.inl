@@ -298,7 +298,8 @@ static void norm_channels(const NormArgs<T>& g, int begin, int end) {
     const T* x = g.x.row(b, h);
     T* z = g.z.row(b, h);
     for (ptrdiff_t c = 0; c < pixel; c += L) {
-      const Vec<T> mean = load(g.mean + c), inverse = load(g.inverse + c), gamma = load(g.gamma + c), beta = load(g.beta + c);
+      const Vec<T> mean = load(g.mean + c), inverse = load(g.inverse + c), gamma = load(g.gamma + c);
+      const Vec<T> beta = g.beta ? load(g.beta + c) : Vec<T>{};
       for (int w = 0; w < g.x.width; w++) store(z + w * pixel + c, (load(x + w * pixel + c) - mean) * inverse * gamma + beta);
     }
     activate_row<T>(g.post, g.z, b, h);

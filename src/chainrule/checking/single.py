@@ -18,6 +18,7 @@ from chainrule.checking.compare import TOLERANCE, Comparison, Direction, Entries
 from chainrule.checking.evaluators import FunctionEvaluator, Values
 from chainrule.checking.report import GradientReport
 from chainrule.data.arrays import numbers, plain_array
+from chainrule.formulas.tracing import refuse_several
 from chainrule.layers import Embedding, Layer, Recurrent
 from chainrule.layers.initializers import Glorot
 from chainrule.layers.randomness import random_bits
@@ -59,6 +60,7 @@ def check_layer(
     samples, seed = check_count("samples", samples), check_count("seed", seed, 0, math.inf)
     if parameters is not None and not isinstance(parameters, Mapping):
         raise TypeError(f"parameters must be a dict, name -> array, received {describe(parameters)}")
+    refuse_several(layer)
     rng = np.random.Generator(np.random.PCG64(seed))
     plan = architecture([layer], input_shape)
     planned, shape = plan.layers[0], input_shape_from(input_shape)

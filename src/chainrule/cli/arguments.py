@@ -419,7 +419,8 @@ layer_options = (
     *("dilation_rate", "is_causal", "G", "reg", "ntk", "start", "stop", "hidden", "sigma", "low", "high"),
     *("weight", "weights", "class_weight", "ignore_index", "gamma", "logs", "padding_idx"),
     *("approximate", "beta", "ceil_mode", "gate", "mean_steps", "output_weight", "pos_weight", "scale"),
-    *("shared", "shift", "threshold"),
+    *("shared", "shift", "threshold", "layers", "bidirectional", "reset_after", "padding_mode", "mode"),
+    *("cropping", "block"),
 )
 
 

@@ -72,6 +72,7 @@ from chainrule.formulas.primitives.arrays import (
 )
 from chainrule.formulas.primitives.bias_column import with_ones, with_zero_bias, without_bias
 from chainrule.formulas.primitives.declaring import named, primitive
+from chainrule.formulas.primitives.edges import framed, shuffled, tent, unframed, unshuffled
 from chainrule.formulas.primitives.elementwise import (
     absolute,
     add,
@@ -216,6 +217,7 @@ __all__ = [
     "first_position",
     "fit",
     "flatten",
+    "framed",
     "gate",
     "gate_place",
     "greater",
@@ -256,6 +258,7 @@ __all__ = [
     "ratio",
     "replace_at",
     "rules",
+    "shuffled",
     "sin",
     "sinusoids",
     "split_heads",
@@ -274,10 +277,13 @@ __all__ = [
     "sum_steps",
     "swap_steps",
     "tanh",
+    "tent",
     "text",
     "trace",
     "transpose",
     "unflatten",
+    "unframed",
+    "unshuffled",
     "walk",
     "where",
     "window",

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.formulas.expression import Expression, Operation, replace_at, walk
-from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.primitives.edges import sources
+from chainrule.formulas.primitives.grid import Grid, Pads
 from chainrule.formulas.rules import Binder, Rule, binders, rules
 
 
@@ -209,6 +210,25 @@ def _divided_as_they_lie(x: Any, *, heads: int) -> Any:
     return x.reshape(heads, x.shape[0], x.shape[1] // heads, x.shape[-1])
 
 
+def _without_copies(x: Any, like: Any, *, pads: Pads, mode: str) -> Any:
+    axes = zip(like.shape, pads, strict=False)
+    return x[tuple(slice(before, before + size) for size, (before, _) in axes)]
+
+
+def _of_last_copy(x: Any, like: Any, *, pads: Pads, mode: str) -> Any:
+    made = np.zeros_like(x, shape=like.shape, order="C")
+    made[sources(like.shape[: len(pads)], pads, mode)] = x
+    return made
+
+
+def _blocks_as_they_lie(x: Any, *, block: int) -> Any:
+    return x.reshape(x.shape[0] * block, x.shape[1] * block, -1, x.shape[-1])
+
+
+def _channels_as_they_lie(x: Any, *, block: int) -> Any:
+    return x.reshape(x.shape[0] // block, x.shape[1] // block, -1, x.shape[-1])
+
+
 def _of_first_channel(winner: Any, *offset: Any, grid: Grid) -> Any:
     return rules["chosen"].evaluate(np.broadcast_to(winner[..., :1, :], winner.shape), *offset, grid=grid)
 
@@ -221,7 +241,7 @@ def _mean_by_samples(x: Any) -> Any:
     return x.sum(axis=(*range(x.ndim - 2), -1)) / x.shape[-1]
 
 
-def _mean_of_all_groups(x: Any, *, groups: int) -> Any:
+def _mean_of_all_groups(x: Any, *, groups: int | None) -> Any:
     return rules["mean_groups"].evaluate(x, groups=1)
 
 
@@ -229,11 +249,12 @@ def _by_one_less(mean: Any, count: int) -> Any:
     return mean * (count / max(count - 1, 0.5))
 
 
-def _mean_of_groups_less_one(x: Any, *, groups: int) -> Any:
-    return _by_one_less(rules["mean_groups"].evaluate(x, groups=groups), x.size // x.shape[-1] // groups)
+def _mean_of_groups_less_one(x: Any, *, groups: int | None) -> Any:
+    count = x.size // x.shape[-1] // (groups or x.shape[-2])
+    return _by_one_less(rules["mean_groups"].evaluate(x, groups=groups), count)
 
 
-def _mean_of_channels(x: Any, *, groups: int) -> Any:
+def _mean_of_channels(x: Any, *, groups: int | None) -> Any:
     return rules["mean_groups"].evaluate(x, groups=x.shape[-2])
 
 
@@ -321,6 +342,10 @@ _evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ),
     ("mean_groups", "less_one", _mean_of_groups_less_one),
     ("block_diagonal", "first_block", _of_first_block),
+    ("unframed", "cropped", _without_copies),
+    ("unframed", "last_copy", _of_last_copy),
+    ("shuffled", "blocks_as_they_lie", _blocks_as_they_lie),
+    ("unshuffled", "blocks_as_they_lie", _channels_as_they_lie),
     ("join_heads", "unmoved", _heads_as_they_lie),
     ("split_heads", "unmoved", _divided_as_they_lie),
     ("chosen", "one_channel", _of_first_channel),

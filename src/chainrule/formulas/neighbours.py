@@ -34,6 +34,8 @@ Every primitive and reduction declares, where it is defined, what people write i
     unit:N      operand N left out of a product of matrices: ones stand for it
     zeroed      0 or the sign in place of the limit at which numbers are cut off
     unmoved     heads read off in another order of the axes
+    cropped, last_copy    of an image that goes on beyond its edges the inside alone, or the last copy
+    blocks_as_they_lie    pixels and channels read off in another order of the axes
     counted     how many features another quantity has
     one_channel the places of the first channel for all
     near        every value near the largest in place of the largest
@@ -100,8 +102,8 @@ RARE = frozenset((
     "averaged_rows", "across_steps", "keepdims", "part_from", "part_to", "unit", "unmoved", "counted", "near",
     "one_offset", "gates", "one_channel", "again", "of_two", "of_steps", "steps_too", "of_heads", "strictly",
     "one_more", "aligned", "one_of_many", "last_of_many", "mean_of_many", "dealt", "halved", "emptied",
-    "one_term", "by_channel", "first_block", "unskipped", "less_one", "raised",
-    "epsilon",
+    "one_term", "by_channel", "first_block", "unskipped", "less_one", "raised", "epsilon", "cropped",
+    "last_copy", "blocks_as_they_lie",
 ))  # fmt: skip
 EVERYWHERE = frozenset((
     "as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "by_channel", "unmoved",

@@ -49,8 +49,8 @@ class Rule:
 
     evaluate: its NumPy meaning.  layout: how it prints.  entry: the name of its rule in
     elements/entry_rules.py, None where an entry of the result is one number.  remark: what its print leaves
-    unsaid, of {letter} and, under a window, {fill}.  wrong: what people write in its place by mistake, as
-    formulas/neighbours.py reads it.
+    unsaid, of {letter}, under a window {fill}, beyond edges {mode}.  wrong: what people write in its place by
+    mistake, as formulas/neighbours.py reads it.
     """
 
     name: str

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from chainrule.base.errors import ArgumentError
 from chainrule.formulas.calling import call_formula, declared
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.primitives.arrays import sum_steps
@@ -85,6 +86,7 @@ def trace(target: Any, given: Collection[str] = ()) -> Formulas:
 
     given: arguments that a formula may be called without and is called with here, such as "mask".
     """
+    refuse_several(target)
     if hasattr(target, "chains"):
         return _trace_composite(target)
     if hasattr(target, "step"):
@@ -92,6 +94,17 @@ def trace(target: Any, given: Collection[str] = ()) -> Formulas:
     if hasattr(target, "forward"):
         return _trace_layer(target, given)
     return _trace_loss(target) if hasattr(target, "prepared") else _trace_penalty(target)
+
+
+def refuse_several(target: Any) -> None:
+    """ArgumentError for a layer whose options are short for several layers: each has formulas of its own."""
+    parts = target.unfolded() if hasattr(target, "unfolded") else (target,)
+    if parts != (target,):
+        shown = ", ".join(map(repr, parts))
+        raise ArgumentError(
+            f"{target!r} is short for several layers, {shown}: take the network that has them, "
+            f"Network([{target!r}], input_shape=...), or one of them"
+        )
 
 
 def _trace_layer(layer: Any, given: Collection[str]) -> Formulas:

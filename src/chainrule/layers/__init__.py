@@ -34,13 +34,16 @@ from chainrule.layers.columns.scale import Scale
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.flatten import Flatten
-from chainrule.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
+from chainrule.layers.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from chainrule.layers.sequences.attention import MultiHeadAttention
+from chainrule.layers.sequences.bidirectional import Bidirectional
 from chainrule.layers.sequences.embedding import Embedding, LearnedPositions, PositionalEncoding
 from chainrule.layers.sequences.masking import Masking
 from chainrule.layers.sequences.recurrent import GRU, LSTM, RNN, Recurrent
-from chainrule.layers.structure import Composite, Parallel, Residual, Sequential
+from chainrule.layers.structure import Composite, Parallel, Residual, Sequential, Skip
 from chainrule.layers.windows.convolution import Conv1D, Conv2D, DepthwiseConv2D
+from chainrule.layers.windows.edges import Crop1D, Crop2D, Pad1D, Pad2D
+from chainrule.layers.windows.growing import PixelShuffle, UpSample1D, UpSample2D
 from chainrule.layers.windows.pooling import (
     AveragePool1D,
     AveragePool2D,
@@ -68,10 +71,18 @@ _built_in: tuple[type[Layer], ...] = (
     L2Pool1D,
     GlobalAveragePool,
     GlobalMaxPool,
+    Pad1D,
+    Pad2D,
+    Crop1D,
+    Crop2D,
+    UpSample1D,
+    UpSample2D,
+    PixelShuffle,
     Flatten,
     BatchNorm,
     LayerNorm,
     GroupNorm,
+    InstanceNorm,
     RMSNorm,
     Dropout,
     Identity,
@@ -117,7 +128,9 @@ _built_in: tuple[type[Layer], ...] = (
 )
 layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 # Layers made of layers: they have branches instead of formulas of their own.
-structure_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Sequential, Residual, Parallel)}
+structure_classes: dict[str, type[Layer]] = {
+    cls.__name__: cls for cls in (Sequential, Residual, Parallel, Skip, Bidirectional)
+}
 
 __all__ = [
     "CELU",
@@ -132,12 +145,15 @@ __all__ = [
     "AveragePool1D",
     "AveragePool2D",
     "BatchNorm",
+    "Bidirectional",
     "Clamp",
     "Composite",
     "Conv1D",
     "Conv2D",
     "ConvTranspose1D",
     "ConvTranspose2D",
+    "Crop1D",
+    "Crop2D",
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
@@ -152,6 +168,7 @@ __all__ = [
     "HardSwish",
     "HardTanh",
     "Identity",
+    "InstanceNorm",
     "L2Pool1D",
     "L2Pool2D",
     "Layer",
@@ -166,10 +183,13 @@ __all__ = [
     "Mish",
     "MultiHeadAttention",
     "PReLU",
+    "Pad1D",
+    "Pad2D",
     "Parallel",
     "Parameter",
     "ParametricActivation",
     "PeriodicEmbedding",
+    "PixelShuffle",
     "PositionalEncoding",
     "RMSNorm",
     "ReLU",
@@ -180,6 +200,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "Skip",
     "SoftShrink",
     "Softmax",
     "Softplus",
@@ -188,6 +209,8 @@ __all__ = [
     "Tanh",
     "TanhShrink",
     "Threshold",
+    "UpSample1D",
+    "UpSample2D",
     "call_formula",
     "layer_classes",
     "structure_classes",

@@ -95,6 +95,10 @@ class Layer(Attributes):
         """Shape of one sample's output; raises ShapeError for an input that does not fit."""
         return input_shape
 
+    def unfolded(self) -> tuple[Layer, ...]:
+        """The layers that a network takes in its place: itself, or what its options are short for."""
+        return (self,)
+
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         """The parameters by name."""
         return {}
@@ -206,7 +210,7 @@ class Layer(Attributes):
             value = getattr(self, name, parameter.default)
             if parameter.default is parameter.empty:
                 shown.append("..." if value is parameter.empty else repr(value))
-            elif value != parameter.default and name != "name":
+            elif name != "name" and value != parameter.default:
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 

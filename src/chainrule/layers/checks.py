@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule.base.errors import ShapeError, describe
 from chainrule.base.types import Shape
+from chainrule.formulas.primitives.edges import MODES
 from chainrule.formulas.primitives.grid import Pads, Pair, Sizes
 
 # The kernels count in 32 bits; sums and products of a few window sizes stay below that too.
@@ -54,8 +55,14 @@ def padding(value: Any, extent: Sizes) -> tuple[Any, str | Pads]:
     if isinstance(value, str) and value == "valid":
         return value, ((0, 0),) * axes
     if isinstance(value, str) or not isinstance(value, (Integral, Sequence)):
+        advice = ""
+        if isinstance(value, str) and value in ("zeros", *MODES):
+            advice = f": write padding='same', padding_mode={value!r}"
+        elif isinstance(value, str) and value == "causal" and axes == 1:
+            advice = f": write padding=({extent[0] - 1}, 0), which lets no step see what comes later"
         raise ShapeError(
             f"padding must be 'valid', 'same', an integer or pairs of integers, received {describe(value)}"
+            f"{advice}"
         )
     given: Pads
     if axes == 1:
@@ -69,7 +76,7 @@ def padding(value: Any, extent: Sizes) -> tuple[Any, str | Pads]:
             shown = extent if axes > 1 else extent[0]
             raise ShapeError(
                 f"padding must be smaller than the kernel {shown}, received {describe(value)}: "
-                f"a window would see nothing but zeros; write at most {length - 1}"
+                f"a window would see nothing but zeros; write at most {length - 1}, or a Pad layer in front"
             )
     return (_tuples(value), given)
 

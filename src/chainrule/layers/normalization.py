@@ -4,7 +4,8 @@ r"""Normalisation: x̂ has mean 0 and variance 1 over some of the values; then c
 With e = δ ⊙ γ̂ = ∂J/∂x̂, the average ⟨ ⟩ being its own adjoint:
     ∂J/∂x = (e - ⟨e⟩ - x̂ ⊙ ⟨e ⊙ x̂⟩) / √(v + ε)        ∂J/∂γ = (δ ⊙ x̂) 1        ∂J/∂β = δ 1
 The layers differ in what ⟨ ⟩ is over: samples and positions (BatchNorm; the one layer in which samples mix),
-features (LayerNorm), a group of channels and all positions (GroupNorm). RMSNorm divides by √(⟨x²⟩ + ε) alone.
+features (LayerNorm), a group of channels and all positions (GroupNorm), or each channel by itself
+(InstanceNorm). RMSNorm divides by √(⟨x²⟩ + ε) alone. scale=False leaves γ out, shift=False β.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import warnings
 
 from chainrule.base.errors import DataError, ShapeError
 from chainrule.base.keywords import teach
-from chainrule.base.scalars import check_number
+from chainrule.base.scalars import check_flag, check_number
 from chainrule.formulas import (
     broadcast_samples,
     count_values,
@@ -28,14 +29,25 @@ from chainrule.formulas import (
 )
 from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
 from chainrule.layers.checks import whole
-from chainrule.layers.initializers import Ones, Zeros
+from chainrule.layers.initializers import Initializer, Ones, Zeros
 
 
 class Normalization(Layer):
-    """Base: a subclass says over what values the mean and the variance are taken."""
+    """Base: a subclass says over what values the mean and the variance are taken.
+
+    scale, shift: whether there are γ and β, (channels,).
+    """
 
     passage = "norm"
     epsilon: float
+    scale: bool = True
+    shift: bool = True
+
+    def _keep(self, epsilon: float, scale: bool, shift: bool, name: str | None) -> None:
+        kind = type(self).__name__
+        check_number(f"{kind} epsilon", epsilon)
+        self.scale, self.shift = check_flag(f"{kind} scale", scale), check_flag(f"{kind} shift", shift)
+        self.epsilon, self.name = float(epsilon), name
 
     def average(self, name: str, x: Value) -> Value:
         """⟨x⟩ where arithmetic with x repeats it; `name` is what it prints as."""
@@ -47,26 +59,33 @@ class Normalization(Layer):
         root = named("r", sqrt(self.average("v", centred**2) + self.epsilon))
         return named("x̂", centred / root), root
 
-    def forward(self, x: Value, gamma: Value, beta: Value) -> Value:
-        return broadcast_samples(gamma) * self.normal(x)[0] + broadcast_samples(beta)
+    def forward(self, x: Value, gamma: Value = None, beta: Value = None) -> Value:
+        return self._shifted(self._scaled(self.normal(x)[0], gamma), beta)
 
-    def delta(self, d: Value, x: Value, gamma: Value) -> Value:
+    def _scaled(self, normal: Value, gamma: Value) -> Value:
+        return broadcast_samples(gamma) * normal if self.scale else normal
+
+    def _shifted(self, scaled: Value, beta: Value) -> Value:
+        return scaled + broadcast_samples(beta) if self.shift else scaled
+
+    def _of_normal(self, d: Value, gamma: Value) -> Value:
+        """∂J/∂x̂."""
+        return named("e", d * broadcast_samples(gamma)) if self.scale else d
+
+    def delta(self, d: Value, x: Value, gamma: Value = None) -> Value:
         normal, root = self.normal(x)
-        e = named("e", d * broadcast_samples(gamma))
+        e = self._of_normal(d, gamma)
         return (e - self.average("s", e) - normal * self.average("t", e * normal)) / root
 
     def gradients(self, d: Value, x: Value) -> Values:
-        return {
-            "gamma": sum_samples(sum_positions(d * self.normal(x)[0])),
-            "beta": sum_samples(sum_positions(d)),
-        }
+        gamma = {"gamma": sum_samples(sum_positions(d * self.normal(x)[0]))} if self.scale else {}
+        return {**gamma, "beta": sum_samples(sum_positions(d))} if self.shift else gamma
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         channels = input_shape[-1:]
-        return {
-            "gamma": Parameter(channels, initializer=Ones(), penalised=False),
-            "beta": Parameter(channels, initializer=Zeros(), penalised=False),
-        }
+        gamma = {"gamma": Parameter(channels, initializer=Ones(), penalised=False)} if self.scale else {}
+        beta = Parameter(channels, initializer=Zeros(), penalised=False)
+        return {**gamma, "beta": beta} if self.shift else gamma
 
 
 class BatchNorm(Normalization):
@@ -76,8 +95,9 @@ class BatchNorm(Normalization):
         running ← (1 - momentum) · running + momentum · batch
     as in PyTorch. Keras calls 1 - momentum the momentum; from 0.9 on a warning says so. The batch is divided
     by √(v + ε) with v = Σ(x - μ)²/N; the running variance takes Σ(x - μ)²/(N - 1), the unbiased estimate of
-    that of the data, which is what a prediction needs. γ and β are learned and never penalised. Steps of a
-    sequence count as positions, also those of padding.
+    that of the data, which is what a prediction needs. momentum=None: the mean of all batches so far, whose
+    number is kept beside. γ and β are learned and never penalised. Steps of a sequence count as positions,
+    also those of padding.
 
     A training pass raises DataError for a single value per channel (one sample, one position): its variance
     is 0. `network.backpropagate` and `check_gradients` normalise by the batch and leave the running numbers.
@@ -88,40 +108,54 @@ class BatchNorm(Normalization):
     mixes_samples = True
 
     @teach("BatchNorm(): it finds out its channels; the momentum is what stands first")
-    def __init__(self, momentum: float = 0.1, *, epsilon: float = 1e-5, name: str | None = None) -> None:
+    def __init__(
+        self,
+        momentum: float | None = 0.1,
+        *,
+        epsilon: float = 1e-5,
+        scale: bool = True,
+        shift: bool = True,
+        name: str | None = None,
+    ) -> None:
         hint = "it is the weight of the newest batch (Keras's momentum=0.99 is 0.01 here), not the channels"
-        check_number("BatchNorm momentum", momentum, 0, 1, include_low=True, include_high=True, hint=hint)
-        check_number("BatchNorm epsilon", epsilon)
-        if 0.9 <= momentum < 1:  # 1 takes the newest batch alone, and is meant
+        if momentum is not None:
+            check_number("BatchNorm momentum", momentum, 0, 1, include_low=True, include_high=True, hint=hint)
+        if momentum is not None and 0.9 <= momentum < 1:  # 1 takes the newest batch alone, and is meant
             warnings.warn(
                 f"BatchNorm momentum={momentum:g} is the weight of the newest batch, and the running numbers "
                 f"of predictions hardly remember another: what Keras calls momentum={momentum:g} is "
                 f"momentum={1 - momentum:.3g} here",
                 stacklevel=3,  # the caller, past `teach`
             )
-        self.momentum, self.epsilon, self.name = float(momentum), float(epsilon), name
+        self.momentum = None if momentum is None else float(momentum)
+        self._keep(epsilon, scale, shift, name)
 
     def average(self, name: str, x: Value) -> Value:
         return broadcast_samples(named(name, mean_samples(x)))
 
-    def infer(self, x: Value, gamma: Value, beta: Value, mean: Value, variance: Value) -> Value:
+    def infer(self, x: Value, mean: Value, variance: Value, gamma: Value = None, beta: Value = None) -> Value:
         root = sqrt(broadcast_samples(variance) + self.epsilon)
-        return broadcast_samples(gamma) * (x - broadcast_samples(mean)) / root + broadcast_samples(beta)
+        return self._shifted(self._scaled(x - broadcast_samples(mean), gamma) / root, beta)
 
-    def running(self, x: Value, mean: Value, variance: Value) -> Values:
+    def running(self, x: Value, mean: Value, variance: Value, batches: Value = None) -> Values:
         count, centre = count_values(x), mean_samples(x)
         unbiased = mean_samples((x - broadcast_samples(centre)) ** 2) * (count / (count - 1))
-        return {
-            "mean": (1 - self.momentum) * mean + self.momentum * centre,
-            "variance": (1 - self.momentum) * variance + self.momentum * unbiased,
+        newest = 1 / (batches + 1) if self.momentum is None else self.momentum
+        renewed = {
+            "mean": (1 - newest) * mean + newest * centre,
+            "variance": (1 - newest) * variance + newest * unbiased,
         }
+        return {**renewed, "batches": batches + 1} if self.momentum is None else renewed
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        def kept(shape: Shape, start: Initializer) -> Parameter:
+            return Parameter(shape, initializer=start, penalised=False, learned=False)
+
         channels = input_shape[-1:]
-        return super().parameters(input_shape) | {
-            "mean": Parameter(channels, initializer=Zeros(), penalised=False, learned=False),
-            "variance": Parameter(channels, initializer=Ones(), penalised=False, learned=False),
-        }
+        running = {"mean": kept(channels, Zeros()), "variance": kept(channels, Ones())}
+        if self.momentum is None:
+            running["batches"] = kept((1,), Zeros())
+        return super().parameters(input_shape) | running
 
     def check_batch(self, shape: Shape) -> None:
         if math.prod(shape[:-2]) * shape[-1] < 2:
@@ -143,9 +177,10 @@ class LayerNorm(Normalization):
     kind = "layernorm"
 
     @teach("LayerNorm(), which normalises the last axis whatever its size")
-    def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
-        check_number("LayerNorm epsilon", epsilon)
-        self.epsilon, self.name = float(epsilon), name
+    def __init__(
+        self, *, epsilon: float = 1e-5, scale: bool = True, shift: bool = True, name: str | None = None
+    ) -> None:
+        self._keep(epsilon, scale, shift, name)
 
     def average(self, name: str, x: Value) -> Value:
         return named(name, mean_features(x))
@@ -160,18 +195,25 @@ class LayerNorm(Normalization):
 class GroupNorm(Normalization):
     """Every sample by groups of neighbouring channels, over all positions (Wu & He 2018).
 
-    groups=1 takes all channels together, groups equal to the channels each by itself (instance
-    normalisation). ShapeError where `groups` does not divide the channels, and where a group is a single
+    groups=1 takes all channels together, groups equal to the channels each by itself, as InstanceNorm does.
+    ShapeError where `groups` does not divide the channels, and where a group is a single
     value, whose variance is 0.
     """
 
     kind = "groupnorm"
 
     @teach("the number of groups only, GroupNorm(3): it finds out its channels")
-    def __init__(self, groups: int, *, epsilon: float = 1e-5, name: str | None = None) -> None:
+    def __init__(
+        self,
+        groups: int,
+        *,
+        epsilon: float = 1e-5,
+        scale: bool = True,
+        shift: bool = True,
+        name: str | None = None,
+    ) -> None:
         self.groups = whole(groups, "GroupNorm groups")
-        check_number("GroupNorm epsilon", epsilon)
-        self.epsilon, self.name = float(epsilon), name
+        self._keep(epsilon, scale, shift, name)
 
     def average(self, name: str, x: Value) -> Value:
         return named(name, mean_groups(x, groups=self.groups))
@@ -194,6 +236,32 @@ class GroupNorm(Normalization):
         return _always_beta(self, input_shape, f"write GroupNorm({fewer})" if fewer else "leave it out")
 
 
+class InstanceNorm(Normalization):
+    """Every channel of a sample by itself, over all positions (Ulyanov et al. 2016).
+
+    γ and β as of the other norms; PyTorch's has none unless affine=True: InstanceNorm(scale=False,
+    shift=False). ShapeError where a sample has one position, whose variance is 0.
+    """
+
+    kind = "instancenorm"
+
+    @teach("InstanceNorm(): it finds out its channels")
+    def __init__(
+        self, *, epsilon: float = 1e-5, scale: bool = True, shift: bool = True, name: str | None = None
+    ) -> None:
+        self._keep(epsilon, scale, shift, name)
+
+    def average(self, name: str, x: Value) -> Value:
+        return named(name, mean_groups(x, groups=None))
+
+    def constant(self, input_shape: Shape) -> str | None:
+        if math.prod(input_shape[:-1]) > 1:
+            return None
+        several = input_shape[-1] > 1
+        advice = "write LayerNorm(), which takes all channels together" if several else "leave it out"
+        return _always_beta(self, input_shape, advice)
+
+
 class RMSNorm(Normalization):
     """Every sample's features by their root mean square, without a mean and without β.
 
@@ -204,9 +272,8 @@ class RMSNorm(Normalization):
     kind = "rmsnorm"
 
     @teach("RMSNorm(), which normalises the last axis whatever its size")
-    def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
-        check_number("RMSNorm epsilon", epsilon)
-        self.epsilon, self.name = float(epsilon), name
+    def __init__(self, *, epsilon: float = 1e-5, scale: bool = True, name: str | None = None) -> None:
+        self._keep(epsilon, scale, False, name)
 
     def average(self, name: str, x: Value) -> Value:
         return named(name, mean_features(x))
@@ -215,23 +282,18 @@ class RMSNorm(Normalization):
         root = named("r", sqrt(self.average("v", x**2) + self.epsilon))
         return named("x̂", x / root), root
 
-    def forward(self, x: Value, gamma: Value) -> Value:  # type: ignore[override]
-        return broadcast_samples(gamma) * self.normal(x)[0]
+    def forward(self, x: Value, gamma: Value = None) -> Value:  # type: ignore[override]
+        return self._scaled(self.normal(x)[0], gamma)
 
-    def delta(self, d: Value, x: Value, gamma: Value) -> Value:
+    def delta(self, d: Value, x: Value, gamma: Value = None) -> Value:
         normal, root = self.normal(x)
-        e = named("e", d * broadcast_samples(gamma))
+        e = self._of_normal(d, gamma)
         return (e - normal * self.average("t", e * normal)) / root
-
-    def gradients(self, d: Value, x: Value) -> Values:
-        return {"gamma": sum_samples(sum_positions(d * self.normal(x)[0]))}
-
-    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        return {"gamma": super().parameters(input_shape)["gamma"]}
 
 
 def _always_beta(layer: Normalization, input_shape: Shape, advice: str) -> str:
     return (
         f"{layer!r} would normalise single values of its input {input_shape}: the mean of one value is the "
-        f"value, its variance is 0, and the output is always β, whatever the input; {advice}"
+        f"value, its variance is 0, and the output is always {'β' if layer.shift else '0'}, whatever the "
+        f"input; {advice}"
     )

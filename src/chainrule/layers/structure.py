@@ -185,6 +185,55 @@ class Parallel(Composite):
         return made
 
 
+class Skip(Layer):
+    """What an earlier layer put out, joined with what comes in: a skip connection by name.
+
+    source: the name that was given to a layer before it in the same list, Conv2D(8, 3, name="down"), or to a
+    Sequential; or "input". join: "concat", the earlier features first, or "sum". A network takes a Parallel
+    in its place, in whose second branch stand the layers from there to here: skips lie within each other, as
+    in a U-net.
+    """
+
+    kind = "skip"
+
+    @teach("the name of the layer it goes on from, Skip('down')")
+    def __init__(self, source: str, *, join: str = "concat", name: str | None = None) -> None:
+        if not isinstance(source, str):
+            raise TypeError(
+                f"Skip source must be the name of a layer before it, 'conv1', received {describe(source)}"
+            )
+        self.source, self.name = source, name
+        self.join = check_choice("join", join, JOINS, meaning="'concat' or 'sum'")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        raise ShapeError(f"{self!r} stands in the list of a network, behind the layer it names")
+
+    def joined(self, layers: list[Layer]) -> list[Layer]:
+        """The layers before it, those behind its source in a branch. ShapeError where it has none of them."""
+        names = ["input", *(layer.name for layer in layers)]
+        # Of a block it is the last of those whose names begin with its own.
+        ends = [n for n, name in enumerate(names) if f"{name}.".startswith(f"{self.source}.")]
+        if not ends:
+            within = next((c for c in layers if isinstance(c, Composite) and self.source in _names(c)), None)
+            known = ", ".join(repr(name) for name in names if name is not None)
+            raise ShapeError(
+                f"{self!r} goes on from a layer before it that was given this name, and there are {known}"
+                if within is None
+                else f"{self!r} goes on from within {within!r}, whose end joins it already: let skips lie "
+                "within each other, the last one named joined first, or give the layers another order"
+            )
+        first = ends[-1]
+        if first == len(layers):
+            raise ShapeError(f"{self!r} stands right behind its source: put layers between them")
+        return [*layers[:first], Parallel([[], layers[first:]], join=self.join, name=self.name)]
+
+
+def _names(composite: Composite) -> set[Any]:
+    """The names of the layers within."""
+    inner = [layer for chain in composite.chains for layer in chain]
+    return {layer.name for layer in inner}.union(*(_names(c) for c in inner if isinstance(c, Composite)))
+
+
 class Walk(Protocol):
     """A walk over layers: `mask` says which steps are there, None where nothing does."""
 

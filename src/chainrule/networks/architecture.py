@@ -20,7 +20,7 @@ from chainrule.base.memory import check_memory, check_sample
 from chainrule.base.scalars import check_held, entries
 from chainrule.base.types import Shape
 from chainrule.formulas.primitives.grid import Grid
-from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential
+from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential, Skip
 from chainrule.layers.initializers import Given, Glorot, Initializer
 
 INPUT = "input"
@@ -290,13 +290,25 @@ def _check_depth(layers: Iterable[Layer], left: int) -> None:
 
 
 def _unfolded(layers: Iterable[Layer]) -> list[Layer]:
-    """Copies of the layers, every Sequential replaced by its own, which get its name in front of theirs."""
+    """Copies of the layers, every Sequential replaced by its own, which get its name in front of theirs; so
+    is a layer whose options are short for several, which get its name where it was given one, and what lies
+    under a Skip goes into a branch.
+    """
     unfolded: list[Layer] = []
     blocks = 0
     for layer in layers:
-        if not isinstance(layer, Sequential):
-            unfolded.append(_local(layer))
+        if isinstance(layer, Skip):
+            unfolded = layer.joined(unfolded)
             continue
+        if not isinstance(layer, Sequential):
+            parts = layer.unfolded()
+            if parts == (layer,):
+                unfolded.append(_local(layer))
+                continue
+            if layer.name is None:
+                unfolded += map(_local, parts)
+                continue
+            layer = Sequential(parts, name=layer.name)
         blocks += layer.name is None
         name = f"{layer.kind}{blocks}" if layer.name is None else _checked_name(layer.name)
         inner = _named(_unfolded(layer.layers))

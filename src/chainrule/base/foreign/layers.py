@@ -71,11 +71,7 @@ _CONVOLUTION = {
             "kernel_size=3": ("kernel", "kernel_shape", "filter_size", "window"),
             "dilation=2": ("dilation_rate", "kernel_dilation", "rate"),
             "groups=2": ("feature_group_count",),
-            by_value(
-                "no padding but zeros: pad X itself, numpy.pad(X, ..., mode='reflect'), "
-                "before padding='valid'",
-                {"nothing: padding is zeros": ("zeros", "constant")},
-            ): ("padding_mode", "pad_mode"),
+            "padding_mode='reflect'": ("pad_mode",),
             besides(_OTHER_LAYER, False): ("transposed",),
             besides(_OTHER_LAYER, 1, (1,), (1, 1)): ("input_dilation",),
         }
@@ -84,6 +80,10 @@ _CONVOLUTION = {
 _NOT_TRANSPOSED = by_name({"DepthwiseConv2D(3, multiplier=2), a layer of its own": ("depth_multiplier",)})
 _TRANSPOSED = by_name(
     {
+        by_value(
+            "no padding but zeros: a Crop2D layer behind it cuts the edges off",
+            {"nothing: padding is zeros": ("zeros", "constant")},
+        ): ("padding_mode", "pad_mode"),
         "stride=2, output_padding=1": ("out_padding",),
         by_value(
             "nothing: it is the transposed one",
@@ -145,11 +145,9 @@ _GLOBAL = by_name(
 _NORM = by_name(
     {
         "epsilon=1e-5": ("eps", "variance_epsilon"),
-        besides("no form without them: γ and β are always there", True): (
-            *("affine", "elementwise_affine", "center", "scale"),
-        ),
-        besides("no form without β", True): ("bias", "use_bias"),
-        besides("no form without γ", True): ("use_scale",),
+        besides("scale=False, shift=False", True): ("affine", "elementwise_affine"),
+        besides("shift=False", True): ("bias", "use_bias", "center"),
+        besides("scale=False", True): ("use_scale",),
         besides("no start but γ = 1 and β = 0", "zeros"): ("beta_initializer", "bias_init"),
         besides("no start but γ = 1 and β = 0", "ones"): ("gamma_initializer", "scale_init"),
         besides("no penalty on γ and β", None): ("beta_regularizer", "gamma_regularizer"),
@@ -191,10 +189,26 @@ _LAST = by_name(
 )
 _RMS = by_name(
     {
-        besides("no form without γ, which starts at 1", True): ("affine", "elementwise_affine", "scale"),
+        besides("scale=False", True): ("affine", "elementwise_affine"),
         by_value("nothing: there is no β", {"no β: LayerNorm() has one": (True,)}): (
-            *("bias", "use_bias", "center"),
+            *("bias", "use_bias", "center", "shift"),
         ),
+    }
+)
+_PADS = by_name(
+    {
+        "padding=1": ("pad", "paddings", "pads", "pad_width", "amount", "size"),
+        "mode='reflect'": ("padding_mode", "pad_mode"),
+        besides("no number but 0 around an image", 0): ("value", "constant_value", "constant_values"),
+    }
+)
+_UPSAMPLE = by_name(
+    {
+        "size=2": ("scale_factor", "factor", "scale", "scales", "scale_factors"),
+        besides("no corner that is aligned: a pixel is in the middle of its block", None, False): (
+            *("align_corners",),
+        ),
+        besides("size=2, how many times larger", None): ("output_size", "target_size"),
     }
 )
 _LAYER_NORM = {**_LAST, "rms_scaling": besides("RMSNorm(), a layer of its own", False)}
@@ -282,6 +296,26 @@ _OWN: dict[str, dict[str, Advice]] = {
     "BatchNorm": {**_NORM, **_BATCH},
     "LayerNorm": {**_NORM, **_LAYER_NORM},
     "GroupNorm": {**_NORM, **_GROUPS},
+    "InstanceNorm": {**_NORM, **_LAST},
+    **{f"Pad{n}D": _PADS for n in (1, 2)},
+    **{f"Crop{n}D": by_name({"cropping=1": ("padding", "crop", "border", "size")}) for n in (1, 2)},
+    **{
+        f"UpSample{n}D": {
+            **_UPSAMPLE,
+            **dict.fromkeys(
+                ("interpolation", "method"),
+                by_value(
+                    f"no interpolation but mode={between!r}",
+                    {
+                        "nothing: every pixel again in all places of its block": ("nearest",),
+                        f"mode={between!r}": ("bilinear", "linear"),
+                    },
+                ),
+            ),
+        }
+        for n, between in ((1, "linear"), (2, "bilinear"))
+    },
+    "PixelShuffle": by_name({"block=2": ("upscale_factor", "block_size", "blocksize", "factor", "r")}),
     "RMSNorm": {**_NORM, **_LAST, **_RMS},
     "Dropout": {**_INPLACE, **_DROPOUT},
     "Flatten": {**_INPLACE, **_FLATTEN},
@@ -317,6 +351,16 @@ _OWN: dict[str, dict[str, Advice]] = {
 }
 _OWN |= {
     "Sequential": by_name({"layers=[Dense(8), ReLU()]": ("modules", "blocks", "chain", "args")}),
+    "Skip": by_name(
+        {
+            "source='conv1', the name of an earlier layer": ("layer", "to", "inputs", "tensor", "skip", "of"),
+            "join='concat', or 'sum'": ("merge_mode", "mode", "merge", "how"),
+            by_value(
+                "no other axis: join='concat' is along the last one",
+                {"nothing: join='concat' is along the last axis": (-1,)},
+            ): ("axis", "dim"),
+        }
+    ),
     "Residual": by_name(
         {
             "layers=[Dense(8), ReLU(), Dense(8)]": (

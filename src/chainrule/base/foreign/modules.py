@@ -187,7 +187,7 @@ MODULES = by_name(
         _OWN_LAYER: ("Lambda", "ModuleDict", "Function", "custom_vjp", "custom_gradient"),
         _SHAPE: ("Reshape", "Permute", "Unflatten", "RepeatVector", "Rearrange"),
         f"no such layer: chainrule.ConvTranspose2D(8, 2, stride=2) makes images larger; or {_OWN_LAYER}": (
-            *("Upsample", "UpSampling2D", "UpSampling1D", "PixelShuffle", "Resizing"),
+            *("Resizing", "PixelUnshuffle"),
         ),
         "nothing: chainrule.Dense(8) on sequences is applied to every step": ("TimeDistributed",),
         "chainrule.Sequential([chainrule.Residual([chainrule.LayerNorm(), chainrule.MultiHeadAttention(2)]), "

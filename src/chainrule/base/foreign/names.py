@@ -15,16 +15,16 @@ _CLASSES = by_name(
         "chainrule.Dense(units)": ("Linear", "LazyLinear"),
         "chainrule.SiLU()": ("Swish",),
         "chainrule.RNN(units)": ("SimpleRNN",),
+        "chainrule.LSTM(units, layers=2)": ("StackedRNNCells", "MultiRNNCell"),
         "chainrule.RNN(units), which goes through the whole sequence": ("RNNCell", "SimpleRNNCell"),
         "chainrule.LSTM(units), which goes through the whole sequence": ("LSTMCell",),
         "chainrule.GRU(units), which goes through the whole sequence": ("GRUCell",),
-        "chainrule.Parallel([LSTM(8), LSTM(8, reverse=True)], join='concat')": ("Bidirectional",),
         "chainrule.BatchNorm()": ("BatchNorm1d", "BatchNorm2d", "BatchNormalization"),
         "chainrule.LayerNorm()": ("LayerNormalization",),
         "chainrule.RMSNorm()": ("RMSNormalization",),
         "chainrule.GroupNorm(groups)": ("GroupNormalization",),
-        "chainrule.GroupNorm(channels), as many groups as channels, which has γ and β as with affine=True": (
-            *("InstanceNorm1d", "InstanceNorm2d"),
+        "chainrule.InstanceNorm(scale=False, shift=False); with affine=True chainrule.InstanceNorm()": (
+            *("InstanceNorm1d", "InstanceNorm2d", "InstanceNormalization"),
         ),
         "chainrule.MaxPool2D(2)": ("MaxPooling2D",),
         "chainrule.MaxPool1D(2)": ("MaxPooling1D",),
@@ -42,15 +42,35 @@ _CLASSES = by_name(
         "chainrule.GlobalAveragePool(), for the output size 1": ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"),
         "chainrule.GlobalMaxPool()": ("GlobalMaxPooling1D", "GlobalMaxPooling2D"),
         "chainrule.GlobalMaxPool(), for the output size 1": ("AdaptiveMaxPool1d", "AdaptiveMaxPool2d"),
-        "padding=1 in the convolution that follows": (
-            *("ZeroPadding1D", "ZeroPadding2D", "ZeroPad1d", "ZeroPad2d"),
+        "chainrule.Pad1D(1), or padding=1 in the convolution that follows": ("ZeroPadding1D", "ZeroPad1d"),
+        "chainrule.Pad2D(1), or padding=1 in the convolution that follows": ("ZeroPadding2D", "ZeroPad2d"),
+        **{
+            f"chainrule.Pad{n}D(1, mode={mode!r})": (f"{name}Pad{n}d",)
+            for n in (1, 2)
+            for mode, name in zip(
+                ("reflect", "replicate", "circular"), ("Reflection", "Replication", "Circular"), strict=True
+            )
+        },
+        "chainrule.Pad1D(1), for the value 0": ("ConstantPad1d",),
+        "chainrule.Pad2D(1), for the value 0": ("ConstantPad2d", "Pad"),
+        "chainrule.Crop1D(1)": ("Cropping1D",),
+        "chainrule.Crop2D(1)": ("Cropping2D", "CenterCrop"),
+        "chainrule.UpSample1D(2)": ("UpSampling1D",),
+        "chainrule.UpSample2D(2), which repeats pixels, or with mode='bilinear' what lies between": (
+            *("UpSampling2D", "Upsample", "UpsamplingNearest2d", "upsample", "interpolate"),
         ),
+        "chainrule.UpSample2D(2, mode='bilinear'), with align_corners=False": ("UpsamplingBilinear2d",),
+        "chainrule.PixelShuffle(2)": ("pixel_shuffle", "depth_to_space", "DepthToSpace"),
         "chainrule.ConvTranspose2D(filters, 3)": ("Conv2DTranspose",),
         "chainrule.ConvTranspose1D(filters, 3)": ("Conv1DTranspose",),
         "chainrule.DepthwiseConv2D(3), and chainrule.Conv2D(filters, 1) behind it": ("SeparableConv2D",),
         "Network([...], input_shape=(28, 28, 1)), without a layer for the input": ("Input", "InputLayer"),
-        "chainrule.Residual([...]), or chainrule.Parallel([...])": ("Add",),
-        "chainrule.Parallel([...], join='concat')": ("Concatenate",),
+        "chainrule.Residual([...]), chainrule.Parallel([...]), or chainrule.Skip('conv1', join='sum')": (
+            *("Add", "SkipConnection"),
+        ),
+        "chainrule.Parallel([...], join='concat'), or chainrule.Skip('conv1') for an earlier layer": (
+            *("Concatenate", "Concat", "cat", "concat", "concatenate", "hstack", "Graph"),
+        ),
         "no dropout of whole channels: chainrule.Dropout(0.5) draws every entry by itself": (
             *("Dropout1d", "Dropout2d", "SpatialDropout1D", "SpatialDropout2D"),
         ),

@@ -30,16 +30,11 @@ _RECURRENT = by_name(
         ),
         besides("no state that is kept: every sequence starts at zeros", False): ("stateful",),
         besides("reverse=True; outputs='all' stay in the order of the sequence", False): ("go_backwards",),
-        besides(
-            "Parallel([LSTM(8), LSTM(8, reverse=True)], join='concat'), with the layer you want", False
-        ): ("bidirectional",),
-        besides("several layers one behind the other, each but the last with outputs='all'", 1): (
-            *("num_layers",),
-        ),
+        besides("layers=2", 1): ("num_layers", "n_layers", "nlayers", "depth"),
         besides("no dropout within: Dropout(0.2) is a layer of its own", 0, None): ("dropout",),
         besides("no dropout of states", 0, None): ("recurrent_dropout",),
         besides("no projection of the state", 0, None): ("proj_size",),
-        besides("no form without a bias", True): ("use_bias", "bias"),
+        "bias=False or True": ("use_bias",),
         "no initializer of the bias": ("bias_initializer", "bias_init"),
         besides("no gate but the sigmoid", "sigmoid"): ("recurrent_activation", "gate_fn"),
         initializer("initializer='glorot'"): ("kernel_initializer", "kernel_init", "weight_init", "init"),
@@ -61,10 +56,27 @@ _GATED = by_name({besides("no activation but tanh", "tanh"): ("activation", "non
 _GRU = by_name(
     {
         by_value(
-            "nothing: the reset stands behind U, as reset_after=True",
-            {"no reset in front of U: it stands behind it, as reset_after=True": (False,)},
-        ): ("reset_after",),
+            "reset_after=True, behind U, as it is without it",
+            {"reset_after=False, in front of U": (False,)},
+        ): ("linear_before_reset",),
         "no initializer of the bias": ("unit_forget_bias",),
+    }
+)
+_BIDIRECTIONAL = by_name(
+    {
+        by_value(
+            "join='concat' or 'sum'",
+            {
+                "join='concat', as it is without it": ("concat",),
+                "join='sum'": ("sum",),
+                "no product of both ways": ("mul",),
+                "no mean of both ways: join='sum' is twice of it": ("ave",),
+                "no two outputs: a layer in front of this one and a Parallel around both": (None,),
+            },
+        ): ("merge_mode",),
+        "backward=LSTM(10, reverse=True), with the layer you want": ("backward_layer", "backward_rnn"),
+        "Bidirectional(LSTM(10)), with the layer you want": ("forward_rnn", "units", "hidden_size"),
+        "nothing: its layer says outputs='all' or 'last'": ("return_sequences",),
     }
 )
 _LSTM = by_name(
@@ -151,6 +163,7 @@ SEQUENCES: dict[str, dict[str, Advice]] = {
     "RNN": {**_RECURRENT, **_RNN, "unit_forget_bias": "no forget gate"},
     "LSTM": {**_RECURRENT, **_GATED, **_LSTM},
     "GRU": {**_RECURRENT, **_GATED, **_GRU},
+    "Bidirectional": _BIDIRECTIONAL,
     "Embedding": _EMBEDDING,
     "LearnedPositions": {
         **_POSITIONS,

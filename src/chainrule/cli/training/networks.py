@@ -136,7 +136,7 @@ def read_network_file(path: str | Path) -> tuple[list[Layer], Shape | None]:
 
     The file holds a list `layers` of tables: `type` is a layer's class, the other keys are its arguments;
     a layer without arguments may be its name alone. Layers within a Residual, Parallel or Sequential are
-    lists of the same kind. Raises FileError that names the entry.
+    lists of the same kind, those of a Bidirectional single ones. Raises FileError that names the entry.
     """
     path = Path(path)
     text = read_text(path)
@@ -235,8 +235,10 @@ def make_layer(entry: Any, place: str) -> Layer:
 
 def argument(key: str, value: Any, place: str) -> Any:
     """What a layer is called with: its layers where it is made of layers, otherwise what the file holds."""
-    if key == "layers":
+    if key == "layers" and not isinstance(value, int):  # of a recurrence it is how many
         return make_layers(value, place)
+    if key in ("layer", "backward"):
+        return make_layer(value, f"{place}, {key}")
     if key == "shortcut":
         return make_layers(value, f"{place}, shortcut")
     if key == "chains":

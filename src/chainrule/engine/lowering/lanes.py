@@ -14,7 +14,7 @@ from chainrule._native import InLanes
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS
 from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS
-from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, as_image, has_kernel
+from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, as_image, has_kernel, reads_units
 from chainrule.layers import (
     BatchNorm,
     Composite,
@@ -48,7 +48,7 @@ _BY_ENTRY = (*POOLS, *GLOBAL_POOLS, *ACTIVATIONS, BatchNorm, Dropout, Flatten, P
 
 def reads_rows(layer: Layer) -> bool:
     """Whether a layer reads its input number by number, so that it need not lie in vectors."""
-    return type(layer) in (Dense, Embedding, MultiHeadAttention, *CELLS, *CONVOLUTIONS)
+    return reads_units(layer) or type(layer) in (Dense, Embedding, MultiHeadAttention, *CONVOLUTIONS)
 
 
 def has_channels(layer: Layer, x: Shape, masked: bool, first: bool) -> bool:
@@ -67,7 +67,7 @@ def has_channels(layer: Layer, x: Shape, masked: bool, first: bool) -> bool:
         return False
     if kind in GLOBAL_POOLS:
         return not masked
-    return kind in (Dense, MultiHeadAttention, *CELLS, *_BY_POSITION, *_BY_ENTRY)
+    return reads_units(layer) or kind in (Dense, MultiHeadAttention, *_BY_POSITION, *_BY_ENTRY)
 
 
 def chosen(

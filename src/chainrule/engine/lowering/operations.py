@@ -7,17 +7,27 @@ looked up by the exact class, because a subclass may have other formulas.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from chainrule._native import EACH_POSITION, OVER_BATCH, Act, ConvMethod, InLanes, PoolKind
+from chainrule._native import EACH_POSITION, OVER_BATCH, Act, Cell, ConvMethod, InLanes, PoolKind
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
-from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, NO_HALO, Hosted, Value, as_image, slope
+from chainrule.engine.lowering.values import (
+    ACTIVATIONS,
+    CELLS,
+    NO_HALO,
+    Hosted,
+    Value,
+    as_image,
+    cell,
+    slope,
+)
 from chainrule.engine.programs import Formula, entry_programs, layer_programs
 from chainrule.formulas import cos, sin
 from chainrule.layers import (
@@ -25,6 +35,8 @@ from chainrule.layers import (
     AveragePool1D,
     AveragePool2D,
     BatchNorm,
+    Crop1D,
+    Crop2D,
     Dense,
     Dropout,
     Embedding,
@@ -33,6 +45,7 @@ from chainrule.layers import (
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
+    InstanceNorm,
     L2Pool1D,
     L2Pool2D,
     Layer,
@@ -41,11 +54,16 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     MultiHeadAttention,
+    Pad1D,
+    Pad2D,
     PeriodicEmbedding,
+    PixelShuffle,
     PositionalEncoding,
     Recurrent,
     RMSNorm,
     Softmax,
+    UpSample1D,
+    UpSample2D,
 )
 from chainrule.layers.columns.periodic import TURN
 from chainrule.layers.sequences.attention import BIASED
@@ -155,11 +173,13 @@ def _activation(low: Builder, layer: Layer, x: Value, z: Value, parameters: list
 
 
 def _recurrent(low: Builder, layer: Recurrent, x: Value, z: Value, parameters: list[int]) -> None:
+    if not layer.bias:
+        parameters = [*parameters, -1, *([-1] if cell(layer) == Cell.gru else [])]
     activation = ACTIVATIONS[type(layer.f)] if isinstance(layer, RNN) else Act.identity
-    cell = (CELLS[type(layer)], len(layer.gates), layer.units, activation)
+    shape = (cell(layer), len(layer.gates), layer.units, activation)
     mask = low.mask.number if low.mask else -1
     way = (layer.outputs == "all", layer.reverse, layer.truncate or 0)
-    low.native.add_recurrent(x.number, z.number, parameters, mask, *cell, *way)
+    low.native.add_recurrent(x.number, z.number, parameters, mask, *shape, *way)
 
 
 def _masking(low: Builder, layer: Masking, x: Value, z: Value, parameters: list[int]) -> None:
@@ -173,9 +193,16 @@ def _softmax(low: Builder, layer: Softmax, x: Value, z: Value, parameters: list[
 
 def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     groups, momentum = vars(layer).get("groups", EACH_POSITION), 0.0
+    wanted = ["gamma", "beta"]
     if isinstance(layer, BatchNorm):
-        groups, momentum = OVER_BATCH, layer.momentum
-    low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, parameters)
+        groups, momentum = OVER_BATCH, layer.momentum or 0.0
+        wanted += ["mean", "variance", "batches"]
+    elif isinstance(layer, InstanceNorm):
+        groups = x.shape[-1]
+    known = dict(zip(layer.parameters(x.shape), parameters, strict=True))
+    numbers = [known.get(name, -1) for name in wanted]
+    centred = not isinstance(layer, RMSNorm)
+    low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, numbers, centred)
 
 
 def _dropout(low: Builder, layer: Dropout, x: Value, z: Value, parameters: list[int]) -> None:
@@ -184,6 +211,53 @@ def _dropout(low: Builder, layer: Dropout, x: Value, z: Value, parameters: list[
 
 def _features(low: Builder, layer: Features, x: Value, z: Value, parameters: list[int]) -> None:
     low.native.add_slice(x.number, z.number, layer.start)
+
+
+def _moved(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+    """Numbers that move: where each comes from is told by the formula itself, of an image of their places."""
+    if getattr(layer, "mode", "") in ("bilinear", "linear"):
+        _between(low, layer, x, z)
+        return
+    count = math.prod(x.shape)
+    places = np.arange(1.0, count + 1).reshape(*x.shape, 1)  # 0: from nowhere
+    came_from = np.asarray(layer.forward(places)).astype(np.int64).ravel() - 1
+    to = np.flatnonzero(came_from >= 0)
+    origin = came_from[to]
+    begins = np.arange(len(to)) == 0  # a run ends where either jumps, or begins a row
+    for value, at in ((z, to), (x, origin)):
+        row = math.prod(as_image(value.shape)[1:])
+        begins[1:] |= (np.diff(at) != 1) | (at[1:] % row == 0)
+    first = np.flatnonzero(begins)
+    counts = np.diff([*first, len(to)])
+    runs = (to[first].tolist(), origin[first].tolist(), counts.tolist())
+    low.native.add_gather(x.number, z.number, *runs, [])
+
+
+def _between(low: Builder, layer: Any, x: Value, z: Value) -> None:
+    """Pixels between pixels: every one of two along each axis, with their shares."""
+    height, width, channels = as_image(x.shape)
+    axes = [(height, width)[axis - layer.axes] for axis in range(layer.axes)]
+    taps = [
+        [
+            ((first, 1 - share), (second, share))
+            for first, (second, share) in zip(
+                layer.sources(axis, size), layer.shares(axis, size), strict=True
+            )
+        ]
+        for axis, size in enumerate(axes)
+    ]
+    rows, columns = taps if layer.axes == 2 else ([((0, 1.0), (0, 0.0))], taps[0])
+    made = [
+        (i * len(columns) + j, u * width + v, of_row * of_column)
+        for i, row in enumerate(rows)
+        for j, column in enumerate(columns)
+        for u, of_row in row
+        for v, of_column in column
+        if of_row * of_column
+    ]
+    to, origin, weights = ([*told] for told in zip(*made, strict=True))
+    runs = ([channels * place for place in to], [channels * place for place in origin], [channels] * len(to))
+    low.native.add_gather(x.number, z.number, *runs, weights)
 
 
 def _periodic(low: Builder, layer: PeriodicEmbedding, x: Value, z: Value, parameters: list[int]) -> None:
@@ -263,7 +337,8 @@ def _host(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int])
     low.native.add_host(len(low.hosts) - 1, x.number, z.number)
 
 
-NORMALIZATIONS = (BatchNorm, GroupNorm, LayerNorm, RMSNorm)
+MOVING = (Pad1D, Pad2D, Crop1D, Crop2D, UpSample1D, UpSample2D, PixelShuffle)
+NORMALIZATIONS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm)
 
 OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], None]] = {
     Dense: _dense,
@@ -275,6 +350,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     Dropout: _dropout,
     Flatten: _flatten,
     Features: _features,
+    **dict.fromkeys(MOVING, _moved),
     PeriodicEmbedding: _periodic,
     Masking: _masking,
     **dict.fromkeys(CELLS, _recurrent),
@@ -292,7 +368,6 @@ IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding)
 def in_parts(layer: Layer) -> bool:
     """Whether several operations make it, which ask for its parameters themselves, each for its own."""
     return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk)
-
 
 
 FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)

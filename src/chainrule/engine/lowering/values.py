@@ -52,6 +52,17 @@ def in_panels(layer: Layer, name: str, input_shape: Shape) -> bool:
     return type(layer) is Dense and name == "W" and len(input_shape) == 1
 
 
+def cell(layer: Layer) -> Cell:
+    """Which cell a recurrence has."""
+    before = isinstance(layer, GRU) and not layer.reset_after
+    return Cell.gru_before if before else CELLS[type(layer)]
+
+
+def reads_units(layer: Layer) -> bool:
+    """Whether it is a recurrence that has a kernel whose lanes are units."""
+    return type(layer) in CELLS and cell(layer) != Cell.gru_before
+
+
 def has_kernel(layer: Layer) -> bool:
     """Whether an activation has a kernel of its own: with other options than the kernel's it is a program."""
     if isinstance(layer, GELU) and layer.approximate != "none":

@@ -27,6 +27,7 @@ REFERENCES: dict[tuple[str, str], str] = {
     ("softmax", "delta"): "Dezeming 3.2",
     ("residual", "delta"): "Dezeming 2.1.7",
     ("parallel", "delta"): "Dezeming 2.1.7",
+    ("bidirectional", "delta"): "Dezeming 2.1.7",
     ("recurrent", "delta"): "Dezeming 3.2",
 }
 

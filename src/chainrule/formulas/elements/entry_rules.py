@@ -30,6 +30,7 @@ from chainrule.formulas.elements.entry import (
     total,
 )
 from chainrule.formulas.expression import Expression, Operation, Over, Symbol
+from chainrule.formulas.primitives.edges import source
 from chainrule.formulas.primitives.grid import Grid
 
 ONES = "a_0"  # the name of the entry 1 that with_ones puts in front
@@ -217,7 +218,7 @@ def _mean(at: Reading, node: Operation, summed: Element) -> Element:
 def mean_groups(at: Reading, node: Operation, place: Place) -> Element:
     (x,) = node.operands
     *positions, channels, _ = at.shape(x)
-    width = channels // node.options["groups"]
+    width = channels // (node.options["groups"] or channels)
     first = place[-2] // width * width
     places = list(product(*map(range, positions), range(first, first + width), (place[-1],)))
     return times(share(len(places)), total(at.read(x, here) for here in places))
@@ -334,6 +335,41 @@ def place(at: Reading, node: Operation, place: Place) -> Place | None:
             return None
         windows.append(i)
     return (*windows, *place[axes:])
+
+
+@moving
+def framed(at: Reading, node: Operation, place: Place) -> Place:
+    pads, size = node.options["pads"], at.shape(node.operands[0])
+    mode = node.options["mode"]
+    axes = zip(place, size, pads, strict=False)
+    return (*(int(source(i - before, n, mode)) for i, n, (before, _) in axes), *place[len(pads) :])
+
+
+@entry_rule
+def unframed(at: Reading, node: Operation, place: Place) -> Element:
+    pads, size, mode = node.options["pads"], at.shape(node), node.options["mode"]
+    copies = [
+        [i for i in range(before + n + after) if source(i - before, n, mode) == u]
+        for u, n, (before, after) in zip(place, size, pads, strict=False)
+    ]
+    return total(at.read(node.operands[0], (*here, *place[len(pads) :])) for here in product(*copies))
+
+
+@entry_rule
+def tent(at: Reading, node: Operation, place: Place) -> Element:
+    return number(node.rule.evaluate(*at.offset(node.operands), **node.options))
+
+
+@moving
+def shuffled(at: Reading, node: Operation, place: Place) -> Place:
+    r, (u, v, c, s) = node.options["block"], place
+    return u // r, v // r, c * r**2 + u % r * r + v % r, s
+
+
+@moving
+def unshuffled(at: Reading, node: Operation, place: Place) -> Place:
+    r, (i, j, c, s) = node.options["block"], place
+    return i * r + c % r**2 // r, j * r + c % r, c // r**2, s
 
 
 @moving

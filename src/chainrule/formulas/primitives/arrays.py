@@ -181,11 +181,12 @@ def mean_samples(x: Any) -> Any:
     adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),),
     remark="mean_g is over all positions and a group of channels, which share it",
 )
-def mean_groups(x: Any, *, groups: int) -> Any:
+def mean_groups(x: Any, *, groups: int | None) -> Any:
     """Mean over all positions and a group's channels, in the place of each: its own adjoint, as averages are.
 
-    (..., C, m) -> the same shape; group g has the channels g·C/G ... of C.
+    (..., C, m) -> the same shape; group g has the channels g·C/G ... of C. None: each channel is a group.
     """
+    groups = x.shape[-2] if groups is None else groups
     split = x.reshape(*x.shape[:-2], groups, -1, x.shape[-1])
     means = split.mean(axis=(*_positions(x), -2), keepdims=True)
     return np.broadcast_to(means, split.shape).reshape(x.shape)

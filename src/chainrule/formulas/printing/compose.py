@@ -117,7 +117,9 @@ def place_of(tree: Expression) -> At:
     if not is_image(tree):
         return NOWHERE
     names = {node.rule.name for _, node in walk(tree) if isinstance(node, Operation)}
-    return pixel(tree) if "place" in names else window_at(tree) if "window" in names else NOWHERE
+    if names & {"place", "unframed"}:
+        return pixel(tree)
+    return window_at(tree) if names & {"window", "framed"} else NOWHERE
 
 
 def definitions(tree: Expression) -> list[Named]:

@@ -16,6 +16,7 @@ from chainrule.formulas.printing.boxes import (
     Numeral,
     Scripts,
     Sign,
+    Under,
     Word,
     fenced,
     listed,
@@ -26,6 +27,8 @@ from chainrule.formulas.printing.places import At, Composing, layout, pixel, win
 
 
 def _shift(parts: list[Box], index: Box, sign: str) -> None:
+    if isinstance(index, Numeral) and index.text.startswith("-"):
+        index, sign = Numeral(index.text[1:]), "+" if sign == "−" else "−"
     if index != Numeral("0"):
         parts += [Sign(sign), index]
 
@@ -103,6 +106,36 @@ def place(c: Composing, node: Operation, at: At) -> Box:
             shifted if step is None else tight(fenced(shifted, BIG), Sign("/"), step, binds=SUM)
         )
     return c.box(x, replace(at, position=tuple(coordinates)))
+
+
+def _of_frame(c: Composing, node: Operation, position: tuple[Box, ...]) -> list[Box]:
+    """ρ(i-p) for every axis."""
+    pads, shown = node.options["pads"], []
+    for index, letter, (before, _) in zip(position, "pq", pads, strict=False):
+        parts: list[Box] = [index]
+        _shift(parts, Numeral(str(before)) if c.notation.sizes else Word(letter), "−")
+        shown.append(tight(Word("ρ"), Fence(tight(*parts, binds=SUM))))
+    return shown
+
+
+@layout
+def framed(c: Composing, node: Operation, at: At) -> Box:
+    here = at.position or window_at(node).position or ()
+    return c.box(node.operands[0], replace(at, position=tuple(_of_frame(c, node, here))))
+
+
+@layout
+def unframed(c: Composing, node: Operation, at: At) -> Box:
+    """Σ_{ρ(i-p) = u, ρ(j-q) = v} δ_{i,j}"""
+    here, pixel_ = window_at(node).position or (), at.position or pixel(node).position or ()
+    stands = [tight(index, Sign("="), u) for index, u in zip(_of_frame(c, node, here), pixel_, strict=False)]
+    shown = c.box(node.operands[0], replace(at, position=here))
+    return row(Under(Sign("∑"), listed(*stands)), shown, binds=BIG)
+
+
+@layout
+def tent(c: Composing, node: Operation, at: At) -> Box:
+    return Scripts(Word("w"), sub=c.box(node.operands[0]), binds=LETTER)
 
 
 def _offset(c: Composing, offset: tuple[Expression, ...]) -> Box:

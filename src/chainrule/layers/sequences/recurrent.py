@@ -8,6 +8,7 @@ the sum of the steps' gradients (backpropagation through time).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
@@ -31,6 +32,8 @@ from chainrule.layers.initializers import (
     Zeros,
     given_initializer,
 )
+from chainrule.layers.sequences.bidirectional import Bidirectional
+from chainrule.layers.structure import chain_shape
 
 ACTIVATIONS: dict[str, Activation] = {
     "tanh": Tanh(),
@@ -39,6 +42,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "identity": Identity(),
 }
 sigma, tanh = Sigmoid().f, Tanh().f
+MOST_LAYERS = 1000
 
 
 class Recurrent(Layer):
@@ -49,6 +53,9 @@ class Recurrent(Layer):
     truncate: k, for which δ passes from a step to the one before it except between steps k and k+1, 2k and
         2k+1, …, counted in the order of the passage: as if the sequence came in pieces of k steps and every
         piece took the state of the one before as given. None: never cut.
+    layers, bidirectional: a network takes several layers in its place, one behind the other, each but the
+        last with outputs="all", and each a `Bidirectional`, whose features are 2 · units.
+    bias: False leaves b out, and the other biases of a cell.
     Steps that a mask (`Masking`) calls padding leave the state as it is, put out 0 of "all", and get δ 0.
 
     W starts by `initializer`, by default Glorot, U by `recurrent_initializer`, by default Orthogonal: every
@@ -60,6 +67,9 @@ class Recurrent(Layer):
     output = "output"
     gates: ClassVar[str] = "h"  # which lie in W, U and b one above the other, in this order
     states: ClassVar[tuple[str, ...]] = ("h",)  # the first is what is put out
+    bidirectional: bool = False  # of a cell of one's own, which need not take them
+    layers: int = 1
+    bias: bool = True
 
     @teach("the number of units only, LSTM(10): the layer finds out its inputs")
     def __init__(
@@ -68,6 +78,9 @@ class Recurrent(Layer):
         *,
         outputs: str = "last",
         reverse: bool = False,
+        bidirectional: bool = False,
+        layers: int = 1,
+        bias: bool = True,
         truncate: int | None = None,
         initializer: InitializerLike = None,
         recurrent_initializer: InitializerLike = None,
@@ -77,7 +90,10 @@ class Recurrent(Layer):
         self.units = whole(units, f"{kind} units")
         meaning = "'last' (the state after the last step) or 'all' (after every step)"
         self.outputs = check_choice(f"{kind} outputs", outputs, ("last", "all"), meaning=meaning)
-        self.reverse = check_flag(f"{type(self).__name__} reverse", reverse)
+        self.reverse = check_flag(f"{kind} reverse", reverse)
+        self.bidirectional = check_flag(f"{kind} bidirectional", bidirectional)
+        self.layers = whole(layers, f"{kind} layers", maximum=MOST_LAYERS)
+        self.bias = check_flag(f"{kind} bias", bias)
         self.truncate = None if truncate is None else whole(truncate, f"{kind} truncate")
         self.initializer = given_initializer(initializer)
         self.recurrent_initializer = given_initializer(recurrent_initializer, "recurrent_initializer")
@@ -95,7 +111,23 @@ class Recurrent(Layer):
         """∂J/∂(parameter) by name: the share of one step."""
         raise NotImplementedError(f"{type(self).__name__} must define step_gradients(self, dh, ...)")
 
-    def forward(self, x: Value, W: Value, U: Value, b: Value, v: Value = None, mask: Value = None) -> Value:
+    def unfolded(self) -> tuple[Layer, ...]:
+        if self.layers == 1 and not self.bidirectional:
+            return (self,)
+        made: list[Layer] = []
+        for number in range(1, self.layers + 1):
+            single = copy.copy(self)
+            single.layers, single.bidirectional, single.name = 1, False, None
+            single.outputs = self.outputs if number == self.layers else "all"
+            made.append(Bidirectional(single) if self.bidirectional else single)
+        return tuple(made)
+
+    def _biased(self, z: Value, b: Value) -> Value:
+        return z + broadcast_samples(b) if self.bias else z
+
+    def forward(
+        self, x: Value, W: Value, U: Value, b: Value = None, v: Value = None, mask: Value = None
+    ) -> Value:
         given = {"W": W, "U": U, "b": b, "v": v}
         after = [h for _, _, h in self._passage(x, given, mask)]
         if self.outputs == "last":
@@ -104,7 +136,7 @@ class Recurrent(Layer):
         return every if mask is None else every * mask[:, None, :]
 
     def delta(
-        self, d: Value, x: Value, W: Value, U: Value, b: Value, v: Value = None, mask: Value = None
+        self, d: Value, x: Value, W: Value, U: Value, b: Value = None, v: Value = None, mask: Value = None
     ) -> Value:
         below = np.empty_like(x)
         for t, states in self.backward_steps(d, x, {"W": W, "U": U, "b": b, "v": v}, mask):
@@ -112,7 +144,7 @@ class Recurrent(Layer):
         return below
 
     def gradients(
-        self, d: Value, x: Value, W: Value, U: Value, b: Value, v: Value = None, mask: Value = None
+        self, d: Value, x: Value, W: Value, U: Value, b: Value = None, v: Value = None, mask: Value = None
     ) -> Values:
         shares = [
             call_formula(self.step_gradients, states)
@@ -160,10 +192,11 @@ class Recurrent(Layer):
         rows = gates * units
         W = PerGate((self.initializer or Glorot(),) * gates)
         U = PerGate((self.recurrent_initializer or Orthogonal(),) * gates)
+        b = Parameter((rows,), features, units, PerGate(self.bias_starts()), penalised=False)
         return {
             "W": Parameter((rows, features), features, units, W),
             "U": Parameter((rows, units), units, units, U),
-            "b": Parameter((rows,), features, units, PerGate(self.bias_starts()), penalised=False),
+            **({"b": b} if self.bias else {}),
         }
 
     def traits(self) -> set[str]:
@@ -179,6 +212,9 @@ class Recurrent(Layer):
                 f"{type(self).__name__} needs a sequence (steps, features) per sample, received "
                 f"{input_shape}; {self._advice(input_shape)}"
             )
+        parts = self.unfolded()
+        if parts != (self,):
+            return chain_shape(parts, input_shape)
         return (self.units,) if self.outputs == "last" else (input_shape[0], self.units)
 
     def _advice(self, input_shape: Shape) -> str:
@@ -208,6 +244,9 @@ class RNN(Recurrent):
         activation: str = "tanh",
         outputs: str = "last",
         reverse: bool = False,
+        bidirectional: bool = False,
+        layers: int = 1,
+        bias: bool = True,
         truncate: int | None = None,
         initializer: InitializerLike = None,
         recurrent_initializer: InitializerLike = None,
@@ -217,6 +256,9 @@ class RNN(Recurrent):
             units,
             outputs=outputs,
             reverse=reverse,
+            bidirectional=bidirectional,
+            layers=layers,
+            bias=bias,
             truncate=truncate,
             initializer=initializer,
             recurrent_initializer=recurrent_initializer,
@@ -230,24 +272,25 @@ class RNN(Recurrent):
         """The activation as a layer."""
         return ACTIVATIONS[self.activation]
 
-    def _z(self, x: Value, h: Value, W: Value, U: Value, b: Value) -> Value:
-        return named("z", W @ x + U @ h + broadcast_samples(b))
+    def _z(self, x: Value, h: Value, W: Value, U: Value, b: Value = None) -> Value:
+        return named("z", self._biased(W @ x + U @ h, b))
 
-    def step(self, x: Value, h: Value, W: Value, U: Value, b: Value) -> tuple[Value, ...]:
+    def step(self, x: Value, h: Value, W: Value, U: Value, b: Value = None) -> tuple[Value, ...]:
         return (self.f.f(self._z(x, h, W, U, b)),)
 
-    def _dz(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value) -> Value:
+    def _dz(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value = None) -> Value:
         return named("dz", dh * self.f.df(self._z(x, h, W, U, b)))
 
-    def step_delta(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value) -> Values:
+    def step_delta(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value = None) -> Values:
         dz = self._dz(dh, x, h, W, U, b)
         return {"x": W.T @ dz, "h": U.T @ dz}
 
-    def step_gradients(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value) -> Values:
+    def step_gradients(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value = None) -> Values:
         dz = self._dz(dh, x, h, W, U, b)
-        return {"W": correlate(dz, x), "U": correlate(dz, h), "b": sum_samples(dz)}
+        gradients = {"W": correlate(dz, x), "U": correlate(dz, h)}
+        return {**gradients, "b": sum_samples(dz)} if self.bias else gradients
 
-    def entry_derivative(self, x: Value, W: Value, U: Value, b: Value, mask: Value = None) -> Value:
+    def entry_derivative(self, x: Value, W: Value, U: Value, b: Value = None, mask: Value = None) -> Value:
         """At every step; padding counts as z = 0."""
         slopes = np.empty((len(x), self.units, x.shape[-1]), x.dtype)
         for t, before, _ in self._passage(x, {"W": W, "U": U, "b": b}, mask):
@@ -271,18 +314,18 @@ class LSTM(Recurrent):
     gates = "ifgo"
     states = ("h", "c")
 
-    def _gates(self, x: Value, h: Value, W: Value, U: Value, b: Value) -> list[Value]:
-        z = named("z", W @ x + U @ h + broadcast_samples(b))
+    def _gates(self, x: Value, h: Value, W: Value, U: Value, b: Value = None) -> list[Value]:
+        z = named("z", self._biased(W @ x + U @ h, b))
         parts = ((k, gate(z, gate=k, gates=self.gates)) for k in self.gates)
         return [named(k, tanh(part) if k == "g" else sigma(part)) for k, part in parts]
 
-    def step(self, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value) -> tuple[Value, ...]:
+    def step(self, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value = None) -> tuple[Value, ...]:
         i, f, g, o = self._gates(x, h, W, U, b)
         cell = f * c + i * g
         return o * tanh(named("c", cell)), cell
 
     def _dz(
-        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value
+        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value = None
     ) -> tuple[Value, Value]:
         """(∂J/∂z, what comes down to c through both of its readers)."""
         i, f, g, o = self._gates(x, h, W, U, b)
@@ -293,16 +336,17 @@ class LSTM(Recurrent):
         return named("dz", beside(beside(beside(di, df), dg), do)), e * f
 
     def step_delta(
-        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value
+        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value = None
     ) -> Values:
         dz, kept = self._dz(dh, dc, x, h, c, W, U, b)
         return {"x": W.T @ dz, "h": U.T @ dz, "c": kept}
 
     def step_gradients(
-        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value
+        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value = None
     ) -> Values:
         dz, _ = self._dz(dh, dc, x, h, c, W, U, b)
-        return {"W": correlate(dz, x), "U": correlate(dz, h), "b": sum_samples(dz)}
+        gradients = {"W": correlate(dz, x), "U": correlate(dz, h)}
+        return {**gradients, "b": sum_samples(dz)} if self.bias else gradients
 
     def bias_starts(self) -> tuple[Initializer, ...]:
         return Zeros(), Ones(), Zeros(), Zeros()
@@ -314,48 +358,104 @@ class GRU(Recurrent):
     The gates are r (reset) and u (update; PyTorch's and Keras' z), σ(W x_t + U h_{t-1} + b) of their rows. W
     (3 units, F), U (3 units, units) and b (3 units,) hold r, u, n one above the other, as PyTorch's; v
     (units,) is the bias of n within the reset. PyTorch has two biases for r and u, whose sum is b. Keras'
-    order is u, r, n, with reset_after=True.
-    Source: Cho et al., Learning phrase representations using RNN encoder-decoder, 2014, in the variant that
-    resets behind U, which can be computed at once.
+    order is u, r, n.
+    reset_after: False resets in front of U, n = tanh(W_n x_t + b_n + U_n (r ⊙ h_{t-1})), without v: the cell
+        as it was published, and ONNX's and older Keras's by default.
+    Source: Cho et al., Learning phrase representations using RNN encoder-decoder, 2014; by default in the
+    variant that resets behind U, which can be computed at once.
     """
 
     kind = "gru"
     gates = "run"
 
-    def _gates(self, x: Value, h: Value, W: Value, U: Value, b: Value, v: Value) -> list[Value]:
-        p, q = named("p", W @ x + broadcast_samples(b)), named("q", U @ h)
-        parts = {k: [gate(of, gate=k, gates=self.gates) for of in (p, q)] for k in self.gates}
-        r, u = (named(k, sigma(parts[k][0] + parts[k][1])) for k in "ru")
-        s = named("s", parts["n"][1] + broadcast_samples(v))
-        return [r, u, s, named("n", tanh(parts["n"][0] + r * s))]
+    @teach("the number of units only, GRU(10): the layer finds out its inputs")
+    def __init__(
+        self,
+        units: int,
+        *,
+        reset_after: bool = True,
+        outputs: str = "last",
+        reverse: bool = False,
+        bidirectional: bool = False,
+        layers: int = 1,
+        bias: bool = True,
+        truncate: int | None = None,
+        initializer: InitializerLike = None,
+        recurrent_initializer: InitializerLike = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            units,
+            outputs=outputs,
+            reverse=reverse,
+            bidirectional=bidirectional,
+            layers=layers,
+            bias=bias,
+            truncate=truncate,
+            initializer=initializer,
+            recurrent_initializer=recurrent_initializer,
+            name=name,
+        )
+        self.reset_after = check_flag("GRU reset_after", reset_after)
 
-    def step(self, x: Value, h: Value, W: Value, U: Value, b: Value, v: Value) -> tuple[Value, ...]:
+    def _rows(self, of: Value) -> dict[str, Value]:
+        """What belongs to every gate."""
+        return {k: gate(of, gate=k, gates=self.gates) for k in self.gates}
+
+    def _gates(self, x: Value, h: Value, W: Value, U: Value, b: Value, v: Value) -> list[Value]:
+        """r, u, s, n: s is what the reset lets through, r ⊙ s of U_n h + v, or U_n s of s = r ⊙ h."""
+        p = self._rows(named("p", self._biased(W @ x, b)))
+        if self.reset_after:
+            q = self._rows(named("q", U @ h))
+            r, u = (named(k, sigma(p[k] + q[k])) for k in "ru")
+            s = named("s", q["n"] + broadcast_samples(v) if self.bias else q["n"])
+            return [r, u, s, named("n", tanh(p["n"] + r * s))]
+        of_gate = self._rows(U)
+        r, u = (named(k, sigma(p[k] + of_gate[k] @ h)) for k in "ru")
+        s = named("s", r * h)
+        return [r, u, s, named("n", tanh(p["n"] + of_gate["n"] @ s))]
+
+    def step(
+        self, x: Value, h: Value, W: Value, U: Value, b: Value = None, v: Value = None
+    ) -> tuple[Value, ...]:
         _, u, _, n = self._gates(x, h, W, U, b, v)
         return (u * h + (1 - u) * n,)
 
     def _deltas(
         self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value, v: Value
     ) -> tuple[Value, Value, Value, Value]:
-        """∂J/∂p, ∂J/∂q, ∂J/∂s, and what comes down to h_{t-1} past the gates."""
+        """∂J/∂p, ∂J/∂q (of a q of all gates), ∂J/∂s, and what comes down to h_{t-1} past the gates."""
         r, u, s, n = self._gates(x, h, W, U, b, v)
-        dn = named("dn", dh * (1 - u) * (1 - n**2))
-        dr, du, ds = dn * s * r * (1 - r), dh * (h - n) * u * (1 - u), dn * r
-        gates = beside(dr, du)
-        return named("dp", beside(gates, dn)), named("dq", beside(gates, ds)), ds, dh * u
+        dn, du = named("dn", dh * (1 - u) * (1 - n**2)), dh * (h - n) * u * (1 - u)
+        if self.reset_after:
+            ds = dn * r
+            gates = beside(dn * s * r * (1 - r), du)
+            return named("dp", beside(gates, dn)), named("dq", beside(gates, ds)), ds, dh * u
+        ds = named("ds", self._rows(U)["n"].T @ dn)
+        return named("dp", beside(beside(ds * h * r * (1 - r), du), dn)), None, ds, dh * u + ds * r
 
-    def step_delta(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value, v: Value) -> Values:
+    def step_delta(
+        self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value = None, v: Value = None
+    ) -> Values:
         dp, dq, _, past = self._deltas(dh, x, h, W, U, b, v)
-        return {"x": W.T @ dp, "h": U.T @ dq + past}
+        if self.reset_after:
+            return {"x": W.T @ dp, "h": U.T @ dq + past}
+        of_gate, down = self._rows(U), self._rows(dp)
+        return {"x": W.T @ dp, "h": of_gate["r"].T @ down["r"] + of_gate["u"].T @ down["u"] + past}
 
-    def step_gradients(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value, v: Value) -> Values:
+    def step_gradients(
+        self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value = None, v: Value = None
+    ) -> Values:
         dp, dq, ds, _ = self._deltas(dh, x, h, W, U, b, v)
-        return {
-            "W": correlate(dp, x),
-            "U": correlate(dq, h),
-            "b": sum_samples(dp),
-            "v": sum_samples(ds),
-        }
+        if self.reset_after:
+            of_state, biases = correlate(dq, h), {"b": sum_samples(dp), "v": sum_samples(ds)}
+        else:
+            s, down = self._gates(x, h, W, U, b, v)[2], self._rows(dp)
+            reset = beside(correlate(down["r"], h), correlate(down["u"], h))
+            of_state, biases = beside(reset, correlate(down["n"], s)), {"b": sum_samples(dp)}
+        return {"W": correlate(dp, x), "U": of_state, **(biases if self.bias else {})}
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         start = Parameter((self.units,), input_shape[-1], self.units, Zeros(), penalised=False)
-        return {**super().parameters(input_shape), "v": start}
+        made = super().parameters(input_shape)
+        return {**made, "v": start} if self.reset_after and self.bias else made

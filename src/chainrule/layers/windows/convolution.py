@@ -11,12 +11,13 @@ per channel is the depthwise convolution.  A sequence is an image with one axis.
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import ClassVar, Literal
 
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
-from chainrule.base.scalars import check_flag
+from chainrule.base.scalars import check_choice, check_flag
 from chainrule.formulas import (
     Grid,
     block_diagonal,
@@ -35,6 +36,7 @@ from chainrule.formulas.primitives.grid import Pads, Pair
 from chainrule.layers import checks
 from chainrule.layers.base import Layer, Parameter, Shape, Value, Values, weights_and_bias
 from chainrule.layers.initializers import InitializerLike, given_initializer
+from chainrule.layers.windows.edges import PADDINGS, Pad1D, Pad2D
 
 BY_POSITION = "the number of filters and the size of the kernel: Conv2D(8, 3, stride=1, padding='same')"
 
@@ -47,6 +49,7 @@ class Convolution(Layer):
     spatial: ClassVar[bool | Literal["sequence"]] = True
     axes: ClassVar[int] = 2
     grid: Grid  # the same as numbers per axis
+    padding_mode: str = "zeros"
 
     @teach(BY_POSITION)
     def __init__(
@@ -56,6 +59,7 @@ class Convolution(Layer):
         *,
         stride: int | Pair = 1,
         padding: str | int | Pair | Pads = "valid",
+        padding_mode: str = "zeros",
         dilation: int | Pair = 1,
         groups: int = 1,
         bias: bool = True,
@@ -66,7 +70,28 @@ class Convolution(Layer):
         self.filters = checks.whole(filters, f"{type(self).__name__} filters")
         self.groups = checks.whole(groups, "groups")
         self._slide(kernel_size, stride, padding, dilation)
+        self._frame(padding_mode)
         self._start(bias, initializer, bias_initializer, name)
+
+    def _frame(self, mode: str) -> None:
+        """Keep what stands in the padding."""
+        self.padding_mode = check_choice(f"{type(self).__name__} padding_mode", mode, PADDINGS)
+        if mode != "zeros" and self.padding == "same" and max(self.grid.stride) > 1:
+            raise ShapeError(
+                f"{type(self).__name__} padding='same' with a stride depends on the size of the image; for "
+                f"padding_mode={mode!r} write it in numbers, padding=1"
+            )
+
+    def unfolded(self) -> tuple[Layer, ...]:
+        if self.padding_mode == "zeros" or not self.grid.padded:
+            return (self,)
+        pad = {1: Pad1D, 2: Pad2D}[self.axes]
+        inside = copy.copy(self)
+        inside.name, inside.padding_mode, inside.padding = None, "zeros", "valid"
+        inside.grid = Grid(self.grid.kernel, self.grid.stride, (), self.grid.dilation)
+        frame = self.grid.pads(self.grid.extent)
+        sides = {side for pair in frame for side in pair}
+        return pad(sides.pop() if len(sides) == 1 else frame, mode=self.padding_mode), inside
 
     def _slide(
         self,
@@ -171,6 +196,8 @@ class Conv2D(Convolution):
 
     stride, dilation: an integer or (rows, columns).  padding: "valid", "same", an integer, (rows, columns) or
     ((top, bottom), (left, right)).  groups divides channels and filters.  Raises ShapeError.
+    padding_mode: "zeros", or "reflect", "replicate" or "circular": a network takes a Pad2D and this layer
+    without padding in its place.
     """
 
     kind = "conv"
@@ -180,6 +207,7 @@ class Conv1D(Convolution):
     """K kernels slide along a sequence: X (T, C, m) -> z (T', K, m), W (K, k, C/groups), b (K,).
 
     padding: "valid", "same", an integer or (before, after): (k - 1, 0) lets no output see what comes later.
+    padding_mode as of Conv2D.
     """
 
     kind = "conv"
@@ -203,6 +231,7 @@ class DepthwiseConv2D(Convolution):
         multiplier: int = 1,
         stride: int | Pair = 1,
         padding: str | int | Pair | Pads = "valid",
+        padding_mode: str = "zeros",
         dilation: int | Pair = 1,
         bias: bool = True,
         initializer: InitializerLike = None,
@@ -212,6 +241,7 @@ class DepthwiseConv2D(Convolution):
         self.multiplier = checks.whole(multiplier, "multiplier")
         self.groups = 0  # as many as the input has channels
         self._slide(kernel_size, stride, padding, dilation)
+        self._frame(padding_mode)
         self._start(bias, initializer, bias_initializer, name)
 
     def groups_of(self, channels: int) -> int:

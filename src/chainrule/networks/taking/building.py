@@ -21,16 +21,20 @@ from chainrule.layers import (
     AveragePool1D,
     AveragePool2D,
     BatchNorm,
+    Bidirectional,
     Conv1D,
     Conv2D,
     ConvTranspose1D,
     ConvTranspose2D,
+    Crop1D,
+    Crop2D,
     Dense,
     Embedding,
     Flatten,
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
+    InstanceNorm,
     L2Pool1D,
     L2Pool2D,
     Layer,
@@ -38,10 +42,14 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     MultiHeadAttention,
-    Parallel,
+    Pad1D,
+    Pad2D,
+    PixelShuffle,
     PReLU,
     RMSNorm,
     Softmax,
+    UpSample1D,
+    UpSample2D,
 )
 from chainrule.networks.forms.written import gates_in_order
 from chainrule.networks.network import Network
@@ -56,6 +64,9 @@ POOLS: Mapping[str, Mapping[int, Any]] = {
     "average": {1: AveragePool1D, 2: AveragePool2D},
     "l2": {1: L2Pool1D, 2: L2Pool2D},
 }
+PADS: Mapping[int, Any] = {1: Pad1D, 2: Pad2D}
+CROPS: Mapping[int, Any] = {1: Crop1D, 2: Crop2D}
+UPSAMPLES: Mapping[int, Any] = {1: UpSample1D, 2: UpSample2D}
 CELLS = {"RNN": (RNN, "h"), "LSTM": (LSTM, "ifgo"), "GRU": (GRU, "run")}
 
 
@@ -218,8 +229,16 @@ class Building:
 
     def pool(
         self, name: str, x: Value, kind: str, kernel: Sequence[int], stride: Sequence[int], pads: Pads,
-        **options: Any,
+        ceil_mode: bool = False, count_padding: bool = False,
     ) -> Value:  # fmt: skip
+        """count_padding: of means.  ceil_mode: what counts in a window over the edge is what is there."""
+        framed = isinstance(pads, str) or any(map(any, pads))
+        if ceil_mode and (kind == "l2" or (count_padding and framed)):
+            raise ArgumentError(
+                f"{name}: ceil_mode={int(ceil_mode)} of this pooling has no layer in chainrule, which has it "
+                "for maxima, and for means that do not count padding"
+            )
+        options = {"ceil_mode": True} if ceil_mode else {"count_padding": True} if count_padding else {}
         layer = self._window(name, POOLS[kind], len(kernel))(
             pairs(kernel), pairs(stride), padding=_padding(pads), **options
         )
@@ -231,6 +250,33 @@ class Building:
         x.settled(True, name)
         ones = len(x.theirs) - 1 if keep else 0
         return Value((x.ours[-1], *(1,) * ones), Layout(), self._node(name, x, layer), None, ones)
+
+    def pad(self, name: str, x: Value, pads: Sequence[tuple[int, int]], mode: str) -> Value:
+        """mode: "zeros", which may cut off as well, or as Pad2D has it."""
+        if mode == "zeros" and min(map(min, pads)) < 0:
+            crops = [(max(-before, 0), max(-after, 0)) for before, after in pads]
+            x = self._moved(f"{name}_crop", x, self._window(name, CROPS, len(pads))(_padding(crops)))
+            pads = [(max(before, 0), max(after, 0)) for before, after in pads]
+            if not any(map(any, pads)):
+                return x
+        return self._moved(name, x, self._window(name, PADS, len(pads))(_padding(pads), mode=mode))
+
+    def upsample(self, name: str, x: Value, factors: Sequence[int], between: bool = False) -> Value:
+        """between: in straight lines from pixel to pixel, or each pixel again."""
+        mode = {1: "linear", 2: "bilinear"}.get(len(factors), "") if between else "nearest"
+        return self._moved(name, x, self._window(name, UPSAMPLES, len(factors))(pairs(factors), mode=mode))
+
+    def shuffle(self, name: str, x: Value, block: int) -> Value:
+        x.settled(True, name)
+        return self._moved(name, x, PixelShuffle(block))
+
+    def _moved(self, name: str, x: Value, layer: Layer) -> Value:
+        """A layer that moves pixels, wherever the channels are."""
+        first = x.layout.first is not False
+        x.settled(first, name)
+        *positions, channels = layer.output_shape(x.ours)
+        theirs = (channels, *positions) if first else (*positions, channels)
+        return Value(theirs, x.layout, self._node(name, x, layer))
 
     def _window(self, name: str, classes: Mapping[int, Any], axes: int) -> Any:
         if axes not in classes:
@@ -244,13 +290,12 @@ class Building:
 
     # -- normalisation ---------------------------------------------------------------------------------------
     def batch_norm(
-        self, name: str, x: Value, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float,
-        momentum: float = 0.1,
-    ) -> Value:  # fmt: skip
-        numbers = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
+        self, name: str, x: Value, numbers: dict[str, Array], epsilon: float, momentum: float | None = 0.1
+    ) -> Value:
+        """numbers: mean and variance; where there are, gamma and beta; of momentum None, batches so far."""
         if x.columns is not None:
-            numbers = {key: array[x.columns] for key, array in numbers.items()}
-        layer = with_numbers(BatchNorm(momentum, epsilon=epsilon), numbers)
+            numbers = {key: array if key == "batches" else array[x.columns] for key, array in numbers.items()}
+        layer = with_numbers(BatchNorm(momentum, epsilon=epsilon, **_with(numbers)), numbers)
         return self.over_features(name, x, layer, True)
 
     def norm(
@@ -258,23 +303,28 @@ class Building:
         name: str,
         x: Value,
         kind: str,
-        gamma: Array,
-        beta: Array | None,
+        numbers: dict[str, Array],
         epsilon: float,
         groups: int = 1,
     ) -> Value:
-        """kind: "layer" or "rms", of the last axis, or "group", of channels in front."""
+        """kind: "layer" or "rms", of the last axis, or "group" or "instance", of channels in front. numbers:
+        gamma and beta where there are.
+        """
         if x.columns is not None:
             raise ArgumentError(
                 f"{name} normalises a flattened image, whose entries stand in another order here"
             )
-        numbers = {"gamma": gamma} if beta is None else {"gamma": gamma, "beta": beta}
+        options = _with(numbers)
         layer: Layer
         if kind == "group":
-            layer = GroupNorm(groups, epsilon=epsilon)
+            layer = GroupNorm(groups, epsilon=epsilon, **options)
+        elif kind == "instance":
+            layer = InstanceNorm(epsilon=epsilon, **options)
+        elif kind == "layer":
+            layer = LayerNorm(epsilon=epsilon, **options)
         else:
-            layer = LayerNorm(epsilon=epsilon) if kind == "layer" else RMSNorm(epsilon=epsilon)
-        return self.over_features(name, x, with_numbers(layer, numbers), kind == "group")
+            layer = RMSNorm(epsilon=epsilon, scale=options["scale"])
+        return self.over_features(name, x, with_numbers(layer, numbers), kind in ("group", "instance"))
 
     def prelu(self, name: str, x: Value, alpha: Array, first: bool) -> Value:
         x.settled(first, name)
@@ -304,12 +354,14 @@ class Building:
             units = given["U"].shape[1]
             reverse = bool(number) or bool(options.get("reverse"))
             more = {key: value for key, value in options.items() if key != "reverse"}
-            made.append(with_numbers(cls(units, outputs=outputs, reverse=reverse, **more), numbers))
+            bias = "b" in given
+            made.append(
+                with_numbers(cls(units, outputs=outputs, reverse=reverse, bias=bias, **more), numbers)
+            )
         x.settled(False, name)
         units = sum(layer.units for layer in made)
-        node = self._node(
-            name, x, made[0] if len(made) == 1 else Parallel([[one] for one in made], join="concat")
-        )
+        layer = made[0] if len(made) == 1 else Bidirectional(made[0], backward=made[1])
+        node = self._node(name, x, layer)
         return Value((x.theirs[0], units) if every else (units,), Layout(False), node)
 
     def attention(
@@ -318,6 +370,11 @@ class Building:
         """W_q, W_k, W_v, W_o and b_q, b_v, b_o; a bias of the keys cancels in softmax and is left out."""
         layer = MultiHeadAttention(heads, causal=causal, bias="b_q" in weights)
         return self.over_features(name, x, with_numbers(layer, dict(weights)), False)
+
+
+def _with(numbers: Mapping[str, Array]) -> dict[str, Any]:
+    """The options of a norm that has these."""
+    return {"scale": "gamma" in numbers, "shift": "beta" in numbers}
 
 
 def _padding(pads: Pads) -> Any:
@@ -334,11 +391,11 @@ def _kernel(W: Array, b: Array | None) -> dict[str, Array]:
     return numbers if b is None else {**numbers, "b": b}
 
 
-def cell(kind: str, W: Array, U: Array, b: Array, c: Array) -> dict[str, Array]:
+def cell(kind: str, W: Array, U: Array, b: Array, c: Array, within: bool = True) -> dict[str, Array]:
     """The parameters of a recurrence that has two biases, b beside W and c beside U: ours is their sum, but
-    of a GRU's last gate, whose c stands within the reset.
+    of the last gate of a GRU that resets behind U (`within`), whose c stands within the reset.
     """
-    if kind != "GRU":
+    if kind != "GRU" or not within:
         return {"W": W, "U": U, "b": b + c}
     n = len(c) // len(CELLS[kind][1])
     return {"W": W, "U": U, "b": b + np.concatenate([c[:-n], np.zeros(n)]), "v": c[-n:]}

@@ -282,13 +282,104 @@ def _pool(kind: str) -> Callable[..., Value]:
     def read(r: _Reading, name: str, at: Attributes, x: Known) -> Value:
         kernel = at["kernel_shape"]
         strides, pads, dilations = _window(name, at, kernel)
-        _only(name, at, ceil_mode=0, storage_order=0, p=2)
+        _only(name, at, storage_order=0, p=2)
         if set(dilations) != {1}:
             raise _refuse(name, f"dilations={dilations}")
-        options = {"count_padding": bool(at.get("count_include_pad", 0))} if kind == "average" else {}
-        return r.building.pool(name, _value(name, x), kind, kernel, strides, pads, **options)
+        over, counts = bool(at.get("ceil_mode", 0)), bool(at.get("count_include_pad", 0))
+        return r.building.pool(
+            name, _value(name, x), kind, kernel, strides, pads, ceil_mode=over, count_padding=counts
+        )
 
     return read
+
+
+PADDINGS = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
+
+
+def _of_positions(r: _Reading, name: str, value: Value, of_axes: Mapping[int, Any], none: Any) -> list[Any]:
+    """What is told of rows and columns, from what is told of axes; refused where it is told of others."""
+    count = len(value.theirs)
+    if value.layout.first is None and count > 1:
+        value.layout.settle(of_axes.get(1, none) == none)
+    places = range(2, count + 1) if value.layout.first else range(1, count)
+    others = {axis for axis, told in of_axes.items() if told != none} - set(places)
+    if others or count not in (2, 3):
+        raise _refuse(name, f"what it does to the axes {sorted(others) or count}")
+    return [of_axes.get(axis, none) for axis in places]
+
+
+def _pad(
+    r: _Reading, name: str, at: Attributes, x: Known, pads: Known = None, value: Known = None,
+    axes: Known = None,
+) -> Value:  # fmt: skip
+    held, mode = _value(name, x), at.get("mode", "constant")
+    given = at["pads"] if pads is None else _constant(name, pads, "pads").tolist()
+    number = at.get("value", 0) if value is None else float(_constant(name, value, "value"))
+    if mode not in PADDINGS or (mode == "constant" and number):
+        raise _refuse(name, f"mode={mode!r} with the value {number}")
+    half = len(given) // 2
+    told = range(half) if axes is None else _constant(name, axes, "axes").tolist()
+    sides = zip(given[:half], given[half:], strict=True)
+    by_axis = {axis % (len(held.theirs) + 1): side for axis, side in zip(told, sides, strict=True)}
+    return r.building.pad(name, held, _of_positions(r, name, held, by_axis, (0, 0)), PADDINGS[mode])
+
+
+def _slice(
+    r: _Reading, name: str, at: Attributes, x: Known, starts: Known = None, ends: Known = None,
+    axes: Known = None, steps: Known = None,
+) -> Value:  # fmt: skip
+    held = _value(name, x)
+    first, last = (
+        at[word] if given is None else _constant(name, given, word).tolist()
+        for word, given in (("starts", starts), ("ends", ends))
+    )
+    told = at.get("axes", range(len(first))) if axes is None else _constant(name, axes, "axes").tolist()
+    if steps is not None and set(_constant(name, steps, "steps").tolist()) != {1}:
+        raise _refuse(name, "a slice with steps")
+    by_axis = {}
+    for axis, start, end in zip(told, first, last, strict=True):
+        place = axis % (len(held.theirs) + 1)
+        if not place:
+            raise _refuse(name, "a slice of the samples")
+        kept = range(*slice(start, end).indices(held.theirs[place - 1]))
+        if not kept:
+            raise _refuse(name, "a slice of nothing")
+        by_axis[place] = (-kept[0], kept[-1] + 1 - held.theirs[place - 1])
+    return r.building.pad(name, held, _of_positions(r, name, held, by_axis, (0, 0)), "zeros")
+
+
+def _resize(
+    r: _Reading, name: str, at: Attributes, x: Known, roi: Known = None, scales: Known = None,
+    sizes: Known = None,
+) -> Value:  # fmt: skip
+    held = _value(name, x)
+    if r.node.op_type == "Upsample":
+        roi, scales = None, np.asarray(at["scales"]) if "scales" in at else roi
+    how = at.get("coordinate_transformation_mode", "half_pixel"), at.get("nearest_mode", "round_prefer_floor")
+    between, half = at.get("mode", "nearest") == "linear", how[0].endswith("half_pixel")
+    right = how == ("asymmetric", "floor") or (half and how[1].startswith("round"))
+    right = half if between else right or r.node.op_type == "Upsample"
+    if at.get("mode", "nearest") not in ("nearest", "linear") or not right:
+        raise _refuse(name, f"mode={at.get('mode')!r} with {' and '.join(how)}")
+    _only(name, at, keep_aspect_ratio_policy="stretch")
+    old = [1.0, *held.theirs]
+    told = [axis % len(old) for axis in at.get("axes", range(len(old)))]
+    if scales is None or (isinstance(scales, np.ndarray) and not scales.size):
+        made = _constant(name, sizes, "sizes").tolist()
+        factors = [size / old[axis] if axis else 1.0 for axis, size in zip(told, made, strict=True)]
+    else:
+        factors = _constant(name, scales, "scales").astype(float).tolist()
+    by_axis = dict(zip(told, factors, strict=True))
+    wanted = _of_positions(r, name, held, by_axis, 1.0)
+    if any(factor < 1 or factor != int(factor) for factor in wanted):
+        raise _refuse(name, f"an image {wanted} times as large")
+    return r.building.upsample(name, held, [int(factor) for factor in wanted], between)
+
+
+def _depth_to_space(r: _Reading, name: str, at: Attributes, x: Known) -> Value:
+    if at.get("mode", "DCR") != "CRD" and at["blocksize"] > 1:
+        raise _refuse(name, "mode='DCR'")
+    return r.building.shuffle(name, _value(name, x), at["blocksize"])
 
 
 def _global_pool(kind: str) -> Callable[..., Value]:
@@ -312,33 +403,44 @@ def _reduced(r: _Reading, name: str, at: Attributes, x: Known, axes: Known = Non
 # -- normalisation -----------------------------------------------------------------------------------------
 def _batch_norm(r: _Reading, name: str, at: Attributes, x: Known, *given: Known) -> Value:
     _only(name, at, training_mode=0, spatial=1)
-    gamma, beta, mean, variance = (_constant(name, array, "statistics") for array in given)
+    names = ("gamma", "beta", "mean", "variance")
+    numbers = {key: _constant(name, array, "statistics") for key, array in zip(names, given, strict=True)}
     momentum = round(1 - at.get("momentum", 0.9), 7)
     epsilon = at.get("epsilon", 1e-5)
-    return r.building.batch_norm(name, _value(name, x), gamma, beta, mean, variance, epsilon, momentum)
+    return r.building.batch_norm(name, _value(name, x), numbers, epsilon, momentum)
 
 
 def _layer_norm(r: _Reading, name: str, at: Attributes, x: Known, gamma: Known, beta: Known = None) -> Value:
     value = _value(name, x)
     if at.get("axis", -1) not in (-1, len(value.theirs)):
         raise _refuse(name, f"axis={at['axis']}")
-    scale = _constant(name, gamma, "scale")
-    shift = np.zeros_like(scale) if beta is None else _constant(name, beta, "shift")
-    return r.building.norm(name, value, "layer", scale, shift, at.get("epsilon", 1e-5))
+    numbers = _scales(name, gamma, beta)
+    return r.building.norm(name, value, "layer", numbers, at.get("epsilon", 1e-5))
+
+
+def _rms_norm(r: _Reading, name: str, at: Attributes, x: Known, gamma: Known) -> Value:
+    value = _value(name, x)
+    if at.get("axis", -1) not in (-1, len(value.theirs)):
+        raise _refuse(name, f"axis={at['axis']}")
+    return r.building.norm(name, value, "rms", _scales(name, gamma), at.get("epsilon", 1e-5))
+
+
+def _scales(name: str, gamma: Known, beta: Known = None) -> dict[str, Array]:
+    shift = {} if beta is None else {"beta": _constant(name, beta, "shift")}
+    return {"gamma": _constant(name, gamma, "scale"), **shift}
 
 
 def _instance_norm(r: _Reading, name: str, at: Attributes, x: Known, gamma: Known, beta: Known) -> Value:
-    scale, shift = _constant(name, gamma, "scale"), _constant(name, beta, "shift")
-    return r.building.norm(name, _value(name, x), "group", scale, shift, at.get("epsilon", 1e-5), len(scale))
+    numbers = _scales(name, gamma, beta)
+    return r.building.norm(name, _value(name, x), "instance", numbers, at.get("epsilon", 1e-5))
 
 
 def _group_norm(r: _Reading, name: str, at: Attributes, x: Known, gamma: Known, beta: Known) -> Value:
     value = _value(name, x)
-    scale, shift = _constant(name, gamma, "scale"), _constant(name, beta, "shift")
-    groups, channels = at["num_groups"], value.theirs[0]
-    if len(scale) == groups:  # up to version 20 there is one number per group
-        scale, shift = (np.repeat(array, channels // groups) for array in (scale, shift))
-    return r.building.norm(name, value, "group", scale, shift, at.get("epsilon", 1e-5), groups)
+    numbers, groups, channels = _scales(name, gamma, beta), at["num_groups"], value.theirs[0]
+    if len(numbers["gamma"]) == groups:  # up to version 20 there is one number per group
+        numbers = {key: np.repeat(array, channels // groups) for key, array in numbers.items()}
+    return r.building.norm(name, value, "group", numbers, at.get("epsilon", 1e-5), groups)
 
 
 # -- shapes ------------------------------------------------------------------------------------------------
@@ -349,6 +451,8 @@ def _flatten(r: _Reading, name: str, at: Attributes, x: Known) -> Value:
 
 def _reshape(r: _Reading, name: str, at: Attributes, x: Known, shape: Known) -> Value:
     value, sizes = _value(name, x), _constant(name, shape, "shape").tolist()
+    if isinstance(x, _BesideDirections) and len(sizes) == 3 and sizes[2] in (-1, x.held.theirs[-1]):
+        return _StepsFirst(x.held)
     whole = int(np.prod(value.theirs))
     if len(sizes) == 2 and sizes[1] in (-1, whole):
         return r.building.flatten(name, value)
@@ -476,13 +580,14 @@ def _recurrent(kind: str) -> Callable[..., Any]:
             options["activation"] = functions[0].lower()
         elif functions[: len(wanted)] != wanted:
             raise _refuse(name, f"activations={functions}")
-        if kind == "GRU" and not at.get("linear_before_reset", 0):
-            raise _refuse(name, "a GRU that resets before the product, linear_before_reset=0,")
+        if kind == "GRU":
+            options["reset_after"] = bool(at.get("linear_before_reset", 0))
         arrays = [_constant(name, array, "weights") for array in (W, U)]
-        biases = (
-            np.zeros((len(arrays[0]), 2 * arrays[0].shape[1])) if B is None else _constant(name, B, "bias")
-        )
-        given = [cell(kind, w, u, *np.split(b, 2)) for w, u, b in zip(*arrays, biases, strict=True)]
+        given = [{"W": w, "U": u} for w, u in zip(*arrays, strict=True)]
+        if B is not None:
+            after, biases = options.get("reset_after", False), _constant(name, B, "bias")
+            halves = (np.split(b, 2) for b in biases)
+            given = [cell(kind, w, u, b, c, after) for w, u, (b, c) in zip(*arrays, halves, strict=True)]
         every, last = r.wanted(0), r.wanted(1)
         if (every and last) or r.wanted(2):
             raise _refuse(name, "a recurrence whose steps and last states are both read")
@@ -498,6 +603,18 @@ class _Recurred(_StepsFirst):
     def __init__(self, held: Value, directions: int) -> None:
         super().__init__(held, axis=True)
         self.directions = directions
+
+    def turned(self, r: _Reading, name: str, perm: Sequence[int]) -> Value:
+        if list(perm) == [0, 2, 1, 3] and self.directions == 1:  # both directions go beside the features
+            return _BesideDirections(self.held)
+        return super().turned(r, name, perm)
+
+
+class _BesideDirections(_StepsFirst):
+    """Y with the axis of directions in front of the features, with which a Reshape puts it together."""
+
+    def __init__(self, held: Value) -> None:
+        super().__init__(held, axis=True)
 
 
 def _squeeze_steps(r: _Reading, name: str, at: Attributes, x: Known, axes: Known = None) -> Value:
@@ -520,6 +637,10 @@ NODES: dict[str, Callable[..., Any]] = {
     "MaxPool": _pool("max"),
     "AveragePool": _pool("average"),
     "LpPool": _pool("l2"),
+    "Pad": _pad,
+    "Slice": _slice,
+    **dict.fromkeys(("Resize", "Upsample"), _resize),
+    "DepthToSpace": _depth_to_space,
     "GlobalAveragePool": _global_pool("average"),
     "GlobalMaxPool": _global_pool("max"),
     "ReduceMean": _reduced,
@@ -527,6 +648,7 @@ NODES: dict[str, Callable[..., Any]] = {
     "LayerNormalization": _layer_norm,
     "InstanceNormalization": _instance_norm,
     "GroupNormalization": _group_norm,
+    "RMSNormalization": _rms_norm,
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Squeeze": _squeeze_steps,

@@ -164,11 +164,7 @@ def _linear(r: _Reading, name: str, m: Any, x: Value) -> Value:
 
 
 def _frame(name: str, m: Any) -> list[tuple[int, int]]:
-    """The padding of every axis; zeros alone."""
-    if getattr(m, "padding_mode", "zeros") != "zeros":
-        raise ArgumentError(
-            f"{name}: padding_mode={m.padding_mode!r} has no layer in chainrule, which pads with zeros"
-        )
+    """The padding of every axis."""
     if m.padding == "valid":
         return [(0, 0)] * len(m.kernel_size)
     if m.padding == "same":
@@ -184,15 +180,73 @@ def _axes(m: Any) -> int:
 def _conv(r: _Reading, name: str, m: Any, x: Value) -> Value:
     b = None if m.bias is None else _array(m.bias)
     options: dict[str, Any] = {"stride": m.stride, "dilation": m.dilation, "groups": m.groups}
-    frame = _frame(name, m)
+    frame, mode = _frame(name, m), getattr(m, "padding_mode", "zeros")
+    if mode != "zeros" and any(map(any, frame)):
+        x = r.building.pad(f"{name}_pad", x, frame, mode)
+        frame = [(0, 0)] * len(frame)
     if m.transposed:
         options["output_padding"] = m.output_padding
         return r.building.transposed_convolution(name, x, _array(m.weight), b, pads=frame, **options)
     return r.building.convolution(name, x, _array(m.weight), b, pads=frame, **options)
 
 
+def _padded(mode: str) -> Callable[..., Value]:
+    """Modules, whose padding is (left, right, top, bottom)."""
+
+    def read(r: _Reading, name: str, m: Any, x: Value) -> Value:
+        if getattr(m, "value", 0):
+            raise ArgumentError(f"{name}: a padding with {m.value} has no layer in chainrule, which has 0")
+        return r.building.pad(name, x, _by_axis(_sizes(m.padding, 2 * _axes(m))), mode)
+
+    return read
+
+
+def _by_axis(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """(left, right, top, bottom) as ((top, bottom), (left, right))."""
+    return list(zip(sizes[::2], sizes[1::2], strict=True))[::-1]
+
+
+def _pad(
+    r: _Reading, name: str, x: Value, pad: Sequence[int], mode: str = "constant", value: Any = None
+) -> Value:
+    """F.pad of rows and columns."""
+    if value:
+        raise ArgumentError(f"{name}: a padding with {value} has no layer in chainrule, which has 0")
+    axes = len(x.theirs) - 1
+    every = [*pad, *(0 for _ in range(2 * axes - len(pad)))]
+    if any(every[2 * axes :]) or axes not in (1, 2):
+        raise ArgumentError(f"{name}: a padding of the axes of channels or samples has no layer in chainrule")
+    x.settled(True, name)
+    return r.building.pad(name, x, _by_axis(every), "zeros" if mode == "constant" else mode)
+
+
+def _upsample(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    return _interpolate(r, name, x, m.size, m.scale_factor, m.mode, m.align_corners)
+
+
+def _interpolate(
+    r: _Reading, name: str, x: Value, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
+    align_corners: bool | None = None, **options: Any,
+) -> Value:  # fmt: skip
+    if mode not in ("nearest", "nearest-exact", "linear", "bilinear") or align_corners:
+        raise ArgumentError(
+            f"{name}: mode={mode!r} with align_corners={align_corners} has no layer in chainrule, which has "
+            "'nearest' and 'bilinear' with align_corners=False"
+        )
+    x.settled(True, name)
+    *positions, _ = x.ours
+    if scale_factor is None:
+        sizes = _sizes(size, len(positions))
+        factors = [new / old for new, old in zip(sizes, positions, strict=True)]
+    else:
+        factors = [float(factor) for factor in _sizes(scale_factor, len(positions))]
+    if any(factor < 1 or factor != int(factor) for factor in factors):
+        raise ArgumentError(f"{name}: an image {factors} times as large has no layer in chainrule")
+    return r.building.upsample(name, x, [int(factor) for factor in factors], "linear" in mode)
+
+
 def _sizes(value: Any, axes: int) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, tuple | list) else (int(value),) * axes
+    return tuple(value) if isinstance(value, tuple | list) else (value,) * axes
 
 
 def _pooled(kind: str) -> Callable[..., Value]:
@@ -201,10 +255,10 @@ def _pooled(kind: str) -> Callable[..., Value]:
     def read(
         r: _Reading, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, *,
         axes: int | None = None, dilation: Any = 1, norm_type: float = 2, count_include_pad: bool = True,
-        **others: Any,
+        ceil_mode: bool = False, **others: Any,
     ) -> Value:  # fmt: skip
         axes = len(x.theirs) - 1 if axes is None else axes
-        for option, value in others.items():  # ceil_mode, return_indices, divisor_override
+        for option, value in others.items():  # return_indices, divisor_override
             if value:
                 raise ArgumentError(f"{name}: a pooling with {option}={value} has no layer in chainrule")
         if set(_sizes(dilation, axes)) - {1}:
@@ -215,9 +269,11 @@ def _pooled(kind: str) -> Callable[..., Value]:
             )
         kernel = _sizes(kernel_size, axes)
         step = kernel if stride is None else _sizes(stride, axes)
-        options = {"count_padding": bool(count_include_pad)} if kind == "average" else {}
         pads = [(p, p) for p in _sizes(padding, axes)]
-        return r.building.pool(name, x, kind, kernel, step, pads, **options)
+        counts = kind == "average" and bool(count_include_pad)
+        return r.building.pool(
+            name, x, kind, kernel, step, pads, ceil_mode=bool(ceil_mode), count_padding=counts
+        )
 
     return read
 
@@ -256,20 +312,18 @@ def _adaptive(kind: str) -> Callable[..., Value]:
 
 
 def _batch_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
-    if m.running_mean is None or m.momentum is None:
-        raise ArgumentError(
-            f"{name}: a BatchNorm without running statistics, or with momentum None, has no layer here"
-        )
-    count = m.num_features
-    gamma, beta = (_array(m.weight), _array(m.bias)) if m.affine else (np.ones(count), np.zeros(count))
-    running = _array(m.running_mean), _array(m.running_var)
-    return r.building.batch_norm(name, x, gamma, beta, *running, m.eps, m.momentum)
+    if m.running_mean is None:
+        raise ArgumentError(f"{name}: a BatchNorm without running statistics has no layer here")
+    numbers = {**_scales(m), "mean": _array(m.running_mean), "variance": _array(m.running_var)}
+    if m.momentum is None:
+        numbers["batches"] = np.array([float(m.num_batches_tracked)])
+    return r.building.batch_norm(name, x, numbers, m.eps, m.momentum)
 
 
-def _scales(m: Any, size: int) -> tuple[Array, Array]:
-    gamma = np.ones(size) if m.weight is None else _array(m.weight)
-    beta = np.zeros(size) if getattr(m, "bias", None) is None else _array(m.bias)
-    return gamma, beta
+def _scales(m: Any) -> dict[str, Array]:
+    """γ and β, where there are."""
+    given = {"gamma": m.weight, "beta": getattr(m, "bias", None)}
+    return {key: _array(value) for key, value in given.items() if value is not None}
 
 
 def _layer_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
@@ -277,19 +331,18 @@ def _layer_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
         raise ArgumentError(
             f"{name}: a norm over {len(m.normalized_shape)} axes has no layer in chainrule, which has one"
         )
-    gamma, beta = _scales(m, m.normalized_shape[0])
     if type(m).__name__ == "RMSNorm":
         epsilon = r.torch.finfo(r.torch.float32).eps if m.eps is None else m.eps
-        return r.building.norm(name, x, "rms", gamma, None, epsilon)
-    return r.building.norm(name, x, "layer", gamma, beta, m.eps)
+        return r.building.norm(name, x, "rms", _scales(m), epsilon)
+    return r.building.norm(name, x, "layer", _scales(m), m.eps)
 
 
 def _group_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
     if getattr(m, "track_running_stats", False):
         raise ArgumentError(f"{name}: an InstanceNorm with running statistics has no layer in chainrule")
-    groups = getattr(m, "num_groups", None) or m.num_features
-    gamma, beta = _scales(m, getattr(m, "num_channels", None) or m.num_features)
-    return r.building.norm(name, x, "group", gamma, beta, m.eps, groups)
+    groups = getattr(m, "num_groups", None)
+    kind = "instance" if groups is None else "group"
+    return r.building.norm(name, x, kind, _scales(m), m.eps, groups or 1)
 
 
 def _flatten(r: _Reading, name: str, m: Any, x: Value) -> Value:
@@ -327,8 +380,9 @@ def _recurrent(kind: str) -> Callable[..., Any]:
 
 def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
     W, U = _array(getattr(m, f"weight_ih{end}")), _array(getattr(m, f"weight_hh{end}"))
-    rows = len(W)
-    b, c = (_array(getattr(m, f"bias_{which}{end}")) if m.bias else np.zeros(rows) for which in ("ih", "hh"))
+    if not m.bias:
+        return {"W": W, "U": U}
+    b, c = (_array(getattr(m, f"bias_{which}{end}")) for which in ("ih", "hh"))
     return cell(kind, W, U, b, c)
 
 
@@ -448,6 +502,12 @@ MODULES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), _batch_norm),
     **dict.fromkeys(("LayerNorm", "RMSNorm"), _layer_norm),
     **dict.fromkeys(("GroupNorm", "InstanceNorm1d", "InstanceNorm2d"), _group_norm),
+    **dict.fromkeys(("ZeroPad1d", "ZeroPad2d", "ConstantPad1d", "ConstantPad2d"), _padded("zeros")),
+    **dict.fromkeys(("ReflectionPad1d", "ReflectionPad2d"), _padded("reflect")),
+    **dict.fromkeys(("ReplicationPad1d", "ReplicationPad2d"), _padded("replicate")),
+    **dict.fromkeys(("CircularPad1d", "CircularPad2d"), _padded("circular")),
+    **dict.fromkeys(("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d"), _upsample),
+    "PixelShuffle": lambda r, name, m, x: r.building.shuffle(name, x, m.upscale_factor),
     "Flatten": _flatten,
     "Embedding": _embedding,
     **{kind: _recurrent(kind) for kind in ORDERS},
@@ -592,6 +652,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "size": _size,
     "getattr": lambda r, name, x, what: _size(r, name, x) if what == "shape" else None,
     "contiguous": lambda r, name, x: x,
+    "pad": _pad,
+    "interpolate": _interpolate,
+    "pixel_shuffle": lambda r, name, x, upscale_factor: r.building.shuffle(name, x, upscale_factor),
     "dropout": _dropout,
     **dict.fromkeys(("softmax", "_softmax"), _softmaxed),
     **dict.fromkeys(("relu", "relu_"), _function(ReLU)),

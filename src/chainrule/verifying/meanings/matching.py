@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -178,7 +178,9 @@ class Like:
             if issubclass(kind.kind, Recurrent):
                 layers = layers_like(kind.kind, dict(kind.options), args)
                 cells = [layer for layer in layers if isinstance(layer, Recurrent)]
+                _single(cells, self.title)
                 return recurrent_meaning(cells, args, out, tolerance)
+            _single(layers_like(kind.kind, dict(kind.options), args), self.title)
             made = _named_meaning(kind, args, out, tolerance, forward)
             if made is None and kind.kind is GELU:  # by its usual approximation
                 return function_meaning(functions("gelutanh", {}), args, out, tolerance)
@@ -206,9 +208,20 @@ class Like:
             raise ArgumentError(f"like is {like!r}, which has its options: leave out {', '.join(options)}")
         if isinstance(like, Model):
             like = list(like.layers)
+        if isinstance(like, Layer) and like.unfolded() != (like,):
+            like = list(like.unfolded())
         if isinstance(like, Penalty) or (isinstance(like, Layer) and not isinstance(like, Composite)):
             return like
         return _wanted(like, self.loss)
+
+
+def _single(layers: Iterable[Layer], title: str) -> None:
+    """ArgumentError where the layers of a name are short for several layers each."""
+    first = next(iter(layers), None)
+    if first is not None and first.unfolded() != (first,):
+        raise ArgumentError(
+            f"like is {title}, several layers in one: write the layer itself, like=cr.{first!r}"
+        )
 
 
 def _named_meaning(

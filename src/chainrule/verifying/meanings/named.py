@@ -12,6 +12,7 @@ from typing import Any
 from chainrule.base.errors import ArgumentError, ChainruleError
 from chainrule.base.types import Array
 from chainrule.layers import Layer, layer_classes
+from chainrule.layers.normalization import Normalization
 
 # Names of layers as other libraries write them.
 ALIASES = {
@@ -168,6 +169,12 @@ def layers_like(
 
 
 def _biases(make: Any, words: Any, options: Any, count: int) -> list[dict[str, bool]]:
+    """Which parameters may be missing where so few arrays are given."""
+    if isinstance(make, type) and issubclass(make, Normalization):
+        known = [word for word in ("scale", "shift") if word in inspect.signature(make).parameters]
+        alone = [{word: word == kept for word in known} for kept in known] if count == 2 else []
+        none = [dict.fromkeys(known, False)] if count == 1 else []
+        return [{}, *(made for made in (*alone, *none) if not set(made) & set(options))]
     if "bias" in options or "bias" not in inspect.signature(make).parameters:
         return [{}]
     if make.__name__ == "MultiHeadAttention":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.base.errors import ChainruleError
+from chainrule.formulas.primitives.edges import MODES
 from chainrule.layers import Layer, layer_classes
 from chainrule.verifying.meanings.named import called, layer_class, own_options
 
@@ -64,12 +65,23 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         kind: (Example((8, 4), {"window": 2}), Example((9, 4), {"window": 3, "stride": 2, "padding": 1}))
         for kind in ("MaxPool1D", "AveragePool1D", "L2Pool1D")
     },
+    "Pad1D": (Example((6, 4), {"padding": (2, 1)}), Example((6, 4), {"padding": 2, "mode": "reflect"})),
+    "Pad2D": (
+        Example((5, 6, 4), {"padding": (1, 2)}),
+        *(Example((5, 6, 4), {"padding": (1, 2), "mode": mode}) for mode in MODES),
+    ),
+    "Crop1D": (Example((7, 4), {"cropping": (2, 1)}),),
+    "Crop2D": (Example((6, 7, 4), {"cropping": (1, 2)}),),
+    "UpSample1D": (Example((5, 4), {"size": 3}),),
+    "UpSample2D": (Example((4, 5, 3), {"size": (2, 3)}),),
+    "PixelShuffle": (Example((3, 4, 8), {"block": 2}),),
     "GlobalAveragePool": (Example((5, 6, 4)),),
     "GlobalMaxPool": (Example((5, 6, 4)),),
     "Flatten": (Example((5, 6, 4)),),
     "BatchNorm": (Example(VECTOR), Example((5, 6, 4))),
     "LayerNorm": (Example(VECTOR),),
     "GroupNorm": (Example((6,), {"groups": 2}),),
+    "InstanceNorm": (Example((5, 6, 4)),),
     "RMSNorm": (Example(VECTOR),),
     "Dropout": (Example(VECTOR, {"rate": 0.4}),),
     "Features": (Example((6,), {"start": 2, "stop": 5}),),

@@ -166,7 +166,7 @@
 
   function meanGroups(r, { to: [x], with: { groups } }, place) {
     const shape = r.shape(x);
-    const width = shape.at(-2) / groups;
+    const width = shape.at(-2) / (groups ?? shape.at(-2));
     const first = Math.floor(place.at(-2) / width) * width;
     const places = indices([...shape.slice(0, -2), width]).map((own) =>
       [...own.slice(0, -1), first + own.at(-1), place.at(-1)]);
@@ -302,6 +302,23 @@
     every_feature: moved((r, node, place) => [place[0], place.at(-1)]),
     window: moved(window),
     place: moved(placed),
+    framed: moved((r, { to: [x], with: { pads, mode } }, place) => place.map((i, axis) =>
+      (axis < pads.length ? chainrule.source(i - pads[axis][0], r.shape(x)[axis], mode) : i))),
+    unframed: (r, { to: [x], with: { pads, mode }, number: own }, place) => {
+      const copies = pads.map(([before, after], axis) => {
+        const size = r.shape(own)[axis];
+        return upTo(before + size + after).filter((i) => chainrule.source(i - before, size, mode) === place[axis]);
+      });
+      return total(indices(copies.map((list) => list.length)).map((n) =>
+        r.read(x, [...n.map((i, axis) => copies[axis][i]), ...place.slice(pads.length)])));
+    },
+    tent: (r, { number: own }) => number(r.value(own).data[0]),
+    shuffled: moved((r, { with: { block } }, [u, v, c, s]) => [
+      Math.floor(u / block), Math.floor(v / block), c * block * block + (u % block) * block + (v % block), s,
+    ]),
+    unshuffled: moved((r, { with: { block } }, [i, j, c, s]) => [
+      i * block + Math.floor((c % (block * block)) / block), j * block + (c % block), Math.floor(c / (block * block)), s,
+    ]),
     kernel_at: moved((r, { to }, place) => [place[0], ...r.offset(to.slice(1)), place[1]]),
     kernel_place: moved((r, { to }, place) =>
       (at.same(place.slice(1, -1), r.offset(to.slice(2))) ? [place[0], place.at(-1)] : null)),

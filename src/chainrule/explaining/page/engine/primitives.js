@@ -166,6 +166,58 @@
     return counts.includes(0) ? out : put(out, slice(x, windows, counts), pixels, steps);
   }
 
+  // -- edges, and channels that become pixels ------------------------------------------------------------
+  /** The pixel that stands at an index, which may be beyond the edges, along an axis of `size` pixels. */
+  function source(index, size, mode) {
+    if (mode === "replicate") return Math.min(Math.max(index, 0), size - 1);
+    const turn = mode === "circular" ? size : Math.max(2 * (size - 1), 1);
+    const folded = ((index % turn) + turn) % turn;
+    return mode === "circular" || size === 1 ? folded : Math.min(folded, turn - folded);
+  }
+
+  /** An array of a shape, of which each entry goes to, or comes from, another's place. */
+  function carried(x, shape, longer, to) {
+    const out = array(shape);
+    for (let n = 0; n < sizeOf(longer); n += 1) {
+      const own = at.unflat(longer, n);
+      const other = to(own);
+      if (longer === shape) out.data[n] = x.data[at.flat(x.shape, other)];
+      else out.data[at.flat(shape, other)] += x.data[n];
+    }
+    return out;
+  }
+
+  const standing = (size, pads, mode) => (place) =>
+    place.map((i, axis) => (axis < pads.length ? source(i - pads[axis][0], size[axis], mode) : i));
+
+  function framed(x, { pads, mode }) {
+    const shape = x.shape.map((size, axis) => (axis < pads.length ? size + at.plus(...pads[axis]) : size));
+    return carried(x, shape, shape, standing(x.shape, pads, mode));
+  }
+
+  function unframed(x, like, { pads, mode }) {
+    return carried(x, like.shape, x.shape, standing(like.shape, pads, mode));
+  }
+
+  function tent(m, { size }) {
+    const middle = (2 * size - (size % 2) - 1) / 2;
+    return map((place) => 1 - Math.abs(place - middle) / size, m);
+  }
+
+  function shuffled(x, { block: r }) {
+    const [height, width, channels, m] = x.shape;
+    const shape = [height * r, width * r, channels / (r * r), m];
+    return carried(x, shape, shape, ([u, v, c, s]) =>
+      [Math.floor(u / r), Math.floor(v / r), c * r * r + (u % r) * r + (v % r), s]);
+  }
+
+  function unshuffled(x, { block: r }) {
+    const [height, width, channels, m] = x.shape;
+    const shape = [height / r, width / r, channels * r * r, m];
+    return carried(x, shape, shape, ([i, j, c, s]) =>
+      [i * r + Math.floor((c % (r * r)) / r), j * r + (c % r), Math.floor(c / (r * r)), s]);
+  }
+
   // -- kernels, blocks, gates ------------------------------------------------------------------------------
   /** Where the matrix of a kernel (K, offsets ..., C) at an offset begins, and its size within the kernel. */
   function matrixOf(kernel, offset) {
@@ -202,8 +254,9 @@
     return zip((id, n) => (id === n && id !== skip ? 1 : 0), widened(x, samples(x)), ids);
   }
 
-  function meanGroups(x, { groups }) {
+  function meanGroups(x, { groups: given }) {
     const axis = features(x);
+    const groups = given ?? x.shape[axis];
     const width = x.shape[axis] / groups;
     const split = reshaped(x, [...x.shape.slice(0, axis), groups, width, x.shape[axis + 1]]);
     const axes = [...positions(x), axis + 1];
@@ -363,6 +416,11 @@
     with_zero_bias: (w) => put(array([w.shape[0], w.shape[1] + 1]), w, [0, 1]),
     flatten: (x) => reshaped(x, [sizeOf(x.shape.slice(0, -1)), x.shape[samples(x)]]),
     unflatten: (x, like) => reshaped(x, like.shape),
+    framed,
+    unframed,
+    tent,
+    shuffled,
+    unshuffled,
     window,
     place,
     canvas: (x, { grid, features: count }) => {
@@ -443,6 +501,6 @@
     },
   };
 
-  Object.assign(chainrule, { primitives, binders, grids, fillOf });
+  Object.assign(chainrule, { primitives, binders, grids, fillOf, source });
   if (typeof module === "object") module.exports = chainrule;
 })((globalThis.chainrule ??= {}));

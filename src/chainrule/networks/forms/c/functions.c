@@ -140,7 +140,7 @@ static void net_normalise(const float* x, const float* gamma, const float* beta,
     for (int p = 0; p < positions; p++)
       for (int c = g * width; c < (g + 1) * width; c++) {
         const float normal = (x[(size_t)p * channels + c] - mean) / root;
-        z[(size_t)p * channels + c] = gamma[c] * normal + (beta ? beta[c] : 0.0f);
+        z[(size_t)p * channels + c] = (gamma ? gamma[c] : 1.0f) * normal + (beta ? beta[c] : 0.0f);
       }
   }
 }
@@ -199,6 +199,40 @@ static void net_embedding(const float* x, const float* E, int count, int vocabul
   }
 }
 
+/* every pixel from that of a row and a column of x, 0 where either is below 0 */
+static void net_pick(const float* x, const int* rows, const int* columns, int height, int width, int channels, int x_width,
+                     float* z) {
+  for (int i = 0; i < height; i++)
+    for (int j = 0; j < width; j++, z += channels)
+      for (int c = 0; c < channels; c++)
+        z[c] = rows[i] < 0 || columns[j] < 0 ? 0.0f : x[((size_t)rows[i] * x_width + columns[j]) * channels + c];
+}
+
+/* every pixel between two rows and two columns of x, of each second one its share */
+static void net_between(const float* x, const int* rows, const int* next_rows, const float* row_share, const int* columns,
+                        const int* next_columns, const float* column_share, int height, int width, int channels, int x_width,
+                        float* z) {
+  for (int i = 0; i < height; i++)
+    for (int j = 0; j < width; j++, z += channels)
+      for (int c = 0; c < channels; c++) {
+        const float *above = x + (size_t)rows[i] * x_width * channels + c,
+                    *below = x + (size_t)next_rows[i] * x_width * channels + c;
+        const int left = columns[j] * channels, right = next_columns[j] * channels;
+        const float u = row_share[i], v = column_share[j];
+        z[c] = (1.0f - u) * ((1.0f - v) * above[left] + v * above[right]) + u * ((1.0f - v) * below[left] + v * below[right]);
+      }
+}
+
+/* blocks of r x r pixels from r * r channels that lie side by side */
+static void net_shuffle(const float* x, int height, int width, int channels, int r, float* z) {
+  const int made = channels / (r * r);
+  for (int i = 0; i < height * r; i++)
+    for (int j = 0; j < width * r; j++)
+      for (int c = 0; c < made; c++)
+        z[((size_t)i * width * r + j) * made + c] =
+            x[((size_t)(i / r) * width + j / r) * channels + (c * r + i % r) * r + j % r];
+}
+
 /* a step whose features all equal `value` is padding */
 static void net_masking(const float* x, int steps, int features, float value, float* mask, float* z) {
   for (int t = 0; t < steps; t++, x += features, z += features) {
@@ -214,10 +248,10 @@ static float net_sigma(float z) { return 1.0f / (1.0f + expf(-z)); }
 
 /* h after every step, or after the last one. kind 0 to 3: h = f(W x + U h + b), f tanh, relu, sigmoid, identity;
    4: LSTM, z_i, z_f, z_g, z_o one above the other, h and then the cell c; 5: GRU, r, u, n, v the bias of n within
-   the reset. work holds 6 numbers per unit */
+   the reset; 6: GRU that resets in front of U. b and v may be NULL. work holds 6 numbers per unit */
 static void net_recurrent(const float* x, const float* W, const float* U, const float* b, const float* v, const float* mask,
                           int kind, int steps, int features, int units, int reverse, int every, float* work, float* out) {
-  const int rows = (kind == 4 ? 4 : kind == 5 ? 3 : 1) * units;
+  const int rows = (kind == 4 ? 4 : kind >= 5 ? 3 : 1) * units;
   float *h = work, *c = work + units, *z = work + 2 * units;
   for (int k = 0; k < units; k++) h[k] = c[k] = 0.0f;
   for (int s = 0; s < steps; s++) {
@@ -229,11 +263,15 @@ static void net_recurrent(const float* x, const float* W, const float* U, const 
       continue;
     }
     for (int k = 0; k < rows; k++) {
-      float wx = b[k], uh = 0.0f;
+      float wx = b ? b[k] : 0.0f, uh = 0.0f;
       for (int i = 0; i < features; i++) wx += W[(size_t)k * features + i] * xt[i];
-      for (int i = 0; i < units; i++) uh += U[(size_t)k * units + i] * h[i];
+      const float* state = h;
+      if (kind == 6 && k >= 2 * units) state = z + 3 * units;
+      if (kind == 6 && k == 2 * units)
+        for (int i = 0; i < units; i++) z[3 * units + i] = net_sigma(z[i]) * h[i];
+      for (int i = 0; i < units; i++) uh += U[(size_t)k * units + i] * state[i];
       if (kind == 5 && k >= 2 * units) {
-        z[k + units] = uh + v[k - 2 * units];
+        z[k + units] = uh + (v ? v[k - 2 * units] : 0.0f);
         uh = 0.0f;
       }
       z[k] = wx + uh;
@@ -248,8 +286,8 @@ static void net_recurrent(const float* x, const float* W, const float* U, const 
         c[k] = f * c[k] + i * tanhf(z[2 * units + k]);
         h[k] = o * tanhf(c[k]);
       } else {
-        const float r = net_sigma(z[k]), u = net_sigma(z[units + k]);
-        h[k] = u * h[k] + (1.0f - u) * tanhf(z[2 * units + k] + r * z[3 * units + k]);
+        const float u = net_sigma(z[units + k]), reset = kind == 6 ? 0.0f : net_sigma(z[k]) * z[3 * units + k];
+        h[k] = u * h[k] + (1.0f - u) * tanhf(z[2 * units + k] + reset);
       }
     }
     for (int k = 0; every && k < units; k++) to[k] = h[k];

@@ -7,7 +7,7 @@ its output goes, and adds lines to the body.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,8 @@ from chainrule.layers import (
     Conv2D,
     ConvTranspose1D,
     ConvTranspose2D,
+    Crop1D,
+    Crop2D,
     Dense,
     DepthwiseConv2D,
     Embedding,
@@ -35,6 +37,7 @@ from chainrule.layers import (
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
+    InstanceNorm,
     L2Pool1D,
     L2Pool2D,
     Layer,
@@ -45,14 +48,19 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     MultiHeadAttention,
+    Pad1D,
+    Pad2D,
     ParametricActivation,
     PeriodicEmbedding,
+    PixelShuffle,
     PositionalEncoding,
     PReLU,
     RMSNorm,
     Scale,
     Softmax,
     SwiGLU,
+    UpSample1D,
+    UpSample2D,
 )
 from chainrule.layers.activations.gated import GATES
 from chainrule.layers.columns.periodic import TURN
@@ -108,6 +116,13 @@ class Body:
         text = ",\n    ".join(rows)
         kind = "float" if self.learns else "const float"
         self.constants[name] = f"static {kind} {name}[{len(shown)}] = {{\n    {text}\n}};\n"
+        return name
+
+    def whole_numbers(self, name: str, values: Sequence[int]) -> str:
+        """A constant array of them, once; its name."""
+        name = "net_" + "".join(letter if letter.isalnum() else "_" for letter in name)
+        text = ", ".join(map(str, values))
+        self.constants[name] = f"static const int {name}[{len(values)}] = {{{text}}};\n"
         return name
 
     def call(self, name: str, *arguments: Any) -> None:
@@ -176,10 +191,44 @@ def _global_pool(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) ->
     body.call("global_pool", x.name, body.mask, positions(x.shape), x.shape[-1], largest, z.name)
 
 
+# -- pixels that move ---------------------------------------------------------------------------------------
+def _picked(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
+    """Every row and column of z from one of x, or from none."""
+    if getattr(layer, "mode", "") in ("bilinear", "linear"):
+        _between(body, layer, x, z)
+        return
+    places = []
+    for axis, size in enumerate(_image(x.shape)):
+        along = axis - (3 - len(x.shape))  # of a sequence there is one row
+        places.append(list(range(size)) if along < 0 else layer.sources(along, size))
+    rows, columns = (
+        body.whole_numbers(f"{layer.name}_{word}", told)
+        for word, told in zip(("rows", "columns"), places, strict=True)
+    )
+    body.call("pick", x.name, rows, columns, *_image(z.shape), z.shape[-1], _image(x.shape)[1], z.name)
+
+
+def _between(body: Body, layer: UpSample2D, x: Place, z: Place) -> None:
+    """Every row and column of z between two of x."""
+    names: list[str] = []
+    for axis, (size, word) in enumerate(zip(_image(x.shape), ("rows", "columns"), strict=True)):
+        along = axis - (3 - len(x.shape))
+        first = [0] if along < 0 else layer.sources(along, size)
+        second, share = ([0], [0.0]) if along < 0 else zip(*layer.shares(along, size), strict=True)
+        names.append(body.whole_numbers(f"{layer.name}_{word}", first))
+        names.append(body.whole_numbers(f"{layer.name}_{word}_next", second))
+        names.append(body.array(f"{layer.name}_{word}_share", np.array(share)))
+    body.call("between", x.name, *names, *_image(z.shape), z.shape[-1], _image(x.shape)[1], z.name)
+
+
+def _shuffled(body: Body, layer: PixelShuffle, x: Place, z: Place, given: Arrays) -> None:
+    body.call("shuffle", x.name, *x.shape, layer.block, z.name)
+
+
 # -- normalisation -----------------------------------------------------------------------------------------
 def _batch_norm(body: Body, layer: BatchNorm, x: Place, z: Place, given: Arrays) -> None:
-    factor = given["gamma"] / np.sqrt(given["variance"].astype(np.float64) + layer.epsilon)
-    shift = given["beta"] - given["mean"] * factor
+    factor = given.get("gamma", 1) / np.sqrt(given["variance"].astype(np.float64) + layer.epsilon)
+    shift = given.get("beta", 0) - given["mean"] * factor
     names = given_arrays(body, layer, {"factor": factor, "shift": shift}, "factor", "shift")
     body.call("scale", x.name, *names, positions(x.shape), x.shape[-1], z.name)
 
@@ -189,8 +238,9 @@ def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> Non
     gamma, beta = given_arrays(body, layer, given, "gamma", "beta")
     channels, count = x.shape[-1], positions(x.shape)
     centred = int(not isinstance(layer, RMSNorm))
-    if isinstance(layer, GroupNorm):
-        sizes: tuple[Any, ...] = (count, channels, layer.groups, number(layer.epsilon), centred)
+    if isinstance(layer, GroupNorm | InstanceNorm):
+        groups = channels if isinstance(layer, InstanceNorm) else layer.groups
+        sizes: tuple[Any, ...] = (count, channels, groups, number(layer.epsilon), centred)
         body.call("normalise", x.name, gamma, beta, *sizes, z.name)
         return
     body.lines.append(f"for (int p = 0; p < {count}; p++)")
@@ -311,6 +361,7 @@ CELLS = {"tanh": 0, "relu": 1, "sigmoid": 2, "identity": 3, "lstm": 4, "gru": 5}
 def _recurrent(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
     names = given_arrays(body, layer, given, "W", "U", "b", "v")
     kind = CELLS[layer.activation if isinstance(layer, RNN) else layer.kind]
+    kind += isinstance(layer, GRU) and not layer.reset_after
     options = (kind, *x.shape, layer.units, int(layer.reverse), int(layer.outputs == "all"))
     body.call("recurrent", x.name, *names, body.mask, *options, body.needs(6 * layer.units), z.name)
 
@@ -342,11 +393,14 @@ LAYERS: dict[type[Layer], Writer] = {
     AveragePool2D: _pool,
     L2Pool1D: _pool,
     L2Pool2D: _pool,
+    **dict.fromkeys((Pad1D, Pad2D, Crop1D, Crop2D, UpSample1D, UpSample2D), _picked),
+    PixelShuffle: _shuffled,
     GlobalAveragePool: _global_pool,
     GlobalMaxPool: _global_pool,
     BatchNorm: _batch_norm,
     LayerNorm: _normalise,
     GroupNorm: _normalise,
+    InstanceNorm: _normalise,
     RMSNorm: _normalise,
     Softmax: _softmax,
     LogSoftmax: _log_softmax,

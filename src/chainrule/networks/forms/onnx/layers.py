@@ -15,6 +15,7 @@ from chainrule.base.types import Array
 from chainrule.formulas import block_diagonal
 from chainrule.formulas.calling import call_formula
 from chainrule.formulas.expression import Symbol
+from chainrule.formulas.primitives.edges import source
 from chainrule.layers import (
     ELU,
     SELU,
@@ -26,6 +27,8 @@ from chainrule.layers import (
     Conv2D,
     ConvTranspose1D,
     ConvTranspose2D,
+    Crop1D,
+    Crop2D,
     Dense,
     DepthwiseConv2D,
     Dropout,
@@ -37,6 +40,7 @@ from chainrule.layers import (
     HardSigmoid,
     HardTanh,
     Identity,
+    InstanceNorm,
     L2Pool1D,
     L2Pool2D,
     Layer,
@@ -45,7 +49,10 @@ from chainrule.layers import (
     LogSoftmax,
     MaxPool1D,
     MaxPool2D,
+    Pad1D,
+    Pad2D,
     PeriodicEmbedding,
+    PixelShuffle,
     PReLU,
     ReLU,
     ReLU6,
@@ -54,6 +61,8 @@ from chainrule.layers import (
     Softplus,
     Softsign,
     Tanh,
+    UpSample1D,
+    UpSample2D,
 )
 from chainrule.layers.columns.periodic import TURN
 from chainrule.layers.sequences.masking import UNSEEN
@@ -170,6 +179,43 @@ def _pool(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -
     return Value(shape, None, graph.add("Sqrt", squares))
 
 
+def _zeros_or(mode: str) -> str:
+    """What ONNX calls a padding of ours; of before version 19 it has none that is circular."""
+    return {"zeros": "constant", "replicate": "edge", "circular": "wrap"}.get(mode, mode)
+
+
+def _pad(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -> Value:
+    shape, name, frame = layer.output_shape(x.shape), graph.last(x), ((0, 0), *layer.frame, (0, 0))
+    if layer.mode == "circular" and graph.opset < 19:
+        for axis, (size, (before, after)) in enumerate(zip(x.shape, layer.frame, strict=False), 1):
+            sources = source(np.arange(-before, size + after), size, layer.mode)
+            name = graph.add("Gather", name, graph.whole(*sources.tolist()), axis=axis)
+        return Value(shape, name)
+    return Value(shape, graph.add("Pad", name, graph.whole(*_sides(frame)), mode=_zeros_or(layer.mode)))
+
+
+def _crop(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -> Value:
+    axes = range(1, len(layer.frame) + 1)
+    starts = [-before for before, _ in layer.frame]
+    ends = [size + after for size, (_, after) in zip(x.shape, layer.frame, strict=False)]
+    name = graph.add("Slice", graph.last(x), *(graph.whole(*sizes) for sizes in (starts, ends, axes)))
+    return Value(layer.output_shape(x.shape), name)
+
+
+def _upsample(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -> Value:
+    scales = graph.constant([1, 1, *layer.factors], "scales", np.float32)
+    how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor", "mode": "nearest"}
+    if layer.mode != "nearest":
+        how = {"coordinate_transformation_mode": "half_pixel", "mode": "linear"}
+    z = graph.add("Resize", graph.first(x), "", scales, **how)
+    return Value(layer.output_shape(x.shape), None, z)
+
+
+def _shuffle(graph: Graph, layer: PixelShuffle, x: Value, given: Arrays, mask: str | None) -> Value:
+    z = graph.add("DepthToSpace", graph.first(x), blocksize=layer.block, mode="CRD")
+    return Value(layer.output_shape(x.shape), None, z)
+
+
 def _global_pool(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str | None) -> Value:
     shape, largest = layer.output_shape(x.shape), isinstance(layer, GlobalMaxPool)
     if mask is None:
@@ -188,8 +234,14 @@ def _global_pool(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str 
 
 
 # -- normalisation -----------------------------------------------------------------------------------------
+def _scales(x: Value) -> dict[str, Array]:
+    """γ and β where there are none."""
+    return {"gamma": np.ones(x.shape[-1:]), "beta": np.zeros(x.shape[-1:])}
+
+
 def _batch_norm(graph: Graph, layer: BatchNorm, x: Value, given: Arrays, mask: str | None) -> Value:
-    names = [graph.constant(given[name], name) for name in ("gamma", "beta", "mean", "variance")]
+    whole = {**_scales(x), **given}
+    names = [graph.constant(whole[name], name) for name in ("gamma", "beta", "mean", "variance")]
     z = graph.add("BatchNormalization", graph.first(x), *names, epsilon=layer.epsilon)
     return Value(x.shape, None if len(x.shape) > 1 else z, z)
 
@@ -197,7 +249,9 @@ def _batch_norm(graph: Graph, layer: BatchNorm, x: Value, given: Arrays, mask: s
 def _layer_norm(graph: Graph, layer: LayerNorm, x: Value, given: Arrays, mask: str | None) -> Value:
     if graph.opset < 17:
         return by_formula(graph, layer, x, given, mask)
-    names = [graph.constant(given[name], name) for name in ("gamma", "beta")]
+    scales = {**_scales(x), **given}
+    wanted = ("gamma", "beta") if layer.shift else ("gamma",)
+    names = [graph.constant(scales[name], name) for name in wanted]
     z = graph.add("LayerNormalization", graph.last(x), *names, axis=-1, epsilon=layer.epsilon)
     return Value(x.shape, z)
 
@@ -210,9 +264,17 @@ def _group_norm(graph: Graph, layer: GroupNorm, x: Value, given: Arrays, mask: s
     normal = graph.add("InstanceNormalization", rows, *plain, epsilon=layer.epsilon)
     back = graph.reshape(normal, channels, *x.shape[:-1])
     thin = (channels, *(1 for _ in x.shape[:-1]))
-    scaled = graph.add("Mul", back, graph.constant(given["gamma"].reshape(thin)))
-    z = graph.add("Add", scaled, graph.constant(given["beta"].reshape(thin)))
+    z = graph.add("Mul", back, graph.constant(given["gamma"].reshape(thin))) if layer.scale else back
+    if layer.shift:
+        z = graph.add("Add", z, graph.constant(given["beta"].reshape(thin)))
     return Value(x.shape, None if len(x.shape) > 1 else z, z)
+
+
+def _instance_norm(graph: Graph, layer: InstanceNorm, x: Value, given: Arrays, mask: str | None) -> Value:
+    scales = {**_scales(x), **given}
+    names = [graph.constant(scales[name], name) for name in ("gamma", "beta")]
+    z = graph.add("InstanceNormalization", graph.first(x), *names, epsilon=layer.epsilon)
+    return Value(x.shape, None, z)
 
 
 # -- activations -------------------------------------------------------------------------------------------
@@ -291,11 +353,16 @@ LAYERS: dict[type[Layer], Writer] = {
     AveragePool2D: _pool,
     L2Pool1D: _pool,
     L2Pool2D: _pool,
+    **dict.fromkeys((Pad1D, Pad2D), _pad),
+    **dict.fromkeys((Crop1D, Crop2D), _crop),
+    **dict.fromkeys((UpSample1D, UpSample2D), _upsample),
+    PixelShuffle: _shuffle,
     GlobalAveragePool: _global_pool,
     GlobalMaxPool: _global_pool,
     BatchNorm: _batch_norm,
     LayerNorm: _layer_norm,
     GroupNorm: _group_norm,
+    InstanceNorm: _instance_norm,
     ReLU: _entrywise("Relu"),
     Sigmoid: _entrywise("Sigmoid"),
     Tanh: _entrywise("Tanh"),

@@ -59,12 +59,13 @@ def _recurrent(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: st
     if mask is not None:
         return _scan(graph, layer, x, given, mask)
     operator, order = OPERATORS[type(layer)]
-    W, U, b = (gates_in_order(given[name], layer.gates, order) for name in ("W", "U", "b"))
-    second = np.zeros_like(b)  # ONNX has two biases: ours is the first, and v of a GRU in the second
-    if "v" in given:
-        second[-layer.units :] = given["v"]
-    arrays = (W, U, np.concatenate([b, second]))
-    names = [graph.constant(array[None], name) for array, name in zip(arrays, "WRB", strict=True)]
+    arrays = [gates_in_order(given[name], layer.gates, order) for name in ("W", "U", "b") if name in given]
+    if layer.bias:  # ONNX has two: ours is the first, and v of a GRU in the second
+        second = np.zeros_like(arrays[-1])
+        if "v" in given:
+            second[-layer.units :] = given["v"]
+        arrays[-1] = np.concatenate([arrays[-1], second])
+    names = [graph.constant(array[None], name) for array, name in zip(arrays, "WRB", strict=False)]
     options: dict[str, Any] = {"hidden_size": layer.units}
     if layer.reverse:
         options["direction"] = "reverse"
@@ -73,7 +74,7 @@ def _recurrent(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: st
         if layer.activation == "identity":
             options |= {"activation_alpha": [1.0], "activation_beta": [0.0]}
     if isinstance(layer, GRU):
-        options["linear_before_reset"] = 1
+        options["linear_before_reset"] = int(layer.reset_after)
     steps = graph.add("Transpose", graph.last(x), perm=[1, 0, 2])
     every, last = graph.several(operator, steps, *names, outputs=2, **options)
     shape = layer.output_shape(x.shape)
