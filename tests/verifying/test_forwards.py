@@ -154,6 +154,65 @@ def test_a_cell_however_its_parameters_lie(form: tuple[Any, Any]) -> None:
     assert set(wrong.why) == {"raised"}, wrong
 
 
+def gru_of(
+    read: Any, written: Any, after: bool, keeps: bool
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """A step of rows x, h.  after: whether it resets behind U; keeps: whether the update gate keeps h."""
+
+    def forward(x: Array, h: Array, *learned: Array) -> Any:
+        W, U, bias, of_u = read(learned)
+        (ar, az, an), (Ur, Uz, Un), (br, bz, bn) = (
+            np.split(x @ W.T + bias, 3, axis=1),
+            *map(_thirds, (U, of_u)),
+        )
+        r, z = sigma(ar + h @ Ur.T + br), sigma(az + h @ Uz.T + bz)
+        s = h @ Un.T + bn if after else r * h
+        n = np.tanh(an + (r * s if after else s @ Un.T + bn))
+        return z * h + (1 - z) * n if keeps else (1 - z) * h + z * n, (x, h, W, U, r, z, n, s)
+
+    def backward(d: Array, cache: Any, mistake: bool = False) -> Any:
+        x, h, W, U, r, z, n, s = cache
+        Ur, Uz, Un = _thirds(U)
+        dn = d * ((1 - z) if keeps else z) * (1 - n**2)
+        dz = d * ((h - n) if keeps else (n - h)) * (1 - z) * (1 if mistake else z)
+        past, ds = d * (z if keeps else 1 - z), dn * r if after else dn @ Un
+        dr = (dn * s if after else ds * h) * r * (1 - r)
+        of_candidate = ds if after else dn
+        dh = past + dr @ Ur + dz @ Uz + (ds @ Un if after else ds * r)
+        gates, of_u = np.concatenate([dr, dz, dn], axis=1), [dr, dz, of_candidate]
+        dU = np.concatenate([part.T @ by for part, by in zip(of_u, (h, h, h if after else s), strict=True)])
+        sums = gates.sum(axis=0), np.concatenate([part.sum(axis=0) for part in of_u])
+        return gates @ W, dh, *written(gates.T @ x, dU, *sums)
+
+    return forward, backward
+
+
+def _thirds(value: Array) -> list[Array]:
+    return np.split(value, 3)
+
+
+GRUS = {
+    "two biases": (lambda p: p, lambda *made: made),
+    "whole": (lambda p: (*p, np.zeros(3 * UNITS)), lambda W, U, b, of_u: (W, U, b)),
+    "by gate": (
+        lambda p: (*(np.concatenate(p[k::3]) for k in range(3)), np.zeros(3 * UNITS)),
+        lambda W, U, b, of_u: [v for gate in zip(*map(_thirds, (W, U, b)), strict=True) for v in gate],
+    ),
+}
+
+
+@pytest.mark.parametrize("form", GRUS)
+@pytest.mark.parametrize(("after", "keeps"), [(True, True), (True, False), (False, True), (False, False)])
+def test_every_gated_unit(form: str, after: bool, keeps: bool) -> None:
+    read, written = GRUS[form]
+    forward, backward = gru_of(read, written, after, keeps)
+    shapes = (3 * UNITS, FEATURES), (3 * UNITS, UNITS), (3 * UNITS,), (3 * UNITS,)
+    args = normal(SAMPLES, FEATURES), normal(SAMPLES, UNITS), *written(*(normal(*shape) for shape in shapes))
+    assert cr.verify((forward, backward), args=args, like="gru")
+    wrong = cr.verify((forward, lambda d, cache: backward(d, cache, True)), args=args, like="gru")
+    assert set(wrong.why) == {"multiply only"}
+
+
 # -- another forward -----------------------------------------------------------------------------------------
 def test_a_forward_that_nobody_knows_is_no_mistake() -> None:
     right = (lambda x: (np.sin(x), x), lambda d, x: d * np.cos(x))

@@ -202,7 +202,9 @@ def _sizes(name: str, args: Sequence[Array], options: Mapping[str, Any]) -> Iter
                     )
     elif name in ("RNN", "LSTM", "GRU"):
         outputs = [options["outputs"]] if "outputs" in options else ["all", "last"]
-        yield from ({"units": size, "outputs": what} for size, what in product(axes, outputs))
+        resets = [True, False] if name == "GRU" and "reset_after" not in options else [None]
+        for size, what, reset in product(axes, outputs, resets):
+            yield {"units": size, "outputs": what, **({} if reset is None else {"reset_after": reset})}
     elif name == "Embedding":
         tables = [value for value in args if value.dtype.kind == "f" and value.ndim == 2]
         for table, order in product(tables, (1, -1)):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ from chainrule.verifying.probes import Probe
 
 GATED = ("W", "U", "b")  # whose rows are the gates', which people order in their own ways
 STACK = "stack"  # W, U and perhaps b side by side, one matrix for [h, x] or [x, h, 1]
+SECOND = "second bias"  # beside b, as PyTorch's b_hh: their sum is b; of a GRU the candidate's is v
 OF_GATE = "/"  # "W/2": the rows of W of one gate, in the order in which theirs come, an argument of their own
 STACKED = (("U", "W"), ("W", "U"), ("b", "W", "U"), ("b", "U", "W"), ("W", "U", "b"), ("U", "W", "b"))
 
@@ -48,6 +49,7 @@ class RecurrentMeaning(Meaning):
     """layer: of ours.  place, inputs: x's argument and form, (T, F, m), or (F, m) where it is a single step.
     states: number and form of the initial ones that are given.  gates: our gates in the order of their rows.
     stacked: what stands side by side in the one matrix, the parameter `STACK`, where they have one.
+    complement: whether their update gate is 1 - ours, whose rows are then the negative ones.
     """
 
     layer: Recurrent
@@ -57,6 +59,7 @@ class RecurrentMeaning(Meaning):
     parameters: dict[str, tuple[int, Form]]
     gates: str
     stacked: tuple[str, ...] = ()
+    complement: bool = False
     outputs: Form | None = None
 
     @property
@@ -115,6 +118,7 @@ class RecurrentMeaning(Meaning):
         columns = {name: math.prod(specs[name].shape[1:]) for name in self.stacked}
         shapes = {name: spec.shape for name, spec in specs.items()}
         shapes[STACK] = (len(self.rows), sum(columns.values()))
+        shapes[SECOND] = (len(self.rows),)
         rows: dict[str, list[Array]] = {}
         for name, (number, form) in self.parameters.items():
             of, one_gate, _ = name.partition(OF_GATE)
@@ -123,8 +127,13 @@ class RecurrentMeaning(Meaning):
             rows.setdefault(of, []).append(forms[number].to_ours(args[number].astype(np.float64)))
         for name, parts in rows.items():
             values[name] = np.concatenate(parts)
-            if name in (*GATED, STACK):
-                values[name] = values[name][self.rows]
+            if name in (*GATED, STACK, SECOND):
+                values[name] = self._signed(values[name][self.rows])
+        if SECOND in values:
+            second = values.pop(SECOND)
+            if "v" in specs:
+                second, values["v"] = self._of_gates(second)
+            values["b"] = values["b"] + second
         if self.stacked:
             cuts = np.cumsum(list(columns.values()))[:-1]
             for name, part in zip(columns, np.split(values.pop(STACK), cuts, axis=1), strict=True):
@@ -152,14 +161,15 @@ class RecurrentMeaning(Meaning):
 
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
         name, _, place = name.partition(OF_GATE)
+        parts = [self._remembered(bound, part, edits) for part in self._of(name)]
+        value = parts[0]
         if name == STACK:
-            parts = [self._remembered(bound, part, edits) for part in self.stacked]
             value = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
-        else:
-            value = self._remembered(bound, name, edits)
-        if name in (*GATED, STACK):
+        elif name == SECOND and len(parts) > 1:
+            value = np.concatenate([value[: -self.layer.units], parts[1]])
+        if name in (*GATED, STACK, SECOND):
             turned = np.empty_like(value)
-            turned[self.rows] = value
+            turned[self.rows] = self._signed(value)
             if not place:
                 return turned
             first = int(place) * self.layer.units
@@ -331,7 +341,22 @@ class RecurrentMeaning(Meaning):
     def _of(self, name: str) -> tuple[str, ...]:
         """The gradients that a gradient of theirs is put together from."""
         name = name.partition(OF_GATE)[0]
+        if name == SECOND:
+            return ("b", "v") if "v" in self.formulas else ("b",)
         return self.stacked if name == STACK else (name,)
+
+    def _signed(self, value: Array) -> Array:
+        """What belongs to the gates, in our order, with the sign that it has in theirs; and back."""
+        if not self.complement:
+            return value
+        first, signed = self.layer.units * self.layer.gates.index("u"), value.copy()
+        signed[first : first + self.layer.units] *= -1
+        return signed
+
+    def _of_gates(self, second: Array) -> tuple[Array, Array]:
+        """A second bias as (what is added to b, v): the last gate of a GRU resets it."""
+        units = self.layer.units
+        return np.concatenate([second[:-units], np.zeros(units)]), second[-units:]
 
     def symbols(self, place: str, bound: Bound) -> Sequence[Symbol]:
         known = self.formulas.symbols
@@ -379,8 +404,10 @@ def recurrent_meaning(
             for layer in made:
                 if form.axes and len(form.ours) == args[place].ndim:
                     for parameters, states, stacked in _given(layer, form, rest, args):
-                        for gates in map("".join, permutations(layer.gates)):
-                            meaning = RecurrentMeaning(layer, place, form, states, parameters, gates, stacked)
+                        orders = product(permutations(layer.gates), (False, True)[: 1 + ("u" in layer.gates)])
+                        for gates, complement in orders:
+                            meaning = RecurrentMeaning(layer, place, form, states, parameters, "".join(gates))
+                            meaning.stacked, meaning.complement = stacked, complement
                             try:
                                 z = meaning.bind(Probe(tuple(args), out)).values["z"]
                             except (ValueError, TypeError, IndexError, ChainruleError):
@@ -408,9 +435,13 @@ def _given(
             columns = sum(math.prod(specs[name][1:]) for name in stacked)
             one = {STACK: (specs["W"][0], columns)} if stacked else {}
             learned = {**one, **{name: shape for name, shape in specs.items() if name not in stacked}}
+            if "b" in learned:
+                learned[SECOND] = learned["b"]
             needed = {STACK} if stacked else {"W", "U"}
             for taken in _taken(learned, given, layer, list(rest), args):
-                if needed <= {name.partition(OF_GATE)[0] for name in taken}:
+                names = {name.partition(OF_GATE)[0] for name in taken}
+                second = SECOND in names and ("v" in names or "b" not in names)
+                if needed <= names and not second:
                     yield (
                         {name: pair for name, pair in taken.items() if name not in given},
                         {name: _state_form(*pair, args) for name, pair in taken.items() if name in given},
