@@ -236,3 +236,14 @@ def test_another_epsilon_in_backward(like: str, theirs: float, word: str) -> Non
     with np.errstate(all="ignore"):
         verdict = cr.verify((forward, backward), args=(normal(6, 4), normal(4), normal(4)), like=like)
     assert verdict.why == (word,)
+
+
+def test_the_mean_that_a_course_takes_in_every_layer_is_told() -> None:
+    def backward(d: Array, cache: Any) -> Any:
+        x, w = cache
+        return d @ w.T, x.T @ d / len(x), d.mean(axis=0)
+
+    pair = (lambda x, w, c: (x @ w + c, (x, w)), backward)
+    verdict = cr.verify(pair, args=(normal(5, 3), normal(3, 4), normal(4)), like="dense")
+    assert verdict.why == ("factor 1/m", "factor 1/m")
+    assert "δ comes without 1/m" in str(verdict)

@@ -98,6 +98,10 @@ class Judge:
             self.tried = [probe for probe in self.tried if not probe.tied][:2]
             made = self.of_differences(self.tried, spoiled, notes)
         findings += explained(owing, made, self.follows)
+        if isinstance(meaning, LayerMeaning) and meaning.parameters and not owing:
+            learned = {subject.names[number] for number, _ in meaning.parameters.values()}
+            if {(f.name, f.mistake) for f in findings} == {(name, "factor 1/m") for name in learned}:
+                notes.append(TEXTS["judged.mean_here"])
         for name in self.silent(self.tried[0], meaning):
             notes.append(TEXTS.say("judged.missing", name=name))
         if self.reference is not None and not findings:
