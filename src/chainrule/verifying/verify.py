@@ -20,6 +20,7 @@ from chainrule.verifying.judging.judge import Judge
 from chainrule.verifying.judging.search import MISFITS
 from chainrule.verifying.meanings.matching import Like, named_loss
 from chainrule.verifying.meanings.network import NetworkMeaning, network_of_ours
+from chainrule.verifying.outputs import verdict_of
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.subjects.chains import layers_in, layers_of
@@ -97,7 +98,7 @@ def verify(
         return _of_layers(given, args, names, number, level, meant, progress)
     else:
         subject = subject_from(given, args, names, output=output, scalars_of=scalars)
-    return Judge(subject, meant[0], number, progress).verdict(level)
+    return verdict_of(subject, meant[0], number, level, progress, output)
 
 
 def _meant(
@@ -144,13 +145,13 @@ def _of_layers(
     meant: what each is meant to be, in their order.
     """
     verdicts = [
-        Judge(each, kind, seed, progress).verdict(level)
+        verdict_of(each, kind, seed, level, progress)
         for each, kind in zip(layers_of(given, args, names), meant, strict=True)
     ]
     title = type(given).__name__ if not isinstance(given, (list, tuple)) else "layers"
     if all(verdicts) and methods_of(given) is not None:
         whole = subject_from(given, args, names)
-        verdicts.append(Judge(whole, None, seed, progress).verdict(level))
+        verdicts.append(verdict_of(whole, None, seed, level, progress))
     return joined(title, verdicts, level)
 
 

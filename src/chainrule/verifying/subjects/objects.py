@@ -32,7 +32,7 @@ from chainrule.verifying.subjects.held import (
     put,
 )
 from chainrule.verifying.subjects.pairs import Pair, Pass, check_takes_delta, of_pair, reading, times
-from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
+from chainrule.verifying.subjects.subject import Gradients, Steps, Subject, with_outputs
 from chainrule.verifying.subjects.updating import Updating, change, rate_for, updating_of
 
 FORWARD = ("forward", "__call__", "fprop", "forward_pass")
@@ -89,7 +89,7 @@ def of_object(
     inputs = Wanted(arguments.names, arguments.arrays, arguments.tree)
     changes = calls.updating is not None and not calls.updating.behind
     read = () if calls.updating is None or not calls.told else (calls.updating.note(title),)
-    return Subject(
+    subject = Subject(
         title,
         every.names,
         calls.output,
@@ -100,6 +100,12 @@ def of_object(
         notes=(*pair.notes(trial), *reading(pair, getattr(fresh, methods[1]), trial, inputs), *read),
         steps=None if changes or not takes_delta else calls.steps,
     )
+
+    def of_output(place: int | None) -> Any:
+        of = replace(calls, pair=pair.of(place))
+        return of.output, of.gradients
+
+    return with_outputs(subject, trial.real(), of_output) if takes_delta else subject
 
 
 @dataclass(eq=False)

@@ -1,0 +1,110 @@
+"""The verdict of one subject; of several outputs all are judged, each with its own δ.
+
+The first output, or the one asked for, is judged as if it were alone: by a formula where there is one.
+Beside it the differences of all outputs joined judge what comes back for a δ of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from chainrule.base.languages import Say
+from chainrule.verifying.contract.calls import attempt, output
+from chainrule.verifying.judging.judge import Judge
+from chainrule.verifying.meanings.matching import Like
+from chainrule.verifying.probes import Probe, probes
+from chainrule.verifying.saying.schema import Answer
+from chainrule.verifying.subjects.subject import Subject
+from chainrule.verifying.texts import TEXTS
+from chainrule.verifying.verdict import Finding, Verdict
+
+PROBES = 2  # without ties: the given arguments and fresh numbers
+
+
+def verdict_of(
+    subject: Subject,
+    like: Like | None,
+    seed: int,
+    level: int,
+    progress: Callable[[Say], None] = lambda step: None,
+    chosen: int | None = None,
+) -> Verdict:
+    """What `verify` answers of one subject.  chosen: the output that was asked for, None: all."""
+    verdict = Judge(subject, like, seed, progress).verdict(level)
+    if subject.together is None:
+        return verdict
+    tried = _tried(subject.together, seed)
+    findings = [_unused(each, subject.together, chosen or 0, tried) for each in verdict.findings]
+    notes = list(verdict.notes)
+    if chosen is None:
+        said = {finding.name for finding in findings}
+        everywhere = "" in said or not tried  # what is no array's: the forward, or that nothing can be called
+        findings += [] if everywhere else _of_others(subject, seed, tried, progress, said)
+        key = "judged.outputs" if like is None else "judged.outputs_like"
+        notes.append(TEXTS.say(key, count=len(subject.alone)))
+    answer: Answer = "wrong" if findings else verdict.verdict
+    return replace(verdict, verdict=answer, findings=tuple(findings), notes=tuple(notes))
+
+
+def _of_others(
+    subject: Subject, seed: int, tried: Sequence[Probe], progress: Callable[[Say], None], said: set[str]
+) -> list[Finding]:
+    """What is wrong for a δ of all outputs, of arrays of which nothing is `said`: by the output whose δ shows
+    it, else by all.
+    """
+    assert subject.together is not None
+    wrong = {each.name: each for each in _by_differences(subject.together, tried, seed, progress, None)}
+    wrong = {name: each for name, each in wrong.items() if name not in said}
+    made: dict[str, Finding] = {}
+    for number, alone in enumerate(subject.alone if wrong else ()):
+        probes_of = [_with_delta(alone, probe) for probe in tried]
+        for found in _by_differences(alone, probes_of, seed, progress, set(wrong) - set(made)):
+            found = _unused(found, subject.together, number, tried)
+            what = TEXTS.say("of_output", number=number, what=found.what)
+            made[found.name] = replace(found, what=what)
+    return [made.get(name, each) for name, each in wrong.items()]
+
+
+def _by_differences(
+    subject: Subject,
+    tried: Sequence[Probe],
+    seed: int,
+    progress: Callable[[Say], None],
+    names: set[str] | None,
+) -> Iterator[Finding]:
+    """What is wrong with these arrays, None: with any."""
+    judge = Judge(subject, None, seed, progress, list(tried))
+    for name, case in judge.by_differences(judge.tried):
+        if names is None or name in names:
+            yield from judge.judged(name, case, None, judge.tried)[0]
+
+
+def _tried(subject: Subject, seed: int) -> list[Probe]:
+    drawn = probes(subject.args, subject.forward, (), seed, subject.precision)
+    runs = (probe for probe in drawn if not probe.tied and attempt(subject, probe.args, probe.delta))
+    return [probe for probe, _ in zip(runs, range(PROBES), strict=False)]
+
+
+def _with_delta(subject: Subject, probe: Probe) -> Probe:
+    """The same arguments with a δ of this output."""
+    out = output(subject, probe.args)
+    rng = np.random.default_rng(out.size)
+    return replace(probe, delta=rng.normal(size=out.shape).astype(out.dtype))
+
+
+def _unused(found: Finding, together: Subject, number: int, tried: Sequence[Probe]) -> Finding:
+    """Of a gradient that is 0 for a δ of one output alone, and not for one of all: this δ is not used."""
+    if found.mistake != "zeros" or not {"index", "yours", "right"} <= set(found.evidence):
+        return found
+    given = [attempt(together, probe.args, probe.delta) for probe in tried]
+    place = together.names.index(found.name)
+    made = [gradients[place] for gradients in given if gradients is not None]
+    if not any(value is not None and value.any() for value in made):
+        return found
+    numbers = {key: found.evidence[key] for key in ("index", "yours", "right")}
+    what = TEXTS.say("wrong", name=found.name, **numbers)
+    why = TEXTS.say("mistake.output_unused", number=number)
+    return replace(found, what=what, why=why, mistake="output unused")
