@@ -142,7 +142,7 @@ def test_functions_of_tensors_and_pairs_of_such(torch: Any) -> None:
 def test_of_several_outputs_the_first_that_has_a_gradient(torch: Any) -> None:
     verdict = verify(linear(False, "several"), args=tensors(), like="dense")
     assert verdict
-    assert "judged by output 1 of 3" in str(verdict)
+    assert "that is output 1, counted from 0; with a δ for all 2 outputs" in str(verdict)
     assert subject_from(linear(False, "several"), tensors(), output=2).forward([X, W, B]).any() == np.False_
 
 

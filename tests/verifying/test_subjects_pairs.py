@@ -354,11 +354,16 @@ def step_back(dout: Array, dnext: Array, cache: Any) -> Any:
     return dout * h + dnext, dout * x + 2 * dnext
 
 
-def test_of_several_outputs_one_is_judged_and_said() -> None:
+def test_of_several_outputs_all_are_judged_or_the_one_asked_for() -> None:
     args = (X, RNG.normal(size=X.shape))
-    first = verify((step, step_back), args=args)
+    first = verify((step, step_back), args=args, output=0)
     assert first
     assert "judged by output 0 of 2" in str(first)
+    both = verify((step, step_back), args=args)
+    assert [finding.name for finding in both.findings] == ["h"]
+    assert both.why == ("factor 2",)
+    assert "With a δ of output 1 alone: The gradient of h is wrong" in str(both)
+    assert "judged by all 2 outputs" in str(both)
     second = verify((step, step_back), args=args, output=1)
     assert [finding.name for finding in second.findings] == ["h"]
     with pytest.raises(ArgumentError, match="output is 2, and forward returns 2"):

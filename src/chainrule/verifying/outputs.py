@@ -37,14 +37,15 @@ def verdict_of(
     if subject.together is None:
         return verdict
     tried = _tried(subject.together, seed)
-    findings = [_unused(each, subject.together, chosen or 0, tried) for each in verdict.findings]
+    first = next(iter(subject.alone)) if chosen is None else chosen
+    findings = [_unused(each, subject.together, first, tried) for each in verdict.findings]
     notes = list(verdict.notes)
     if chosen is None:
         said = {finding.name for finding in findings}
         everywhere = "" in said or not tried  # what is no array's: the forward, or that nothing can be called
         findings += [] if everywhere else _of_others(subject, seed, tried, progress, said)
         key = "judged.outputs" if like is None else "judged.outputs_like"
-        notes.append(TEXTS.say(key, count=len(subject.alone)))
+        notes.append(TEXTS.say(key, number=first, count=len(subject.alone)))
     answer: Answer = "wrong" if findings else verdict.verdict
     return replace(verdict, verdict=answer, findings=tuple(findings), notes=tuple(notes))
 
@@ -59,7 +60,7 @@ def _of_others(
     wrong = {each.name: each for each in _by_differences(subject.together, tried, seed, progress, None)}
     wrong = {name: each for name, each in wrong.items() if name not in said}
     made: dict[str, Finding] = {}
-    for number, alone in enumerate(subject.alone if wrong else ()):
+    for number, alone in subject.alone.items() if wrong else ():
         probes_of = [_with_delta(alone, probe) for probe in tried]
         for found in _by_differences(alone, probes_of, seed, progress, set(wrong) - set(made)):
             found = _unused(found, subject.together, number, tried)

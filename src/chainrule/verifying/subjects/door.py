@@ -67,7 +67,8 @@ def subject_from(
         )
 
     together = None if subject.together is None else safe(subject.together)
-    return replace(safe(subject), alone=tuple(map(safe, subject.alone)), together=together)
+    alone = {place: safe(each) for place, each in subject.alone.items()}
+    return replace(safe(subject), alone=alone, together=together)
 
 
 def _kept_steps(steps: Steps, kept: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Steps:

@@ -37,6 +37,7 @@ from chainrule.verifying.subjects.updating import Updating, change, rate_for, up
 
 FORWARD = ("forward", "__call__", "fprop", "forward_pass")
 BACKWARD = ("backward", "bprop", "backprop", "backward_pass")
+OUTPUTS = ("output", "outputs", "out", "result", "activation", "activations", "y", "a", "A", "z", "Z")
 INPUT_GRADIENTS = ("dx", "dX", "dinputs", "dinput", "grad_input", "input_gradient", "dA_prev")
 
 
@@ -137,7 +138,7 @@ class _Calls:
 
     def _forward(self, owner: Any, values: Sequence[Array]) -> Pass:
         forward, backward = (getattr(owner, name) for name in self.methods)
-        return self.pair.forward(forward, backward, values[: self.count])
+        return self.pair.forward(forward, backward, values[: self.count], lambda: _kept_output(owner))
 
     def output(self, values: Sequence[Array]) -> Array:
         out = self.run(values)[1].output()
@@ -243,6 +244,11 @@ class _Calls:
         if not self.told and not of_backward:
             self.updating = None
         self.held = [entry for entry in kept if entry in self.held or entry in beside]
+
+
+def _kept_output(owner: Any) -> Any:
+    kept = (getattr(owner, name, None) for name in OUTPUTS)
+    return next((np.array(value) for value in kept if isinstance(value, (np.ndarray, float))), None)
 
 
 def _named(entry: Held) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,10 +75,19 @@ class Pair:
     names: tuple[str, str] = ("forward", "backward")
     rate: float = 1.0
     together: bool = False
+    last: bool = False
 
-    def forward(self, function: Callable[..., Any], backward: Any, values: Sequence[Array]) -> Pass:
+    def forward(
+        self,
+        function: Callable[..., Any],
+        backward: Any,
+        values: Sequence[Array],
+        kept: Callable[[], Any] = lambda: None,
+    ) -> Pass:
+        """A call of forward.  kept: the output where it returns None, as an object keeps it."""
         built = self.arguments.build(values)
         given = call(self.names[0], function, *built)
+        given = kept() if given is None else given
         inputs = dict(zip(self.arguments.outer, built, strict=True))
         options = [
             n
@@ -95,7 +104,24 @@ class Pair:
             raise ArgumentError(
                 f"output is {chosen}, and forward returns {len(outputs)} that backward takes a δ of"
             )
-        return Pass(outputs, Passed(listed[count:], listed[0], inputs, options), chosen, bundle)
+        pieces = listed[-1:] if self.last else listed[count:]
+        return Pass(outputs, Passed(pieces, listed[0], inputs, options), chosen, bundle)
+
+    def reading(self, forward: Any, backward: Any, run: Pass) -> Pair:
+        """How (out, extra, cache) is read for backward(dout, cache): the cache is the last, or all behind the
+        first; the one under which backward runs.
+        """
+        *extra, cache = run.passed.pieces or (None,)
+        whole = not isinstance(cache, (tuple, list, Mapping)) and not hasattr(cache, "__dict__")
+        if not extra or whole or not all(map(_is_array, extra)):
+            return self
+        made = replace(self, last=True)
+        try:
+            again = made.forward(forward, backward, [value.copy() for value in self.arguments.arrays])
+            made.backward(backward, again, np.ones_like(again.output()))
+        except (ArgumentError, DataError):
+            return self
+        return made
 
     def backward(self, function: Any, run: Pass, delta: Array) -> Any:
         """What backward returned for δ of the judged output, 0 of the others."""
@@ -119,10 +145,11 @@ class Pair:
         return count if count > 1 and all(map(_is_array, listed[:count])) else 1
 
     def notes(self, run: Pass) -> tuple[Say, ...]:
-        if self.output is None and len(run.real()) > 1:  # all are judged
-            return ()
         count = len(run.outputs)
-        return (TEXTS.say("subject.output", number=run.chosen, count=count),) if count > 1 else ()
+        extra = (TEXTS.say("subject.extra", count=count),) if self.last else ()
+        if count == 1 or (self.output is None and len(run.real()) > 1):  # all are judged
+            return extra
+        return (TEXTS.say("subject.output", number=run.chosen, count=count), *extra)
 
     def of(self, place: int | None) -> Pair:
         """The same with another output judged, None: all."""
@@ -150,6 +177,7 @@ def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | Non
     wanted = Wanted(arguments.names, arguments.arrays, arguments.tree)
     title = f"{names[0]}, {names[1]}"
     trial = pair.forward(forward, backward, [value.copy() for value in arguments.arrays])
+    pair = pair.reading(forward, backward, trial)
     out = trial.output()
     taken = without_delta(backward, arguments.outer, by_place=not trial.passed.pieces)
     if taken is not None and not trial.passed.pieces:

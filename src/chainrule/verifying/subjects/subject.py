@@ -5,8 +5,8 @@ Their code runs as it is, in the process that asks: isolating it is the caller's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,8 +44,8 @@ class Subject:
         the only probe there is.
     notes: how it was read, where there was a choice.
     steps: makes the two calls apart; None where there are no two.
-    alone: of several outputs that have a δ each of them as a Subject, the others with a δ of 0; together: all
-    of them as one, flattened and joined, each with its δ; (), None where there is one.
+    alone: of several outputs that have a δ each of them as a Subject, the others with a δ of 0, by its place
+    among all; together: all of them as one, flattened and joined, each with its δ; {}, None where there is one.
     """
 
     title: str
@@ -58,7 +58,7 @@ class Subject:
     delta: Array | None = None
     notes: tuple[Say, ...] = ()
     steps: Callable[[], Steps] | None = None
-    alone: tuple[Subject, ...] = ()
+    alone: Mapping[int, Subject] = field(default_factory=dict)
     together: Subject | None = None
 
     @property
@@ -82,7 +82,7 @@ def with_outputs(subject: Subject, places: Sequence[int], of_output: OfOutput) -
         replace(subject, forward=forward, backward=backward, takes_delta=True, notes=(), steps=None)
         for forward, backward in made
     ]
-    return replace(subject, alone=tuple(each[:-1]), together=each[-1])
+    return replace(subject, alone=dict(zip(places, each, strict=False)), together=each[-1])
 
 
 def joined_outputs(outputs: Sequence[Array]) -> Array:
