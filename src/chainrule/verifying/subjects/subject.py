@@ -45,7 +45,7 @@ class Subject:
     notes: how it was read, where there was a choice.
     steps: makes the two calls apart; None where there are no two.
     alone: of several outputs that have a δ each of them as a Subject, the others with a δ of 0, by its place
-    among all; together: all of them as one, flattened and joined, each with its δ; {}, None where there is one.
+    among all; {} where there is one.  together: all of them as one, flattened and joined, each with its δ.
     """
 
     title: str
