@@ -1,4 +1,4 @@
-"""The verdict of one subject; of several outputs all are judged, each with its own δ.
+"""The verdict of one subject: a mistake is named without which its code is right; all outputs are judged.
 
 The first output, or the one asked for, is judged as if it were alone: by a formula where there is one.
 Beside it the differences of all outputs joined judge what comes back for a δ of all of them.
@@ -33,7 +33,7 @@ def verdict_of(
     chosen: int | None = None,
 ) -> Verdict:
     """What `verify` answers of one subject.  chosen: the output that was asked for, None: all."""
-    verdict = Judge(subject, like, seed, progress).verdict(level)
+    verdict = _mended(subject, Judge(subject, like, seed, progress).verdict(level), like, seed, progress)
     if subject.together is None:
         return verdict
     tried = _tried(subject.together, seed)
@@ -48,6 +48,18 @@ def verdict_of(
         notes.append(TEXTS.say(key, number=first, count=len(subject.alone)))
     answer: Answer = "wrong" if findings else verdict.verdict
     return replace(verdict, verdict=answer, findings=tuple(findings), notes=tuple(notes))
+
+
+def _mended(
+    subject: Subject, verdict: Verdict, like: Like | None, seed: int, progress: Callable[[Say], None]
+) -> Verdict:
+    """With the mistake named without which all is right."""
+    for key, other in subject.without.items() if verdict.verdict == "wrong" else ():
+        if Judge(other, like, seed, progress).verdict(verdict.hint_level).verdict == "right":
+            why, word = TEXTS.within("mistake")[key], "overwritten"
+            named = (replace(each, why=why, mistake=word, observed=None) for each in verdict.findings)
+            return replace(verdict, findings=tuple(named))
+    return verdict
 
 
 def _of_others(

@@ -119,9 +119,7 @@ def _with_backward(given: Any, backward: Any) -> Any:
     return given, backward
 
 
-def _meant(
-    like: Any, options: Mapping[str, Any], loss: Any, penalty: Any, layers: int
-) -> list[Like | None]:
+def _meant(like: Any, options: Mapping[str, Any], loss: Any, penalty: Any, layers: int) -> list[Like | None]:
     """What is meant, of a list of layers each; their code has not run.  layers: how many, 0: no list."""
     wanted, (penalised, has_penalty) = None if loss is None else named_loss(loss), named_penalty(penalty)
     if like is None:

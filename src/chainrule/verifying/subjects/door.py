@@ -68,7 +68,8 @@ def subject_from(
 
     together = None if subject.together is None else safe(subject.together)
     alone = {place: safe(each) for place, each in subject.alone.items()}
-    return replace(safe(subject), alone=alone, together=together)
+    without = {key: safe(each) for key, each in subject.without.items()}
+    return replace(safe(subject), alone=alone, together=together, without=without)
 
 
 def _kept_steps(steps: Steps, kept: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Steps:

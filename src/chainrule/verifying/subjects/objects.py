@@ -178,9 +178,7 @@ class _Calls:
                 made[number] = gradient_of(owner, entry)
         return made
 
-    def _stepped(
-        self, values: Sequence[Array], before: Sequence[Array], delta: Array
-    ) -> list[Array | None]:
+    def _stepped(self, values: Sequence[Array], before: Sequence[Array], delta: Array) -> list[Array | None]:
         """The parameters' gradients by what a step changes."""
         assert self.updating is not None
         inputs = [np.array(value) for value in values[: self.count]]

@@ -46,6 +46,7 @@ class Subject:
     steps: makes the two calls apart; None where there are no two.
     alone: of several outputs that have a δ each of them as a Subject, the others with a δ of 0, by its place
     among all; {} where there is one.  together: all of them as one, flattened and joined, each with its δ.
+    without: the same code without a mistake, by the key of the mistake's text, where it can be run so.
     """
 
     title: str
@@ -60,6 +61,7 @@ class Subject:
     steps: Callable[[], Steps] | None = None
     alone: Mapping[int, Subject] = field(default_factory=dict)
     together: Subject | None = None
+    without: Mapping[str, Subject] = field(default_factory=dict)
 
     @property
     def fixed(self) -> bool:
