@@ -250,6 +250,10 @@ class JaxArray:
     def dtype(self) -> Any:
         return self.array.dtype
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.array.shape)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.array, dtype=dtype)
 

@@ -65,6 +65,13 @@ class Kept(Attributes):
         self.dinputs, self.dweights, self.dbiases = made
 
 
+class KeptOutput(Kept):
+    """forward returns nothing, self.output has it."""
+
+    def forward(self, inputs: Array) -> None:  # type: ignore[override]
+        self.output = Kept.forward(self, inputs)
+
+
 class Dicts(Attributes):
     """self.params["W"], self.grads["W"]."""
 
@@ -177,6 +184,7 @@ FORMS: dict[str, tuple[Callable[[bool], Any], list[str]]] = {
     "attributes": (Attributes, ["x", "W", "b"]),
     "__call__": (Callable_, ["x", "W", "b"]),
     "kept": (Kept, ["inputs", "weights", "biases"]),
+    "kept, the output, too": (KeptOutput, ["inputs", "weights", "biases"]),
     "dicts": (Dicts, ["x", "W", "b"]),
     "dicts of dW": (DictsOfD, ["x", "W", "b"]),
     "lists": (Lists, ["x", "params[0]", "params[1]"]),

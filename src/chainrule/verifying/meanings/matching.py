@@ -195,8 +195,22 @@ class Like:
         if isinstance(kind, (Penalty, tuple)):
             return penalty_meaning(kind, args, out, forward, tolerance)
         if isinstance(kind[0], Wanted):
-            return network_meaning(kind, args, names, out, forward, tolerance, self.penalty)
+            ways = (kind, self._ignored(args))
+            tried = (
+                network_meaning(way, args, names, out, forward, tolerance, self.penalty)
+                for way in ways
+                if way
+            )
+            return next((made for made in tried if made is not None), None)
         return function_meaning(kind, args, out, tolerance)
+
+    def _ignored(self, args: Sequence[Array]) -> list[Wanted] | None:
+        """Cross-entropy by its name with the one negative number among classes as what is ignored."""
+        by_name = isinstance(self.like, str) and not self.options and "(" not in self.like
+        if not by_name or LOSSES.get(plain(self.like)) != (CrossEntropy,):
+            return None
+        marks = {int(mark) for value in args if value.dtype.kind == "i" for mark in value[value < 0].flat}
+        return wanted_for(CountedCrossEntropy(ignore_index=marks.pop())) if len(marks) == 1 else None
 
     def _kind(self) -> Any:
         like, options = self.like, dict(self.options)

@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from chainrule.base.errors import ArgumentError
@@ -43,10 +44,14 @@ class Passed:
 
 
 def deltas_of(backward: Any, inputs: Sequence[str]) -> list[str]:
-    """The parameters that take δ: those with such a name; else the first that is neither a cache nor one of
-    forward's.
+    """The parameters that take δ: those with such a name; those before a cache that begin with a d where the
+    first has such a name, dout and dscores; else the first that is neither a cache nor one of forward's.
     """
     names = [parameter.name for parameter in parameters_of(backward) if _taken(parameter)]
+    before = list(takewhile(lambda name: not CACHE.fullmatch(name), names))
+    all_begin = all(name[:1] == "d" and name not in inputs for name in before)
+    if all_begin and before and len(before) < len(names) and DELTA.fullmatch(before[0]):
+        return before
     named = [name for name in names if DELTA.fullmatch(name) and name not in inputs]
     others = [name for name in names if name not in inputs and not CACHE.fullmatch(name)]
     return named or others[:1] or names[:1]
