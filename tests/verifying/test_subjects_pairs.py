@@ -401,14 +401,15 @@ def test_beside_the_formula_of_one_output_the_others_are_judged() -> None:
         p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
         return p, x**3, (x, p)
 
-    def backward(dp: Array, dcube: Array, cache: Any, by: float = 1.0) -> Array:
+    def backward(dshare: Array, dcube: Array, cache: Any, by: float = 1.0) -> Array:
         x, p = cache
-        return np.asarray(p * (dp - (dp * p).sum(axis=1, keepdims=True)) + by * 3 * x**2 * dcube)
+        through = p * (dshare - (dshare * p).sum(axis=1, keepdims=True))
+        return np.asarray(through + by * 3 * x**2 * dcube)
 
     right = verify((forward, backward), args=(X,), like="softmax")
     assert right
     assert "with a δ for all 2 outputs" in str(right)
-    minus = lambda dp, dcube, cache: backward(dp, dcube, cache, -1.0)  # noqa: E731
+    minus = lambda dshare, dcube, cache: backward(dshare, dcube, cache, -1.0)  # noqa: E731
     verdict = verify((forward, minus), args=(X,), like="softmax")
     assert verdict.why == ("minus",)
     assert "With a δ of output 1 alone" in str(verdict)

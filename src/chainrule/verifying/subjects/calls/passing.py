@@ -44,13 +44,13 @@ class Passed:
 
 
 def deltas_of(backward: Any, inputs: Sequence[str]) -> list[str]:
-    """The parameters that take δ: those with such a name; those before a cache that begin with a d where the
-    first has such a name, dout and dscores; else the first that is neither a cache nor one of forward's.
+    """The parameters that take δ: those with such a name; several before a cache that begin with a d,
+    dfirst and dsecond; else the first that is neither a cache nor one of forward's.
     """
     names = [parameter.name for parameter in parameters_of(backward) if _taken(parameter)]
     before = list(takewhile(lambda name: not CACHE.fullmatch(name), names))
     all_begin = all(name[:1] == "d" and name not in inputs for name in before)
-    if all_begin and before and len(before) < len(names) and DELTA.fullmatch(before[0]):
+    if all_begin and 1 < len(before) < len(names):
         return before
     named = [name for name in names if DELTA.fullmatch(name) and name not in inputs]
     others = [name for name in names if name not in inputs and not CACHE.fullmatch(name)]
