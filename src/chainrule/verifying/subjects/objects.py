@@ -318,8 +318,12 @@ def _of_static(
         context = Context(len(values))
         return forward(context, *values), context
 
+    taken = parameters_of(backward)[1:]
+    several = len(taken) > 1 or any(parameter.kind is parameter.VAR_POSITIONAL for parameter in taken)
+
     def from_context(grad_output: Any, ctx: Any) -> Any:
-        return backward(ctx, grad_output)
+        of_each = several and isinstance(grad_output, tuple)
+        return backward(ctx, *grad_output) if of_each else backward(ctx, grad_output)
 
     with_context.__name__ = f"{given.__name__}.{methods[0]}"
     from_context.__name__ = f"{given.__name__}.{methods[1]}"
