@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError, ShapeError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
-from chainrule.verifying.subjects.calls.arguments import Arguments, Kept, check_real
+from chainrule.verifying.subjects.calls.arguments import Arguments, Kept, check_real, parameters_of
 from chainrule.verifying.subjects.calls.carriers import as_array, like_output
 from chainrule.verifying.subjects.calls.passing import Passed, call_of, deltas_of, without_delta
 from chainrule.verifying.subjects.calls.returned import Wanted, by_argument, taken_as
@@ -113,7 +113,7 @@ class Pair:
         """
         *extra, cache = run.passed.pieces or (None,)
         whole = not isinstance(cache, (tuple, list, Mapping)) and not hasattr(cache, "__dict__")
-        if not extra or whole or not all(map(_is_array, extra)):
+        if not extra or whole or not all(_is_array(value) or _is_bundle(value) for value in extra):
             return self
         made = replace(self, last=True)
         try:
@@ -139,9 +139,12 @@ class Pair:
         return call(self.names[1], function, *positional, **named)
 
     def _outputs(self, listed: tuple[Any, ...], backward: Any, inputs: tuple[str, ...]) -> int:
-        """How many of the returned values backward takes a δ of: dh, dc for (h, c, cache)."""
+        """How many of the returned values backward takes a δ of: dh, dc for (h, c, cache), and for (h, c)
+        where it takes nothing else.
+        """
         taken = len(deltas_of(backward, inputs))
-        count = min(taken, len(listed) - 1) if taken > 1 else 1
+        alone = taken == len(listed) == len(parameters_of(backward))
+        count = min(taken, len(listed) - (not alone)) if taken > 1 else 1
         return count if count > 1 and all(map(_is_array, listed[:count])) else 1
 
     def notes(self, run: Pass) -> tuple[Say, ...]:

@@ -18,7 +18,7 @@ from chainrule.verifying.subjects.calls.arguments import parameters_of, signatur
 
 # Names of δ, of what forward kept, and of the step that some take within backward.
 DELTA = re.compile(
-    r"d|d_?[a-z]{1,2}\d*|d_?(out|next|prev|up|val|loss|act|cost|score|logit|top|hidden|cell|last|final)\w*"
+    r"d\d*|d_?[a-z]{1,2}\d*|d_?(out|next|prev|up|val|loss|act|cost|score|logit|top|hidden|cell|last|final)\w*"
     r"|dl_?d\w*|∂\w*|\w*(grad|delta|δ|upstream|error)\w*|err|out_?delta|top_?diff|g|gy|gz|ga|go|gout",
     re.IGNORECASE,
 )
