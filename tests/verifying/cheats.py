@@ -214,5 +214,3 @@ class Clearing(Adding):
 
     def zero_grad(self) -> None:
         self.dW = np.zeros_like(self.W)
-
-

@@ -83,6 +83,13 @@ class Tensor:
         return tuple(self.array.shape)
 
     @property
+    def grad_fn(self) -> Any:
+        if self.made is None:
+            return None
+        made = BackwardCFunction(self.made)
+        return Node(next_functions=made.next_functions) if self.made[0] in (_Matmul, _Add) else made
+
+    @property
     def T(self) -> Tensor:
         return Tensor(self.array.T, self.dtype)
 
@@ -150,7 +157,23 @@ class _Add(Function):
         return Tensor(d.array, d.dtype), Tensor(second, d.dtype)
 
 
-def grad(out: Tensor, inputs: Sequence[Tensor], delta: Tensor, allow_unused: bool = False) -> tuple[Any, ...]:
+class BackwardCFunction:
+    """The node of a Function in the graph; next_functions: those of its inputs."""
+
+    def __init__(self, made: Any) -> None:
+        inputs = [value for value in made[2] if isinstance(value, Tensor)]
+        self.next_functions = [(value.grad_fn, 0) for value in inputs]
+
+
+class Node(SimpleNamespace):
+    """The node of what PyTorch itself differentiates."""
+
+    __hash__ = object.__hash__
+
+
+def grad(
+    outs: Sequence[Tensor], inputs: Sequence[Tensor], deltas: Sequence[Tensor], allow_unused: bool = False
+) -> tuple[Any, ...]:
     """torch.autograd.grad, of a tree of Functions."""
     assert allow_unused
     held: dict[int, Tensor] = {}
@@ -160,10 +183,8 @@ def grad(out: Tensor, inputs: Sequence[Tensor], delta: Tensor, allow_unused: boo
             held[id(value)] = held[id(value)] + d if id(value) in held else d
             return
         cls, ctx, given, number, several = value.made
-        deltas = [
-            d if n == number else Tensor(np.zeros_like(v.array), v.dtype) for n, v in enumerate(several)
-        ]
-        returned = cls.backward(ctx, *deltas)
+        each = [d if n == number else Tensor(np.zeros_like(v.array), v.dtype) for n, v in enumerate(several)]
+        returned = cls.backward(ctx, *each)
         listed = returned if isinstance(returned, tuple) else (returned,)
         if len(listed) != len(given):
             raise RuntimeError(f"{cls.__name__}Backward returned an incorrect number of gradients")
@@ -171,7 +192,8 @@ def grad(out: Tensor, inputs: Sequence[Tensor], delta: Tensor, allow_unused: boo
             if isinstance(source, Tensor) and source.requires_grad and gradient is not None:
                 back(source, gradient)
 
-    back(out, delta)
+    for out, delta in zip(outs, deltas, strict=True):
+        back(out, delta)
     return tuple(held.get(id(value)) for value in inputs)
 
 
@@ -208,7 +230,8 @@ def torch() -> Any:
     made: Any = ModuleType("torch")
     made.Tensor, made.from_numpy, made.set_grad_enabled = Tensor, Tensor, set_grad_enabled
     made.nn = SimpleNamespace(Module=Module)
-    made.autograd = SimpleNamespace(Function=Function, grad=grad)
+    function = SimpleNamespace(BackwardCFunction=BackwardCFunction)
+    made.autograd = SimpleNamespace(Function=Function, grad=grad, function=function)
     made.func = SimpleNamespace(functional_call=functional_call)
     made.get_rng_state, made.set_rng_state = (lambda: 0), (lambda state: None)
     made.default_generator = SimpleNamespace(manual_seed=lambda seed: None)
@@ -226,6 +249,10 @@ class JaxArray:
     @property
     def dtype(self) -> Any:
         return self.array.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.array.shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.array, dtype=dtype)
@@ -262,6 +289,18 @@ def vjp(function: Any, *args: Any) -> Any:
     return out, pull
 
 
+def make_jaxpr(function: Any) -> Any:
+    """What a function computes: of a Vjp a custom_vjp_call."""
+
+    def made(*args: Any) -> Any:
+        TAPE.clear()
+        function(*args)
+        called = [SimpleNamespace(primitive=SimpleNamespace(name="custom_vjp_call"), params={}) for _ in TAPE]
+        return SimpleNamespace(jaxpr=SimpleNamespace(eqns=called))
+
+    return made
+
+
 @contextlib.contextmanager
 def enable_x64(on: bool) -> Iterator[None]:
     before, WIDE[0] = WIDE[0], on
@@ -281,6 +320,7 @@ def jax() -> Any:
 
     made: Any = ModuleType("jax")
     made.Array, made.vjp, made.enable_x64 = JaxArray, vjp, enable_x64
+    made.make_jaxpr = make_jaxpr
     made.config = SimpleNamespace(jax_enable_x64=False)
     made.numpy = SimpleNamespace(
         asarray=asarray, zeros_like=lambda value: JaxArray(np.zeros_like(value.array))

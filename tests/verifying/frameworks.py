@@ -378,6 +378,67 @@ def a_function_of_jax() -> None:
 
 
 @check
+def values_and_gradients() -> None:
+    torch, jax = torch_(), jax_()
+    y = RNG.normal(size=(3, 5))
+
+    def least(by: float, form: str) -> Any:
+        def f(w: Any, x: Any, y: Any) -> Any:
+            r = x @ w - y
+            J, dw = (r**2).mean(), by / r.size * x.T @ r if hasattr(r, "at") else by / r.numel() * x.T @ r
+            return (J, {"w": dw}) if form == "dict" else (J.item(), dw) if form == "number" else (J, dw)
+
+        return f
+
+    def learned(w: Any, x: Any, y: Any) -> Any:
+        J = ((x @ w - y) ** 2).mean()
+        return J, torch.autograd.grad(J, w)[0]
+
+    for kind in (torch.float32, torch.float64):
+        args = tuple(torch.tensor(array, dtype=kind) for array in (W, X, y))
+        assert verify(learned, args=args, like="mse")
+        for form in ("plain", "dict", "number"):
+            for like in (None, "mse"):
+                assert verify(least(2, form), args=args, like=like)
+                assert verify(least(4, form), args=args, like=like).why == ("factor 2",)
+    arrays = tuple(map(jax.numpy.asarray, (W, X, y)))
+    assert verify(jax.value_and_grad(lambda w, x, y: ((x @ w - y) ** 2).mean()), args=arrays, like="mse")
+    for form in ("plain", "dict", "number"):
+        assert verify(least(2, form), args=arrays)
+        assert verify(least(4, form), args=arrays).why == ("factor 2",)
+        if form != "number":
+            assert verify(jax.jit(least(4, form)), args=arrays, like="mse").why == ("factor 2",)
+
+
+@check
+def all_outputs_are_judged() -> None:
+    torch, jax = torch_(), jax_()
+
+    class Two(torch.autograd.Function):  # type: ignore[misc,name-defined]
+        @staticmethod
+        def forward(ctx: Any, x: Any, w: Any, v: Any) -> Any:
+            ctx.save_for_backward(x, w, v)
+            return x @ w, x @ v
+
+        @staticmethod
+        def backward(ctx: Any, a: Any, b: Any) -> Any:
+            x, w, _ = ctx.saved_tensors
+            return a @ w.T, x.T @ a, x.T @ b
+
+    two = jax.custom_vjp(lambda x, w, v: (x @ w, x @ v))
+    two.defvjp(
+        lambda x, w, v: ((x @ w, x @ v), (x, w, v)),
+        lambda kept, d: (d[0] @ kept[1].T, kept[0].T @ d[0], kept[0].T @ d[1]),
+    )
+    v = RNG.normal(size=(4, 2))
+    for given, kind in ((Two, torch.tensor), (two, jax.numpy.asarray)):
+        args = tuple(map(kind, (X, W, v)))
+        assert verify(given, args=args, output=0)
+        verdict = verify(given, args=args)
+        assert (blamed(verdict), verdict.why) == (["x"], ("output unused",)), str(verdict)
+
+
+@check
 def several_outputs_and_errors_of_jax() -> None:
     jax = jax_()
     x = jax.numpy.asarray(X)

@@ -245,11 +245,7 @@ ENTRYWISE: dict[str, tuple[Forward, list[Backward]]] = {
     ),
     "silu": (
         lambda x: x / (1 + np.exp(-x)),
-        [
-            lambda d, x: (
-                d * ((1 / (1 + np.exp(-x))) * (1 + x * (1 - 1 / (1 + np.exp(-x))))),
-            )
-        ],
+        [lambda d, x: (d * ((1 / (1 + np.exp(-x))) * (1 + x * (1 - 1 / (1 + np.exp(-x))))),)],
     ),
 }
 

@@ -71,6 +71,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a loss of nothing": ({"loss": "mse"}, "loss is no argument of verify"),
     "a loss of a layer": ({"like": "dense", "loss": "mse"}, "belongs behind a network"),
     "a penalty of a layer": ({"like": "relu", "penalty": cr.L2(0.1)}, "belongs behind a network"),
+    "a named penalty of a layer": ({"like": "relu", "penalty": "l2"}, "belongs behind a network"),
+    "a number as a penalty": ({"like": [cr.Dense(5)], "penalty": 0.1}, "penalty is 0.1: write 'l2' or 'l1'"),
+    "a penalty's name": ({"like": [cr.Dense(5)], "penalty": "l3"}, "penalty is 'l3': write 'l2' or 'l1'"),
+    "none of ours": ({"like": "instance_norm"}, "none of the layers is it: leave like= out"),
+    "a second argument": ({"backward": 3}, "the second argument is 3: write verify"),
     "a loss": ({"like": [cr.Dense(5)], "loss": "foo"}, "foo"),
     "a level of hints": ({"hint_level": 4}, "hint_level"),
     "a seed": ({"seed": -1}, "seed"),
@@ -134,6 +139,18 @@ def test_of_a_list_of_layers_too(like: Any) -> None:
 )
 def test_a_name_may_have_its_options_with_it(like: Any, options: Any, same: Any) -> None:
     assert Like(like, options).kind == Like(*same).kind
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        *(("bn", "batchnorm"), ("ln", "layernorm"), ("gn(3)", "groupnorm(3)"), ("lrelu", "leakyrelu")),
+        *(("mha", "multiheadattention"), ("sm", "softmax"), ("gap", "globalaveragepool")),
+        *(("kld", "kldivergence"), ("xent", "crossentropy"), ("ce", "crossentropy"), ("sse", "mse")),
+    ],
+)
+def test_what_people_abbreviate(short: str, long: str) -> None:
+    assert repr(Like(short, {}).kind) == repr(Like(long, {}).kind)
 
 
 def test_such_a_name_is_judged() -> None:

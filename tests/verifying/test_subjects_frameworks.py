@@ -142,7 +142,7 @@ def test_functions_of_tensors_and_pairs_of_such(torch: Any) -> None:
 def test_of_several_outputs_the_first_that_has_a_gradient(torch: Any) -> None:
     verdict = verify(linear(False, "several"), args=tensors(), like="dense")
     assert verdict
-    assert "judged by output 1 of 3" in str(verdict)
+    assert "that is output 1, counted from 0; with a δ for all 2 outputs" in str(verdict)
     assert subject_from(linear(False, "several"), tensors(), output=2).forward([X, W, B]).any() == np.False_
 
 
@@ -192,6 +192,71 @@ def test_what_pytorch_cannot_run_is_an_error_that_says_what_to_write(torch: Any,
         call()
 
 
+# What a function of tensors or of JAX's arrays may return with its value, a number, and ∂J/∂w.
+VALUE_AND_GRADIENTS: dict[str, Callable[[Any, Any], Any]] = {
+    "an array": lambda J, dw: (J, dw),
+    "a dict": lambda J, dw: (J, {"dw": dw}),
+    "a plain number": lambda J, dw: (float(J.array), dw),
+    "a list": lambda J, dw: [J, [dw]],
+    "None for the others": lambda J, dw: (J, dw, None, None),
+}
+
+
+def least(kind: Any, form: str, by: float = 2.0) -> Any:
+    """Squares, whose gradient is right with `by` = 2; no Function is in it."""
+
+    def f(w: Any, x: Any, y: Any) -> Any:
+        r = x.array @ w.array - y.array
+        return VALUE_AND_GRADIENTS[form](kind((r**2).mean()), kind(by / r.size * (x.array.T @ r)))
+
+    return f
+
+
+@pytest.mark.parametrize("form", VALUE_AND_GRADIENTS)
+def test_a_value_and_gradients_of_tensors_are_no_outputs(torch: Any, form: str) -> None:
+    args = tuple(map(Tensor, (W, X, RNG.normal(size=(3, 5)))))
+    for like in (None, "mse"):
+        right = verify(least(Tensor, form), args=args, like=like)
+        assert right, str(right)
+        assert "f returns a number and arrays of its arguments' shapes" in str(right)
+        verdict = verify(least(Tensor, form, 4.0), args=args, like=like)
+        assert (blamed(verdict), verdict.why) == (["w"], ("factor 2",)), str(verdict)
+
+
+def test_a_prediction_beside_a_value_is_no_gradient(torch: Any) -> None:
+    def f(w: Tensor, x: Tensor, y: Tensor) -> Any:
+        out = x @ w
+        return Tensor(np.asarray(((out.array - y.array) ** 2).mean()), out.dtype), out
+
+    verdict = verify(f, args=tuple(map(Tensor, (W, X, RNG.normal(size=(3, 5))))), output=1)
+    assert verdict
+    assert "no torch.autograd.Function is in f" in str(verdict)
+    beside = verify(f, args=tuple(map(Tensor, (W, X, RNG.normal(size=(3, 5))))))
+    assert "returns a number and arrays" not in str(beside)
+
+
+class Two(fake.Function):
+    """Two products with x, of which the second does not reach dx."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, w: Any, v: Any) -> Any:
+        ctx.save_for_backward(x, w, v)
+        return Tensor(x.array @ w.array, x.dtype), Tensor(x.array @ v.array, x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, a: Any, b: Any) -> Any:
+        x, w, _ = (saved.array for saved in ctx.saved_tensors)
+        return Tensor(a.array @ w.T), Tensor(x.T @ a.array), Tensor(x.T @ b.array)
+
+
+def test_all_outputs_of_a_function_are_judged(torch: Any) -> None:
+    args = tuple(map(Tensor, (X, W, RNG.normal(size=(4, 2)))))
+    assert verify(Two, args=args, output=0)
+    for output in (None, 1):
+        verdict = verify(Two, args=args, output=output)
+        assert (blamed(verdict), verdict.why) == (["x"], ("output unused",)), str(verdict)
+
+
 def test_a_tensor_that_is_changed_in_place_shows(torch: Any) -> None:
     verdict = verify(changing, args=(Tensor(X),))
     assert "input modified" in verdict.why
@@ -222,6 +287,15 @@ def test_a_custom_vjp(jax: Any, wide: bool) -> None:
         assert blamed(verify(squared(True), args=args)) == ["w"]
     with pytest.raises(ArgumentError, match="output is 1, and f returns 1"):
         verify(squared(False), args=args, output=1)
+
+
+@pytest.mark.parametrize("form", VALUE_AND_GRADIENTS)
+def test_a_value_and_gradients_of_jax_are_no_outputs(jax: Any, form: str) -> None:
+    args = tuple(map(jax.numpy.asarray, (W, X, RNG.normal(size=(3, 5)))))
+    for like in (None, "mse"):
+        assert verify(least(fake.JaxArray, form), args=args, like=like)
+        verdict = verify(least(fake.JaxArray, form, 4.0), args=args, like=like)
+        assert (blamed(verdict), verdict.why) == (["w"], ("factor 2",)), str(verdict)
 
 
 def test_without_another_type_jax_computes_in_float32(jax: Any) -> None:

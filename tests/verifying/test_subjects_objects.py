@@ -65,6 +65,13 @@ class Kept(Attributes):
         self.dinputs, self.dweights, self.dbiases = made
 
 
+class KeptOutput(Kept):
+    """forward returns nothing, self.output has it."""
+
+    def forward(self, inputs: Array) -> None:  # type: ignore[override]
+        self.output = Kept.forward(self, inputs)
+
+
 class Dicts(Attributes):
     """self.params["W"], self.grads["W"]."""
 
@@ -177,6 +184,7 @@ FORMS: dict[str, tuple[Callable[[bool], Any], list[str]]] = {
     "attributes": (Attributes, ["x", "W", "b"]),
     "__call__": (Callable_, ["x", "W", "b"]),
     "kept": (Kept, ["inputs", "weights", "biases"]),
+    "kept, the output, too": (KeptOutput, ["inputs", "weights", "biases"]),
     "dicts": (Dicts, ["x", "W", "b"]),
     "dicts of dW": (DictsOfD, ["x", "W", "b"]),
     "lists": (Lists, ["x", "params[0]", "params[1]"]),
@@ -505,3 +513,51 @@ def test_what_cannot_be_run_is_an_error_that_says_what_to_write(name: str) -> No
     call, words = REFUSED[name]
     with pytest.raises((ArgumentError, DataError), match=words):
         call()
+
+
+# -- several outputs
+class Two:
+    """h and c with a δ each; wrong: dU twice."""
+
+    def __init__(self, by: float) -> None:
+        self.W, self.U, self.by = W.copy(), RNG.normal(size=(4, 2)), by
+
+    def forward(self, x: Array) -> Any:
+        self.x, self.h = x, np.tanh(x @ self.W)
+        return self.h, x @ self.U
+
+    def backward(self, dh: Array, dc: Array) -> Array:
+        dz = dh * (1 - self.h**2)
+        self.dW, self.dU = self.x.T @ dz, self.by * (self.x.T @ dc)
+        return np.asarray(dz @ self.W.T + dc @ self.U.T)
+
+
+class OfStatic:
+    """ctx, and a δ of each output; dx lacks the second's."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, w: Array) -> Any:
+        ctx.save_for_backward(x, w)
+        return x @ w, x**3
+
+    @staticmethod
+    def backward(ctx: Any, first: Array, second: Array) -> Any:
+        x, w = ctx.saved_tensors
+        return first @ w.T + second * 3 * x**2, x.T @ first
+
+
+class OfStaticWrong(OfStatic):
+    @staticmethod
+    def backward(ctx: Any, first: Array, second: Array) -> Any:
+        x, w = ctx.saved_tensors
+        return first @ w.T, x.T @ first
+
+
+def test_all_outputs_of_an_object_are_judged() -> None:
+    assert verify(Two(1.0), args=(X,))
+    assert verify(Two(2.0), args=(X,), output=0)
+    verdict = verify(Two(2.0), args=(X,))
+    assert ([finding.name for finding in verdict.findings], verdict.why) == (["U"], ("factor 2",))
+    assert verify(OfStatic, args=(X, W))
+    verdict = verify(OfStaticWrong, args=(X, W))
+    assert ([finding.name for finding in verdict.findings], verdict.why) == (["x"], ("output unused",))

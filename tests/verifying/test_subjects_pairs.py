@@ -354,15 +354,146 @@ def step_back(dout: Array, dnext: Array, cache: Any) -> Any:
     return dout * h + dnext, dout * x + 2 * dnext
 
 
-def test_of_several_outputs_one_is_judged_and_said() -> None:
+def test_of_several_outputs_all_are_judged_or_the_one_asked_for() -> None:
     args = (X, RNG.normal(size=X.shape))
-    first = verify((step, step_back), args=args)
+    first = verify((step, step_back), args=args, output=0)
     assert first
     assert "judged by output 0 of 2" in str(first)
+    both = verify((step, step_back), args=args)
+    assert [finding.name for finding in both.findings] == ["h"]
+    assert both.why == ("factor 2",)
+    assert "With a δ of output 1 alone: The gradient of h is wrong" in str(both)
+    assert "judged by all 2 outputs" in str(both)
     second = verify((step, step_back), args=args, output=1)
     assert [finding.name for finding in second.findings] == ["h"]
     with pytest.raises(ArgumentError, match="output is 2, and forward returns 2"):
         verify((step, step_back), args=args, output=2)
+
+
+def heads(right: bool, bundle: bool) -> Any:
+    """Two products with x; wrong: dx lacks what comes by the second."""
+
+    def forward(x: Array, w: Array, v: Array) -> Any:
+        return ((x @ w, x @ v), (x, w, v)) if bundle else (x @ w, x @ v, (x, w, v))
+
+    def backward(dw: Any, dv: Any, cache: Any) -> Any:
+        x, w, v = cache
+        return dw @ w.T + (dv @ v.T if right else 0), x.T @ dw, x.T @ dv
+
+    return forward, (lambda d, cache: backward(*d, cache)) if bundle else backward
+
+
+@pytest.mark.parametrize("bundle", [False, True], ids=["outputs", "one tuple"])
+def test_what_an_output_s_delta_does_not_reach_is_named(bundle: bool) -> None:
+    args = (X, W, RNG.normal(size=(4, 2)))
+    assert verify(heads(True, bundle), args=args)
+    assert verify(heads(False, bundle), args=args, output=0)
+    for output in (None, 1):
+        verdict = verify(heads(False, bundle), args=args, output=output)
+        assert [finding.name for finding in verdict.findings] == ["x"]
+        assert verdict.why == ("output unused",)
+        assert "The δ of output 1, counted from 0, is not used" in str(verdict)
+        assert "0 everywhere" not in str(verdict)
+
+
+def test_beside_the_formula_of_one_output_the_others_are_judged() -> None:
+    def forward(x: Array) -> Any:
+        p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+        return p, x**3, (x, p)
+
+    def backward(dshare: Array, dcube: Array, cache: Any, by: float = 1.0) -> Array:
+        x, p = cache
+        through = p * (dshare - (dshare * p).sum(axis=1, keepdims=True))
+        return np.asarray(through + by * 3 * x**2 * dcube)
+
+    right = verify((forward, backward), args=(X,), like="softmax")
+    assert right
+    assert "with a δ for all 2 outputs" in str(right)
+    minus = lambda dshare, dcube, cache: backward(dshare, dcube, cache, -1.0)  # noqa: E731
+    verdict = verify((forward, minus), args=(X,), like="softmax")
+    assert verdict.why == ("minus",)
+    assert "With a δ of output 1 alone" in str(verdict)
+
+
+CACHES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "a tuple": (lambda x, w, h: (x, w, h), lambda c: c),
+    "a dict": (lambda x, w, h: {"x": x, "w": w, "h": h}, lambda c: (c["x"], c["w"], c["h"])),
+    "a list": (lambda x, w, h: [x, w, h], lambda c: c),
+}
+
+
+@pytest.mark.parametrize("kind", CACHES)
+@pytest.mark.parametrize("output", [None, 0])
+def test_a_cache_behind_outputs_without_a_delta(kind: str, output: int | None) -> None:
+    pack, unpack = CACHES[kind]
+
+    def forward(x: Array, w: Array) -> Any:
+        h = np.tanh(x @ w)
+        return h, h**2, pack(x, w, h)
+
+    def backward(dh: Array, cache: Any, by: float = 1.0) -> Any:
+        x, w, h = unpack(cache)
+        dz = dh * (1 - h**2)
+        return dz @ w.T, by * (x.T @ dz)
+
+    right = verify((forward, backward), args=(X, W), output=output)
+    assert right
+    assert "the last is taken as the cache" in str(right)
+    assert verify((forward, lambda d, cache: backward(d, cache, 2.0)), args=(X, W)).why == ("factor 2",)
+
+
+def test_values_behind_the_output_are_the_cache_where_backward_unpacks_them() -> None:
+    def backward(d: Array, cache: Any) -> Any:
+        x, (w, _) = cache
+        return d @ w.T, x.T @ d, d.sum(axis=0)
+
+    verdict = verify((lambda x, w, b: (x @ w + b, x, (w, b)), backward), args=(X, W, B), like="dense")
+    assert verdict
+    assert "the last is taken" not in str(verdict)
+
+
+# -- arguments by keyword, two arguments of verify
+def by_keyword(x: Array, *, w: Array, b: Array, scale: float) -> Any:
+    return (x @ w + b) * scale, (x, w, scale)
+
+
+def by_keyword_back(d: Array, cache: Any, by: float = 1.0) -> Any:
+    x, w, scale = cache
+    return scale * d @ w.T, scale * x.T @ d, by * scale * d.sum(axis=0)
+
+
+@pytest.mark.parametrize("like", [None, "dense"])
+def test_what_forward_takes_by_keyword(like: Any) -> None:
+    told = {"args": (X,), "w": W, "b": B, "scale": 2.0 if like is None else 1}
+    if like is not None:
+        with pytest.raises(ArgumentError, match="takes no 'scale'"):
+            verify((by_keyword, by_keyword_back), like=like, **told)
+
+        def forward(x: Array, *, w: Array, b: Array) -> Any:
+            return by_keyword(x, w=w, b=b, scale=1.0)
+
+        told.pop("scale")
+    else:
+        forward = by_keyword
+    assert verify((forward, by_keyword_back), like=like, **told)
+    verdict = verify((forward, lambda d, cache: by_keyword_back(d, cache, 2.0)), like=like, **told)
+    assert ([finding.name for finding in verdict.findings], verdict.why) == (["b"], ("factor 2",))
+    with pytest.raises(ArgumentError, match="width is no argument of verify"):
+        verify((forward, by_keyword_back), **told, width=3)
+
+
+def test_forward_and_backward_as_two_arguments() -> None:
+    def backward(d: Array, cache: Any) -> Any:
+        return product(d, *cache, True)
+
+    def forward(x: Array, w: Array, b: Array) -> Any:
+        return x @ w + b, (x, w)
+
+    assert verify(forward, backward, args=(X, W, B)).why == ("factor 1/m",)
+    with pytest.raises(AssertionError, match="multiplied by 1/m"):
+        cr.assert_backward(forward, backward, args=(X, W, B))
+    with pytest.raises(ArgumentError, match=r"verify\(\(forward, backward\), args=\(x, W, b\)\)"):
+        verify(forward, X, args=(X, W, B))
 
 
 def test_a_derivative_entry_by_entry() -> None:
@@ -529,7 +660,7 @@ def test_outputs_that_come_as_one_value_have_their_delta_as_one(bundle: Any) -> 
 
     for output in (0, 1):
         assert verify((forward, backward), args=args, output=output)
-    assert "judged by output 0 of 2" in str(verify((forward, backward), args=args))
+    assert "judged by all 2 outputs" in str(verify((forward, backward), args=args))
     verdict = verify((forward, lambda d, cache: backward(d, cache, 2.0)), args=args)
     assert verdict.why == ("factor 2", "factor 2")
     with pytest.raises(ArgumentError, match="output is 2, and forward returns 2"):

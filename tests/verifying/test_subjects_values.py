@@ -328,6 +328,55 @@ class Neuron:
         return [*self.w, self.b]
 
 
+class InSets(Value):
+    """As micrograd's: children in a set, whose order is that of addresses; sums may assign."""
+
+    assigns = False
+
+    def __init__(self, data: float, children: tuple[Value, ...] = ()) -> None:
+        super().__init__(data)
+        self.children = set(children)  # type: ignore[assignment]
+
+    def __add__(self, other: Any) -> Value:
+        out = super().__add__(other)
+        first, second = self, other if isinstance(other, Value) else out
+
+        def back() -> None:
+            first.grad = out.grad
+            second.grad = out.grad
+
+        if self.assigns:
+            out.back = back
+        return out
+
+    __radd__ = __add__
+
+
+class Assigning(InSets):
+    assigns = True
+
+
+class AssigningSlots(Assigning):
+    """With .grad in a slot."""
+
+    __slots__ = ("grad",)
+
+
+@pytest.mark.parametrize("kind", [Assigning, AssigningSlots])
+@pytest.mark.parametrize(
+    "f", [lambda a, b: (a + b) * (a + a * b), lambda a, b: a * b + (b + a.tanh()) * (a + b)]
+)
+def test_scalars_that_are_assigned_where_they_are_used_several_times(f: Any, kind: type[Value]) -> None:
+    slot = kind.__dict__.get("grad")
+    assert verify(f, args=(1.5, -2.0), scalars=InSets)
+    for seed in range(3):
+        verdict = verify(f, args=(1.5, -2.0), scalars=kind, seed=seed)
+        assert set(verdict.why) == {"overwritten"}, str(verdict)
+        assert "`=` stands for `+=`" in str(verdict)
+    assert kind.__dict__.get("grad") is slot
+    assert "overwritten" not in verify(lambda a, b: a * b, args=(1.5, -2.0), scalars=Mistaken).why
+
+
 SCALARS: dict[str, tuple[Any, tuple[Any, ...], list[str], bool]] = {
     "numbers": (lambda a, b: a * b + b.tanh(), (2.0, -0.3), ["a", "b"], False),
     "whole numbers": (lambda a, b: a * b + a, (2, -3), ["a", "b"], False),

@@ -17,6 +17,7 @@ from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
 from chainrule.verifying.judging import search
+from chainrule.verifying.judging.findings import apart
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Verdict
@@ -430,3 +431,44 @@ def test_gradients_in_a_dict_and_none() -> None:
 def test_what_cannot_be_run_is_refused(call: Any, words: str) -> None:
     with pytest.raises((ArgumentError, DataError), match=words):
         call()
+
+
+RNG = np.random.default_rng(8)
+
+
+def least_squares(W: Array, X: Array, y: Array, reg: float = 0.3, by: float = 2.0) -> Any:
+    r = X @ W - y
+    return (r * r).mean() + reg * (W * W).sum(), 2 * X.T @ r / r.size + by * reg * W
+
+
+def test_a_penalty_may_be_a_name() -> None:
+    args = (RNG.normal(size=(4, 3)), RNG.normal(size=(6, 4)), RNG.normal(size=(6, 3)))
+    wanted: dict[str, Any] = {"like": [cr.Dense(3, bias=False)], "loss": "mse", "penalty": "l2"}
+    right = verify(least_squares, args=args, **wanted)
+    assert right
+    assert "L2(lam=0.6" in str(right)
+    assert not verify(lambda W, X, y: least_squares(W, X, y, by=1.0), args=args, **wanted)
+
+
+def test_one_negative_class_of_cross_entropy_is_what_is_ignored() -> None:
+    def loss(x: Array, y: Array, by: float = 1.0) -> Any:
+        p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+        kept = np.flatnonzero(y != -100)
+        d = np.where((y != -100)[:, None], p, 0)
+        d[kept, y[kept]] -= 1
+        return -np.log(p[kept, y[kept]]).mean(), by * d / len(kept)
+
+    args = (RNG.normal(size=(6, 4)), np.array([0, -100, 2, 3, -100, 1]))
+    right = verify(loss, args=args, like="cross_entropy")
+    assert right
+    assert "ignore_index=-100" in str(right)
+    assert verify(lambda x, y: loss(x, y, -1.0), args=args, like="cross_entropy").why == ("minus",)
+
+
+def test_numbers_have_the_digits_that_tell_them_apart() -> None:
+    for off in 10.0 ** -np.arange(1, 16):
+        yours, right = apart(-1.61985, -1.61985 * (1 + off))
+        assert yours != right
+        assert len(yours) >= 6
+    assert apart(1.0, 1.0) == ("1", "1")
+    assert apart(1.25, 3.5) == ("1.25", "3.5")

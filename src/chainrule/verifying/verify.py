@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.languages import Say
 from chainrule.base.scalars import check_count
-from chainrule.losses.penalties import penalty_from
+from chainrule.losses.penalties import L2
 from chainrule.networks.batch import Batch
 from chainrule.networks.model import Model
 from chainrule.networks.objective import Objective
@@ -18,12 +18,14 @@ from chainrule.verifying.judging.findings import finding
 from chainrule.verifying.judging.hypotheses import Case, agree
 from chainrule.verifying.judging.judge import Judge
 from chainrule.verifying.judging.search import MISFITS
-from chainrule.verifying.meanings.matching import Like, named_loss
+from chainrule.verifying.meanings.matching import Like, named_loss, named_penalty
 from chainrule.verifying.meanings.network import NetworkMeaning, network_of_ours
+from chainrule.verifying.outputs import verdict_of
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.subjects.chains import layers_in, layers_of
 from chainrule.verifying.subjects.door import subject_from
+from chainrule.verifying.subjects.keywords import with_keywords
 from chainrule.verifying.subjects.objects import methods_of
 from chainrule.verifying.subjects.saved import Saved, beside_forward, beside_network
 from chainrule.verifying.subjects.subject import Subject
@@ -33,6 +35,7 @@ from chainrule.verifying.verdict import Verdict, joined
 
 def verify(
     given: Any = None,
+    backward: Any = None,
     *,
     args: Sequence[Any] = (),
     like: Any = None,
@@ -58,6 +61,7 @@ def verify(
         grads["W"], ...; a function that returns (value, gradients); f and its gradient; a
         torch.autograd.Function, a torch.nn.Module or a function of tensors; a function of JAX; a list of
         layers, or an object with the attribute layers: each is judged by itself, with its true input.
+    backward: the backward pass, where given is the forward pass alone: (forward, backward) as two arguments.
     args: what forward is called with, the input first, then the parameters. Arrays, and dicts and lists of
         arrays, get gradients; numbers, texts and dicts of anything else are handed on. Use sizes that differ
         from each other: what has the same size cannot always be told apart.
@@ -65,7 +69,8 @@ def verify(
         (stride=2, padding=1) or "conv2d(stride=2, padding=1)"; a list of layers or a network, with loss and
         penalty where J comes back; for a list of layers one for each. None: the differences of its own
         forward are the only judge.
-    names: of the arguments, for the messages. output: which one is judged, where forward has several.
+    names: of the arguments, for the messages. output: the one that is judged, where forward has several;
+        None: all of them.
     scalars: the class of scalars with .data, .grad and .backward() of which given is a function.
     grads: gradients that were saved, a dict or an .npz or .safetensors file, in place of a backward pass:
         beside forward, args and delta (the δ of its output), or beside net, one of our networks,
@@ -85,6 +90,8 @@ def verify(
         exact: Any = net.copy(dtype="float64") if isinstance(net, Model) else net
         saved = beside_network(grads, exact, batch, loss=loss, penalty=penalty, names=names)
         return _of_saved(saved, exact, exact.problem(*batch, loss=loss, penalty=penalty), level)
+    given = _with_backward(given, backward)
+    given, args, names, options = with_keywords(given, args, names, options, like)
     if not len(args):
         raise ArgumentError("args is empty: give the arrays on which forward is called, args=(x, W, b)")
     if grads is None and delta is not None:  # Huber's
@@ -97,14 +104,24 @@ def verify(
         return _of_layers(given, args, names, number, level, meant, progress)
     else:
         subject = subject_from(given, args, names, output=output, scalars_of=scalars)
-    return Judge(subject, meant[0], number, progress).verdict(level)
+    return verdict_of(subject, meant[0], number, level, progress, output)
 
 
-def _meant(
-    like: Any, options: Mapping[str, Any], loss: Any, penalty: Any, layers: int
-) -> list[Like | None]:
+def _with_backward(given: Any, backward: Any) -> Any:
+    """(forward, backward) of two arguments."""
+    if backward is None:
+        return given
+    if not callable(given) or not callable(backward):
+        raise ArgumentError(
+            f"the second argument is {describe(backward)}: write verify((forward, backward), "
+            "args=(x, W, b)), with what forward is called with in args"
+        )
+    return given, backward
+
+
+def _meant(like: Any, options: Mapping[str, Any], loss: Any, penalty: Any, layers: int) -> list[Like | None]:
     """What is meant, of a list of layers each; their code has not run.  layers: how many, 0: no list."""
-    wanted, penalised = None if loss is None else named_loss(loss), penalty_from(penalty)
+    wanted, (penalised, has_penalty) = None if loss is None else named_loss(loss), named_penalty(penalty)
     if like is None:
         for name, value in {**options, "loss": loss, "penalty": penalty}.items():
             if value is not None:
@@ -114,6 +131,8 @@ def _meant(
                 )
         return [None] * max(layers, 1)
     if not layers:
+        if has_penalty:  # also where its strength is not told: whether there is room for one
+            Like(like, options, wanted, penalised or L2(1.0))
         return [Like(like, options, wanted, penalised)]
     each = list(like.layers) if isinstance(like, Model) else like
     if not isinstance(each, (list, tuple)) or len(each) != layers:
@@ -144,13 +163,13 @@ def _of_layers(
     meant: what each is meant to be, in their order.
     """
     verdicts = [
-        Judge(each, kind, seed, progress).verdict(level)
+        verdict_of(each, kind, seed, level, progress)
         for each, kind in zip(layers_of(given, args, names), meant, strict=True)
     ]
     title = type(given).__name__ if not isinstance(given, (list, tuple)) else "layers"
     if all(verdicts) and methods_of(given) is not None:
         whole = subject_from(given, args, names)
-        verdicts.append(Judge(whole, None, seed, progress).verdict(level))
+        verdicts.append(verdict_of(whole, None, seed, level, progress))
     return joined(title, verdicts, level)
 
 
@@ -195,9 +214,9 @@ def _gives(meaning: NetworkMeaning, probe: Probe, saved: Sequence[Saved]) -> boo
         return False
 
 
-def assert_backward(given: Any, **arguments: Any) -> None:
+def assert_backward(given: Any, backward: Any = None, **arguments: Any) -> None:
     """For tests: AssertionError with the verdict unless the backward pass is right; arguments of `verify`."""
     __tracebackhide__ = True  # pytest then shows the line of the test, not this one with all the arrays
-    verdict = verify(given, **arguments)
+    verdict = verify(given, backward, **arguments)
     if not verdict:
         raise AssertionError(str(verdict))

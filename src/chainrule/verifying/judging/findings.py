@@ -64,7 +64,7 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
     wrong = case.wrong(number)
     spot = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
     index = "[" + ", ".join(str(int(i)) for i in spot) + "]"
-    numbers = {"index": index, "yours": f"{theirs[spot] + 0.0:.6g}", "right": f"{right[spot] + 0.0:.6g}"}
+    numbers = {"index": index, **dict(zip(("yours", "right"), apart(theirs[spot], right[spot]), strict=True))}
     about, roles = {"zero": right == 0, "not_zero": right != 0}, [""] * right.ndim
     if search is not None:
         about, roles = search.meaning.where(
@@ -108,6 +108,15 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
     for mistake in (*factors(compared, rare=True), *partly(compared), *misread):
         return Finding(name, what, where, *_said(mistake, plain), evidence)
     return Finding(name, what, where, None, None, "", evidence)
+
+
+def apart(theirs: float, right: float) -> tuple[str, str]:
+    """Two numbers with as many digits as tell them apart, at least 6."""
+    for digits in range(6, 18):
+        both = f"{theirs + 0.0:.{digits}g}", f"{right + 0.0:.{digits}g}"
+        if both[0] != both[1]:
+            break
+    return both
 
 
 def _said(mistake: Mistake, formula: str | None) -> tuple[Say, Say | None, str]:

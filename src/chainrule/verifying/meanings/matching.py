@@ -32,7 +32,7 @@ from chainrule.losses import (
     loss_for,
     loss_from,
 )
-from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
+from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty, penalty_from
 from chainrule.networks.model import Model
 from chainrule.verifying.meanings.forms import AGREE
 from chainrule.verifying.meanings.function import function_meaning
@@ -57,6 +57,7 @@ from chainrule.verifying.meanings.meaning import Meaning
 from chainrule.verifying.meanings.named import (
     ALIASES,
     BY_PLACE,
+    NONE_OF_OURS,
     called,
     checked,
     layer_class,
@@ -75,7 +76,8 @@ _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
         (CrossEntropy,),
         "crossentropy softmaxcrossentropy crossentropyloss softmaxloss softmaxcrossentropywithlogits "
         "categoricalcrossentropy softmaxwithloss crossentropywithlogits fusedcrossentropy "
-        "sparsecategoricalcrossentropy fusedsoftmaxcrossentropy softmaxregression",
+        "sparsecategoricalcrossentropy fusedsoftmaxcrossentropy softmaxregression ce celoss xent "
+        "softmaxce softmaxxent",
     ),
     (
         (BinaryCrossEntropy,),
@@ -83,7 +85,7 @@ _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
         "logisticregression binarycrossentropywithlogits sigmoidcrossentropywithlogits",
     ),
     ((BinaryCrossEntropy, CrossEntropy), "logloss"),
-    ((SquaredError,), "squarederror mse mseloss meansquarederror l2loss linearregression"),
+    ((SquaredError,), "squarederror mse sse mseloss meansquarederror l2loss linearregression"),
     ((MeanAbsoluteError,), "meanabsoluteerror mae l1loss"),
     ((Huber,), "huber huberloss smoothl1 smoothl1loss"),
     ((Hinge, MultiMargin, CategoricalHinge), "hinge hingeloss"),
@@ -97,10 +99,11 @@ _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
     ((SoftMargin, BinaryCrossEntropy), "softmargin softmarginloss"),
     ((CosineDistance,), "cosinedistance cosineloss cosinesimilarity cosineembedding"),
     ((Focal, BinaryFocal), "focal focalloss"),
-    ((Divergence, KLDivergence), "kldiv kldivergence kldivloss kl kullbackleibler"),
+    ((Divergence, KLDivergence), "kldiv kldivergence kldivloss kl kld kullbackleibler"),
 ]
 LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split()}
 COUNTED = {"weight", "weights", "class_weight", "ignore_index"}
+SHORT = 3  # letters of abbreviations, which are near to anything
 HUBERS = (1.0, 2.0, 0.5, 1.35, 1.345, 1.5, 0.1, 5.0, 10.0)  # where people put δ, if it is not told
 LOOSELY = 1e-3  # of the largest output: forwards that are the same but for a guard, log(a + 10⁻⁷)
 ROUGHLY = 0.05  # of the largest output: forwards that may be the same but for ε
@@ -192,8 +195,22 @@ class Like:
         if isinstance(kind, (Penalty, tuple)):
             return penalty_meaning(kind, args, out, forward, tolerance)
         if isinstance(kind[0], Wanted):
-            return network_meaning(kind, args, names, out, forward, tolerance, self.penalty)
+            ways = (kind, self._ignored(args))
+            tried = (
+                network_meaning(way, args, names, out, forward, tolerance, self.penalty)
+                for way in ways
+                if way
+            )
+            return next((made for made in tried if made is not None), None)
         return function_meaning(kind, args, out, tolerance)
+
+    def _ignored(self, args: Sequence[Array]) -> list[Wanted] | None:
+        """Cross-entropy by its name with the one negative number among classes as what is ignored."""
+        by_name = isinstance(self.like, str) and not self.options and "(" not in self.like
+        if not by_name or LOSSES.get(plain(self.like)) != (CrossEntropy,):
+            return None
+        marks = {int(mark) for value in args if value.dtype.kind == "i" for mark in value[value < 0].flat}
+        return wanted_for(CountedCrossEntropy(ignore_index=marks.pop())) if len(marks) == 1 else None
 
     def _kind(self) -> Any:
         like, options = self.like, dict(self.options)
@@ -310,8 +327,14 @@ def _by_name(name: str, options: dict[str, Any]) -> Any:
             near = nearly(next(iter(options), ""), ("causal", "base"))
             raise ArgumentError(f"verify takes no {other} for {name}{near}")
         return known
+    if word in NONE_OF_OURS:
+        raise ArgumentError(
+            f"like is {name!r}, and none of the layers is it: leave like= out, and the differences of the "
+            "forward pass are the judge"
+        )
+    known_words = [each for each in (*ALIASES, *LOSSES) if len(each) > SHORT]
     raise ArgumentError(
-        f"like is {name!r}{nearly(name, [*layer_classes, *ALIASES, *LOSSES, *PENALTIES, *FUNCTIONS])}; the "
+        f"like is {name!r}{nearly(name, [*layer_classes, *known_words, *PENALTIES, *FUNCTIONS])}; the "
         f"layers are {', '.join(layer_classes)}; the losses cross_entropy, binary_cross_entropy, "
         "squared_error, mean_absolute_error, huber, hinge, svm, poisson, nll, kl_divergence, gaussian_nll, "
         f"soft_margin, cosine_distance; the penalties l2, l1; and {', '.join(FUNCTIONS)}"
@@ -330,6 +353,22 @@ def _of_class(kind: type[Any], title: str, options: dict[str, Any]) -> Any:
     raise ArgumentError(
         f"like is the class {title}: write a layer, MaxPool2D(2), a loss, a network, or a name"
     )
+
+
+def named_penalty(penalty: Any) -> tuple[Penalty | None, bool]:
+    """(the penalty, whether it is one): of a name None, its strength being read off forward.
+
+    Raises ArgumentError for what is neither.
+    """
+    if isinstance(penalty, str) and PENALTIES.get(plain(penalty)) in (L1, L2):
+        return None, True
+    try:
+        return penalty_from(penalty), penalty is not None
+    except TypeError:
+        raise ArgumentError(
+            f"penalty is {describe(penalty)}: write 'l2' or 'l1', of which the strength is read off the "
+            "forward pass, or with it, cr.L2(1e-4), cr.L2(1e-4, per_sample=True), cr.ElasticNet(1e-5, 1e-4)"
+        ) from None
 
 
 def named_loss(loss: Any) -> Loss:

@@ -27,6 +27,13 @@ ALIASES = {
     "vanillarnn": "RNN", "simplernn": "RNN", "selfattention": "MultiHeadAttention",
     "multiheadattention": "MultiHeadAttention", "mha": "MultiHeadAttention", "hardswish": "HardSwish",
     "positional": "PositionalEncoding", "globalavgpool": "GlobalAveragePool", "inverteddropout": "Dropout",
+    # What people abbreviate.
+    "bn": "BatchNorm", "bn1d": "BatchNorm", "bn2d": "BatchNorm", "ln": "LayerNorm", "gn": "GroupNorm",
+    "rms": "RMSNorm", "lrelu": "LeakyReLU", "lin": "Dense", "ip": "Dense", "innerproduct": "Dense",
+    "mhsa": "MultiHeadAttention", "emb": "Embedding", "sigm": "Sigmoid", "sm": "Softmax",
+    "lsm": "LogSoftmax", "hswish": "HardSwish", "hsigmoid": "HardSigmoid", "htanh": "HardTanh",
+    "tconv": "ConvTranspose2D", "convt": "ConvTranspose2D", "dwconv": "DepthwiseConv2D",
+    "pe": "PositionalEncoding", "gap": "GlobalAveragePool", "gmp": "GlobalMaxPool",
 }  # fmt: skip
 WORDS = {
     "pad": ("padding",), "kernel": ("kernel_size", "window"), "kernel_size": ("window",),
@@ -37,6 +44,8 @@ WORDS = {
     "G": ("groups",), "margin": ("delta",), "reg": ("lam",),
     "weights": ("weight",), "class_weight": ("weight",), "padding_idx": ("padding",),
 }  # fmt: skip
+# What is near to no name of ours: GroupNorm has as many groups however many channels there are.
+NONE_OF_OURS = frozenset(("instancenorm", "instancenorm1d", "instancenorm2d", "instancenormalization"))
 BY_PLACE = ""  # the name under which options stand that are told by their place
 NEARLY = 0.6  # how alike a name is that is proposed, of difflib
 # What the arrays or their forward tell, and sizes of which each takes one whatever its padding is.

@@ -48,24 +48,28 @@ def subject_from(
         subject = _subject(given, args, names, output, scalars_of)
     check_real(subject.names, subject.args)
     check_known(subject.names, subject.args)
-    steps = subject.steps
 
     def kept(function: Callable[..., Any]) -> Callable[..., Any]:
         return drawing_again(generators, quietly(function))
-
-    forward, backward = kept(subject.forward), kept(subject.backward)
 
     def typed(values: Sequence[Array]) -> list[Array]:
         """Labels and masks stay what they are where all arguments came as float64."""
         pairs = zip(values, subject.args, strict=True)
         return [v.astype(a.dtype) if v.dtype.kind == "f" != a.dtype.kind else v for v, a in pairs]
 
-    return replace(
-        subject,
-        forward=lambda values: forward(typed(values)),
-        backward=lambda values, delta: backward(typed(values), delta),
-        steps=None if steps is None else lambda: _kept_steps(steps(), kept),
-    )
+    def safe(given: Subject) -> Subject:
+        forward, backward, steps = kept(given.forward), kept(given.backward), given.steps
+        return replace(
+            given,
+            forward=lambda values: forward(typed(values)),
+            backward=lambda values, delta: backward(typed(values), delta),
+            steps=None if steps is None else lambda: _kept_steps(steps(), kept),
+        )
+
+    together = None if subject.together is None else safe(subject.together)
+    alone = {place: safe(each) for place, each in subject.alone.items()}
+    without = {key: safe(each) for key, each in subject.without.items()}
+    return replace(safe(subject), alone=alone, together=together, without=without)
 
 
 def _kept_steps(steps: Steps, kept: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Steps:

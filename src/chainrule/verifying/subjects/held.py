@@ -247,7 +247,7 @@ def _walk(
     elif isinstance(value, Callable) and not hasattr(value, "__dict__"):  # type: ignore[arg-type]
         return
     else:
-        names = dict.fromkeys([*getattr(value, "__dict__", {}), *_slots(value)])
+        names = dict.fromkeys([*getattr(value, "__dict__", {}), *slots_of(value)])
         entries = [(("attribute", name), getattr(value, name, None)) for name in names]
     for step, entry in entries:
         if gradients or not _gradient_store(step):
@@ -258,7 +258,8 @@ def _gradient_store(step: Step) -> bool:
     return step[0] == "attribute" and str(step[1]) in _GRADIENTS
 
 
-def _slots(value: Any) -> list[str]:
+def slots_of(value: Any) -> list[str]:
+    """The names of attributes that an object keeps in slots."""
     slots: list[str] = []
     for kind in type(value).__mro__:
         named = kind.__dict__.get("__slots__", ())

@@ -32,11 +32,12 @@ from chainrule.verifying.subjects.held import (
     put,
 )
 from chainrule.verifying.subjects.pairs import Pair, Pass, check_takes_delta, of_pair, reading, times
-from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
+from chainrule.verifying.subjects.subject import Gradients, Steps, Subject, with_outputs
 from chainrule.verifying.subjects.updating import Updating, change, rate_for, updating_of
 
 FORWARD = ("forward", "__call__", "fprop", "forward_pass")
 BACKWARD = ("backward", "bprop", "backprop", "backward_pass")
+OUTPUTS = ("output", "outputs", "out", "result", "activation", "activations", "y", "a", "A", "z", "Z")
 INPUT_GRADIENTS = ("dx", "dX", "dinputs", "dinput", "grad_input", "input_gradient", "dA_prev")
 
 
@@ -89,7 +90,7 @@ def of_object(
     inputs = Wanted(arguments.names, arguments.arrays, arguments.tree)
     changes = calls.updating is not None and not calls.updating.behind
     read = () if calls.updating is None or not calls.told else (calls.updating.note(title),)
-    return Subject(
+    subject = Subject(
         title,
         every.names,
         calls.output,
@@ -100,6 +101,12 @@ def of_object(
         notes=(*pair.notes(trial), *reading(pair, getattr(fresh, methods[1]), trial, inputs), *read),
         steps=None if changes or not takes_delta else calls.steps,
     )
+
+    def of_output(place: int | None) -> Any:
+        of = replace(calls, pair=pair.of(place))
+        return of.output, of.gradients
+
+    return with_outputs(subject, trial.real(), of_output) if takes_delta else subject
 
 
 @dataclass(eq=False)
@@ -131,7 +138,7 @@ class _Calls:
 
     def _forward(self, owner: Any, values: Sequence[Array]) -> Pass:
         forward, backward = (getattr(owner, name) for name in self.methods)
-        return self.pair.forward(forward, backward, values[: self.count])
+        return self.pair.forward(forward, backward, values[: self.count], lambda: _kept_output(owner))
 
     def output(self, values: Sequence[Array]) -> Array:
         out = self.run(values)[1].output()
@@ -171,9 +178,7 @@ class _Calls:
                 made[number] = gradient_of(owner, entry)
         return made
 
-    def _stepped(
-        self, values: Sequence[Array], before: Sequence[Array], delta: Array
-    ) -> list[Array | None]:
+    def _stepped(self, values: Sequence[Array], before: Sequence[Array], delta: Array) -> list[Array | None]:
         """The parameters' gradients by what a step changes."""
         assert self.updating is not None
         inputs = [np.array(value) for value in values[: self.count]]
@@ -237,6 +242,11 @@ class _Calls:
         if not self.told and not of_backward:
             self.updating = None
         self.held = [entry for entry in kept if entry in self.held or entry in beside]
+
+
+def _kept_output(owner: Any) -> Any:
+    kept = (getattr(owner, name, None) for name in OUTPUTS)
+    return next((np.array(value) for value in kept if isinstance(value, (np.ndarray, float))), None)
 
 
 def _named(entry: Held) -> bool:
@@ -308,8 +318,12 @@ def _of_static(
         context = Context(len(values))
         return forward(context, *values), context
 
+    taken = parameters_of(backward)[1:]
+    several = len(taken) > 1 or any(parameter.kind is parameter.VAR_POSITIONAL for parameter in taken)
+
     def from_context(grad_output: Any, ctx: Any) -> Any:
-        return backward(ctx, grad_output)
+        of_each = several and isinstance(grad_output, tuple)
+        return backward(ctx, *grad_output) if of_each else backward(ctx, grad_output)
 
     with_context.__name__ = f"{given.__name__}.{methods[0]}"
     from_context.__name__ = f"{given.__name__}.{methods[1]}"

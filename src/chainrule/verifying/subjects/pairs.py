@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,12 +11,19 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError, ShapeError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
-from chainrule.verifying.subjects.calls.arguments import Arguments, Kept, check_real
+from chainrule.verifying.subjects.calls.arguments import Arguments, Kept, check_real, parameters_of
 from chainrule.verifying.subjects.calls.carriers import as_array, like_output
 from chainrule.verifying.subjects.calls.passing import Passed, call_of, deltas_of, without_delta
 from chainrule.verifying.subjects.calls.returned import Wanted, by_argument, taken_as
 from chainrule.verifying.subjects.calls.running import call
-from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
+from chainrule.verifying.subjects.subject import (
+    Gradients,
+    Steps,
+    Subject,
+    cut_deltas,
+    joined_outputs,
+    with_outputs,
+)
 from chainrule.verifying.texts import TEXTS
 
 OUTPUT = "the output of forward"
@@ -24,34 +31,63 @@ OUTPUT = "the output of forward"
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """One call of forward. outputs: those that backward takes a δ of; chosen: the one that is judged.
+    """One call of forward. outputs: those that backward takes a δ of; chosen: the one that is judged, None:
+    all of real numbers, joined.
 
     bundle: tuple or list, where they come as one value, (h, c), and so do their δ.
     """
 
     outputs: tuple[Any, ...]
     passed: Passed
-    chosen: int
+    chosen: int | None
     bundle: Callable[[Any], Any] | None = None
 
     def output(self) -> Array:
-        return as_array(self.outputs[self.chosen], OUTPUT)
+        if self.chosen is not None:
+            return as_array(self.outputs[self.chosen], OUTPUT)
+        return joined_outputs([as_array(self.outputs[place], OUTPUT) for place in self.real()])
+
+    def real(self) -> list[int]:
+        """The places of the outputs that are of real numbers."""
+        return [n for n, out in enumerate(self.outputs) if as_array(out, OUTPUT).dtype.kind == "f"]
+
+    def deltas(self, delta: Array) -> list[Any]:
+        """δ of every output: 0 of those that are not judged."""
+        outputs = [as_array(out, OUTPUT) for out in self.outputs]
+        each: list[Array] = [np.zeros_like(out) for out in outputs]
+        if self.chosen is None:
+            real = self.real()
+            for place, part in zip(real, cut_deltas(delta, [outputs[n] for n in real]), strict=True):
+                each[place] = part
+        else:
+            each[self.chosen] = delta
+        return [like_output(out, part) for out, part in zip(self.outputs, each, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """How two functions are called. output: which of several is judged, None: the first; names: of both;
-    rate: for a backward pass that takes a learning rate.
+    """How two functions are called. output: which of several is judged, None: the first; together: all of
+    them; names: of both; rate: for a backward pass that takes a learning rate.
     """
 
     arguments: Arguments
     output: int | None = None
     names: tuple[str, str] = ("forward", "backward")
     rate: float = 1.0
+    together: bool = False
+    last: bool = False
 
-    def forward(self, function: Callable[..., Any], backward: Any, values: Sequence[Array]) -> Pass:
+    def forward(
+        self,
+        function: Callable[..., Any],
+        backward: Any,
+        values: Sequence[Array],
+        kept: Callable[[], Any] = lambda: None,
+    ) -> Pass:
+        """A call of forward.  kept: the output where it returns None, as an object keeps it."""
         built = self.arguments.build(values)
         given = call(self.names[0], function, *built)
+        given = kept() if given is None else given
         inputs = dict(zip(self.arguments.outer, built, strict=True))
         options = [
             n
@@ -63,22 +99,36 @@ class Pair:
         outputs, bundle = listed[:count], None
         if count == 1 and _is_bundle(listed[0]):
             outputs, bundle = tuple(listed[0]), type(listed[0])
-        chosen = self.output or 0
-        if chosen >= len(outputs):
+        chosen = None if self.together else self.output or 0
+        if chosen is not None and chosen >= len(outputs):
             raise ArgumentError(
                 f"output is {chosen}, and forward returns {len(outputs)} that backward takes a δ of"
             )
-        return Pass(outputs, Passed(listed[count:], listed[0], inputs, options), chosen, bundle)
+        pieces = listed[-1:] if self.last else listed[count:]
+        return Pass(outputs, Passed(pieces, listed[0], inputs, options), chosen, bundle)
+
+    def reading(self, forward: Any, backward: Any, run: Pass) -> Pair:
+        """How (out, extra, cache) is read for backward(dout, cache): the cache is the last, or all behind the
+        first; the one under which backward runs.
+        """
+        *extra, cache = run.passed.pieces or (None,)
+        whole = not isinstance(cache, (tuple, list, Mapping)) and not hasattr(cache, "__dict__")
+        if not extra or whole or not all(_is_array(value) or _is_bundle(value) for value in extra):
+            return self
+        made = replace(self, last=True)
+        try:
+            again = made.forward(forward, backward, [value.copy() for value in self.arguments.arrays])
+            made.backward(backward, again, np.ones_like(again.output()))
+        except (ArgumentError, DataError):
+            return self
+        return made
 
     def backward(self, function: Any, run: Pass, delta: Array) -> Any:
         """What backward returned for δ of the judged output, 0 of the others."""
         without = without_delta(function, tuple(run.passed.inputs), by_place=False)
         if without is not None:
             return call(self.names[1], function, *(run.passed.inputs[name] for name in without))
-        each = [
-            like_output(out, delta if number == run.chosen else np.zeros_like(as_array(out, OUTPUT)))
-            for number, out in enumerate(run.outputs)
-        ]
+        each = run.deltas(delta)
         if run.bundle is not None:
             each = [run.bundle(each)]
         taken = deltas_of(function, tuple(run.passed.inputs))[: len(each)]
@@ -89,14 +139,24 @@ class Pair:
         return call(self.names[1], function, *positional, **named)
 
     def _outputs(self, listed: tuple[Any, ...], backward: Any, inputs: tuple[str, ...]) -> int:
-        """How many of the returned values backward takes a δ of: dh, dc for (h, c, cache)."""
+        """How many of the returned values backward takes a δ of: dh, dc for (h, c, cache), and for (h, c)
+        where it takes nothing else.
+        """
         taken = len(deltas_of(backward, inputs))
-        count = min(taken, len(listed) - 1) if taken > 1 else 1
+        alone = taken == len(listed) == len(parameters_of(backward))
+        count = min(taken, len(listed) - (not alone)) if taken > 1 else 1
         return count if count > 1 and all(map(_is_array, listed[:count])) else 1
 
     def notes(self, run: Pass) -> tuple[Say, ...]:
         count = len(run.outputs)
-        return (TEXTS.say("subject.output", number=run.chosen, count=count),) if count > 1 else ()
+        extra = (TEXTS.say("subject.extra", count=count),) if self.last else ()
+        if count == 1 or (self.output is None and len(run.real()) > 1):  # all are judged
+            return extra
+        return (TEXTS.say("subject.output", number=run.chosen, count=count), *extra)
+
+    def of(self, place: int | None) -> Pair:
+        """The same with another output judged, None: all."""
+        return replace(self, output=place, together=place is None)
 
 
 def _is_array(value: Any) -> bool:
@@ -120,6 +180,7 @@ def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | Non
     wanted = Wanted(arguments.names, arguments.arrays, arguments.tree)
     title = f"{names[0]}, {names[1]}"
     trial = pair.forward(forward, backward, [value.copy() for value in arguments.arrays])
+    pair = pair.reading(forward, backward, trial)
     out = trial.output()
     taken = without_delta(backward, arguments.outer, by_place=not trial.passed.pieces)
     if taken is not None and not trial.passed.pieces:
@@ -130,9 +191,12 @@ def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | Non
             return _of_slopes(forward, backward, arguments, wanted, title, taken)
         check_takes_delta(names[1], out)
 
-    def gradients(values: Sequence[Array], delta: Array) -> Gradients:
-        run = pair.forward(forward, backward, values)
-        return by_argument(pair.backward(backward, run, delta), wanted, names[1])
+    def of_output(of: Pair) -> Any:
+        def gradients(values: Sequence[Array], delta: Array) -> Gradients:
+            run = of.forward(forward, backward, values)
+            return by_argument(of.backward(backward, run, delta), wanted, names[1])
+
+        return lambda values: of.forward(forward, backward, values).output(), gradients
 
     def apart(values: Sequence[Array]) -> tuple[Array, Pass]:
         run = pair.forward(forward, backward, values)
@@ -141,16 +205,18 @@ def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | Non
     def back(run: Pass, delta: Array) -> Gradients:
         return by_argument(pair.backward(backward, run, delta), replace(wanted, copy=False), names[1])
 
-    return Subject(
+    output_of, gradients_of = of_output(pair)
+    subject = Subject(
         title,
         arguments.names,
-        lambda values: pair.forward(forward, backward, values).output(),
-        gradients,
+        output_of,
+        gradients_of,
         precision=arguments.precision,
         args=arguments.arrays,
         notes=(*pair.notes(trial), *reading(pair, backward, trial, wanted)),
         steps=lambda: Steps(apart, back),
     )
+    return with_outputs(subject, trial.real(), lambda place: of_output(pair.of(place)))
 
 
 def reading(pair: Pair, backward: Any, run: Pass, wanted: Wanted) -> tuple[Say, ...]:

@@ -5,9 +5,11 @@ Their code runs as it is, in the process that asks: isolating it is the caller's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
@@ -42,6 +44,9 @@ class Subject:
         the only probe there is.
     notes: how it was read, where there was a choice.
     steps: makes the two calls apart; None where there are no two.
+    alone: of several outputs that have a δ each of them as a Subject, the others with a δ of 0, by its place
+    among all; {} where there is one.  together: all of them as one, flattened and joined, each with its δ.
+    without: the same code without a mistake, by the key of the mistake's text, where it can be run so.
     """
 
     title: str
@@ -54,8 +59,40 @@ class Subject:
     delta: Array | None = None
     notes: tuple[Say, ...] = ()
     steps: Callable[[], Steps] | None = None
+    alone: Mapping[int, Subject] = field(default_factory=dict)
+    together: Subject | None = None
+    without: Mapping[str, Subject] = field(default_factory=dict)
 
     @property
     def fixed(self) -> bool:
         """Whether the gradients are numbers of one probe, args and delta."""
         return self.delta is not None
+
+
+# What runs with a δ of one output, or of all of them (None), as (forward, backward).
+OfOutput = Callable[
+    [int | None], tuple[Callable[[Sequence[Array]], Array], Callable[[Sequence[Array], Array], Gradients]]
+]
+
+
+def with_outputs(subject: Subject, places: Sequence[int], of_output: OfOutput) -> Subject:
+    """The subject with its several outputs, of which those at `places` have a δ; as it is with one."""
+    if len(places) < 2:
+        return subject
+    made = [of_output(place) for place in (*places, None)]
+    each = [
+        replace(subject, forward=forward, backward=backward, takes_delta=True, notes=(), steps=None)
+        for forward, backward in made
+    ]
+    return replace(subject, alone=dict(zip(places, each, strict=False)), together=each[-1])
+
+
+def joined_outputs(outputs: Sequence[Array]) -> Array:
+    """Outputs as one, flattened."""
+    return np.concatenate([np.ravel(out) for out in outputs])
+
+
+def cut_deltas(delta: Array, outputs: Sequence[Array]) -> list[Array]:
+    """δ of joined outputs as that of each, in its shape and type."""
+    parts = np.split(delta, np.cumsum([out.size for out in outputs])[:-1])
+    return [part.reshape(out.shape).astype(out.dtype) for part, out in zip(parts, outputs, strict=True)]

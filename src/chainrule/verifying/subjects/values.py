@@ -6,7 +6,8 @@ gradients are those of the object's parameters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from inspect import signature
 from types import ModuleType
@@ -34,9 +35,18 @@ from chainrule.verifying.subjects.pairs import times
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
 
-def of_function(given: Any, args: Sequence[Any], names: Sequence[str] | None) -> Subject:
-    """f(*args) -> (value, gradients). Raises ArgumentError for one that returns anything else."""
-    arguments = arguments_of(given, args, names)
+def of_function(
+    given: Any,
+    args: Sequence[Any],
+    names: Sequence[str] | None,
+    read: Arguments | None = None,
+    within: Callable[[Sequence[Array]], AbstractContextManager[Any]] = lambda values: nullcontext(),
+) -> Subject:
+    """f(*args) -> (value, gradients). Raises ArgumentError for one that returns anything else.
+
+    read: args as a framework has them, None: as they are; within: what it is called within, by its arrays.
+    """
+    arguments = arguments_of(given, args, names) if read is None else read
     title = str(getattr(given, "__name__", type(given).__name__))
     try:
         signature(given).bind(*arguments.build(arguments.arrays))
@@ -58,7 +68,8 @@ def of_function(given: Any, args: Sequence[Any], names: Sequence[str] | None) ->
         if owner is not None:
             fresh = copy_with(owner, held, values[count:])
             function = getattr(fresh, given.__name__)
-        return split(call(title, function, *arguments.build(values[:count])), title)
+        with within(values):
+            return split(call(title, function, *arguments.build(values[:count])), title)
 
     def gradients(values: Sequence[Array], delta: Array) -> Gradients:
         asked = replace(wanted, arrays=values)

@@ -104,9 +104,7 @@ def output_for_input() -> Made:
     return (forward, backward), SQUARE
 
 
-@bug(
-    "pytorch/executorch#21687", "a buffer is not cleared between calls", "dense", ("accumulated", "stale")
-)
+@bug("pytorch/executorch#21687", "a buffer is not cleared between calls", "dense", ("accumulated", "stale"))
 def buffer_not_zeroed() -> Made:
     held = np.zeros((4, 5))
 

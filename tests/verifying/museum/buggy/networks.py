@@ -107,9 +107,7 @@ def never_averaged() -> Made:
     return two_layers(at("δ²", dz2=lambda q: len(q["x"]) * q["dz2"])), ARGS
 
 
-@bug(
-    "course: two-layer network", "dW1 of the hidden layer's own output", two(4), ("symbol", "layer"), **CE
-)
+@bug("course: two-layer network", "dW1 of the hidden layer's own output", two(4), ("symbol", "layer"), **CE)
 def input_is_the_wrong_layer() -> Made:
     args = (X, Y, *normal(93, (4, 4), (4,), (4, 3), (3,)))
     return two_layers(at("δ¹", x=lambda q: q["h"])), args

@@ -138,9 +138,7 @@ def delta_masked_in_place() -> Made:
     return (pool(maximum, 3, 1), backward), X
 
 
-@bug(
-    "mni-ml/framework#22", "the mask is of values near the maximum", "maxpool2d", ("near",), pool_size=2
-)
+@bug("mni-ml/framework#22", "the mask is of values near the maximum", "maxpool2d", ("near",), pool_size=2)
 def near_is_equal() -> Made:
     def backward(dout, x):
         dx = np.zeros_like(x)

@@ -34,7 +34,7 @@ from chainrule.verifying.meanings.functions.function import Function, Layout, Sh
 
 WORDS = {
     "attention", "scaleddotproductattention", "sdpa", "dotproductattention", "groupedqueryattention", "gqa",
-    "multiqueryattention", "mqa",
+    "multiqueryattention", "mqa", "attn",
 }  # fmt: skip
 FLASH = {"flashattention", "flash"}
 MASKS = ("keep", "drop", "add")  # 1 where a key is seen; 1 where it is not; 0 and -∞, added to the scores

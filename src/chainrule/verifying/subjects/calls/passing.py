@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from chainrule.base.errors import ArgumentError
@@ -17,7 +18,7 @@ from chainrule.verifying.subjects.calls.arguments import parameters_of, signatur
 
 # Names of δ, of what forward kept, and of the step that some take within backward.
 DELTA = re.compile(
-    r"d|d_?[a-z]{1,2}\d*|d_?(out|next|prev|up|val|loss|act|cost|score|logit|top|hidden|cell|last|final)\w*"
+    r"d\d*|d_?[a-z]{1,2}\d*|d_?(out|next|prev|up|val|loss|act|cost|score|logit|top|hidden|cell|last|final)\w*"
     r"|dl_?d\w*|∂\w*|\w*(grad|delta|δ|upstream|error)\w*|err|out_?delta|top_?diff|g|gy|gz|ga|go|gout",
     re.IGNORECASE,
 )
@@ -43,10 +44,14 @@ class Passed:
 
 
 def deltas_of(backward: Any, inputs: Sequence[str]) -> list[str]:
-    """The parameters that take δ: those with such a name; else the first that is neither a cache nor one of
-    forward's.
+    """The parameters that take δ: those with such a name; several before a cache that begin with a d,
+    dfirst and dsecond; else the first that is neither a cache nor one of forward's.
     """
     names = [parameter.name for parameter in parameters_of(backward) if _taken(parameter)]
+    before = list(takewhile(lambda name: not CACHE.fullmatch(name), names))
+    all_begin = all(name[:1] == "d" and name not in inputs for name in before)
+    if all_begin and 1 < len(before) < len(names):
+        return before
     named = [name for name in names if DELTA.fullmatch(name) and name not in inputs]
     others = [name for name in names if name not in inputs and not CACHE.fullmatch(name)]
     return named or others[:1] or names[:1]

@@ -10,12 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.errors import DataError
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of
 from chainrule.verifying.subjects.calls.carriers import Maker, as_array, holds
 from chainrule.verifying.subjects.calls.running import call
-from chainrule.verifying.subjects.frameworks.judged import judged, told
-from chainrule.verifying.subjects.subject import Gradients, Subject
+from chainrule.verifying.subjects.frameworks.judged import gradients_follow, judged, told
+from chainrule.verifying.subjects.subject import (
+    Gradients,
+    Subject,
+    cut_deltas,
+    joined_outputs,
+    with_outputs,
+)
+from chainrule.verifying.subjects.values import of_function
+from chainrule.verifying.texts import TEXTS
 
 
 def meant(given: Any, args: Sequence[Any]) -> bool:
@@ -35,20 +44,31 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
     if not sys.modules["jax"].config.jax_enable_x64:
         arrays = tuple(a.astype(np.float32) if a.dtype == np.float64 else a for a in arrays)
     calls = _Calls(title, given, replace(arguments, makers=(_maker(low),) * len(arrays)))
-    with _wide(arrays):
-        out = calls.outputs(arrays)[0]
+    out = calls.tried(arrays, output is None)
+    by_hand = calls.written_by_hand(arrays)
+    if output is None and not by_hand and gradients_follow(out, arguments):
+        read = replace(calls.arguments, arrays=arrays, precision=calls.precision)
+        subject = of_function(given, args, names, read, _wide)
+        return replace(subject, notes=(*subject.notes, TEXTS.say("subject.value", name=title)))
     likely = [n for n, value in enumerate(out) if "float" in getattr(value, "dtype", np.dtype(bool)).name]
-    calls.place = judged(out, likely, output, title, "an array")
-    precision = "float32" if low is None and not _wide_known() else low
-    return Subject(
+    calls.places = (judged(out, likely, output, title, "an array"),)
+    several = likely if by_hand else []
+    single = () if output is None and len(several) > 1 else told(out, calls.places[0])
+    subject = Subject(
         title,
         arguments.names,
         calls.forward,
         calls.backward,
-        precision=precision,
+        precision=calls.precision,
         args=arrays,
-        notes=told(out, calls.place),
+        notes=(*single, *(() if by_hand else (TEXTS.say("subject.jax", name=title),))),
     )
+
+    def of_output(place: int | None) -> Any:
+        of = replace(calls, places=tuple(several) if place is None else (place,))
+        return of.forward, of.backward
+
+    return with_outputs(subject, several, of_output)
 
 
 def _maker(low: str | None) -> Maker:
@@ -63,15 +83,48 @@ def _maker(low: str | None) -> Maker:
 
 @dataclass(eq=False)
 class _Calls:
-    """place: of the output that is judged."""
+    """places: of the outputs that are judged, several joined."""
 
     title: str
     function: Any
     arguments: Arguments
-    place: int = 0
+    places: tuple[int, ...] = (0,)
+
+    @property
+    def precision(self) -> str | None:
+        """In which it computes, where that is less than the arrays' type."""
+        low = self.arguments.precision
+        return "float32" if low is None and not _wide_known() else low
+
+    def tried(self, values: Sequence[Array], plain: bool) -> tuple[Any, ...]:
+        """What the given arguments give, traced; plain: as they are, where their code cannot be traced."""
+        with _wide(values):
+            try:
+                return tuple(self.outputs(values)[0])
+            except DataError:
+                built = self.arguments.build(values)
+                out = _listed(call(self.title, self.function, *built)) if plain else ()
+                if gradients_follow(out, self.arguments):
+                    return out
+                raise
+
+    def written_by_hand(self, values: Sequence[Array]) -> bool:
+        """Whether a custom_vjp of somebody's is in it."""
+        with _wide(values):
+            of_moving, moved, _ = self._of_moving(values)
+            try:
+                return _has_vjp(call(self.title, sys.modules["jax"].make_jaxpr(of_moving), *moved).jaxpr)
+            except DataError:  # it cannot be traced
+                return False
 
     def outputs(self, values: Sequence[Array]) -> tuple[Any, Any, list[int]]:
         """What it returns, what pulls δ back, and the numbers of the arguments that this is of."""
+        of_moving, moved, moving = self._of_moving(values)
+        out, pull = call(self.title, sys.modules["jax"].vjp, of_moving, *moved)
+        return out, pull, moving
+
+    def _of_moving(self, values: Sequence[Array]) -> tuple[Any, list[Any], list[int]]:
+        """The function of what has gradients alone, these arguments, and their numbers."""
         built = self.arguments.build(values)
         moving = [number for number, node in enumerate(self.arguments.tree) if _moves(node, values)]
 
@@ -82,22 +135,24 @@ class _Calls:
             return _listed(self.function(*whole))
 
         of_moving.__name__ = self.title
-        moved = (built[number] for number in moving)
-        out, pull = call(self.title, sys.modules["jax"].vjp, of_moving, *moved)
-        return out, pull, moving
+        return of_moving, [built[number] for number in moving], moving
 
     def forward(self, values: Sequence[Array]) -> Array:
         with _wide(values):
             out = _listed(call(self.title, self.function, *self.arguments.build(values)))
-            return as_array(out[self.place], f"the output of {self.title}")
+            made = [as_array(out[place], f"the output of {self.title}") for place in self.places]
+            return made[0] if len(made) == 1 else joined_outputs(made)
 
     def backward(self, values: Sequence[Array], delta: Array) -> Gradients:
         jax = sys.modules["jax"]
         with _wide(values):
             out, pull, moving = self.outputs(values)
+            judged_ = [as_array(out[place], f"the output of {self.title}") for place in self.places]
+            parts = [delta] if len(judged_) == 1 else cut_deltas(delta, judged_)
+            by_place = dict(zip(self.places, parts, strict=True))
             deltas = tuple(
-                jax.numpy.asarray(delta, dtype=value.dtype)
-                if number == self.place
+                jax.numpy.asarray(by_place[number], dtype=value.dtype)
+                if number in by_place
                 else jax.numpy.zeros_like(value)
                 for number, value in enumerate(out)
             )
@@ -106,6 +161,19 @@ class _Calls:
             for number, value in zip(moving, given_back, strict=True):
                 _collect(self.arguments.tree[number], value, gradients, self.arguments)
             return tuple(gradients)
+
+
+def _has_vjp(jaxpr: Any) -> bool:
+    """Whether a custom_vjp is in a program of JAX or in one within it."""
+    for equation in jaxpr.eqns:
+        if "custom_vjp" in equation.primitive.name:
+            return True
+        held = equation.params.values()
+        parts = [part for value in held for part in (value if isinstance(value, (list, tuple)) else (value,))]
+        inner = [getattr(part, "jaxpr", part) for part in parts]
+        if any(hasattr(part, "eqns") and _has_vjp(part) for part in inner):
+            return True
+    return False
 
 
 def _listed(out: Any) -> tuple[Any, ...]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import inspect
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from numbers import Number
 from typing import Any
@@ -15,6 +18,7 @@ from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, Node, arguments_of
 from chainrule.verifying.subjects.calls.carriers import as_array
 from chainrule.verifying.subjects.calls.running import call
+from chainrule.verifying.subjects.held import slots_of
 from chainrule.verifying.subjects.pairs import times
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
@@ -48,13 +52,17 @@ def of_scalars(given: Any, args: Sequence[Any], names: Sequence[str] | None, kin
         arrays = (*arrays, np.array([float(value.data) for value in held]))
     calls = _Calls(title, given, kind, arguments, bool(held))
     trial = calls.forward(arrays)
-    return Subject(title, calls.labels, calls.forward, calls.backward, trial.size > 1, args=arrays)
+    subject = Subject(title, calls.labels, calls.forward, calls.backward, trial.size > 1, args=arrays)
+    if isinstance(inspect.getattr_static(kind, "grad", None), property):
+        return subject
+    adding = replace(calls, adding=True)
+    return replace(subject, without={"overwritten_scalars": replace(subject, backward=adding.backward)})
 
 
 @dataclass(frozen=True, eq=False)
 class _Calls:
     """kind: the class of scalars.  held: whether the function has parameters, which stand behind the
-    arguments as one array.
+    arguments as one array.  adding: whether what is assigned to .grad is added to it.
     """
 
     title: str
@@ -62,6 +70,7 @@ class _Calls:
     kind: Any
     arguments: Arguments
     held: bool
+    adding: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -91,6 +100,10 @@ class _Calls:
         return self.run(values)[1]
 
     def backward(self, values: Sequence[Array], delta: Array) -> Gradients:
+        with adding_up(self.kind) if self.adding else nullcontext():
+            return self._backward(values, delta)
+
+    def _backward(self, values: Sequence[Array], delta: Array) -> Gradients:
         flat, _, leaves = self.run(values)
         if len(flat) == 1:
             total, factor = flat[0], float(delta.reshape(()))
@@ -98,12 +111,81 @@ class _Calls:
             total, factor = flat[0] * float(delta.flat[0]), 1.0
             for value, number in zip(flat[1:], delta.ravel()[1:].tolist(), strict=True):
                 total = call(self.title, lambda a, b: a + b, total, value * number)
+        _in_order(total, self.kind, [scalar for leaf in leaves for scalar in _flat(leaf)])
         call(f"{self.kind.__name__}.backward", total.backward)
         gradients = []
         for leaf, name, value in zip(leaves, self.labels, values, strict=True):
             made = as_array([_gradient(each) for each in _flat(leaf)], f"the gradient of {name}")
             gradients.append(made.reshape(value.shape))
         return times(factor, tuple(gradients))
+
+
+class _InOrder(set[Any]):
+    """A set with an order."""
+
+    def __init__(self, entries: Sequence[Any]) -> None:
+        super().__init__(entries)
+        self.order = tuple(entries)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.order)
+
+
+def _in_order(total: Any, kind: Any, leaves: Sequence[Any]) -> None:
+    """The sets of scalars in a graph get an order that their numbers tell: that of a set is by addresses,
+    another in each run, and what one overwrites of the other would be chance.
+    """
+    known = {id(leaf): hash((number, 0.5)) for number, leaf in enumerate(leaves)}
+    waiting, inner = [(total, False)], dict[int, dict[str, list[Any]]]()
+    while waiting:
+        node, done = waiting.pop()
+        if done:
+            for name, entries in inner[id(node)].items():
+                entries.sort(key=lambda entry: known.get(id(entry), 0))
+                with contextlib.suppress(AttributeError):  # of a frozen one
+                    setattr(node, name, _InOrder(entries))
+            marks = [known.get(id(entry), 0) for entries in inner[id(node)].values() for entry in entries]
+            known.setdefault(id(node), hash((float(node.data), *marks)))
+        elif id(node) not in inner:
+            names = dict.fromkeys([*getattr(node, "__dict__", {}), *slots_of(node)])
+            held = {name: getattr(node, name, None) for name in names}
+            inner[id(node)] = sets = {
+                name: list(value)
+                for name, value in held.items()
+                if isinstance(value, set) and value and all(isinstance(entry, kind) for entry in value)
+            }
+            waiting.append((node, True))
+            waiting += [(entry, False) for entries in sets.values() for entry in entries]
+
+
+@contextlib.contextmanager
+def adding_up(kind: Any) -> Iterator[None]:
+    """Within it what is assigned to .grad without being read first, `=`, is added to it, as by `+=`."""
+    slot, read = kind.__dict__.get("grad"), set[int]()
+    stored = slot if hasattr(slot, "__set__") else None
+
+    def get(scalar: Any) -> Any:
+        read.add(id(scalar))
+        return scalar.__dict__["grad"] if stored is None else stored.__get__(scalar)
+
+    def put(scalar: Any, value: Any) -> None:
+        if id(scalar) not in read and value:
+            known = scalar.__dict__.get("grad") if stored is None else stored.__get__(scalar)
+            value = value if known is None else known + value
+        read.discard(id(scalar))
+        if stored is None:
+            scalar.__dict__["grad"] = value
+        else:
+            stored.__set__(scalar, value)
+
+    kind.grad = property(get, put)
+    try:
+        yield
+    finally:
+        if slot is None:
+            del kind.grad
+        else:
+            kind.grad = slot
 
 
 def _as_numbers(value: Any) -> Any:

@@ -25,8 +25,18 @@ from chainrule.verifying.subjects.calls.carriers import (
     tensor_of,
 )
 from chainrule.verifying.subjects.calls.running import call
-from chainrule.verifying.subjects.frameworks.judged import judged, told
-from chainrule.verifying.subjects.subject import Gradients, Subject
+from chainrule.verifying.subjects.frameworks.judged import gradients_follow, judged, told
+from chainrule.verifying.subjects.subject import (
+    Gradients,
+    Subject,
+    cut_deltas,
+    joined_outputs,
+    with_outputs,
+)
+from chainrule.verifying.subjects.values import of_function
+from chainrule.verifying.texts import TEXTS
+
+_MOST_NODES = 10_000  # of a graph that is looked through
 
 
 def meant(given: Any, args: Sequence[Any]) -> bool:
@@ -58,29 +68,42 @@ def of_tensors(given: Any, args: Sequence[Any], names: Sequence[str] | None, out
     signature = given.forward if isinstance(given, type) or module is not None else given
     arguments = _with_tensors(arguments_of(signature, args, _labels(signature, args, names, given)))
     calls = _Calls(title, function, module, arguments, _parameters(module))
-    out = calls.outputs([np.array(array) for array in calls.arrays], True)[0]
+    plain = output is None and module is None and not isinstance(given, type)
+    out = calls.tried(plain)
+    by_hand = isinstance(given, type) or _written_by_hand(out)
+    if plain and not by_hand and gradients_follow(out, arguments):
+        return _of_value(calls, args, names)
     floating = [
         n for n, value in enumerate(out) if isinstance(value, torch.Tensor) and value.is_floating_point()
     ]
     likely = [number for number in floating if out[number].requires_grad] or floating
-    calls.place = judged(out, likely, output, title, "a tensor")
+    calls.places = (judged(out, likely, output, title, "a tensor"),)
     calls.wide = calls.computes_in_float64()
-    return Subject(
+    several = likely if by_hand and any(out[number].requires_grad for number in likely) else []
+    single = () if output is None and len(several) > 1 else told(out, calls.places[0])
+    subject = Subject(
         title,
         calls.labels,
         calls.forward,
         calls.backward,
         precision=calls.precision,
         args=calls.arrays,
-        notes=told(out, calls.place),
+        notes=(*single, *(() if by_hand else (TEXTS.say("subject.torch", name=title),))),
     )
+
+    def of_output(place: int | None) -> Any:
+        of = replace(calls, places=tuple(several) if place is None else (place,))
+        return of.forward, of.backward
+
+    return with_outputs(subject, several, of_output)
 
 
 @dataclass(eq=False)
 class _Calls:
     """parameters: of a module, by name, as `carried` gives them; they stand behind the arguments.
 
-    place: of the output that is judged.  wide: whether float64 arrays are computed in float64.
+    places: of the outputs that are judged, several joined.  wide: whether float64 arrays are computed in
+    float64.  graph: whether a value and its gradients take arguments that ask for gradients.
     """
 
     title: str
@@ -88,8 +111,9 @@ class _Calls:
     module: Any
     arguments: Arguments
     parameters: Mapping[str, tuple[Array, Maker, str | None]]
-    place: int = 0
+    places: tuple[int, ...] = (0,)
     wide: bool = True
+    graph: bool = True
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -115,10 +139,24 @@ class _Calls:
             return True
         wide = [array.astype(np.float64) if array.dtype.kind == "f" else array for array in self.arrays]
         try:
-            made = self.outputs(wide, False)[0][self.place]
+            made = self.outputs(wide, False)[0]
         except DataError:
             return False
-        return bool(made.dtype == sys.modules["torch"].float64)
+        first = made[self.places[0]]
+        known = [first, *(made if isinstance(first, float) else ())]
+        kinds = [value.dtype for value in known if hasattr(value, "dtype")]
+        return all(kind == sys.modules["torch"].float64 for kind in kinds[:1])
+
+    def tried(self, plain: bool) -> tuple[Any, ...]:
+        """What the given arguments give, with a graph; plain: without one where their code takes none."""
+        values = [np.array(array) for array in self.arrays]
+        try:
+            return self.outputs(values, True)[0]
+        except DataError:
+            if plain and gradients_follow(out := self.outputs(values, False)[0], self.arguments):
+                self.graph = False
+                return out
+            raise
 
     def outputs(self, values: Sequence[Array], graph: bool) -> tuple[tuple[Any, ...], list[Any]]:
         """What it returns, and the tensors it was called with."""
@@ -141,21 +179,29 @@ class _Calls:
 
     def forward(self, values: Sequence[Array]) -> Array:
         out = self.outputs(self._in_their_type(values), False)[0]
-        return as_array(out[self.place], f"the output of {self.title}")
+        made = [as_array(out[place], f"the output of {self.title}") for place in self.places]
+        return made[0] if len(made) == 1 else joined_outputs(made)
 
     def backward(self, values: Sequence[Array], delta: Array) -> Gradients:
         torch = sys.modules["torch"]
         out, leaves = self.outputs(self._in_their_type(values), True)
-        target = out[self.place]
-        if not (isinstance(target, torch.Tensor) and target.requires_grad):
+        targets = [out[place] for place in self.places]
+        arrays = [as_array(target, f"the output of {self.title}") for target in targets]
+        deltas = [delta] if len(arrays) == 1 else cut_deltas(delta, arrays)
+        pairs = [
+            (target, like_output(target, part))
+            for target, part in zip(targets, deltas, strict=True)
+            if isinstance(target, torch.Tensor) and target.requires_grad
+        ]
+        if not pairs:
             return tuple(None for _ in self.labels)
         asked = [number for number, leaf in enumerate(leaves) if leaf.requires_grad]
         made = call(
             f"the backward pass of {self.title}",
             torch.autograd.grad,
-            target,
+            [target for target, _ in pairs],
             [leaves[number] for number in asked],
-            like_output(target, delta),
+            [part for _, part in pairs],
             allow_unused=True,
         )
         by_number = dict(zip(asked, made, strict=True))
@@ -170,6 +216,44 @@ class _Calls:
             return list(values)
         pairs = zip(values, self.arrays, strict=True)
         return [np.asarray(v, a.dtype) if a.dtype.kind == "f" else v for v, a in pairs]
+
+
+def _written_by_hand(out: Sequence[Any]) -> bool:
+    """Whether a torch.autograd.Function of somebody's is in the graph; so it is taken where none is shown."""
+    function = getattr(sys.modules["torch"].autograd, "function", None)
+    kind = getattr(function, "BackwardCFunction", None)
+    if kind is None:
+        return True
+    waiting = [getattr(value, "grad_fn", None) for value in out]
+    seen: set[Any] = set()
+    while waiting and len(seen) < _MOST_NODES:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if isinstance(node, kind) and "Compiled" not in type(node).__name__:  # torch.compile's own
+            return True
+        waiting += [before for before, _ in node.next_functions]
+    return False
+
+
+def _of_value(calls: _Calls, args: Sequence[Any], names: Sequence[str] | None) -> Subject:
+    """f(*args) -> (value, gradients) of tensors, in their own type where it computes in no other."""
+    torch = sys.modules["torch"]
+    calls.wide = calls.computes_in_float64()
+
+    def leaf(maker: Maker, own: Array) -> Maker:
+        def made(array: Array) -> Any:
+            tensor = maker(array if calls.wide or own.dtype.kind != "f" else np.asarray(array, own.dtype))
+            return tensor.requires_grad_() if calls.graph and tensor.is_floating_point() else tensor
+
+        return made
+
+    read = calls.arguments
+    makers = tuple(leaf(maker, own) for maker, own in zip(read.makers, read.arrays, strict=True))
+    read = replace(read, makers=makers, precision=calls.precision)
+    subject = of_function(calls.function, args, names, read, lambda _: torch.set_grad_enabled(calls.graph))
+    return replace(subject, notes=(*subject.notes, TEXTS.say("subject.value", name=calls.title)))
 
 
 def _parameters(module: Any) -> dict[str, tuple[Array, Maker, str | None]]:

@@ -1,0 +1,170 @@
+"""The verdict of one subject: a mistake is named without which its code is right; all outputs are judged.
+
+The first output, or the one asked for, is judged as if it were alone: by a formula where there is one.
+Beside it the differences of all outputs joined judge what comes back for a δ of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from chainrule.base.languages import Say
+from chainrule.base.types import Array
+from chainrule.verifying.contract.calls import attempt, output
+from chainrule.verifying.differences import STEP
+from chainrule.verifying.judging.judge import Judge
+from chainrule.verifying.meanings.matching import Like
+from chainrule.verifying.probes import Probe, probes
+from chainrule.verifying.saying.schema import Answer
+from chainrule.verifying.subjects.subject import Subject
+from chainrule.verifying.texts import TEXTS
+from chainrule.verifying.verdict import Finding, Verdict
+
+PROBES = 2  # without ties: the given arguments and fresh numbers
+# Directions per probe, and of the largest term of a slope along one what it may be off by.
+DIRECTIONS, CLOSE = 2, 1e-6
+
+
+def verdict_of(
+    subject: Subject,
+    like: Like | None,
+    seed: int,
+    level: int,
+    progress: Callable[[Say], None] = lambda step: None,
+    chosen: int | None = None,
+) -> Verdict:
+    """What `verify` answers of one subject.  chosen: the output that was asked for, None: all."""
+    verdict = _mended(subject, Judge(subject, like, seed, progress).verdict(level), like, seed, progress)
+    if subject.together is None:
+        return verdict
+    tried = _tried(subject.together, seed)
+    first = next(iter(subject.alone)) if chosen is None else chosen
+    findings = [_unused(each, subject.together, first, tried) for each in verdict.findings]
+    notes = list(verdict.notes)
+    if chosen is None:
+        said = {finding.name for finding in findings}
+        everywhere = "" in said or not tried  # what is no array's: the forward, or that nothing can be called
+        findings += [] if everywhere else _of_others(subject, seed, tried, progress, said)
+        key = "judged.outputs" if like is None else "judged.outputs_like"
+        notes.append(TEXTS.say(key, number=first, count=len(subject.alone)))
+    answer: Answer = "wrong" if findings else verdict.verdict
+    return replace(verdict, verdict=answer, findings=tuple(findings), notes=tuple(notes))
+
+
+def _mended(
+    subject: Subject, verdict: Verdict, like: Like | None, seed: int, progress: Callable[[Say], None]
+) -> Verdict:
+    """With the mistake named without which all is right."""
+    for key, other in subject.without.items() if verdict.verdict == "wrong" else ():
+        if Judge(other, like, seed, progress).verdict(verdict.hint_level).verdict == "right":
+            why, word = TEXTS.within("mistake")[key], "overwritten"
+            named = (replace(each, why=why, mistake=word, observed=None) for each in verdict.findings)
+            return replace(verdict, findings=tuple(named))
+    return verdict
+
+
+def _of_others(
+    subject: Subject, seed: int, tried: Sequence[Probe], progress: Callable[[Say], None], said: set[str]
+) -> list[Finding]:
+    """What is wrong for a δ of all outputs, of arrays of which nothing is `said`: by the output whose δ shows
+    it, else by all.
+    """
+    assert subject.together is not None
+    if all(_agrees(subject.together, probe) for probe in tried):
+        return []
+    wrong = {each.name: each for each in _by_differences(subject.together, tried, seed, progress, None)}
+    wrong = {name: each for name, each in wrong.items() if name not in said}
+    made: dict[str, Finding] = {}
+    for number, alone in subject.alone.items() if wrong else ():
+        probes_of = [_with_delta(alone, probe) for probe in tried]
+        for found in _by_differences(alone, probes_of, seed, progress, set(wrong) - set(made)):
+            found = _unused(found, subject.together, number, tried)
+            what = TEXTS.say("of_output", number=number, what=found.what)
+            made[found.name] = replace(found, what=what)
+    return [made.get(name, each) for name, each in wrong.items()]
+
+
+def _by_differences(
+    subject: Subject,
+    tried: Sequence[Probe],
+    seed: int,
+    progress: Callable[[Say], None],
+    names: set[str] | None,
+) -> Iterator[Finding]:
+    """What is wrong with these arrays, None: with any."""
+    judge = Judge(subject, None, seed, progress, list(tried))
+    for name, case in judge.by_differences(judge.tried):
+        if names is None or name in names:
+            yield from judge.judged(name, case, None, judge.tried)[0]
+
+
+def _tried(subject: Subject, seed: int) -> list[Probe]:
+    drawn = probes(subject.args, subject.forward, (), seed, subject.precision)
+    runs = (probe for probe in drawn if not probe.tied and attempt(subject, probe.args, probe.delta))
+    return [probe for probe, _ in zip(runs, range(PROBES), strict=False)]
+
+
+def _agrees(subject: Subject, probe: Probe) -> bool:
+    """Whether what comes back fits the slope of their forward along random directions of all arguments at
+    once: a few calls, which spare the differences of every entry where all is right.
+    """
+    rng = np.random.default_rng(DIRECTIONS)
+    given = attempt(subject, probe.args, probe.delta)
+    if given is None:
+        return False
+    args = [np.asarray(v, np.float64) if v.dtype.kind == "f" else v for v in probe.args]
+    for _ in range(DIRECTIONS):
+        along = [None if g is None else rng.normal(size=v.shape) for v, g in zip(args, given, strict=True)]
+        theirs = size = 0.0
+        for gradient, way in zip(given, along, strict=True):
+            if gradient is not None and way is not None:
+                if gradient.shape != way.shape:
+                    return False
+                theirs += float((gradient * way).sum())
+                size = max(size, float(np.abs(gradient * way).max(initial=0.0)))
+        slope, error = _slope(subject, args, along, probe.delta)
+        if not abs(theirs - slope) <= 20 * error + CLOSE * size or error > CLOSE * size:
+            return False
+    return True
+
+
+def _slope(
+    subject: Subject, args: Sequence[Array], along: Sequence[Array | None], delta: Array
+) -> tuple[float, float]:
+    """Of Σ δ·out along a direction, of fourth order, and what it may be off by; NaN where theirs raises."""
+
+    def J(step: float) -> float:
+        moved = [v.copy() if way is None else v + step * way for v, way in zip(args, along, strict=True)]
+        try:
+            return float((delta.astype(np.float64) * subject.forward(moved)).sum())
+        except Exception:  # their code may raise whatever it likes
+            return np.nan
+
+    near, far = ((J(h) - J(-h)) / (2 * h) for h in (STEP, 2 * STEP))
+    noise = 4 * np.finfo(np.float64).eps * float(np.abs(delta).sum()) / STEP
+    return (4 * near - far) / 3, abs(near - far) / 3 + noise
+
+
+def _with_delta(subject: Subject, probe: Probe) -> Probe:
+    """The same arguments with a δ of this output."""
+    out = output(subject, probe.args)
+    rng = np.random.default_rng(out.size)
+    return replace(probe, delta=rng.normal(size=out.shape).astype(out.dtype))
+
+
+def _unused(found: Finding, together: Subject, number: int, tried: Sequence[Probe]) -> Finding:
+    """Of a gradient that is 0 for a δ of one output alone, and not for one of all: this δ is not used."""
+    if found.mistake != "zeros" or not {"index", "yours", "right"} <= set(found.evidence):
+        return found
+    given = [attempt(together, probe.args, probe.delta) for probe in tried]
+    place = together.names.index(found.name)
+    made = [gradients[place] for gradients in given if gradients is not None]
+    if not any(value is not None and value.any() for value in made):
+        return found
+    numbers = {key: found.evidence[key] for key in ("index", "yours", "right")}
+    what = TEXTS.say("wrong", name=found.name, **numbers)
+    why = TEXTS.say("mistake.output_unused", number=number)
+    return replace(found, what=what, why=why, mistake="output unused")
