@@ -176,7 +176,7 @@ struct AttentionArgs {
   T* weights;                                  // A: [block][head][query][key][lane], or null where nobody reads it again
   T scale;                                     // 1 / √(features of a head)
   int heads, blocks;
-  int features;   // of a head, where the lanes are not samples
+  int features, steps;   // of a head, and in all, where the lanes are not samples
   bool causal;
 };
 
@@ -311,6 +311,7 @@ struct DropoutArgs {
   uint32_t low, high;   // the key of this layer in this step
   uint32_t threshold;   // bits below it drop their entry
   T scale;
+  bool positions = false;   // these are in the lanes, not samples
 };
 
 enum class Rule : int { sgd, nesterov, adam, adamw, rmsprop, adagrad, adadelta, nadam, radam, lion, lamb };
@@ -429,17 +430,20 @@ struct Kernels {
   void (*attention_backward)(const AttentionArgs<T>&, int begin, int end, T* scratch);
   size_t (*attention_channels_scratch)(const AttentionArgs<T>&);
   void (*attention_channels)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a sample
-  void (*add_table)(const TableArgs<T>&, int begin, int end);                            // unit: row of a block
-  void (*norm_batch_sums)(const NormArgs<T>&, bool squares, int begin, int end);         // unit: part
-  void (*norm_batch_finish)(const NormArgs<T>&, bool squares, int begin, int end);       // unit: channel
-  void (*norm_running)(const NormArgs<T>&, int begin, int end);                          // unit: channel
-  void (*norm_group_statistics)(const NormArgs<T>&, int begin, int end);                 // unit: group or position of a block
-  void (*norm_forward)(const NormArgs<T>&, int begin, int end);                          // unit: row of a block
-  void (*norm_gradient_sums)(const NormArgs<T>&, int begin, int end);                    // unit: part
-  void (*norm_gradient_finish)(const NormArgs<T>&, int begin, int end);                  // unit: channel
-  void (*norm_group_averages)(const NormArgs<T>&, int begin, int end);                   // unit: group or position of a block
-  void (*norm_backward)(const NormArgs<T>&, int begin, int end);                         // unit: row of a block
-  void (*dropout)(const DropoutArgs<T>&, int begin, int end);                            // unit: row of a block
+  size_t (*attention_positions_scratch)(const AttentionArgs<T>&);
+  void (*attention_positions_forward)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a sample
+  void (*attention_positions_backward)(const AttentionArgs<T>&, int begin, int end, T* scratch);
+  void (*add_table)(const TableArgs<T>&, int begin, int end);                        // unit: row of a block
+  void (*norm_batch_sums)(const NormArgs<T>&, bool squares, int begin, int end);     // unit: part
+  void (*norm_batch_finish)(const NormArgs<T>&, bool squares, int begin, int end);   // unit: channel
+  void (*norm_running)(const NormArgs<T>&, int begin, int end);                      // unit: channel
+  void (*norm_group_statistics)(const NormArgs<T>&, int begin, int end);             // unit: group or position of a block
+  void (*norm_forward)(const NormArgs<T>&, int begin, int end);                      // unit: row of a block
+  void (*norm_gradient_sums)(const NormArgs<T>&, int begin, int end);                // unit: part
+  void (*norm_gradient_finish)(const NormArgs<T>&, int begin, int end);              // unit: channel
+  void (*norm_group_averages)(const NormArgs<T>&, int begin, int end);               // unit: group or position of a block
+  void (*norm_backward)(const NormArgs<T>&, int begin, int end);                     // unit: row of a block
+  void (*dropout)(const DropoutArgs<T>&, int begin, int end);                        // unit: row of a block
 
   void (*add_run)(const T* a, const T* b, T* sum, ptrdiff_t count);   // sum = a + b, whole vectors; sum may be a
 

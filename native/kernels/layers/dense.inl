@@ -233,6 +233,9 @@ static void dense_backward(const DenseArgs<T>& g, int begin, int end) {
 
 // Rows per unit of the gradient: enough that the transposition of δ, repeated in every unit, is below 2 %.
 constexpr int gradient_chunk = 192;
+// Samples, or positions, whose δ is transposed together: 256 KB of two panels.
+template <class T>
+constexpr int gradient_blocks = 2048 / lanes<T>;
 
 template <class T>
 static int dense_gradient_units(const DenseArgs<T>& g) {
@@ -240,48 +243,56 @@ static int dense_gradient_units(const DenseArgs<T>& g) {
 }
 template <class T>
 static size_t dense_scratch(int samples) {
-  return size_t(gradient_columns) * size_t(groups(samples, lanes<T>)) * lanes<T> * lanes<T>;
+  const int blocks = groups(samples, lanes<T>);
+  return size_t(gradient_columns) * size_t(blocks < gradient_blocks<T> ? blocks : gradient_blocks<T>) * lanes<T> * lanes<T>;
 }
-// Unit: (pair of panels, chunk of inputs). δ is transposed into scratch, the bias gradient falls out of it.
+// δ of `blocks` blocks and `width` panels, transposed to [panel][sample][lane].
+template <class T>
+inline void turn_delta(const DenseArgs<T>& g, int block, int blocks, int panel, int width, T* scratch) {
+  constexpr int L = lanes<T>;
+  for (int j = 0; j < width; j++)
+    for (int b = 0; b < blocks; b++) {
+      const int o = (panel + j) * L;
+      T* to = scratch + (ptrdiff_t(j) * blocks + b) * L * L;
+      const T* from = g.z + (block + b) * g.z_block + ptrdiff_t(o) * L;
+      if (o + L <= g.outputs) {
+        transpose<T>(from, L, to, L);
+      } else {
+        for (int l = 0; l < L; l++)
+          for (int i = 0; i < L; i++) to[l * L + i] = o + i < g.outputs ? from[i * L + l] : T(0);
+      }
+    }
+}
+// Unit: (pair of panels, chunk of inputs). δ is transposed into scratch, the bias gradient falls out of it; of many samples in
+// parts, whose gradients are added.
 template <class T>
 static void dense_gradient(const DenseArgs<T>& g, int begin, int end, T* scratch) {
   constexpr int L = lanes<T>, O = gradient_columns;
   const int chunks = groups(g.inputs, gradient_chunk), count = panels<T>(g.outputs);
-  const ptrdiff_t d_panel = ptrdiff_t(g.blocks) * L * L;
-  int ready = -1;
-  for (int unit = begin; unit < end; unit++) {
-    const int pair = unit / chunks, chunk = unit % chunks;
-    const int first = pair * O, width = count - first < O ? count - first : O;
-    if (pair != ready) {
-      for (int j = 0; j < width; j++)
-        for (int b = 0; b < g.blocks; b++) {
-          const int o = (first + j) * L;
-          T* to = scratch + j * d_panel + ptrdiff_t(b) * L * L;
-          const T* from = g.z + b * g.z_block + ptrdiff_t(o) * L;
-          if (o + L <= g.outputs) {
-            transpose<T>(from, L, to, L);
-          } else {
-            for (int l = 0; l < L; l++)
-              for (int i = 0; i < L; i++) to[l * L + i] = o + i < g.outputs ? from[i * L + l] : T(0);
-          }
+  for (int block = 0; block < g.blocks; block += gradient_blocks<T>) {
+    const int blocks = g.blocks - block < gradient_blocks<T> ? g.blocks - block : gradient_blocks<T>;
+    const int samples = block + blocks < g.blocks ? blocks * L : g.samples - block * L;
+    const ptrdiff_t d_panel = ptrdiff_t(blocks) * L * L;
+    const Onto onto = block ? Onto::added : Onto::fresh;
+    int ready = -1;
+    for (int unit = begin; unit < end; unit++) {
+      const int pair = unit / chunks, chunk = unit % chunks;
+      const int first = pair * O, width = count - first < O ? count - first : O;
+      if (pair != ready) turn_delta<T>(g, block, blocks, first, width, scratch), ready = pair;
+      if (chunk == 0 && g.bias_gradient)
+        for (int j = 0; j < width; j++) {
+          LongSum<T> sum;
+          for (int s = 0; s < samples; s++) sum.add(load(scratch + j * d_panel + ptrdiff_t(s) * L));
+          T* const to = g.bias_gradient + (first + j) * L;
+          store(to, block ? load(to) + sum.value() : sum.value());
         }
-      ready = pair;
-    }
-    if (chunk == 0 && g.bias_gradient)
-      for (int j = 0; j < width; j++) {
-        LongSum<T> sum;
-        for (int s = 0; s < g.samples; s++) sum.add(load(scratch + j * d_panel + ptrdiff_t(s) * L));
-        store(g.bias_gradient + (first + j) * L, sum.value());
-      }
-    const int i0 = chunk * gradient_chunk, rows = g.inputs - i0 < gradient_chunk ? g.inputs - i0 : gradient_chunk;
-    T* gradient = g.weight_gradient + (ptrdiff_t(first) * g.inputs + i0) * L;
-    const ptrdiff_t g_panel = ptrdiff_t(g.inputs) * L;
-    if (width == O) {
-      outer_rows<T, O>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L),
-                       Onto::fresh);
-    } else {
-      outer_rows<T, 1>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L),
-                       Onto::fresh);
+      const int i0 = chunk * gradient_chunk, rows = g.inputs - i0 < gradient_chunk ? g.inputs - i0 : gradient_chunk;
+      const T* x = g.x + block * g.x_block + ptrdiff_t(i0) * L;
+      T* gradient = g.weight_gradient + (ptrdiff_t(first) * g.inputs + i0) * L;
+      const ptrdiff_t g_panel = ptrdiff_t(g.inputs) * L;
+      const Runs runs = runs_of(samples, L);
+      if (width == O) outer_rows<T, O>(x, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs, onto);
+      else outer_rows<T, 1>(x, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs, onto);
     }
   }
 }

@@ -1,8 +1,9 @@
-"""What the lanes of a vector hold in a prediction: samples, or channels (docs/decisions/0015-lanes.md).
+"""What the lanes of a vector hold: in a prediction samples, or channels; in training samples, or the steps of a
+sequence, where a layer acts on each alone (docs/decisions/0015-lanes.md).
 
-Samples fill a vector where there are enough of them, whatever a layer does; channels fill it where a layer
-has as many, however few the samples are. Which is the faster is told by counting the vectors that each
-takes. Whichever it is, the numbers have the same bits.
+Samples fill a vector where there are enough of them, whatever a layer does; channels and steps fill it where
+a layer has as many, however few the samples are. Which is the faster is told by counting the vectors that
+each takes. Whichever it is, the numbers of a prediction have the same bits.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from chainrule.layers import (
 from chainrule.layers.sequences.attention import PROJECTIONS
 
 SAMPLES, CHANNELS, NOTHING = InLanes.samples, InLanes.channels, InLanes.nothing
+POSITIONS = InLanes.positions
 
 # A vector product in a loop that is bound by its multiply-adds is the unit. What other loops cost beside it,
 # and a vector that is only passed through: estimates, whose choices docs/decisions/0015-lanes.md measures.
@@ -44,6 +46,85 @@ _REARRANGING = 4.0
 
 _BY_POSITION = (LayerNorm, RMSNorm, Softmax)
 _BY_ENTRY = (*POOLS, *GLOBAL_POOLS, *ACTIVATIONS, BatchNorm, Dropout, Flatten, PositionalEncoding)
+
+
+_AT_EACH_STEP = (Dense, MultiHeadAttention, Dropout, PositionalEncoding, *_BY_POSITION, *ACTIVATIONS)
+
+
+def has_positions(layer: Layer, x: Shape) -> bool:
+    """Whether a layer can be trained with the steps of a sequence of shape x in the lanes."""
+    if len(x) != 2 or (isinstance(layer, Dense) and layer.ntk):
+        return False
+    return type(layer) in _AT_EACH_STEP and (type(layer) not in ACTIVATIONS or has_kernel(layer))
+
+
+def chosen_for_training(
+    layers: Iterable[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
+) -> InLanes:
+    """What lies in the lanes of a step of training on `batch` samples, where a layer has the choice."""
+    samples, positions, last = _costs_of_positions(layers, shape, shapes, batch, lanes, begins(layers, shape))
+    if last == POSITIONS:
+        positions += _moved(shapes[str(list(layers)[-1].name)], batch, lanes)
+    return POSITIONS if positions < samples else SAMPLES
+
+
+def begins(layers: Iterable[Layer], shape: Shape) -> InLanes:
+    """What the first layers of a chain want in their input's lanes, where positions may be."""
+    for layer in layers:
+        if isinstance(layer, Composite):
+            wanted = [begins(chain, shape) for chain in layer.chains]
+            return POSITIONS if POSITIONS in wanted else SAMPLES
+        return POSITIONS if has_positions(layer, shape) else SAMPLES
+    return SAMPLES
+
+
+def _moved(shape: Shape, batch: int, lanes: int) -> float:
+    return _REARRANGING * batch * math.prod(shape) / lanes
+
+
+def _costs_of_positions(
+    layers: Iterable[Layer],
+    shape: Shape,
+    shapes: Mapping[str, Shape],
+    batch: int,
+    lanes: int,
+    held: InLanes,
+) -> tuple[float, float, InLanes]:
+    """Of layers in order, with samples in the lanes and with steps where that can be; what is held there at
+    the end, from `held` at the beginning.
+    """
+    samples = positions = 0.0
+    for layer in layers:
+        after = shapes[str(layer.name)]
+        if isinstance(layer, Composite):
+            parts = [
+                _costs_of_positions(chain, shape, shapes, batch, lanes, held) for chain in layer.chains
+            ]
+            samples += sum(part[0] for part in parts)
+            positions += sum(part[1] for part in parts)
+            ends = [part[2] for part in parts]
+            if POSITIONS in ends:
+                positions += _moved(after, batch, lanes) * ends.count(SAMPLES)
+            held = POSITIONS if POSITIONS in ends else SAMPLES
+        else:
+            by_samples = _cost(layer, shape, after, batch, lanes)[0]
+            wanted = POSITIONS if has_positions(layer, shape) else SAMPLES
+            positions += _moved(shape, batch, lanes) if wanted != held else 0.0
+            positions += _cost_of_positions(layer, shape, after, batch, lanes) if wanted == POSITIONS else by_samples
+            samples, held = samples + by_samples, wanted
+        shape = after
+    return samples, positions, held
+
+
+def _cost_of_positions(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> float:
+    """Vectors of one layer, with steps in the lanes."""
+    steps, inputs = x
+    rows = batch * -(-steps // lanes)
+    if type(layer) is Dense:
+        return float(rows * inputs * z[-1])
+    if type(layer) is MultiHeadAttention:
+        return float(rows * inputs * (len(PROJECTIONS) * inputs + 2 * steps))
+    return (_STRIP if type(layer) in _BY_POSITION else _PASSING) * rows * max(inputs, z[-1])
 
 
 def reads_rows(layer: Layer) -> bool:
