@@ -56,11 +56,12 @@ constexpr Kernels<T> table() {
   k.conv_backward = conv_backward<T>;
   k.conv_gradient = conv_gradient<T>;
   k.conv_gradient_units = conv_gradient_units<T>;
-  k.conv_few_size = conv_few_size<T>;
-  k.conv_few_units = conv_few_units<T>;
-  k.conv_few_transpose = conv_few_transpose<T>;
-  k.conv_few_gradient = conv_few_gradient<T>;
-  k.conv_few_finish = conv_few_finish<T>;
+  k.conv_by_filters = conv_by_filters<T>;
+  k.conv_filters_size = conv_filters_size<T>;
+  k.conv_filters_units = conv_filters_units<T>;
+  k.conv_filters_transpose = conv_filters_transpose<T>;
+  k.conv_filters_gradient = conv_filters_gradient<T>;
+  k.conv_filters_finish = conv_filters_finish<T>;
   k.conv_transposed_bias = conv_transposed_bias<T>;
   k.depthwise_forward = depthwise_forward<T>;
   k.depthwise_backward = depthwise_backward<T>;

@@ -109,7 +109,7 @@ struct ConvArgs {
   T* weight_gradient;
   T* bias_gradient;
   T* packed;    // packed weights, or the transformed ones of Winograd
-  T* partial;   // Winograd: partial weight gradients, one per part; few samples: δ transposed, and the sums
+  T* partial;   // Winograd: partial weight gradients, one per part; by filters: δ of a block transposed, and the sums
   int kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1, pad_top = 0, pad_left = 0;
   int groups = 1;   // of channels and filters
   bool transposed = false;
@@ -384,12 +384,13 @@ struct Kernels {
   void (*conv_backward)(const ConvArgs<T>&, int begin, int end);        // unit: input row of a block
   void (*conv_gradient)(const ConvArgs<T>&, int begin, int end);
   int (*conv_gradient_units)(const ConvArgs<T>&);
-  size_t (*conv_few_size)(const ConvArgs<T>&);                          // scalars needed in `partial`
-  int (*conv_few_units)(const ConvArgs<T>&);                            // 0: the batch is not small enough
-  void (*conv_few_transpose)(const ConvArgs<T>&, int begin, int end);   // unit: output row
-  void (*conv_few_gradient)(const ConvArgs<T>&, int begin, int end);
-  void (*conv_few_finish)(const ConvArgs<T>&, int begin, int end);        // unit: filter
-  void (*conv_transposed_bias)(const ConvArgs<T>&, int begin, int end);   // unit: channel
+  bool (*conv_by_filters)(const ConvArgs<T>&);       // whether the gradient is that of the next
+  size_t (*conv_filters_size)(const ConvArgs<T>&);   // scalars needed in `partial`
+  int (*conv_filters_units)(const ConvArgs<T>&);
+  void (*conv_filters_transpose)(const ConvArgs<T>&, int begin, int end);   // unit: output row of a block
+  void (*conv_filters_gradient)(const ConvArgs<T>&, int begin, int end);    // of a block
+  void (*conv_filters_finish)(const ConvArgs<T>&, int begin, int end);      // unit: filter
+  void (*conv_transposed_bias)(const ConvArgs<T>&, int begin, int end);     // unit: channel
 
   void (*depthwise_forward)(const ConvArgs<T>&, int begin, int end);    // unit: output row of a block
   void (*depthwise_backward)(const ConvArgs<T>&, int begin, int end);   // unit: input row of a block

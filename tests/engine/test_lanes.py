@@ -172,9 +172,9 @@ def test_the_bits_are_the_same(name: str, machine: tuple[str, str], lanes: list[
         lanes.append(held)
         engine.set_threads(threads)
         plan = Plan(network, batch_size=capacity, level=level)
-        same_bits({"all": plan.predict(X)}, {"all": outputs})
+        assert same_bits({"all": plan.predict(X)}, {"all": outputs})
         for begin, end in ((0, 1), (1, 3), (3, 10), (10, 23), (23, 40)):
-            same_bits({"some": plan.predict(X[begin:end])}, {"some": outputs[begin:end]})
+            assert same_bits({"some": plan.predict(X[begin:end])}, {"some": outputs[begin:end]})
 
 
 @pytest.mark.parametrize(("name", "dtype"), pairwise(NETWORKS, ("float32", "float64")))
@@ -183,7 +183,7 @@ def test_a_prediction_does_not_depend_on_its_neighbours(name: str, dtype: str) -
     network, X = _network(name, dtype)
     outputs = network.predict(X)
     for n in (1, 2, 5, 9, 16, 17, 33):
-        same_bits({"some": network.predict(X[40 - n :])}, {"some": outputs[40 - n :]})
+        assert same_bits({"some": network.predict(X[40 - n :])}, {"some": outputs[40 - n :]})
 
 
 def test_numbers_beyond_float32s_squares_stay_with_their_sample(lanes: list[object]) -> None:
@@ -193,7 +193,7 @@ def test_numbers_beyond_float32s_squares_stay_with_their_sample(lanes: list[obje
     X[1] *= 1e25
     for held in (SAMPLES, CHANNELS):
         lanes.append(held)
-        same_bits({"first": Plan(network, batch_size=3).predict(X)[:1]}, {"first": alone})
+        assert same_bits({"first": Plan(network, batch_size=3).predict(X)[:1]}, {"first": alone})
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -203,7 +203,7 @@ def test_pixels(level: str, lanes: list[object]) -> None:
     outputs = Plan(network, batch_size=19, level=level).predict(X)
     lanes.append(CHANNELS)
     for samples in (1, 19):
-        same_bits(
+        assert same_bits(
             {"a": Plan(network, batch_size=19, level=level).predict(X[:samples])}, {"a": outputs[:samples]}
         )
 

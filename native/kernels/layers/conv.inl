@@ -3,7 +3,7 @@
 //
 // Read `conv_forward` down to its tile (`conv_forward_pixels`), with the packed weights it takes (`conv_pack_forward`); then
 // `conv_backward` with `conv_scatter_row`; then `correlate`, the weight gradient, and what chooses its tiles,
-// `conv_gradient`. `conv_few_...` are the weight gradient of a batch that leaves most lanes empty.
+// `conv_gradient`. `conv_filters_...` are the weight gradient with filters in the lanes.
 // Shapes: x, δ_x [block][height][width][channels][lane]; z, δ_z [block][height][width][filters][lane];
 // w, ∂w [filters][kernel_h][kernel_w][channels / groups].
 
@@ -291,27 +291,48 @@ inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Pairs& at) {
   if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, at);
 }
 
-// A block with few samples: there the lanes of a vector are filters, not samples, and only the samples that exist are
-// multiplied; for 10 samples of 16 lanes and 40 filters three quarters of the work. δ is transposed once to
-// [panel of filters][pixel][sample][filter], the gradient is summed as [panel][pair][filter] and copied out at the end.
+// By filters: there the lanes of a vector are filters, not samples. Only the samples that exist are multiplied, for 10 of 16
+// and 40 filters three quarters of the work; and a number of x, once it is in a register, meets a whole vector of filters: a
+// twelfth of the memory that `correlate` reads. Block by block δ is transposed to [panel of filters][pixel][sample][filter];
+// the gradient is summed in double as [panel][pair][filter] and copied out at the end.
 template <class T>
 inline bool few_samples_gradient(const ConvArgs<T>& g) {
-  return whole_rows<T>(g) && g.blocks == 1 && panels<T>(g.z.channels) * g.samples * 10 <= g.z.channels * 9;
+  return g.blocks == 1 && panels<T>(g.z.channels) * g.samples * 10 <= g.z.channels * 9;
+}
+// What `correlate` reads of memory is x and δ of a batch, once for every tile: where these are larger than the cache it takes
+// half as long again (docs/decisions/0016-training-lanes.md).
+constexpr int64_t correlate_cache = 1024 * 1024;
+template <class T>
+inline bool gradient_by_filters(const ConvArgs<T>& g) {
+  if (!whole_rows<T>(g) || g.norms) return false;
+  if (few_samples_gradient<T>(g)) return true;
+  const int64_t pixels = int64_t(g.z.height) * g.z.width;
+  const int64_t bytes = int64_t(sizeof(T)) * g.blocks * lanes<T> * pixels * (g.x.channels + g.z.channels);
+  const int64_t by_samples = int64_t(g.blocks) * channel_tiles<T>(g.z.channels) * narrow_channels;
+  return bytes > correlate_cache && int64_t(panels<T>(g.z.channels)) * g.samples * 2 <= by_samples * 3;
 }
 template <class T>
-static size_t conv_few_size(const ConvArgs<T>& g) {
-  const size_t columns = size_t(panels<T>(g.z.channels)), L = size_t(lanes<T>);
-  return columns * L *
-         (size_t(g.z.height) * size_t(g.z.width) * L + size_t(g.kernel_h) * size_t(g.kernel_w) * size_t(g.x.channels));
+inline int64_t turned_size(const ConvArgs<T>& g) {
+  return int64_t(panels<T>(g.z.channels)) * g.z.height * g.z.width * lanes<T> * lanes<T>;
+}
+// Scalars in `partial`: δ of a block, and the sums.
+template <class T>
+static size_t conv_filters_size(const ConvArgs<T>& g) {
+  const int64_t pairs = int64_t(g.kernel_h) * g.kernel_w * g.x.channels;
+  return size_t(turned_size<T>(g) + panels<T>(g.z.channels) * pairs * lanes<T> * int64_t(sizeof(double) / sizeof(T)));
 }
 template <class T>
-inline T* few_sums(const ConvArgs<T>& g) {
-  return g.partial + ptrdiff_t(panels<T>(g.z.channels)) * g.z.height * g.z.width * lanes<T> * lanes<T>;
+inline double* filter_sums(const ConvArgs<T>& g) {
+  return reinterpret_cast<double*>(g.partial + turned_size<T>(g));
+}
+template <class T>
+static bool conv_by_filters(const ConvArgs<T>& g) {
+  return gradient_by_filters<T>(g);
 }
 
-// Unit: output row.
+// Unit: output row of the first block, of `samples`.
 template <class T>
-static void conv_few_transpose(const ConvArgs<T>& g, int begin, int end) {
+static void conv_filters_transpose(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int filters = g.z.channels;
   T square[L * L] __attribute__((aligned(64)));
@@ -327,64 +348,75 @@ static void conv_few_transpose(const ConvArgs<T>& g, int begin, int end) {
 
 constexpr int few_pairs = 24;   // pairs of a unit
 template <class T>
-static int conv_few_units(const ConvArgs<T>& g) {
-  if (!few_samples_gradient<T>(g)) return 0;
+static int conv_filters_units(const ConvArgs<T>& g) {
   return g.kernel_h * groups(g.kernel_w * g.x.channels, few_pairs) * groups(panels<T>(g.z.channels), gradient_columns);
 }
-// Unit: (kernel row, run of pairs, two panels).
+// Unit: (kernel row, run of pairs, two panels). Of the first block, of `samples`; added to the sums if `accumulate`. In strips
+// of the image, whose δ stays in the cache.
 template <class T>
-static void conv_few_gradient(const ConvArgs<T>& g, int begin, int end) {
+static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>, O = gradient_columns;
-  const int columns = panels<T>(g.z.channels), pairs = g.kernel_w * g.x.channels, width = g.z.width;
+  const int columns = panels<T>(g.z.channels), pairs = g.kernel_w * g.x.channels, width = g.z.width, height = g.z.height;
   const int steps = groups(columns, O), chunks = groups(pairs, few_pairs);
   const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_row = ptrdiff_t(width) * g.samples * L;
-  const ptrdiff_t d_panel = d_row * g.z.height, g_panel = ptrdiff_t(g.kernel_h) * pairs * L;
+  const ptrdiff_t d_panel = d_row * height, g_panel = ptrdiff_t(g.kernel_h) * pairs * L;
   // Runs and folds as `correlate` has them: a single sample has the same bits there.
   const int most = fold_terms / g.samples;
-  for (int unit = begin; unit < end; unit++) {
-    const int j = unit % steps * O, r = unit / steps % chunks * few_pairs, m = unit / steps / chunks;
-    const int rows = pairs - r < few_pairs ? pairs - r : few_pairs;
-    const int across = j + O <= columns ? O : 1, size = rows * L;
-    T run[O * few_pairs * L] __attribute__((aligned(64)));   // [panel][pair][filter], of a few rows of the image
-    double total[O * few_pairs * L] = {};
-    int pending = 0;
-    for (int i = 0; i < g.z.height; i++) {
-      const T* x =
-          g.x.row(0, ptrdiff_t(i) * g.stride_h - g.pad_top + m * g.dilation_h) + (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
-      const T* d = g.partial + j * d_panel + i * d_row;
-      for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * g.samples * L) {
-        const Runs runs{width - p < most ? width - p : most, g.samples, g.samples};
-        const Onto onto = pending ? Onto::continued : Onto::fresh;
-        if (across == O) outer_rows<T, O>(x, x_step, d, d_panel, run, size, rows, runs, onto);
-        else outer_rows<T, 1>(x, x_step, d, d_panel, run, size, rows, runs, onto);
-        pending += runs.blocks * g.samples;
-        const bool last = i + 1 == g.z.height && p + most >= width;
-        if (!last && !(is_float<T> && pending >= fold_terms)) continue;
-        for (int k = 0; k < across * size; k++) total[k] += double(run[k]);
-        pending = 0;
+  const int64_t row_bytes = int64_t(sizeof(T)) * O * d_row;
+  const int strip = few_samples_gradient<T>(g) || row_bytes * height <= 256 * 1024 ? height
+                    : row_bytes > 256 * 1024                                       ? 1
+                                                                                   : int(256 * 1024 / row_bytes);
+  for (int first = 0; first < height; first += strip) {
+    const int last_row = first + strip < height ? first + strip : height;
+    for (int unit = begin; unit < end; unit++) {
+      const int j = unit % steps * O, r0 = unit / steps % chunks, m = unit / steps / chunks;
+      const int r = int(int64_t(r0) * pairs / chunks), rows = int(int64_t(r0 + 1) * pairs / chunks) - r;
+      const int across = j + O <= columns ? O : 1, size = rows * L;
+      T run[O * few_pairs * L] __attribute__((aligned(64)));   // [panel][pair][filter], of a few rows of the image
+      double* const total = filter_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
+      bool fresh = first == 0 && !g.accumulate;
+      int pending = 0;
+      for (int i = first; i < last_row; i++) {
+        const T* x = g.x.row(0, ptrdiff_t(i) * g.stride_h - g.pad_top + m * g.dilation_h) +
+                     (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
+        const T* d = g.partial + j * d_panel + i * d_row;
+        for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * g.samples * L) {
+          const Runs runs{width - p < most ? width - p : most, g.samples, g.samples};
+          const Onto onto = pending ? Onto::continued : Onto::fresh;
+          if (across == O) outer_rows<T, O>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+          else outer_rows<T, 1>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+          pending += runs.blocks * g.samples;
+          const bool last = i + 1 == last_row && p + most >= width;
+          if (!last && !(is_float<T> && pending >= fold_terms)) continue;
+          for (int o = 0; o < across; o++)
+            for (int k = 0; k < size; k += L) {
+              double* const to = total + o * g_panel + k;
+              const Wide<T> sum = widen<T>(load(run + o * size + k));
+              store_wide<T>(to, fresh ? sum : load_wide<T>(to) + sum);
+            }
+          fresh = false, pending = 0;
+        }
       }
     }
-    T* gradient = few_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
-    for (int o = 0; o < across; o++)
-      for (int k = 0; k < size; k++) gradient[o * g_panel + k] = T(total[o * size + k]);
   }
 }
 
 // Unit: filter.
 template <class T>
-static void conv_few_finish(const ConvArgs<T>& g, int begin, int end) {
+static void conv_filters_finish(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * g.x.channels;
   for (int k = begin; k < end; k++) {
-    const T* sums = few_sums<T>(g) + (k / L) * size * L + k % L;
-    for (ptrdiff_t i = 0; i < size; i++) g.weight_gradient[k * size + i] = sums[i * L];
+    const double* sums = filter_sums<T>(g) + (k / L) * size * L + k % L;
+    for (ptrdiff_t i = 0; i < size; i++) g.weight_gradient[k * size + i] = T(sums[i * L]);
     if (!g.bias_gradient) continue;
     LongSum<T> sum;
-    for (int i = 0; i < g.z.height; i++)
-      for (int j = 0; j < g.z.width; j++) {
-        sum.run += load(g.z.row(0, i) + (ptrdiff_t(j) * g.z.channels + k) * L), sum.terms++;
-        if (is_float<T> && sum.terms >= fold_terms && (j + 1 == g.z.width || (j + 1) % fold_terms == 0)) sum.fold();
-      }
+    for (int b = 0; b < g.blocks; b++)
+      for (int i = 0; i < g.z.height; i++)
+        for (int j = 0; j < g.z.width; j++) {
+          sum.run += load(g.z.row(b, i) + (ptrdiff_t(j) * g.z.channels + k) * L), sum.terms++;
+          if (is_float<T> && sum.terms >= fold_terms && (j + 1 == g.z.width || (j + 1) % fold_terms == 0)) sum.fold();
+        }
     g.bias_gradient[k] = sum_lanes<T>(sum.value());
   }
 }

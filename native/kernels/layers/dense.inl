@@ -68,28 +68,38 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
     }
 }
 
+// The tile for `rows` <= R.
+template <class T, int R, int O, bool rows_are_lanes, bool folds>
+inline void outer_up_to(int rows, const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel,
+                        Runs runs, Onto onto) {
+  if (rows == R) return outer<T, R, O, rows_are_lanes, folds>(x, x_block, d, d_panel, gradient, g_panel, runs, onto);
+  constexpr int step = rows_are_lanes && R > 4 ? 4 : 1;   // samples come in fours
+  if constexpr (R > step)
+    outer_up_to<T, R - step, O, rows_are_lanes, folds>(rows, x, x_block, d, d_panel, gradient, g_panel, runs, onto);
+}
+
 // All rows [0, rows) against O panels.
 template <class T, int O, bool rows_are_lanes = false>
 inline void outer_rows(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel, int rows,
                        Runs runs, Onto onto) {
-  constexpr int R = gradient_rows;
-  int r = 0;
-  const auto run = [&]<int size>() {
+  constexpr int R = rows_are_lanes ? gradient_rows / 4 * 4 : gradient_rows;
+  const bool folds = is_long<T>(int64_t(runs.blocks - 1) * runs.count + runs.last);
+  const auto run = [&](int r, int size) {
     const T* from = x + r * (rows_are_lanes ? 1 : lanes<T>);
     T* const to = gradient + r * lanes<T>;
-    if (is_long<T>(int64_t(runs.blocks - 1) * runs.count + runs.last))
-      outer<T, size, O, rows_are_lanes, true>(from, x_block, d, d_panel, to, g_panel, runs, onto);
-    else outer<T, size, O, rows_are_lanes, false>(from, x_block, d, d_panel, to, g_panel, runs, onto);
-    r += size;
+    if (folds) outer_up_to<T, R, O, rows_are_lanes, true>(size, from, x_block, d, d_panel, to, g_panel, runs, onto);
+    else outer_up_to<T, R, O, rows_are_lanes, false>(size, from, x_block, d, d_panel, to, g_panel, runs, onto);
   };
-  while (rows - r >= R) {
-    if (R == 12 && rows - r == 16) break;   // 8 + 8 keeps more accumulators busy than 12 + 4
-    run.template operator()<R>();
+  if constexpr (rows_are_lanes) {
+    for (int r = 0; r < rows;) {
+      const int left = rows - r, size = left == 16 && R == 12 ? 8 : left < R ? left : R;
+      run(r, size);
+      r += size;
+    }
+  } else {
+    Cut cut{rows, R};
+    for (int r = 0, size; (size = cut.next()) > 0; r += size) run(r, size);
   }
-  if constexpr (R == 12)
-    while (rows - r >= 8) run.template operator()<8>();
-  while (rows - r >= 4) run.template operator()<4>();
-  while (r < rows) run.template operator()<1>();
 }
 
 // The post-operation of a dense layer's output run [first, first + count) of the blocks of one tile.
