@@ -58,6 +58,7 @@ constexpr Kernels<T> table() {
   k.conv_gradient_units = conv_gradient_units<T>;
   k.conv_by_filters = conv_by_filters<T>;
   k.conv_filters_size = conv_filters_size<T>;
+  k.conv_filters_rows = conv_filters_rows<T>;
   k.conv_filters_units = conv_filters_units<T>;
   k.conv_filters_transpose = conv_filters_transpose<T>;
   k.conv_filters_gradient = conv_filters_gradient<T>;

@@ -109,13 +109,14 @@ struct ConvArgs {
   T* weight_gradient;
   T* bias_gradient;
   T* packed;    // packed weights, or the transformed ones of Winograd
-  T* partial;   // Winograd: partial weight gradients, one per part; by filters: δ of a block transposed, and the sums
+  T* partial;   // Winograd: partial weight gradients, one per part; by filters: δ of a strip transposed, and the sums
   int kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1, pad_top = 0, pad_left = 0;
   int groups = 1;   // of channels and filters
   bool transposed = false;
   int blocks, samples, parts;
-  double* norms = nullptr;   // weight gradient: where the norms of the samples' own gradients go, [unit][block][lane]
-  bool accumulate = false;   // weight gradient: add to what is there
+  double* norms = nullptr;       // weight gradient: where the norms of the samples' own gradients go, [unit][block][lane]
+  bool accumulate = false;       // weight gradient: add to what is there
+  int first_row = 0, rows = 0;   // weight gradient by filters: the strip of z whose δ is in `partial`
   Post<T> post;
 };
 
@@ -386,9 +387,10 @@ struct Kernels {
   int (*conv_gradient_units)(const ConvArgs<T>&);
   bool (*conv_by_filters)(const ConvArgs<T>&);       // whether the gradient is that of the next
   size_t (*conv_filters_size)(const ConvArgs<T>&);   // scalars needed in `partial`
+  int (*conv_filters_rows)(const ConvArgs<T>&);      // of a strip
   int (*conv_filters_units)(const ConvArgs<T>&);
-  void (*conv_filters_transpose)(const ConvArgs<T>&, int begin, int end);   // unit: output row of a block
-  void (*conv_filters_gradient)(const ConvArgs<T>&, int begin, int end);    // of a block
+  void (*conv_filters_transpose)(const ConvArgs<T>&, int begin, int end);   // unit: row of a strip
+  void (*conv_filters_gradient)(const ConvArgs<T>&, int begin, int end);    // of a strip
   void (*conv_filters_finish)(const ConvArgs<T>&, int begin, int end);      // unit: filter
   void (*conv_transposed_bias)(const ConvArgs<T>&, int begin, int end);     // unit: channel
 

@@ -1,5 +1,7 @@
 // What slides windows over an image: convolution and pooling.
 #pragma once
+#include <algorithm>
+
 #include "elementwise.hpp"
 
 namespace chainrule {
@@ -103,14 +105,18 @@ class ConvolutionOperation final : public Operation<T> {
                [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
       parallel(filters, weight_count(), [&](int begin, int end, int) { k.winograd_gradient_finish(g, begin, end); });
     } else if (g.partial && by_filters(plan, g, samples)) {
-      ConvArgs<T> block = g;
       for (int b = 0; b < g.blocks; b++) {
-        block.x.data = g.x.block(b), block.z.data = g.z.block(b), block.accumulate = b > 0;
-        block.blocks = g.blocks, block.samples = std::min(plan.lanes(), samples - b * plan.lanes());
-        parallel(g.z.height, work(g) / g.blocks / 16,
-                 [&](int begin, int end, int) { k.conv_filters_transpose(block, begin, end); });
-        parallel(k.conv_filters_units(g), work(g) / g.blocks,
-                 [&](int begin, int end, int) { k.conv_filters_gradient(block, begin, end); });
+        ConvArgs<T> strip = g;
+        strip.x.data = g.x.block(b), strip.z.data = g.z.block(b);
+        strip.samples = std::min(plan.lanes(), samples - b * plan.lanes());
+        const int rows = k.conv_filters_rows(strip);
+        for (int first = 0; first < g.z.height; first += rows) {
+          strip.first_row = first, strip.rows = std::min(rows, g.z.height - first), strip.accumulate = b + first > 0;
+          const int64_t products = work(g) / g.blocks * strip.rows / g.z.height;
+          parallel(strip.rows, products / 16, [&](int begin, int end, int) { k.conv_filters_transpose(strip, begin, end); });
+          parallel(k.conv_filters_units(g), products,
+                   [&](int begin, int end, int) { k.conv_filters_gradient(strip, begin, end); });
+        }
       }
       parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_filters_finish(g, begin, end); });
     } else {

@@ -41,7 +41,14 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
     ),
     "causal": (
         (200, 8),
-        [cr.MultiHeadAttention(2, causal=True), cr.Dense(5), cr.Tanh(), cr.Flatten(), cr.Dense(3), cr.Softmax()],
+        [
+            cr.MultiHeadAttention(2, causal=True),
+            cr.Dense(5),
+            cr.Tanh(),
+            cr.Flatten(),
+            cr.Dense(3),
+            cr.Softmax(),
+        ],
     ),
     "an answer a step": ((16, 6), [cr.Dense(20), cr.ReLU(), cr.LeakyReLU(0.1), cr.Dense(5), cr.Softmax()]),
     "between others": (

@@ -40,6 +40,9 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
   int pending = 0;
   for (int b = 0; b < runs.blocks; b++, x += x_block) {
     const int count = b + 1 < runs.blocks ? runs.count : runs.last;
+    if constexpr (!rows_are_lanes)
+#pragma GCC unroll 16
+      for (int r = 0; r < R; r++) __builtin_prefetch(x + x_block + r * L);
     for (int l = 0; l < count; l++, d += L) {
       Vec<T> dv[O];
 #pragma GCC unroll 16
@@ -221,8 +224,10 @@ template <class T>
 static void dense_backward(const DenseArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>, C = wide_channels;
   const int count = groups(g.inputs, backward_inputs), group_count = groups(g.blocks, wide_pixels);
+  const bool z_fits = int64_t(g.blocks) * g.outputs * L * int64_t(sizeof(T)) <= 640 * 1024;   // as in dense_forward
   for (int unit = begin; unit < end; unit++) {
-    const int group = unit / count, start = (unit % count) * backward_inputs;
+    const int group = z_fits ? unit % group_count : unit / count;
+    const int start = (z_fits ? unit / group_count : unit % count) * backward_inputs;
     const int block = int(int64_t(group) * g.blocks / group_count);
     const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
     const int stop = start + backward_inputs < g.inputs ? start + backward_inputs : g.inputs;

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chainrule._native import Act, InLanes
+from chainrule._native import InLanes
 from chainrule.base.errors import ShapeError
 from chainrule.base.memory import LARGEST_SAMPLE
 from chainrule.base.types import Shape
@@ -92,7 +92,8 @@ class Builder:
     def parameter(self, name: str, shape: Shape, penalised: bool, panels: bool) -> int:
         size = math.prod(shape)
         outputs, inputs = (shape[0], size // shape[0]) if panels else (0, 0)
-        self.parameters[name] = number = self.native.add_parameter(size, outputs, inputs, panels, penalised)
+        number: int = self.native.add_parameter(size, outputs, inputs, panels, penalised)
+        self.parameters[name] = number
         if panels:
             self.panels.add(number)
         return number

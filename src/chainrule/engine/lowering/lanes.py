@@ -1,5 +1,5 @@
-"""What the lanes of a vector hold: in a prediction samples, or channels; in training samples, or the steps of a
-sequence, where a layer acts on each alone (docs/decisions/0015-lanes.md).
+"""What the lanes of a vector hold: in a prediction samples, or channels (docs/decisions/0015-lanes.md); in
+training samples, or the steps of a sequence, where a layer acts on each alone (0016-lanes-in-training.md).
 
 Samples fill a vector where there are enough of them, whatever a layer does; channels and steps fill it where
 a layer has as many, however few the samples are. Which is the faster is told by counting the vectors that
@@ -97,9 +97,7 @@ def _costs_of_positions(
     for layer in layers:
         after = shapes[str(layer.name)]
         if isinstance(layer, Composite):
-            parts = [
-                _costs_of_positions(chain, shape, shapes, batch, lanes, held) for chain in layer.chains
-            ]
+            parts = [_costs_of_positions(chain, shape, shapes, batch, lanes, held) for chain in layer.chains]
             samples += sum(part[0] for part in parts)
             positions += sum(part[1] for part in parts)
             ends = [part[2] for part in parts]
@@ -110,7 +108,9 @@ def _costs_of_positions(
             by_samples = _cost(layer, shape, after, batch, lanes)[0]
             wanted = POSITIONS if has_positions(layer, shape) else SAMPLES
             positions += _moved(shape, batch, lanes) if wanted != held else 0.0
-            positions += _cost_of_positions(layer, shape, after, batch, lanes) if wanted == POSITIONS else by_samples
+            positions += (
+                _cost_of_positions(layer, shape, after, batch, lanes) if wanted == POSITIONS else by_samples
+            )
             samples, held = samples + by_samples, wanted
         shape = after
     return samples, positions, held

@@ -160,7 +160,10 @@ class Lowering(Builder):
         if lanes == POSITIONS and all(end.lanes == SAMPLES for end, _ in ends):
             lanes = SAMPLES
         ends = [
-            (end if end.lanes == lanes else self.brought(end, lanes, NO_HALO, str(layer.name)), branch_learned)
+            (
+                end if end.lanes == lanes else self.brought(end, lanes, NO_HALO, str(layer.name)),
+                branch_learned,
+            )
             for end, branch_learned in ends
         ]
         learned = any(branch_learned for _, branch_learned in ends)
