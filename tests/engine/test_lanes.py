@@ -226,13 +226,15 @@ def test_few_samples_leave_the_lanes_to_channels(width: int) -> None:
     assert _choice(images, (28, 28, 1), 16 * width, width) is SAMPLES
 
 
-def test_steps_fill_the_lanes_however_many_samples_there_are() -> None:
+def test_steps_fill_the_lanes_that_few_samples_leave_empty() -> None:
     block = [
         _residual(cr.LayerNorm(), cr.MultiHeadAttention(8)),
         _residual(cr.Dense(1024), cr.GELU(), cr.Dense(256)),
     ]
-    for batch in (1, 16, 256):
+    for batch in (1, 4):
         assert _choice(block, (128, 256), batch) is CHANNELS
+    for batch in (16, 256):
+        assert _choice(block, (128, 256), batch) is SAMPLES
 
 
 def test_a_single_filter_leaves_them_to_samples() -> None:
@@ -245,8 +247,8 @@ def test_what_has_no_other_form_counts_its_way_there_and_back() -> None:
     assert _choice(thin, (20, 20, 32), 16) is SAMPLES
 
 
-def test_a_training_has_samples_in_the_lanes() -> None:
-    """Its δ needs them, whatever a prediction does."""
+def test_a_training_has_no_channels_in_the_lanes() -> None:
+    """Its δ needs samples or steps there, whatever a prediction does."""
     network, X = _network("dense", "float32")
     plan = Plan(network, cr.CrossEntropy(), batch_size=1)
     assert np.isfinite(plan.gradients(X[:1], np.array([1]))[0])

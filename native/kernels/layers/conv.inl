@@ -366,10 +366,10 @@ static void conv_filters_transpose(const ConvArgs<T>& g, int begin, int end) {
       }
 }
 
-constexpr int few_pairs = 24;   // pairs of a unit
+constexpr int unit_pairs = 24;   // pairs of a unit
 template <class T>
 static int conv_filters_units(const ConvArgs<T>& g) {
-  return g.kernel_h * groups(g.kernel_w * g.x.channels, few_pairs) * groups(panels<T>(g.z.channels), gradient_columns);
+  return g.kernel_h * groups(g.kernel_w * g.x.channels, unit_pairs) * groups(panels<T>(g.z.channels), gradient_columns);
 }
 // Unit: (kernel row, run of pairs, two panels). Of the strip of the first block, of `samples`; added to the sums if
 // `accumulate`.
@@ -377,7 +377,7 @@ template <class T>
 static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>, O = gradient_columns;
   const int columns = panels<T>(g.z.channels), pairs = g.kernel_w * g.x.channels, width = g.z.width;
-  const int steps = groups(columns, O), chunks = groups(pairs, few_pairs);
+  const int steps = groups(columns, O), chunks = groups(pairs, unit_pairs);
   const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_row = ptrdiff_t(width) * g.samples * L;
   const ptrdiff_t d_panel = d_row * g.rows, g_panel = ptrdiff_t(g.kernel_h) * pairs * L;
   // Runs and folds as `correlate` has them: a single sample has the same bits there.
@@ -386,7 +386,7 @@ static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
     const int j = unit % steps * O, chunk = unit / steps % chunks, m = unit / steps / chunks;
     const int r = int(int64_t(chunk) * pairs / chunks), rows = int(int64_t(chunk + 1) * pairs / chunks) - r;
     const int across = j + O <= columns ? O : 1, size = rows * L;
-    T run[O * few_pairs * L] __attribute__((aligned(64)));   // [panel][pair][filter], of a few rows of the image
+    T run[O * unit_pairs * L] __attribute__((aligned(64)));   // [panel][pair][filter], of a few rows of the image
     double* const total = filter_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
     const bool with_bias = g.bias_gradient && m == 0 && chunk == 0;
     T bias[O * L] __attribute__((aligned(64))) = {};

@@ -38,7 +38,7 @@ POSITIONS = InLanes.positions
 
 # A vector product in a loop that is bound by its multiply-adds is the unit. What other loops cost beside it,
 # and a vector that is only passed through: estimates, whose choices docs/decisions/0015-lanes.md measures.
-_OVER_STEPS = 2.5  # dense layers over steps where the lanes are samples: narrow tiles, x out of the L2 cache
+_ROWS_OVER_STEPS = 1.3  # dense layers over steps where the lanes are channels: W out of the L2 cache
 _ATTENDING = 2.0  # a product of two loaded vectors
 _STRIP = 12.0  # normalising a position, or its softmax, with its way in and out of strips
 _PASSING = 2.0
@@ -48,14 +48,17 @@ _BY_POSITION = (LayerNorm, RMSNorm, Softmax)
 _BY_ENTRY = (*POOLS, *GLOBAL_POOLS, *ACTIVATIONS, BatchNorm, Dropout, Flatten, PositionalEncoding)
 
 
-_AT_EACH_STEP = (Dense, MultiHeadAttention, Dropout, PositionalEncoding, *_BY_POSITION, *ACTIVATIONS)
+_FOLLOWING = (Dropout, PositionalEncoding, *ACTIVATIONS)  # too cheap to be worth a way there
+_AT_EACH_STEP = (Dense, MultiHeadAttention, *_BY_POSITION)
 
 
-def has_positions(layer: Layer, x: Shape) -> bool:
-    """Whether a layer can be trained with the steps of a sequence of shape x in the lanes."""
+def has_positions(layer: Layer, x: Shape, held: InLanes) -> bool:
+    """Whether a layer is trained with the steps of a sequence of shape x in the lanes, where x has `held`."""
     if len(x) != 2 or (isinstance(layer, Dense) and layer.ntk):
         return False
-    return type(layer) in _AT_EACH_STEP and (type(layer) not in ACTIVATIONS or has_kernel(layer))
+    if type(layer) in _FOLLOWING:
+        return held == POSITIONS and (type(layer) not in ACTIVATIONS or has_kernel(layer))
+    return type(layer) in _AT_EACH_STEP
 
 
 def chosen_for_training(
@@ -74,7 +77,10 @@ def begins(layers: Iterable[Layer], shape: Shape) -> InLanes:
         if isinstance(layer, Composite):
             wanted = [begins(chain, shape) for chain in layer.chains]
             return POSITIONS if POSITIONS in wanted else SAMPLES
-        return POSITIONS if has_positions(layer, shape) else SAMPLES
+        if not has_positions(layer, shape, POSITIONS):
+            return SAMPLES
+        if type(layer) in _AT_EACH_STEP:
+            return POSITIONS
     return SAMPLES
 
 
@@ -106,7 +112,7 @@ def _costs_of_positions(
             held = POSITIONS if POSITIONS in ends else SAMPLES
         else:
             by_samples = _cost(layer, shape, after, batch, lanes)[0]
-            wanted = POSITIONS if has_positions(layer, shape) else SAMPLES
+            wanted = POSITIONS if has_positions(layer, shape, held) else SAMPLES
             positions += _moved(shape, batch, lanes) if wanted != held else 0.0
             positions += (
                 _cost_of_positions(layer, shape, after, batch, lanes) if wanted == POSITIONS else by_samples
@@ -207,8 +213,8 @@ def _cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[flo
         taps = 1 if kind is Dense else math.prod(layer.grid.kernel)  # type: ignore[attr-defined]
         groups = 1 if kind is Dense else layer.groups_of(inputs)  # type: ignore[attr-defined]
         terms = positions * taps * inputs // groups
-        slow = _OVER_STEPS if kind is Dense and positions > 1 else 1.0
-        return slow * blocks * terms * outputs, batch * terms * panels(outputs)
+        slow = _ROWS_OVER_STEPS if kind is Dense and positions > 1 else 1.0
+        return float(blocks * terms * outputs), slow * batch * terms * panels(outputs)
     if kind in CELLS:
         rows = len(layer.gates) * layer.units  # type: ignore[attr-defined]
         terms = x[0] * (inputs + layer.units)  # type: ignore[attr-defined]
@@ -217,8 +223,8 @@ def _cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[flo
         steps, products = x[0], len(PROJECTIONS) * x[0] * inputs
         attended = 2 * steps * inputs
         return (
-            blocks * (_OVER_STEPS * products * inputs + _ATTENDING * steps * attended),
-            batch * (products * panels(inputs) + panels(steps) * attended),
+            blocks * (products * inputs + _ATTENDING * steps * attended),
+            batch * (_ROWS_OVER_STEPS * products * panels(inputs) + panels(steps) * attended),
         )
     entries = max(math.prod(x), math.prod(z))
     if kind in _BY_POSITION:

@@ -135,7 +135,7 @@ class Lowering(Builder):
         """What the lanes hold in a layer's output."""
         if self.lanes == CHANNELS and has_channels(layer, x.shape, self.mask is not None, x.lanes == NOTHING):
             return CHANNELS
-        if self.lanes == POSITIONS and has_positions(layer, x.shape):
+        if self.lanes == POSITIONS and has_positions(layer, x.shape, x.lanes):
             return POSITIONS
         return SAMPLES
 
