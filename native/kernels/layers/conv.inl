@@ -371,6 +371,20 @@ template <class T>
 static int conv_filters_units(const ConvArgs<T>& g) {
   return g.kernel_h * groups(g.kernel_w * g.x.channels, unit_pairs) * groups(panels<T>(g.z.channels), gradient_columns);
 }
+// sums[o] += Σ_s d[o][s] of O panels, in as many chains; of a panel that lies apart by 0 twice.
+template <class T, int O>
+inline void add_rows(const T* d, ptrdiff_t d_panel, int count, T* sums) {
+  constexpr int L = lanes<T>;
+  Vec<T> sum[O];
+#pragma GCC unroll 4
+  for (int o = 0; o < O; o++) sum[o] = load(sums + o * L);
+  for (int s = 0; s < count; s++, d += L)
+#pragma GCC unroll 4
+    for (int o = 0; o < O; o++) sum[o] += load(d + o * d_panel);
+#pragma GCC unroll 4
+  for (int o = 0; o < O; o++) store(sums + o * L, sum[o]);
+}
+
 // Unit: (kernel row, run of pairs, two panels). Of the strip of the first block, of `samples`; added to the sums if
 // `accumulate`.
 template <class T>
@@ -401,12 +415,7 @@ static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
         const Onto onto = pending ? Onto::continued : Onto::fresh;
         if (across == O) outer_rows<T, O>(x, x_step, d, d_panel, run, size, rows, runs, onto);
         else outer_rows<T, 1>(x, x_step, d, d_panel, run, size, rows, runs, onto);
-        if (with_bias)
-          for (int o = 0; o < across; o++) {
-            Vec<T> sum = load(bias + o * L);
-            for (int s = 0; s < runs.blocks * g.samples; s++) sum += load(d + o * d_panel + s * L);
-            store(bias + o * L, sum);
-          }
+        if (with_bias) add_rows<T, O>(d, across == O ? d_panel : 0, runs.blocks * g.samples, bias);
         pending += runs.blocks * g.samples;
         const bool last = i + 1 == g.rows && p + most >= width;
         if (!last && !(is_float<T> && pending >= fold_terms)) continue;

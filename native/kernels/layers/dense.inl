@@ -40,7 +40,7 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
   int pending = 0;
   for (int b = 0; b < runs.blocks; b++, x += x_block) {
     const int count = b + 1 < runs.blocks ? runs.count : runs.last;
-    if constexpr (!rows_are_lanes)
+    if (!rows_are_lanes && runs.count == L)   // a whole block: of fewer samples x is in the cache
 #pragma GCC unroll 16
       for (int r = 0; r < R; r++) __builtin_prefetch(x + x_block + r * L);
     for (int l = 0; l < count; l++, d += L) {
