@@ -68,6 +68,12 @@ def plain(workload: Any) -> bool:
     return training(workload) and bool(workload.kinds <= PLAIN)
 
 
+def apart(workload: Any) -> bool:
+    """Pools whose windows do not overlap, behind convolutions."""
+    pools = [sizes for kind, *sizes in workload.layers if kind == "pool"]
+    return plain(workload) and conv_only(workload) and all(len(sizes) == 1 for sizes in pools)
+
+
 def norms(workload: Any) -> bool:
     return bool(workload.task == "norms")
 
@@ -90,7 +96,7 @@ CONFIGURATIONS = (
     Configuration("torch", "vmap(grad) compile", norms),
     Configuration("jax", "jit", plain),
     Configuration("jax", "scan", plain),
-    Configuration("jax", "jit reshape-pool", lambda workload: plain(workload) and conv_only(workload)),
+    Configuration("jax", "jit reshape-pool", apart),
     Configuration("sklearn", "", dense_only),
     Configuration("numpy", "", dense_only),
 )

@@ -19,6 +19,8 @@ TARGETS: dict[str, tuple[float | None, float | None]] = {
     "batchnorm": (0.70, None),
     "lstm": (0.70, None),
     "transformer": (0.70, None),
+    "cifar": (0.50, None),
+    "encoder": (0.50, None),
 }
 # Norms of the samples' own gradients: time relative to chainrule's plain training step.
 NORMS_TARGET = 1.30

@@ -41,8 +41,8 @@ def forward(
             n, height, width, channels = x.shape
             x = x.reshape(n, height // sizes[0], sizes[0], width // sizes[0], sizes[0], channels).max((2, 4))
         elif kind == "pool":
-            window = (1, sizes[0], sizes[0], 1)
-            x = lax.reduce_window(x, -jnp.inf, lax.max, window, window, "VALID")
+            window, steps = ((1, size, size, 1) for size in (sizes[0], sizes[-1]))
+            x = lax.reduce_window(x, -jnp.inf, lax.max, window, steps, "VALID")
         elif kind == "flatten":
             x = x.reshape(len(x), -1)
         elif kind == "relu":

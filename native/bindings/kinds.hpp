@@ -19,7 +19,8 @@ inline void bind_kinds(nanobind::module_& m) {
   nb::enum_<InLanes>(m, "InLanes")
       .value("samples", InLanes::samples)
       .value("channels", InLanes::channels)
-      .value("nothing", InLanes::nothing);
+      .value("nothing", InLanes::nothing)
+      .value("positions", InLanes::positions);
   nb::enum_<Cell>(m, "Cell")
       .value("rnn", Cell::rnn)
       .value("lstm", Cell::lstm)

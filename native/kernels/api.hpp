@@ -109,13 +109,14 @@ struct ConvArgs {
   T* weight_gradient;
   T* bias_gradient;
   T* packed;    // packed weights, or the transformed ones of Winograd
-  T* partial;   // Winograd: partial weight gradients, one per part; few samples: δ transposed, and the sums
+  T* partial;   // Winograd: partial weight gradients, one per part; by filters: δ of a strip transposed, and the sums
   int kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1, pad_top = 0, pad_left = 0;
   int groups = 1;   // of channels and filters
   bool transposed = false;
   int blocks, samples, parts;
-  double* norms = nullptr;   // weight gradient: where the norms of the samples' own gradients go, [unit][block][lane]
-  bool accumulate = false;   // weight gradient: add to what is there
+  double* norms = nullptr;       // weight gradient: where the norms of the samples' own gradients go, [unit][block][lane]
+  bool accumulate = false;       // weight gradient: add to what is there
+  int first_row = 0, rows = 0;   // weight gradient by filters: the strip of z whose δ is in `partial`
   Post<T> post;
 };
 
@@ -176,7 +177,7 @@ struct AttentionArgs {
   T* weights;                                  // A: [block][head][query][key][lane], or null where nobody reads it again
   T scale;                                     // 1 / √(features of a head)
   int heads, blocks;
-  int features;   // of a head, where the lanes are not samples
+  int features, steps;   // of a head, and in all, where the lanes are not samples
   bool causal;
 };
 
@@ -311,6 +312,7 @@ struct DropoutArgs {
   uint32_t low, high;   // the key of this layer in this step
   uint32_t threshold;   // bits below it drop their entry
   T scale;
+  bool positions = false;   // these are in the lanes, not samples
 };
 
 enum class Rule : int { sgd, nesterov, adam, adamw, rmsprop, adagrad, adadelta, nadam, radam, lion, lamb };
@@ -383,12 +385,14 @@ struct Kernels {
   void (*conv_backward)(const ConvArgs<T>&, int begin, int end);        // unit: input row of a block
   void (*conv_gradient)(const ConvArgs<T>&, int begin, int end);
   int (*conv_gradient_units)(const ConvArgs<T>&);
-  size_t (*conv_few_size)(const ConvArgs<T>&);                          // scalars needed in `partial`
-  int (*conv_few_units)(const ConvArgs<T>&);                            // 0: the batch is not small enough
-  void (*conv_few_transpose)(const ConvArgs<T>&, int begin, int end);   // unit: output row
-  void (*conv_few_gradient)(const ConvArgs<T>&, int begin, int end);
-  void (*conv_few_finish)(const ConvArgs<T>&, int begin, int end);        // unit: filter
-  void (*conv_transposed_bias)(const ConvArgs<T>&, int begin, int end);   // unit: channel
+  bool (*conv_by_filters)(const ConvArgs<T>&);       // whether the gradient is that of the next
+  size_t (*conv_filters_size)(const ConvArgs<T>&);   // scalars needed in `partial`
+  int (*conv_filters_rows)(const ConvArgs<T>&);      // of a strip
+  int (*conv_filters_units)(const ConvArgs<T>&);
+  void (*conv_filters_transpose)(const ConvArgs<T>&, int begin, int end);   // unit: row of a strip
+  void (*conv_filters_gradient)(const ConvArgs<T>&, int begin, int end);    // of a strip
+  void (*conv_filters_finish)(const ConvArgs<T>&, int begin, int end);      // unit: filter
+  void (*conv_transposed_bias)(const ConvArgs<T>&, int begin, int end);     // unit: channel
 
   void (*depthwise_forward)(const ConvArgs<T>&, int begin, int end);    // unit: output row of a block
   void (*depthwise_backward)(const ConvArgs<T>&, int begin, int end);   // unit: input row of a block
@@ -429,17 +433,20 @@ struct Kernels {
   void (*attention_backward)(const AttentionArgs<T>&, int begin, int end, T* scratch);
   size_t (*attention_channels_scratch)(const AttentionArgs<T>&);
   void (*attention_channels)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a sample
-  void (*add_table)(const TableArgs<T>&, int begin, int end);                            // unit: row of a block
-  void (*norm_batch_sums)(const NormArgs<T>&, bool squares, int begin, int end);         // unit: part
-  void (*norm_batch_finish)(const NormArgs<T>&, bool squares, int begin, int end);       // unit: channel
-  void (*norm_running)(const NormArgs<T>&, int begin, int end);                          // unit: channel
-  void (*norm_group_statistics)(const NormArgs<T>&, int begin, int end);                 // unit: group or position of a block
-  void (*norm_forward)(const NormArgs<T>&, int begin, int end);                          // unit: row of a block
-  void (*norm_gradient_sums)(const NormArgs<T>&, int begin, int end);                    // unit: part
-  void (*norm_gradient_finish)(const NormArgs<T>&, int begin, int end);                  // unit: channel
-  void (*norm_group_averages)(const NormArgs<T>&, int begin, int end);                   // unit: group or position of a block
-  void (*norm_backward)(const NormArgs<T>&, int begin, int end);                         // unit: row of a block
-  void (*dropout)(const DropoutArgs<T>&, int begin, int end);                            // unit: row of a block
+  size_t (*attention_positions_scratch)(const AttentionArgs<T>&);
+  void (*attention_positions_forward)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a sample
+  void (*attention_positions_backward)(const AttentionArgs<T>&, int begin, int end, T* scratch);
+  void (*add_table)(const TableArgs<T>&, int begin, int end);                        // unit: row of a block
+  void (*norm_batch_sums)(const NormArgs<T>&, bool squares, int begin, int end);     // unit: part
+  void (*norm_batch_finish)(const NormArgs<T>&, bool squares, int begin, int end);   // unit: channel
+  void (*norm_running)(const NormArgs<T>&, int begin, int end);                      // unit: channel
+  void (*norm_group_statistics)(const NormArgs<T>&, int begin, int end);             // unit: group or position of a block
+  void (*norm_forward)(const NormArgs<T>&, int begin, int end);                      // unit: row of a block
+  void (*norm_gradient_sums)(const NormArgs<T>&, int begin, int end);                // unit: part
+  void (*norm_gradient_finish)(const NormArgs<T>&, int begin, int end);              // unit: channel
+  void (*norm_group_averages)(const NormArgs<T>&, int begin, int end);               // unit: group or position of a block
+  void (*norm_backward)(const NormArgs<T>&, int begin, int end);                     // unit: row of a block
+  void (*dropout)(const DropoutArgs<T>&, int begin, int end);                        // unit: row of a block
 
   void (*add_run)(const T* a, const T* b, T* sum, ptrdiff_t count);   // sum = a + b, whole vectors; sum may be a
 

@@ -23,14 +23,17 @@ class AttentionOperation final : public Operation<T> {
               "queries, keys, values and the output of attention must be sequences of one shape, all with a δ or none");
     }
     if (mask >= 0) require_mask(plan, mask, z.shape);
-    const double steps = z.shape.width;
+    const double steps = plan.laid(z.shape).width * (z.shape.lanes == InLanes::positions ? plan.lanes() : 1.0);
     require(double(plan.max_blocks()) * plan.lanes() * heads * steps * steps <= most_scalars,
             "the weights of this attention would need more memory than can be addressed");
   }
   // The weights are kept for the backward pass; where there is none, a run of them is enough.
   void reserve(Plan<T>& plan) override {
     const auto& shape = plan.value(this->x).shape;
-    if (plan.value(this->z).with_delta)
+    if (shape.lanes == InLanes::positions) {
+      const size_t row = size_t(plan.laid(shape).width) * size_t(plan.lanes());
+      weights_ = plan.arena().reserve(size_t(plan.batch_size()) * size_t(heads) * row * row, sizeof(T));
+    } else if (plan.value(this->z).with_delta)
       weights_ = plan.arena().reserve(
           size_t(plan.max_blocks()) * size_t(heads) * size_t(shape.width) * size_t(shape.width) * size_t(plan.lanes()),
           sizeof(T));
@@ -43,20 +46,33 @@ class AttentionOperation final : public Operation<T> {
     args_.mask = plan.map(mask);
     args_.weights = weights_.bytes ? plan.arena().template at<T>(weights_) : nullptr;
     args_.heads = heads, args_.causal = causal;
-    args_.features = plan.value(this->x).shape.channels / heads;
+    args_.features = plan.value(this->x).shape.channels / heads, args_.steps = plan.value(this->x).shape.width;
     args_.scale = T(1 / std::sqrt(double(args_.features)));
   }
   void forward(Plan<T>& plan, int samples) override {
     const auto& k = plan.kernels();
-    if (plan.value(this->z).shape.lanes == InLanes::samples) return run(plan, k.attention_forward, samples, 2);
+    const InLanes lanes = plan.value(this->z).shape.lanes;
+    if (lanes == InLanes::positions) return run_positions(plan, k.attention_positions_forward, samples, 2);
+    if (lanes == InLanes::samples) return run(plan, k.attention_forward, samples, 2);
     const size_t scratch = k.attention_channels_scratch(args_);
     const int64_t steps = args_.q.width, work = int64_t(2) * samples * steps * steps * args_.features * heads / plan.lanes();
     parallel(samples * heads, causal ? work / 2 : work,
              [&](int begin, int end, int) { k.attention_channels(args_, begin, end, thread_scratch<T>(scratch)); });
   }
-  void delta(Plan<T>& plan, int samples) override { run(plan, plan.kernels().attention_backward, samples, 4); }
+  void delta(Plan<T>& plan, int samples) override {
+    const auto& k = plan.kernels();
+    if (plan.value(this->z).shape.lanes == InLanes::positions) run_positions(plan, k.attention_positions_backward, samples, 4);
+    else run(plan, k.attention_backward, samples, 4);
+  }
 
  private:
+  template <class Kernel>
+  void run_positions(Plan<T>& plan, Kernel kernel, int samples, int products) {
+    const size_t scratch = plan.kernels().attention_positions_scratch(args_);
+    const int64_t steps = args_.steps, work = products * steps * steps * args_.q.channels * samples / plan.lanes();
+    parallel(samples * heads, causal ? work / 2 : work,
+             [&](int begin, int end, int) { kernel(args_, begin, end, thread_scratch<T>(scratch)); });
+  }
   template <class Kernel>
   void run(Plan<T>& plan, Kernel kernel, int samples, int products) {
     args_.blocks = plan.blocks(samples);

@@ -1,4 +1,4 @@
-// A dense layer on vectors.
+// A dense layer: on vectors, or on the features of every position of a sequence or an image.
 #pragma once
 #include <cmath>
 
@@ -11,13 +11,18 @@ class DenseOperation final : public Operation<T> {
  public:
   int weights = -1, bias = -1;
 
+  bool accepts(const Plan<T>& plan, int, InLanes lanes) const override {
+    return lanes == plan.value(this->z).shape.lanes && (lanes == InLanes::samples || lanes == InLanes::positions);
+  }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
-    require(is_vector(z.shape), "the output of a dense layer must be a vector");
-    require(without_halo(x) && without_halo(z), "a dense layer takes and gives values without zeros around them");
+    require(is_vector(z.shape) || (x.shape.height == z.shape.height && x.shape.width == z.shape.width),
+            "the output of a dense layer must be a vector, or have the positions of its input");
+    for (const int i : {this->x, this->z, this->saved, this->input_saved})
+      require(i < 0 || without_halo(plan.value(i)), "a dense layer takes and gives values without zeros around them");
     require_delta(plan, *this);
     const ParameterShape& w = plan.parameter(weights).shape;
-    require(w.layout == Layout::panels && w.outputs == z.shape.channels && w.inputs == x.shape.features(),
+    require(w.layout == Layout::panels && w.outputs == z.shape.channels && w.inputs == inputs(plan),
             "the weights of a dense layer do not fit its values");
     if (bias >= 0) require_plain(plan, bias, z.shape.channels);
   }
@@ -27,46 +32,48 @@ class DenseOperation final : public Operation<T> {
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
     const auto x = plan.map(this->x), z = plan.map(this->z), dx = plan.delta(this->x), dz = plan.delta(this->z);
-    forward_.x = x.data, forward_.x_block = x.block_step;
+    groups_ = is_vector(plan.value(this->z).shape) ? 1 : z.height * z.width;
+    forward_.inputs = int(inputs(plan)), forward_.outputs = z.channels;
+    const ptrdiff_t x_block = ptrdiff_t(forward_.inputs) * plan.lanes(), z_block = ptrdiff_t(z.channels) * plan.lanes();
+    forward_.x = x.data, forward_.x_block = x_block;
     forward_.weights = plan.theta(weights), forward_.bias = plan.theta(bias);
-    forward_.z = z.data, forward_.z_block = z.block_step;
-    forward_.inputs = int(plan.value(this->x).shape.features());
-    forward_.outputs = z.channels;
-    forward_.post = this->post;
+    forward_.z = z.data, forward_.z_block = z_block;
+    forward_.post = this->post, forward_.post.saved.block_step = z_block;
     backward_ = forward_;
-    backward_.z = dz.data, backward_.z_block = dz.block_step;
-    backward_.x_delta = dx.data, backward_.x_delta_block = dx.block_step;
+    backward_.z = dz.data;
+    backward_.x_delta = dx.data, backward_.x_delta_block = x_block;
     backward_.weight_gradient = plan.gradient(weights), backward_.bias_gradient = plan.gradient(bias);
-    backward_.post = this->input_post;
+    backward_.post = this->input_post, backward_.post.saved.block_step = x_block;
   }
 
   void forward(Plan<T>& plan, int samples) override {
     DenseArgs<T>& g = forward_;
-    g.blocks = plan.blocks(samples), g.samples = samples;
+    set(plan, g, samples);
     const auto& k = plan.kernels();
     parallel(k.dense_forward_units(g), work(g), [&](int begin, int end, int) { k.dense_forward(g, begin, end); });
   }
 
   void gradients(Plan<T>& plan, int samples) override {
     DenseArgs<T>& g = backward_;
-    g.blocks = plan.blocks(samples), g.samples = samples;
+    set(plan, g, samples);
     const auto& k = plan.kernels();
-    const size_t scratch = k.dense_scratch(samples);
+    const size_t scratch = k.dense_scratch(g.samples);
     parallel(k.dense_gradient_units(g), work(g),
              [&](int begin, int end, int) { k.dense_gradient(g, begin, end, thread_scratch<T>(scratch)); });
   }
 
   void delta(Plan<T>& plan, int samples) override {
     DenseArgs<T>& g = backward_;
-    g.blocks = plan.blocks(samples), g.samples = samples;
+    set(plan, g, samples);
     const auto& k = plan.kernels();
     parallel(k.dense_backward_units(g), work(g), [&](int begin, int end, int) { k.dense_backward(g, begin, end); });
   }
 
   bool norms(Plan<T>& plan, int samples, bool with_gradients, double* norms) override {
+    if (!is_vector(plan.value(this->z).shape)) return false;
     if (with_gradients) gradients(plan, samples);
     DenseArgs<T>& g = backward_;
-    g.blocks = plan.blocks(samples), g.samples = samples;
+    set(plan, g, samples);
     const auto& k = plan.kernels();
     double* found = plan.arena().template at<double>(norms_);
     parallel(g.blocks, int64_t(g.blocks) * (g.inputs + g.outputs),
@@ -77,6 +84,16 @@ class DenseOperation final : public Operation<T> {
 
  private:
   Region norms_;
+  int groups_ = 1;   // of a sample or block: vectors of rows
+  int64_t inputs(const Plan<T>& plan) const {
+    const ValueShape& x = plan.value(this->x).shape;
+    return is_vector(plan.value(this->z).shape) ? x.features() : x.channels;
+  }
+  // Every position is a row, as a sample is. In lanes without one δ is 0.
+  void set(const Plan<T>& plan, DenseArgs<T>& g, int samples) const {
+    g.blocks = plan.blocks(this->z, samples) * groups_;
+    g.samples = is_vector(plan.value(this->z).shape) ? samples : g.blocks * plan.lanes();
+  }
   static int64_t work(const DenseArgs<T>& g) { return int64_t(g.blocks) * g.inputs * g.outputs; }
   DenseArgs<T> forward_{}, backward_{};
 };

@@ -14,7 +14,7 @@ template <class T>
 void multiply_by_derivative(Plan<T>& plan, int x, const Post<T>& post, int samples) {
   if (post.kind == Act::identity || !plan.value(x).with_delta) return;
   ElementwiseArgs<T> g;
-  g.x = g.z = plan.delta(x), g.blocks = plan.blocks(samples), g.post = post;
+  g.x = g.z = plan.delta(x), g.blocks = plan.blocks(x, samples), g.post = post;
   parallel(g.blocks * g.x.height, int64_t(g.blocks) * plan.value(x).shape.features(),
            [&](int begin, int end, int) { plan.kernels().activation_backward(g, begin, end); });
 }
@@ -82,7 +82,7 @@ class ElementwiseOperation final : public Operation<T> {
     parallel(forward_.blocks * forward_.x.height, work(), [&](int begin, int end, int) { kernel(forward_, begin, end); });
   }
   void delta(Plan<T>& plan, int samples) override {
-    backward_.blocks = plan.blocks(samples);
+    backward_.blocks = plan.blocks(this->z, samples);
     const auto& k = plan.kernels();
     const auto kernel = softmax ? k.softmax_backward : k.activation_backward;
     parallel(backward_.blocks * backward_.x.height, work(), [&](int begin, int end, int) { kernel(backward_, begin, end); });

@@ -105,19 +105,30 @@ class TableOperation final : public Operation<T> {
   void reserve(Plan<T>& plan) override {
     const ValueShape& z = plan.value(this->z).shape;
     const size_t padded = size_t(z.height) * size_t(z.width) * size_t(plan.pixel(z));
-    region_ = plan.arena().reserve(z.lanes == InLanes::channels ? padded : table.size(), sizeof(T));
+    const size_t vectors = size_t(plan.laid(z).width) * size_t(plan.pixel(z));
+    region_ = plan.arena().reserve(z.lanes == InLanes::channels    ? padded
+                                   : z.lanes == InLanes::positions ? vectors
+                                                                   : table.size(),
+                                   sizeof(T));
   }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
     T* own = plan.arena().template at<T>(region_);
     const ValueShape& z = plan.value(this->z).shape;
     const size_t channels = size_t(z.channels), pixel = z.lanes == InLanes::channels ? size_t(plan.pixel(z)) : channels;
-    for (size_t i = 0; i < table.size(); i++) own[i / channels * pixel + i % channels] = T(table[i]);
+    const size_t l = size_t(plan.lanes());
+    if (z.lanes == InLanes::positions)
+      for (size_t i = 0; i < table.size(); i++) {
+        const size_t position = i / channels;
+        own[(position / l * channels + i % channels) * l + position % l] = T(table[i]);
+      }
+    else
+      for (size_t i = 0; i < table.size(); i++) own[i / channels * pixel + i % channels] = T(table[i]);
     args_.x = plan.map(this->x), args_.z = plan.map(this->z), args_.table = own;
   }
   void forward(Plan<T>& plan, int samples) override {
     args_.blocks = plan.blocks(this->z, samples);
-    if (plan.value(this->z).shape.lanes == InLanes::channels) {
+    if (plan.value(this->z).shape.lanes != InLanes::samples) {
       const ptrdiff_t run = ptrdiff_t(args_.z.width) * plan.pixel(plan.value(this->z).shape);
       for (int b = 0; b < samples; b++)
         for (int h = 0; h < args_.z.height; h++)
@@ -130,7 +141,7 @@ class TableOperation final : public Operation<T> {
   void delta(Plan<T>& plan, int samples) override {
     const Map<T>&below = plan.delta(this->x), &d = plan.delta(this->z);
     const size_t run = sizeof(T) * size_t(d.width) * size_t(d.channels) * size_t(plan.lanes());
-    for (int b = 0; b < plan.blocks(samples); b++)
+    for (int b = 0; b < plan.blocks(this->z, samples); b++)
       for (int h = 0; h < d.height; h++) std::memcpy(below.row(b, h), d.row(b, h), run);
     multiply_by_derivative(plan, this->x, this->input_post, samples);
   }

@@ -21,7 +21,8 @@ class NormOperation final : public Operation<T> {
   static constexpr int most_parts = 16;   // of the sums over a batch: a fixed number, whatever the threads
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override {
-    return this->as_output(plan, lanes) && (lanes == InLanes::samples || batch() || groups == each_position);
+    return this->as_output(plan, lanes) &&
+           (lanes == InLanes::samples || groups == each_position || (batch() && lanes == InLanes::channels));
   }
   void check(const Plan<T>& plan) const override {
     require_same_size(plan, this->x, this->z);
@@ -30,17 +31,18 @@ class NormOperation final : public Operation<T> {
       if (parameters[i] >= 0) require_plain(plan, parameters[i], i == 4 ? 1 : plan.value(this->x).shape.channels);
   }
   void reserve(Plan<T>& plan) override {
-    const auto& shape = plan.value(this->x).shape;
+    const ValueShape shape = plan.laid(plan.value(this->x).shape);
     const size_t lanes = size_t(plan.lanes()), channels = size_t(shape.channels);
     if (parameters[0] < 0) ones_ = plan.arena().reserve(size_t(plan.pixel(shape)), sizeof(T));
     if (shape.lanes == InLanes::channels) {
       if (batch()) statistics_ = plan.arena().reserve(2 * size_t(plan.pixel(shape)), sizeof(T));
       return;
     }
-    const size_t blocks = batch() ? 1 : size_t(plan.max_blocks());
+    const int most_blocks = plan.blocks(this->x, plan.batch_size());
+    const size_t blocks = batch() ? 1 : size_t(most_blocks);
     statistics_ = plan.arena().reserve(4 * blocks * numbers(shape) * lanes, sizeof(T));
     unbiased_ = plan.arena().reserve(channels, sizeof(T));
-    partial_ = plan.arena().reserve(size_t(parts(plan, plan.max_blocks())) * 2 * channels * lanes, sizeof(double));
+    partial_ = plan.arena().reserve(size_t(parts(plan, most_blocks)) * 2 * channels * lanes, sizeof(double));
   }
 
   void bind(Plan<T>& plan) override {
@@ -66,9 +68,9 @@ class NormOperation final : public Operation<T> {
       g.post = this->post;
       return;
     }
-    const ptrdiff_t per_block = ptrdiff_t(numbers(plan.value(this->x).shape)) * plan.lanes();
+    const ptrdiff_t per_block = ptrdiff_t(numbers(plan.laid(plan.value(this->x).shape))) * plan.lanes();
     g.stat_block = g.batch ? 0 : per_block;
-    const ptrdiff_t each = per_block * (g.batch ? 1 : plan.max_blocks());
+    const ptrdiff_t each = per_block * (g.batch ? 1 : plan.blocks(this->x, plan.batch_size()));
     g.mean = plan.arena().template at<T>(statistics_);
     g.inverse = g.mean + each, g.mean_e = g.inverse + each, g.mean_ex = g.mean_e + each;
     g.unbiased = plan.arena().template at<T>(unbiased_);
@@ -169,10 +171,12 @@ class NormOperation final : public Operation<T> {
   }
   static int group_units(const NormArgs<T>& g) { return g.blocks * (g.each_position ? g.x.height * g.x.width : g.groups); }
   int parts(const Plan<T>& plan, int blocks) const {
-    return int(std::min<int64_t>(most_parts, int64_t(blocks) * plan.value(this->x).shape.height));
+    return int(std::min<int64_t>(most_parts, int64_t(blocks) * plan.laid(plan.value(this->x).shape).height));
   }
   void set(const Plan<T>& plan, NormArgs<T>& g, int samples) const {
-    g.samples = samples, g.blocks = plan.blocks(samples), g.parts = parts(plan, g.blocks);
+    g.blocks = plan.blocks(this->x, samples), g.parts = parts(plan, g.blocks);
+    const bool positions = plan.value(this->x).shape.lanes == InLanes::positions;
+    g.samples = positions ? g.blocks * plan.lanes() : samples;   // lanes without a position have a δ of 0
   }
   static int64_t work(const NormArgs<T>& g) { return int64_t(g.blocks) * g.x.height * g.x.width * g.x.channels; }
   template <class Body>
@@ -221,6 +225,7 @@ class DropoutOperation final : public Operation<T> {
     DropoutArgs<T> g{};
     g.from = from, g.to = to;
     g.low = uint32_t(key), g.high = uint32_t(key >> 32);
+    g.positions = plan.value(this->z).shape.lanes == InLanes::positions;
     const double share = training ? rate * plan.pass.dropout : 0;
     g.threshold = uint32_t(share * 4294967296.0), g.scale = T(1 / (1 - share));
     const int units = plan.blocks(this->z, samples) * from.height;

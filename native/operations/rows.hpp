@@ -1,5 +1,5 @@
-// What is done otherwise where a vector's lanes are channels (docs/decisions/0015-lanes.md): products of rows with W, and the
-// way between arrangements. Both only predict.
+// What is done otherwise where a vector's lanes are channels (docs/decisions/0015-lanes.md): products of rows with W, which
+// only predict, and the way between arrangements.
 #pragma once
 #include <algorithm>
 #include <cstring>
@@ -89,10 +89,17 @@ template <class T>
 class RearrangeOperation final : public Operation<T> {
  public:
   bool accepts(const Plan<T>&, int, InLanes) const override { return true; }
-  void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
+  void check(const Plan<T>& plan) const override {
+    require_same_size(plan, this->x, this->z);
+    const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    if (!of_positions(plan)) return;
+    const bool between = x.shape.lanes == InLanes::samples || z.shape.lanes == InLanes::samples;
+    require(between && is_sequence(x.shape), "positions in lanes are rearranged to samples or from them, of a sequence");
+  }
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
   void forward(Plan<T>& plan, int samples) override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    if (of_positions(plan)) return turn(plan, x.map, z.map, z.shape.lanes == InLanes::positions, samples, true);
     const int height = x.map.height, l = plan.lanes();
     const int64_t run = int64_t(x.shape.width) * x.shape.channels;
     const bool to_lanes = z.shape.lanes == InLanes::samples, from_lanes = x.shape.lanes == InLanes::samples;
@@ -120,9 +127,55 @@ class RearrangeOperation final : public Operation<T> {
       }
     });
   }
-  void delta(Plan<T>&, int) override {}
+  void delta(Plan<T>& plan, int samples) override {
+    const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    turn(plan, z.delta, x.delta, x.shape.lanes == InLanes::positions, samples, false);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
 
  private:
+  bool of_positions(const Plan<T>& plan) const {
+    return plan.value(this->x).shape.lanes == InLanes::positions || plan.value(this->z).shape.lanes == InLanes::positions;
+  }
+  // From positions in the lanes to samples or back, a vector of positions of a block at a time. repeat: what lies in empty
+  // lanes
+  // (`gather`).
+  void turn(Plan<T>& plan, const Map<T>& from, const Map<T>& to, bool to_positions, int samples, bool repeat) {
+    const int l = plan.lanes(), steps = plan.value(this->x).shape.width, channels = from.channels;
+    const int vectors = (steps + l - 1) / l;
+    parallel(plan.blocks(samples) * vectors, int64_t(samples) * steps * channels / 4, [&](int begin, int end, int) {
+      T* const rows = thread_scratch<T>(size_t(l) * size_t(l) * size_t(channels));
+      for (int unit = begin; unit < end; unit++) {
+        const int b = unit / vectors, k = unit % vectors, count = std::min(l, samples - b * l), first = k * l;
+        const int width = std::min(l, steps - first);
+        const int64_t run = int64_t(width) * channels;
+        const auto of_block = [&](const Map<T>& m) {   // these steps of all samples
+          Map<T> part = m;
+          part.data = m.block(b) + ptrdiff_t(first) * channels * l, part.width = width;
+          return part;
+        };
+        const auto of_sample = [&](const Map<T>& m, int s) {   // of one
+          Map<T> part = plan.one_sample(m, b * l + s);
+          part.data += k * part.block_step;
+          return part;
+        };
+        GatherArgs g{};
+        g.repeat = repeat;
+        if (to_positions) {
+          plan.kernels().scatter(of_block(from), rows, count, 0, 1);
+          g.features = g.piece = channels, g.samples = width;
+          for (int s = 0; s < count; s++) {
+            g.source = rows + s * run;
+            plan.kernels().gather(g, of_sample(to, s), source_same, 0, 1);
+          }
+        } else {
+          for (int s = 0; s < count; s++) plan.kernels().scatter(of_sample(from, s), rows + s * run, width, 0, 1);
+          g.source = rows, g.features = g.piece = run, g.samples = count;
+          plan.kernels().gather(g, of_block(to), source_same, 0, 1);
+        }
+      }
+    });
+  }
   static void copy_row(const T* from, int64_t from_pixel, T* to, int64_t to_pixel, const typename Plan<T>::Value& value) {
     copy_pixels(from, from_pixel, to, to_pixel, value.shape.channels, value.shape.width);
   }

@@ -29,21 +29,21 @@ class BranchesOperation final : public Operation<T> {
   void delta(Plan<T>& plan, int samples) override {
     const Map<T>& total = plan.delta(this->x);
     const ptrdiff_t run = ptrdiff_t(total.width) * total.channels * plan.lanes();
-    parallel(plan.blocks(samples) * total.height, int64_t(plan.blocks(samples)) * plan.value(this->x).shape.features() * 2,
-             [&](int begin, int end, int) {
-               for (int unit = begin; unit < end; unit++) {
-                 const int b = unit / total.height, h = unit % total.height;
-                 T* sum = total.row(b, h);
-                 const T* before = nullptr;
-                 for (const int reader : readers) {
-                   const Map<T>& own = plan.value(reader).delta;
-                   const T* part = own.row(b, h);
-                   if (before) plan.kernels().add_run(before, part, sum, run), before = sum;
-                   else before = part;
-                 }
-                 if (before != sum) std::memcpy(sum, before, sizeof(T) * size_t(run));   // one reader only
-               }
-             });
+    const int blocks = plan.blocks(this->x, samples);
+    parallel(blocks * total.height, int64_t(blocks) * total.height * run / plan.lanes() * 2, [&](int begin, int end, int) {
+      for (int unit = begin; unit < end; unit++) {
+        const int b = unit / total.height, h = unit % total.height;
+        T* sum = total.row(b, h);
+        const T* before = nullptr;
+        for (const int reader : readers) {
+          const Map<T>& own = plan.value(reader).delta;
+          const T* part = own.row(b, h);
+          if (before) plan.kernels().add_run(before, part, sum, run), before = sum;
+          else before = part;
+        }
+        if (before != sum) std::memcpy(sum, before, sizeof(T) * size_t(run));   // one reader only
+      }
+    });
     multiply_by_derivative(plan, this->x, this->input_post, samples);
   }
 };

@@ -1,5 +1,7 @@
 // What slides windows over an image: convolution and pooling.
 #pragma once
+#include <algorithm>
+
 #include "elementwise.hpp"
 
 namespace chainrule {
@@ -52,8 +54,8 @@ class ConvolutionOperation final : public Operation<T> {
     geometry.z.height = windows.height, geometry.z.width = windows.width;
     if (!plan.value(this->z).with_delta) return;
     if (winograd_gradient()) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters), sizeof(T));
-    else if (plan.batch_size() < plan.lanes() && !depthwise())
-      partial_ = plan.arena().reserve(k.conv_few_size(geometry), sizeof(T));
+    else if (!depthwise() && (plan.batch_size() < plan.lanes() || by_filters(plan, geometry, plan.batch_size())))
+      partial_ = plan.arena().reserve(k.conv_filters_size(geometry), sizeof(T));
     if (plan.per_sample() && !depthwise())
       norms_ = plan.arena().reserve(size_t(k.conv_gradient_units(geometry)) * size_t(plan.max_blocks()) * size_t(plan.lanes()),
                                     sizeof(double));
@@ -102,10 +104,21 @@ class ConvolutionOperation final : public Operation<T> {
       parallel(parts, work(g),
                [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
       parallel(filters, weight_count(), [&](int begin, int end, int) { k.winograd_gradient_finish(g, begin, end); });
-    } else if (const int units = g.partial ? k.conv_few_units(g) : 0; units > 0) {
-      parallel(g.z.height, work(g) / 16, [&](int begin, int end, int) { k.conv_few_transpose(g, begin, end); });
-      parallel(units, work(g), [&](int begin, int end, int) { k.conv_few_gradient(g, begin, end); });
-      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_few_finish(g, begin, end); });
+    } else if (g.partial && by_filters(plan, g, samples)) {
+      for (int b = 0; b < g.blocks; b++) {
+        ConvArgs<T> strip = g;
+        strip.x.data = g.x.block(b), strip.z.data = g.z.block(b);
+        strip.samples = std::min(plan.lanes(), samples - b * plan.lanes());
+        const int rows = k.conv_filters_rows(strip);
+        for (int first = 0; first < g.z.height; first += rows) {
+          strip.first_row = first, strip.rows = std::min(rows, g.z.height - first), strip.accumulate = b + first > 0;
+          const int64_t products = work(g) / g.blocks * strip.rows / g.z.height;
+          parallel(strip.rows, products / 16, [&](int begin, int end, int) { k.conv_filters_transpose(strip, begin, end); });
+          parallel(k.conv_filters_units(g), products,
+                   [&](int begin, int end, int) { k.conv_filters_gradient(strip, begin, end); });
+        }
+      }
+      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_filters_finish(g, begin, end); });
     } else {
       parallel(k.conv_gradient_units(g), work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
     }
@@ -173,6 +186,11 @@ class ConvolutionOperation final : public Operation<T> {
     if (prepared_.holds(plan, form)) return;
     parallel(units, weight_count(), pack);
     prepared_.made(plan, form);
+  }
+
+  static bool by_filters(const Plan<T>& plan, ConvArgs<T> g, int samples) {
+    g.blocks = plan.blocks(samples), g.samples = samples;
+    return plan.kernels().conv_by_filters(g);
   }
 
   static constexpr int ahead = 0, back = 1;

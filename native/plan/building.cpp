@@ -44,7 +44,10 @@ int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShap
   for (const ValueShape& s : {shape, halo})
     for (const int zeros : {s.top, s.bottom, s.left, s.right})
       require(zeros >= 0, "there cannot be fewer than no zeros around a value");
-  require(!with_delta || shape.lanes == InLanes::samples, "a value with a δ has samples in its lanes");
+  const bool positions = shape.lanes == InLanes::positions;
+  require(!with_delta || positions || shape.lanes == InLanes::samples,
+          "a value with a δ has samples or positions in its lanes");
+  require(!positions || !(has_halo(shape) || has_halo(halo)), "positions in lanes have no zeros around them");
   const int blocks = shape.lanes == InLanes::samples ? max_blocks() : batch_size_;
   const double rows = double(blocks) * std::max(shape.height, shape.width);   // units of a loop are counted in 32 bits
   // Channels are padded to vectors: at most `lanes` times as many.
@@ -52,7 +55,7 @@ int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShap
     throw std::length_error("a value of this network would need more memory than can be addressed");
   Value v;
   v.shape = shape;
-  v.delta_shape = halo;
+  v.delta_shape = halo, v.delta_shape.lanes = shape.lanes;
   v.with_delta = with_delta;
   values_.push_back(v);
   return int(values_.size()) - 1;
@@ -146,7 +149,7 @@ void Plan<T>::add_rearranged(int x, int z) {
 }
 template <class T>
 void Plan<T>::add_dense(int x, int z, int weights, int bias) {
-  if (lanes_of(z) != InLanes::samples) return add_rows(x, z, weights, bias, {}, false);
+  if (lanes_of(z) == InLanes::channels) return add_rows(x, z, weights, bias, {}, false);
   auto o = std::make_unique<DenseOperation<T>>();
   o->weights = weights, o->bias = bias;
   CHAINRULE_PLACE(o);

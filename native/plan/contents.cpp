@@ -79,6 +79,11 @@ void Plan<T>::read_value(int i, bool delta, int samples, T* rows) const {
   const Map<T>& m = delta ? value(i).delta : value(i).map;
   const ValueShape& shape = value(i).shape;
   const int64_t run = int64_t(shape.width) * shape.channels;
+  if (shape.lanes == InLanes::positions) {
+    for (int s = 0; s < samples; s++)
+      kernels_.scatter(one_sample(m, s), rows + s * shape.features(), shape.height * shape.width, 0, m.width);
+    return;
+  }
   if (shape.lanes != InLanes::samples) {
     for (int u = 0; u < samples * m.height; u++)
       copy_pixels(m.row(u / m.height, u % m.height), pixel(shape), rows + u * run, shape.channels, shape.channels, shape.width);
@@ -91,6 +96,15 @@ void Plan<T>::write_value(int i, bool delta, int samples, const T* rows) {
   const Map<T>& m = delta ? value(i).delta : value(i).map;
   const ValueShape& shape = value(i).shape;
   const int64_t run = int64_t(shape.width) * shape.channels;
+  if (shape.lanes == InLanes::positions) {
+    for (int s = 0; s < samples; s++) {
+      GatherArgs g{};
+      g.source = rows + s * shape.features(), g.features = g.piece = shape.channels;
+      g.samples = shape.height * shape.width, g.repeat = !delta;
+      kernels_.gather(g, one_sample(m, s), source_same, 0, m.width);
+    }
+    return;
+  }
   if (shape.lanes != InLanes::samples) {
     for (int u = 0; u < samples * m.height; u++)
       copy_pixels(rows + u * run, shape.channels, m.row(u / m.height, u % m.height), pixel(shape), shape.channels, shape.width);

@@ -72,7 +72,8 @@ void Plan<T>::finish() {
   check();
   stage_ = Stage::spent;
   const size_t l = size_t(lanes()), blocks = size_t(max_blocks());
-  const auto scalars = [&](const ValueShape& s) {
+  const auto scalars = [&](const ValueShape& given) {
+    const ValueShape s = laid(given);
     const size_t count = s.lanes == InLanes::samples ? blocks : size_t(batch_size_);
     return count * size_t(s.height + s.top + s.bottom) * size_t(s.width + s.left + s.right) * size_t(pixel(s));
   };
@@ -97,7 +98,8 @@ void Plan<T>::finish() {
   }
   arena_.allocate();
 
-  const auto map = [&](const ValueShape& s, const Region& r) {
+  const auto map = [&](const ValueShape& given, const Region& r) {
+    const ValueShape s = laid(given);
     Map<T> m;
     m.height = s.height, m.width = s.width, m.channels = vectors(s);
     const ptrdiff_t pixel = ptrdiff_t(this->pixel(s));

@@ -33,8 +33,27 @@ void Plan<T>::copy_in(const Batch& batch, const int64_t* order, int samples) {
   });
 }
 
+// A sample's positions into lanes.
+template <class T>
+void Plan<T>::gather_positions(const Batch& batch, const int64_t* order, int samples) {
+  const Value& v = value(input_);
+  const int64_t bytes = int64_t(batch.input_kind == source_same ? sizeof(T) : 1) * batch.inputs.features;
+  const int vectors = v.map.width;
+  parallel(samples * vectors, int64_t(samples) * batch.inputs.features / lanes() * 4, [&](int begin, int end, int) {
+    for (int unit = begin; unit < end; unit++) {
+      const int s = unit / vectors, k = unit % vectors;
+      GatherArgs g = batch.inputs;
+      g.source = static_cast<const char*>(g.source) + (order ? order[s] : s) * bytes;
+      g.order = nullptr, g.repeat = true;
+      g.samples = v.shape.height * v.shape.width, g.features = g.piece = v.shape.channels;
+      kernels_.gather(g, one_sample(v.map, s), batch.input_kind, k, k + 1);
+    }
+  });
+}
+
 template <class T>
 void Plan<T>::gather(const Batch& batch, const int64_t* order, int samples) {
+  if (value(input_).shape.lanes == InLanes::positions) return gather_positions(batch, order, samples);
   if (value(input_).shape.lanes != InLanes::samples) return copy_in(batch, order, samples);
   GatherArgs g = batch.inputs;
   g.order = order, g.samples = samples, g.repeat = true;

@@ -23,9 +23,10 @@
 namespace chainrule {
 
 // What the lanes of a vector hold: samples, [block][height][width][channels][lane], as every kernel reads it that has no other
-// form; channels, [sample][height][width][channel], padded to whole vectors; nothing: rows as users have them, of which
-// products read number by number. Only where there is no δ.
-enum class InLanes : int { samples, channels, nothing };
+// form; positions, [sample][positions / lanes][channels][lane], for what acts on each alone, where the lanes behind the last
+// position hold it again and have a δ of 0; channels, [sample][height][width][channel], padded to whole vectors; nothing: rows
+// as users have them, of which products read number by number. Without a δ where they are channels, or nothing.
+enum class InLanes : int { samples, channels, nothing, positions };
 
 // A value of the network, its shape and the zeros kept around it for those that read it with padding.
 struct ValueShape {
@@ -286,6 +287,18 @@ class Plan {
     return s.lanes == InLanes::channels ? (s.channels + lanes() - 1) / lanes() : s.channels;
   }
   int64_t pixel(const ValueShape& s) const { return int64_t(vectors(s)) * (s.lanes == InLanes::nothing ? 1 : lanes()); }
+  // Sample s of a value with positions in its lanes: vectors of them are its blocks.
+  Map<T> one_sample(const Map<T>& m, int s) const {
+    Map<T> own = m;
+    own.data = m.block(s), own.height = own.width = 1;
+    own.block_step = own.row_step = ptrdiff_t(m.channels) * lanes();
+    return own;
+  }
+  // A value as it lies: where the lanes are positions, so many pixels as there are vectors of them.
+  ValueShape laid(ValueShape s) const {
+    if (s.lanes == InLanes::positions) s.width = (s.height * s.width + lanes() - 1) / lanes(), s.height = 1;
+    return s;
+  }
 
  private:
   struct Chunk {
@@ -316,6 +329,7 @@ class Plan {
   void place_loss(LossBy by, int output, int activation);
   void gather(const Batch& batch, const int64_t* order, int samples);
   void copy_in(const Batch& batch, const int64_t* order, int samples);
+  void gather_positions(const Batch& batch, const int64_t* order, int samples);
   void run_forward(int samples);
   void run_backward(int samples, bool input_delta);
   void run_backward_with_norms(int samples, bool with_gradients);

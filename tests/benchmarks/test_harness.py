@@ -112,7 +112,7 @@ def test_a_workload_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_every_workload_suits_a_peer_that_can_do_it(peer: str) -> None:
     suited = {w.name for w in WORKLOADS if any(c.suits(w) for c in harness.CONFIGURATIONS if c.peer == peer)}
     dense = {w.name for w in WORKLOADS if w.name.startswith("mlp")}
-    plain = dense | {"lenet-10", "lenet-128", "vgg-64"}
+    plain = dense | {"lenet-10", "lenet-128", "vgg-64", "cifar"}
     every = {w.name for w in WORKLOADS}
     assert suited == {"torch": every, "jax": plain, "sklearn": dense, "numpy": dense}[peer]
 

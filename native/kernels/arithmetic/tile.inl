@@ -92,6 +92,9 @@ __attribute__((noinline)) static void tile(const Tile<T>& t) {
   for (int s = 0; s < t.segments; s++, xs += t.x_segment, ws += t.w_segment) {
     const T* x = xs;
     const T* w = ws;
+    if (transposed)   // of panels far apart, which no processor foresees
+#pragma GCC unroll 16
+      for (int c = 0; c < C; c++) __builtin_prefetch(w + t.w_segment + c * L);
     int stop = folds && length > fold_terms ? fold_terms : length;
     for (int k = 0; k < length; k++) {
       if (folds && k == stop) {

@@ -274,3 +274,142 @@ static void attention_backward(const AttentionArgs<T>& g, int begin, int end, T*
     }
   }
 }
+
+// -- positions in the lanes ---------------------------------------------------------------------------------------------------
+
+// For values [sample][steps / lanes][feature][lane] a vector is a query, and a vector of keys is a panel of W of a dense layer
+// whose samples are the queries: scores are its forward pass, Σ_j A_ij V_j and δ of Q its δ, δ of K and V its gradients. A and
+// G are [vector of queries][key][lane], with keys up to whole vectors, which are 0 behind the last one.
+constexpr int attention_vectors = 8;   // of queries, whose A and G share the cache
+
+template <class T>
+struct PositionsHead {
+  static constexpr int L = lanes<T>;
+  const AttentionArgs<T>& g;
+  int sample, head, steps, vectors, features;
+  ptrdiff_t step, row;   // from one vector of a value to the next, and of A
+  PositionsHead(const AttentionArgs<T>& g, int unit)
+      : g(g),
+        sample(unit / g.heads),
+        head(unit % g.heads),
+        steps(g.steps),
+        vectors(g.q.width),
+        features(g.features),
+        step(ptrdiff_t(g.q.channels) * L),
+        row(ptrdiff_t(vectors) * L * L) {}
+  T* at(const Map<T>& m, int vector = 0) const { return m.block(sample) + ptrdiff_t(head) * features * L + vector * step; }
+  T* weights(int vector) const { return g.weights + (ptrdiff_t(sample) * g.heads + head) * vectors * row + vector * row; }
+  // Keys that the queries of vectors before `end` see.
+  int keys(int end) const { return g.causal && end * L < steps ? end * L : steps; }
+
+  // to[query][key] = Σ_f q[f] k[f] for `count` vectors of queries from `first`, and 0 behind the keys.
+  void scores(const Map<T>& q, const Map<T>& k, int first, int count, int keys, T* to) const {
+    constexpr int C = panel_channels<T, wide_channels>;
+    Tile<T> t{};
+    t.x_pixel = step, t.segments = 1, t.length = features, t.w_k = L, t.z_pixel = row, t.floor = no_floor<T>;
+    for (int i = 0; i < count; i += wide_pixels) {
+      const int pixels = count - i < wide_pixels ? count - i : wide_pixels;
+      t.x = at(q, first + i);
+      for (int j = 0; j < keys; j += C) {
+        t.w = at(k, j / L) + j % L, t.z = to + i * row + j * L, t.channels = keys - j < C ? keys - j : C;
+        tile_up_to<T, C, wide_pixels, false>(pixels, t);
+      }
+    }
+    for (int i = 0; i < count; i++) __builtin_memset(to + i * row + keys * L, 0, sizeof(T) * size_t(row - keys * L));
+  }
+  // to[query][f] = Σ_j a[query][j] v[j][f]
+  void mix(const T* a, const Map<T>& v, const Map<T>& to, int first, int count, int keys) const {
+    const auto of_features = [&]<int C>(int f) {
+      Tile<T> t{};
+      t.x_pixel = row, t.x_segment = L * L, t.w_segment = step, t.z_pixel = step, t.floor = no_floor<T>, t.channels = C;
+      for (int i = 0; i < count; i += wide_pixels) {
+        const int pixels = count - i < wide_pixels ? count - i : wide_pixels, whole = keys / L;
+        t.x = a + i * row, t.w = at(v) + f * L, t.z = at(to, first + i) + f * L;
+        t.segments = whole, t.length = L, t.add = false;
+        tile_up_to<T, C, wide_pixels, true>(pixels, t);
+        if (keys % L == 0) continue;
+        t.x += whole * L * L, t.w += whole * step, t.segments = 1, t.length = keys % L, t.add = true;
+        tile_up_to<T, C, wide_pixels, true>(pixels, t);
+      }
+    };
+    int f = 0;
+    for (; f + wide_channels <= features; f += wide_channels) of_features.template operator()<wide_channels>(f);
+    for (; f < features; f++) of_features.template operator()<1>(f);
+  }
+  // to[key][f] += Σ_i a[i][key] q[i][f] over `count` vectors of queries from `first`, which are the first that are taken if so
+  // asked. turned: room for as much as a.
+  void gather_keys(const T* a, const Map<T>& q, const Map<T>& to, int first, int count, bool fresh, T* turned) const {
+    constexpr int O = gradient_columns;
+    const ptrdiff_t panel = ptrdiff_t(count) * L * L;
+    const int seen = g.causal && !fresh ? groups(keys(first + count), L) : vectors;
+    for (int k = 0; k < seen; k++)
+      for (int i = 0; i < count; i++) transpose<T>(a + i * row + k * L * L, L, turned + k * panel + i * L * L, L);
+    for (int k = 0; k < seen; k += O) {
+      // Queries in front of a key do not see it.
+      const int skipped = !g.causal || k <= first ? 0 : k - first < count ? k - first : count - 1;
+      const T *x = at(q, first + skipped), *d = turned + k * panel + ptrdiff_t(skipped) * L * L;
+      const Runs runs{count - skipped, L, L};
+      const Onto onto = fresh ? Onto::fresh : Onto::added;
+      if (seen - k >= O) outer_rows<T, O>(x, step, d, panel, at(to, k), step, features, runs, onto);
+      else outer_rows<T, 1>(x, step, d, panel, at(to, k), step, features, runs, onto);
+    }
+  }
+};
+
+template <class T>
+static size_t attention_positions_scratch(const AttentionArgs<T>& g) {
+  const size_t run = size_t(g.q.width < attention_vectors ? g.q.width : attention_vectors);
+  return (2 * run * size_t(g.q.width) + size_t(g.q.width)) * lanes<T> * lanes<T>;
+}
+
+// Unit: head of a sample.
+template <class T>
+static void attention_positions_forward(const AttentionArgs<T>& g, int begin, int end, T* scratch) {
+  constexpr int L = lanes<T>;
+  for (int unit = begin; unit < end; unit++) {
+    const PositionsHead<T> h(g, unit);
+    const T* const mask = g.mask.data ? g.mask.block(h.sample / L) + h.sample % L : nullptr;   // one lane of it
+    T* const seen = scratch;
+    for (int i = 0; i < h.vectors; i += attention_vectors) {
+      const int count = h.vectors - i < attention_vectors ? h.vectors - i : attention_vectors, keys = h.keys(i + count);
+      T* const a = h.weights(i);
+      h.scores(g.q, g.k, i, count, keys, a);
+      for (int n = 0; n < count; n++) {
+        T* const row = a + n * h.row;
+        if (mask || g.causal)
+          for (int key = 0; key < keys; key++)
+            for (int l = 0; l < L; l++)
+              seen[key * L + l] = (!mask || mask[key * L] != T(0)) && !(g.causal && key > (i + n) * L + l) ? T(1) : T(0);
+        for (int key = 0; key < keys; key++) store(row + key * L, g.scale * load(row + key * L));
+        attention_softmax<T>(row, mask || g.causal ? seen : nullptr, keys, keys);
+      }
+      h.mix(a, g.v, g.o, i, count, keys);
+    }
+  }
+}
+
+// Unit: head of a sample; as `attention_backward`.
+template <class T>
+static void attention_positions_backward(const AttentionArgs<T>& g, int begin, int end, T* scratch) {
+  constexpr int L = lanes<T>;
+  for (int unit = begin; unit < end; unit++) {
+    const PositionsHead<T> h(g, unit);
+    for (int i = 0; i < h.vectors; i += attention_vectors) {
+      const int count = h.vectors - i < attention_vectors ? h.vectors - i : attention_vectors, keys = h.keys(i + count);
+      const T* const a = h.weights(i);
+      T *const b = scratch, *const turned = scratch + count * h.row;
+      h.gather_keys(a, g.o_delta, g.v_delta, i, count, i == 0, turned);
+      h.scores(g.o_delta, g.v, i, count, keys, b);
+      for (int n = 0; n < count; n++) {
+        const T* an = a + n * h.row;
+        T* bn = b + n * h.row;
+        LongSum<T> dot;
+        for (int j = 0; j < keys; j++) dot.add(load(an + j * L) * load(bn + j * L));
+        const Vec<T> sum = dot.value();
+        for (int j = 0; j < keys; j++) store(bn + j * L, load(an + j * L) * (load(bn + j * L) - sum) * g.scale);
+      }
+      h.mix(b, g.k, g.q_delta, i, count, keys);
+      h.gather_keys(b, g.q, g.k_delta, i, count, i == 0, turned);
+    }
+  }
+}

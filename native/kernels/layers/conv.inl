@@ -3,7 +3,7 @@
 //
 // Read `conv_forward` down to its tile (`conv_forward_pixels`), with the packed weights it takes (`conv_pack_forward`); then
 // `conv_backward` with `conv_scatter_row`; then `correlate`, the weight gradient, and what chooses its tiles,
-// `conv_gradient`. `conv_few_...` are the weight gradient of a batch that leaves most lanes empty.
+// `conv_gradient`. `conv_filters_...` are the weight gradient with filters in the lanes.
 // Shapes: x, δ_x [block][height][width][channels][lane]; z, δ_z [block][height][width][filters][lane];
 // w, ∂w [filters][kernel_h][kernel_w][channels / groups].
 
@@ -291,27 +291,63 @@ inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Pairs& at) {
   if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, at);
 }
 
-// A block with few samples: there the lanes of a vector are filters, not samples, and only the samples that exist are
-// multiplied; for 10 samples of 16 lanes and 40 filters three quarters of the work. δ is transposed once to
-// [panel of filters][pixel][sample][filter], the gradient is summed as [panel][pair][filter] and copied out at the end.
+// By filters: there the lanes of a vector are filters, not samples. Only the samples that exist are multiplied, for 10 of 16
+// and 40 filters three quarters of the work; and a number of x, once it is in a register, meets whole vectors of filters, so
+// that little is read beside what `correlate` reads. In strips of a block's image, whose δ, transposed to [panel of
+// filters][pixel][sample][filter], stays in the cache; the gradient is summed in double as [panel][pair][filter] and copied out
+// at the end.
 template <class T>
 inline bool few_samples_gradient(const ConvArgs<T>& g) {
-  return whole_rows<T>(g) && g.blocks == 1 && panels<T>(g.z.channels) * g.samples * 10 <= g.z.channels * 9;
+  return g.blocks == 1 && panels<T>(g.z.channels) * g.samples * 10 <= g.z.channels * 9;
 }
+// `correlate` reads x and δ of a batch once for every tile: from so many bytes on that takes half as long again, and more
+// (docs/decisions/0016-lanes-in-training.md).
+constexpr int64_t correlate_cache = 256 * 1024;
 template <class T>
-static size_t conv_few_size(const ConvArgs<T>& g) {
-  const size_t columns = size_t(panels<T>(g.z.channels)), L = size_t(lanes<T>);
-  return columns * L *
-         (size_t(g.z.height) * size_t(g.z.width) * L + size_t(g.kernel_h) * size_t(g.kernel_w) * size_t(g.x.channels));
-}
-template <class T>
-inline T* few_sums(const ConvArgs<T>& g) {
-  return g.partial + ptrdiff_t(panels<T>(g.z.channels)) * g.z.height * g.z.width * lanes<T> * lanes<T>;
+static bool conv_by_filters(const ConvArgs<T>& g) {
+  if (!whole_rows<T>(g) || g.norms) return false;
+  if (few_samples_gradient<T>(g)) return true;
+  const int64_t pixels = int64_t(g.z.height) * g.z.width;
+  const int64_t bytes = int64_t(sizeof(T)) * g.blocks * lanes<T> * pixels * (g.x.channels + g.z.channels);
+  const int64_t by_samples = int64_t(g.blocks) * channel_tiles<T>(g.z.channels) * narrow_channels;
+  return bytes > correlate_cache && int64_t(panels<T>(g.z.channels)) * g.samples * 2 <= by_samples * 3;
 }
 
-// Unit: output row.
+// Rows of a strip: 256 KB of δ, in whole runs of fold_terms.
 template <class T>
-static void conv_few_transpose(const ConvArgs<T>& g, int begin, int end) {
+inline int64_t strip_pixels(const ConvArgs<T>& g) {   // times samples
+  return 256 * 1024 / (int64_t(sizeof(T)) * panels<T>(g.z.channels) * lanes<T>);
+}
+template <class T>
+static int conv_filters_rows(const ConvArgs<T>& g) {
+  const int64_t row = int64_t(g.z.width) * g.samples, run = row < fold_terms ? groups(fold_terms, int(row)) : 1;
+  const int64_t fit = strip_pixels<T>(g) / row / run * run, rows = fit > run ? fit : run;
+  return rows < g.z.height ? int(rows) : g.z.height;
+}
+template <class T>
+inline int64_t turned_size(const ConvArgs<T>& g) {
+  const int64_t least = fold_terms + int64_t(g.z.width) * lanes<T>, most = strip_pixels<T>(g);
+  return (least > most ? least : most) * panels<T>(g.z.channels) * lanes<T>;
+}
+// Scalars in `partial`: δ of a strip, and the sums.
+template <class T>
+static size_t conv_filters_size(const ConvArgs<T>& g) {
+  const int64_t pairs = int64_t(g.kernel_h) * g.kernel_w * g.x.channels;
+  return size_t(turned_size<T>(g) + panels<T>(g.z.channels) * (pairs + 1) * lanes<T> * int64_t(sizeof(double) / sizeof(T)));
+}
+template <class T>
+inline double* filter_sums(const ConvArgs<T>& g) {
+  return reinterpret_cast<double*>(g.partial + turned_size<T>(g));
+}
+// Behind them those of the bias, [filter].
+template <class T>
+inline double* filter_bias(const ConvArgs<T>& g) {
+  return filter_sums<T>(g) + ptrdiff_t(panels<T>(g.z.channels)) * g.kernel_h * g.kernel_w * g.x.channels * lanes<T>;
+}
+
+// Unit: row of the strip of the first block, of `samples`.
+template <class T>
+static void conv_filters_transpose(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int filters = g.z.channels;
   T square[L * L] __attribute__((aligned(64)));
@@ -319,73 +355,90 @@ static void conv_few_transpose(const ConvArgs<T>& g, int begin, int end) {
     for (int j = 0; j < g.z.width; j++)
       for (int k = 0; k < filters; k += L) {
         // Past the last filter the neighbouring pixel is read; those columns of the gradient are not copied out.
-        transpose<T>(g.z.row(0, i) + (ptrdiff_t(j) * filters + k) * L, L, square, L);
-        T* to = g.partial + ((ptrdiff_t(k / L) * g.z.height + i) * g.z.width + j) * g.samples * L;
+        const T* from = g.z.row(0, g.first_row + i) + (ptrdiff_t(j) * filters + k) * L;
+        T* to = g.partial + ((ptrdiff_t(k / L) * g.rows + i) * g.z.width + j) * g.samples * L;
+        if (g.samples == L) {
+          transpose<T>(from, L, to, L);
+          continue;
+        }
+        transpose<T>(from, L, square, L);
         __builtin_memcpy(to, square, sizeof(T) * size_t(g.samples) * L);
       }
 }
 
-constexpr int few_pairs = 24;   // pairs of a unit
+constexpr int unit_pairs = 24;   // pairs of a unit
 template <class T>
-static int conv_few_units(const ConvArgs<T>& g) {
-  if (!few_samples_gradient<T>(g)) return 0;
-  return g.kernel_h * groups(g.kernel_w * g.x.channels, few_pairs) * groups(panels<T>(g.z.channels), gradient_columns);
+static int conv_filters_units(const ConvArgs<T>& g) {
+  return g.kernel_h * groups(g.kernel_w * g.x.channels, unit_pairs) * groups(panels<T>(g.z.channels), gradient_columns);
 }
-// Unit: (kernel row, run of pairs, two panels).
+// sums[o] += Σ_s d[o][s] of O panels, in as many chains; of a panel that lies apart by 0 twice.
+template <class T, int O>
+inline void add_rows(const T* d, ptrdiff_t d_panel, int count, T* sums) {
+  constexpr int L = lanes<T>;
+  Vec<T> sum[O];
+#pragma GCC unroll 4
+  for (int o = 0; o < O; o++) sum[o] = load(sums + o * L);
+  for (int s = 0; s < count; s++, d += L)
+#pragma GCC unroll 4
+    for (int o = 0; o < O; o++) sum[o] += load(d + o * d_panel);
+#pragma GCC unroll 4
+  for (int o = 0; o < O; o++) store(sums + o * L, sum[o]);
+}
+
+// Unit: (kernel row, run of pairs, two panels). Of the strip of the first block, of `samples`; added to the sums if
+// `accumulate`.
 template <class T>
-static void conv_few_gradient(const ConvArgs<T>& g, int begin, int end) {
+static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>, O = gradient_columns;
   const int columns = panels<T>(g.z.channels), pairs = g.kernel_w * g.x.channels, width = g.z.width;
-  const int steps = groups(columns, O), chunks = groups(pairs, few_pairs);
+  const int steps = groups(columns, O), chunks = groups(pairs, unit_pairs);
   const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_row = ptrdiff_t(width) * g.samples * L;
-  const ptrdiff_t d_panel = d_row * g.z.height, g_panel = ptrdiff_t(g.kernel_h) * pairs * L;
+  const ptrdiff_t d_panel = d_row * g.rows, g_panel = ptrdiff_t(g.kernel_h) * pairs * L;
   // Runs and folds as `correlate` has them: a single sample has the same bits there.
   const int most = fold_terms / g.samples;
   for (int unit = begin; unit < end; unit++) {
-    const int j = unit % steps * O, r = unit / steps % chunks * few_pairs, m = unit / steps / chunks;
-    const int rows = pairs - r < few_pairs ? pairs - r : few_pairs;
+    const int j = unit % steps * O, chunk = unit / steps % chunks, m = unit / steps / chunks;
+    const int r = int(int64_t(chunk) * pairs / chunks), rows = int(int64_t(chunk + 1) * pairs / chunks) - r;
     const int across = j + O <= columns ? O : 1, size = rows * L;
-    T run[O * few_pairs * L] __attribute__((aligned(64)));   // [panel][pair][filter], of a few rows of the image
-    double total[O * few_pairs * L] = {};
+    T run[O * unit_pairs * L] __attribute__((aligned(64)));   // [panel][pair][filter], of a few rows of the image
+    double* const total = filter_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
+    const bool with_bias = g.bias_gradient && m == 0 && chunk == 0;
+    T bias[O * L] __attribute__((aligned(64))) = {};
+    bool fresh = !g.accumulate;
     int pending = 0;
-    for (int i = 0; i < g.z.height; i++) {
-      const T* x =
-          g.x.row(0, ptrdiff_t(i) * g.stride_h - g.pad_top + m * g.dilation_h) + (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
+    for (int i = 0; i < g.rows; i++) {
+      const T* x = g.x.row(0, ptrdiff_t(g.first_row + i) * g.stride_h - g.pad_top + m * g.dilation_h) +
+                   (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
       const T* d = g.partial + j * d_panel + i * d_row;
       for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * g.samples * L) {
         const Runs runs{width - p < most ? width - p : most, g.samples, g.samples};
         const Onto onto = pending ? Onto::continued : Onto::fresh;
         if (across == O) outer_rows<T, O>(x, x_step, d, d_panel, run, size, rows, runs, onto);
         else outer_rows<T, 1>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+        if (with_bias) add_rows<T, O>(d, across == O ? d_panel : 0, runs.blocks * g.samples, bias);
         pending += runs.blocks * g.samples;
-        const bool last = i + 1 == g.z.height && p + most >= width;
+        const bool last = i + 1 == g.rows && p + most >= width;
         if (!last && !(is_float<T> && pending >= fold_terms)) continue;
-        for (int k = 0; k < across * size; k++) total[k] += double(run[k]);
-        pending = 0;
+        for (int o = 0; o < across; o++) add_widened<T>(total + o * g_panel, run + o * size, size, fresh);
+        if (with_bias) {
+          add_widened<T>(filter_bias<T>(g) + j * L, bias, across * L, fresh);
+          for (int o = 0; o < across; o++) store(bias + o * L, Vec<T>{});
+        }
+        fresh = false, pending = 0;
       }
     }
-    T* gradient = few_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
-    for (int o = 0; o < across; o++)
-      for (int k = 0; k < size; k++) gradient[o * g_panel + k] = T(total[o * size + k]);
   }
 }
 
 // Unit: filter.
 template <class T>
-static void conv_few_finish(const ConvArgs<T>& g, int begin, int end) {
+static void conv_filters_finish(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * g.x.channels;
   for (int k = begin; k < end; k++) {
-    const T* sums = few_sums<T>(g) + (k / L) * size * L + k % L;
-    for (ptrdiff_t i = 0; i < size; i++) g.weight_gradient[k * size + i] = sums[i * L];
-    if (!g.bias_gradient) continue;
-    LongSum<T> sum;
-    for (int i = 0; i < g.z.height; i++)
-      for (int j = 0; j < g.z.width; j++) {
-        sum.run += load(g.z.row(0, i) + (ptrdiff_t(j) * g.z.channels + k) * L), sum.terms++;
-        if (is_float<T> && sum.terms >= fold_terms && (j + 1 == g.z.width || (j + 1) % fold_terms == 0)) sum.fold();
-      }
-    g.bias_gradient[k] = sum_lanes<T>(sum.value());
+    const double* sums = filter_sums<T>(g) + (k / L) * size * L + k % L;
+    for (ptrdiff_t i = 0; i < size; i++) g.weight_gradient[k * size + i] = T(sums[i * L]);
+    if (g.bias_gradient) g.bias_gradient[k] = T(filter_bias<T>(g)[k]);
   }
 }
 

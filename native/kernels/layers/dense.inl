@@ -40,6 +40,9 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
   int pending = 0;
   for (int b = 0; b < runs.blocks; b++, x += x_block) {
     const int count = b + 1 < runs.blocks ? runs.count : runs.last;
+    if (!rows_are_lanes && runs.count == L)   // a whole block: of fewer samples x is in the cache
+#pragma GCC unroll 16
+      for (int r = 0; r < R; r++) __builtin_prefetch(x + x_block + r * L);
     for (int l = 0; l < count; l++, d += L) {
       Vec<T> dv[O];
 #pragma GCC unroll 16
@@ -68,28 +71,38 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
     }
 }
 
+// The tile for `rows` <= R.
+template <class T, int R, int O, bool rows_are_lanes, bool folds>
+inline void outer_up_to(int rows, const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel,
+                        Runs runs, Onto onto) {
+  if (rows == R) return outer<T, R, O, rows_are_lanes, folds>(x, x_block, d, d_panel, gradient, g_panel, runs, onto);
+  constexpr int step = rows_are_lanes && R > 4 ? 4 : 1;   // samples come in fours
+  if constexpr (R > step)
+    outer_up_to<T, R - step, O, rows_are_lanes, folds>(rows, x, x_block, d, d_panel, gradient, g_panel, runs, onto);
+}
+
 // All rows [0, rows) against O panels.
 template <class T, int O, bool rows_are_lanes = false>
 inline void outer_rows(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel, int rows,
                        Runs runs, Onto onto) {
-  constexpr int R = gradient_rows;
-  int r = 0;
-  const auto run = [&]<int size>() {
+  constexpr int R = rows_are_lanes ? gradient_rows / 4 * 4 : gradient_rows;
+  const bool folds = is_long<T>(int64_t(runs.blocks - 1) * runs.count + runs.last);
+  const auto run = [&](int r, int size) {
     const T* from = x + r * (rows_are_lanes ? 1 : lanes<T>);
     T* const to = gradient + r * lanes<T>;
-    if (is_long<T>(int64_t(runs.blocks - 1) * runs.count + runs.last))
-      outer<T, size, O, rows_are_lanes, true>(from, x_block, d, d_panel, to, g_panel, runs, onto);
-    else outer<T, size, O, rows_are_lanes, false>(from, x_block, d, d_panel, to, g_panel, runs, onto);
-    r += size;
+    if (folds) outer_up_to<T, R, O, rows_are_lanes, true>(size, from, x_block, d, d_panel, to, g_panel, runs, onto);
+    else outer_up_to<T, R, O, rows_are_lanes, false>(size, from, x_block, d, d_panel, to, g_panel, runs, onto);
   };
-  while (rows - r >= R) {
-    if (R == 12 && rows - r == 16) break;   // 8 + 8 keeps more accumulators busy than 12 + 4
-    run.template operator()<R>();
+  if constexpr (rows_are_lanes) {
+    for (int r = 0; r < rows;) {
+      const int left = rows - r, size = left == 16 && R == 12 ? 8 : left < R ? left : R;
+      run(r, size);
+      r += size;
+    }
+  } else {
+    Cut cut{rows, R};
+    for (int r = 0, size; (size = cut.next()) > 0; r += size) run(r, size);
   }
-  if constexpr (R == 12)
-    while (rows - r >= 8) run.template operator()<8>();
-  while (rows - r >= 4) run.template operator()<4>();
-  while (r < rows) run.template operator()<1>();
 }
 
 // The post-operation of a dense layer's output run [first, first + count) of the blocks of one tile.
@@ -211,8 +224,10 @@ template <class T>
 static void dense_backward(const DenseArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>, C = wide_channels;
   const int count = groups(g.inputs, backward_inputs), group_count = groups(g.blocks, wide_pixels);
+  const bool z_fits = int64_t(g.blocks) * g.outputs * L * int64_t(sizeof(T)) <= 640 * 1024;   // as in dense_forward
   for (int unit = begin; unit < end; unit++) {
-    const int group = unit / count, start = (unit % count) * backward_inputs;
+    const int group = z_fits ? unit % group_count : unit / count;
+    const int start = (z_fits ? unit / group_count : unit % count) * backward_inputs;
     const int block = int(int64_t(group) * g.blocks / group_count);
     const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
     const int stop = start + backward_inputs < g.inputs ? start + backward_inputs : g.inputs;
@@ -233,6 +248,9 @@ static void dense_backward(const DenseArgs<T>& g, int begin, int end) {
 
 // Rows per unit of the gradient: enough that the transposition of δ, repeated in every unit, is below 2 %.
 constexpr int gradient_chunk = 192;
+// Samples, or positions, whose δ is transposed together: 256 KB of two panels.
+template <class T>
+constexpr int gradient_blocks = 2048 / lanes<T>;
 
 template <class T>
 static int dense_gradient_units(const DenseArgs<T>& g) {
@@ -240,48 +258,56 @@ static int dense_gradient_units(const DenseArgs<T>& g) {
 }
 template <class T>
 static size_t dense_scratch(int samples) {
-  return size_t(gradient_columns) * size_t(groups(samples, lanes<T>)) * lanes<T> * lanes<T>;
+  const int blocks = groups(samples, lanes<T>);
+  return size_t(gradient_columns) * size_t(blocks < gradient_blocks<T> ? blocks : gradient_blocks<T>) * lanes<T> * lanes<T>;
 }
-// Unit: (pair of panels, chunk of inputs). δ is transposed into scratch, the bias gradient falls out of it.
+// δ of `blocks` blocks and `width` panels, transposed to [panel][sample][lane].
+template <class T>
+inline void turn_delta(const DenseArgs<T>& g, int block, int blocks, int panel, int width, T* scratch) {
+  constexpr int L = lanes<T>;
+  for (int j = 0; j < width; j++)
+    for (int b = 0; b < blocks; b++) {
+      const int o = (panel + j) * L;
+      T* to = scratch + (ptrdiff_t(j) * blocks + b) * L * L;
+      const T* from = g.z + (block + b) * g.z_block + ptrdiff_t(o) * L;
+      if (o + L <= g.outputs) {
+        transpose<T>(from, L, to, L);
+      } else {
+        for (int l = 0; l < L; l++)
+          for (int i = 0; i < L; i++) to[l * L + i] = o + i < g.outputs ? from[i * L + l] : T(0);
+      }
+    }
+}
+// Unit: (pair of panels, chunk of inputs). δ is transposed into scratch, the bias gradient falls out of it; of many samples in
+// parts, whose gradients are added.
 template <class T>
 static void dense_gradient(const DenseArgs<T>& g, int begin, int end, T* scratch) {
   constexpr int L = lanes<T>, O = gradient_columns;
   const int chunks = groups(g.inputs, gradient_chunk), count = panels<T>(g.outputs);
-  const ptrdiff_t d_panel = ptrdiff_t(g.blocks) * L * L;
-  int ready = -1;
-  for (int unit = begin; unit < end; unit++) {
-    const int pair = unit / chunks, chunk = unit % chunks;
-    const int first = pair * O, width = count - first < O ? count - first : O;
-    if (pair != ready) {
-      for (int j = 0; j < width; j++)
-        for (int b = 0; b < g.blocks; b++) {
-          const int o = (first + j) * L;
-          T* to = scratch + j * d_panel + ptrdiff_t(b) * L * L;
-          const T* from = g.z + b * g.z_block + ptrdiff_t(o) * L;
-          if (o + L <= g.outputs) {
-            transpose<T>(from, L, to, L);
-          } else {
-            for (int l = 0; l < L; l++)
-              for (int i = 0; i < L; i++) to[l * L + i] = o + i < g.outputs ? from[i * L + l] : T(0);
-          }
+  for (int block = 0; block < g.blocks; block += gradient_blocks<T>) {
+    const int blocks = g.blocks - block < gradient_blocks<T> ? g.blocks - block : gradient_blocks<T>;
+    const int samples = block + blocks < g.blocks ? blocks * L : g.samples - block * L;
+    const ptrdiff_t d_panel = ptrdiff_t(blocks) * L * L;
+    const Onto onto = block ? Onto::added : Onto::fresh;
+    int ready = -1;
+    for (int unit = begin; unit < end; unit++) {
+      const int pair = unit / chunks, chunk = unit % chunks;
+      const int first = pair * O, width = count - first < O ? count - first : O;
+      if (pair != ready) turn_delta<T>(g, block, blocks, first, width, scratch), ready = pair;
+      if (chunk == 0 && g.bias_gradient)
+        for (int j = 0; j < width; j++) {
+          LongSum<T> sum;
+          for (int s = 0; s < samples; s++) sum.add(load(scratch + j * d_panel + ptrdiff_t(s) * L));
+          T* const to = g.bias_gradient + (first + j) * L;
+          store(to, block ? load(to) + sum.value() : sum.value());
         }
-      ready = pair;
-    }
-    if (chunk == 0 && g.bias_gradient)
-      for (int j = 0; j < width; j++) {
-        LongSum<T> sum;
-        for (int s = 0; s < g.samples; s++) sum.add(load(scratch + j * d_panel + ptrdiff_t(s) * L));
-        store(g.bias_gradient + (first + j) * L, sum.value());
-      }
-    const int i0 = chunk * gradient_chunk, rows = g.inputs - i0 < gradient_chunk ? g.inputs - i0 : gradient_chunk;
-    T* gradient = g.weight_gradient + (ptrdiff_t(first) * g.inputs + i0) * L;
-    const ptrdiff_t g_panel = ptrdiff_t(g.inputs) * L;
-    if (width == O) {
-      outer_rows<T, O>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L),
-                       Onto::fresh);
-    } else {
-      outer_rows<T, 1>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L),
-                       Onto::fresh);
+      const int i0 = chunk * gradient_chunk, rows = g.inputs - i0 < gradient_chunk ? g.inputs - i0 : gradient_chunk;
+      const T* x = g.x + block * g.x_block + ptrdiff_t(i0) * L;
+      T* gradient = g.weight_gradient + (ptrdiff_t(first) * g.inputs + i0) * L;
+      const ptrdiff_t g_panel = ptrdiff_t(g.inputs) * L;
+      const Runs runs = runs_of(samples, L);
+      if (width == O) outer_rows<T, O>(x, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs, onto);
+      else outer_rows<T, 1>(x, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs, onto);
     }
   }
 }

@@ -28,16 +28,21 @@ static void dropout(const DropoutArgs<T>& g, int begin, int end) {
   const ptrdiff_t run = ptrdiff_t(g.from.width) * g.from.channels;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / g.from.height, h = unit % g.from.height;
-    W sample;
+    W sample, entry{};   // of every lane; the first entry
 #pragma GCC unroll 16
-    for (int i = 0; i < L; i++) sample[i] = Word(b * L + i);
+    for (int i = 0; i < L; i++) {
+      sample[i] = Word(g.positions ? b : b * L + i);
+      if (g.positions) entry[i] = Word(i * g.from.channels);
+    }
     const W of_sample = mixed<W>(sample ^ g.low);
     const T* from = g.from.row(b, h);
     T* to = g.to.row(b, h);
-    for (ptrdiff_t i = 0; i < run; i++) {
-      const W bits = mixed<W>(mixed<W>(of_sample + Word(h * run + i) * 0x9E3779B1u) ^ g.high);
-      const Mask<T> kept = __builtin_convertvector((typename Words<T>::mask)(bits >= g.threshold), Mask<T>);
-      store(to + i * L, kept ? load(from + i * L) * g.scale : Vec<T>{});
-    }
+    const ptrdiff_t pixel = g.positions ? g.from.channels : run, step = g.positions ? pixel * L : run;
+    for (ptrdiff_t first = h * run; from < g.from.row(b, h) + run * L; first += step)
+      for (ptrdiff_t i = 0; i < pixel; i++, from += L, to += L) {
+        const W bits = mixed<W>(mixed<W>(of_sample + (entry + Word(first + i)) * 0x9E3779B1u) ^ g.high);
+        const Mask<T> kept = __builtin_convertvector((typename Words<T>::mask)(bits >= g.threshold), Mask<T>);
+        store(to, kept ? load(from) * g.scale : Vec<T>{});
+      }
   }
 }

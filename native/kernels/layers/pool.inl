@@ -8,7 +8,7 @@
 // `pool_backward_apart` and `pool_backward_overlapping`.
 // Shapes: x, δ_x [block][height][width][channels][lane]; z, δ_z the same with a pixel per window.
 
-// The common 2x2 window is known to the compiler (backward: 2.3 times as fast), every other size is not.
+// The common windows of 2x2 and 3x3 are known to the compiler (2x2 backward: 2.3 times as fast), every other size is not.
 template <class T, class F>
 inline void for_window(const PoolArgs<T>& g, F&& body) {
   const auto with_kind = [&]<int size>() {
@@ -21,7 +21,9 @@ inline void for_window(const PoolArgs<T>& g, F&& body) {
         return body.template operator()<PoolKind::l2, size>();
     }
   };
-  if (g.window_h == 2 && g.window_w == 2 && !g.padded) with_kind.template operator()<2>();
+  const int size = g.padded || g.window_h != g.window_w ? 0 : g.window_h;
+  if (size == 2) with_kind.template operator()<2>();
+  else if (size == 3) with_kind.template operator()<3>();
   else with_kind.template operator()<0>();
 }
 
@@ -132,12 +134,17 @@ template <class T>
 inline bool pool_overlaps(const PoolArgs<T>& g) {
   return g.window_h > g.stride_h || g.window_w > g.stride_w || g.padded;
 }
-constexpr int pool_channels = 4;   // channels per unit where windows overlap
+// Channels per unit where windows overlap: as many as lie side by side in 1 KB, unless threads would have nothing to do.
+template <class T>
+inline int pool_channels(const PoolArgs<T>& g) {
+  constexpr int most = 16;
+  return g.blocks * groups(g.x.channels, most) >= 8 ? most : 4;
+}
 
 // Unit: output row of a block where windows are apart; (block, group of channels) where they overlap.
 template <class T>
 static int pool_backward_units(const PoolArgs<T>& g) {
-  if (pool_overlaps<T>(g)) return g.blocks * groups(g.x.channels, pool_channels);
+  if (pool_overlaps<T>(g)) return g.blocks * groups(g.x.channels, pool_channels<T>(g));
   return g.blocks * g.z.height;
 }
 
@@ -168,16 +175,26 @@ static void pool_backward_apart(const PoolArgs<T>& g, int b, int i) {
   for (int u = first; u < last; u++) hadamard_row<T>(g.post, g.x_delta, b, u);
 }
 
+// Rows of pixels are cleared as the windows reach them, and multiplied by f' as these have left them, while they are in the
+// cache.
 template <class T, PoolKind kind, int size>
 static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c1) {
   constexpr int L = lanes<T>;
   const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L, run = ptrdiff_t(c1 - c0) * L;
-  T* delta = g.x_delta.block(b) + c0 * L;
-  for (int u = 0; u < g.x.height; u++)
-    for (int v = 0; v < g.x.width; v++)
-      __builtin_memset(delta + u * g.x_delta.row_step + v * x_pixel, 0, sizeof(T) * size_t(run));
-  const bool at_maximum = derivative_at_maximum<T>(g);
-  for (int i = 0; i < g.z.height; i++)
+  const bool at_maximum = derivative_at_maximum<T>(g), derives = !at_maximum && g.post.kind != Act::identity;
+  int cleared = 0, left = 0;   // rows
+  const auto until = [&](int end, int& row, auto&& body) {
+    for (; row < end && row < g.x.height; row++)
+      for (int v = 0; v < g.x.width; v++) body(g.x_delta.row(b, row) + v * x_pixel + c0 * L, row, v);
+  };
+  const auto clear = [&](T* d, int, int) { __builtin_memset(d, 0, sizeof(T) * size_t(run)); };
+  const auto derive = [&](T* d, int u, int v) {
+    derive_run<T>(g.post.kind, g.post.slope, g.post.saved.row(b, u) + v * x_pixel + c0 * L, d, d, c1 - c0);
+  };
+  for (int i = 0; i < g.z.height; i++) {
+    const int top = i * g.stride_h - g.pad_top;
+    until(top + g.window_h, cleared, clear);
+    if (derives) until(top < cleared ? top : cleared, left, derive);
     for (int j = 0; j < g.z.width; j++) {
       const Reach r = pool_reach<T>(g, i, j);
       const T share = T(pool_share<T>(g, r));
@@ -191,12 +208,9 @@ static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c
                                          window_delta<T>(g, at_maximum, value, load(d + c * L)), share, x_pixel);
       }
     }
-  if (at_maximum || g.post.kind == Act::identity) return;
-  for (int u = 0; u < g.x.height; u++)
-    for (int v = 0; v < g.x.width; v++) {
-      T* d = delta + u * g.x_delta.row_step + v * x_pixel;
-      derive_run<T>(g.post.kind, g.post.slope, g.post.saved.row(b, u) + v * x_pixel + c0 * L, d, d, c1 - c0);
-    }
+  }
+  until(g.x.height, cleared, clear);
+  if (derives) until(g.x.height, left, derive);
 }
 
 template <class T, PoolKind kind, int size>
@@ -205,9 +219,9 @@ static void pool_backward_units_of(const PoolArgs<T>& g, int begin, int end) {
     for (int unit = begin; unit < end; unit++) pool_backward_apart<T, kind, size>(g, unit / g.z.height, unit % g.z.height);
     return;
   }
-  const int per_block = groups(g.x.channels, pool_channels);
+  const int size_of_unit = pool_channels<T>(g), per_block = groups(g.x.channels, size_of_unit);
   for (int unit = begin; unit < end; unit++) {
-    const int c0 = unit % per_block * pool_channels, c1 = c0 + pool_channels < g.x.channels ? c0 + pool_channels : g.x.channels;
+    const int c0 = unit % per_block * size_of_unit, c1 = c0 + size_of_unit < g.x.channels ? c0 + size_of_unit : g.x.channels;
     pool_backward_overlapping<T, kind, size>(g, unit / per_block, c0, c1);
   }
 }

@@ -112,6 +112,17 @@ _MOBILE: tuple[Description, ...] = (
     *(("average",), ("dense", 10), ("softmax",)),
 )
 
+_CIFAR: tuple[Description, ...] = (  # of the tutorials
+    *(("conv", 64, 5, 2), ("relu",), ("pool", 3, 2)),
+    *(("conv", 64, 5, 2), ("relu",), ("pool", 3, 2)),
+    *(("flatten",), ("dense", 384), ("relu",), ("dense", 192), ("relu",), ("dense", 10), ("softmax",)),
+)
+_BLOCK: tuple[Description, ...] = (
+    ("residual", ("layernorm",), ("attention", 8)),
+    ("residual", ("layernorm",), ("dense", 1024), ("gelu",), ("dense", 256)),
+    *(("average",), ("dense", 10), ("softmax",)),
+)
+
 WORKLOADS: tuple[Workload, ...] = (
     Workload("mlp-10", "MLP 784-100-10, batch 10", (784,), 10, 300, _MLP),
     Workload("mlp-128", "MLP 784-100-10, batch 128", (784,), 128, 60, _MLP),
@@ -123,16 +134,13 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload("batchnorm", "VGG-ish with batch normalisation, batch 64", (32, 32, 3), 64, 2, _NORMALISED),
     Workload("lstm", "LSTM 64→128→10 over 64 steps, batch 64", (64, 64), 64, 2, _LSTM),
     Workload("transformer", "Transformer encoder block, width 128, batch 32", (64, 128), 32, 4, _ENCODER),
+    Workload("cifar", "CIFAR net 64-64-384-192-10, batch 128", (32, 32, 3), 128, 1, _CIFAR),
+    Workload("encoder", "encoder block, width 256, 8 heads, 128 steps, batch 8", (128, 256), 8, 2, _BLOCK),
     Workload(
         "lenet-norms", "samples' gradient norms, LeNet, batch 128", (28, 28, 1), 128, 8, _LENET, "norms"
     ),
 )
 
-_CIFAR: tuple[Description, ...] = (  # of the tutorials
-    *(("conv", 64, 5, 2), ("relu",), ("pool", 3, 2)),
-    *(("conv", 64, 5, 2), ("relu",), ("pool", 3, 2)),
-    *(("flatten",), ("dense", 384), ("relu",), ("dense", 192), ("relu",), ("dense", 10), ("softmax",)),
-)
 _RESNET: tuple[Description, ...] = (
     *(("conv", 16, 3, 1), ("batchnorm",), ("relu",)),
     *(
@@ -151,11 +159,6 @@ _RESNET: tuple[Description, ...] = (
 _TEXT: tuple[Description, ...] = (
     *(("embedding", 5000, 64), ("conv1d", 128, 5), ("relu",), ("largest",)),
     *(("dense", 64), ("relu",), ("dense", 2), ("softmax",)),
-)
-_BLOCK: tuple[Description, ...] = (
-    ("residual", ("layernorm",), ("attention", 8)),
-    ("residual", ("layernorm",), ("dense", 1024), ("gelu",), ("dense", 256)),
-    *(("average",), ("dense", 10), ("softmax",)),
 )
 _STEPS: tuple[Description, ...] = (("lstm", 64), ("dense", 10), ("softmax",))
 

@@ -61,14 +61,23 @@ def build(
     keep: bool,
     level: str | None,
     frozen: frozenset[str] = frozenset(),
+    per_sample: bool = False,
 ) -> Built:
     """The operations of a network and its loss.  keep: a value and a δ per layer, nothing fused.  frozen:
-    parameters that no step changes.
+    parameters that no step changes.  per_sample: gradients of single samples are measured.
     """
     kind: Any = _native.PlanFloat32 if dtype == np.float32 else _native.PlanFloat64
     native = kind(isa.usable_level(level), batch_size)
     paired = loss is not None and type(loss) in LOSSES and loss.pairs_with(network.layers[-1])
-    low, z, a = lower(network, native, keep=keep, paired=paired, frozen=frozen, backward=loss is not None)
+    low, z, a = lower(
+        network,
+        native,
+        keep=keep,
+        paired=paired,
+        frozen=frozen,
+        backward=loss is not None,
+        per_sample=per_sample,
+    )
     low.consume(z)
     formula_loss, lost = _set_loss(native, network, loss, z, a, paired)
     host = None

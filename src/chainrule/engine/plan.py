@@ -132,6 +132,7 @@ class Plan:
             keep=self.keep,
             level=level,
             frozen=self.frozen,
+            per_sample=per_sample or bool(getattr(optimizer, "clip_sample_norm", None)),
         )
         set_training(
             built,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chainrule._native import Act, InLanes
+from chainrule._native import InLanes
 from chainrule.base.errors import ShapeError
 from chainrule.base.memory import LARGEST_SAMPLE
 from chainrule.base.types import Shape
@@ -41,6 +41,8 @@ class Builder:
     frozen: frozenset[str] = frozenset()  # parameters that no step changes
     lanes: InLanes = InLanes.samples  # what lies in the lanes where a layer has the choice
     backward: bool = True  # whether there is a pass back: without one nothing has a δ
+    per_sample: bool = False  # whether the norms of the samples' own gradients are measured
+    panels: set[int] = field(default_factory=set)  # parameters that lie so
     mask: Value | None = None  # (steps, 1): 1 where a step is there, as in PassContext
 
     @property
@@ -62,11 +64,13 @@ class Builder:
         number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo, lanes)
         return Value(number, shape, halo, delta_halo, with_delta, lanes=lanes)
 
-    def brought(self, x: Value, lanes: InLanes, halo: Halo) -> Value:
-        """x with something else in its lanes."""
-        z = self.value(x.shape, halo, NO_HALO, False, lanes)
-        self.native.set_input_post(Act.identity, 0.0, -1)
+    def brought(self, x: Value, lanes: InLanes, halo: Halo, reader: str) -> Value:
+        """x with something else in its lanes. reader: the layer that asks for it."""
+        z = self.value(x.shape, halo, NO_HALO, x.with_delta, lanes)
+        self.consume(x)
         self.native.add_rearranged(x.number, z.number)
+        owners = (name for name, number in self.values.items() if number == x.number)
+        self.parts[z.number] = next(owners, self.parts.get(x.number, reader))
         return z
 
     def steps_mask(self, steps: int) -> Value:
@@ -88,8 +92,15 @@ class Builder:
     def parameter(self, name: str, shape: Shape, penalised: bool, panels: bool) -> int:
         size = math.prod(shape)
         outputs, inputs = (shape[0], size // shape[0]) if panels else (0, 0)
-        self.parameters[name] = self.native.add_parameter(size, outputs, inputs, panels, penalised)
-        return self.parameters[name]
+        number: int = self.native.add_parameter(size, outputs, inputs, panels, penalised)
+        self.parameters[name] = number
+        if panels:
+            self.panels.add(number)
+        return number
+
+    def has_rows(self, x: Value, halo: Halo) -> bool:
+        """Whether every position of x is a row of a product with W in panels, whose output has this halo."""
+        return not self.per_sample and x.halo == x.delta_halo == halo == NO_HALO
 
     def parameter_of(self, layer: Layer, name: str, input_shape: Shape, panels: bool = False) -> int:
         """The parameter of a layer, for the operation that is added next. panels: it lies so here, if not

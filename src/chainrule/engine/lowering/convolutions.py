@@ -11,6 +11,7 @@ from chainrule.layers import (
     Conv2D,
     ConvTranspose1D,
     ConvTranspose2D,
+    Dense,
     DepthwiseConv2D,
     Layer,
 )
@@ -56,6 +57,20 @@ def winograd_applies(
         and min(output_shape[:2]) >= 2
         and tiles >= (WINOGRAD_GRADIENT_TILES if gradient else WINOGRAD_TILES)
     )
+
+
+def at_each_position(layer: Layer, x: Shape) -> bool:
+    """Whether a layer is a product of every position's features with W: a dense layer on a sequence, or a
+    convolution of one pixel.
+    """
+    if type(layer) is Dense:
+        return len(x) > 1
+    if type(layer) not in (Conv1D, Conv2D):
+        return False
+    assert isinstance(layer, Convolution)
+    grid = layer.grid
+    single = {*grid.kernel, *grid.stride} == {1} and not any(map(any, layer.pads(x)))
+    return single and layer.groups_of(x[-1]) == 1
 
 
 def input_halo(layer: Layer | None, input_shape: Shape, output_shape: Shape, blocks: int) -> Halo:

@@ -1,8 +1,9 @@
-"""What the lanes of a vector hold in a prediction: samples, or channels (docs/decisions/0015-lanes.md).
+"""What the lanes of a vector hold: in a prediction samples, or channels (docs/decisions/0015-lanes.md); in
+training samples, or the steps of a sequence, where a layer acts on each alone (0016-lanes-in-training.md).
 
-Samples fill a vector where there are enough of them, whatever a layer does; channels fill it where a layer
-has as many, however few the samples are. Which is the faster is told by counting the vectors that each
-takes. Whichever it is, the numbers have the same bits.
+Samples fill a vector where there are enough of them, whatever a layer does; channels and steps fill it where
+a layer has as many, however few the samples are. Which is the faster is told by counting the vectors that
+each takes. Whichever it is, the numbers of a prediction have the same bits.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ from chainrule.layers import (
 from chainrule.layers.sequences.attention import PROJECTIONS
 
 SAMPLES, CHANNELS, NOTHING = InLanes.samples, InLanes.channels, InLanes.nothing
+POSITIONS = InLanes.positions
 
 # A vector product in a loop that is bound by its multiply-adds is the unit. What other loops cost beside it,
 # and a vector that is only passed through: estimates, whose choices docs/decisions/0015-lanes.md measures.
-_OVER_STEPS = 2.5  # dense layers over steps where the lanes are samples: narrow tiles, x out of the L2 cache
+_ROWS_OVER_STEPS = 1.3  # dense layers over steps where the lanes are channels: W out of the L2 cache
 _ATTENDING = 2.0  # a product of two loaded vectors
 _STRIP = 12.0  # normalising a position, or its softmax, with its way in and out of strips
 _PASSING = 2.0
@@ -44,6 +46,91 @@ _REARRANGING = 4.0
 
 _BY_POSITION = (LayerNorm, RMSNorm, Softmax)
 _BY_ENTRY = (*POOLS, *GLOBAL_POOLS, *ACTIVATIONS, BatchNorm, Dropout, Flatten, PositionalEncoding)
+
+
+_FOLLOWING = (Dropout, PositionalEncoding, *ACTIVATIONS)  # too cheap to be worth a way there
+_AT_EACH_STEP = (Dense, MultiHeadAttention, *_BY_POSITION)
+
+
+def has_positions(layer: Layer, x: Shape, held: InLanes) -> bool:
+    """Whether a layer is trained with the steps of a sequence of shape x in the lanes, where x has `held`."""
+    if len(x) != 2 or (isinstance(layer, Dense) and layer.ntk):
+        return False
+    if type(layer) in _FOLLOWING:
+        return held == POSITIONS and (type(layer) not in ACTIVATIONS or has_kernel(layer))
+    return type(layer) in _AT_EACH_STEP
+
+
+def chosen_for_training(
+    layers: Iterable[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
+) -> InLanes:
+    """What lies in the lanes of a step of training on `batch` samples, where a layer has the choice."""
+    samples, positions, last = _costs_of_positions(layers, shape, shapes, batch, lanes, begins(layers, shape))
+    if last == POSITIONS:
+        positions += _moved(shapes[str(list(layers)[-1].name)], batch, lanes)
+    return POSITIONS if positions < samples else SAMPLES
+
+
+def begins(layers: Iterable[Layer], shape: Shape) -> InLanes:
+    """What the first layers of a chain want in their input's lanes, where positions may be."""
+    for layer in layers:
+        if isinstance(layer, Composite):
+            wanted = [begins(chain, shape) for chain in layer.chains]
+            return POSITIONS if POSITIONS in wanted else SAMPLES
+        if not has_positions(layer, shape, POSITIONS):
+            return SAMPLES
+        if type(layer) in _AT_EACH_STEP:
+            return POSITIONS
+    return SAMPLES
+
+
+def _moved(shape: Shape, batch: int, lanes: int) -> float:
+    return _REARRANGING * batch * math.prod(shape) / lanes
+
+
+def _costs_of_positions(
+    layers: Iterable[Layer],
+    shape: Shape,
+    shapes: Mapping[str, Shape],
+    batch: int,
+    lanes: int,
+    held: InLanes,
+) -> tuple[float, float, InLanes]:
+    """Of layers in order, with samples in the lanes and with steps where that can be; what is held there at
+    the end, from `held` at the beginning.
+    """
+    samples = positions = 0.0
+    for layer in layers:
+        after = shapes[str(layer.name)]
+        if isinstance(layer, Composite):
+            parts = [_costs_of_positions(chain, shape, shapes, batch, lanes, held) for chain in layer.chains]
+            samples += sum(part[0] for part in parts)
+            positions += sum(part[1] for part in parts)
+            ends = [part[2] for part in parts]
+            if POSITIONS in ends:
+                positions += _moved(after, batch, lanes) * ends.count(SAMPLES)
+            held = POSITIONS if POSITIONS in ends else SAMPLES
+        else:
+            by_samples = _cost(layer, shape, after, batch, lanes)[0]
+            wanted = POSITIONS if has_positions(layer, shape, held) else SAMPLES
+            positions += _moved(shape, batch, lanes) if wanted != held else 0.0
+            positions += (
+                _cost_of_positions(layer, shape, after, batch, lanes) if wanted == POSITIONS else by_samples
+            )
+            samples, held = samples + by_samples, wanted
+        shape = after
+    return samples, positions, held
+
+
+def _cost_of_positions(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> float:
+    """Vectors of one layer, with steps in the lanes."""
+    steps, inputs = x
+    rows = batch * -(-steps // lanes)
+    if type(layer) is Dense:
+        return float(rows * inputs * z[-1])
+    if type(layer) is MultiHeadAttention:
+        return float(rows * inputs * (len(PROJECTIONS) * inputs + 2 * steps))
+    return (_STRIP if type(layer) in _BY_POSITION else _PASSING) * rows * max(inputs, z[-1])
 
 
 def reads_rows(layer: Layer) -> bool:
@@ -126,8 +213,8 @@ def _cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[flo
         taps = 1 if kind is Dense else math.prod(layer.grid.kernel)  # type: ignore[attr-defined]
         groups = 1 if kind is Dense else layer.groups_of(inputs)  # type: ignore[attr-defined]
         terms = positions * taps * inputs // groups
-        slow = _OVER_STEPS if kind is Dense and positions > 1 else 1.0
-        return slow * blocks * terms * outputs, batch * terms * panels(outputs)
+        slow = _ROWS_OVER_STEPS if kind is Dense and positions > 1 else 1.0
+        return float(blocks * terms * outputs), slow * batch * terms * panels(outputs)
     if kind in CELLS:
         rows = len(layer.gates) * layer.units  # type: ignore[attr-defined]
         terms = x[0] * (inputs + layer.units)  # type: ignore[attr-defined]
@@ -136,8 +223,8 @@ def _cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[flo
         steps, products = x[0], len(PROJECTIONS) * x[0] * inputs
         attended = 2 * steps * inputs
         return (
-            blocks * (_OVER_STEPS * products * inputs + _ATTENDING * steps * attended),
-            batch * (products * panels(inputs) + panels(steps) * attended),
+            blocks * (products * inputs + _ATTENDING * steps * attended),
+            batch * (_ROWS_OVER_STEPS * products * panels(inputs) + panels(steps) * attended),
         )
     entries = max(math.prod(x), math.prod(z))
     if kind in _BY_POSITION:

@@ -93,12 +93,18 @@ def _entrywise(low: Builder, layer: Layer, f: Formula, x: Value, df: Formula | N
 
 
 def _at_every_step(low: Builder, x: Value, z: Value, W: int, bias: int) -> None:
-    """A dense layer on a sequence: a convolution of one pixel."""
+    """A dense layer on a sequence: every step is a row of it, or it is a convolution of one pixel."""
+    if W in low.panels:
+        low.native.add_dense(x.number, z.number, W, bias)
+        return
     low.native.add_convolution(x.number, z.number, W, bias, *ONE_PIXEL, 1, ConvMethod.direct, False)
 
 
 def _conv(low: Builder, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
     channels = x.shape[-1]
+    if z.lanes == InLanes.samples and parameters[0] in low.panels:
+        low.native.add_dense(x.number, z.number, parameters[0], parameters[1] if layer.bias else -1)
+        return
     groups = layer.groups_of(channels)
     method = ConvMethod.depthwise if groups == channels > 1 else ConvMethod.direct
     if winograd_applies(layer, x.shape, z.shape, low.blocks):
@@ -311,7 +317,8 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
     """Dense layers on x for queries, keys and values, what lies between, and a dense layer."""
 
     def dense(key: str, x: Value, z: Value) -> None:
-        W = low.parameter_of(layer, f"W_{key}", x.shape, panels=z.lanes == InLanes.channels)
+        panels = z.lanes == InLanes.channels or low.has_rows(x, z.halo)
+        W = low.parameter_of(layer, f"W_{key}", x.shape, panels=panels)
         bias = low.parameter_of(layer, f"b_{key}", x.shape) if layer.bias and key in BIASED else -1
         _at_every_step(low, x, z, W, bias)
 

@@ -11,8 +11,24 @@ from typing import Any
 from chainrule._native import InLanes
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
-from chainrule.engine.lowering.convolutions import input_halo, output_delta_halo, winograd_applies
-from chainrule.engine.lowering.lanes import CHANNELS, NOTHING, SAMPLES, chosen, has_channels, reads_rows
+from chainrule.engine.lowering.convolutions import (
+    at_each_position,
+    input_halo,
+    output_delta_halo,
+    winograd_applies,
+)
+from chainrule.engine.lowering.lanes import (
+    CHANNELS,
+    NOTHING,
+    POSITIONS,
+    SAMPLES,
+    begins,
+    chosen,
+    chosen_for_training,
+    has_channels,
+    has_positions,
+    reads_rows,
+)
 from chainrule.engine.lowering.operations import OPERATIONS, by_formulas, fuses, in_parts
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer
@@ -75,6 +91,8 @@ class Lowering(Builder):
         shape = self.shapes[str(layer.name)]
         if shape == x.shape:  # already a vector; a view has no views
             return x
+        if x.lanes == POSITIONS:
+            x = self.brought(x, SAMPLES, NO_HALO, str(layer.name))
         if x.halo != NO_HALO or x.delta_halo != NO_HALO:
             return None
         if x.lanes == CHANNELS and x.shape[-1] % int(self.native.lanes):  # zeros between pixels
@@ -91,8 +109,12 @@ class Lowering(Builder):
         shape = self.shapes[str(layer.name)]
         lanes = self.lanes_of(layer, x)
         x = self.laid_for(layer, x, lanes)
-        rows = lanes == CHANNELS and reads_rows(layer) and type(layer) is not Embedding
-        rows = rows and not winograd_applies(layer, x.shape, shape, self.blocks)
+        halo = NO_HALO if lanes == POSITIONS else halo
+        if lanes == CHANNELS:
+            rows = reads_rows(layer) and type(layer) is not Embedding
+            rows = rows and not winograd_applies(layer, x.shape, shape, self.blocks)
+        else:
+            rows = at_each_position(layer, x.shape) and self.has_rows(x, halo)
         names = () if in_parts(layer) else layer.parameters(x.shape)
         numbers = [self.parameter_of(layer, name, x.shape, rows and name == "W") for name in names]
         separate = activation is not None and needs_z(activation)
@@ -113,6 +135,8 @@ class Lowering(Builder):
         """What the lanes hold in a layer's output."""
         if self.lanes == CHANNELS and has_channels(layer, x.shape, self.mask is not None, x.lanes == NOTHING):
             return CHANNELS
+        if self.lanes == POSITIONS and has_positions(layer, x.shape, x.lanes):
+            return POSITIONS
         return SAMPLES
 
     def laid_for(self, layer: Layer, x: Value, lanes: InLanes) -> Value:
@@ -123,18 +147,28 @@ class Lowering(Builder):
             rows and x.lanes == NOTHING and not winograd_applies(layer, x.shape, shape, self.blocks)
         ):
             return x
-        return self.brought(x, lanes, input_halo(layer, x.shape, shape, self.blocks))
+        return self.brought(x, lanes, input_halo(layer, x.shape, shape, self.blocks), str(layer.name))
 
     def composite(self, layer: Composite, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
         """Branches on x, and the value that joins them."""
         readers = self.readers(x, len(layer.chains))
-        ends = []
-        for branch, reader in zip(each_branch(self, layer), readers, strict=True):
-            end, branch_learned = self.chain(branch, reader, NO_HALO, learned)
-            lanes = end.lanes if self.lanes == SAMPLES else CHANNELS
-            ends.append((end if end.lanes == lanes else self.brought(end, lanes, NO_HALO), branch_learned))
+        ends = [
+            self.chain(branch, reader, NO_HALO, learned)
+            for branch, reader in zip(each_branch(self, layer), readers, strict=True)
+        ]
+        lanes = self.lanes
+        if lanes == POSITIONS and all(end.lanes == SAMPLES for end, _ in ends):
+            lanes = SAMPLES
+        ends = [
+            (
+                end if end.lanes == lanes else self.brought(end, lanes, NO_HALO, str(layer.name)),
+                branch_learned,
+            )
+            for end, branch_learned in ends
+        ]
         learned = any(branch_learned for _, branch_learned in ends)
-        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned, ends[0][0].lanes)
+        halo = NO_HALO if lanes == POSITIONS else halo
+        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned, lanes)
         self.native.add_join(
             [end.number for end, _ in ends],
             [end.activation for end, _ in ends],
@@ -155,27 +189,37 @@ def lower(
     paired: bool,
     frozen: frozenset[str] = frozenset(),
     backward: bool = True,
+    per_sample: bool = False,
 ) -> tuple[Lowering, Value, Value]:
     """Build the operations of a network; `paired`: its last activation belongs to the loss; `frozen`:
     parameters that no step changes, and δ goes down no further than the lowest that one does; `backward`:
-    whether there is a δ at all.
+    whether there is a δ at all; `per_sample`: whether gradients of single samples are measured.
 
     Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
     """
     layers = list(network.layers)
     lanes = SAMPLES
-    if not (keep or backward):
-        lanes = chosen(layers, network.input_shape, network.shapes, native.batch_size, native.lanes)
-    low = Lowering(native, keep, network.shapes, frozen=frozen, backward=backward, lanes=lanes)
-    shown = keep and backward
     body = layers[:-1] if paired else layers
-    of_input = SAMPLES if lanes == SAMPLES else NOTHING
+    sizes = (network.input_shape, network.shapes, native.batch_size, native.lanes)
+    if not (keep or backward):
+        lanes = chosen(layers, *sizes)
+    elif not (keep or per_sample):
+        lanes = chosen_for_training(body, *sizes)
+    low = Lowering(
+        native, keep, network.shapes, frozen=frozen, backward=backward, lanes=lanes, per_sample=per_sample
+    )
+    shown = keep and backward
+    of_input = NOTHING if lanes == CHANNELS else SAMPLES
+    if lanes == POSITIONS:
+        of_input = begins(body, network.input_shape)
     x = low.value(
         network.input_shape, low.wanted_halo(body, network.input_shape, NO_HALO), NO_HALO, shown, of_input
     )
     low.values["input"] = x.number
     native.set_input(x.number)
     x, _ = low.chain(body, x, NO_HALO, shown)
+    if x.lanes == POSITIONS:
+        x = low.brought(x, SAMPLES, NO_HALO, str(body[-1].name))
     if not paired:
         return low, x, x
     a = low.value(network.output_shape, NO_HALO, NO_HALO, False)

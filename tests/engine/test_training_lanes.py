@@ -1,0 +1,241 @@
+"""Gradients are the same, but for rounding, whatever lies in the lanes of a step of training; the same bits
+for any number of threads; and what lies there is chosen by what it costs. Weight gradients of convolutions by
+filters, and the δ of overlapping pools, are those of the formulas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import engine
+from chainrule.engine import Plan
+from chainrule.engine.lowering import walk
+from chainrule.engine.lowering.lanes import POSITIONS, SAMPLES, chosen_for_training
+from tests import by_formula
+from tests.engine.harness import MACHINES, SAFETY, Array, same_bits, summed_terms
+from tests.pairwise import pairwise
+
+IDS = 23  # of the network that begins with an Embedding
+
+
+def _residual(*layers: cr.Layer) -> cr.Residual:
+    return cr.Residual(list(layers))
+
+
+# Steps beside every number of lanes; every layer that has a form for steps, beside some that have none.
+NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
+    "encoder": (
+        (19, 24),
+        [
+            cr.PositionalEncoding(),
+            _residual(cr.LayerNorm(), cr.MultiHeadAttention(3)),
+            _residual(cr.RMSNorm(), cr.Dense(33), cr.GELU(), cr.Dropout(0.3), cr.Dense(24)),
+            cr.GlobalAveragePool(),
+            cr.Dense(5),
+            cr.Softmax(),
+        ],
+    ),
+    "causal": (
+        (200, 8),
+        [
+            cr.MultiHeadAttention(2, causal=True),
+            cr.Dense(5),
+            cr.Tanh(),
+            cr.Flatten(),
+            cr.Dense(3),
+            cr.Softmax(),
+        ],
+    ),
+    "an answer a step": ((16, 6), [cr.Dense(20), cr.ReLU(), cr.LeakyReLU(0.1), cr.Dense(5), cr.Softmax()]),
+    "between others": (
+        (9, 6),
+        [
+            cr.Dense(20),
+            cr.Dropout(0.4),
+            cr.Softmax(),
+            cr.Conv1D(7, 3, padding=1),
+            cr.Dense(4),
+            cr.GELU(),
+            cr.LSTM(6, outputs="all"),
+            cr.Dense(17),
+            cr.RNN(3),
+            cr.Softmax(),
+        ],
+    ),
+    "masked": (
+        (23, 5),
+        [
+            cr.Masking(0.0),
+            cr.Dense(8),
+            _residual(cr.MultiHeadAttention(2)),
+            cr.Parallel([[cr.Dense(3)], [cr.Conv1D(4, 1), cr.ReLU()], [cr.LayerNorm()]], join="concat"),
+            cr.GlobalAveragePool(),
+            cr.Dense(3),
+            cr.Softmax(),
+        ],
+    ),
+    "text": (
+        (21,),
+        [
+            cr.Embedding(IDS, 16, padding=0),
+            _residual(cr.MultiHeadAttention(4)),
+            cr.Dense(12),
+            cr.LayerNorm(),
+            cr.ReLU(),
+            cr.GlobalMaxPool(),
+            cr.Dense(2),
+            cr.Softmax(),
+        ],
+    ),
+    "pixels": (
+        (6, 5, 4),
+        [
+            cr.Conv2D(18, 1),
+            cr.ReLU(),
+            cr.Conv2D(5, 1),
+            cr.GELU(),
+            cr.Conv2D(3, 3),
+            cr.Flatten(),
+            cr.Dense(3),
+            cr.Softmax(),
+        ],
+    ),
+}
+
+
+def _problem(name: str, dtype: str, samples: int) -> tuple[cr.Network, Array, Array]:
+    """The network, every parameter moved away from where it starts, and samples."""
+    shape, layers = NETWORKS[name]
+    network = cr.Network(layers, input_shape=shape, dtype=dtype, seed=1)
+    rng = np.random.default_rng(0)
+    for key, array in network.parameters.items():
+        network.parameters[key] = array + 0.2 * rng.random(array.shape)
+    X = rng.standard_normal((samples, *shape)).astype(dtype)
+    if isinstance(layers[0], cr.Embedding):
+        X = rng.integers(0, IDS, X.shape).astype(dtype)
+    if isinstance(layers[0], cr.Masking):
+        X[:, 15:] = 0
+    *positions, classes = network.output_shape
+    return network, X, rng.integers(0, classes, (samples, *positions))
+
+
+@pytest.fixture
+def lanes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """What lies in the lanes of the plans that are made, where there is a choice: its last entry."""
+    wanted: list[object] = [SAMPLES]
+    monkeypatch.setattr(walk, "chosen_for_training", lambda *arguments: wanted[-1])
+    before = engine.threads()
+    yield wanted
+    engine.set_threads(before)
+
+
+def _close(found: dict[str, Array], expected: dict[str, Array], tolerance: float) -> None:
+    largest = max(np.abs(array).max() for array in expected.values())
+    for name, array in expected.items():
+        scale = max(np.abs(array).max(), 1e-2 * largest)
+        np.testing.assert_allclose(found[name], array, rtol=0, atol=tolerance * scale, err_msg=name)
+
+
+@pytest.mark.parametrize(("name", "machine"), pairwise(NETWORKS, MACHINES))
+def test_gradients_do_not_depend_on_what_lies_in_the_lanes(
+    name: str, machine: tuple[str, str], lanes: list[object]
+) -> None:
+    level, dtype = machine
+    network, X, y = _problem(name, dtype, 11)
+    tolerance = SAFETY * np.finfo(dtype).eps * summed_terms(network, 11)
+
+    def gradients(samples: int, threads: int = 1) -> dict[str, Array]:
+        engine.set_threads(threads)
+        plan = Plan(network, cr.CrossEntropy(), batch_size=11, level=level)
+        plan.set_seed(5)
+        loss, found = plan.gradients(X[:samples], y[:samples])
+        return {"loss": np.array(loss), **found}
+
+    for samples in (1, 11):
+        lanes.append(SAMPLES)
+        expected = gradients(samples)
+        lanes.append(POSITIONS)
+        found = gradients(samples)
+        _close(found, expected, tolerance)
+        assert same_bits(gradients(samples, threads=3), found)
+
+
+def test_whole_steps_of_training(lanes: list[object]) -> None:
+    """Epochs by order, with a last batch that is smaller, and what the plan predicts behind them."""
+    network, X, y = _problem("an answer a step", "float64", 7)
+    outputs = {}
+    for held in (SAMPLES, POSITIONS):
+        lanes.append(held)
+        plan = Plan(network, cr.CrossEntropy(), optimizer=cr.SGD(0.1), batch_size=3)
+        for epoch in range(2):
+            plan.train_epoch(X, y, np.random.default_rng(epoch).permutation(7), np.full(3, 0.1))
+        outputs[held] = plan.predict(X)
+    np.testing.assert_allclose(outputs[POSITIONS], outputs[SAMPLES], rtol=1e-12)
+
+
+def test_pixels_as_bytes(lanes: list[object]) -> None:
+    network, _, y = _problem("an answer a step", "float32", 5)
+    X = np.random.default_rng(0).integers(0, 256, (5, 16, 6), dtype=np.uint8)
+    expected = Plan(network, cr.CrossEntropy(), batch_size=5).gradients(X, y)[1]
+    lanes.append(POSITIONS)
+    _close(Plan(network, cr.CrossEntropy(), batch_size=5).gradients(X, y)[1], expected, 1e-4)
+
+
+# -- the choice ------------------------------------------------------------------------------------------
+
+
+def _choice(layers: Sequence[cr.Layer], shape: tuple[int, ...], batch: int, width: int = 16) -> object:
+    network = cr.Network([*layers], input_shape=shape)
+    return chosen_for_training(network.layers, network.input_shape, network.shapes, batch, width)
+
+
+def test_steps_fill_the_lanes_that_samples_leave_empty() -> None:
+    block = [
+        _residual(cr.LayerNorm(), cr.MultiHeadAttention(8)),
+        _residual(cr.Dense(1024), cr.GELU(), cr.Dense(256)),
+        cr.GlobalAveragePool(),
+        cr.Dense(10),
+    ]
+    assert _choice(block, (128, 256), 8) is POSITIONS
+    assert _choice(block, (4, 256), 64) is SAMPLES  # four steps would leave twelve lanes empty
+
+
+def test_what_has_no_steps_has_samples() -> None:
+    assert _choice([cr.Dense(100), cr.ReLU(), cr.Dense(10)], (784,), 1) is SAMPLES
+    assert _choice([cr.Conv2D(8, 3), cr.Flatten(), cr.Dense(10)], (9, 9, 3), 1) is SAMPLES
+
+
+# -- gradients and δ of windows --------------------------------------------------------------------------
+
+# More than the cache holds of x and δ, so that the lanes of a weight gradient are filters.
+WINDOWS: dict[str, tuple[tuple[int, int, int], list[cr.Layer]]] = {
+    "5x5": ((22, 19, 16), [cr.Conv2D(32, 5, padding=1)]),
+    "few channels": ((45, 30, 3), [cr.Conv2D(16, (3, 5), stride=(1, 2))]),
+    "overlapping pools": (
+        (19, 19, 20),
+        [cr.Tanh(), cr.MaxPool2D(3, stride=2), cr.AveragePool2D((3, 4), stride=1, padding=1)],
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "machine"), pairwise(WINDOWS, MACHINES))
+def test_windows_of_many_samples(name: str, machine: tuple[str, str]) -> None:
+    level, dtype = machine
+    shape, layers = WINDOWS[name]
+    head = [cr.Conv2D(20, 1)] if name == "overlapping pools" else []
+    network = cr.Network(
+        [*head, *layers, cr.GlobalAveragePool(), cr.Dense(3), cr.Softmax()],
+        input_shape=shape,
+        dtype=dtype,
+        seed=1,
+    )
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((67, *shape)).astype(dtype), rng.integers(0, 3, 67)
+    step = by_formula.backpropagate(network, X, y, cr.CrossEntropy(), None, None, None)
+    terms = summed_terms(network, 67)
+    found = Plan(network, cr.CrossEntropy(), batch_size=67, level=level).gradients(X, y)[1]
+    _close(found, dict(step.gradients), SAFETY * np.finfo(dtype).eps * terms)
