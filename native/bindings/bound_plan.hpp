@@ -169,6 +169,25 @@ class BoundPlan : public Plan<T> {
     };
   }
 
+  // computed(shard, loss, correct, judged, samples, overflowed) and sum(stop), which returns what that is told of all shards,
+  // and whether to stop.
+  void share(int shards, int first, int end, int batch_size, nb::object computed, nb::object sum) {
+    Sharing sharing{shards, first, end, batch_size, {}, {}};
+    sharing.computed = [computed](int shard, const ShardNumbers& n) {
+      const WithGil gil;
+      computed(shard, n.progress.loss, n.progress.correct, n.progress.judged, n.progress.samples, n.overflowed);
+    };
+    sharing.sum = [sum](bool stop) {
+      const WithGil gil;
+      ShardNumbers all;
+      Progress& p = all.progress;
+      std::tie(p.loss, p.correct, p.judged, p.samples, all.overflowed, all.stop) =
+          nb::cast<std::tuple<double, double, double, double, bool, bool>>(sum(stop));
+      return all;
+    };
+    this->set_sharing(std::move(sharing));
+  }
+
   // Ctrl-C ends a call that is not an epoch; to be made without the GIL.
   struct Interruptible : Plan<T>::Asking {
     explicit Interruptible(BoundPlan& plan)
@@ -278,7 +297,7 @@ class BoundPlan : public Plan<T> {
     if (count < 1) throw nb::value_error("order names no sample: at least one is needed");
     for (int64_t i = 0; i < count; i++)
       if (order.data()[i] < 0 || order.data()[i] >= rows) throw nb::index_error("order names a sample that does not exist");
-    if (int64_t(rates.size()) != (count + this->batch_size() - 1) / this->batch_size())
+    if (int64_t(rates.size()) != (count + this->step_samples() - 1) / this->step_samples())
       throw nb::value_error("one rate per step is needed");
     for (const auto* strengths : {&decays, &dropouts}) {
       if (!*strengths) continue;

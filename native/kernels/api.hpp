@@ -310,6 +310,7 @@ struct DropoutArgs {
   Map<T> from, to;      // x and z, or the δ of z and of x
   uint32_t low, high;   // the key of this layer in this step
   uint32_t threshold;   // bits below it drop their entry
+  uint32_t first;       // the place of the first sample in its batch
   T scale;
 };
 

@@ -220,7 +220,7 @@ class DropoutOperation final : public Operation<T> {
     const uint64_t key = stream_key(plan.pass.seed, plan.pass.step, name);
     DropoutArgs<T> g{};
     g.from = from, g.to = to;
-    g.low = uint32_t(key), g.high = uint32_t(key >> 32);
+    g.low = uint32_t(key), g.high = uint32_t(key >> 32), g.first = uint32_t(training ? plan.pass.first : 0);
     const double share = training ? rate * plan.pass.dropout : 0;
     g.threshold = uint32_t(share * 4294967296.0), g.scale = T(1 / (1 - share));
     const int units = plan.blocks(this->z, samples) * from.height;

@@ -449,6 +449,16 @@ void Plan<T>::set_accumulation(int batches) {
 }
 
 template <class T>
+void Plan<T>::set_sharing(Sharing sharing) {
+  require_building();
+  require(0 < sharing.shards && 0 <= sharing.first && sharing.first <= sharing.end && sharing.end <= sharing.shards,
+          "a process has shards of a batch from `first` up to `end`, within all of them");
+  require(0 < sharing.batch_size && sharing.batch_size <= int64_t(sharing.shards) * batch_size_,
+          "a shard of a batch must fit into the batch size of the plan");
+  sharing_ = std::move(sharing);
+}
+
+template <class T>
 void Plan<T>::set_rate_factor(int i, double factor) {
   require_building();
   parameter(i);

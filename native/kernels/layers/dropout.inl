@@ -30,7 +30,7 @@ static void dropout(const DropoutArgs<T>& g, int begin, int end) {
     const int b = unit / g.from.height, h = unit % g.from.height;
     W sample;
 #pragma GCC unroll 16
-    for (int i = 0; i < L; i++) sample[i] = Word(b * L + i);
+    for (int i = 0; i < L; i++) sample[i] = g.first + Word(b * L + i);
     const W of_sample = mixed<W>(sample ^ g.low);
     const T* from = g.from.row(b, h);
     T* to = g.to.row(b, h);

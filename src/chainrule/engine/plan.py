@@ -13,9 +13,11 @@ from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.memory import within_memory
 from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.base.shown import quoted
+from chainrule.distributed import Communicator
 from chainrule.engine.building import build, set_training
 from chainrule.engine.host import filled
 from chainrule.engine.lowering.loss_kinds import CLASSIFYING, JUDGED
+from chainrule.engine.sharing import Sharing, refuse_shared, shard_size
 from chainrule.losses import CrossEntropy, Loss
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
@@ -91,6 +93,7 @@ class Plan:
     decay_factors: of parameters, by name: what multiplies the weight decay of AdamW; without it 1 of weights,
         0 of biases and of what else is not penalised.
     accumulate: batches to a step, which takes the mean gradient of their samples.
+    comm: the ranks that a step's batch is shared with, cut into its shards.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class Plan:
         rate_factors: Mapping[str, float] | None = None,
         decay_factors: Mapping[str, float] | None = None,
         accumulate: int = 1,
+        comm: Communicator | None = None,
     ) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
@@ -127,7 +131,7 @@ class Plan:
         built = build(
             network,
             loss,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size if comm is None else shard_size(comm, self.batch_size),
             dtype=self.dtype,
             keep=self.keep,
             level=level,
@@ -150,6 +154,10 @@ class Plan:
         self.by_host = built.host is not None  # whether a layer is evaluated by Python
         self.accumulate = check_count("accumulate", accumulate, 1, 2**31 - 1)
         self._native.set_accumulation(self.accumulate)
+        self.comm, self._sharing = comm, None
+        if comm is not None:
+            refuse_shared(network, self.frozen)
+            self._sharing = Sharing(self._native, comm, self.batch_size)
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         self._moment, self._may_change = -1, list[str]()  # of the network's parameters in the arena
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
@@ -420,6 +428,8 @@ class Plan:
         counts = self.counts(targets)
 
         def report(step: int, steps: int, mean_loss: float, accuracy: float) -> bool:
+            if self.comm is not None:
+                self.comm.alive()
             return poll is not None and poll(step, steps, mean_loss, accuracy if counts else None)
 
         x, scale = self._inputs(X)
@@ -430,7 +440,7 @@ class Plan:
             self._weights(weights),
             np.ascontiguousarray(order, dtype=np.int64),
             np.ascontiguousarray(rates, dtype=np.float64),
-            None if poll is None else report,
+            None if poll is None and self.comm is None else report,
             look,
             last,
             (0.0, 0.0, 0.0, 0.0)

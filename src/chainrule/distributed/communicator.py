@@ -1,0 +1,176 @@
+"""What the training loop knows of the other processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from typing import NoReturn
+
+import numpy as np
+
+from chainrule.base.errors import RankError
+from chainrule.base.types import Array
+from chainrule.distributed.order import Node, nodes_of, shards_of, total_of
+from chainrule.distributed.watch import State, Watch
+
+# Up to so many bytes in all, every rank gets all nodes and adds them up itself: one message's delay and not two.
+# Measured on one machine, docs/decisions/0016.
+SMALL_SUM = 1 << 16
+
+
+class Communicator(ABC):
+    """One of `size` processes, the one of number `rank`, that call the same methods in the same order.
+
+    shards: into how many a batch is cut, a power of two, whatever `size` is.  kind: how messages are carried.
+    """
+
+    kind: str
+    watch: Watch | None = None
+
+    def __init__(self, rank: int, size: int, shards: int) -> None:
+        self.rank, self.size, self.shards = rank, size, shards
+
+    # -- what carries the messages; counts are of entries, in the order of the ranks
+
+    @abstractmethod
+    def _exchange(self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]) -> None:
+        """Of `sent` a part to every rank, and into `received` a part of every rank."""
+
+    @abstractmethod
+    def _collect(self, sent: Array, received: Array, counts: Sequence[int]) -> None:
+        """`sent` of every rank, into `received` of every rank."""
+
+    @abstractmethod
+    def _end(self, message: str) -> NoReturn:
+        """End every process of the job; `message` has been printed."""
+
+    # -- what training asks for
+
+    def reduce(self, nodes: Sequence[Node], out: Array) -> None:
+        """Into `out`, on every rank, the sum of what all shards are, in the order of the tree (order.py).
+
+        nodes: of this rank's shards.  out: (n,), of their dtype.  The nodes' arrays are overwritten.
+        """
+        held = [nodes_of(shards_of(rank, self.size, self.shards)) for rank in range(self.size)]
+        places = [place for of_rank in held for place in of_rank]
+        mine = [array for _, array in nodes]
+        if self.size == 1:
+            np.copyto(out, total_of(nodes))
+        elif len(places) * out.nbytes <= SMALL_SUM:
+            rows = np.empty((len(places), out.size), out.dtype)
+            self._collect(_joined(mine, out), rows.reshape(-1), [len(of_rank) * out.size for of_rank in held])
+            np.copyto(out, total_of([*zip(places, rows, strict=True)]))
+        else:  # every rank adds up one part of the entries, of all nodes, and hands the sum round
+            cuts = [out.size * rank // self.size for rank in range(self.size + 1)]
+            parts = [slice(*cut) for cut in zip(cuts, cuts[1:], strict=False)]
+            lengths = [part.stop - part.start for part in parts]
+            sent = _joined([array[part] for part in parts for array in mine], out)
+            rows = np.empty((len(places), lengths[self.rank]), out.dtype)
+            from_each = [len(of_rank) * lengths[self.rank] for of_rank in held]
+            self._exchange(sent, [len(mine) * length for length in lengths], rows.reshape(-1), from_each)
+            self._collect(total_of([*zip(places, rows, strict=True)]), out, lengths)
+
+    def gather(self, data: bytes) -> list[bytes]:
+        """The data of every rank, on every rank, in the order of the ranks."""
+        lengths = np.empty(self.size, np.int64)
+        self._collect(np.array([len(data)], np.int64), lengths, [1] * self.size)
+        counts = lengths.tolist()
+        received = np.empty(sum(counts), np.uint8)
+        self._collect(np.frombuffer(data, np.uint8), received, counts)
+        ends = [*accumulate(counts)]
+        return [received[end - count : end].tobytes() for end, count in zip(ends, counts, strict=True)]
+
+    def broadcast(self, data: bytes | None) -> bytes:
+        """The data of rank 0; that of the others counts for nothing."""
+        return self.gather(data if self.rank == 0 and data is not None else b"")[0]
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        self.gather(b"")
+
+    def check_same(self, what: str, data: bytes) -> None:
+        """RankError, on every rank, where the data differ; it names the ranks that have others than rank 0."""
+        first, *others = self.gather(data)
+        differing = [rank for rank, other in enumerate(others, 1) if other != first]
+        if differing:
+            ranks = ", ".join(map(str, differing))
+            those = f"rank {ranks} has" if len(differing) == 1 else f"ranks {ranks} have"
+            raise RankError(f"{what} must be the same on all {self.size} ranks, and {those} others than rank 0")
+
+    def abort(self, message: str) -> NoReturn:
+        """End the whole job, also the ranks that wait or hang, with one message on stderr."""
+        print(f"chainrule: {message}", file=sys.stderr, flush=True)
+        self._end(message)
+
+    # -- signs of life
+
+    def watched(self, before: int, seconds: float, send: Callable[[State], None], last: Callable[[], State | None]) -> None:
+        """Watch the rank before this one from now on."""
+        self.watch = Watch(before, seconds, send, last, self.abort)
+
+    def alive(self) -> None:
+        """Give a sign of life: to be called every few seconds while `working`, cheap enough for every 50 ms."""
+        if self.watch is not None:
+            self.watch.look(waiting=False)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Within, every rank gives signs of life, and one that gives none ends the job."""
+        if self.watch is None:
+            yield
+            return
+        before = self.watch.state
+        self.watch.become(State.working)
+        try:
+            yield
+        finally:
+            self.watch.become(before)
+
+    def _wait(self, done: Callable[[], bool]) -> None:
+        """Until `done`; first at full attention, since most waits are short, and then more and more at leisure."""
+        began, pause = time.perf_counter(), 0.0
+        while not done():
+            if self.watch is not None:
+                self.watch.look(waiting=True)
+            time.sleep(pause)  # 0: whoever else wants the processor goes first
+            if (waited := time.perf_counter() - began) > 2e-4:
+                pause = min(waited / 8, 2e-3)
+
+    def leave(self) -> None:
+        """At the end of the program: wait for the others, who may still train, and tell them that this one does not."""
+        if self.watch is not None:
+            self.watch.become(State.left)
+            self.barrier()
+
+    def __str__(self) -> str:
+        """ "rank 2 of 4 (MPI, PID 12 on node7)" """
+        return f"rank {self.rank} of {self.size} ({self.kind}, PID {os.getpid()} on {socket.gethostname()})"
+
+
+class Alone(Communicator):
+    """The only rank: the same model as several train, in one process and without any library."""
+
+    kind = "alone"
+
+    def __init__(self, shards: int) -> None:
+        super().__init__(0, 1, shards)
+
+    def _exchange(self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]) -> None:
+        np.copyto(received, sent)
+
+    def _collect(self, sent: Array, received: Array, counts: Sequence[int]) -> None:
+        np.copyto(received, sent)
+
+    def _end(self, message: str) -> NoReturn:
+        raise SystemExit(1)
+
+
+def _joined(arrays: Sequence[Array], like: Array) -> Array:
+    """One after the other; of none, nothing."""
+    return np.concatenate(arrays) if arrays else np.empty(0, like.dtype)
