@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import accumulate
-from typing import NoReturn
+from typing import NoReturn, TypeVar, cast
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from chainrule.base.errors import RankError
 from chainrule.base.types import Array
 from chainrule.distributed.order import Node, nodes_of, shards_of, total_of
 from chainrule.distributed.watch import State, Watch
+
+T = TypeVar("T")
 
 # Up to so many bytes in all, every rank gets all nodes and adds them up itself: one message's delay and not two.
 # Measured on one machine, docs/decisions/0016.
@@ -90,6 +93,19 @@ class Communicator(ABC):
         """The data of rank 0; that of the others counts for nothing."""
         return self.gather(data if self.rank == 0 and data is not None else b"")[0]
 
+    def of_first(self, work: Callable[[], T]) -> T:
+        """What `work` returns on rank 0, on every rank; what it raises there is raised on every rank."""
+        told = b""
+        if self.rank == 0:
+            try:
+                told = pickle.dumps((work(), None))
+            except Exception as error:
+                told = pickle.dumps((None, error))
+        result, error = pickle.loads(self.broadcast(told))  # of this very program, by the way it came
+        if error is not None:
+            raise error
+        return cast(T, result)
+
     def barrier(self) -> None:
         """Wait until every rank is here."""
         self.gather(b"")
@@ -119,14 +135,21 @@ class Communicator(ABC):
         if self.watch is not None:
             self.watch.look(waiting=False)
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
+    def working(self) -> AbstractContextManager[None]:
         """Within, every rank gives signs of life, and one that gives none ends the job."""
+        return self._being(State.working)
+
+    def resting(self) -> AbstractContextManager[None]:
+        """Within `working`: it may take as long as it takes."""
+        return self._being(State.resting)
+
+    @contextmanager
+    def _being(self, state: State) -> Iterator[None]:
         if self.watch is None:
             yield
             return
         before = self.watch.state
-        self.watch.become(State.working)
+        self.watch.become(state)
         try:
             yield
         finally:

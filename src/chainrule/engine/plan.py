@@ -154,10 +154,11 @@ class Plan:
         self.by_host = built.host is not None  # whether a layer is evaluated by Python
         self.accumulate = check_count("accumulate", accumulate, 1, 2**31 - 1)
         self._native.set_accumulation(self.accumulate)
-        self.comm, self._sharing = comm, None
+        self.comm = comm
+        self.sharing: Sharing | None = None
         if comm is not None:
             refuse_shared(network, self.frozen)
-            self._sharing = Sharing(self._native, comm, self.batch_size)
+            self.sharing = Sharing(self._native, comm, self.batch_size)
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         self._moment, self._may_change = -1, list[str]()  # of the network's parameters in the arena
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class Sharing:
 
     def __init__(self, native: Any, comm: Communicator, batch_size: int) -> None:
         self.native, self.comm = native, comm
+        self.asked: Callable[[], bool] = lambda: False  # to stop behind this step, of this rank
         self.gradients, self.numbers = Shards(), Shards()
         own = shards_of(comm.rank, comm.size, comm.shards)
         called = weakref.proxy(self)  # the native plan must not keep alive what keeps it
@@ -43,7 +45,7 @@ class Sharing:
 
     def sum(self, stop: bool) -> tuple[float, float, float, float, bool, bool]:
         if self.numbers.nodes:
-            self.numbers.nodes[-1][1][5] += stop
+            self.numbers.nodes[-1][1][5] += stop or self.asked()
         totals = np.empty(6)
         for held, out in ((self.numbers, totals), (self.gradients, self.native.all_gradients())):
             self.comm.reduce(held.nodes, out)

@@ -17,6 +17,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError, NonFiniteError, describe
 from chainrule.base.types import Array
 from chainrule.data.preparation import Pixels, Preparation
+from chainrule.distributed import Communicator
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect, suspected
 from chainrule.networks.finite import inside_problem, quiet
@@ -30,6 +31,7 @@ from chainrule.training.parts import Rows, random_stream
 from chainrule.training.progress import Progress
 from chainrule.training.schedules import ConstantRate, Rates, Schedule
 from chainrule.training.streams.feed import Prepared, SourceFeed
+from chainrule.training.together import agree, check_parameters, spread
 
 if TYPE_CHECKING:  # at run time inside a fit: to look at `cr.fit` loads no kernels and no files
     from chainrule.engine.plan import EpochResult, Plan, Poll
@@ -62,10 +64,11 @@ class Run:
         seed: int | None,
         allowed: bool,
         dropout: Schedule | None,
+        comm: Communicator | None = None,
     ) -> None:
         self.network, self.plan, self.data, self.optimizer = network, plan, prepared.data, optimizer
         self.prepared, self.plan_of = prepared, plan_of
-        self.dropout = dropout
+        self.dropout, self.comm = dropout, comm
         decay = optimizer.decay if isinstance(optimizer, AdamW) else None
         self.decay = decay if isinstance(decay, Schedule) else None
         finished = len(history)  # epochs of the fit that is resumed
@@ -99,6 +102,16 @@ class Run:
         self.suspects = 0  # steps that may have gone beyond the range, so far
         self.allowed = allowed  # numbers beyond the range that finite outputs hide
         self.keeper: Keeper | None = None
+        self.share()
+
+    def asked_to_stop(self) -> bool:
+        """Whether a callback, a signal or the clock asks to leave the compiled loop."""
+        return self.context.stopped is not None or (self.keeper is not None and self.keeper.pressing)
+
+    def share(self) -> None:
+        """Let the plan ask behind every step, so that all ranks stop behind the same one."""
+        if self.plan.sharing is not None:
+            self.plan.sharing.asked = self.asked_to_stop
 
     def whole(self, steps: int) -> bool:
         """Whether no gradient waits for those of other batches: none is in a checkpoint."""
@@ -140,7 +153,8 @@ class Run:
             try:
                 self.plan.load()
                 progress.begin(self.epochs, self.steps, self.prepared.samples or 0, self.finished)
-                with nullcontext() if self.keeper is None else self.keeper.listening():
+                watched = nullcontext() if self.comm is None else self.comm.working()
+                with watched, nullcontext() if self.keeper is None else self.keeper.listening():
                     self.run_epochs(callbacks, progress)
             except BaseException as error:
                 if not isinstance(error, NonFiniteError) and self.store():
@@ -196,7 +210,7 @@ class Run:
         def poll(step: int, steps: int, loss: float, accuracy: float | None) -> bool:
             self.step = step
             progress.step(number, step, loss, accuracy)
-            return context.stopped is not None or (self.keeper is not None and self.keeper.pressing)
+            return self.asked_to_stop()
 
         if self.prepared.feed is None and not watching:
             result = self.run_arrays(order, rates, poll, None if self.allowed else look)
@@ -229,6 +243,9 @@ class Run:
             callback.on_epoch_end(context)
         if read:
             self.plan.load()  # a callback may have changed the parameters
+        if self.comm is not None:
+            check_parameters(self.comm, self.plan.parameters(), f"after epoch {number}")
+            agree(self.comm, context, self.keeper)
         goes_on = context.stopped is None and number < self.epochs
         if self.keeper is not None and goes_on and self.keeper.due_after(number, self.taken):
             self.keep()
@@ -263,6 +280,7 @@ class Run:
                 before=at,
                 **{name: array[at.steps : end] for name, array in self.strengths.items()},
             )
+            self.agree()
             outcome, steps = self.reached.outcome, self.reached.steps
             failed = outcome not in ("done", "stopped")
             if failed or steps == self.steps or self.context.stopped is not None or self.keeper is None:
@@ -327,6 +345,9 @@ class Run:
                 before=self.reached,
                 **{name: array[step : step + 1] for name, array in self.strengths.items()},
             )
+            if self.comm is not None and reached.outcome == "stopped":  # the step is finished
+                self.agree()
+                self.reached = reached = reached._replace(outcome="done")
             self.step = step = reached.steps
             if reached.outcome != "done":
                 break
@@ -345,6 +366,11 @@ class Run:
                 told = time.perf_counter()
                 poll_within(0, 0, 0.0, None)
         return self.reached
+
+    def agree(self) -> None:
+        """All ranks have left the compiled loop behind the same step because one was asked to stop: all are."""
+        if self.comm is not None and self.reached.outcome == "stopped":
+            agree(self.comm, self.context, self.keeper)
 
     def call(self, due: list[Callback], step: int, loss: float, accuracy: float | None) -> None:
         """The callbacks behind a step, with what the epoch has reached so far."""
@@ -370,6 +396,7 @@ class Run:
         before, self.plan = self.plan, self.plan_of(samples)
         self.plan.load(before.parameters())
         self.plan.set_optimizer_state(before.optimizer_state())
+        self.share()
 
     def order(self) -> Rows:
         """The samples of the next epoch in the order they are taken."""
@@ -456,7 +483,7 @@ class Run:
         """Loss and accuracy on some samples; NonFiniteError where the loss is none."""
         piece = self.batch_size * math.ceil(EVALUATION_PIECE / self.batch_size)
         with suspected() as parts:
-            loss, accuracy = evaluate(self.plan, part, piece)
+            loss, accuracy = evaluate(self.plan, part, piece, self.comm)
         if not math.isfinite(loss):
             raise NonFiniteError(
                 f"the validation loss became {loss} after epoch {self.number} while the training "
@@ -576,17 +603,20 @@ def checked_order(given: Any, before: Rows, samples: int, whose: str) -> Rows:
     return order.astype(np.int64, copy=False)
 
 
-def evaluate(plan: Plan, part: Batch, piece: int) -> tuple[float, float | None]:
-    """Mean loss and accuracy over a part, in pieces between which Python sees Ctrl-C."""
-    losses, hits = [], []
-    for start in range(0, len(part), piece):
-        rows = slice(start, start + piece)
-        batch = part[rows]
+def evaluate(
+    plan: Plan, part: Batch, piece: int, comm: Communicator | None = None
+) -> tuple[float, float | None]:
+    """Mean loss and accuracy over a part, in pieces between which Python sees Ctrl-C, each by one rank."""
+
+    def of_piece(number: int) -> tuple[float, float | None, list[int]]:
+        start = number * piece
+        batch = part[start : start + piece]
         result = plan.evaluate(batch.inputs, batch.targets, batch.weights)
-        for first in plan.overflows():
-            suspect(slice(start + first, min(start + first + plan.batch_size, len(part))))
-        samples = len(batch)
-        losses.append(result.loss * samples)
-        if result.accuracy is not None:
-            hits.append(result.accuracy * samples)
-    return math.fsum(losses) / len(part), math.fsum(hits) / len(part) if hits else None
+        hits = None if result.accuracy is None else result.accuracy * len(batch)
+        return result.loss * len(batch), hits, [start + first for first in plan.overflows()]
+
+    results = spread(comm, -(-len(part) // piece), of_piece)
+    for first in (first for _, _, firsts in results for first in firsts):
+        suspect(slice(first, min(first + plan.batch_size, len(part))))
+    hits = [hits for _, hits, _ in results if hits is not None]
+    return math.fsum(loss for loss, _, _ in results) / len(part), math.fsum(hits) / len(part) if hits else None
