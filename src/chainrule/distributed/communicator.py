@@ -166,10 +166,9 @@ class Communicator(ABC):
                 pause = min(waited / 8, 2e-3)
 
     def leave(self) -> None:
-        """At the end of the program: wait for the others, who may still train, and tell them that this one does not."""
+        """At the end of the program: say so to those who may still wait for this rank."""
         if self.watch is not None:
             self.watch.become(State.left)
-            self.barrier()
 
     def __str__(self) -> str:
         """ "rank 2 of 4 (MPI, PID 12 on node7)" """

@@ -100,6 +100,10 @@ class GlooCommunicator(Communicator):
             time.sleep(0.05)
         self.abort(f"{self} has lost its connection: {str(error).splitlines()[0]}")
 
+    def leave(self) -> None:
+        super().leave()
+        self._library.destroy_process_group()
+
     def _end(self, message: str) -> NoReturn:
         try:
             self._store.set(ENDED, message)

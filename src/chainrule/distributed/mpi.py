@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -63,6 +64,12 @@ class MPICommunicator(Communicator):
             self._signs.Recv(taken, source=self._before)
             state = State(int(taken[0]))
         return state
+
+    def leave(self) -> None:
+        super().leave()
+        until = time.monotonic() + 1
+        while not self._sending.Test() and time.monotonic() < until:
+            time.sleep(0.001)
 
     def _end(self, message: str) -> NoReturn:
         self._mpi.COMM_WORLD.Abort(1)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import time
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 
 from chainrule.base.errors import ArgumentError, describe
@@ -17,6 +19,7 @@ from chainrule.distributed.mpi import SIZES, MPICommunicator
 from chainrule.distributed.order import MOST_SHARDS
 
 ENGINES = ("auto", "mpi", "gloo", None)
+SECONDS_OF_DELAY, MOST_DELAYED = 0.25, 4
 
 
 def init(engine: str | None = "auto", *, shards: int = 8, timeout: float = 10.0) -> Communicator:
@@ -47,9 +50,8 @@ def init(engine: str | None = "auto", *, shards: int = 8, timeout: float = 10.0)
     comm = (MPICommunicator if chosen == "mpi" else GlooCommunicator)(shards, float(timeout))
     if comm.size > 1:
         comm.check_same("shards of init", str(shards).encode())
-        hook = sys.excepthook
-        sys.excepthook = lambda kind, error, trace: _ended(comm, kind, error, trace)
-        atexit.register(_leave, comm, hook)
+        sys.excepthook = partial(_ended, comm)
+        atexit.register(comm.leave)
     return comm
 
 
@@ -64,10 +66,11 @@ def started_by(environment: Mapping[str, str]) -> str | None:
 def _ended(
     comm: Communicator, kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """An exception that nothing has caught ends all ranks, which would wait for this one."""
+    """An exception that nothing has caught ends all ranks, which would wait for this one.
+
+    What is raised on every rank is told by the first of them, who ends the others meanwhile.
+    """
+    time.sleep(min(comm.rank, MOST_DELAYED) * SECONDS_OF_DELAY)
     traceback.print_exception(kind, error, trace)
     comm.abort(f"{comm} has ended by {kind.__name__}: {str(error) or 'no message'}")
 
-
-def _leave(comm: Communicator, hook: object) -> None:
-    comm.leave()
