@@ -453,7 +453,8 @@ void Plan<T>::set_sharing(Sharing sharing) {
   require_building();
   require(0 < sharing.shards && 0 <= sharing.first && sharing.first <= sharing.end && sharing.end <= sharing.shards,
           "a process has shards of a batch from `first` up to `end`, within all of them");
-  require(0 < sharing.batch_size && sharing.batch_size <= int64_t(sharing.shards) * batch_size_,
+  const int64_t most = (int64_t(blocks(sharing.batch_size)) + sharing.shards - 1) / sharing.shards * lanes();
+  require(0 < sharing.batch_size && std::min<int64_t>(most, sharing.batch_size) <= batch_size_,
           "a shard of a batch must fit into the batch size of the plan");
   sharing_ = std::move(sharing);
 }

@@ -33,11 +33,17 @@ bool Plan<T>::gather_gradient(int samples, bool last) {
   return true;
 }
 
+// Shards are whole blocks: fewer samples would take as long.
+template <class T>
+int Plan<T>::first_of_shard(int shard, int samples) const {
+  return int(std::min<int64_t>(samples, int64_t(blocks(samples)) * shard / sharing_.shards * lanes()));
+}
+
 // The shards that are this process's, one after the other; then the sums over all of them, the same in every process.
 template <class T>
 Progress Plan<T>::loss_of_shards(Batch batch, int samples, bool& stop) {
   const int64_t* const order = batch.inputs.order;
-  const auto cut = [&](int shard) { return int(int64_t(samples) * shard / sharing_.shards); };
+  const auto cut = [&](int shard) { return first_of_shard(shard, samples); };
   for (int shard = sharing_.first; shard < sharing_.end; shard++) {
     pass.first = cut(shard), pass.whole = samples;
     batch.inputs.order = order + pass.first;

@@ -183,7 +183,7 @@ class Plan {
   void add_max_norm(int parameter, int64_t groups, int64_t units, double limit);
   // Gradients of single samples: their norms are measured, and each is scaled to at most `clip` in training (0: not).
   void set_per_sample(double clip);
-  // Every step of training is shared; more samples than `shards` times the batch size of the plan are no batch then.
+  // Every step of training is shared; the batch size of the plan is that of a shard then.
   void set_sharing(Sharing sharing);
   int step_samples() const { return sharing_.shards ? sharing_.batch_size : batch_size_; }
   void finish();   // checks everything and lays out the arena; once
@@ -355,6 +355,7 @@ class Plan {
   Map<T> panels_of(const Parameter& parameter, T* packed) const;
   void scale_by_norms(double rate);
   bool gather_gradient(int samples, bool last);
+  int first_of_shard(int shard, int samples) const;
   Progress loss_of_shards(Batch batch, int samples, bool& stop);
   int in_mean(int samples) const { return pass.whole ? pass.whole : samples; }   // what 1/m of a pass is of
   void copy_parameter(int parameter, const T* packed, T* canonical) const;

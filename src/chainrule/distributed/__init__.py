@@ -1,4 +1,5 @@
-"""Several processes that train one model: who they are, and sums that come out the same however many they are.
+"""Several processes that train one model: who they are, and sums that come out the same however many they
+are.
 
 In: what started the processes.  Out: a `Communicator`, which `fit(comm=...)` takes.
 Knows: base.

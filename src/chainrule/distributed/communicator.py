@@ -7,10 +7,11 @@ import pickle
 import socket
 import sys
 import time
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from itertools import accumulate
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import accumulate, pairwise
 from typing import NoReturn, TypeVar, cast
 
 import numpy as np
@@ -22,19 +23,35 @@ from chainrule.distributed.watch import State, Watch
 
 T = TypeVar("T")
 
-# Up to so many bytes in all, every rank gets all nodes and adds them up itself: one message's delay and not two.
+# Up to so many bytes in all, every rank gets all nodes and adds them up itself: one message's delay and not
+# two.
 # Measured on one machine, docs/decisions/0016.
 SMALL_SUM = 1 << 16
+
+LOST = 75  # exit code where a rank was lost, which another attempt may not meet: EX_TEMPFAIL
+SECONDS_OF_DELAY, MOST_DELAYED = 0.25, 4
+
+# Whoever has started a rank may have left it a pipe, in which it says what it has come to.
+PIPE = "CHAINRULE_PIPE"
+BEGUN, ENDED, LEFT = b"b", b"e", b"l"
+
+
+def tell_starter(word: bytes) -> None:
+    """Into the pipe, if there is one."""
+    with suppress(OSError, ValueError):
+        os.write(int(os.environ.get(PIPE, "")), word)
 
 
 class Communicator(ABC):
     """One of `size` processes, the one of number `rank`, that call the same methods in the same order.
 
     shards: into how many a batch is cut, a power of two, whatever `size` is.  kind: how messages are carried.
+    neighbours: ranks on the same cores of the same machine, this one among them.
     """
 
     kind: str
     watch: Watch | None = None
+    neighbours = 1
 
     def __init__(self, rank: int, size: int, shards: int) -> None:
         self.rank, self.size, self.shards = rank, size, shards
@@ -42,7 +59,9 @@ class Communicator(ABC):
     # -- what carries the messages; counts are of entries, in the order of the ranks
 
     @abstractmethod
-    def _exchange(self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]) -> None:
+    def _exchange(
+        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
+    ) -> None:
         """Of `sent` a part to every rank, and into `received` a part of every rank."""
 
     @abstractmethod
@@ -50,8 +69,8 @@ class Communicator(ABC):
         """`sent` of every rank, into `received` of every rank."""
 
     @abstractmethod
-    def _end(self, message: str) -> NoReturn:
-        """End every process of the job; `message` has been printed."""
+    def _end(self, code: int) -> NoReturn:
+        """End every process of the job."""
 
     # -- what training asks for
 
@@ -71,7 +90,7 @@ class Communicator(ABC):
             np.copyto(out, total_of([*zip(places, rows, strict=True)]))
         else:  # every rank adds up one part of the entries, of all nodes, and hands the sum round
             cuts = [out.size * rank // self.size for rank in range(self.size + 1)]
-            parts = [slice(*cut) for cut in zip(cuts, cuts[1:], strict=False)]
+            parts = [slice(*cut) for cut in pairwise(cuts)]
             lengths = [part.stop - part.start for part in parts]
             sent = _joined([array[part] for part in parts for array in mine], out)
             rows = np.empty((len(places), lengths[self.rank]), out.dtype)
@@ -101,9 +120,9 @@ class Communicator(ABC):
                 told = pickle.dumps((work(), None))
             except Exception as error:
                 told = pickle.dumps((None, error))
-        result, error = pickle.loads(self.broadcast(told))  # of this very program, by the way it came
-        if error is not None:
-            raise error
+        result, raised = pickle.loads(self.broadcast(told))  # of this very program, by the way it came
+        if raised is not None:
+            raise raised
         return cast(T, result)
 
     def barrier(self) -> None:
@@ -111,27 +130,48 @@ class Communicator(ABC):
         self.gather(b"")
 
     def check_same(self, what: str, data: bytes) -> None:
-        """RankError, on every rank, where the data differ; it names the ranks that have others than rank 0."""
+        """RankError, on every rank, where the data differ; it names the ranks that have others than rank
+        0.
+        """
         first, *others = self.gather(data)
         differing = [rank for rank, other in enumerate(others, 1) if other != first]
         if differing:
             ranks = ", ".join(map(str, differing))
             those = f"rank {ranks} has" if len(differing) == 1 else f"ranks {ranks} have"
-            raise RankError(f"{what} must be the same on all {self.size} ranks, and {those} others than rank 0")
+            raise RankError(
+                f"{what} must be the same on all {self.size} ranks, and {those} others than rank 0"
+            )
 
-    def abort(self, message: str) -> NoReturn:
-        """End the whole job, also the ranks that wait or hang, with one message on stderr."""
+    def abort(self, message: str, code: int = LOST) -> NoReturn:
+        """End the whole job, also the ranks that wait or hang, with one message on stderr and an exit
+        code.
+        """
         print(f"chainrule: {message}", file=sys.stderr, flush=True)
-        self._end(message)
+        tell_starter(ENDED)
+        self._end(code)
+
+    def fail(self, error: BaseException, code: int = 1, *, trace: bool = False) -> NoReturn:
+        """End the whole job because of what was raised here.
+
+        What is raised on every rank is told by the first of them, who ends the others meanwhile.
+        """
+        time.sleep(min(self.rank, MOST_DELAYED) * SECONDS_OF_DELAY)
+        if trace:
+            traceback.print_exception(error)
+        self.abort(f"{self} has ended by {type(error).__name__}: {str(error) or 'no message'}", code)
 
     # -- signs of life
 
-    def watched(self, before: int, seconds: float, send: Callable[[State], None], last: Callable[[], State | None]) -> None:
+    def watched(
+        self, before: int, seconds: float, send: Callable[[State], None], last: Callable[[], State | None]
+    ) -> None:
         """Watch the rank before this one from now on."""
         self.watch = Watch(before, seconds, send, last, self.abort)
 
     def alive(self) -> None:
-        """Give a sign of life: to be called every few seconds while `working`, cheap enough for every 50 ms."""
+        """Give a sign of life: to be called every few seconds while `working`, cheap enough for every 50
+        ms.
+        """
         if self.watch is not None:
             self.watch.look(waiting=False)
 
@@ -156,7 +196,9 @@ class Communicator(ABC):
             self.watch.become(before)
 
     def _wait(self, done: Callable[[], bool]) -> None:
-        """Until `done`; first at full attention, since most waits are short, and then more and more at leisure."""
+        """Until `done`; first at full attention, since most waits are short, and then more and more at
+        leisure.
+        """
         began, pause = time.perf_counter(), 0.0
         while not done():
             if self.watch is not None:
@@ -169,6 +211,7 @@ class Communicator(ABC):
         """At the end of the program: say so to those who may still wait for this rank."""
         if self.watch is not None:
             self.watch.become(State.left)
+        tell_starter(LEFT)
 
     def __str__(self) -> str:
         """ "rank 2 of 4 (MPI, PID 12 on node7)" """
@@ -183,14 +226,16 @@ class Alone(Communicator):
     def __init__(self, shards: int) -> None:
         super().__init__(0, 1, shards)
 
-    def _exchange(self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]) -> None:
+    def _exchange(
+        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
+    ) -> None:
         np.copyto(received, sent)
 
     def _collect(self, sent: Array, received: Array, counts: Sequence[int]) -> None:
         np.copyto(received, sent)
 
-    def _end(self, message: str) -> NoReturn:
-        raise SystemExit(1)
+    def _end(self, code: int) -> NoReturn:
+        raise SystemExit(code)
 
 
 def _joined(arrays: Sequence[Array], like: Array) -> Array:

@@ -1,4 +1,5 @@
-"""Messages by Gloo, through torch.distributed, for where torchrun, Ray Train or Kubernetes start the processes.
+"""Messages by Gloo, through torch.distributed, for where torchrun, Ray Train or Kubernetes start the
+processes.
 
 Signs of life lie in the store by which the processes have found each other: it outlives a connection.
 """
@@ -33,8 +34,8 @@ class GlooCommunicator(Communicator):
         missing = [name for name in VARIABLES if name not in os.environ]
         if missing:
             raise SettingError(
-                f"init('gloo') finds its processes by {', '.join(VARIABLES)}, and {', '.join(missing)} is not set: "
-                "start them by torchrun, or set these"
+                f"init('gloo') finds its processes by {', '.join(VARIABLES)}, and {', '.join(missing)} is not "
+                "set: start them by torchrun, or set these"
             )
         try:
             import torch
@@ -54,7 +55,9 @@ class GlooCommunicator(Communicator):
         if self.size > 1:
             self.watched((self.rank - 1) % self.size, timeout, self._send, self._last)
 
-    def _exchange(self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]) -> None:
+    def _exchange(
+        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
+    ) -> None:
         tensor = self._torch.from_numpy
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # memory that cannot be written to is only read
@@ -104,8 +107,8 @@ class GlooCommunicator(Communicator):
         super().leave()
         self._library.destroy_process_group()
 
-    def _end(self, message: str) -> NoReturn:
+    def _end(self, code: int) -> NoReturn:
         try:
-            self._store.set(ENDED, message)
+            self._store.set(ENDED, str(code))
         finally:
-            os._exit(1)
+            os._exit(code)

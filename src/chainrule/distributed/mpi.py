@@ -14,19 +14,24 @@ from chainrule.base.types import Array
 from chainrule.distributed.communicator import Communicator
 from chainrule.distributed.watch import State
 
-# How many processes the starters of the MPI libraries say that there are: MPICH and Intel, Open MPI, and PMIx.
+# How many processes the starters of the MPI libraries say that there are: MPICH and Intel, Open MPI, and
+# PMIx.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
 class MPICommunicator(Communicator):
-    """The processes of `mpiexec`.  Waiting is done in the calling thread, which so can see that a rank is gone."""
+    """The processes of `mpiexec`.  Waiting is done in the calling thread, which so can see that a rank is
+    gone.
+    """
 
     kind = "MPI"
 
     def __init__(self, shards: int, timeout: float) -> None:
         try:
             from mpi4py import MPI
-        except ImportError as error:  # without an MPI library it is a RuntimeError, which tells more than we could
+        except (
+            ImportError
+        ) as error:  # without an MPI library it is a RuntimeError, which tells more than we could
             raise MissingExtraError("mpi4py", "mpi", "training by MPI") from error
         self._mpi: Any = MPI
         self._world = MPI.COMM_WORLD.Dup()
@@ -34,9 +39,9 @@ class MPICommunicator(Communicator):
         told = next((os.environ[name] for name in SIZES if os.environ.get(name, "").isdigit()), "1")
         if self.size == 1 and int(told) > 1:
             raise SettingError(
-                f"{told} processes were started, and to each mpi4py says that it is alone: `mpiexec` belongs to "
-                f"another MPI library than mpi4py's, {MPI.Get_library_version().split(chr(10))[0].strip()}. Use the "
-                "mpiexec beside this Python, which pip install 'chainrule[mpi]' brings"
+                f"{told} processes were started, and to each mpi4py says that it is alone: `mpiexec` belongs "
+                f"to another MPI library than mpi4py's, {MPI.Get_library_version().splitlines()[0].strip()}. "
+                "Use the mpiexec beside this Python, which pip install 'chainrule[mpi]' brings"
             )
         if self.size > 1:
             self._signs = MPI.COMM_WORLD.Dup()
@@ -45,7 +50,9 @@ class MPICommunicator(Communicator):
             self._before = before
             self.watched(before, timeout, self._send, self._last)
 
-    def _exchange(self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]) -> None:
+    def _exchange(
+        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
+    ) -> None:
         request = self._world.Ialltoallv([sent, counts], [received, from_each])
         self._wait(request.Test)
 
@@ -71,6 +78,6 @@ class MPICommunicator(Communicator):
         while not self._sending.Test() and time.monotonic() < until:
             time.sleep(0.001)
 
-    def _end(self, message: str) -> NoReturn:
-        self._mpi.COMM_WORLD.Abort(1)
-        os._exit(1)
+    def _end(self, code: int) -> NoReturn:
+        self._mpi.COMM_WORLD.Abort(code)
+        os._exit(code)

@@ -1,8 +1,8 @@
 """The one order in which the shards of a batch are summed, whichever rank has computed which.
 
-Shards are the leaves of a binary tree: ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)).  A rank has a run of them, adds up
-what lies in it, and hands over the sums that it cannot go on with, its nodes.  Every addition of the tree is made
-once, by whoever holds both sides, so that its result has the same bits for any number of ranks.
+Shards are the leaves of a binary tree: ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)).  A rank has a run of them,
+adds up what lies in it, and hands over the sums that it cannot go on with, its nodes.  Every addition of the
+tree is made once, by whoever holds both sides, so that its result has the same bits for any number of ranks.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def are_sides(left: range, right: range) -> bool:
 
 
 def join(nodes: list[Node]) -> list[Array]:
-    """Add the last of the nodes to the one before it, as long as they are two sides; arrays that are free then."""
+    """Add the last of the nodes to the one before it, as long as they are two sides; arrays that are free
+    then.
+    """
     freed = []
     while len(nodes) > 1 and are_sides(nodes[-2][0], nodes[-1][0]):
         right, added = nodes.pop()

@@ -1,8 +1,8 @@
 """Whether the others are still there: every rank watches the one before it, in a ring.
 
-A rank that computes or waits gives a sign to the one behind it, once in a while, from where the training loop asks for
-one: no thread gives it, so that a program that hangs gives none.  So P signs go round whatever P is, and a rank that
-is stopped, hangs or is cut off is named by the one behind it.
+A rank that computes or waits gives a sign to the one behind it, once in a while, from where the training
+loop asks for one: no thread gives it, so that a program that hangs gives none.  So P signs go round whatever
+P is, and a rank that is stopped, hangs or is cut off is named by the one behind it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class State(IntEnum):
 
 
 class Watch:
-    """One rank's view of the ring.  `send` hands a state to the rank behind; `last` is the newest one that the rank
-    before has handed over since it was last asked, or None; `end` ends the job with a message.
+    """One rank's view of the ring.  `send` hands a state to the rank behind; `last` is the newest one that
+    the rank before has handed over since it was last asked, or None; `end` ends the job with a message.
     """
 
     def __init__(
@@ -56,13 +56,11 @@ class Watch:
         if state is not None:
             self.since = self.since if state == self.other else now
             self.other, self.seen = state, now
-        if self.state != State.working:
-            return
-        if self.other == State.working and now - self.seen > self.seconds:
+        if self.state == State.working and self.other == State.working and now - self.seen > self.seconds:
             self.end(
-                f"rank {self.before} has given no sign for {now - self.seen:.0f} s: it hangs, was stopped or is cut "
-                f"off. Where a callback or a source of batches takes that long, write init(timeout=...), which is "
-                f"{self.seconds:g} s here"
+                f"rank {self.before} has given no sign for {now - self.seen:.0f} s: it hangs, was stopped or is "
+                "cut off. Where a callback or a source of batches takes that long, write "
+                f"init(timeout=...), which is {self.seconds:g} s here"
             )
         if self.other == State.left and waiting and now - self.since > SECONDS_AFTER_LEAVING:
             self.end(f"rank {self.before} has ended, and the others wait for it")

@@ -131,7 +131,9 @@ class Plan:
         built = build(
             network,
             loss,
-            batch_size=self.batch_size if comm is None else shard_size(comm, self.batch_size),
+            batch_size=self.batch_size
+            if comm is None
+            else shard_size(comm, self.batch_size, self.dtype, level),
             dtype=self.dtype,
             keep=self.keep,
             level=level,

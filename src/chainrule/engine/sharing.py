@@ -1,4 +1,6 @@
-"""A plan whose steps are shared with other ranks: its shards' gradients handed over, those of the batch taken back."""
+"""A plan whose steps are shared with other ranks: its shards' gradients handed over, those of the batch
+taken back.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +13,18 @@ import numpy as np
 from chainrule.base.errors import ArgumentError
 from chainrule.distributed import Communicator
 from chainrule.distributed.order import Shards, shards_of
+from chainrule.engine import isa
 from chainrule.layers import Layer
 from chainrule.networks.architecture import leaves
 from chainrule.networks.model import Model
 
 
 class Sharing:
-    """What a native plan calls in the midst of a step; every rank gets the same sums, and so makes the same update.
+    """What a native plan calls in the midst of a step; every rank gets the same sums, and so makes the same
+    update.
 
-    The numbers of a shard: its loss, the right ones, how many were judged, its samples, whether a number may have
-    gone beyond the range, whether its rank is asked to stop behind the step.
+    The numbers of a shard: its loss, the right ones, how many were judged, its samples, whether a number may
+    have gone beyond the range, whether its rank is asked to stop behind the step.
     """
 
     def __init__(self, native: Any, comm: Communicator, batch_size: int) -> None:
@@ -54,9 +58,11 @@ class Sharing:
         return loss, correct, judged, samples, overflowed > 0, stopped > 0
 
 
-def shard_size(comm: Communicator, batch_size: int) -> int:
-    """Samples of the largest shard of a batch."""
-    return -(-batch_size // comm.shards)
+def shard_size(comm: Communicator, batch_size: int, dtype: Any, level: str | None) -> int:
+    """Samples of the largest shard of a batch: whole blocks of lanes, for fewer would take as long."""
+    lanes = isa.lanes(dtype, level)
+    blocks = -(-batch_size // lanes)
+    return min(batch_size, -(-blocks // comm.shards) * lanes)
 
 
 def refuse_shared(network: Model, frozen: frozenset[str]) -> None:
@@ -66,7 +72,7 @@ def refuse_shared(network: Model, frozen: frozenset[str]) -> None:
         together = layer.mixes_samples or type(layer).running is not Layer.running
         if together and layer.name not in kept:
             raise ArgumentError(
-                f"{layer.name} = {layer!r} computes with all samples of a batch together, of which fit(comm=...) gives "
-                "it one shard at a time: put GroupNorm() or LayerNorm() there, which keep samples apart, freeze it, "
-                f"freeze=[{str(layer.name)!r}], or train without comm"
+                f"{layer.name} = {layer!r} computes with all samples of a batch together, of which "
+                "fit(comm=...) gives it one shard at a time: put GroupNorm(1) or LayerNorm() there, which keep "
+                f"samples apart, freeze it, freeze=[{str(layer.name)!r}], or train without comm"
             )

@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # at run time inside fit: to look at `cr.fit` loads no kernel
     from chainrule.training.checkpoints.keeper import Keeper
     from chainrule.training.checkpoints.schema import Saved
 
+
 @teach("fit(network, X, y) and the rest by name: epochs=10, batch_size=32")
 def fit(
     network: Network,
@@ -114,7 +115,8 @@ def fit(
     callbacks: functions of one `Context`, called after every epoch, or `Callback` objects, which may be
         called after every step as well: EarlyStopping(...), Checkpoint(...), ReduceOnPlateau(...), your own.
     progress: True, False, "tqdm"; None shows it where stderr is a terminal, and in notebooks.
-    threads: for this fit and what its callbacks call; None leaves the engine's choice.
+    threads: for this fit and what its callbacks call; None leaves the engine's choice, of which ranks on the
+        same cores have a part each.
     freeze: layers or parameters that training leaves as they are, bit for bit: "conv1", "block1" for all in a
         composite, "dense1.W", or patterns, ["conv*", "batchnorm*"]. A frozen BatchNorm normalises by its
         running statistics, as in a prediction. Frozen gradients count in no clip_norm, and δ goes no further
@@ -163,12 +165,12 @@ def fit(
     of an epoch, for a penalty that is divided by it. The same batches that arrays would be cut into give the
     same bits. What a generator raises comes out as it is. `validation` takes batches too.
 
-    Several machines: with `comm` every batch of `batch_size` samples is cut into `comm.shards` shards, the ranks
-    compute those that are theirs, and the gradients are summed in one order: the model is the same, to the last
-    bit, for any number of ranks, one of them included, over MPI and Gloo, and a training that has checkpoints
-    may go on with another number. The first rank shows progress and writes checkpoints; callbacks of your own are
-    called on every rank. A memory-mapped X is read by every rank as far as it trains on it; a source of batches
-    gives every rank all of them. A BatchNorm that is trained is refused.
+    Several machines: with `comm` every batch of `batch_size` samples is cut into `comm.shards` shards, the
+    ranks compute those that are theirs, and the gradients are summed in one order: the model is the same, to
+    the last bit, for any number of ranks, one of them included, over MPI and Gloo, and a training that has
+    checkpoints may go on with another number. The first rank shows progress and writes checkpoints;
+    callbacks of your own are called on every rank. A memory-mapped X is read by every rank as far as it
+    trains on it; a source of batches gives every rank all of them. A BatchNorm that is trained is refused.
 
     Ctrl-C ends training at once, with checkpoints once one is written: KeyboardInterrupt is raised, the
     network keeps the parameters of the last whole step (with early stopping the best ones), and
@@ -242,6 +244,7 @@ def fit(
         warn_of_labels(network, chosen_loss, prepared.data)
 
     from chainrule.engine import Plan, threads_of_call
+    from chainrule.engine import threads as engine_threads
     from chainrule.training.checkpoints.sameness import texts
     from chainrule.training.together import check_beginning
 
@@ -292,6 +295,10 @@ def fit(
             check_beginning(comm, network.parameters, prepared.data, texts(arguments))
         if keeper is not None:
             keeper.keep(run, arguments, chosen_callbacks)
+    if (
+        threads is None and comm is not None and comm.neighbours > 1
+    ):  # who would wait for each other's threads
+        threads = max(1, engine_threads() // comm.neighbours)
     with threads_of_call(threads):
         return run.train(chosen_callbacks, shown)
 

@@ -245,7 +245,7 @@ class Run:
             self.plan.load()  # a callback may have changed the parameters
         if self.comm is not None:
             check_parameters(self.comm, self.plan.parameters(), f"after epoch {number}")
-            agree(self.comm, context, self.keeper)
+            self.agree()
         goes_on = context.stopped is None and number < self.epochs
         if self.keeper is not None and goes_on and self.keeper.due_after(number, self.taken):
             self.keep()
@@ -280,10 +280,11 @@ class Run:
                 before=at,
                 **{name: array[at.steps : end] for name, array in self.strengths.items()},
             )
-            self.agree()
             outcome, steps = self.reached.outcome, self.reached.steps
+            agreed = self.comm is None or (outcome == "stopped" and self.agree())
+            stopped = agreed and self.context.stopped is not None
             failed = outcome not in ("done", "stopped")
-            if failed or steps == self.steps or self.context.stopped is not None or self.keeper is None:
+            if failed or steps == self.steps or stopped or self.keeper is None:
                 return self.reached
             self.step = steps
             if self.whole(steps) and self.keeper.due(self.taken + steps):
@@ -345,8 +346,9 @@ class Run:
                 before=self.reached,
                 **{name: array[step : step + 1] for name, array in self.strengths.items()},
             )
+            agreed = self.comm is None
             if self.comm is not None and reached.outcome == "stopped":  # the step is finished
-                self.agree()
+                agreed = self.agree()
                 self.reached = reached = reached._replace(outcome="done")
             self.step = step = reached.steps
             if reached.outcome != "done":
@@ -354,7 +356,8 @@ class Run:
             due = [callback for callback in watching if (self.taken + step) % callback.every_steps == 0]
             if due:
                 self.call(due, step, reached.loss, reached.accuracy)
-            if self.context.stopped is not None and step != self.steps:
+                agreed = agreed or self.agree()
+            if agreed and self.context.stopped is not None and step != self.steps:
                 self.reached = reached._replace(outcome="stopped")
                 break
             keeper = self.keeper if step != self.steps and self.whole(step) else None
@@ -367,10 +370,11 @@ class Run:
                 poll_within(0, 0, 0.0, None)
         return self.reached
 
-    def agree(self) -> None:
-        """All ranks have left the compiled loop behind the same step because one was asked to stop: all are."""
-        if self.comm is not None and self.reached.outcome == "stopped":
-            agree(self.comm, self.context, self.keeper)
+    def agree(self) -> bool:
+        """All ranks are behind the same step: where one was asked to stop, all are."""
+        assert self.comm is not None
+        agree(self.comm, self.context, self.keeper)
+        return True
 
     def call(self, due: list[Callback], step: int, loss: float, accuracy: float | None) -> None:
         """The callbacks behind a step, with what the epoch has reached so far."""
@@ -619,4 +623,6 @@ def evaluate(
     for first in (first for _, _, firsts in results for first in firsts):
         suspect(slice(first, min(first + plan.batch_size, len(part))))
     hits = [hits for _, hits, _ in results if hits is not None]
-    return math.fsum(loss for loss, _, _ in results) / len(part), math.fsum(hits) / len(part) if hits else None
+    return math.fsum(loss for loss, _, _ in results) / len(part), math.fsum(hits) / len(
+        part
+    ) if hits else None

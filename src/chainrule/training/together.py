@@ -1,4 +1,6 @@
-"""What the ranks of one fit agree on: the same beginning, the same end, and the same parameters between them."""
+"""What the ranks of one fit agree on: the same beginning, the same end, and the same parameters between
+them.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def check_beginning(
 
 
 def check_parameters(comm: Communicator, parameters: Mapping[str, Array], when: str) -> None:
-    """RankError where the parameters have come apart, which no mistake of the caller's can bring about alone."""
+    """RankError where the parameters have come apart, which no mistake of the caller's can bring about
+    alone.
+    """
     comm.check_same(f"the parameters {when}", digest(parameters))
 
 
