@@ -248,13 +248,12 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("norms", &P::norms, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "out"_a.noconvert())
       .def("set_per_sample", &P::set_per_sample, "clip"_a)
       .def("set_sharing", &P::share, "shards"_a, "first"_a, "end"_a, "batch_size"_a, "computed"_a, "sum"_a)
-      .def(
-          "all_gradients",
-          [](P& p) {
-            p.require_finished();
-            p.require_gradients();
-            return nb::ndarray<nb::numpy, T, nb::ndim<1>>(p.all_gradients(), {p.all_gradients_size()}, nb::find(p));
-          })
+      .def("all_gradients",
+           [](P& p) {
+             p.require_finished();
+             p.require_gradients();
+             return nb::ndarray<nb::numpy, T, nb::ndim<1>>(p.all_gradients(), {p.all_gradients_size()}, nb::find(p));
+           })
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,
            "poll"_a.none(), "look"_a.none() = nb::none(), "last"_a = true, "before"_a = std::make_tuple(0.0, 0.0, 0.0, 0.0),
            "decays"_a.none() = nb::none(), "dropouts"_a.none() = nb::none())

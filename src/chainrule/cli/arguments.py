@@ -182,8 +182,8 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
         "--shards",
         type=shard_count,
         metavar="N",
-        help="parts of a batch that ranks share, a power of two; it fixes the model, the number of ranks does "
-        f"not (default: {usual_shards} where several ranks were started)",
+        help="parts of a batch that ranks share, a power of two; it fixes the model, the number of ranks "
+        f"does not (default: {usual_shards} where several ranks were started)",
     )
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME-DATE-TIME)")

@@ -58,8 +58,8 @@ class Watch:
             self.other, self.seen = state, now
         if self.state == State.working and self.other == State.working and now - self.seen > self.seconds:
             self.end(
-                f"rank {self.before} has given no sign for {now - self.seen:.0f} s: it hangs, was stopped or is "
-                "cut off. Where a callback or a source of batches takes that long, write "
+                f"rank {self.before} has given no sign for {now - self.seen:.0f} s: it hangs, was stopped or "
+                "is cut off. Where a callback or a source of batches takes that long, write "
                 f"init(timeout=...), which is {self.seconds:g} s here"
             )
         if self.other == State.left and waiting and now - self.since > SECONDS_AFTER_LEAVING:

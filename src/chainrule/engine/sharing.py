@@ -73,6 +73,6 @@ def refuse_shared(network: Model, frozen: frozenset[str]) -> None:
         if together and layer.name not in kept:
             raise ArgumentError(
                 f"{layer.name} = {layer!r} computes with all samples of a batch together, of which "
-                "fit(comm=...) gives it one shard at a time: put GroupNorm(1) or LayerNorm() there, which keep "
-                f"samples apart, freeze it, freeze=[{str(layer.name)!r}], or train without comm"
+                "fit(comm=...) gives it one shard at a time: put GroupNorm(1) or LayerNorm() there, which "
+                f"keep samples apart, freeze it, freeze=[{str(layer.name)!r}], or train without comm"
             )

@@ -186,6 +186,8 @@ def fit(
     """
     if not isinstance(network, Network):
         raise TypeError(f"fit takes the network first, fit(network, X, y): received {describe(network)}")
+    if not (comm is None or isinstance(comm, Communicator)):
+        raise TypeError(f"comm must be None or cr.distributed.init(), received {describe(comm)}")
     chosen_loss = loss_from(loss, network.layers[-1])
     chosen_loss.check_output(network.layers)
     keeper = None
@@ -245,8 +247,6 @@ def fit(
 
     from chainrule.engine import Plan, threads_of_call
     from chainrule.engine import threads as engine_threads
-    from chainrule.training.checkpoints.sameness import texts
-    from chainrule.training.together import check_beginning
 
     def plan_of(size: int) -> Plan:
         plan = Plan(
@@ -292,7 +292,9 @@ def fit(
             "accumulate": accumulate, **({} if comm is None else {"shards": comm.shards}),
         }  # fmt: skip
         if comm is not None:
-            check_beginning(comm, network.parameters, prepared.data, texts(arguments))
+            from chainrule.training.ranks.together import check_beginning
+
+            check_beginning(comm, network.parameters, prepared.data, arguments)
         if keeper is not None:
             keeper.keep(run, arguments, chosen_callbacks)
     if (

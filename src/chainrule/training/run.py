@@ -29,9 +29,9 @@ from chainrule.training.history import History, Row
 from chainrule.training.optimizers import AdamW, Optimizer
 from chainrule.training.parts import Rows, random_stream
 from chainrule.training.progress import Progress
+from chainrule.training.ranks.together import agree, check_parameters, spread
 from chainrule.training.schedules import ConstantRate, Rates, Schedule
 from chainrule.training.streams.feed import Prepared, SourceFeed
-from chainrule.training.together import agree, check_parameters, spread
 
 if TYPE_CHECKING:  # at run time inside a fit: to look at `cr.fit` loads no kernels and no files
     from chainrule.engine.plan import EpochResult, Plan, Poll

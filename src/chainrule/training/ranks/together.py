@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 
 def check_beginning(
-    comm: Communicator, parameters: Mapping[str, Array], data: FitData, settings: Mapping[str, str]
+    comm: Communicator, parameters: Mapping[str, Array], data: FitData, arguments: Mapping[str, Any]
 ) -> None:
     """RankError where the ranks would not train the same model: it says what differs, and where."""
     from chainrule.engine import level
+    from chainrule.training.checkpoints.sameness import texts
 
     part = data.training
     comm.check_same("the versions of chainrule and NumPy", f"{__version__} {np.__version__}".encode())
     comm.check_same("the level of instructions (CHAINRULE_ISA)", level.encode())
-    for name, text in settings.items():
+    for name, text in texts(arguments).items():
         comm.check_same(f"the argument {name} of fit", text.encode())
     comm.check_same("the parameters before training", digest(parameters))
     comm.check_same("the shape and type of X", f"{part.inputs.shape} {part.inputs.dtype}".encode())
