@@ -28,6 +28,11 @@ T = TypeVar("T")
 # Measured on one machine, docs/decisions/0016.
 SMALL_SUM = 1 << 16
 
+# Seconds of a wait: until others get the processor and the watch looks, until it sleeps, and of such a sleep.
+UNWATCHED, ATTENTIVE, LONGEST_PAUSE = 2e-5, 2e-3, 2e-3
+LITTLE = 1 << 16  # bytes
+yield_processor = getattr(os, "sched_yield", lambda: time.sleep(0))
+
 LOST = 75  # exit code where a rank was lost, which another attempt may not meet: EX_TEMPFAIL
 SECONDS_OF_DELAY, MOST_DELAYED = 0.25, 4
 
@@ -195,17 +200,21 @@ class Communicator(ABC):
         finally:
             self.watch.become(before)
 
-    def _wait(self, done: Callable[[], bool]) -> None:
-        """Until `done`; first at full attention, since most waits are short, and then more and more at
-        leisure.
+    def _wait(self, done: Callable[[], bool], moved: int) -> None:
+        """Until `done`.  Messages move while `done` is asked, so where many bytes are `moved` it is asked at
+        every moment; else, after a while, at leisure: a rank may be slow.
         """
-        began, pause = time.perf_counter(), 0.0
+        began = time.perf_counter()
         while not done():
+            waited = time.perf_counter() - began
+            if waited < UNWATCHED:
+                continue
             if self.watch is not None:
                 self.watch.look(waiting=True)
-            time.sleep(pause)  # 0: whoever else wants the processor goes first
-            if (waited := time.perf_counter() - began) > 2e-4:
-                pause = min(waited / 8, 2e-3)
+            if moved > LITTLE or waited < ATTENTIVE:
+                yield_processor()
+            else:
+                time.sleep(min(waited / 8, LONGEST_PAUSE))
 
     def leave(self) -> None:
         """At the end of the program: say so to those who may still wait for this rank."""

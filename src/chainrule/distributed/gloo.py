@@ -64,7 +64,7 @@ class GlooCommunicator(Communicator):
             to, given = tensor(received), tensor(sent)
         try:
             work = self._library.all_to_all_single(to, given, [*from_each], [*counts], async_op=True)
-            self._wait(work.is_completed)
+            self._wait(work.is_completed, 0)  # its own thread moves them
             work.wait()
         except RuntimeError as error:
             self._lost(error)

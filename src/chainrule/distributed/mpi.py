@@ -54,11 +54,11 @@ class MPICommunicator(Communicator):
         self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
     ) -> None:
         request = self._world.Ialltoallv([sent, counts], [received, from_each])
-        self._wait(request.Test)
+        self._wait(request.Test, received.nbytes)
 
     def _collect(self, sent: Array, received: Array, counts: Sequence[int]) -> None:
         request = self._world.Iallgatherv(sent, [received, counts])
-        self._wait(request.Test)
+        self._wait(request.Test, received.nbytes)
 
     def _send(self, state: State) -> None:
         if self._sending.Test():  # else the rank behind has not yet taken the last one
