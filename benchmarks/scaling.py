@@ -4,8 +4,8 @@
     mpiexec -n 4 python -m benchmarks.scaling step             # a training step beside the model's
     python -m benchmarks.scaling model --step 30 --parameters 1e6 --latency 2 --gigabits 100
 
-The model of a step of P ranks, a batch in S shards, n bytes of gradients, k nodes of all ranks (order.py), a message
-of b bytes taking α + b/β:
+The model of a step of P ranks, a batch in S shards, n bytes of gradients, k nodes of all ranks (order.py), a
+message of b bytes taking α + b/β:
 
     compute    step · ceil(S / P) / S, of the slowest rank
     add up     (P - 1) α + k/P · n (P - 1)/P / β       a part of the entries to every rank
@@ -44,7 +44,7 @@ class Machine:
 def step_seconds(ranks: int, shards: int, alone: float, size: int, machine: Machine) -> float:
     """Of a step that takes `alone` seconds in one process, with `size` bytes of gradients."""
     busy = -(-shards // ranks) / shards * alone
-    if machine.spread and ranks > 1:  # the expected slowest of so many, all drawn from one normal distribution
+    if machine.spread and ranks > 1:  # the expected slowest of so many, all of one normal distribution
         draws = np.random.default_rng(0).standard_normal((200, min(ranks, shards)))
         busy *= 1 + machine.spread * float(draws.max(axis=1).mean())
     return busy + sum_seconds(ranks, shards, 48, machine) + sum_seconds(ranks, shards, size, machine)
@@ -107,7 +107,9 @@ def measure(options: argparse.Namespace) -> None:
             world.Allreduce(values, out)
 
         ordered()
-        pairs = [(best(ordered, 5, world.Barrier), best(theirs, 5, world.Barrier)) for _ in range(options.rounds)]
+        pairs = [
+            (best(ordered, 5, world.Barrier), best(theirs, 5, world.Barrier)) for _ in range(options.rounds)
+        ]
         mine, other = (max(world.allgather(min(column))) * 1e6 for column in zip(*pairs, strict=True))
         if comm.rank == 0:
             print(f"{size:9}  {mine:12.0f}  {other:14.0f}  {mine / other:5.2f}")
@@ -121,7 +123,8 @@ def step(options: argparse.Namespace) -> None:
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((4096, 784)).astype(np.float32), rng.integers(0, 10, 4096)
     network = cr.Network([cr.Dense(1024), cr.ReLU(), cr.Dense(10), cr.Softmax()], input_shape=784, seed=0)
-    history = cr.fit(network, X, y, batch_size=1024, epochs=options.rounds, comm=comm, progress=False, threads=1)
+    told = {"batch_size": 1024, "epochs": options.rounds, "threads": 1, "progress": False}
+    history = cr.fit(network, X, y, comm=comm, **told)
     if comm.rank == 0:
         print(f"{comm.size} ranks: {min(history.seconds) / 4 * 1e3:.1f} ms a step")
 

@@ -111,7 +111,7 @@ class BoundPlan : public Plan<T> {
   using Plan<T>::Plan;
   int input = -1, output = -1;
   bool with_loss = false, with_optimizer = false;
-  nb::object host_function;
+  nb::object host_function, beside_;
   // Of the last call that was no epoch: the first samples of the batches in which a number may have gone beyond the range.
   std::vector<int64_t> overflows;
 
@@ -171,8 +171,10 @@ class BoundPlan : public Plan<T> {
 
   // computed(shard, loss, correct, judged, samples, overflowed) and sum(stop), which returns what that is told of all shards,
   // and whether to stop.
-  void share(int shards, int first, int end, int batch_size, nb::object computed, nb::object sum) {
-    Sharing sharing{shards, first, end, batch_size, {}, {}};
+  // exchange(own), of this process's shards, a row of each, returns the sums over all shards.
+  void share(int shards, int first, int end, int batch_size, nb::object computed, nb::object sum, nb::object exchange,
+             nb::list beside) {
+    Sharing sharing{shards, first, end, batch_size, {}, {}, {}};
     sharing.computed = [computed](int shard, const ShardNumbers& n) {
       const WithGil gil;
       computed(shard, n.progress.loss, n.progress.correct, n.progress.judged, n.progress.samples, n.overflowed);
@@ -185,7 +187,18 @@ class BoundPlan : public Plan<T> {
           nb::cast<std::tuple<double, double, double, double, bool, bool>>(sum(stop));
       return all;
     };
-    this->set_sharing(std::move(sharing));
+    sharing.exchange = [exchange, rows = size_t(end - first)](const std::vector<double>& own, int count,
+                                                              std::vector<double>& sums) {
+      const WithGil gil;
+      const nb::ndarray<nb::numpy, const double> given(own.data(), {rows, size_t(count)}, nb::none());
+      const auto taken = nb::cast<Array<double>>(exchange(nb::cast(given, nb::rv_policy::copy)));
+      if (taken.size() != sums.size()) throw nb::value_error("sums over all shards have the wrong number of elements");
+      std::copy_n(taken.data(), sums.size(), sums.begin());
+    };
+    std::vector<Plan<T>*> plans;
+    for (nb::handle plan : beside) plans.push_back(nb::cast<BoundPlan*>(plan));
+    this->set_sharing(std::move(sharing), std::move(plans));
+    beside_ = beside;
   }
 
   // Ctrl-C ends a call that is not an epoch; to be made without the GIL.

@@ -296,6 +296,7 @@ struct NormArgs {
   T *mean_e, *mean_ex;    // backward: ⟨e⟩ and ⟨e x̂⟩ with e = γ δ
   ptrdiff_t stat_block;   // from one block's groups to the next; 0 of a batch
   T* unbiased;            // [channel]: the variance of a batch with N − 1
+  const T* origin;        // of a batch: x₀ of channel c at [c][0], one of its values
   double* partial;        // [part][2][channel][lane]
   bool batch;
   bool each_position = false;   // a group is the features of one position, not channels at all of them

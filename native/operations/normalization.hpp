@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "elementwise.hpp"
 
@@ -12,9 +13,8 @@ namespace chainrule {
 template <class T>
 class NormOperation final : public Operation<T> {
  public:
-  // gamma and beta, or -1; of a batch the running mean and variance, and how many batches there were, or -1.
+  // gamma; beta unless by the root mean square; of a batch also the running mean and variance.
   std::vector<int> parameters;
-  bool centred = true;
   int groups = over_batch;   // or a number, or each_position
   double epsilon = 0, momentum = 0;
 
@@ -25,14 +25,12 @@ class NormOperation final : public Operation<T> {
   }
   void check(const Plan<T>& plan) const override {
     require_same_size(plan, this->x, this->z);
-    if (learns()) require_delta(plan, *this);
-    for (size_t i = 0; i < parameters.size(); i++)
-      if (parameters[i] >= 0) require_plain(plan, parameters[i], i == 4 ? 1 : plan.value(this->x).shape.channels);
+    require_delta(plan, *this);
+    for (const int p : parameters) require_plain(plan, p, plan.value(this->x).shape.channels);
   }
   void reserve(Plan<T>& plan) override {
     const auto& shape = plan.value(this->x).shape;
     const size_t lanes = size_t(plan.lanes()), channels = size_t(shape.channels);
-    if (parameters[0] < 0) ones_ = plan.arena().reserve(size_t(plan.pixel(shape)), sizeof(T));
     if (shape.lanes == InLanes::channels) {
       if (batch()) statistics_ = plan.arena().reserve(2 * size_t(plan.pixel(shape)), sizeof(T));
       return;
@@ -48,15 +46,11 @@ class NormOperation final : public Operation<T> {
     NormArgs<T>& g = forward_;
     g.x = plan.map(this->x), g.z = plan.map(this->z);
     g.x_delta = plan.delta(this->x), g.z_delta = plan.delta(this->z);
-    const int gamma = parameters.at(0), beta = parameters.at(1);
-    g.gamma = plan.theta(gamma), g.beta = plan.theta(beta);
-    if (gamma < 0) {
-      T* const ones = plan.arena().template at<T>(ones_);
-      for (ptrdiff_t i = 0; i < ptrdiff_t(plan.pixel(plan.value(this->x).shape)); i++) ones[i] = T(1);
-      g.gamma = ones;
-    }
-    g.gamma_gradient = plan.gradient(gamma), g.beta_gradient = plan.gradient(beta);
-    g.batch = batch(), g.each_position = groups == each_position, g.centred = centred;
+    g.origin = g.x.data;
+    const int beta = parameters.size() > 1 ? parameters[1] : -1;
+    g.gamma = plan.theta(parameters.at(0)), g.beta = plan.theta(beta);
+    g.gamma_gradient = plan.gradient(parameters[0]), g.beta_gradient = plan.gradient(beta);
+    g.batch = batch(), g.each_position = groups == each_position, g.centred = beta >= 0;
     if (g.batch) g.running_mean = plan.theta(parameters.at(2)), g.running_variance = plan.theta(parameters.at(3));
     kept_ = g.batch && plan.frozen(parameters.at(2));
     g.groups = g.batch ? g.x.channels : g.each_position ? 1 : groups;
@@ -86,7 +80,7 @@ class NormOperation final : public Operation<T> {
       parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_statistics(g, begin, end); });
     } else if (kept_ || !plan.pass.training) {
       k.norm_running(g, 0, g.x.channels);
-    } else {
+    } else if (!plan.pass.whole) {   // else its shards have exchanged them
       for (const bool squares : {false, true}) {
         parallel(g.parts, 2 * work(g), [&](int begin, int end, int) { k.norm_batch_sums(g, squares, begin, end); });
         channels(g, [&](int begin, int end, int) { k.norm_batch_finish(g, squares, begin, end); });
@@ -96,11 +90,9 @@ class NormOperation final : public Operation<T> {
   }
 
   void gradients(Plan<T>& plan, int samples) override {
-    if (!plan.value(this->z).with_delta || (!learns() && !batch())) return;
     NormArgs<T>& g = backward_;
-    set(plan, g, samples);
+    gradient_sums(plan, samples);
     const auto& k = plan.kernels();
-    parallel(g.parts, 4 * work(g), [&](int begin, int end, int) { k.norm_gradient_sums(g, begin, end); });
     channels(g, [&](int begin, int end, int) { k.norm_gradient_finish(g, begin, end); });
   }
 
@@ -114,12 +106,49 @@ class NormOperation final : public Operation<T> {
     parallel(g.blocks * g.x.height, 4 * work(g), [&](int begin, int end, int) { k.norm_backward(g, begin, end); });
   }
 
+  // The shards of a batch agree on x₀, on the mean, on the variance; and on what δ and the gradients need.
+  int stages(bool backward) const override { return !batch() || kept_ ? 0 : backward ? 1 : 3; }
+  int exchanged() const override { return 2 * forward_.x.channels; }
+  void share(Plan<T>& plan, int samples, bool backward, int stage, double* numbers) override {
+    NormArgs<T>& g = backward ? backward_ : forward_;
+    const int count = g.x.channels, l = plan.lanes();
+    if (!backward && stage == 0) {
+      for (int c = 0; c < count && plan.pass.first == 0; c++) numbers[c] = double(g.x.data[ptrdiff_t(c) * l]);
+      return;
+    }
+    if (backward) {
+      gradient_sums(plan, samples);
+    } else {
+      set(plan, g, samples), g.origin = origin_.data();
+      parallel(g.parts, 2 * work(g),
+               [&](int begin, int end, int) { plan.kernels().norm_batch_sums(g, stage == 2, begin, end); });
+    }
+    for (int part = 0; part < g.parts; part++)
+      for (int i = 0; i < (backward ? 2 : 1) * count * l; i++) numbers[i / l] += g.partial[ptrdiff_t(part) * 2 * count * l + i];
+  }
+  // keep: this shard adds the gradients, which are of the whole batch.
+  void take(Plan<T>& plan, bool backward, int stage, const double* sums, bool keep) override {
+    NormArgs<T>& g = backward ? backward_ : forward_;
+    const int count = g.x.channels, l = plan.lanes();
+    const auto& k = plan.kernels();
+    if (!backward && stage == 0) {
+      origin_.resize(size_t(count) * size_t(l));
+      for (int c = 0; c < count; c++) origin_[size_t(c) * size_t(l)] = T(sums[c]);
+      return;
+    }
+    std::fill_n(g.partial, 2 * ptrdiff_t(count) * l, 0.0);
+    for (int i = 0; i < 2 * count; i++) g.partial[ptrdiff_t(i) * l] = sums[i];
+    g.samples = plan.pass.whole, g.parts = 1, g.origin = origin_.data();
+    if (!backward) return k.norm_batch_finish(g, stage == 2, 0, count), void(g.origin = g.x.data);
+    k.norm_gradient_finish(g, 0, count);
+    for (T* gradient : {g.gamma_gradient, g.beta_gradient})
+      if (gradient && !keep) std::fill_n(gradient, count, T(0));
+  }
+
   void renew(Plan<T>& plan) override {
     if (!batch() || kept_) return;
     T *const mean = plan.theta(parameters[2]), *const variance = plan.theta(parameters[3]);
-    T newest = T(momentum);
-    if (parameters[4] >= 0) newest = 1 / ++*plan.theta(parameters[4]);
-    const T rest = 1 - newest, weight = newest;
+    const T rest = T(1 - momentum), weight = T(momentum);
     for (int c = 0; c < forward_.x.channels; c++) {
       mean[c] = rest * mean[c] + weight * forward_.mean[ptrdiff_t(c) * plan.lanes()];
       variance[c] = rest * variance[c] + weight * forward_.unbiased[c];
@@ -127,7 +156,6 @@ class NormOperation final : public Operation<T> {
   }
 
  private:
-  bool learns() const { return parameters[0] >= 0 || parameters[1] >= 0; }
   bool batch() const { return groups == over_batch; }
   bool in_channels(const Plan<T>& plan) const { return plan.value(this->z).shape.lanes == InLanes::channels; }
 
@@ -180,8 +208,15 @@ class NormOperation final : public Operation<T> {
     parallel(g.x.channels, int64_t(g.x.channels) * g.parts * 8, body);
   }
 
-  bool kept_ = false;   // the running statistics are frozen: they normalise training passes too
-  Region statistics_, unbiased_, partial_, ones_;
+  void gradient_sums(Plan<T>& plan, int samples) {
+    NormArgs<T>& g = backward_;
+    set(plan, g, samples);
+    parallel(g.parts, 4 * work(g), [&](int begin, int end, int) { plan.kernels().norm_gradient_sums(g, begin, end); });
+  }
+
+  std::vector<T> origin_;   // x₀ of the shards of a batch
+  bool kept_ = false;       // the running statistics are frozen: they normalise training passes too
+  Region statistics_, unbiased_, partial_;
   Prepared prepared_;   // the running numbers, where the lanes are channels
   NormArgs<T> forward_{}, backward_{};
 };

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "../machine/float_exceptions.hpp"
 #include "checks.hpp"
 #include "parallel.hpp"
 #include "plan.hpp"
@@ -39,21 +40,93 @@ int Plan<T>::first_of_shard(int shard, int samples) const {
   return int(std::min<int64_t>(samples, int64_t(blocks(samples)) * shard / sharing_.shards * lanes()));
 }
 
-// The shards that are this process's, one after the other; then the sums over all of them, the same in every process.
 template <class T>
-Progress Plan<T>::loss_of_shards(Batch batch, int samples, bool& stop) {
+void Plan<T>::one_after_the_other(Batch batch, int samples) {
   const int64_t* const order = batch.inputs.order;
-  const auto cut = [&](int shard) { return first_of_shard(shard, samples); };
   for (int shard = sharing_.first; shard < sharing_.end; shard++) {
-    pass.first = cut(shard), pass.whole = samples;
+    pass.first = first_of_shard(shard, samples), pass.whole = samples;
     batch.inputs.order = order + pass.first;
-    const int count = cut(shard + 1) - pass.first;
+    const int count = first_of_shard(shard + 1, samples) - pass.first;
     ShardNumbers own;
     if (count > 0) own.progress = loss(batch, count, true, true, false, false);
     else std::fill_n(gradient_, parameter_size_, T(0));
     own.overflowed = take_overflowed();
     sharing_.computed(shard, own);
   }
+}
+
+// What one operation of all shards has to agree on before it goes on.
+template <class T>
+void Plan<T>::exchange(const std::vector<Plan<T>*>& plans, const std::vector<int>& counts, size_t operation, bool backward) {
+  const int numbers = operations_[operation]->exchanged(), shards = sharing_.end - sharing_.first;
+  for (int stage = 0; stage < operations_[operation]->stages(backward); stage++) {
+    std::vector<double> own(size_t(shards) * size_t(numbers)), sums(static_cast<size_t>(numbers));
+    for (size_t k = 0; k < plans.size(); k++)
+      if (counts[k] > 0)
+        plans[k]->operations_[operation]->share(*plans[k], counts[k], backward, stage, own.data() + k * size_t(numbers));
+    sharing_.exchange(own, numbers, sums);
+    for (size_t k = 0; k < plans.size(); k++)
+      plans[k]->operations_[operation]->take(*plans[k], backward, stage, sums.data(), sharing_.first + int(k) == 0);
+  }
+}
+
+// All shards operation by operation, as some of these take the whole batch together; a process without one takes part in that.
+template <class T>
+void Plan<T>::side_by_side(const Batch& batch, int samples) {
+  std::vector<Plan<T>*> plans{this};
+  plans.insert(plans.end(), beside_.begin(), beside_.end());
+  std::vector<int> counts;
+  for (size_t k = 0; k < plans.size(); k++) {
+    Plan<T>& p = *plans[k];
+    const int shard = sharing_.first + int(k), first = first_of_shard(shard, samples);
+    counts.push_back(shard < sharing_.end ? first_of_shard(shard + 1, samples) - first : 0);
+    p.pass = pass, p.pass.training = true, p.pass.first = first, p.pass.whole = samples;
+    if (k > 0) std::copy_n(theta_, parameter_size_, p.theta_), p.version_++;
+    if (counts[k] == 0) std::fill_n(p.gradient_, parameter_size_, T(0));
+    else p.gather(batch, batch.inputs.order + first, counts[k]);
+    Batch own = batch;
+    own.inputs.order += first;
+    if (counts[k] > 0) p.set_targets(own, counts[k]);
+  }
+  const auto each = [&](auto&& body) {
+    for (size_t k = 0; k < plans.size(); k++)
+      if (counts[k] > 0) body(*plans[k], counts[k]);
+    if (poll_between_) poll_between_();
+  };
+  {
+    const FloatWatch watch;
+    for (size_t i = 0; i < operations_.size(); i++) {
+      exchange(plans, counts, i, false);
+      each([&](Plan<T>& p, int count) { p.operations_[i]->forward(p, count); });
+    }
+    if (watch.raised()) overflowed_ = true;
+  }
+  each([&](Plan<T>& p, int count) { p.evaluate_loss(count, true); });
+  for (size_t i = operations_.size(); i-- > 0;) {
+    const Operation<T>& o = *operations_[i];
+    if (wants_gradients(o)) {
+      exchange(plans, counts, i, true);
+      if (!o.stages(true)) each([&](Plan<T>& p, int count) { p.operations_[i]->gradients(p, count); });
+    }
+    if (o.hands_down(*this) && o.x != input_) each([&](Plan<T>& p, int count) { p.operations_[i]->delta(p, count); });
+  }
+  bool overflowed = false;
+  for (Plan<T>* p : plans) overflowed = p->take_overflowed() || overflowed;
+  for (int shard = sharing_.first; shard < sharing_.end; shard++) {
+    const size_t k = size_t(shard - sharing_.first);
+    if (k > 0) std::copy_n(plans[k]->gradient_, parameter_size_, gradient_);
+    ShardNumbers own;
+    if (counts[k] > 0) plans[k]->reduce_loss(counts[k], own.progress);
+    own.overflowed = overflowed;
+    sharing_.computed(shard, own);
+  }
+}
+
+// The shards that are this process's, and then the sums over all of them, the same in every process.
+template <class T>
+Progress Plan<T>::loss_of_shards(Batch batch, int samples, bool& stop) {
+  const bool together = std::any_of(operations_.begin(), operations_.end(), [](const auto& o) { return o->stages(false) > 0; });
+  together ? side_by_side(batch, samples) : one_after_the_other(batch, samples);
   pass.first = pass.whole = 0;
   const ShardNumbers all = sharing_.sum(stop);
   stop = all.stop, overflowed_ = all.overflowed;

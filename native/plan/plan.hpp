@@ -103,6 +103,8 @@ struct Sharing {
   int batch_size = 0;   // samples of a step, at most
   std::function<void(int shard, const ShardNumbers& own)> computed;
   std::function<ShardNumbers(bool stop)> sum;
+  // Into `sums` those over all shards, of `count` numbers of each of this process's.
+  std::function<void(const std::vector<double>& own, int count, std::vector<double>& sums)> exchange;
 };
 
 template <class T>
@@ -184,7 +186,9 @@ class Plan {
   // Gradients of single samples: their norms are measured, and each is scaled to at most `clip` in training (0: not).
   void set_per_sample(double clip);
   // Every step of training is shared; the batch size of the plan is that of a shard then.
-  void set_sharing(Sharing sharing);
+  // beside: plans of the same network for this process's other shards, where some layer takes all of a batch together, so that
+  // they are computed side by side; else none, and one after the other.
+  void set_sharing(Sharing sharing, std::vector<Plan<T>*> beside);
   int step_samples() const { return sharing_.shards ? sharing_.batch_size : batch_size_; }
   void finish();   // checks everything and lays out the arena; once
   bool finished() const { return stage_ == Stage::finished; }
@@ -357,6 +361,9 @@ class Plan {
   bool gather_gradient(int samples, bool last);
   int first_of_shard(int shard, int samples) const;
   Progress loss_of_shards(Batch batch, int samples, bool& stop);
+  void one_after_the_other(Batch batch, int samples);
+  void side_by_side(const Batch& batch, int samples);
+  void exchange(const std::vector<Plan<T>*>& plans, const std::vector<int>& counts, size_t operation, bool backward);
   int in_mean(int samples) const { return pass.whole ? pass.whole : samples; }   // what 1/m of a pass is of
   void copy_parameter(int parameter, const T* packed, T* canonical) const;
   void pack_parameter(int parameter, const T* canonical, T* packed) const;
@@ -389,6 +396,7 @@ class Plan {
   double momenta_ = 1;   // NAdam: Π μ_i of so many steps
   int64_t momenta_steps_ = 0;
   Sharing sharing_;
+  std::vector<Plan<T>*> beside_;
   int accumulation_ = 1, pending_ = 0;   // batches to an update, and those since the last one
   double pending_samples_ = 0;
   T* accumulated_ = nullptr;   // Σ samples · gradient of these
@@ -453,6 +461,17 @@ class Operation {
   virtual bool norms(Plan<T>&, int samples, bool with_gradients, double* norms) {
     (void)samples, (void)with_gradients, (void)norms;
     return false;
+  }
+  // Of one that computes with all samples of a batch, where that is cut into shards: how often these exchange `exchanged`
+  // numbers before it goes on, forward and before its gradients; what a shard has to say, added to zeros; and what it is told
+  // of all shards.
+  virtual int stages(bool backward) const { return (void)backward, 0; }
+  virtual int exchanged() const { return 0; }
+  virtual void share(Plan<T>&, int samples, bool backward, int stage, double* numbers) {
+    (void)samples, (void)backward, (void)stage, (void)numbers;
+  }
+  virtual void take(Plan<T>&, bool backward, int stage, const double* sums, bool keep) {
+    (void)backward, (void)stage, (void)sums, (void)keep;
   }
   virtual void renew(Plan<T>&) {}   // what is kept beside the parameters, once a step of training is done
   virtual bool hands_down(const Plan<T>& plan) const { return plan.value(x).with_delta; }   // whether somebody wants that δ

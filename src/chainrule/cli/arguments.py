@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
     def meant(self, word: str) -> str:
-        """ "; did you mean --rate" for an argument that there is not."""
+        """"; did you mean --rate" for an argument that there is not."""
         from difflib import get_close_matches
 
         name = word.partition("=")[0]
@@ -266,7 +266,9 @@ def add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
         metavar="COL,...|all",
         help="columns of the file, or all, before the predictions (of images their names are there already)",
     )
-    parser.add_argument("--x", metavar="NAME", help="array of an NPZ file (default: as in training, else X)")
+    parser.add_argument(
+        "--x", metavar="NAME", help="array of an NPZ file (default: as in training, else X)"
+    )
     add_table_options(parser, choose=False)
     parser.add_argument(
         "--allow-nonfinite", action="store_true", help="write NaN and infinity too, instead of refusing them"

@@ -18,14 +18,12 @@ import numpy as np
 
 from chainrule.base.errors import RankError
 from chainrule.base.types import Array
-from chainrule.distributed.order import Node, nodes_of, shards_of, total_of
+from chainrule.distributed.order import Node, nodes_of_all, total_of
 from chainrule.distributed.watch import State, Watch
 
 T = TypeVar("T")
 
-# Up to so many bytes in all, every rank gets all nodes and adds them up itself: one message's delay and not
-# two.
-# Measured on one machine, docs/decisions/0016.
+# Up to so many bytes in all, every rank gets all nodes and adds them up itself: one message's delay, not two.
 SMALL_SUM = 1 << 16
 
 # Seconds of a wait: until others get the processor and the watch looks, until it sleeps, and of such a sleep.
@@ -84,7 +82,7 @@ class Communicator(ABC):
 
         nodes: of this rank's shards.  out: (n,), of their dtype.  The nodes' arrays are overwritten.
         """
-        held = [nodes_of(shards_of(rank, self.size, self.shards)) for rank in range(self.size)]
+        held = nodes_of_all(self.size, self.shards)
         places = [place for of_rank in held for place in of_rank]
         mine = [array for _, array in nodes]
         if self.size == 1:

@@ -20,9 +20,7 @@ SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
 class MPICommunicator(Communicator):
-    """The processes of `mpiexec`.  Waiting is done in the calling thread, which so can see that a rank is
-    gone.
-    """
+    """The processes of `mpiexec`.  The calling thread waits, and so can see that a rank is gone."""
 
     kind = "MPI"
 

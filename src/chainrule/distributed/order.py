@@ -8,6 +8,7 @@ tree is made once, by whoever holds both sides, so that its result has the same 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -34,15 +35,19 @@ def nodes_of(shards: range) -> list[range]:
     return nodes
 
 
+@cache
+def nodes_of_all(size: int, shards: int) -> list[list[range]]:
+    """Of every rank."""
+    return [nodes_of(shards_of(rank, size, shards)) for rank in range(size)]
+
+
 def are_sides(left: range, right: range) -> bool:
     """Whether the tree adds these two to each other."""
     return len(left) == len(right) and left.start % (2 * len(left)) == 0 and left.stop == right.start
 
 
 def join(nodes: list[Node]) -> list[Array]:
-    """Add the last of the nodes to the one before it, as long as they are two sides; arrays that are free
-    then.
-    """
+    """Add the last node to the one before, as long as they are two sides; the arrays that are free then."""
     freed = []
     while len(nodes) > 1 and are_sides(nodes[-2][0], nodes[-1][0]):
         right, added = nodes.pop()

@@ -24,20 +24,18 @@ def init(engine: str | None = "auto", *, shards: int = 8, timeout: float = 10.0)
     """The processes that were started together, to be called once in each of them.
 
     engine: "mpi": those of mpiexec, extra `mpi`; "gloo": those of torchrun, extra `gloo`; None: this process
-    alone;
-        "auto": as the environment says how it was started.
-    shards: into how many parts a batch is cut, a power of two.  It fixes the bits of what is trained, the
-    number of
-        processes does not; no more than so many of them compute, and small parts fill few lanes of a vector.
+        alone; "auto": as the environment says how it was started.
+    shards: into how many parts a batch is cut, a power of two.  It fixes the bits of what is trained, which
+        the number of processes does not; no more than so many of them compute.
     timeout: seconds without a sign of life in the midst of training, after which the job is ended.
 
-    From here on an exception that nothing catches, and a rank that leaves while others wait for it, end all
-    of them.
+    From here on an exception that nothing catches, and a rank that leaves while others wait for it, end all.
 
     Raises
     ------
-    MissingExtraError: mpi4py or torch is not installed.  SettingError: what started the processes is another
-    library than what they use, or says too little.  ArgumentError, TypeError: an argument cannot be used.
+    MissingExtraError: mpi4py or torch is not installed.
+    SettingError: what started the processes is another library than what they use, or says too little.
+    ArgumentError, TypeError: an argument cannot be used.
     """
     if engine not in ENGINES:
         raise ArgumentError(f"engine must be 'auto', 'mpi', 'gloo' or None, received {describe(engine)}")

@@ -14,10 +14,11 @@ from chainrule.base.memory import within_memory
 from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.base.shown import quoted
 from chainrule.distributed import Communicator
-from chainrule.engine.building import build, set_training
+from chainrule.engine.building import Built, build, set_training
 from chainrule.engine.host import filled
 from chainrule.engine.lowering.loss_kinds import CLASSIFYING, JUDGED
-from chainrule.engine.sharing import Sharing, refuse_shared, shard_size
+from chainrule.engine.lowering.updates import set_rate_factors
+from chainrule.engine.sharing import Sharing, own_shards, shard_size, side_by_side
 from chainrule.losses import CrossEntropy, Loss
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
@@ -128,17 +129,18 @@ class Plan:
         check_layers_held(network.layers, self.dtype)
         factors = _factors(network, rate_factors)
         self.frozen = frozenset(name for name, factor in factors.items() if factor == 0)
-        built = build(
+        size = self.batch_size if comm is None else shard_size(comm, self.batch_size, self.dtype, level)
+        building = partial(
+            build,
             network,
             loss,
-            batch_size=self.batch_size
-            if comm is None
-            else shard_size(comm, self.batch_size, self.dtype, level),
+            batch_size=size,
             dtype=self.dtype,
             keep=self.keep,
             level=level,
             frozen=self.frozen,
         )
+        built = building()
         set_training(
             built,
             network,
@@ -159,13 +161,23 @@ class Plan:
         self.comm = comm
         self.sharing: Sharing | None = None
         if comm is not None:
-            refuse_shared(network, self.frozen)
-            self.sharing = Sharing(self._native, comm, self.batch_size)
+            self._beside: list[Built] = []  # of this rank's other shards
+            if side_by_side(network, self.frozen):
+                self._beside = [building() for _ in own_shards(comm)[1:]]
+            for other in self._beside:
+                set_rate_factors(other.native, factors, other.parameters)
+                other.native.finish()
+            self.sharing = Sharing(self._native, comm, self.batch_size, [b.native for b in self._beside])
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         self._moment, self._may_change = -1, list[str]()  # of the network's parameters in the arena
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
             self._native.finish()
         self.load()
+
+    @property
+    def lanes(self) -> int:
+        """Samples of a block."""
+        return int(self._native.lanes)
 
     # -- parameters
 

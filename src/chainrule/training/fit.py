@@ -170,7 +170,7 @@ def fit(
     the last bit, for any number of ranks, one of them included, over MPI and Gloo, and a training that has
     checkpoints may go on with another number. The first rank shows progress and writes checkpoints;
     callbacks of your own are called on every rank. A memory-mapped X is read by every rank as far as it
-    trains on it; a source of batches gives every rank all of them. A BatchNorm that is trained is refused.
+    trains on it; a source of batches gives every rank all of them. A BatchNorm takes the whole batch.
 
     Ctrl-C ends training at once, with checkpoints once one is written: KeyboardInterrupt is raised, the
     network keeps the parameters of the last whole step (with early stopping the best ones), and

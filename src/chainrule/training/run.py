@@ -29,7 +29,7 @@ from chainrule.training.history import History, Row
 from chainrule.training.optimizers import AdamW, Optimizer
 from chainrule.training.parts import Rows, random_stream
 from chainrule.training.progress import Progress
-from chainrule.training.ranks.together import agree, check_parameters, spread
+from chainrule.training.ranks.together import agree, check_parameters, introduced, spread
 from chainrule.training.schedules import ConstantRate, Rates, Schedule
 from chainrule.training.streams.feed import Prepared, SourceFeed
 
@@ -147,6 +147,8 @@ class Run:
                 progress.note(f"inputs: {inputs.title}")
             if self.keeper is not None and (said := self.keeper.said()) is not None:
                 progress.note(said)
+            if self.comm is not None and self.comm.size > 1:
+                progress.note(introduced(self.comm, self.batch_size, self.plan.lanes))
             self.remember(self.data.classes, learned)
             remember_labels(self.network, history.loss_function, self.data.training.targets)
             self.network.history = history
@@ -623,6 +625,5 @@ def evaluate(
     for first in (first for _, _, firsts in results for first in firsts):
         suspect(slice(first, min(first + plan.batch_size, len(part))))
     hits = [hits for _, hits, _ in results if hits is not None]
-    return math.fsum(loss for loss, _, _ in results) / len(part), math.fsum(hits) / len(
-        part
-    ) if hits else None
+    loss = math.fsum(loss for loss, _, _ in results) / len(part)
+    return loss, math.fsum(hits) / len(part) if hits else None

@@ -118,9 +118,7 @@ def together(arguments: argparse.Namespace, comm: Communicator | None) -> int:
 
 
 def sharing(arguments: argparse.Namespace, comm: Communicator | None) -> Communicator | None:
-    """The ranks with the shards of the training that goes on; of one that several have begun, also one
-    alone.
-    """
+    """The ranks, with the shards of the training that goes on; one alone, where several have begun it."""
     if comm is None and arguments.shards is not None:
         from chainrule.distributed import Alone
 

@@ -280,9 +280,7 @@ class Keeper:
 
 
 def keeper_from(checkpoint: Any, resume: Any, comm: Communicator | None = None) -> Keeper:
-    """What the arguments `checkpoint` and `resume` of fit ask for; of several ranks only the first one
-    reads.
-    """
+    """What the arguments `checkpoint` and `resume` of fit ask for; of several ranks the first one reads."""
     if not isinstance(checkpoint, Checkpoint):
         try:
             checkpoint = Checkpoint(text_path(checkpoint), keep=2)

@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.distributed import Communicator
+from chainrule.distributed.order import shards_of
 from chainrule.training.callbacks import Context
 from chainrule.training.parts import FitData
 from chainrule.version import __version__
@@ -39,10 +40,21 @@ def check_beginning(
     comm.check_same("y", digest(rest if part.weights is None else {**rest, "weights": part.weights}))
 
 
+def introduced(comm: Communicator, batch_size: int, lanes: int) -> str:
+    """Who trains together, for people; and that some have nothing to do, where batches are that small."""
+    blocks = -(-batch_size // lanes)
+    ends = [blocks * shard // comm.shards for shard in range(comm.shards + 1)]
+    runs = [shards_of(rank, comm.size, comm.shards) for rank in range(comm.size)]
+    busy = sum(ends[run.stop] > ends[run.start] for run in runs)
+    told = f"{comm.size} ranks ({comm.kind}), {comm.shards} shards of a batch"
+    if busy == comm.size:
+        return told
+    of_blocks = "one block" if blocks == 1 else f"{blocks} blocks"
+    return f"{told}: {batch_size} samples are {of_blocks} of {lanes} lanes, so {busy} of the ranks compute"
+
+
 def check_parameters(comm: Communicator, parameters: Mapping[str, Array], when: str) -> None:
-    """RankError where the parameters have come apart, which no mistake of the caller's can bring about
-    alone.
-    """
+    """RankError where the parameters have come apart."""
     comm.check_same(f"the parameters {when}", digest(parameters))
 
 
