@@ -12,7 +12,7 @@ Messages are carried by MPI (mpi4py) or by Gloo (torch.distributed); neither is 
 
 from __future__ import annotations
 
-from chainrule.distributed.communicator import Alone, Communicator
+from chainrule.distributed.communicator import Alone, Communicator, check_communicator
 from chainrule.distributed.starting import init, started_by
 
-__all__ = ["Alone", "Communicator", "init", "started_by"]
+__all__ = ["Alone", "Communicator", "check_communicator", "init", "started_by"]

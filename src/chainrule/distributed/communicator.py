@@ -12,11 +12,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import accumulate, pairwise
-from typing import NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
 
-from chainrule.base.errors import RankError
+from chainrule.base.errors import RankError, describe
 from chainrule.base.types import Array
 from chainrule.distributed.order import Node, nodes_of_all, total_of
 from chainrule.distributed.watch import State, Watch
@@ -243,6 +243,12 @@ class Alone(Communicator):
 
     def _end(self, code: int) -> NoReturn:
         raise SystemExit(code)
+
+
+def check_communicator(comm: Any) -> None:
+    """TypeError unless it is one, or None."""
+    if not (comm is None or isinstance(comm, Communicator)):
+        raise TypeError(f"comm must be None or cr.distributed.init(), received {describe(comm)}")
 
 
 def _joined(arrays: Sequence[Array], like: Array) -> Array:

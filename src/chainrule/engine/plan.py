@@ -13,7 +13,7 @@ from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.memory import within_memory
 from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.base.shown import quoted
-from chainrule.distributed import Communicator
+from chainrule.distributed import Communicator, check_communicator
 from chainrule.engine.building import Built, build, set_training
 from chainrule.engine.host import filled
 from chainrule.engine.lowering.loss_kinds import CLASSIFYING, JUDGED
@@ -126,6 +126,7 @@ class Plan:
         self.keep = check_flag("keep", keep)
         per_sample = check_flag("per_sample", per_sample)
         constraint = constraint_from(constraint)
+        check_communicator(comm)
         check_layers_held(network.layers, self.dtype)
         factors = _factors(network, rate_factors)
         self.frozen = frozenset(name for name, factor in factors.items() if factor == 0)

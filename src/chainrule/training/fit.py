@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, NonFiniteError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_flag
-from chainrule.distributed import Communicator
+from chainrule.distributed import Communicator, check_communicator
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty, penalty_from
@@ -186,8 +186,7 @@ def fit(
     """
     if not isinstance(network, Network):
         raise TypeError(f"fit takes the network first, fit(network, X, y): received {describe(network)}")
-    if not (comm is None or isinstance(comm, Communicator)):
-        raise TypeError(f"comm must be None or cr.distributed.init(), received {describe(comm)}")
+    check_communicator(comm)
     chosen_loss = loss_from(loss, network.layers[-1])
     chosen_loss.check_output(network.layers)
     keeper = None
