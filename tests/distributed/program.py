@@ -55,5 +55,11 @@ def main(engine: str, harm: str, folder: str) -> None:
     print(comm.size, fit(comm, suffer, epochs=4, **kept), flush=True)
 
 
+def kept(folder: str, epochs: int) -> None:
+    """Trains with checkpoints, on whatever ranks there are."""
+    comm = cr.distributed.init("auto", shards=4)
+    print(fit(comm, epochs=epochs, checkpoint=cr.Checkpoint(folder, every_steps=20)), flush=True)
+
+
 if __name__ == "__main__":
     main(*sys.argv[1:4])

@@ -27,11 +27,14 @@ needs_gloo = pytest.mark.skipif(
 SECONDS = 15  # within which a job that has lost a rank must have ended
 
 
-def finished(*words: object) -> subprocess.CompletedProcess[str]:
+def environment() -> dict[str, str]:
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+
+
+def finished(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*map(str, words)], capture_output=True, text=True, timeout=120, env=environment, check=False
+        [*map(str, words)], capture_output=True, text=True, timeout=120, env=environment(), check=False
     )
 
 

@@ -207,7 +207,8 @@ class Run:
             self.suspects += 1
             if self.suspects == seen + 1 or self.suspects & (self.suspects - 1) == 0:
                 start = step * self.batch_size
-                self.look_inside_step(step, batch or training[order[start : start + self.batch_size]])
+                with nullcontext() if self.comm is None else self.comm.resting():  # on all ranks at once
+                    self.look_inside_step(step, batch or training[order[start : start + self.batch_size]])
 
         def poll(step: int, steps: int, loss: float, accuracy: float | None) -> bool:
             self.step = step
