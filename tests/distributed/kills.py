@@ -1,7 +1,7 @@
 """Kill ranks at random moments: `python -m tests.distributed.kills --count 200`.
 
-`chainrule launch` starts a training on some ranks, of which one or two are killed.  It must end with the bits of
-one that nothing ended.
+`chainrule launch` starts a training on some ranks, of which one or two are killed.  It must end with the bits
+of one that nothing ended.
 """
 
 from __future__ import annotations
