@@ -61,9 +61,11 @@ void Plan<T>::exchange(const std::vector<Plan<T>*>& plans, const std::vector<int
   const int numbers = operations_[operation]->exchanged(), shards = sharing_.end - sharing_.first;
   for (int stage = 0; stage < operations_[operation]->stages(backward); stage++) {
     std::vector<double> own(size_t(shards) * size_t(numbers)), sums(static_cast<size_t>(numbers));
+    const FloatWatch watch;
     for (size_t k = 0; k < plans.size(); k++)
       if (counts[k] > 0)
         plans[k]->operations_[operation]->share(*plans[k], counts[k], backward, stage, own.data() + k * size_t(numbers));
+    if (!backward && watch.raised()) overflowed_ = true;
     sharing_.exchange(own, numbers, sums);
     for (size_t k = 0; k < plans.size(); k++)
       plans[k]->operations_[operation]->take(*plans[k], backward, stage, sums.data(), sharing_.first + int(k) == 0);
@@ -93,12 +95,10 @@ void Plan<T>::side_by_side(const Batch& batch, int samples) {
       if (counts[k] > 0) body(*plans[k], counts[k]);
     if (poll_between_) poll_between_();
   };
-  {
-    const FloatWatch watch;
-    for (size_t i = 0; i < operations_.size(); i++) {
-      exchange(plans, counts, i, false);
-      each([&](Plan<T>& p, int count) { p.operations_[i]->forward(p, count); });
-    }
+  for (size_t i = 0; i < operations_.size(); i++) {
+    exchange(plans, counts, i, false);
+    const FloatWatch watch;   // not over an exchange: NumPy clears what it finds
+    each([&](Plan<T>& p, int count) { p.operations_[i]->forward(p, count); });
     if (watch.raised()) overflowed_ = true;
   }
   each([&](Plan<T>& p, int count) { p.evaluate_loss(count, true); });

@@ -47,9 +47,8 @@ def by_mpi(ranks: int, harm: str = "none", folder: str = "") -> subprocess.Compl
 @needs_mpi
 def test_ranks_of_mpi_train_what_one_process_trains() -> None:
     expected = program.fit(Alone(4), epochs=3)
-    for ranks in (2, 3):
-        done = by_mpi(ranks)
-        assert done.stdout.split() == [str(ranks), expected] * ranks, done.stderr
+    done = by_mpi(3)
+    assert done.stdout.split() == ["3", expected] * 3, done.stderr
 
 
 @needs_gloo
@@ -96,6 +95,18 @@ def test_launch_names_a_rank_that_was_killed_and_goes_on_with_fewer(tmp_path: Pa
     assert "was killed by SIGKILL" in done.stderr
     assert "attempt 2 of 2, with 2 ranks" in done.stderr
     assert done.returncode == 0
+
+
+@needs_mpi
+def test_launch_ends_what_one_rank_has_left_before_it_met_the_others(tmp_path: Path) -> None:
+    """For whom MPICH would wait for ever."""
+    (tmp_path / "train.py").write_text(
+        "import os, sys\nif os.environ['PMI_RANK'] == '1':\n    sys.exit(3)\nimport mpi4py.MPI"
+    )
+    launch = (sys.executable, "-m", "chainrule", "launch", "-n", 2, "--max-restarts", 0, "--")
+    done = finished(*launch, tmp_path / "train.py")
+    assert done.returncode != 0
+    assert "with exit code 3 before it had met the others" in done.stderr
 
 
 @needs_mpi

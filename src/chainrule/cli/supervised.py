@@ -16,6 +16,7 @@ import time
 
 PIPE, BEGUN = "CHAINRULE_PIPE", b"b"  # as in distributed/communicator.py, which would load NumPy
 RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID")
+WRONG_ARGUMENTS = 2  # those of one rank are those of all
 SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 
 
@@ -40,11 +41,22 @@ def main(words: list[str]) -> int:
         0.1
     )  # where mpiexec ends all ranks it ends this one, before it takes that for a death of its own
     if code < 0 and code not in (-signal.SIGTERM, -signal.SIGINT):
-        print(f"chainrule: {who} was killed by {signal.Signals(-code).name}", file=sys.stderr, flush=True)
+        say(f"{who} was killed by {signal.Signals(-code).name}")
     elif told == BEGUN:
-        print(f"chainrule: {who} has left in the midst, with exit code {code}", file=sys.stderr, flush=True)
+        say(f"{who} has left in the midst, with exit code {code}")
         code = code or 1
-    return 128 - code if code < 0 else code
+    elif not told and code not in (0, WRONG_ARGUMENTS):
+        say(f"{who} has ended with exit code {code} before it had met the others")
+        code = -signal.SIGTERM
+    if code < 0:  # a signal ends the others as well, who may be waiting for the first word of this one
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    return code
+
+
+def say(text: str) -> None:
+    print(f"chainrule: {text}", file=sys.stderr, flush=True)
 
 
 def die_with_parent() -> None:
