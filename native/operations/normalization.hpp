@@ -13,8 +13,9 @@ namespace chainrule {
 template <class T>
 class NormOperation final : public Operation<T> {
  public:
-  // gamma; beta unless by the root mean square; of a batch also the running mean and variance.
+  // gamma and beta, or -1; of a batch the running mean and variance, and how many batches there were, or -1.
   std::vector<int> parameters;
+  bool centred = true;
   int groups = over_batch;   // or a number, or each_position
   double epsilon = 0, momentum = 0;
 
@@ -25,12 +26,14 @@ class NormOperation final : public Operation<T> {
   }
   void check(const Plan<T>& plan) const override {
     require_same_size(plan, this->x, this->z);
-    require_delta(plan, *this);
-    for (const int p : parameters) require_plain(plan, p, plan.value(this->x).shape.channels);
+    if (learns()) require_delta(plan, *this);
+    for (size_t i = 0; i < parameters.size(); i++)
+      if (parameters[i] >= 0) require_plain(plan, parameters[i], i == 4 ? 1 : plan.value(this->x).shape.channels);
   }
   void reserve(Plan<T>& plan) override {
     const auto& shape = plan.value(this->x).shape;
     const size_t lanes = size_t(plan.lanes()), channels = size_t(shape.channels);
+    if (parameters[0] < 0) ones_ = plan.arena().reserve(size_t(plan.pixel(shape)), sizeof(T));
     if (shape.lanes == InLanes::channels) {
       if (batch()) statistics_ = plan.arena().reserve(2 * size_t(plan.pixel(shape)), sizeof(T));
       return;
@@ -47,10 +50,15 @@ class NormOperation final : public Operation<T> {
     g.x = plan.map(this->x), g.z = plan.map(this->z);
     g.x_delta = plan.delta(this->x), g.z_delta = plan.delta(this->z);
     g.origin = g.x.data;
-    const int beta = parameters.size() > 1 ? parameters[1] : -1;
-    g.gamma = plan.theta(parameters.at(0)), g.beta = plan.theta(beta);
-    g.gamma_gradient = plan.gradient(parameters[0]), g.beta_gradient = plan.gradient(beta);
-    g.batch = batch(), g.each_position = groups == each_position, g.centred = beta >= 0;
+    const int gamma = parameters.at(0), beta = parameters.at(1);
+    g.gamma = plan.theta(gamma), g.beta = plan.theta(beta);
+    if (gamma < 0) {
+      T* const ones = plan.arena().template at<T>(ones_);
+      for (ptrdiff_t i = 0; i < ptrdiff_t(plan.pixel(plan.value(this->x).shape)); i++) ones[i] = T(1);
+      g.gamma = ones;
+    }
+    g.gamma_gradient = plan.gradient(gamma), g.beta_gradient = plan.gradient(beta);
+    g.batch = batch(), g.each_position = groups == each_position, g.centred = centred;
     if (g.batch) g.running_mean = plan.theta(parameters.at(2)), g.running_variance = plan.theta(parameters.at(3));
     kept_ = g.batch && plan.frozen(parameters.at(2));
     g.groups = g.batch ? g.x.channels : g.each_position ? 1 : groups;
@@ -90,6 +98,7 @@ class NormOperation final : public Operation<T> {
   }
 
   void gradients(Plan<T>& plan, int samples) override {
+    if (!plan.value(this->z).with_delta || (!learns() && !batch())) return;
     NormArgs<T>& g = backward_;
     gradient_sums(plan, samples);
     const auto& k = plan.kernels();
@@ -148,7 +157,9 @@ class NormOperation final : public Operation<T> {
   void renew(Plan<T>& plan) override {
     if (!batch() || kept_) return;
     T *const mean = plan.theta(parameters[2]), *const variance = plan.theta(parameters[3]);
-    const T rest = T(1 - momentum), weight = T(momentum);
+    T newest = T(momentum);
+    if (parameters[4] >= 0) newest = 1 / ++*plan.theta(parameters[4]);
+    const T rest = 1 - newest, weight = newest;
     for (int c = 0; c < forward_.x.channels; c++) {
       mean[c] = rest * mean[c] + weight * forward_.mean[ptrdiff_t(c) * plan.lanes()];
       variance[c] = rest * variance[c] + weight * forward_.unbiased[c];
@@ -156,6 +167,7 @@ class NormOperation final : public Operation<T> {
   }
 
  private:
+  bool learns() const { return parameters[0] >= 0 || parameters[1] >= 0; }
   bool batch() const { return groups == over_batch; }
   bool in_channels(const Plan<T>& plan) const { return plan.value(this->z).shape.lanes == InLanes::channels; }
 
@@ -216,7 +228,7 @@ class NormOperation final : public Operation<T> {
 
   std::vector<T> origin_;   // x₀ of the shards of a batch
   bool kept_ = false;       // the running statistics are frozen: they normalise training passes too
-  Region statistics_, unbiased_, partial_;
+  Region statistics_, unbiased_, partial_, ones_;
   Prepared prepared_;   // the running numbers, where the lanes are channels
   NormArgs<T> forward_{}, backward_{};
 };

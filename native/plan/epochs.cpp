@@ -105,7 +105,7 @@ void Plan<T>::side_by_side(const Batch& batch, int samples) {
   for (size_t i = operations_.size(); i-- > 0;) {
     const Operation<T>& o = *operations_[i];
     if (wants_gradients(o)) {
-      exchange(plans, counts, i, true);
+      if (value(o.z).with_delta) exchange(plans, counts, i, true);
       if (!o.stages(true)) each([&](Plan<T>& p, int count) { p.operations_[i]->gradients(p, count); });
     }
     if (o.hands_down(*this) && o.x != input_) each([&](Plan<T>& p, int count) { p.operations_[i]->delta(p, count); });
