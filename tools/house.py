@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 ROWS = (
     ("version",),
     ("base", "_native"),
-    ("formulas",),
+    ("formulas", "distributed"),
     ("layers",),
     ("losses",),
     ("data",),

@@ -111,7 +111,7 @@ class BoundPlan : public Plan<T> {
   using Plan<T>::Plan;
   int input = -1, output = -1;
   bool with_loss = false, with_optimizer = false;
-  nb::object host_function;
+  nb::object host_function, beside_;
   // Of the last call that was no epoch: the first samples of the batches in which a number may have gone beyond the range.
   std::vector<int64_t> overflows;
 
@@ -167,6 +167,38 @@ class BoundPlan : public Plan<T> {
       const WithGil gil;
       host_function(operation, what, samples);
     };
+  }
+
+  // computed(shard, loss, correct, judged, samples, overflowed) and sum(stop), which returns what that is told of all shards,
+  // and whether to stop.
+  // exchange(own), of this process's shards, a row of each, returns the sums over all shards.
+  void share(int shards, int first, int end, int batch_size, nb::object computed, nb::object sum, nb::object exchange,
+             nb::list beside) {
+    Sharing sharing{shards, first, end, batch_size, {}, {}, {}};
+    sharing.computed = [computed](int shard, const ShardNumbers& n) {
+      const WithGil gil;
+      computed(shard, n.progress.loss, n.progress.correct, n.progress.judged, n.progress.samples, n.overflowed);
+    };
+    sharing.sum = [sum](bool stop) {
+      const WithGil gil;
+      ShardNumbers all;
+      Progress& p = all.progress;
+      std::tie(p.loss, p.correct, p.judged, p.samples, all.overflowed, all.stop) =
+          nb::cast<std::tuple<double, double, double, double, bool, bool>>(sum(stop));
+      return all;
+    };
+    sharing.exchange = [exchange, rows = size_t(end - first)](const std::vector<double>& own, int count,
+                                                              std::vector<double>& sums) {
+      const WithGil gil;
+      const nb::ndarray<nb::numpy, const double> given(own.data(), {rows, size_t(count)}, nb::none());
+      const auto taken = nb::cast<Array<double>>(exchange(nb::cast(given, nb::rv_policy::copy)));
+      if (taken.size() != sums.size()) throw nb::value_error("sums over all shards have the wrong number of elements");
+      std::copy_n(taken.data(), sums.size(), sums.begin());
+    };
+    std::vector<Plan<T>*> plans;
+    for (nb::handle plan : beside) plans.push_back(nb::cast<BoundPlan*>(plan));
+    this->set_sharing(std::move(sharing), std::move(plans));
+    beside_ = beside;
   }
 
   // Ctrl-C ends a call that is not an epoch; to be made without the GIL.
@@ -278,7 +310,7 @@ class BoundPlan : public Plan<T> {
     if (count < 1) throw nb::value_error("order names no sample: at least one is needed");
     for (int64_t i = 0; i < count; i++)
       if (order.data()[i] < 0 || order.data()[i] >= rows) throw nb::index_error("order names a sample that does not exist");
-    if (int64_t(rates.size()) != (count + this->batch_size() - 1) / this->batch_size())
+    if (int64_t(rates.size()) != (count + this->step_samples() - 1) / this->step_samples())
       throw nb::value_error("one rate per step is needed");
     for (const auto* strengths : {&decays, &dropouts}) {
       if (!*strengths) continue;

@@ -107,7 +107,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("share_delta", &P::share_delta, "value"_a, "with_value"_a)
       .def(
           "set_seed", [](P& p, uint64_t seed) { p.pass.seed = seed; }, "seed"_a)
-      .def("current_pass", [](const P& p) { return std::make_tuple(p.pass.training, p.pass.seed, p.pass.step); })
+      .def("current_pass", [](const P& p) { return std::make_tuple(p.pass.training, p.pass.seed, p.pass.step, p.pass.first); })
       .def("set_host", &P::set_host, "function"_a)
       .def(
           "set_loss",
@@ -247,6 +247,14 @@ void bind_plan(nb::module_& m, const char* name) {
            "with_penalty"_a)
       .def("norms", &P::norms, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "out"_a.noconvert())
       .def("set_per_sample", &P::set_per_sample, "clip"_a)
+      .def("set_sharing", &P::share, "shards"_a, "first"_a, "end"_a, "batch_size"_a, "computed"_a, "sum"_a, "exchange"_a,
+           "beside"_a)
+      .def("all_gradients",
+           [](P& p) {
+             p.require_finished();
+             p.require_gradients();
+             return nb::ndarray<nb::numpy, T, nb::ndim<1>>(p.all_gradients(), {p.all_gradients_size()}, nb::find(p));
+           })
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,
            "poll"_a.none(), "look"_a.none() = nb::none(), "last"_a = true, "before"_a = std::make_tuple(0.0, 0.0, 0.0, 0.0),
            "decays"_a.none() = nb::none(), "dropouts"_a.none() = nb::none())
@@ -298,7 +306,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 13;
+  m.attr("INTERFACE") = 14;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

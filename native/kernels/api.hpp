@@ -297,6 +297,7 @@ struct NormArgs {
   T *mean_e, *mean_ex;    // backward: ⟨e⟩ and ⟨e x̂⟩ with e = γ δ
   ptrdiff_t stat_block;   // from one block's groups to the next; 0 of a batch
   T* unbiased;            // [channel]: the variance of a batch with N − 1
+  const T* origin;        // of a batch: x₀ of channel c at [c][0], one of its values
   double* partial;        // [part][2][channel][lane]
   bool batch;
   bool each_position = false;   // a group is the features of one position, not channels at all of them
@@ -311,6 +312,7 @@ struct DropoutArgs {
   Map<T> from, to;      // x and z, or the δ of z and of x
   uint32_t low, high;   // the key of this layer in this step
   uint32_t threshold;   // bits below it drop their entry
+  uint32_t first;       // the place of the first sample in its batch
   T scale;
   bool positions = false;   // these are in the lanes, not samples
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "elementwise.hpp"
 
@@ -50,6 +51,7 @@ class NormOperation final : public Operation<T> {
     NormArgs<T>& g = forward_;
     g.x = plan.map(this->x), g.z = plan.map(this->z);
     g.x_delta = plan.delta(this->x), g.z_delta = plan.delta(this->z);
+    g.origin = g.x.data;
     const int gamma = parameters.at(0), beta = parameters.at(1);
     g.gamma = plan.theta(gamma), g.beta = plan.theta(beta);
     if (gamma < 0) {
@@ -88,7 +90,7 @@ class NormOperation final : public Operation<T> {
       parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_statistics(g, begin, end); });
     } else if (kept_ || !plan.pass.training) {
       k.norm_running(g, 0, g.x.channels);
-    } else {
+    } else if (!plan.pass.whole) {   // else its shards have exchanged them
       for (const bool squares : {false, true}) {
         parallel(g.parts, 2 * work(g), [&](int begin, int end, int) { k.norm_batch_sums(g, squares, begin, end); });
         channels(g, [&](int begin, int end, int) { k.norm_batch_finish(g, squares, begin, end); });
@@ -100,9 +102,8 @@ class NormOperation final : public Operation<T> {
   void gradients(Plan<T>& plan, int samples) override {
     if (!plan.value(this->z).with_delta || (!learns() && !batch())) return;
     NormArgs<T>& g = backward_;
-    set(plan, g, samples);
+    gradient_sums(plan, samples);
     const auto& k = plan.kernels();
-    parallel(g.parts, 4 * work(g), [&](int begin, int end, int) { k.norm_gradient_sums(g, begin, end); });
     channels(g, [&](int begin, int end, int) { k.norm_gradient_finish(g, begin, end); });
   }
 
@@ -114,6 +115,45 @@ class NormOperation final : public Operation<T> {
     if (kept_) std::memset(g.mean_e, 0, 2 * sizeof(T) * size_t(g.mean_ex - g.mean_e));   // statistics that no sample moves
     if (!batch()) parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_averages(g, begin, end); });
     parallel(g.blocks * g.x.height, 4 * work(g), [&](int begin, int end, int) { k.norm_backward(g, begin, end); });
+  }
+
+  // The shards of a batch agree on x₀, on the mean, on the variance; and on what δ and the gradients need.
+  int stages(bool backward) const override { return !batch() || kept_ ? 0 : backward ? 1 : 3; }
+  int exchanged() const override { return 2 * forward_.x.channels; }
+  void share(Plan<T>& plan, int samples, bool backward, int stage, double* numbers) override {
+    NormArgs<T>& g = backward ? backward_ : forward_;
+    const int count = g.x.channels, l = plan.lanes();
+    if (!backward && stage == 0) {
+      for (int c = 0; c < count && plan.pass.first == 0; c++) numbers[c] = double(g.x.data[ptrdiff_t(c) * l]);
+      return;
+    }
+    if (backward) {
+      gradient_sums(plan, samples);
+    } else {
+      set(plan, g, samples), g.origin = origin_.data();
+      parallel(g.parts, 2 * work(g),
+               [&](int begin, int end, int) { plan.kernels().norm_batch_sums(g, stage == 2, begin, end); });
+    }
+    for (int part = 0; part < g.parts; part++)
+      for (int i = 0; i < (backward ? 2 : 1) * count * l; i++) numbers[i / l] += g.partial[ptrdiff_t(part) * 2 * count * l + i];
+  }
+  // keep: this shard adds the gradients, which are of the whole batch.
+  void take(Plan<T>& plan, bool backward, int stage, const double* sums, bool keep) override {
+    NormArgs<T>& g = backward ? backward_ : forward_;
+    const int count = g.x.channels, l = plan.lanes();
+    const auto& k = plan.kernels();
+    if (!backward && stage == 0) {
+      origin_.resize(size_t(count) * size_t(l));
+      for (int c = 0; c < count; c++) origin_[size_t(c) * size_t(l)] = T(sums[c]);
+      return;
+    }
+    std::fill_n(g.partial, 2 * ptrdiff_t(count) * l, 0.0);
+    for (int i = 0; i < 2 * count; i++) g.partial[ptrdiff_t(i) * l] = sums[i];
+    g.samples = plan.pass.whole, g.parts = 1, g.origin = origin_.data();
+    if (!backward) return k.norm_batch_finish(g, stage == 2, 0, count), void(g.origin = g.x.data);
+    k.norm_gradient_finish(g, 0, count);
+    for (T* gradient : {g.gamma_gradient, g.beta_gradient})
+      if (gradient && !keep) std::fill_n(gradient, count, T(0));
   }
 
   void renew(Plan<T>& plan) override {
@@ -184,7 +224,14 @@ class NormOperation final : public Operation<T> {
     parallel(g.x.channels, int64_t(g.x.channels) * g.parts * 8, body);
   }
 
-  bool kept_ = false;   // the running statistics are frozen: they normalise training passes too
+  void gradient_sums(Plan<T>& plan, int samples) {
+    NormArgs<T>& g = backward_;
+    set(plan, g, samples);
+    parallel(g.parts, 4 * work(g), [&](int begin, int end, int) { plan.kernels().norm_gradient_sums(g, begin, end); });
+  }
+
+  std::vector<T> origin_;   // x₀ of the shards of a batch
+  bool kept_ = false;       // the running statistics are frozen: they normalise training passes too
   Region statistics_, unbiased_, partial_, ones_;
   Prepared prepared_;   // the running numbers, where the lanes are channels
   NormArgs<T> forward_{}, backward_{};
@@ -224,7 +271,7 @@ class DropoutOperation final : public Operation<T> {
     const uint64_t key = stream_key(plan.pass.seed, plan.pass.step, name);
     DropoutArgs<T> g{};
     g.from = from, g.to = to;
-    g.low = uint32_t(key), g.high = uint32_t(key >> 32);
+    g.low = uint32_t(key), g.high = uint32_t(key >> 32), g.first = uint32_t(training ? plan.pass.first : 0);
     g.positions = plan.value(this->z).shape.lanes == InLanes::positions;
     const double share = training ? rate * plan.pass.dropout : 0;
     g.threshold = uint32_t(share * 4294967296.0), g.scale = T(1 / (1 - share));

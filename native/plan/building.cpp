@@ -452,6 +452,22 @@ void Plan<T>::set_accumulation(int batches) {
 }
 
 template <class T>
+void Plan<T>::set_sharing(Sharing sharing, std::vector<Plan<T>*> beside) {
+  require_building();
+  require(0 < sharing.shards && 0 <= sharing.first && sharing.first <= sharing.end && sharing.end <= sharing.shards,
+          "a process has shards of a batch from `first` up to `end`, within all of them");
+  const int64_t most = (int64_t(blocks(sharing.batch_size)) + sharing.shards - 1) / sharing.shards * lanes();
+  require(0 < sharing.batch_size && std::min<int64_t>(most, sharing.batch_size) <= batch_size_,
+          "a shard of a batch must fit into the batch size of the plan");
+  for (const Plan<T>* other : beside)
+    require(other && other != this && other->stage_ == Stage::finished && other->parameter_size_ == parameter_size_ &&
+                other->operations_.size() == operations_.size() && other->batch_size_ == batch_size_ && other->gradient_,
+            "the plans of other shards must be finished, and of the same network");
+  require(beside.empty() || int(beside.size()) == sharing.end - sharing.first - 1, "a plan for every shard is needed");
+  sharing_ = std::move(sharing), beside_ = std::move(beside);
+}
+
+template <class T>
 void Plan<T>::set_rate_factor(int i, double factor) {
   require_building();
   parameter(i);

@@ -88,7 +88,7 @@ void Plan<T>::set_targets(const Batch& batch, int samples) {
     if (batch.labels)
       for (int64_t p = 0; p < pixels; p++)
         labels_[(s / l * pixels + p) * l + s % l] = present ? T(batch.labels[row * pixels + p]) : T(0);
-    weights_[s] = present ? T((batch.weights ? batch.weights[row] : 1.0) / samples) : T(0);
+    weights_[s] = present ? T((batch.weights ? batch.weights[row] : 1.0) / in_mean(samples)) : T(0);
   }
 }
 
@@ -170,7 +170,7 @@ void Plan<T>::reduce_loss(int samples, Progress& progress) const {
     loss += losses_[s];
     if (correct_[s] >= T(0)) correct += double(correct_[s]), progress.judged += 1;
   }
-  progress.loss += loss * samples;
+  progress.loss += loss * in_mean(samples);
   progress.correct += correct;
   progress.samples += samples;
 }

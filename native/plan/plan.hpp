@@ -92,6 +92,22 @@ struct ProgramCode {
   bool halved = false;   // of half the channels of its widest value
 };
 
+// One step's batch cut into `shards`, always the same ones; this process computes those from `first` up to `end`, and the
+// gradients of all are summed outside. `computed` finds a shard's gradient in the arena, `sum` leaves that of the batch there,
+// and gives the sums of all.
+struct ShardNumbers {
+  Progress progress;
+  bool overflowed = false, stop = false;
+};
+struct Sharing {
+  int shards = 0, first = 0, end = 0;
+  int batch_size = 0;   // samples of a step, at most
+  std::function<void(int shard, const ShardNumbers& own)> computed;
+  std::function<ShardNumbers(bool stop)> sum;
+  // Into `sums` those over all shards, of `count` numbers of each of this process's.
+  std::function<void(const std::vector<double>& own, int count, std::vector<double>& sums)> exchange;
+};
+
 template <class T>
 class Operation;
 template <class T>
@@ -170,6 +186,11 @@ class Plan {
   void add_max_norm(int parameter, int64_t groups, int64_t units, double limit);
   // Gradients of single samples: their norms are measured, and each is scaled to at most `clip` in training (0: not).
   void set_per_sample(double clip);
+  // Every step of training is shared; the batch size of the plan is that of a shard then.
+  // beside: plans of the same network for this process's other shards, where some layer takes all of a batch together, so that
+  // they are computed side by side; else none, and one after the other.
+  void set_sharing(Sharing sharing, std::vector<Plan<T>*> beside);
+  int step_samples() const { return sharing_.shards ? sharing_.batch_size : batch_size_; }
   void finish();   // checks everything and lays out the arena; once
   bool finished() const { return stage_ == Stage::finished; }
   Host host;
@@ -178,6 +199,9 @@ class Plan {
   void set_parameter(int parameter, const T* values);
   void get_parameter(int parameter, T* values) const;
   bool has_gradients() const { return gradient_ != nullptr; }
+  // All gradients as they lie in the arena, which is the same for every plan of a network and a level.
+  T* all_gradients() const { return gradient_; }
+  size_t all_gradients_size() const { return parameter_size_; }
   void get_gradient(int parameter, T* values) const;
   void set_gradient(int parameter, const T* values);   // of a host operation
   // Optimizer state of a parameter: slot 0 first moment, slot 1 second; false where the rule keeps none.
@@ -191,6 +215,8 @@ class Plan {
     bool training = false;
     uint64_t seed = 0, step = 0;
     double dropout = 1;   // of the rate of every dropout
+    // Of one shard of a step's batch: the place of its first sample there, and how many the batch has; 0: it is the batch.
+    int first = 0, whole = 0;
   };
   Pass pass;
 
@@ -347,6 +373,12 @@ class Plan {
   Map<T> panels_of(const Parameter& parameter, T* packed) const;
   void scale_by_norms(double rate);
   bool gather_gradient(int samples, bool last);
+  int first_of_shard(int shard, int samples) const;
+  Progress loss_of_shards(Batch batch, int samples, bool& stop);
+  void one_after_the_other(Batch batch, int samples);
+  void side_by_side(const Batch& batch, int samples);
+  void exchange(const std::vector<Plan<T>*>& plans, const std::vector<int>& counts, size_t operation, bool backward);
+  int in_mean(int samples) const { return pass.whole ? pass.whole : samples; }   // what 1/m of a pass is of
   void copy_parameter(int parameter, const T* packed, T* canonical) const;
   void pack_parameter(int parameter, const T* canonical, T* packed) const;
 
@@ -377,6 +409,8 @@ class Plan {
   double momentum_ = 0, beta2_ = 0, epsilon_ = 0, decay_ = 0, clip_norm_ = 0, extra_ = 0;
   double momenta_ = 1;   // NAdam: Π μ_i of so many steps
   int64_t momenta_steps_ = 0;
+  Sharing sharing_;
+  std::vector<Plan<T>*> beside_;
   int accumulation_ = 1, pending_ = 0;   // batches to an update, and those since the last one
   double pending_samples_ = 0;
   T* accumulated_ = nullptr;   // Σ samples · gradient of these
@@ -441,6 +475,17 @@ class Operation {
   virtual bool norms(Plan<T>&, int samples, bool with_gradients, double* norms) {
     (void)samples, (void)with_gradients, (void)norms;
     return false;
+  }
+  // Of one that computes with all samples of a batch, where that is cut into shards: how often these exchange `exchanged`
+  // numbers before it goes on, forward and before its gradients; what a shard has to say, added to zeros; and what it is told
+  // of all shards.
+  virtual int stages(bool backward) const { return (void)backward, 0; }
+  virtual int exchanged() const { return 0; }
+  virtual void share(Plan<T>&, int samples, bool backward, int stage, double* numbers) {
+    (void)samples, (void)backward, (void)stage, (void)numbers;
+  }
+  virtual void take(Plan<T>&, bool backward, int stage, const double* sums, bool keep) {
+    (void)backward, (void)stage, (void)sums, (void)keep;
   }
   virtual void renew(Plan<T>&) {}   // what is kept beside the parameters, once a step of training is done
   virtual bool hands_down(const Plan<T>& plan) const { return plan.value(x).with_delta; }   // whether somebody wants that δ

@@ -72,7 +72,7 @@ bool Plan<T>::clip_samples(int samples) {
   std::vector<Clipped> clipped;
   run_backward_with_norms(samples, false);
   for (int s = 0; s < samples; s++) {
-    const double norm = norms_[size_t(s)] * samples, weight = double(weights_[s]);   // 1/m is in δ
+    const double norm = norms_[size_t(s)] * in_mean(samples), weight = double(weights_[s]);   // 1/m is in δ
     if (!std::isfinite(norm)) return scale_delta(s, std::numeric_limits<T>::quiet_NaN()), false;
     if (!(norm > clip_sample_)) continue;
     const double factor = clip_sample_ / norm;
@@ -87,7 +87,7 @@ bool Plan<T>::clip_samples(int samples) {
   if (!faint) return true;
   run_backward_with_norms(samples, false);
   for (const Clipped& c : clipped)
-    if (!(std::abs(norms_[size_t(c.sample)] * samples / clip_sample_ - 1) < 128 * epsilon))
+    if (!(std::abs(norms_[size_t(c.sample)] * in_mean(samples) / clip_sample_ - 1) < 128 * epsilon))
       return scale_delta(c.sample, std::numeric_limits<T>::quiet_NaN()), false;
   return true;
 }

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
-    from chainrule import data as data, formulas as formulas
+    from chainrule import data as data, distributed as distributed, formulas as formulas
     from chainrule.data.on_disk import batches as batches
     from chainrule.checking.gradients import check_gradients as check_gradients
     from chainrule.checking.single import check_layer as check_layer
@@ -383,6 +383,7 @@ HOMES = {
     "check_layer": "chainrule.checking.single",
     "data": "chainrule.data",
     "diagnose": "chainrule.diagnosing.doctor",
+    "distributed": "chainrule.distributed",
     "explain": "chainrule.explaining.report",
     "fit": "chainrule.training.fit",
     "fit_full_batch": "chainrule.training.full_batch",

@@ -292,7 +292,7 @@ COMPARED = {
 }
 OF_DATA = {"X", "y", "validation", "sample_weight", "classes"}
 FREE = {"network", "epochs", "progress", "threads", "checkpoint", "resume", "allow_nonfinite"}
-WITHIN_OTHERS = {"freeze", "early_stopping"}  # rate_factors, callbacks
+WITHIN_OTHERS = {"freeze", "early_stopping", "comm"}  # rate_factors, callbacks, shards where there are ranks
 
 
 def test_every_argument_is_decided_on(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ static void dropout(const DropoutArgs<T>& g, int begin, int end) {
     W sample, entry{};   // of every lane; the first entry
 #pragma GCC unroll 16
     for (int i = 0; i < L; i++) {
-      sample[i] = Word(g.positions ? b : b * L + i);
+      sample[i] = g.first + Word(g.positions ? b : b * L + i);
       if (g.positions) entry[i] = Word(i * g.from.channels);
     }
     const W of_sample = mixed<W>(sample ^ g.low);

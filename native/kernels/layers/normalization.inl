@@ -93,10 +93,10 @@ inline double batch_count(const NormArgs<T>& g) {
   return double(g.samples) * g.x.height * g.x.width;
 }
 
-// x₀ of a channel, whose numbers are at `at`: its first value.
+// x₀ of a channel, whose numbers are at `at`.
 template <class T>
 inline T batch_origin(const NormArgs<T>& g, ptrdiff_t at) {
-  return g.x.data[at];
+  return g.origin[at];
 }
 
 // Σ (x − x₀), or with its mean known Σ (x − μ)², in sums of type S.

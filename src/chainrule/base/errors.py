@@ -55,6 +55,10 @@ class BuildError(ChainruleError, ImportError):
     """The compiled engine does not belong to these Python sources."""
 
 
+class RankError(ChainruleError, RuntimeError):
+    """Processes that train one model together differ in what must be the same."""
+
+
 class MissingExtraError(ChainruleError, ImportError):
     """An optional dependency is not installed."""
 

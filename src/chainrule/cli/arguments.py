@@ -38,7 +38,6 @@ class Parser(argparse.ArgumentParser):
         complain(f"{message} ('{self.prog} --help' lists the arguments)", self.prog)
         raise SystemExit(2)
 
-
     def meant(self, word: str) -> str:
         """"; did you mean --rate" for an argument that there is not."""
         from difflib import get_close_matches
@@ -103,7 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         *(add_train, add_predict, add_data_command, add_check, add_explain, add_doctor),
-        *(add_verify, add_oracles, add_bench, add_info),
+        *(add_verify, add_oracles, add_bench, add_info, add_launch),
     ):
         add(commands)
     return parser
@@ -178,6 +177,13 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     network.add_argument(
         "--threads", type=thread_count, metavar="N", help="default: the cores this process may use"
+    )
+    network.add_argument(
+        "--shards",
+        type=shard_count,
+        metavar="N",
+        help="parts of a batch that ranks share, a power of two; it fixes the model, the number of ranks "
+        f"does not (default: {usual_shards} where several ranks were started)",
     )
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME-DATE-TIME)")
@@ -302,6 +308,8 @@ def add_table_options(parser: Parser, *, choose: bool = True) -> None:
     )
     table.add_argument("--drop", type=column_names, metavar="NAMES", help="read all but these")
 
+
+usual_shards = 8
 
 # A table of which nothing is said.
 table_defaults = {"header": "auto", **dict.fromkeys(("delimiter", "decimal", "encoding", "missing"))}
@@ -556,6 +564,46 @@ def add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def add_info(commands: argparse._SubParsersAction[Parser]) -> None:
     command(commands, "info", "show version, instruction set, threads and cores")
+
+
+def add_launch(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = command(
+        commands, "launch", "start a training on several ranks by mpiexec, and again if one is lost"
+    )
+    parser.add_argument("-n", "--ranks", type=positive_int, required=True, metavar="N", help="processes")
+    parser.add_argument(
+        "--max-restarts",
+        type=non_negative_int,
+        default=3,
+        metavar="N",
+        help="how often it goes on from its last checkpoint (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--at-least",
+        type=positive_int,
+        metavar="N",
+        help="every restart takes one rank less, down to N (default: as many as before)",
+    )
+    parser.add_argument(
+        "--mpiexec",
+        metavar="COMMAND",
+        help="what starts the ranks, with its options (default: the mpiexec beside this Python)",
+    )
+    parser.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="-- train ... | FILE.py ...",
+        help="a command of chainrule, or a program of yours",
+    )
+
+
+def shard_count(text: str) -> int:
+    value = whole(text, 1)
+    if value & (value - 1) or value > 1 << 16:
+        raise argparse.ArgumentTypeError(
+            f"'{text}': write a power of two up to 65536, such as {usual_shards}"
+        )
+    return value
 
 
 def non_negative_int(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,9 +101,9 @@ class HostWork:
         x = available["x"] = self._rows(host.x, False, samples)
         if host.mask:
             available["mask"] = self._rows(host.mask, False, samples)[:, 0]
-        training, seed, step = self.native.current_pass()
+        training, seed, step, first = self.native.current_pass()
         if training:
-            available |= layer.draw(x.shape, lambda shape: random_bits(seed, step, layer.stream, shape))
+            available |= layer.draw(x.shape, partial(random_bits, seed, step, layer.stream, first=first))
         return available
 
     def _set(self, layer: Layer, names: list[str], values: Any, formula: str, write: Any) -> None:

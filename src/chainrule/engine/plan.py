@@ -13,9 +13,12 @@ from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.memory import within_memory
 from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.base.shown import quoted
-from chainrule.engine.building import build, set_training
+from chainrule.distributed import Communicator, check_communicator
+from chainrule.engine.building import Built, build, set_training
 from chainrule.engine.host import filled
 from chainrule.engine.lowering.loss_kinds import CLASSIFYING, JUDGED
+from chainrule.engine.lowering.updates import set_rate_factors
+from chainrule.engine.sharing import Sharing, own_shards, shard_size, side_by_side
 from chainrule.losses import CrossEntropy, Loss
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
@@ -91,6 +94,7 @@ class Plan:
     decay_factors: of parameters, by name: what multiplies the weight decay of AdamW; without it 1 of weights,
         0 of biases and of what else is not penalised.
     accumulate: batches to a step, which takes the mean gradient of their samples.
+    comm: the ranks that a step's batch is shared with, cut into its shards.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class Plan:
         rate_factors: Mapping[str, float] | None = None,
         decay_factors: Mapping[str, float] | None = None,
         accumulate: int = 1,
+        comm: Communicator | None = None,
     ) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
@@ -121,19 +126,23 @@ class Plan:
         self.keep = check_flag("keep", keep)
         per_sample = check_flag("per_sample", per_sample)
         constraint = constraint_from(constraint)
+        check_communicator(comm)
         check_layers_held(network.layers, self.dtype)
         factors = _factors(network, rate_factors)
         self.frozen = frozenset(name for name, factor in factors.items() if factor == 0)
-        built = build(
+        size = self.batch_size if comm is None else shard_size(comm, self.batch_size, self.dtype, level)
+        building = partial(
+            build,
             network,
             loss,
-            batch_size=self.batch_size,
+            batch_size=size,
             dtype=self.dtype,
             keep=self.keep,
             level=level,
             frozen=self.frozen,
             per_sample=per_sample or bool(getattr(optimizer, "clip_sample_norm", None)),
         )
+        built = building()
         set_training(
             built,
             network,
@@ -151,11 +160,26 @@ class Plan:
         self.by_host = built.host is not None  # whether a layer is evaluated by Python
         self.accumulate = check_count("accumulate", accumulate, 1, 2**31 - 1)
         self._native.set_accumulation(self.accumulate)
+        self.comm = comm
+        self.sharing: Sharing | None = None
+        if comm is not None:
+            self._beside: list[Built] = []  # of this rank's other shards
+            if side_by_side(network, self.frozen):
+                self._beside = [building() for _ in own_shards(comm)[1:]]
+            for other in self._beside:
+                set_rate_factors(other.native, factors, other.parameters)
+                other.native.finish()
+            self.sharing = Sharing(self._native, comm, self.batch_size, [b.native for b in self._beside])
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         self._moment, self._may_change = -1, list[str]()  # of the network's parameters in the arena
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
             self._native.finish()
         self.load()
+
+    @property
+    def lanes(self) -> int:
+        """Samples of a block."""
+        return int(self._native.lanes)
 
     # -- parameters
 
@@ -421,6 +445,8 @@ class Plan:
         counts = self.counts(targets)
 
         def report(step: int, steps: int, mean_loss: float, accuracy: float) -> bool:
+            if self.comm is not None:
+                self.comm.alive()
             return poll is not None and poll(step, steps, mean_loss, accuracy if counts else None)
 
         x, scale = self._inputs(X)
@@ -431,7 +457,7 @@ class Plan:
             self._weights(weights),
             np.ascontiguousarray(order, dtype=np.int64),
             np.ascontiguousarray(rates, dtype=np.float64),
-            None if poll is None else report,
+            None if poll is None and self.comm is None else report,
             look,
             last,
             (0.0, 0.0, 0.0, 0.0)

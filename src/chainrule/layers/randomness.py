@@ -28,11 +28,11 @@ def stream_key(seed: int, step: int, name: str) -> tuple[int, int]:
     return key & 0xFFFFFFFF, key >> 32
 
 
-def random_bits(seed: int, step: int, name: str, shape: tuple[int, ...]) -> Bits:
-    """Uniform 32-bit numbers for a value of `shape`, samples last."""
+def random_bits(seed: int, step: int, name: str, shape: tuple[int, ...], first: int = 0) -> Bits:
+    """Uniform 32-bit numbers for a value of `shape`, samples last, from the `first` of the batch on."""
     low, high = stream_key(seed, step, name)
     entries = np.arange(math.prod(shape[:-1]), dtype=np.uint32).reshape(*shape[:-1], 1)
-    samples = np.arange(shape[-1], dtype=np.uint32)
+    samples = np.arange(first, first + shape[-1], dtype=np.uint32)
     with np.errstate(over="ignore"):
         of_sample = _mixed(samples ^ np.uint32(low))
         bits: Bits = _mixed(_mixed(of_sample + entries * np.uint32(0x9E3779B1)) ^ np.uint32(high))

@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, NonFiniteError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_flag
+from chainrule.distributed import Communicator, check_communicator
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty, penalty_from
@@ -43,6 +44,7 @@ if TYPE_CHECKING:  # at run time inside fit: to look at `cr.fit` loads no kernel
     from chainrule.engine.plan import Plan
     from chainrule.training.checkpoints.keeper import Keeper
     from chainrule.training.checkpoints.schema import Saved
+
 
 @teach("fit(network, X, y) and the rest by name: epochs=10, batch_size=32")
 def fit(
@@ -76,6 +78,7 @@ def fit(
     accumulate: int = 1,
     steps_per_epoch: int | None = None,
     training_size: int | None = None,
+    comm: Communicator | None = None,
 ) -> History:
     """Train a network in place and return what each epoch reached; `network.history` holds the same object.
 
@@ -112,7 +115,8 @@ def fit(
     callbacks: functions of one `Context`, called after every epoch, or `Callback` objects, which may be
         called after every step as well: EarlyStopping(...), Checkpoint(...), ReduceOnPlateau(...), your own.
     progress: True, False, "tqdm"; None shows it where stderr is a terminal, and in notebooks.
-    threads: for this fit and what its callbacks call; None leaves the engine's choice.
+    threads: for this fit and what its callbacks call; None leaves the engine's choice, of which ranks on the
+        same cores have a part each.
     freeze: layers or parameters that training leaves as they are, bit for bit: "conv1", "block1" for all in a
         composite, "dense1.W", or patterns, ["conv*", "batchnorm*"]. A frozen BatchNorm normalises by its
         running statistics, as in a prediction. Frozen gradients count in no clip_norm, and δ goes no further
@@ -124,6 +128,8 @@ def fit(
         accumulate=4 is batch_size=32 in a quarter of the memory (BatchNorm sees 8). The rest of an epoch
         makes an update too. Steps, and the rates of a schedule, are those of batches.
 
+    comm: the ranks that train together, cr.distributed.init(); every one calls this with the same arguments,
+        and all get the same network. See below.
     steps_per_epoch, training_size: of batches, see below.
     checkpoint: a folder, or Checkpoint("runs/a", every_steps=1000, keep=3): the last checkpoints of the whole
         training are kept there; see below.
@@ -159,6 +165,13 @@ def fit(
     of an epoch, for a penalty that is divided by it. The same batches that arrays would be cut into give the
     same bits. What a generator raises comes out as it is. `validation` takes batches too.
 
+    Several machines: with `comm` every batch of `batch_size` samples is cut into `comm.shards` shards, the
+    ranks compute those that are theirs, and the gradients are summed in one order: the model is the same, to
+    the last bit, for any number of ranks, one of them included, over MPI and Gloo, and a training that has
+    checkpoints may go on with another number. The first rank shows progress and writes checkpoints;
+    callbacks of your own are called on every rank. A memory-mapped X is read by every rank as far as it
+    trains on it; a source of batches gives every rank all of them. A BatchNorm takes the whole batch.
+
     Ctrl-C ends training at once, with checkpoints once one is written: KeyboardInterrupt is raised, the
     network keeps the parameters of the last whole step (with early stopping the best ones), and
     `network.history` holds the finished epochs; its `stopped` says where training was.
@@ -168,17 +181,19 @@ def fit(
     NonFiniteError: the loss, a δ or a parameter became NaN or infinite, finite outputs hide a number beyond
         the range, or an optimizer's squared gradient is one; the message names epoch, step and layer or
         parameter, and the network keeps finite parameters.
+    RankError: the ranks of `comm` do not train the same: their arguments, data or parameters differ.
     DataError, ShapeError, PairError, TypeError, ValueError: an argument cannot be used; nothing was changed.
     """
     if not isinstance(network, Network):
         raise TypeError(f"fit takes the network first, fit(network, X, y): received {describe(network)}")
+    check_communicator(comm)
     chosen_loss = loss_from(loss, network.layers[-1])
     chosen_loss.check_output(network.layers)
     keeper = None
     if checkpoint is not None:
         from chainrule.training.checkpoints.keeper import keeper_from
 
-        keeper = keeper_from(checkpoint, resume)
+        keeper = keeper_from(checkpoint, resume, comm)
     saved = None if keeper is None else keeper.saved
     before = resumed_history(resume, keeper)
     if optimizer is None and before is not None:
@@ -194,6 +209,9 @@ def fit(
         raise TypeError(f"shuffle must be True or False, received {describe(shuffle)}")
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
     shown = progress_from(progress)
+    if comm is not None and comm.rank:  # what is shown and written is the first rank's
+        chosen_callbacks = [c for c in chosen_callbacks if not isinstance(c, Checkpoint)]
+        shown = Progress()
     factors = factors_from(network, freeze, rate_factors, before)
     decays = decay_factors_from(network, chosen_optimizer)
     dropping = check_flag("drop_last", drop_last)
@@ -227,6 +245,7 @@ def fit(
         warn_of_labels(network, chosen_loss, prepared.data)
 
     from chainrule.engine import Plan, threads_of_call
+    from chainrule.engine import threads as engine_threads
 
     def plan_of(size: int) -> Plan:
         plan = Plan(
@@ -240,6 +259,7 @@ def fit(
             rate_factors=factors,
             decay_factors=decays,
             accumulate=accumulate,
+            comm=comm,
         )
         plan.set_seed(seed)
         return plan
@@ -259,18 +279,27 @@ def fit(
     order_seed = seed if shuffle else None
     run = Run(
         network, plan, prepared, plan_of, history, chosen_optimizer, epochs, order_seed, allowed,
-        dropout_schedule,
+        dropout_schedule, comm,
     )  # fmt: skip
-    if keeper is not None:
+    if keeper is not None or comm is not None:
         arguments = {
             "loss": chosen_loss, "penalty": chosen_penalty, "constraint": chosen_constraint,
             "optimizer": chosen_optimizer, "batch_size": prepared.size if prepared.of_arrays else None,
             "shuffle": bool(shuffle) and prepared.of_arrays, "seed": seed, "rate_factors": factors,
             "class_weight": None if prepared.of_arrays else class_weight, "steps_per_epoch": steps_per_epoch,
             "training_size": training_size, "drop_last": dropping, "dropout_schedule": dropout_schedule,
-            "accumulate": accumulate,
+            "accumulate": accumulate, **({} if comm is None else {"shards": comm.shards}),
         }  # fmt: skip
-        keeper.keep(run, arguments, chosen_callbacks)
+        if comm is not None:
+            from chainrule.training.ranks.together import check_beginning
+
+            check_beginning(comm, network.parameters, prepared.data, arguments)
+        if keeper is not None:
+            keeper.keep(run, arguments, chosen_callbacks)
+    if (
+        threads is None and comm is not None and comm.neighbours > 1
+    ):  # who would wait for each other's threads
+        threads = max(1, engine_threads() // comm.neighbours)
     with threads_of_call(threads):
         return run.train(chosen_callbacks, shown)
 

@@ -17,6 +17,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError, NonFiniteError, describe
 from chainrule.base.types import Array
 from chainrule.data.preparation import Pixels, Preparation
+from chainrule.distributed import Communicator
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect, suspected
 from chainrule.networks.finite import inside_problem, quiet
@@ -28,6 +29,7 @@ from chainrule.training.history import History, Row
 from chainrule.training.optimizers import AdamW, Optimizer
 from chainrule.training.parts import Rows, random_stream
 from chainrule.training.progress import Progress
+from chainrule.training.ranks.together import agree, check_parameters, introduced, spread
 from chainrule.training.schedules import ConstantRate, Rates, Schedule
 from chainrule.training.streams.feed import Prepared, SourceFeed
 
@@ -62,10 +64,11 @@ class Run:
         seed: int | None,
         allowed: bool,
         dropout: Schedule | None,
+        comm: Communicator | None = None,
     ) -> None:
         self.network, self.plan, self.data, self.optimizer = network, plan, prepared.data, optimizer
         self.prepared, self.plan_of = prepared, plan_of
-        self.dropout = dropout
+        self.dropout, self.comm = dropout, comm
         decay = optimizer.decay if isinstance(optimizer, AdamW) else None
         self.decay = decay if isinstance(decay, Schedule) else None
         finished = len(history)  # epochs of the fit that is resumed
@@ -99,6 +102,16 @@ class Run:
         self.suspects = 0  # steps that may have gone beyond the range, so far
         self.allowed = allowed  # numbers beyond the range that finite outputs hide
         self.keeper: Keeper | None = None
+        self.share()
+
+    def asked_to_stop(self) -> bool:
+        """Whether a callback, a signal or the clock asks to leave the compiled loop."""
+        return self.context.stopped is not None or (self.keeper is not None and self.keeper.pressing)
+
+    def share(self) -> None:
+        """Let the plan ask behind every step, so that all ranks stop behind the same one."""
+        if self.plan.sharing is not None:
+            self.plan.sharing.asked = self.asked_to_stop
 
     def whole(self, steps: int) -> bool:
         """Whether no gradient waits for those of other batches: none is in a checkpoint."""
@@ -134,13 +147,16 @@ class Run:
                 progress.note(f"inputs: {inputs.title}")
             if self.keeper is not None and (said := self.keeper.said()) is not None:
                 progress.note(said)
+            if self.comm is not None and self.comm.size > 1:
+                progress.note(introduced(self.comm, self.batch_size, self.plan.lanes))
             self.remember(self.data.classes, learned)
             remember_labels(self.network, history.loss_function, self.data.training.targets)
             self.network.history = history
             try:
                 self.plan.load()
                 progress.begin(self.epochs, self.steps, self.prepared.samples or 0, self.finished)
-                with nullcontext() if self.keeper is None else self.keeper.listening():
+                watched = nullcontext() if self.comm is None else self.comm.working()
+                with watched, nullcontext() if self.keeper is None else self.keeper.listening():
                     self.run_epochs(callbacks, progress)
             except BaseException as error:
                 if not isinstance(error, NonFiniteError) and self.store():
@@ -191,12 +207,13 @@ class Run:
             self.suspects += 1
             if self.suspects == seen + 1 or self.suspects & (self.suspects - 1) == 0:
                 start = step * self.batch_size
-                self.look_inside_step(step, batch or training[order[start : start + self.batch_size]])
+                with nullcontext() if self.comm is None else self.comm.resting():  # on all ranks at once
+                    self.look_inside_step(step, batch or training[order[start : start + self.batch_size]])
 
         def poll(step: int, steps: int, loss: float, accuracy: float | None) -> bool:
             self.step = step
             progress.step(number, step, loss, accuracy)
-            return context.stopped is not None or (self.keeper is not None and self.keeper.pressing)
+            return self.asked_to_stop()
 
         if self.prepared.feed is None and not watching:
             result = self.run_arrays(order, rates, poll, None if self.allowed else look)
@@ -229,6 +246,9 @@ class Run:
             callback.on_epoch_end(context)
         if read:
             self.plan.load()  # a callback may have changed the parameters
+        if self.comm is not None:
+            check_parameters(self.comm, self.plan.parameters(), f"after epoch {number}")
+            self.agree()
         goes_on = context.stopped is None and number < self.epochs
         if self.keeper is not None and goes_on and self.keeper.due_after(number, self.taken):
             self.keep()
@@ -264,8 +284,10 @@ class Run:
                 **{name: array[at.steps : end] for name, array in self.strengths.items()},
             )
             outcome, steps = self.reached.outcome, self.reached.steps
+            agreed = self.comm is None or (outcome == "stopped" and self.agree())
+            stopped = agreed and self.context.stopped is not None
             failed = outcome not in ("done", "stopped")
-            if failed or steps == self.steps or self.context.stopped is not None or self.keeper is None:
+            if failed or steps == self.steps or stopped or self.keeper is None:
                 return self.reached
             self.step = steps
             if self.whole(steps) and self.keeper.due(self.taken + steps):
@@ -327,13 +349,18 @@ class Run:
                 before=self.reached,
                 **{name: array[step : step + 1] for name, array in self.strengths.items()},
             )
+            agreed = self.comm is None
+            if self.comm is not None and reached.outcome == "stopped":  # the step is finished
+                agreed = self.agree()
+                self.reached = reached = reached._replace(outcome="done")
             self.step = step = reached.steps
             if reached.outcome != "done":
                 break
             due = [callback for callback in watching if (self.taken + step) % callback.every_steps == 0]
             if due:
                 self.call(due, step, reached.loss, reached.accuracy)
-            if self.context.stopped is not None and step != self.steps:
+                agreed = agreed or self.agree()
+            if agreed and self.context.stopped is not None and step != self.steps:
                 self.reached = reached._replace(outcome="stopped")
                 break
             keeper = self.keeper if step != self.steps and self.whole(step) else None
@@ -345,6 +372,12 @@ class Run:
                 told = time.perf_counter()
                 poll_within(0, 0, 0.0, None)
         return self.reached
+
+    def agree(self) -> bool:
+        """All ranks are behind the same step: where one was asked to stop, all are."""
+        assert self.comm is not None
+        agree(self.comm, self.context, self.keeper)
+        return True
 
     def call(self, due: list[Callback], step: int, loss: float, accuracy: float | None) -> None:
         """The callbacks behind a step, with what the epoch has reached so far."""
@@ -370,6 +403,7 @@ class Run:
         before, self.plan = self.plan, self.plan_of(samples)
         self.plan.load(before.parameters())
         self.plan.set_optimizer_state(before.optimizer_state())
+        self.share()
 
     def order(self) -> Rows:
         """The samples of the next epoch in the order they are taken."""
@@ -456,7 +490,7 @@ class Run:
         """Loss and accuracy on some samples; NonFiniteError where the loss is none."""
         piece = self.batch_size * math.ceil(EVALUATION_PIECE / self.batch_size)
         with suspected() as parts:
-            loss, accuracy = evaluate(self.plan, part, piece)
+            loss, accuracy = evaluate(self.plan, part, piece, self.comm)
         if not math.isfinite(loss):
             raise NonFiniteError(
                 f"the validation loss became {loss} after epoch {self.number} while the training "
@@ -576,17 +610,21 @@ def checked_order(given: Any, before: Rows, samples: int, whose: str) -> Rows:
     return order.astype(np.int64, copy=False)
 
 
-def evaluate(plan: Plan, part: Batch, piece: int) -> tuple[float, float | None]:
-    """Mean loss and accuracy over a part, in pieces between which Python sees Ctrl-C."""
-    losses, hits = [], []
-    for start in range(0, len(part), piece):
-        rows = slice(start, start + piece)
-        batch = part[rows]
+def evaluate(
+    plan: Plan, part: Batch, piece: int, comm: Communicator | None = None
+) -> tuple[float, float | None]:
+    """Mean loss and accuracy over a part, in pieces between which Python sees Ctrl-C, each by one rank."""
+
+    def of_piece(number: int) -> tuple[float, float | None, list[int]]:
+        start = number * piece
+        batch = part[start : start + piece]
         result = plan.evaluate(batch.inputs, batch.targets, batch.weights)
-        for first in plan.overflows():
-            suspect(slice(start + first, min(start + first + plan.batch_size, len(part))))
-        samples = len(batch)
-        losses.append(result.loss * samples)
-        if result.accuracy is not None:
-            hits.append(result.accuracy * samples)
-    return math.fsum(losses) / len(part), math.fsum(hits) / len(part) if hits else None
+        hits = None if result.accuracy is None else result.accuracy * len(batch)
+        return result.loss * len(batch), hits, [start + first for first in plan.overflows()]
+
+    results = spread(comm, -(-len(part) // piece), of_piece)
+    for first in (first for _, _, firsts in results for first in firsts):
+        suspect(slice(first, min(first + plan.batch_size, len(part))))
+    hits = [hits for _, hits, _ in results if hits is not None]
+    loss = math.fsum(loss for loss, _, _ in results) / len(part)
+    return loss, math.fsum(hits) / len(part) if hits else None

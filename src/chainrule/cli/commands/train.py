@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from chainrule.base.errors import DataError, ShapeError
 from chainrule.cli.folder import check_out
 from chainrule.cli.output import say, tell
+from chainrule.cli.ranks import ranks
 from chainrule.cli.runs.going_on import resumed
 from chainrule.cli.training.choices import (
     Settings,
@@ -32,6 +33,7 @@ from chainrule.cli.training.tabular import VALIDATION, clamp_of, settings_of, ta
 from chainrule.data import shifted, split
 
 if TYPE_CHECKING:
+    from chainrule.distributed import Communicator
     from chainrule.losses import Loss
     from chainrule.losses.penalties import Penalty
     from chainrule.networks.network import Network
@@ -42,6 +44,12 @@ samples_checked = 8
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, check, train, test, save; the last line is the test's result."""
+    with ranks(arguments) as comm:
+        return together(arguments, comm)
+
+
+def together(arguments: argparse.Namespace, comm: Communicator | None) -> int:
+    """The same on every rank, of which all but the first say and write nothing."""
     if arguments.recipe == "list":
         say(listing())
         return 0
@@ -52,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
             tell(f"{arguments.out}: this training is finished; --overwrite instead of --resume begins anew")
             return 0
         arguments = arguments if going_on is None else going_on.arguments
+    comm = sharing(arguments, comm)
     recipe = recipe_from(arguments)
     if arguments.patience and not arguments.validation:
         raise DataError("--patience watches validation data: add --validation 0.1, say")
@@ -104,8 +113,19 @@ def run(arguments: argparse.Namespace) -> int:
     elif tabular is None and is_searched(problem, arguments, recipe):
         tried = search(network, data.X, data.y, loss, settings, arguments, weights)
         tell("\n".join(tried.lines))
-    train(Job(problem, data, network, loss, tried, recipe, weights, tabular), arguments)
+    train(Job(problem, data, network, loss, tried, recipe, weights, tabular), arguments, comm)
     return 0
+
+
+def sharing(arguments: argparse.Namespace, comm: Communicator | None) -> Communicator | None:
+    """The ranks, with the shards of the training that goes on; one alone, where several have begun it."""
+    if comm is None and arguments.shards is not None:
+        from chainrule.distributed import Alone
+
+        return Alone(arguments.shards)
+    if comm is not None:
+        comm.shards = arguments.shards = arguments.shards or comm.shards
+    return comm
 
 
 def build_network(

@@ -89,7 +89,8 @@ def resumed(arguments: argparse.Namespace) -> GoingOn | None:
     usual = vars(_train(["-"]))
     for name, value in vars(arguments).items():
         mine = value if not as_source or value != usual.get(name) else getattr(before, name)
-        if name in FREE or name == "run" or (as_source and name == "source"):
+        kept = name == "shards" and value is None  # as they were, with however many ranks
+        if kept or name in FREE or name == "run" or (as_source and name == "source"):
             continue
         if mine != getattr(before, name):
             option = "the source" if name == "source" else f"--{name.replace('_', '-')}"

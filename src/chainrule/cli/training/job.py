@@ -14,6 +14,7 @@ import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ from chainrule.data.fingerprints import file_sha256
 from chainrule.version import __version__
 
 if TYPE_CHECKING:
+    from chainrule.distributed import Communicator
     from chainrule.losses import Loss
     from chainrule.losses.penalties import Penalty
     from chainrule.networks.network import Network
@@ -92,14 +94,20 @@ class Job:
         return choose_penalty(self.settings, self.recipe)
 
 
-def train(job: Job, arguments: argparse.Namespace) -> None:
+def train(job: Job, arguments: argparse.Namespace, comm: Communicator | None = None) -> None:
     """Train; whatever ends it, the run folder gets the network, run.json and the history.
+
+    Of several ranks the first one has the run folder; the others train with it.
 
     Raises what ended the training, once they are written.
     """
     lines: list[str] = []
     with deferred():  # what a signal ends is the training, the test, the picture and the report
-        run = Run(job, arguments)
+        run = Run(job, arguments, comm)
+        if comm is not None and comm.rank:
+            with at_once():
+                run.fit()
+            return
         try:
             try:
                 with at_once():
@@ -120,13 +128,17 @@ def train(job: Job, arguments: argparse.Namespace) -> None:
 class Run:
     """A job and its run folder, which is made here."""
 
-    def __init__(self, job: Job, arguments: argparse.Namespace) -> None:
-        self.job, self.arguments = job, arguments
+    def __init__(self, job: Job, arguments: argparse.Namespace, comm: Communicator | None) -> None:
+        self.job, self.arguments, self.comm = job, arguments, comm
         over = arguments.overwrite or arguments.resume
-        self.folder = create_run_folder(job.problem.name, arguments.out, overwrite=over)
+        make = partial(create_run_folder, job.problem.name, arguments.out, overwrite=over)
+        if comm is not None:
+            comm.barrier()  # every rank has looked at the folder before there is something in it
+        self.folder = make() if comm is None else comm.of_first(make)
         self.checkpoints = self.folder / checkpoints_name
-        self.keep_training()
-        (self.folder / report_name).unlink(missing_ok=True)  # an earlier run's would pass for this one's
+        if comm is None or not comm.rank:
+            self.keep_training()
+            (self.folder / report_name).unlink(missing_ok=True)  # an earlier run's would pass for this one's
         self.result: dict[str, Any] = {"stopped": "failed"}
         self.started = time.perf_counter()
         self.models: list[Path] = []
@@ -189,6 +201,7 @@ class Run:
                 class_weight=job.class_weight,
                 threads=arguments.threads,
                 progress=not arguments.quiet,
+                comm=self.comm,
             ).stopped
         kept = rhythm_of(arguments.checkpoint)
         history = fit(
@@ -208,6 +221,7 @@ class Run:
             progress=not arguments.quiet,
             checkpoint=None if kept is None else Checkpoint(checkpoints, **kept),
             resume=None if kept is None else bool(arguments.resume) and "auto",
+            comm=self.comm,
         )
         return history.stopped
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, FileError, describe
 from chainrule.base.scalars import text_path
+from chainrule.distributed import Communicator
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.training.callbacks import Callback, Checkpoint, Context, keeps_state
@@ -35,6 +36,8 @@ from chainrule.training.optimizers import Optimizer
 from chainrule.training.parts import Rows
 from chainrule.training.schedules import Rates
 from chainrule.training.streams.feed import Prepared, SourceFeed
+
+T = TypeVar("T")
 
 # What may be given as `resume`.
 _RESUME = "'auto', True, False, or the history that fit returned"
@@ -82,7 +85,10 @@ class Keeper:
 
     training: Training
 
-    def __init__(self, options: Checkpoint, folder: Folder, saved: Saved | None) -> None:
+    def __init__(
+        self, options: Checkpoint, folder: Folder, saved: Saved | None, comm: Communicator | None = None
+    ) -> None:
+        self.comm = comm
         self.options, self.folder, self.saved = options, folder, saved
         self.epochs, self.steps, self.seconds = options.rhythm
         self.asked = Asked()
@@ -128,7 +134,7 @@ class Keeper:
         self.callbacks = [callback for callback in callbacks if keeps_state(callback)]
         self.settings = {**texts(arguments), "callbacks": callbacks_text(callbacks)}
         prepared = training.prepared
-        self.data = data_record(prepared.data) if prepared.of_arrays else None
+        self.data = self._of_first(lambda: data_record(prepared.data)) if prepared.of_arrays else None
         self.began = training.finished  # epochs before the first fit
         if self.saved is not None:
             self._go_on(self.saved)
@@ -137,9 +143,17 @@ class Keeper:
     def write(self) -> None:
         """Write one of this moment, and then do what a signal has asked for meanwhile."""
         state = self._state()
-        self.folder.write(self.training.network, state)
+        if self.comm is None:
+            self.folder.write(self.training.network, state)
+        elif self.comm.rank == 0:
+            with self.comm.resting():  # a disk takes as long as it takes
+                self.folder.write(self.training.network, state)
         self._count_from(state)
         self.asked.obey()
+
+    def _of_first(self, work: Callable[[], T]) -> T:
+        """What only one rank needs to do, for all."""
+        return work() if self.comm is None else self.comm.of_first(work)
 
     def drew(self, order: Rows) -> None:
         """The order of the epoch, which must be the one that it began with."""
@@ -265,8 +279,8 @@ class Keeper:
         return f"{self.saved.path}: training goes on behind {at}"
 
 
-def keeper_from(checkpoint: Any, resume: Any) -> Keeper:
-    """What the arguments `checkpoint` and `resume` of fit ask for."""
+def keeper_from(checkpoint: Any, resume: Any, comm: Communicator | None = None) -> Keeper:
+    """What the arguments `checkpoint` and `resume` of fit ask for; of several ranks the first one reads."""
     if not isinstance(checkpoint, Checkpoint):
         try:
             checkpoint = Checkpoint(text_path(checkpoint), keep=2)
@@ -283,13 +297,15 @@ def keeper_from(checkpoint: Any, resume: Any) -> Keeper:
                 f"{folder.path} holds the checkpoints of a training, and resume is a history: name another "
                 "folder, or go on from the checkpoints, resume='auto'"
             )
-        return Keeper(checkpoint, folder, None)
+        return Keeper(checkpoint, folder, None, comm)
     if not (resume is None or isinstance(resume, bool) or (isinstance(resume, str) and resume == "auto")):
         raise TypeError(f"resume must be {_RESUME}, received {describe(resume)}")
-    saved = None if resume is False else folder.newest()
+    saved = None
+    if resume is not False:
+        saved = folder.newest() if comm is None else comm.of_first(folder.newest)
     if resume is True and saved is None:
         raise FileError(
             f"{folder.path} holds no checkpoint to go on from: write resume='auto', which begins where there "
             "is none"
         )
-    return Keeper(checkpoint, folder, saved)
+    return Keeper(checkpoint, folder, saved, comm)

@@ -120,7 +120,7 @@ class Tabular:
     ) -> History:
         """Train from the start that the data give; the best epoch by `validation` stays, of equals the last.
 
-        options: of `fit`, such as sample_weight, class_weight, callbacks, threads, progress.
+        options: of `fit`, such as sample_weight, class_weight, callbacks, threads, progress, comm.
         """
         start(network, X, seed)
         rate_factors, decay_factors = factors(network)

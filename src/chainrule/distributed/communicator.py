@@ -1,0 +1,256 @@
+"""What the training loop knows of the other processes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import sys
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import accumulate, pairwise
+from typing import Any, NoReturn, TypeVar, cast
+
+import numpy as np
+
+from chainrule.base.errors import RankError, describe
+from chainrule.base.types import Array
+from chainrule.distributed.order import Node, nodes_of_all, total_of
+from chainrule.distributed.watch import State, Watch
+
+T = TypeVar("T")
+
+# Up to so many bytes in all, every rank gets all nodes and adds them up itself: one message's delay, not two.
+SMALL_SUM = 1 << 16
+
+# Seconds of a wait: until others get the processor and the watch looks, until it sleeps, and of such a sleep.
+UNWATCHED, ATTENTIVE, LONGEST_PAUSE = 2e-5, 2e-3, 2e-3
+LITTLE = 1 << 16  # bytes
+yield_processor = getattr(os, "sched_yield", lambda: time.sleep(0))
+
+LOST = 75  # exit code where a rank was lost, which another attempt may not meet: EX_TEMPFAIL
+SECONDS_OF_DELAY, MOST_DELAYED = 0.25, 4
+
+# Whoever has started a rank may have left it a pipe, in which it says what it has come to.
+PIPE = "CHAINRULE_PIPE"
+BEGUN, ENDED, LEFT = b"b", b"e", b"l"
+
+
+def tell_starter(word: bytes) -> None:
+    """Into the pipe, if there is one."""
+    with suppress(OSError, ValueError):
+        os.write(int(os.environ.get(PIPE, "")), word)
+
+
+class Communicator(ABC):
+    """One of `size` processes, the one of number `rank`, that call the same methods in the same order.
+
+    shards: into how many a batch is cut, a power of two, whatever `size` is.  kind: how messages are carried.
+    neighbours: ranks on the same cores of the same machine, this one among them.
+    """
+
+    kind: str
+    watch: Watch | None = None
+    neighbours = 1
+
+    def __init__(self, rank: int, size: int, shards: int) -> None:
+        self.rank, self.size, self.shards = rank, size, shards
+
+    # -- what carries the messages; counts are of entries, in the order of the ranks
+
+    @abstractmethod
+    def _exchange(
+        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
+    ) -> None:
+        """Of `sent` a part to every rank, and into `received` a part of every rank."""
+
+    @abstractmethod
+    def _collect(self, sent: Array, received: Array, counts: Sequence[int]) -> None:
+        """`sent` of every rank, into `received` of every rank."""
+
+    @abstractmethod
+    def _end(self, code: int) -> NoReturn:
+        """End every process of the job."""
+
+    # -- what training asks for
+
+    def reduce(self, nodes: Sequence[Node], out: Array) -> None:
+        """Into `out`, on every rank, the sum of what all shards are, in the order of the tree (order.py).
+
+        nodes: of this rank's shards.  out: (n,), of their dtype.  The nodes' arrays are overwritten.
+        """
+        held = nodes_of_all(self.size, self.shards)
+        places = [place for of_rank in held for place in of_rank]
+        mine = [array for _, array in nodes]
+        if self.size == 1:
+            np.copyto(out, total_of(nodes))
+        elif len(places) * out.nbytes <= SMALL_SUM:
+            rows = np.empty((len(places), out.size), out.dtype)
+            self._collect(_joined(mine, out), rows.reshape(-1), [len(of_rank) * out.size for of_rank in held])
+            np.copyto(out, total_of([*zip(places, rows, strict=True)]))
+        else:  # every rank adds up one part of the entries, of all nodes, and hands the sum round
+            cuts = [out.size * rank // self.size for rank in range(self.size + 1)]
+            parts = [slice(*cut) for cut in pairwise(cuts)]
+            lengths = [part.stop - part.start for part in parts]
+            sent = _joined([array[part] for part in parts for array in mine], out)
+            rows = np.empty((len(places), lengths[self.rank]), out.dtype)
+            from_each = [len(of_rank) * lengths[self.rank] for of_rank in held]
+            self._exchange(sent, [len(mine) * length for length in lengths], rows.reshape(-1), from_each)
+            self._collect(total_of([*zip(places, rows, strict=True)]), out, lengths)
+
+    def gather(self, data: bytes) -> list[bytes]:
+        """The data of every rank, on every rank, in the order of the ranks."""
+        lengths = np.empty(self.size, np.int64)
+        self._collect(np.array([len(data)], np.int64), lengths, [1] * self.size)
+        counts = lengths.tolist()
+        received = np.empty(sum(counts), np.uint8)
+        self._collect(np.frombuffer(data, np.uint8), received, counts)
+        ends = [*accumulate(counts)]
+        return [received[end - count : end].tobytes() for end, count in zip(ends, counts, strict=True)]
+
+    def broadcast(self, data: bytes | None) -> bytes:
+        """The data of rank 0; that of the others counts for nothing."""
+        return self.gather(data if self.rank == 0 and data is not None else b"")[0]
+
+    def of_first(self, work: Callable[[], T]) -> T:
+        """What `work` returns on rank 0, on every rank; what it raises there is raised on every rank."""
+        told = b""
+        if self.rank == 0:
+            try:
+                told = pickle.dumps((work(), None))
+            except Exception as error:
+                told = pickle.dumps((None, error))
+        result, raised = pickle.loads(self.broadcast(told))  # of this very program, by the way it came
+        if raised is not None:
+            raise raised
+        return cast(T, result)
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        self.gather(b"")
+
+    def check_same(self, what: str, data: bytes) -> None:
+        """RankError, on every rank, where the data differ; it names the ranks that have others than rank
+        0.
+        """
+        first, *others = self.gather(data)
+        differing = [rank for rank, other in enumerate(others, 1) if other != first]
+        if differing:
+            ranks = ", ".join(map(str, differing))
+            those = f"rank {ranks} has" if len(differing) == 1 else f"ranks {ranks} have"
+            raise RankError(
+                f"{what} must be the same on all {self.size} ranks, and {those} others than rank 0"
+            )
+
+    def abort(self, message: str, code: int = LOST) -> NoReturn:
+        """End the whole job, also the ranks that wait or hang, with one message on stderr and an exit
+        code.
+        """
+        print(f"chainrule: {message}", file=sys.stderr, flush=True)
+        tell_starter(ENDED)
+        self._end(code)
+
+    def fail(self, error: BaseException, code: int = 1, *, trace: bool = False) -> NoReturn:
+        """End the whole job because of what was raised here.
+
+        What is raised on every rank is told by the first of them, who ends the others meanwhile.
+        """
+        time.sleep(min(self.rank, MOST_DELAYED) * SECONDS_OF_DELAY)
+        if trace:
+            traceback.print_exception(error)
+        self.abort(f"{self} has ended by {type(error).__name__}: {str(error) or 'no message'}", code)
+
+    # -- signs of life
+
+    def watched(
+        self, before: int, seconds: float, send: Callable[[State], None], last: Callable[[], State | None]
+    ) -> None:
+        """Watch the rank before this one from now on."""
+        self.watch = Watch(before, seconds, send, last, self.abort)
+
+    def alive(self) -> None:
+        """Give a sign of life: to be called every few seconds while `working`, cheap enough for every 50
+        ms.
+        """
+        if self.watch is not None:
+            self.watch.look(waiting=False)
+
+    def working(self) -> AbstractContextManager[None]:
+        """Within, every rank gives signs of life, and one that gives none ends the job."""
+        return self._being(State.working)
+
+    def resting(self) -> AbstractContextManager[None]:
+        """Within `working`: it may take as long as it takes."""
+        return self._being(State.resting)
+
+    @contextmanager
+    def _being(self, state: State) -> Iterator[None]:
+        if self.watch is None:
+            yield
+            return
+        before = self.watch.state
+        self.watch.become(state)
+        try:
+            yield
+        finally:
+            self.watch.become(before)
+
+    def _wait(self, done: Callable[[], bool], moved: int) -> None:
+        """Until `done`.  Messages move while `done` is asked, so where many bytes are `moved` it is asked at
+        every moment; else, after a while, at leisure: a rank may be slow.
+        """
+        began = time.perf_counter()
+        while not done():
+            waited = time.perf_counter() - began
+            if waited < UNWATCHED:
+                continue
+            if self.watch is not None:
+                self.watch.look(waiting=True)
+            if moved > LITTLE or waited < ATTENTIVE:
+                yield_processor()
+            else:
+                time.sleep(min(waited / 8, LONGEST_PAUSE))
+
+    def leave(self) -> None:
+        """At the end of the program: say so to those who may still wait for this rank."""
+        if self.watch is not None:
+            self.watch.become(State.left)
+        tell_starter(LEFT)
+
+    def __str__(self) -> str:
+        """ "rank 2 of 4 (MPI, PID 12 on node7)" """
+        return f"rank {self.rank} of {self.size} ({self.kind}, PID {os.getpid()} on {socket.gethostname()})"
+
+
+class Alone(Communicator):
+    """The only rank: the same model as several train, in one process and without any library."""
+
+    kind = "alone"
+
+    def __init__(self, shards: int) -> None:
+        super().__init__(0, 1, shards)
+
+    def _exchange(
+        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
+    ) -> None:
+        np.copyto(received, sent)
+
+    def _collect(self, sent: Array, received: Array, counts: Sequence[int]) -> None:
+        np.copyto(received, sent)
+
+    def _end(self, code: int) -> NoReturn:
+        raise SystemExit(code)
+
+
+def check_communicator(comm: Any) -> None:
+    """TypeError unless it is one, or None."""
+    if not (comm is None or isinstance(comm, Communicator)):
+        raise TypeError(f"comm must be None or cr.distributed.init(), received {describe(comm)}")
+
+
+def _joined(arrays: Sequence[Array], like: Array) -> Array:
+    """One after the other; of none, nothing."""
+    return np.concatenate(arrays) if arrays else np.empty(0, like.dtype)

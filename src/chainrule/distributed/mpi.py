@@ -1,0 +1,81 @@
+"""Messages by MPI, through mpi4py, which takes NumPy's memory as it is."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from chainrule.base.errors import MissingExtraError, SettingError
+from chainrule.base.types import Array
+from chainrule.distributed.communicator import Communicator
+from chainrule.distributed.watch import State
+
+# How many processes the starters of the MPI libraries say that there are: MPICH and Intel, Open MPI, and
+# PMIx.
+SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+
+
+class MPICommunicator(Communicator):
+    """The processes of `mpiexec`.  The calling thread waits, and so can see that a rank is gone."""
+
+    kind = "MPI"
+
+    def __init__(self, shards: int, timeout: float) -> None:
+        try:
+            from mpi4py import MPI
+        except (
+            ImportError
+        ) as error:  # without an MPI library it is a RuntimeError, which tells more than we could
+            raise MissingExtraError("mpi4py", "mpi", "training by MPI") from error
+        self._mpi: Any = MPI
+        self._world = MPI.COMM_WORLD.Dup()
+        super().__init__(self._world.Get_rank(), self._world.Get_size(), shards)
+        told = next((os.environ[name] for name in SIZES if os.environ.get(name, "").isdigit()), "1")
+        if self.size == 1 and int(told) > 1:
+            raise SettingError(
+                f"{told} processes were started, and to each mpi4py says that it is alone: `mpiexec` belongs "
+                f"to another MPI library than mpi4py's, {MPI.Get_library_version().splitlines()[0].strip()}. "
+                "Use the mpiexec beside this Python, which pip install 'chainrule[mpi]' brings"
+            )
+        if self.size > 1:
+            self._signs = MPI.COMM_WORLD.Dup()
+            self._sign, self._sending = np.zeros(1, np.int64), MPI.REQUEST_NULL
+            self._behind, before = (self.rank + 1) % self.size, (self.rank - 1) % self.size
+            self._before = before
+            self.watched(before, timeout, self._send, self._last)
+
+    def _exchange(
+        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
+    ) -> None:
+        request = self._world.Ialltoallv([sent, counts], [received, from_each])
+        self._wait(request.Test, received.nbytes)
+
+    def _collect(self, sent: Array, received: Array, counts: Sequence[int]) -> None:
+        request = self._world.Iallgatherv(sent, [received, counts])
+        self._wait(request.Test, received.nbytes)
+
+    def _send(self, state: State) -> None:
+        if self._sending.Test():  # else the rank behind has not yet taken the last one
+            self._sign[0] = state
+            self._sending = self._signs.Isend(self._sign, self._behind)
+
+    def _last(self) -> State | None:
+        state, taken = None, np.empty(1, np.int64)
+        while self._signs.Iprobe(source=self._before):
+            self._signs.Recv(taken, source=self._before)
+            state = State(int(taken[0]))
+        return state
+
+    def leave(self) -> None:
+        super().leave()
+        until = time.monotonic() + 1
+        while not self._sending.Test() and time.monotonic() < until:
+            time.sleep(0.001)
+
+    def _end(self, code: int) -> NoReturn:
+        self._mpi.COMM_WORLD.Abort(code)
+        os._exit(code)

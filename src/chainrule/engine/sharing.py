@@ -1,0 +1,101 @@
+"""A plan whose steps are shared with other ranks: gradients of shards go out, those of the batch come in."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError
+from chainrule.base.types import Array
+from chainrule.distributed import Communicator
+from chainrule.distributed.order import Shards, shards_of
+from chainrule.engine import isa
+from chainrule.layers import BatchNorm, Layer
+from chainrule.networks.architecture import leaves
+from chainrule.networks.model import Model
+
+
+class Sharing:
+    """What a native plan calls in the midst of a step; with the same sums every rank makes the same update.
+
+    The numbers of a shard: its loss, the right ones, how many were judged, its samples, whether a number may
+    have gone beyond the range, whether its rank is asked to stop behind the step.
+    """
+
+    def __init__(self, native: Any, comm: Communicator, batch_size: int, beside: Sequence[Any]) -> None:
+        self.native, self.comm = native, comm
+        self.asked: Callable[[], bool] = lambda: False  # to stop behind this step, of this rank
+        self.gradients, self.numbers = Shards(), Shards()
+        self.own = own = own_shards(comm)
+        called = weakref.proxy(self)  # the native plan must not keep alive what keeps it
+        native.set_sharing(
+            comm.shards,
+            own.start,
+            own.stop,
+            batch_size,
+            lambda *arguments: called.computed(*arguments),
+            lambda stop: called.sum(stop),
+            lambda numbers: called.exchange(numbers),
+            list(beside),
+        )
+
+    def computed(self, shard: int, *numbers: float) -> None:
+        self.gradients.add(shard, self.native.all_gradients())
+        self.numbers.add(shard, np.array([*numbers, 0.0]))
+        self.comm.alive()
+
+    def sum(self, stop: bool) -> tuple[float, float, float, float, bool, bool]:
+        if self.numbers.nodes:
+            self.numbers.nodes[-1][1][5] += stop or self.asked()
+        totals = np.empty(6)
+        for held, out in ((self.numbers, totals), (self.gradients, self.native.all_gradients())):
+            self.comm.reduce(held.nodes, out)
+            held.clear()
+        loss, correct, judged, samples, overflowed, stopped = totals.tolist()
+        return loss, correct, judged, samples, overflowed > 0, stopped > 0
+
+    def exchange(self, numbers: Array) -> Array:
+        """What a layer needs of all shards: of every one of this rank's a row; the sum of all there are."""
+        held, out = Shards(), np.empty(numbers.shape[1])
+        for shard, row in zip(self.own, numbers, strict=True):
+            held.add(shard, row)
+        self.comm.reduce(held.nodes, out)
+        self.comm.alive()
+        return out
+
+
+def own_shards(comm: Communicator) -> range:
+    """Those of this rank."""
+    return shards_of(comm.rank, comm.size, comm.shards)
+
+
+def side_by_side(network: Model, frozen: frozenset[str]) -> bool:
+    """Whether a layer takes the whole batch together, so that its shards are computed layer by layer.
+
+    ArgumentError where that is none of chainrule's own: what it needs of the other shards nobody knows.
+    """
+    kept = {name.rpartition(".")[0] for name in frozen if not network.parameter_specs[name].learned}
+    found = False
+    for layer in leaves(network.layers):
+        together = layer.mixes_samples or type(layer).running is not Layer.running
+        if not together or layer.name in kept:
+            continue
+        if type(layer) is not BatchNorm:
+            raise ArgumentError(
+                f"{layer.name} = {layer!r} computes with all samples of a batch together, of which "
+                f"fit(comm=...) gives it one shard at a time: freeze it, freeze=[{str(layer.name)!r}], put "
+                "BatchNorm() there, or train without comm"
+            )
+        found = True
+    return found
+
+
+def shard_size(comm: Communicator, batch_size: int, dtype: Any, level: str | None) -> int:
+    """Samples of the largest shard of a batch: whole blocks of lanes, for fewer would take as long."""
+    lanes = isa.lanes(dtype, level)
+    blocks = -(-batch_size // lanes)
+    return min(batch_size, -(-blocks // comm.shards) * lanes)
+

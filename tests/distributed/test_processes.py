@@ -1,0 +1,126 @@
+"""Ranks as processes of mpiexec and torchrun: the same bits, and no rank that is waited for in vain."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from chainrule.distributed import Alone
+from tests.distributed import program
+
+ROOT = Path(__file__).parents[2]
+BESIDE = Path(sys.executable).with_name("mpiexec")
+needs_mpi = pytest.mark.skipif(
+    not (find_spec("mpi4py") and BESIDE.exists()),
+    reason="mpi4py and an mpiexec are not installed: pip install 'chainrule[mpi]'",
+)
+needs_gloo = pytest.mark.skipif(
+    not find_spec("torch"), reason="torch is not installed: pip install 'chainrule[gloo]'"
+)
+SECONDS = 15  # within which a job that has lost a rank must have ended
+
+
+def environment() -> dict[str, str]:
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+
+
+def finished(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*map(str, words)], capture_output=True, text=True, timeout=120, env=environment(), check=False
+    )
+
+
+def by_mpi(ranks: int, harm: str = "none", folder: str = "") -> subprocess.CompletedProcess[str]:
+    return finished(
+        BESIDE, "-n", ranks, sys.executable, "-m", "tests.distributed.program", "mpi", harm, folder
+    )
+
+
+@needs_mpi
+def test_ranks_of_mpi_train_what_one_process_trains() -> None:
+    expected = program.fit(Alone(4), epochs=3)
+    done = by_mpi(3)
+    assert done.stdout.split() == ["3", expected] * 3, done.stderr
+
+
+@needs_gloo
+def test_ranks_of_gloo_train_what_one_process_trains() -> None:
+    expected = program.fit(Alone(4), epochs=3)
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", 2, "-m")
+    done = finished(*torchrun, "tests.distributed.program", "gloo", "none", "")
+    assert done.stdout.split() == ["2", expected] * 2, done.stderr
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("throws", "rank 1 of 2 .* has ended by ValueError: a mistake"),
+        ("exits", "rank 1 has ended, and the others wait for it"),
+        ("hangs", r"rank 1 has given no sign for \d s"),
+        ("is stopped", r"rank 1 has given no sign for \d s"),
+    ],
+)
+def test_a_rank_that_is_lost_ends_the_job_and_is_named(harm: str, said: str) -> None:
+    begun = time.monotonic()
+    done = by_mpi(2, harm)
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if line.startswith("chainrule: ")]
+    assert len(lines) == 1, done.stderr
+    assert re.search(said, lines[0]), lines[0]
+    assert time.monotonic() - begun < SECONDS
+
+
+@needs_mpi
+def test_launch_names_a_rank_that_was_killed_and_goes_on_with_fewer(tmp_path: Path) -> None:
+    expected = program.fit(Alone(4), epochs=4)
+    module = tmp_path / "train.py"
+    module.write_text("import sys; from tests.distributed.program import main; main(*sys.argv[1:4])")
+    done = finished(
+        *(sys.executable, "-m", "chainrule", "launch", "-n", 3, "--at-least", 2, "--max-restarts", 1, "--"),
+        *(module, "mpi", "is killed once", tmp_path / "harmed"),
+    )
+    assert done.stdout.split()[-4:] == ["2", expected] * 2, (
+        done.stderr
+    )  # mpiexec has told of the death before
+    assert done.stderr.count("rank 1 (PID") == 1, done.stderr
+    assert "was killed by SIGKILL" in done.stderr
+    assert "attempt 2 of 2, with 2 ranks" in done.stderr
+    assert done.returncode == 0
+
+
+@needs_mpi
+def test_launch_ends_what_one_rank_has_left_before_it_met_the_others(tmp_path: Path) -> None:
+    """For whom MPICH would wait for ever."""
+    (tmp_path / "train.py").write_text(
+        "import os, sys\nif os.environ['PMI_RANK'] == '1':\n    sys.exit(3)\nimport mpi4py.MPI"
+    )
+    launch = (sys.executable, "-m", "chainrule", "launch", "-n", 2, "--max-restarts", 0, "--")
+    done = finished(*launch, tmp_path / "train.py")
+    assert done.returncode != 0
+    assert "with exit code 3 before it had met the others" in done.stderr
+
+
+@needs_mpi
+def test_the_command_line_trains_on_ranks_and_speaks_once(tmp_path: Path) -> None:
+    rows = "\n".join(f"{i % 7},{i % 5},{'ab'[i % 7 > 3]}" for i in range(80))
+    (tmp_path / "table.csv").write_text(f"x,y,kind\n{rows}\n")
+    words = (sys.executable, "-m", "chainrule", "train", tmp_path / "table.csv", "--shards", 4)
+    quick = ("--target", "kind", "--epochs", 2, "--no-report", "--no-check", "--quiet", "--batch-size", 64)
+    several = finished(BESIDE, "-n", 2, *words, *quick, "--out", tmp_path / "two")
+    alone = finished(*words, *quick, "--out", tmp_path / "one")
+    assert several.returncode == alone.returncode == 0, several.stderr
+    assert several.stdout.replace("two", "one") == alone.stdout
+    models = [next((tmp_path / name).glob("model.*")).read_bytes() for name in ("one", "two")]
+    assert models[0] == models[1]
+    refused = finished(BESIDE, "-n", 2, *words[:4], tmp_path / "none.csv")
+    assert refused.returncode == 2
+    assert refused.stderr.count("none.csv: no such file") == 1
