@@ -67,7 +67,7 @@ _SLOW = (
 
 
 # Of a test of so many cases every second one is taken, of so many every third.
-MANY, VERY_MANY = 24, 100
+MANY, VERY_MANY = 16, 64
 
 
 def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -28,7 +28,7 @@ SECONDS = 15  # within which a job that has lost a rank must have ended
 
 
 def environment() -> dict[str, str]:
-    path = os.pathsep.join([str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])  # of chainrule, the installed one
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 

@@ -338,7 +338,7 @@ def test_the_interpreter_may_end_while_a_daemon_thread_trains() -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_poll_is_asked_within_one_long_operation(threads: int) -> None:
     """One forward pass and one gradient, each longer than a person waits for Ctrl-C."""
-    samples, size = 3000, 2000
+    samples, size = 6000, 3000
     network = cr.Network([cr.Dense(size)], input_shape=size)
     X = np.zeros((samples, size), np.float32)
     asked: list[int] = []
@@ -402,20 +402,22 @@ def test_a_handler_of_ctrl_c_may_compute_and_set_threads() -> None:
 
 def test_a_thread_without_memory_is_an_error_of_the_call() -> None:
     code = """
-        import resource
+        import ctypes, resource
+        ctypes.CDLL(None).mallopt(-3, 1 << 16)  # M_MMAP_THRESHOLD: no room comes out of what was freed
         engine.set_threads(2)
-        samples = 200_000
-        X, y = np.zeros((samples, 400), np.float32), np.zeros((samples, 64), np.float32)
-        net = cr.Network([cr.Dense(64)], input_shape=400)
+        samples = 16
+        X = np.zeros((samples, 2000, 64), np.float32)  # of a head K and V in every thread
+        net = cr.Network([cr.MultiHeadAttention(2)], input_shape=(2000, 64))
         plan = cr.Plan(net, cr.SquaredError(), optimizer=cr.SGD(), batch_size=samples)
         order, rates = np.arange(samples), np.array([0.1])
-        net.predict(X[:1000])  # the pool has its threads
+        wide = cr.Network([cr.Dense(2000)], input_shape=2000)
+        wide.predict(np.zeros((1000, 2000)))  # the pool has its threads
         used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + (5 << 20), resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 20), resource.RLIM_INFINITY))
         try:
-            plan.train_epoch(X, y, order, rates)
+            plan.train_epoch(X, X, order, rates)
         except MemoryError:
             resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-            print("MemoryError", plan.train_epoch(X, y, order, rates).outcome)
+            print("MemoryError", plan.train_epoch(X, X, order, rates).outcome)
     """
     assert output(code) == "MemoryError done"

@@ -50,8 +50,10 @@ def by_plan(one: StoredNetwork, dtype: str, level: str) -> dict[str, Any]:
     J, gradients = Plan(network, loss, batch_size=len(X), level=level).gradients(X, y)
     kept = Plan(network, loss, batch_size=len(X), level=level, keep=True)
     _, activations, deltas, kept_gradients = kept.inspect(X, y)
-    for name, gradient in gradients.items():
-        scale = float(np.abs(gradient).max(initial=0)) + 1e-6
+    largest = max((float(np.abs(gradient).max(initial=0)) for gradient in gradients.values()), default=0.0)
+    floor = SHARE * largest
+    for name, gradient in gradients.items():  # where one is 0 in truth, its rounding is beside the largest
+        scale = max(float(np.abs(gradient).max(initial=0)), floor) + 1e-6
         assert float(np.abs(kept_gradients[name] - gradient).max(initial=0)) <= 100 * TOLERANCE[dtype] * scale
     found = {"J": J, "output": list(activations.values())[-1], "X": deltas["input"], **gradients}
     return {name: found[name] for name in one.expected}

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+from chainrule.cli.output import complain
+
 PIPE, BEGUN = "CHAINRULE_PIPE", b"b"  # as in distributed/communicator.py, which would load NumPy
 RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID")
 WRONG_ARGUMENTS = 2  # those of one rank are those of all
@@ -37,26 +39,21 @@ def main(words: list[str]) -> int:
         told = b""
     rank = next((os.environ[name] for name in RANKS if name in os.environ), "?")
     who = f"rank {rank} (PID {process.pid} on {socket.gethostname()})"
-    time.sleep(
-        0.1
-    )  # where mpiexec ends all ranks it ends this one, before it takes that for a death of its own
+    # Where mpiexec ends all ranks it ends this one, before it takes that for a death of its own.
+    time.sleep(0.1)
     if code < 0 and code not in (-signal.SIGTERM, -signal.SIGINT):
-        say(f"{who} was killed by {signal.Signals(-code).name}")
+        complain(f"{who} was killed by {signal.Signals(-code).name}")
     elif told == BEGUN:
-        say(f"{who} has left in the midst, with exit code {code}")
+        complain(f"{who} has left in the midst, with exit code {code}")
         code = code or 1
     elif not told and code not in (0, WRONG_ARGUMENTS):
-        say(f"{who} has ended with exit code {code} before it had met the others")
+        complain(f"{who} has ended with exit code {code} before it had met the others")
         code = -signal.SIGTERM
     if code < 0:  # a signal ends the others as well, who may be waiting for the first word of this one
         if -code != signal.SIGKILL:
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code
-
-
-def say(text: str) -> None:
-    print(f"chainrule: {text}", file=sys.stderr, flush=True)
 
 
 def die_with_parent() -> None:
