@@ -247,3 +247,42 @@ def test_the_mean_that_a_course_takes_in_every_layer_is_told() -> None:
     verdict = cr.verify(pair, args=(normal(5, 3), normal(3, 4), normal(4)), like="dense")
     assert verdict.why == ("factor 1/m", "factor 1/m")
     assert "δ comes without 1/m" in str(verdict)
+
+
+ROOT = float(np.sqrt(2 / np.pi))
+
+
+def gelu_tanh(x: Array) -> Any:
+    return 0.5 * x * (1 + np.tanh(ROOT * (x + 0.044715 * x**3))), x
+
+
+def gelu_tanh_back(d: Array, x: Array, cubed: float = 0.134145) -> Array:
+    t = np.tanh(ROOT * (x + 0.044715 * x**3))
+    return d * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * ROOT * (1 + cubed * x * x))
+
+
+def hard_sigmoid(x: Array) -> Any:
+    return np.clip(x / 6 + 0.5, 0, 1), x
+
+
+@pytest.mark.parametrize(
+    ("pair", "like"),
+    [
+        ((gelu_tanh, lambda d, x: gelu_tanh_back(d, x, 0.14145)), "gelu_tanh"),
+        ((hard_sigmoid, lambda d, x: d * np.where(abs(x) < 3, 0.21, 0)), "hard_sigmoid"),
+    ],
+)
+def test_another_constant_is_solved_for(pair: Any, like: str) -> None:
+    assert cr.verify(pair, args=(2 * normal(4, 5),), like=like).why == ("constant",)
+
+
+def test_a_mask_that_is_drawn_anew() -> None:
+    def forward(x: Array) -> Any:
+        rng = np.random.default_rng(3)
+        return x * (rng.random(x.shape) > 0.3) / 0.7, rng
+
+    def backward(d: Array, rng: np.random.Generator) -> Array:
+        return d * (np.random.default_rng(4).random(d.shape) > 0.3) / 0.7
+
+    verdict = cr.verify((forward, backward), args=(normal(6, 7),), like="dropout", rate=0.3)
+    assert verdict.why == ("another mask",)

@@ -429,6 +429,8 @@ class Judge:
             found = shown
         elif cheat is not None and (not found.mistake or cheat.mistake == "zeros"):
             found = replace(cheat, where=found.where, evidence=found.evidence)
+        elif search is not None and not found.mistake and _another_mask(search, case):
+            found = replace(found, why=TEXTS["mistake.another_mask"], mistake="another mask")
         if search is not None and not found.mistake and found.where is not None:
             seen = self.responses(search, number)
             if seen is not None:
@@ -487,6 +489,20 @@ class Judge:
         value = theirs.reshape(-1)[measured.entries]
         between = (value >= low - slack) & (value <= high + slack)
         return bool((between & measured.kinks)[wrong].all())
+
+
+def _another_mask(search: Search, case: Case) -> bool:
+    """Whether δ comes through a dropout at other entries than its output did, as strong as it should."""
+    if not (isinstance(search.meaning, LayerMeaning) and search.meaning.layer.passage == "dropout"):
+        return False
+    for probe, theirs, right in zip(search.probes, case.theirs, case.right, strict=True):
+        if theirs.shape != probe.delta.shape or not (probe.delta != 0).all():
+            return False
+        passed = theirs[theirs != 0] / probe.delta[theirs != 0]
+        strong = right[right != 0] / probe.delta[right != 0]
+        if not len(passed) or not len(strong) or not np.allclose(passed, strong[0], rtol=1e-6):
+            return False
+    return True
 
 
 def _counts(probe: Probe, axis: int) -> dict[str, int]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from chainrule.base.errors import ChainruleError
 from chainrule.base.types import Array
+from chainrule.formulas.expression import Number, substitute, walk
 from chainrule.formulas.neighbours import RARE
 from chainrule.verifying.factors import factor, factor_names
 from chainrule.verifying.judging.hypotheses import Case, Mistake, agree
@@ -27,6 +28,7 @@ MISFITS = (
     *(ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ArithmeticError),
     ChainruleError,
 )
+SOLVING_STEPS = 12  # of Newton, for a constant
 PAIRED = 200  # single mistakes of a formula that is still searched for two at once
 
 
@@ -298,6 +300,53 @@ class Search:
                     yield edit
                     break
 
+    def by_constant(self) -> Iterator[Edit]:
+        """Another number in place of a constant of this array's own formula: 1/√π for 1/√(2π), a slope."""
+        place = next(iter(self.meaning.places(self.argument.gradient)), "")
+        if not place or place in self.made:
+            return
+        tree = self.meaning.formula(place)
+        numbers = dict.fromkeys(node for _, node in walk(tree) if isinstance(node, Number))
+        for number in numbers:
+
+            def made(value: float, number: Number = number) -> Edit:
+                wrong = substitute(tree, {number: Number(value)})
+                return Edit(place, "constant", {place: wrong}, number, Number(float(f"{value:.6g}")))
+
+            for start in (number.value, 1.0, -1.0):
+                value = self._solved(made, start)
+                if value is None:
+                    continue
+                for near in dict.fromkeys((float(f"{value:.6g}"), value)):
+                    if near != number.value and self.gives(edit := made(near), scaled=False) == "":
+                        yield edit
+                        return
+
+    def _solved(self, make: Callable[[float], Edit], start: float) -> float | None:
+        """The number with which the first probe comes out as theirs; None where none is found."""
+
+        def at(value: float) -> Array:
+            edit = make(value)
+            self.budget.spend(self.meaning.cost)
+            return self.value(self.bounds[0], {**self.made, edit.place: edit})
+
+        theirs, value = self.theirs[0], start
+        try:
+            for _ in range(SOLVING_STEPS):
+                nudge = 1e-4 * (abs(value) or 1.0)
+                here = at(value)
+                slope = (at(value + nudge) - here) / nudge
+                square = float((slope * slope).sum())
+                if here.shape != theirs.shape or not 0 < square < np.inf:
+                    return None
+                step = float(((theirs - here) * slope).sum()) / square
+                value += step
+                if abs(step) <= 1e-14 * abs(value):
+                    break
+        except MISFITS:
+            return None
+        return value if np.isfinite(value) else None
+
     def mistakes(self) -> Iterator[tuple[list[Edit], str]]:
         """Mistakes, one or two at once, that give what came back on every probe, and a factor beside.
 
@@ -318,6 +367,7 @@ class Search:
             if self.gives(edit) == "":
                 yield [edit], ""
         yield from (([edit], scale) for edit, scale in scaled)
+        yield from (([edit], "") for edit in self.by_constant())
         yield from self._pairs(single)
 
     def _pairs(self, single: Sequence[Edit]) -> Iterator[tuple[list[Edit], str]]:
