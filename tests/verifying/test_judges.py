@@ -200,6 +200,7 @@ def test_a_guarded_logarithm_with_the_plain_derivative_is_right(guard: float) ->
 
     args = normal(5, 4), np.eye(4)[[0, 2, 1, 3, 1]]
     assert cr.verify(loss, args=args, like="cross_entropy")
+    assert cr.verify(loss, args=args).verdict != "wrong"  # a guard in forward alone
     assert cr.verify(lambda x, t: (loss(x, t)[0], softened(x) - t), args=args, like="cross_entropy").why
 
 

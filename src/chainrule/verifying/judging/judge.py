@@ -48,6 +48,7 @@ from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
+NEARLY = 1e-4  # of the largest entry: differences of a forward with a guard, beside a derivative without
 ROUNDINGS = 16  # of an array's largest entry, by which gradients are off beside differences in float64
 
 
@@ -146,7 +147,13 @@ class Judge:
         for name, case in self.by_differences(tried):
             if name not in spoiled:
                 of_array, said_beside = self.judged(name, case, None, tried)
-                made += of_array if len(of_array) != 1 else [self.counted(of_array[0], case, tried)]
+                if len(of_array) == 1:
+                    of_array = [self.counted(of_array[0], case, tried)]
+                if of_array and not of_array[0].mistake and _nearly(case):
+                    self.unsure = True
+                    notes.append(TEXTS.say("unsure.nearly", name=name))
+                    continue
+                made += of_array
                 notes += said_beside
         return made
 
@@ -207,8 +214,12 @@ class Judge:
         if not self.loosely and (off is None or off <= ROUNDINGS * unit):  # their forward is ours
             return made
         names = {finding.name for finding in made}
-        if {finding.name for finding in self.of_differences([probe], spoiled, [])} & names or self.unsure:
+        unsure, told = self.unsure, list[Say]()
+        if {finding.name for finding in self.of_differences([probe], spoiled, told)} & names or unsure:
             return made
+        if self.unsure:  # nor quite that of theirs
+            notes += told
+            return []
         notes.append(TEXTS.say("judged.theirs", layer=meaning.title))
         self.right.clear()  # how far off they are from ours says nothing
         return []
@@ -524,6 +535,16 @@ def _as_given(given: Array, exact: Array, slack: Array) -> Array:
             if within and abs(ratio - by) <= 1e-3 * abs(by):
                 return given / by
     return np.where(near, given, exact)
+
+
+def _nearly(case: Case) -> bool:
+    """Whether all is as near as a guard, log(a + 10⁻⁷), or a constant of six digits leaves it."""
+    pairs = zip(case.theirs, case.right, strict=True)
+    return all(
+        theirs.shape == right.shape
+        and bool(np.abs(theirs - right).max(initial=0.0) <= NEARLY * np.abs(right).max(initial=0.0))
+        for theirs, right in pairs
+    )
 
 
 def _agree_where_finite(theirs: Sequence[Array], right: Sequence[Array]) -> bool:
