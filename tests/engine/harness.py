@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import _native, reference
-from chainrule.engine import Plan, lanes
+from chainrule.engine import Plan, lanes, set_threads, threads
+from chainrule.engine.lowering import walk
 from chainrule.layers.normalization import Normalization
 from chainrule.networks.architecture import all_layers, told_apart
 from tests import by_formula
@@ -47,6 +49,27 @@ def machines_by_turns(number: int) -> list[tuple[str, str]]:
 def batch_sizes(width: int) -> tuple[int, ...]:
     """Around the lanes of a register: one, one short, full, one over, and two blocks and a bit."""
     return tuple(sorted({1, max(width - 1, 1), width, width + 1, 2 * width + 3}))
+
+
+def residual(*layers: cr.Layer) -> cr.Residual:
+    return cr.Residual(list(layers))
+
+
+def moved_away(network: cr.Network, rng: np.random.Generator) -> None:
+    """Every parameter away from where it starts, in place."""
+    for key, array in network.parameters.items():
+        network.parameters[key] = array + 0.2 * rng.random(array.shape)
+
+
+def choosing(monkeypatch: pytest.MonkeyPatch, chooser: str, first: object) -> Iterator[list[object]]:
+    """What lies in the lanes of the plans that are made from now on, in place of what `chooser` of lowering
+    says: the last entry of the list.  Threads are as before at the end.
+    """
+    wanted = [first]
+    monkeypatch.setattr(walk, chooser, lambda *arguments: wanted[-1])
+    before = threads()
+    yield wanted
+    set_threads(before)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,16 +12,21 @@ import pytest
 import chainrule as cr
 from chainrule import engine, reference
 from chainrule.engine import Plan
-from chainrule.engine.lowering import walk
 from chainrule.engine.lowering.lanes import CHANNELS, SAMPLES, chosen
-from tests.engine.harness import LEVELS, MACHINES, SAFETY, Array, same_bits, summed_terms
+from tests.engine.harness import (
+    LEVELS,
+    MACHINES,
+    SAFETY,
+    Array,
+    choosing,
+    moved_away,
+    residual,
+    same_bits,
+    summed_terms,
+)
 from tests.pairwise import pairwise
 
 IDS = 23  # of the networks that begin with an Embedding
-
-
-def _residual(*layers: cr.Layer) -> cr.Residual:
-    return cr.Residual(list(layers))
 
 
 # Sizes beside every number of lanes; every layer that has a form for channels, and some that have none.
@@ -67,7 +72,7 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
             cr.BatchNorm(),
             cr.LeakyReLU(0.1),
             cr.GroupNorm(2),
-            _residual(cr.Conv2D(6, 1), cr.Dropout(0.5), cr.LayerNorm(), cr.Softplus()),
+            residual(cr.Conv2D(6, 1), cr.Dropout(0.5), cr.LayerNorm(), cr.Softplus()),
             cr.Flatten(),
             cr.Dense(4),
             cr.BatchNorm(),
@@ -98,8 +103,8 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
         (19, 24),
         [
             cr.PositionalEncoding(),
-            _residual(cr.LayerNorm(), cr.MultiHeadAttention(3)),
-            _residual(cr.RMSNorm(), cr.Dense(33), cr.GELU(), cr.Dense(24)),
+            residual(cr.LayerNorm(), cr.MultiHeadAttention(3)),
+            residual(cr.RMSNorm(), cr.Dense(33), cr.GELU(), cr.Dense(24)),
             cr.MultiHeadAttention(1, causal=True),
             cr.Dense(5),
             cr.Softmax(),
@@ -114,7 +119,7 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
         (12,),
         [
             cr.Embedding(IDS, 16, padding=0),
-            _residual(cr.MultiHeadAttention(2)),
+            residual(cr.MultiHeadAttention(2)),
             cr.GlobalAveragePool(),
             cr.Dense(2),
         ],
@@ -139,8 +144,7 @@ def _network(name: str, dtype: str) -> tuple[cr.Network, Array]:
     shape, layers = NETWORKS[name]
     network = cr.Network(layers, input_shape=shape, dtype=dtype, seed=1)
     rng = np.random.default_rng(0)
-    for key, array in network.parameters.items():
-        network.parameters[key] = array + 0.2 * rng.random(array.shape)
+    moved_away(network, rng)
     if isinstance(layers[0], cr.Embedding):
         return network, rng.integers(0, IDS, (40, *shape)).astype(dtype)
     X = rng.standard_normal((40, *shape)).astype(dtype)
@@ -152,11 +156,7 @@ def _network(name: str, dtype: str) -> tuple[cr.Network, Array]:
 @pytest.fixture
 def lanes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
     """What lies in the lanes of the plans that are made: its last entry."""
-    wanted: list[object] = [SAMPLES]
-    monkeypatch.setattr(walk, "chosen", lambda *arguments: wanted[-1])
-    before = engine.threads()
-    yield wanted
-    engine.set_threads(before)
+    yield from choosing(monkeypatch, "chosen", SAMPLES)
 
 
 @pytest.mark.parametrize(("name", "machine"), pairwise(NETWORKS, MACHINES))
@@ -228,8 +228,8 @@ def test_few_samples_leave_the_lanes_to_channels(width: int) -> None:
 
 def test_steps_fill_the_lanes_that_few_samples_leave_empty() -> None:
     block = [
-        _residual(cr.LayerNorm(), cr.MultiHeadAttention(8)),
-        _residual(cr.Dense(1024), cr.GELU(), cr.Dense(256)),
+        residual(cr.LayerNorm(), cr.MultiHeadAttention(8)),
+        residual(cr.Dense(1024), cr.GELU(), cr.Dense(256)),
     ]
     for batch in (1, 4):
         assert _choice(block, (128, 256), batch) is CHANNELS

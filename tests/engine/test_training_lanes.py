@@ -13,17 +13,21 @@ import pytest
 import chainrule as cr
 from chainrule import engine
 from chainrule.engine import Plan
-from chainrule.engine.lowering import walk
 from chainrule.engine.lowering.lanes import POSITIONS, SAMPLES, chosen_for_training
 from tests import by_formula
-from tests.engine.harness import MACHINES, SAFETY, Array, same_bits, summed_terms
+from tests.engine.harness import (
+    MACHINES,
+    SAFETY,
+    Array,
+    choosing,
+    moved_away,
+    residual,
+    same_bits,
+    summed_terms,
+)
 from tests.pairwise import pairwise
 
 IDS = 23  # of the network that begins with an Embedding
-
-
-def _residual(*layers: cr.Layer) -> cr.Residual:
-    return cr.Residual(list(layers))
 
 
 # Steps beside every number of lanes; every layer that has a form for steps, beside some that have none.
@@ -32,8 +36,8 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
         (19, 24),
         [
             cr.PositionalEncoding(),
-            _residual(cr.LayerNorm(), cr.MultiHeadAttention(3)),
-            _residual(cr.RMSNorm(), cr.Dense(33), cr.GELU(), cr.Dropout(0.3), cr.Dense(24)),
+            residual(cr.LayerNorm(), cr.MultiHeadAttention(3)),
+            residual(cr.RMSNorm(), cr.Dense(33), cr.GELU(), cr.Dropout(0.3), cr.Dense(24)),
             cr.GlobalAveragePool(),
             cr.Dense(5),
             cr.Softmax(),
@@ -71,7 +75,7 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
         [
             cr.Masking(0.0),
             cr.Dense(8),
-            _residual(cr.MultiHeadAttention(2)),
+            residual(cr.MultiHeadAttention(2)),
             cr.Parallel([[cr.Dense(3)], [cr.Conv1D(4, 1), cr.ReLU()], [cr.LayerNorm()]], join="concat"),
             cr.GlobalAveragePool(),
             cr.Dense(3),
@@ -82,7 +86,7 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
         (21,),
         [
             cr.Embedding(IDS, 16, padding=0),
-            _residual(cr.MultiHeadAttention(4)),
+            residual(cr.MultiHeadAttention(4)),
             cr.Dense(12),
             cr.LayerNorm(),
             cr.ReLU(),
@@ -112,8 +116,7 @@ def _problem(name: str, dtype: str, samples: int) -> tuple[cr.Network, Array, Ar
     shape, layers = NETWORKS[name]
     network = cr.Network(layers, input_shape=shape, dtype=dtype, seed=1)
     rng = np.random.default_rng(0)
-    for key, array in network.parameters.items():
-        network.parameters[key] = array + 0.2 * rng.random(array.shape)
+    moved_away(network, rng)
     X = rng.standard_normal((samples, *shape)).astype(dtype)
     if isinstance(layers[0], cr.Embedding):
         X = rng.integers(0, IDS, X.shape).astype(dtype)
@@ -126,11 +129,7 @@ def _problem(name: str, dtype: str, samples: int) -> tuple[cr.Network, Array, Ar
 @pytest.fixture
 def lanes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
     """What lies in the lanes of the plans that are made, where there is a choice: its last entry."""
-    wanted: list[object] = [SAMPLES]
-    monkeypatch.setattr(walk, "chosen_for_training", lambda *arguments: wanted[-1])
-    before = engine.threads()
-    yield wanted
-    engine.set_threads(before)
+    yield from choosing(monkeypatch, "chosen_for_training", SAMPLES)
 
 
 def _close(found: dict[str, Array], expected: dict[str, Array], tolerance: float) -> None:
@@ -195,8 +194,8 @@ def _choice(layers: Sequence[cr.Layer], shape: tuple[int, ...], batch: int, widt
 
 def test_steps_fill_the_lanes_that_samples_leave_empty() -> None:
     block = [
-        _residual(cr.LayerNorm(), cr.MultiHeadAttention(8)),
-        _residual(cr.Dense(1024), cr.GELU(), cr.Dense(256)),
+        residual(cr.LayerNorm(), cr.MultiHeadAttention(8)),
+        residual(cr.Dense(1024), cr.GELU(), cr.Dense(256)),
         cr.GlobalAveragePool(),
         cr.Dense(10),
     ]
