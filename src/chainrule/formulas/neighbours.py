@@ -113,7 +113,7 @@ OF_OPERANDS = frozenset((
     "counted", "again", "emptied", "one_term", "epsilon", *ONCE_OF_ID,
 ))  # fmt: skip
 PARTS = (1, 2, 3, 4, 8)  # features that are counted alone, or left out: blocks that a kernel works on
-EPSILONS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # that people add
+EPSILONS = (1e-5, 1e-6, 1e-8, 1e-12, 1e-3, 1e-7, 1e-10, 1e-4, 1e-9, 1e-2)  # likely ones first
 NEAR = (0.5, 0.1, 1e-2, 1e-3)  # below the largest value, and still taken for it
 MOST_GATES = 4
 ROTATED = "°"  # behind a symbol's name: the same kernel, turned by 180°

@@ -21,12 +21,11 @@ from chainrule.layers import Layer, layer_classes
 from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.layers.windows.pooling import Pool
 from chainrule.verifying.judging.findings import sentence
-from chainrule.verifying.meanings.forms import AGREE, output_form
+from chainrule.verifying.meanings.forms import agreement, output_form
 from chainrule.verifying.meanings.layer import Forward, LayerMeaning, candidates
 from chainrule.verifying.meanings.matching import Like, Named
 from chainrule.verifying.meanings.meaning import Edit, evaluated
 from chainrule.verifying.meanings.named import layers_like
-from chainrule.verifying.precision import computed_in
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.texts import TEXTS
 
@@ -56,7 +55,7 @@ def forward_mistake(
             continue
         if found is not None:
             return TEXTS.say("forward.other", layer=like.title, found=found.title)
-    return _mistaken(like, args, out, AGREE[computed_in([out, *args], precision)])
+    return _mistaken(like, args, out, agreement([out, *args], precision))
 
 
 def _others(like: Like) -> Iterator[Like]:

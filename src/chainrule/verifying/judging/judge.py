@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
@@ -29,9 +29,9 @@ from chainrule.verifying.judging.findings import explained, finding
 from chainrule.verifying.judging.forwards import forward_mistake
 from chainrule.verifying.judging.hypotheses import Case, agree, factors
 from chainrule.verifying.judging.search import MISFITS, MOST_TRIED, Budget, Search
-from chainrule.verifying.meanings.forms import AGREE
+from chainrule.verifying.meanings.forms import agreement
 from chainrule.verifying.meanings.layer import LayerMeaning
-from chainrule.verifying.meanings.matching import LOOSELY, Like
+from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Edit, Meaning
 from chainrule.verifying.precision import (
     PRECISIONS,
@@ -65,7 +65,6 @@ class Judge:
     unsure: bool = False
     loosely: bool = False  # whether their forward is what is meant but for a small constant
     elsewhere: list[Probe] = field(default_factory=list)  # on which their forward is not what is meant
-    resized: list[Any] = field(default_factory=list)  # a probe of other sizes and the cases of it, or None
     follows: set[str] = field(default_factory=set)  # arrays that are wrong for another's reason alone
     # What is right, per array and probe: (what it may be off by, theirs, right).
     right: list[tuple[Tolerance, Array, Array]] = field(default_factory=list)
@@ -161,8 +160,8 @@ class Judge:
         """With a factor that is a size named only if it follows that size, of the first axis or the last; a
         constant of theirs, 3, is 2/m of six rows alone.
         """
-        plain = found.mistake in ("factor 2", "factor 1/2")
-        if plain or (found.mistake and not found.mistake.startswith("factor ")):
+        common = found.mistake in ("factor 2", "factor 1/2")
+        if common or (found.mistake and not found.mistake.startswith("factor ")):
             return found
         for axis in (0, -1):
             sizes = [_counts(probe, axis) for probe in tried]
@@ -174,30 +173,34 @@ class Judge:
             follows = self._follows(found.name, name, axis)
             if follows or (follows is None and axis == 0):
                 return finding(found.name, again, 0, None)
-        constant = next(factors(replace(case, sizes=[{}] * len(tried)), rare=True), None)
-        if constant is not None:
-            return finding(found.name, replace(case, sizes=[{}] * len(tried)), 0, None)
+        plain = replace(case, sizes=[{}] * len(tried))
+        if next(factors(plain, rare=True), None) is not None:
+            return finding(found.name, plain, 0, None)
         return replace(found, why=None, fix=None, mistake="")
 
     def _follows(self, array: str, name: str, axis: int) -> bool | None:
         """Whether the factor of this name is there with other sizes, too; None where none can be had."""
-        if not self.resized:
-            rng = np.random.default_rng(self.seed + 1)
-            args = different_sizes(self.subject.args, self.subject.forward, rng, self.subject.precision)
-            self.resized.append(None)
-            if args is not None and sum(value.size for value in args) <= MOST_ENTRIES:
-                out = output(self.subject, args)
-                probe = Probe(args, rng.normal(size=out.shape).astype(out.dtype))
-                probe = probe if self.subject.takes_delta else replace(probe, delta=np.ones_like(out))
-                if attempt(self.subject, args, probe.delta) is not None:
-                    self.resized[0] = probe, dict(self.by_differences([probe]))
-        if self.resized[0] is None:
+        if self.resized is None:
             return None
-        probe, cases = self.resized[0]
+        probe, cases = self.resized
         if array not in cases or not probe.args[0].ndim:
             return None
         case, sizes = cases[array], _counts(probe, axis)
         return agree(case.theirs, [factor(name, sizes) * right for right in case.right])
+
+    @cached_property
+    def resized(self) -> tuple[Probe, dict[str, Case]] | None:
+        """A probe of other sizes, and the arrays beside the differences there; None where there is none."""
+        subject, rng = self.subject, np.random.default_rng(self.seed + 1)
+        args = different_sizes(subject.args, subject.forward, rng, subject.precision)
+        if args is None or sum(value.size for value in args) > MOST_ENTRIES:
+            return None
+        out = output(subject, args)
+        delta = rng.normal(size=out.shape).astype(out.dtype) if subject.takes_delta else np.ones_like(out)
+        if attempt(subject, args, delta) is None:
+            return None
+        probe = Probe(args, delta)
+        return probe, dict(self.by_differences([probe]))
 
     def of_theirs(
         self, meaning: Meaning, made: list[Finding], spoiled: Collection[str], notes: list[Say]
@@ -244,8 +247,8 @@ class Judge:
             assert reference is not None
             if resized and not fits(reference, probe.args, probe.delta):
                 return False
-            near = AGREE[computed_in([out, *probe.args], subject.precision)]
-            same = (meaning.off(probe, out) or 0.0) <= max(near, LOOSELY if self.loosely else 0.0)
+            near = agreement([out, *probe.args], subject.precision, self.loosely)
+            same = (meaning.off(probe, out) or 0.0) <= near
             self.elsewhere += [] if same else [probe]
             return same
 

@@ -14,10 +14,17 @@ from itertools import permutations
 import numpy as np
 
 from chainrule.base.types import Array
+from chainrule.verifying.precision import computed_in
 
 Axes = tuple[int, ...]
 # Relative to the largest output: forwards that agree so far are the same function.
 AGREE = {"float64": 1e-7, "float32": 1e-4, "float16": 3e-2, "bfloat16": 6e-2}
+LOOSELY = 1e-3  # those that are the same but for a guard, log(a + 10⁻⁷)
+
+
+def agreement(arrays: Sequence[Array], precision: str | None = None, loosely: bool = False) -> float:
+    """How far forwards that computed these arrays may be apart.  loosely: but for a small constant."""
+    return max(AGREE[computed_in(arrays, precision)], LOOSELY if loosely else 0.0)
 
 
 @dataclass(frozen=True)

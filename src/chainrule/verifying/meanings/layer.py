@@ -14,6 +14,7 @@ import numpy as np
 from chainrule.base.errors import ChainruleError
 from chainrule.base.languages import Say, same
 from chainrule.base.types import Array
+from chainrule.formulas import neighbours
 from chainrule.formulas.calling import call_formula, declared
 from chainrule.formulas.evaluation import evaluate
 from chainrule.formulas.expression import Expression, Over, Symbol, operation, substitute, walk
@@ -56,7 +57,7 @@ from chainrule.verifying.probes import Probe
 Forward = Callable[[Sequence[Array]], Array]
 # What can stand for another quantity: people mix up the input and the output, and δ.
 MIXED_UP = ("x", "z", "a", "d")
-EPSILONS = (1e-5, 1e-6, 1e-8, 1e-12, 1e-3, 1e-7, 1e-10, 1e-4, 1e-9, 1e-2, 1e-15, 0.0)
+EPSILONS = (*neighbours.EPSILONS, 1e-15, 0.0)
 SMALL = 1e-3  # the deviation of numbers beside which ε shows
 MOST_ORDERS = 720  # of arguments that are tried, the given one first: all of six
 PER_COST = 20  # operations in formulas that are computed as fast as a plain layer's

@@ -34,7 +34,7 @@ from chainrule.losses import (
 )
 from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty, penalty_from
 from chainrule.networks.model import Model
-from chainrule.verifying.meanings.forms import AGREE
+from chainrule.verifying.meanings.forms import AGREE, agreement
 from chainrule.verifying.meanings.function import function_meaning
 from chainrule.verifying.meanings.functions.known import functions
 from chainrule.verifying.meanings.functions.norms import NORMS, norms
@@ -68,7 +68,6 @@ from chainrule.verifying.meanings.named import (
 from chainrule.verifying.meanings.objective import Wanted, network_meaning, wanted_for
 from chainrule.verifying.meanings.penalty import penalty_meaning
 from chainrule.verifying.meanings.recurrent import recurrent_meaning
-from chainrule.verifying.precision import computed_in
 
 # Losses by the words that people use; several where a word has several meanings.
 _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
@@ -105,7 +104,6 @@ LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split(
 COUNTED = {"weight", "weights", "class_weight", "ignore_index"}
 SHORT = 3  # letters of abbreviations, which are near to anything
 HUBERS = (1.0, 2.0, 0.5, 1.35, 1.345, 1.5, 0.1, 5.0, 10.0)  # where people put δ, if it is not told
-LOOSELY = 1e-3  # of the largest output: forwards that are the same but for a guard, log(a + 10⁻⁷)
 ROUGHLY = 0.05  # of the largest output: forwards that may be the same but for ε
 PENALTIES: dict[str, type[Penalty]] = {
     "l2": L2, "weightdecay": L2, "ridge": L2, "l2penalty": L2, "l2regularization": L2, "l1": L1, "lasso": L1,
@@ -171,8 +169,7 @@ class Like:
 
         loosely: but for a small constant that guards a logarithm or a quotient.
         """
-        computed = computed_in([out, *args], precision)
-        tolerance = max(AGREE[computed], LOOSELY if loosely else 0.0)
+        tolerance = agreement([out, *args], precision, loosely)
         kind = self.kind
         if isinstance(kind, Named):
             if issubclass(kind.kind, GLU) and len(args) > 1 and isinstance(self.like, str):
@@ -277,7 +274,7 @@ def _norm_meaning(kind: Named, args: Sequence[Array], out: Array, forward: Forwa
 
     args: in float64, as far as forward keeps it.
     """
-    name, x, tolerance = kind.kind.__name__, args[0], AGREE[computed_in([out])]
+    name, x, tolerance = kind.kind.__name__, args[0], agreement([out])
     if name not in NORMS or len(args) > 3 or any(value.dtype.kind != "f" for value in args) or x.ndim < 2:
         return None
     small = [x * (SMALL / (float(x.std()) or 1.0)), *args[1:]]

@@ -40,6 +40,7 @@ from chainrule.verifying.probes import Probe
 GATED = ("W", "U", "b")  # whose rows are the gates', which people order in their own ways
 STACK = "stack"  # W, U and perhaps b side by side, one matrix for [h, x] or [x, h, 1]
 SECOND = "second bias"  # beside b, as PyTorch's b_hh: their sum is b; of a GRU the candidate's is v
+BY_GATE = (*GATED, STACK, SECOND)  # all whose rows are the gates'
 OF_GATE = "/"  # "W/2": the rows of W of one gate, in the order in which theirs come, an argument of their own
 STACKED = (("U", "W"), ("W", "U"), ("b", "W", "U"), ("b", "U", "W"), ("W", "U", "b"), ("U", "W", "b"))
 
@@ -127,7 +128,7 @@ class RecurrentMeaning(Meaning):
             rows.setdefault(of, []).append(forms[number].to_ours(args[number].astype(np.float64)))
         for name, parts in rows.items():
             values[name] = np.concatenate(parts)
-            if name in (*GATED, STACK, SECOND):
+            if name in BY_GATE:
                 values[name] = self._signed(values[name][self.rows])
         if SECOND in values:
             second = values.pop(SECOND)
@@ -167,7 +168,7 @@ class RecurrentMeaning(Meaning):
             value = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
         elif name == SECOND and len(parts) > 1:
             value = np.concatenate([value[: -self.layer.units], parts[1]])
-        if name in (*GATED, STACK, SECOND):
+        if name in BY_GATE:
             turned = np.empty_like(value)
             turned[self.rows] = self._signed(value)
             if not place:
