@@ -33,6 +33,7 @@ yield_processor = getattr(os, "sched_yield", lambda: time.sleep(0))
 
 LOST = 75  # exit code where a rank was lost, which another attempt may not meet: EX_TEMPFAIL
 SECONDS_OF_DELAY, MOST_DELAYED = 0.25, 4
+HEARD = 0.1  # seconds that the last line has to pass through mpiexec, which loses it where ranks end at once
 
 # Whoever has started a rank may have left it a pipe, in which it says what it has come to.
 PIPE = "CHAINRULE_PIPE"
@@ -149,7 +150,10 @@ class Communicator(ABC):
         """End the whole job, also the ranks that wait or hang, with one message on stderr and an exit
         code.
         """
-        print(f"chainrule: {message}", file=sys.stderr, flush=True)
+        # In one piece: mpiexec mixes those of the ranks.
+        sys.stderr.write(f"chainrule: {message}\n")
+        sys.stderr.flush()
+        time.sleep(HEARD)
         tell_starter(ENDED)
         self._end(code)
 
