@@ -29,8 +29,9 @@ def file_sha256(path: Path) -> str:
 def array_sha256(array: Array) -> str:
     """SHA-256 of an array's type, shape and numbers, some at a time: it may be larger than the memory."""
     digest = hashlib.sha256(f"{array.dtype.newbyteorder('<').str} {array.shape}".encode())
-    rows = max(1, _PIECE // max(1, array.nbytes // max(1, len(array)))) if array.ndim else 1
-    for start in range(0, len(array) if array.ndim else 0, rows):
+    array = array if array.ndim else array.reshape(1)
+    rows = max(1, _PIECE // max(1, array.nbytes // max(1, len(array))))
+    for start in range(0, len(array), rows):
         piece = np.asarray(array[start : start + rows])
         stored = np.asarray(piece, piece.dtype.newbyteorder("<"), order="C")
         digest.update(stored.reshape(-1).view(np.uint8).data)
