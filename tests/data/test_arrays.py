@@ -24,7 +24,22 @@ def test_digits() -> None:
     np.testing.assert_array_equal(X * 16, np.rint(X * 16))
 
 
+def test_digits_need_the_file_or_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is enough; an installation that keeps it elsewhere is asked by its own function."""
+    bundled = pytest.importorskip("sklearn.datasets")
+    by_function = bundled.load_digits(return_X_y=True)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "sklearn.datasets", None)
+        X, y = load_digits()
+    np.testing.assert_array_equal(X.reshape(-1, 64) * 16, by_function[0])
+    np.testing.assert_array_equal(y, by_function[1])
+    monkeypatch.setattr("chainrule.data.sets.digits._installed_file", lambda: None)
+    np.testing.assert_array_equal(load_digits()[0], X)
+    np.testing.assert_array_equal(load_digits()[1], y)
+
+
 def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'chainrule\[digits\]'"):
         load_digits()
