@@ -48,7 +48,7 @@ def test_what_is_not_installed_is_named_with_its_extra(
 def test_processes_that_nobody_has_introduced_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in gloo.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(SettingError, match="MASTER_PORT is not set: start them by torchrun"):
+    with pytest.raises(SettingError, match="MASTER_PORT are not set: start them by torchrun"):
         init("gloo")
 
 

@@ -34,8 +34,8 @@ class GlooCommunicator(Communicator):
         missing = [name for name in VARIABLES if name not in os.environ]
         if missing:
             raise SettingError(
-                f"init('gloo') finds its processes by {', '.join(VARIABLES)}, and {', '.join(missing)} is "
-                "not set: start them by torchrun, or set these"
+                f"init('gloo') finds its processes by {', '.join(VARIABLES)}, and {', '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} not set: start them by torchrun, or set these"
             )
         try:
             import torch
