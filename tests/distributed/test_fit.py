@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import chainrule as cr
 from chainrule.base.errors import ArgumentError, RankError
 from chainrule.distributed import Alone, Communicator
 from chainrule.training.ranks import together
+from tests.distributed.random_fits import assert_same_bits
 from tests.distributed.threads import on_ranks
 
 SIZES = (2, 3, 9)
@@ -112,18 +114,28 @@ def trained(comm: Communicator | None, case: str, **more: Any) -> tuple[dict[str
     return {name: array.tobytes() for name, array in network.parameters.items()}, columns
 
 
+@cache
+def by_one_rank(case: str) -> tuple[dict[str, bytes], list[Any]]:
+    return trained(Alone(4), case)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_every_number_of_ranks_trains_the_same_model(case: str) -> None:
-    expected = trained(Alone(4), case)
+    expected = by_one_rank(case)
     for size in SIZES:
         assert on_ranks(size, lambda comm: trained(comm, case), shards=4) == [expected] * size, size
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_networks_and_settings_have_the_same_bits(seed: int) -> None:
+    assert_same_bits(seed)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_the_model_that_one_process_trains_but_for_the_order_of_sums(case: str) -> None:
     """Dropout draws by a sample's place in the whole batch, 1/m is of the whole batch."""
     dtype = CASES[case][0]().dtype
-    (alone, _), (plain, _) = trained(Alone(4), case), trained(None, case)
+    (alone, _), (plain, _) = by_one_rank(case), trained(None, case)
     for name in plain:
         there, here = (np.frombuffer(found[name], dtype).astype(np.float64) for found in (plain, alone))
         assert np.abs(there - here).max() < 2e4 * np.finfo(dtype).eps, name
@@ -171,7 +183,7 @@ def test_a_training_goes_on_with_another_number_of_ranks(tmp_path: Path, before:
                 raise KeyboardInterrupt
 
     kept = cr.Checkpoint(folder, every_steps=1)
-    expected, _ = trained(Alone(4), "everything")
+    expected, _ = by_one_rank("everything")
 
     def ended(comm: Communicator) -> None:
         with pytest.raises(KeyboardInterrupt):
