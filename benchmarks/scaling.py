@@ -1,7 +1,8 @@
 """How a training by several ranks scales: measured sums, and a model of a step by latency and bandwidth.
 
     mpiexec -n 4 python -m benchmarks.scaling measure          # the ordered sum beside MPI_Allreduce
-    mpiexec -n 4 python -m benchmarks.scaling step             # a training step beside the model's
+    mpiexec -n 4 python -m benchmarks.scaling step             # training steps beside the model's
+    python -m benchmarks.scaling check                         # the same with 1, 2, 3 and 4 ranks
     python -m benchmarks.scaling model --step 30 --parameters 1e6 --latency 2 --gigabits 100
 
 The model of a step of P ranks, a batch in S shards, n bytes of gradients, k nodes of all ranks (order.py), a
@@ -13,21 +14,32 @@ message of b bytes taking α + b/β:
     numbers    (P - 1) α                               losses, and whether to stop
 
 The library of messages may send fewer and larger ones than P - 1; the model takes the most.
+
+Sums that begin while the backward pass still runs could hide no more of their time than the backward pass of
+a rank's last shard takes, 2/3 of step / S: until then every entry lacks a term.  `overlap` is the share of a
+step that this would save, were all of it hidden.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule.distributed import init
+from chainrule.distributed import Alone, Communicator, init
 from chainrule.distributed.communicator import SMALL_SUM
 from chainrule.distributed.order import Shards, nodes_of, shards_of
+
+BACKWARD = 2 / 3  # of a step's time, about
+NETWORKS = ("mlp-big-128", "lenet-128", "cifar")  # whose steps are measured
 
 
 @dataclass(frozen=True)
@@ -62,16 +74,23 @@ def sum_seconds(ranks: int, shards: int, size: int, machine: Machine) -> float:
     return 2 * others * machine.latency + moved / machine.bandwidth
 
 
+def overlap(ranks: int, shards: int, alone: float, size: int, machine: Machine) -> float:
+    """The share of a step that sums beside the backward pass could save at best."""
+    hidden = min(sum_seconds(ranks, shards, size, machine), BACKWARD * alone / shards)
+    return hidden / step_seconds(ranks, shards, alone, size, machine)
+
+
 def table(options: argparse.Namespace) -> None:
     """The model's steps for more and more ranks."""
     machine = Machine(options.latency * 1e-6, options.gigabits * 1e9 / 8, options.spread)
     size = int(options.parameters * 4)
-    print("ranks  step (ms)  speed-up  efficiency")
+    print("ranks  step (ms)  speed-up  efficiency  overlap")
     ranks = 1
     while ranks <= options.ranks:
         seconds = step_seconds(ranks, options.shards, options.step / 1e3, size, machine)
         gain = options.step / 1e3 / seconds
-        print(f"{ranks:5}  {seconds * 1e3:9.3f}  {gain:8.1f}  {gain / ranks:10.0%}")
+        saved = overlap(ranks, options.shards, options.step / 1e3, size, machine)
+        print(f"{ranks:5}  {seconds * 1e3:9.3f}  {gain:8.1f}  {gain / ranks:10.0%}  {saved:7.0%}")
         ranks *= 2
 
 
@@ -86,6 +105,14 @@ def best(work: Callable[[], Any], rounds: int, wait: Callable[[], Any]) -> float
     return min(seconds)
 
 
+def ordered_sum(comm: Communicator, values: Any) -> Callable[[], None]:
+    """Of these values of every shard, added up within a rank already."""
+    out, held = np.empty_like(values), Shards()
+    for shard in shards_of(comm.rank, comm.size, comm.shards):
+        held.add(shard, values)
+    return lambda: comm.reduce(held.nodes, out)
+
+
 def measure(options: argparse.Namespace) -> None:
     """The ordered sum of a rank's shards, added up already, beside MPI_Allreduce of the same bytes."""
     from mpi4py import MPI
@@ -95,13 +122,8 @@ def measure(options: argparse.Namespace) -> None:
         print(f"{comm.size} ranks, {options.shards} shards\n    bytes  ordered (µs)  Allreduce (µs)  ratio")
     for size in (48, 4096, 65536, 2**20, 2**22, 2**24):
         values = np.ones(size // 4, np.float32)
-        out, held = np.empty_like(values), Shards()
-
-        def ordered(values: Any = values, out: Any = out, held: Shards = held) -> None:
-            if not held.nodes:
-                for shard in shards_of(comm.rank, comm.size, comm.shards):
-                    held.add(shard, values)
-            comm.reduce(held.nodes, out)
+        out = np.empty_like(values)
+        ordered = ordered_sum(comm, values)
 
         def theirs(values: Any = values, out: Any = out) -> None:
             world.Allreduce(values, out)
@@ -115,24 +137,84 @@ def measure(options: argparse.Namespace) -> None:
             print(f"{size:9}  {mine:12.0f}  {other:14.0f}  {mine / other:5.2f}")
 
 
+def ordered_seconds(comm: Communicator, size: int, rounds: int) -> float:
+    """Of the quickest of some ordered sums of so many bytes, of the slowest rank."""
+    ordered = ordered_sum(comm, np.ones(size // 4, np.float32))
+    ordered()
+    return slowest(comm, best(ordered, rounds, comm.barrier))
+
+
+def slowest(comm: Communicator, seconds: float) -> float:
+    return max(float(told) for told in comm.gather(repr(seconds).encode()))
+
+
+def this_machine(comm: Communicator, rounds: int) -> Machine:
+    """Latency by a sum of 48 bytes, bandwidth by one of 4 MB."""
+    size = 2**22
+    empty = Machine(0.0, 1.0)
+    if comm.size == 1:
+        return empty
+    latency = ordered_seconds(comm, 48, rounds) / (comm.size - 1)
+    moved = sum_seconds(comm.size, comm.shards, size, empty)
+    return Machine(latency, moved / (ordered_seconds(comm, size, rounds) - 2 * (comm.size - 1) * latency))
+
+
 def step(options: argparse.Namespace) -> None:
-    """A training step of a multilayer perceptron on these ranks, by the clock."""
+    """Training steps of three networks on these ranks, and what the model makes of them: of the time of a
+    step that every rank takes for itself, all at once, and of two measured sums.
+    """
     import chainrule as cr
+    from chainrule.bench.workloads import WORKLOADS, data, network
 
     comm = init("auto", shards=options.shards)
-    rng = np.random.default_rng(0)
-    X, y = rng.standard_normal((4096, 784)).astype(np.float32), rng.integers(0, 10, 4096)
-    network = cr.Network([cr.Dense(1024), cr.ReLU(), cr.Dense(10), cr.Softmax()], input_shape=784, seed=0)
-    told = {"batch_size": 1024, "epochs": options.rounds, "threads": 1, "progress": False}
-    history = cr.fit(network, X, y, comm=comm, **told)
-    if comm.rank == 0:
-        print(f"{comm.size} ranks: {min(history.seconds) / 4 * 1e3:.1f} ms a step")
+    machine = this_machine(comm, options.rounds)
+    for workload in WORKLOADS:
+        if workload.name not in NETWORKS:
+            continue
+        X, y = data(workload)
+        told: Any = {"batch_size": workload.batch, "epochs": options.rounds, "threads": 1, "progress": False}
+
+        seconds = []
+        for ranks in (Alone(comm.shards), comm):
+            comm.barrier()
+            history = cr.fit(network(workload), X, y, comm=ranks, **told)
+            seconds.append(slowest(comm, min(history.seconds) / workload.steps))
+        alone, measured = seconds
+        size = sum(array.nbytes for array in network(workload).parameters.values())
+        predicted = step_seconds(comm.size, comm.shards, alone, size, machine)
+        summed = ordered_seconds(comm, size, options.rounds) if comm.size > 1 else 0.0
+        if comm.rank == 0:
+            numbers = (alone, predicted, measured, summed)
+            shown = "  ".join(f"{number * 1e3:9.2f}" for number in numbers)
+            saved = min(summed, BACKWARD * alone / comm.shards) / measured
+            print(
+                f"{workload.name:12} {size / 1e6:5.1f}  {comm.size:5}  {shown}  {measured / predicted:6.2f}  "
+                f"{summed / measured:6.0%}  {saved:7.0%}",
+                flush=True,
+            )
+
+
+def check(options: argparse.Namespace) -> None:
+    """`step` with 1, 2, 3 and 4 ranks."""
+    beside = Path(sys.executable).with_name("mpiexec")
+    starter = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if starter is None:
+        sys.exit("mpiexec is missing: pip install 'chainrule[mpi]'")
+    print(
+        "network         MB  ranks  alone, ms  predicted   measured        sum   ratio   sum  overlap",
+        flush=True,
+    )
+    for ranks in range(1, options.most + 1):
+        own = [sys.executable, "-m", "benchmarks.scaling", "step"]
+        told = ["--rounds", str(options.rounds), "--shards", str(options.shards)]
+        subprocess.run([starter, "-n", str(ranks), *own, *told], check=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("model", "measure", "step"))
+    parser.add_argument("what", choices=("model", "measure", "step", "check"))
     parser.add_argument("--ranks", type=int, default=1024, help="the most of the table")
+    parser.add_argument("--most", type=int, default=4, help="ranks of check")
     parser.add_argument("--shards", type=int, help="default: as many as --ranks in the table, else 8")
     parser.add_argument("--step", type=float, default=30.0, help="milliseconds of a step in one process")
     parser.add_argument("--parameters", type=float, default=1e6)
@@ -143,7 +225,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.shards is None:
         options.shards = options.ranks if options.what == "model" else 8
-    {"model": table, "measure": measure, "step": step}[options.what](options)
+    {"model": table, "measure": measure, "step": step, "check": check}[options.what](options)
 
 
 if __name__ == "__main__":

@@ -130,6 +130,36 @@ def test_other_arguments_are_refused(run: Run, flowers: Path) -> None:
     assert run("train", "part", "--resume", "--threads", 1, "--checkpoint", 3, *QUICK).code == 0
 
 
+def test_changes_that_are_allowed_go_on(run: Run, flowers: Path, tmp_path: Path) -> None:
+    """Options, and data that have changed or are elsewhere; what is refused leaves the run as it was."""
+    begun(run, flowers)
+
+    def stored() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in Path("part").rglob("*") if path.is_file()}
+
+    before = stored()
+    lines = flowers.read_text().splitlines()
+    flowers.write_text("\n".join([*lines[:-1], lines[-2]]) + "\n")
+    refused = run("train", "part", "--resume", *QUICK)
+    assert (refused.code, "fit(" in refused.err) == (2, False)
+    assert "--overwrite, begins anew; --allow-changes goes on all the same" in refused.err
+    (tmp_path / "n.toml").write_text('layers = ["softmax"]')
+    assert run("train", "part", "--resume", "--allow-changes", "--network", tmp_path / "n.toml").code == 2
+    assert stored() == before
+    moved = flowers.rename(flowers.with_name("moved.csv"))
+    there = (moved, "--out", "part", "--resume", "--rate", 0.01, "--epochs", 6, *QUICK)
+    assert "--allow-changes added here goes on with this" in run("train", *there).err
+    assert ended_at(2, run, *there, "--allow-changes").code == 143
+    told = json.loads(Path("part/checkpoints/training.json").read_text())
+    assert (told["arguments"]["source"], told["arguments"]["target"]) == (str(moved), "species")
+    assert (told["settings"]["rate"], told["settings"]["epochs"]) == (0.01, 6)
+    assert run("train", "part", "--resume", "--rate", 0.02, *QUICK).code == 2, "it was allowed once"
+    done = run("train", "part", "--resume", *QUICK)
+    assert done.code == 0, done.err
+    assert json.loads(Path("part/run.json").read_text())["result"]["epochs"] == 6
+    assert "add --resume" in run("train", moved, "--target", "species", "--allow-changes").err
+
+
 def test_what_cannot_go_on(run: Run, flowers: Path) -> None:
     assert (
         "write chainrule train RUN --resume" in run("train", flowers, "--target", "species", "--resume").err

@@ -37,6 +37,8 @@ def say(text: str) -> None:
 
 def main(engine: str, harm: str, folder: str) -> None:
     comm = cr.distributed.init(engine, shards=4, timeout=1.5)
+    if harm == "introduced before":  # as by Ray Train
+        comm, harm = cr.distributed.init(engine, shards=4), "none"
     if harm == "none":
         say(f"{comm.size} {fit(comm, epochs=3)}")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 import chainrule as cr
 from chainrule.base.errors import ArgumentError, RankError
 from chainrule.distributed import Alone, Communicator
+from chainrule.training.ranks import together
+from tests.distributed.random_fits import assert_same_bits
 from tests.distributed.threads import on_ranks
 
 SIZES = (2, 3, 9)
@@ -111,18 +114,28 @@ def trained(comm: Communicator | None, case: str, **more: Any) -> tuple[dict[str
     return {name: array.tobytes() for name, array in network.parameters.items()}, columns
 
 
+@cache
+def by_one_rank(case: str) -> tuple[dict[str, bytes], list[Any]]:
+    return trained(Alone(4), case)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_every_number_of_ranks_trains_the_same_model(case: str) -> None:
-    expected = trained(Alone(4), case)
+    expected = by_one_rank(case)
     for size in SIZES:
         assert on_ranks(size, lambda comm: trained(comm, case), shards=4) == [expected] * size, size
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_networks_and_settings_have_the_same_bits(seed: int) -> None:
+    assert_same_bits(seed)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_the_model_that_one_process_trains_but_for_the_order_of_sums(case: str) -> None:
     """Dropout draws by a sample's place in the whole batch, 1/m is of the whole batch."""
     dtype = CASES[case][0]().dtype
-    (alone, _), (plain, _) = trained(Alone(4), case), trained(None, case)
+    (alone, _), (plain, _) = by_one_rank(case), trained(None, case)
     for name in plain:
         there, here = (np.frombuffer(found[name], dtype).astype(np.float64) for found in (plain, alone))
         assert np.abs(there - here).max() < 2e4 * np.finfo(dtype).eps, name
@@ -170,7 +183,7 @@ def test_a_training_goes_on_with_another_number_of_ranks(tmp_path: Path, before:
                 raise KeyboardInterrupt
 
     kept = cr.Checkpoint(folder, every_steps=1)
-    expected, _ = trained(Alone(4), "everything")
+    expected, _ = by_one_rank("everything")
 
     def ended(comm: Communicator) -> None:
         with pytest.raises(KeyboardInterrupt):
@@ -188,24 +201,86 @@ def test_a_training_without_ranks_is_another_one(tmp_path: Path) -> None:
         trained(None, "usual", checkpoint=tmp_path)
 
 
-def test_ranks_that_would_train_another_model_are_refused() -> None:
-    def refused(comm: Communicator, network: cr.Network, y: Any = LABELS, **options: Any) -> str:
+def labels(last: str) -> np.ndarray:
+    return np.array(["a", "b", last])[LABELS]
+
+
+# What rank 1 is given, what the others are, and what is said of it.
+OTHERS: dict[str, tuple[Any, Any]] = {
+    "argument seed": ({"seed": 1}, {}),
+    "argument loss": ({"loss": cr.CrossEntropy(label_smoothing=0.1)}, {}),
+    "argument epochs": ({"epochs": 3}, {"epochs": 2}),
+    "checkpoint and resume": ({}, {"checkpoint": True}),
+    "resume of fit": ({"checkpoint": True, "resume": False}, {"checkpoint": True}),
+    "when checkpoints are": ({"checkpoint": {"every_steps": 2}}, {"checkpoint": True}),
+    "among the callbacks": ({"early_stopping": 2}, {}),
+    "parameters before": ({"network": dense().reinitialise(7)}, {}),
+    "shape and type of X": ({"X": ROWS[1:], "y": LABELS[1:]}, {}),
+    "y must": ({"y": LABELS[::-1]}, {}),
+    "X must": ({"X": ROWS + 1}, {}),
+    "labels of y": ({"y": labels("d")}, {"y": labels("c")}),
+    "validation data": ({"validation": (ROWS, LABELS)}, {"validation": (ROWS[1:], LABELS[1:])}),
+}
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("said", OTHERS)
+def test_ranks_that_would_train_another_model_are_refused(
+    said: str, large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first step, and by the rank; of large arrays some rows are compared."""
+    monkeypatch.setattr(together, "LARGEST_COMPARED", 1 if large else 2**28)
+
+    def work(comm: Communicator) -> str:
+        told = {"network": dense(), "X": ROWS, "y": LABELS, **OTHERS[said][comm.rank != 1]}
+        if (kept := told.pop("checkpoint", None)) is not None:
+            told["checkpoint"] = cr.Checkpoint(tmp_path, **(kept if isinstance(kept, dict) else {"every": 1}))
         with pytest.raises(RankError) as raised:
-            cr.fit(network, ROWS, y, progress=False, comm=comm, **options)
+            cr.fit(**told, progress=False, comm=comm)
         return str(raised.value)
 
-    def work(comm: Communicator) -> list[str]:
-        other = comm.rank == 1
-        return [
-            refused(comm, dense(), seed=int(other)),
-            refused(comm, dense().reinitialise(int(other))),
-            refused(comm, dense(), LABELS[::-1] if other else LABELS),
-        ]  # fmt: skip
+    (message,) = {*on_ranks(3, work)}
+    assert said in message
+    assert "rank 1 has" in message
 
-    (told, *_) = on_ranks(2, work)
-    for what, message in zip(("argument seed", "parameters before training", "y must"), told, strict=True):
-        assert what in message
-        assert "rank 1 has" in message
+
+def given(epoch: int, *, odd: bool, how: str) -> Any:
+    """Three batches of 30; what is odd is the second batch of the second epoch."""
+    for part in np.split(np.arange(90), 3):
+        differs = odd and epoch == 2 and part[0] == 30
+        if differs and how == "ends":
+            return
+        part = part[1:] if differs and how == "is shorter" else part
+        yield ROWS[part] + (differs and how == "has other rows"), LABELS[part]
+
+
+@pytest.mark.parametrize("of", ["epoch 2", "the validation after epoch 2"])
+@pytest.mark.parametrize("how", ["ends", "is shorter", "has other rows"])
+def test_sources_that_differ_are_noticed_at_the_batch(how: str, of: str) -> None:
+    def work(comm: Communicator) -> str:
+        def source(epoch: int = 2) -> Any:
+            return given(epoch, odd=comm.rank == 1, how=how)
+
+        def lasting(epoch: int) -> Any:
+            return given(epoch, odd=False, how=how)
+
+        class Batches:
+            """The validation, from its beginning after every epoch."""
+
+            epoch = 0
+
+            def __iter__(self) -> Any:
+                self.epoch += 1
+                return source(self.epoch)
+
+        told = {"X": source} if of == "epoch 2" else {"X": lasting, "validation": Batches()}
+        with pytest.raises(RankError) as raised:
+            cr.fit(dense(), **told, epochs=3, progress=False, comm=comm)
+        return str(raised.value)
+
+    (message,) = {*on_ranks(2, work)}
+    assert message.startswith(f"batch 2 of {of}, or that there is none, must be the same on all 2 ranks")
+    assert "rank 1 has others than rank 0: a source gives every rank the whole batches" in message
 
 
 def test_parameters_that_come_apart_are_noticed_after_the_epoch() -> None:

@@ -52,10 +52,11 @@ def test_ranks_of_mpi_train_what_one_process_trains() -> None:
 
 
 @needs_gloo
-def test_ranks_of_gloo_train_what_one_process_trains() -> None:
+@pytest.mark.parametrize("how", ["none", "introduced before"])
+def test_ranks_of_gloo_train_what_one_process_trains(how: str) -> None:
     expected = program.fit(Alone(4), epochs=3)
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", 2, "-m")
-    done = finished(*torchrun, "tests.distributed.program", "gloo", "none", "")
+    done = finished(*torchrun, "tests.distributed.program", "gloo", how, "")
     assert done.stdout.split() == ["2", expected] * 2, done.stderr
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +29,9 @@ TORCHRUN = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "node", "MASTER_PORT"
         ({"PMI_SIZE": "4"}, "mpi"),
         ({"OMPI_COMM_WORLD_SIZE": "2", "PMI_SIZE": ""}, "mpi"),
         ({"PMI_SIZE": "1"}, None),
+        ({"SLURM_STEP_NUM_TASKS": "8", "PMIX_RANK": "0"}, "mpi"),  # srun --mpi=pmix
+        ({"SLURM_NTASKS": "8"}, None),  # in the script of sbatch, before srun
+        ({**TORCHRUN, "SLURM_STEP_NUM_TASKS": "4"}, "gloo"),  # srun torchrun
         (TORCHRUN, "gloo"),
         ({**TORCHRUN, "WORLD_SIZE": "1"}, None),
         ({"WORLD_SIZE": "2", "RANK": "1"}, None),
@@ -48,7 +55,7 @@ def test_what_is_not_installed_is_named_with_its_extra(
 def test_processes_that_nobody_has_introduced_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in gloo.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(SettingError, match="MASTER_PORT is not set: start them by torchrun"):
+    with pytest.raises(SettingError, match="MASTER_PORT are not set: start them by torchrun"):
         init("gloo")
 
 
@@ -63,6 +70,20 @@ def test_processes_that_nobody_has_introduced_are_told_so(monkeypatch: pytest.Mo
 def test_arguments_that_cannot_be_used(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(ArgumentError, match=said):
         init(**{"engine": None, **arguments})
+
+
+def test_the_scripts_of_the_guide_can_be_read() -> None:
+    page = (Path(__file__).parents[2] / "docs/guide/machines.rst").read_text(encoding="utf-8")
+    blocks = re.findall(r"code-block:: (bash|yaml)\n\n((?:   .*\n|\n)+)", page)
+    scripts = {kind: textwrap.dedent(text) for kind, text in blocks}
+    done = subprocess.run(["bash", "-n"], input=scripts["bash"], text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    yaml = pytest.importorskip("yaml")
+    service, job = yaml.safe_load_all(scripts["yaml"])
+    pod = job["spec"]["template"]["spec"]
+    assert service["metadata"]["name"] == pod["subdomain"]
+    assert service["spec"]["selector"] == {"job-name": job["metadata"]["name"]}
+    assert f"--nnodes={job['spec']['completions']}" in pod["containers"][0]["command"]
 
 
 def test_what_is_no_communicator_is_refused() -> None:

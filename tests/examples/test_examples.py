@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -65,6 +66,23 @@ def test_mislabelled(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("sklearn")
     assert load_example("mislabelled").main() > 0.8
     assert last_line(capsys).startswith("of 89 wrong labels")
+
+
+def test_spread(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers train the bits that threads of this process train; what is not installed is named."""
+    pytest.importorskip("sklearn")
+    module = load_example("spread")
+    with monkeypatch.context() as patch:  # as loky's own workers import it
+        patch.setattr(module, "WORKERS", 1)
+        alone = module.main("threading", epochs=1)
+    assert module.main("loky", epochs=1) == alone
+    assert last_line(capsys).startswith("search ")
+    for backend, package in (("dask", r"'dask\[distributed\]'"), ("ray", "'ray'")):
+        monkeypatch.setitem(sys.modules, "dask.distributed" if backend == "dask" else "ray", None)
+        with pytest.raises(SystemExit, match=f"pip install {package}, here and on every machine"):
+            module.main(backend)
+    with pytest.raises(SystemExit, match="write loky, threading, dask or ray, not slurm"):
+        module.main("slurm")
 
 
 def test_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -201,6 +202,28 @@ def test_callback_says_a_thing_once_and_keeps_all() -> None:
     assert sum("units are dead" in line for line in said) == 1
     assert said[0].startswith("epoch 2: ✗ ")
     assert any(line.startswith("epoch 4: ✗ Training makes no progress") for line in said)
+
+
+@pytest.mark.parametrize("from_the_start", [True, False])
+def test_callback_goes_on_from_a_checkpoint(from_the_start: bool, tmp_path: Path) -> None:
+    """With what it has found and said; one that only watches may also come later."""
+    X, y = data()
+
+    def fitted(epochs: int, *doctors: Doctor, **kept: Any) -> None:
+        own = network(cr.Dense(8, bias_initializer=cr.Constant(-99.0)), cr.ReLU())
+        cr.fit(own, X, y, epochs=epochs, callbacks=doctors, **kept)
+
+    said: list[str] = []
+    whole, first, second = (Doctor(X, y, every=2, say=told) for told in (None, str, said.append))
+    fitted(6, whole)
+    fitted(4, *([first] if from_the_start else []), checkpoint=tmp_path)
+    fitted(6, second, checkpoint=tmp_path)
+    expected = whole.diagnoses if from_the_start else {6: whole.diagnoses[6]}
+    assert list(second.diagnoses.items()) == list(expected.items())
+    assert [line[:9] for line in said if "units are dead" in line] == ["epoch 6: "] * (not from_the_start)
+    deciding = Doctor(X, y, every=2, stop=True, say=None)
+    with pytest.raises(ValueError, match=r"callbacks=\[\], and this one has callbacks=\[Doctor"):
+        fitted(7, deciding, checkpoint=tmp_path)
 
 
 def test_callback_stops() -> None:

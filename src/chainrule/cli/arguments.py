@@ -201,6 +201,12 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
         action="store_true",
         help="go on with the training in --out, if there is one; or name its run folder as the source",
     )
+    output.add_argument(
+        "--allow-changes",
+        action="store_true",
+        help="with --resume: go on although the data are others, or options that are given here; the rest "
+        "is as it was",
+    )
     output.add_argument("--no-check", action="store_true", help="skip the gradient check before training")
     output.add_argument("--no-report", action="store_true", help="do not write report.html at the end")
     output.add_argument("--quiet", action="store_true", help="no progress line")

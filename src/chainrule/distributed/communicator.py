@@ -133,9 +133,9 @@ class Communicator(ABC):
         """Wait until every rank is here."""
         self.gather(b"")
 
-    def check_same(self, what: str, data: bytes) -> None:
-        """RankError, on every rank, where the data differ; it names the ranks that have others than rank
-        0.
+    def check_same(self, what: str, data: bytes, advice: str = "") -> None:
+        """RankError, on every rank, where the data differ; it names the ranks that have others than rank 0,
+        and ends in the advice.
         """
         first, *others = self.gather(data)
         differing = [rank for rank, other in enumerate(others, 1) if other != first]
@@ -143,7 +143,7 @@ class Communicator(ABC):
             ranks = ", ".join(map(str, differing))
             those = f"rank {ranks} has" if len(differing) == 1 else f"ranks {ranks} have"
             raise RankError(
-                f"{what} must be the same on all {self.size} ranks, and {those} others than rank 0"
+                f"{what} must be the same on all {self.size} ranks, and {those} others than rank 0{advice}"
             )
 
     def abort(self, message: str, code: int = LOST) -> NoReturn:

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import count
 from typing import Any, NoReturn
 
 import numpy as np
@@ -23,6 +24,7 @@ from chainrule.distributed.watch import SECONDS_AFTER_LEAVING, State
 # What torchrun and its like tell every process.
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 ENDED = "chainrule/ended"
+numbers = count()  # of the communicators of this process, which every rank makes in the same order
 
 
 class GlooCommunicator(Communicator):
@@ -34,8 +36,8 @@ class GlooCommunicator(Communicator):
         missing = [name for name in VARIABLES if name not in os.environ]
         if missing:
             raise SettingError(
-                f"init('gloo') finds its processes by {', '.join(VARIABLES)}, and {', '.join(missing)} is "
-                "not set: start them by torchrun, or set these"
+                f"init('gloo') finds its processes by {', '.join(VARIABLES)}, and {', '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} not set: start them by torchrun, or set these"
             )
         try:
             import torch
@@ -45,12 +47,17 @@ class GlooCommunicator(Communicator):
         self._torch: Any = torch
         self._library: Any = torch_distributed
         super().__init__(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), shards)
-        store, _, _ = next(torch_distributed.rendezvous("env://", self.rank, self.size))
-        self._store = torch_distributed.PrefixStore("chainrule", store)
         patience = timedelta(days=365)  # who is gone is seen by his signs
-        torch_distributed.init_process_group(
-            "gloo", store=store, rank=self.rank, world_size=self.size, timeout=patience
-        )
+        self._group: Any = None
+        if torch_distributed.is_initialized():  # by Ray Train, or by this program
+            store = torch_distributed.distributed_c10d._get_default_store()
+            self._group = torch_distributed.new_group(backend="gloo", timeout=patience)
+        else:
+            store, _, _ = next(torch_distributed.rendezvous("env://", self.rank, self.size))
+            torch_distributed.init_process_group(
+                "gloo", store=store, rank=self.rank, world_size=self.size, timeout=patience
+            )
+        self._store = torch_distributed.PrefixStore(f"chainrule {next(numbers)}", store)
         self._given, self._seen, self._timeout = 0, "", timeout
         if self.size > 1:
             self.watched((self.rank - 1) % self.size, timeout, self._send, self._last)
@@ -63,7 +70,9 @@ class GlooCommunicator(Communicator):
             warnings.simplefilter("ignore")  # memory that cannot be written to is only read
             to, given = tensor(received), tensor(sent)
         try:
-            work = self._library.all_to_all_single(to, given, [*from_each], [*counts], async_op=True)
+            work = self._library.all_to_all_single(
+                to, given, [*from_each], [*counts], group=self._group, async_op=True
+            )
             self._wait(work.is_completed, 0)  # its own thread moves them
             work.wait()
         except RuntimeError as error:
@@ -105,7 +114,8 @@ class GlooCommunicator(Communicator):
 
     def leave(self) -> None:
         super().leave()
-        self._library.destroy_process_group()
+        if self._group is None:
+            self._library.destroy_process_group()
 
     def _end(self, code: int) -> NoReturn:
         try:

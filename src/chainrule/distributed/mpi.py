@@ -17,6 +17,7 @@ from chainrule.distributed.watch import State
 # How many processes the starters of the MPI libraries say that there are: MPICH and Intel, Open MPI, and
 # PMIx.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+SECONDS_OF_LEAVING = 1.0
 
 
 class MPICommunicator(Communicator):
@@ -72,8 +73,10 @@ class MPICommunicator(Communicator):
 
     def leave(self) -> None:
         super().leave()
-        until = time.monotonic() + 1
-        while not self._sending.Test() and time.monotonic() < until:
+        # Until the last sign is taken, here and behind: UCX complains of one that nobody has taken.
+        until, heard = time.monotonic() + SECONDS_OF_LEAVING, self.watch is None
+        while time.monotonic() < until and not (heard and self._sending.Test()):
+            heard = heard or self.watch is None or State.left in (self.watch.other, self._last())
             time.sleep(0.001)
 
     def _end(self, code: int) -> NoReturn:

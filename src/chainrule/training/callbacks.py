@@ -81,10 +81,13 @@ class Callback(Attributes):
     reads_network: whether `on_epoch_end` looks at the network. Where no callback does, its parameters may be
         those of an earlier epoch, and are not copied out of the kernels and back: 0.1 ms an epoch of a
         network of 7,500. `context.parameters()` gives those of now; a change to the network is lost.
+    only_watches: whether training is the same without it, so that one goes on from a checkpoint with it or
+        without.  False is meant of a callback that keeps a state or changes rates.
     """
 
     every_steps: int = 1
     reads_network: bool = True
+    only_watches: bool = False
 
     def on_fit_begin(self, context: Context) -> None:
         """Before the first step; the arguments of fit are valid."""

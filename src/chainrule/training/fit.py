@@ -190,6 +190,10 @@ def fit(
     chosen_loss = loss_from(loss, network.layers[-1])
     chosen_loss.check_output(network.layers)
     keeper = None
+    if comm is not None:
+        from chainrule.training.ranks.together import check_beginning, check_call
+
+        check_call(comm, checkpoint, resume, epochs)
     if checkpoint is not None:
         from chainrule.training.checkpoints.keeper import keeper_from
 
@@ -291,9 +295,8 @@ def fit(
             "accumulate": accumulate, **({} if comm is None else {"shards": comm.shards}),
         }  # fmt: skip
         if comm is not None:
-            from chainrule.training.ranks.together import check_beginning
-
-            check_beginning(comm, network.parameters, prepared.data, arguments)
+            rhythm = None if keeper is None else keeper.options.rhythm
+            check_beginning(comm, network.parameters, prepared.data, arguments, chosen_callbacks, rhythm)
         if keeper is not None:
             keeper.keep(run, arguments, chosen_callbacks)
     if (

@@ -29,7 +29,7 @@ from chainrule.training.history import History, Row
 from chainrule.training.optimizers import AdamW, Optimizer
 from chainrule.training.parts import Rows, random_stream
 from chainrule.training.progress import Progress
-from chainrule.training.ranks.together import agree, check_parameters, introduced, spread
+from chainrule.training.ranks.together import agree, check_parameters, introduced, same_batches, spread
 from chainrule.training.schedules import ConstantRate, Rates, Schedule
 from chainrule.training.streams.feed import Prepared, SourceFeed
 
@@ -220,9 +220,13 @@ class Run:
         else:
             feed, size, first = self.prepared.feed, self.batch_size, self.reached.steps
             starts = range(first * size, len(order), size)
-            parts = (training[order[start : start + size]] for start in starts)
-            batches = parts if feed is None else self.rest(feed.batches(number, order), first)
-            result = self.run_batches(batches, rates, poll, None if self.allowed else look, watching)
+            parts: Iterator[Batch] = (training[order[start : start + size]] for start in starts)
+            if feed is not None:
+                parts = feed.batches(number, order)
+                if isinstance(feed, SourceFeed):
+                    parts = same_batches(self.comm, parts, f"epoch {number}")
+                parts = self.rest(parts, first)
+            result = self.run_batches(parts, rates, poll, None if self.allowed else look, watching)
         self.step = result.steps
         if result.outcome == "nonfinite":
             raise self.nonfinite()
@@ -478,7 +482,8 @@ class Run:
         """Loss and accuracy on the validation part, None where there is none."""
         if self.prepared.validation is not None:
             losses, hits, samples = [], [], 0
-            for part in self.prepared.validation.batches(self.number):
+            batches = self.prepared.validation.batches(self.number)
+            for part in same_batches(self.comm, batches, f"the validation after epoch {self.number}"):
                 loss, accuracy = self.validate_on(part)
                 samples += len(part)
                 losses.append(loss * len(part))

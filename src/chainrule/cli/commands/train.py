@@ -54,6 +54,8 @@ def together(arguments: argparse.Namespace, comm: Communicator | None) -> int:
         say(listing())
         return 0
     going_on = None
+    if arguments.allow_changes and not arguments.resume:
+        raise DataError("--allow-changes is about a training that goes on: add --resume, or leave it out")
     if arguments.resume:
         going_on = resumed(arguments)
         if going_on is not None and going_on.finished:
@@ -109,7 +111,8 @@ def together(arguments: argparse.Namespace, comm: Communicator | None) -> int:
         return 1
     tried = Search(settings)
     if going_on is not None:
-        tried = Search(Settings(**going_on.settings), (), going_on.search)
+        said = {name: value for name, value in vars(settings).items() if name in going_on.changed}
+        tried = Search(Settings(**{**going_on.settings, **said}), (), going_on.search)
     elif tabular is None and is_searched(problem, arguments, recipe):
         tried = search(network, data.X, data.y, loss, settings, arguments, weights)
         tell("\n".join(tried.lines))

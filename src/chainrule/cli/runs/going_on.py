@@ -38,17 +38,19 @@ FREE = {
     "no_report",
     "checkpoint",
     "no_download",
+    "allow_changes",
 }
 
 
 @dataclass(frozen=True)
 class GoingOn:
-    """A training in a run folder.  finished: nothing of it is left to do."""
+    """A training in a run folder.  finished: nothing of it is left to do.  changed: by --allow-changes."""
 
     arguments: argparse.Namespace
     settings: dict[str, Any]
     search: Any
     finished: bool = False
+    changed: frozenset[str] = frozenset()
 
 
 def resumed(arguments: argparse.Namespace) -> GoingOn | None:
@@ -87,24 +89,33 @@ def resumed(arguments: argparse.Namespace) -> GoingOn | None:
         raise FileError(f"{stored}: does not say how the training was begun")
     before = parsed(told, stored)
     usual = vars(_train(["-"]))
+    as_before = as_source or arguments.allow_changes  # what is not said
+    changed = set()
     for name, value in vars(arguments).items():
-        mine = value if not as_source or value != usual.get(name) else getattr(before, name)
+        mine = value if not as_before or value != usual.get(name) else getattr(before, name)
         kept = name == "shards" and value is None  # as they were, with however many ranks
         if kept or name in FREE or name == "run" or (as_source and name == "source"):
             continue
-        if mine != getattr(before, name):
+        if mine != getattr(before, name) and arguments.allow_changes:
+            changed.add(name)
+            setattr(before, name, mine)
+        elif mine != getattr(before, name):
             option = "the source" if name == "source" else f"--{name.replace('_', '-')}"
             then = _said(getattr(before, name))
             raise DataError(
                 f"{folder}: was begun with {option} {then}, here it is {_said(mine)}: "
-                f"chainrule train {folder} --resume takes everything from there"
+                f"chainrule train {folder} --resume takes everything from there, and --allow-changes added "
+                "here goes on with this"
             )
     for name in FREE - {"out", "resume", "no_download"}:
-        if not as_source or getattr(arguments, name) != usual[name]:
+        if not as_before or getattr(arguments, name) != usual[name]:
             setattr(before, name, getattr(arguments, name))
     before.out, before.resume, before.url, before.run = str(folder), True, None, arguments.run
+    before.allow_changes = arguments.allow_changes
     before.no_download = before.no_download or arguments.no_download or as_source
-    return GoingOn(before, settings_of(content, stored), content.get("search"))
+    return GoingOn(
+        before, settings_of(content, stored), content.get("search"), changed=frozenset(changed)
+    )
 
 
 def _holds_run(folder: Path) -> bool:

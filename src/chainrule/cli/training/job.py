@@ -12,7 +12,7 @@ import contextlib
 import platform
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.base.errors import FileError
+from chainrule.base.errors import ArgumentError, DataError, FileError
+from chainrule.base.files.disk import write_text
 from chainrule.base.types import Array
 from chainrule.cli.ending import at_once, deferred
 from chainrule.cli.folder import (
@@ -32,6 +33,7 @@ from chainrule.cli.folder import (
     save_description,
     save_ensemble,
     save_training,
+    training_name,
 )
 from chainrule.cli.output import complain, reason, tell
 from chainrule.cli.training.choices import Settings, choose_optimizer, choose_penalty
@@ -113,8 +115,7 @@ def train(job: Job, arguments: argparse.Namespace, comm: Communicator | None = N
                 with at_once():
                     run.fit()
             finally:
-                run.save()
-                run.draw_curves()
+                run.keep()
             remove_checkpoints(run.checkpoints)
             with at_once():
                 lines = measure(job, run.result)
@@ -122,7 +123,8 @@ def train(job: Job, arguments: argparse.Namespace, comm: Communicator | None = N
             if not arguments.no_report:
                 lines[-1:-1] = run.report()
         finally:
-            tell("\n".join([*lines[:-1], *run.said(), f"run folder {run.folder}", *lines[-1:]]))
+            if not run.refused:
+                tell("\n".join([*lines[:-1], *run.said(), f"run folder {run.folder}", *lines[-1:]]))
 
 
 class Run:
@@ -136,6 +138,7 @@ class Run:
             comm.barrier()  # every rank has looked at the folder before there is something in it
         self.folder = make() if comm is None else comm.of_first(make)
         self.checkpoints = self.folder / checkpoints_name
+        self.refused, self.before = False, ""  # a training that was to go on; what said how it was begun
         if comm is None or not comm.rank:
             self.keep_training()
             (self.folder / report_name).unlink(missing_ok=True)  # an earlier run's would pass for this one's
@@ -149,6 +152,8 @@ class Run:
             remove_checkpoints(self.checkpoints)
         if self.arguments.checkpoint != "never":
             self.checkpoints.mkdir(exist_ok=True)
+            if self.arguments.resume and (stored := self.checkpoints / training_name).exists():
+                self.before = stored.read_text("utf-8")
             search = {"settings": vars(self.job.settings), "search": self.job.search.facts}
             save_training(self.checkpoints, {"arguments": plain_arguments(self.arguments), **search})
 
@@ -204,26 +209,55 @@ class Run:
                 comm=self.comm,
             ).stopped
         kept = rhythm_of(arguments.checkpoint)
-        history = fit(
-            network,
-            job.data.X,
-            job.data.y,
-            loss=job.loss,
-            penalty=job.penalty,
-            optimizer=choose_optimizer(job.settings, arguments),
-            batch_size=job.settings.batch_size,
-            epochs=job.settings.epochs,
-            validation=job.data.validation,
-            class_weight=job.class_weight,
-            early_stopping=arguments.patience,
-            seed=seed,
-            threads=arguments.threads,
-            progress=not arguments.quiet,
-            checkpoint=None if kept is None else Checkpoint(checkpoints, **kept),
-            resume=None if kept is None else bool(arguments.resume) and "auto",
-            comm=self.comm,
-        )
+        folder = None
+        if kept is not None:
+            folder = Checkpoint(checkpoints, **kept, allow_changes=arguments.allow_changes)
+        with self.going_on(network):
+            history = fit(
+                network,
+                job.data.X,
+                job.data.y,
+                loss=job.loss,
+                penalty=job.penalty,
+                optimizer=choose_optimizer(job.settings, arguments),
+                batch_size=job.settings.batch_size,
+                epochs=job.settings.epochs,
+                validation=job.data.validation,
+                class_weight=job.class_weight,
+                early_stopping=arguments.patience,
+                seed=seed,
+                threads=arguments.threads,
+                progress=not arguments.quiet,
+                checkpoint=folder,
+                resume=None if folder is None else bool(arguments.resume) and "auto",
+                comm=self.comm,
+            )
         return history.stopped
+
+    @contextlib.contextmanager
+    def going_on(self, network: Network) -> Iterator[None]:
+        """A fit that does not begin, since its checkpoints are of another one, says so in the words of the
+        command line.
+        """
+        from chainrule.training.checkpoints.folder import ANEW
+        from chainrule.training.checkpoints.sameness import ALLOW
+
+        try:
+            yield
+        except (ArgumentError, DataError, FileError) as error:
+            if not self.arguments.resume or getattr(network, "history", None) is not None:
+                raise
+            self.refused = True
+            said = str(error).replace(ANEW, "The command that began it, with --overwrite, begins anew")
+            raise type(error)(said.replace(ALLOW, "--allow-changes goes on all the same")) from None
+
+    def keep(self) -> None:
+        """Write what was reached; where it does not go on the folder stays as it was."""
+        if self.refused:
+            write_text(self.checkpoints / training_name, self.before)
+        else:
+            self.save()
+            self.draw_curves()
 
     def save(self) -> None:
         """Write the networks, the rows, run.json and the history of the first network."""

@@ -20,6 +20,9 @@ from chainrule.training.checkpoints.schema import NewerError, Saved, read, write
 
 DAMAGED = ".damaged"
 
+# What a caller can do instead; a command line says it in words of its own.
+ANEW = "fit(..., resume=False) begins anew and replaces the checkpoints"
+
 
 class Folder:
     """Checkpoints in a folder, `keep` of them."""
@@ -65,8 +68,7 @@ class Folder:
             return saved
         if damaged:
             raise FileError(
-                f"no checkpoint in {self.path} can be read: {'; '.join(said for _, said in damaged)}. "
-                "fit(..., resume=False) begins anew and replaces them"
+                f"no checkpoint in {self.path} can be read: {'; '.join(said for _, said in damaged)}. {ANEW}"
             )
         return None
 

@@ -22,11 +22,13 @@ from chainrule.networks.batch import Batch
 from chainrule.networks.forms.storage import describe
 from chainrule.networks.network import Network
 from chainrule.training.callbacks import Callback, Checkpoint, changes_rates, keeps_state
+from chainrule.training.checkpoints.folder import ANEW
 from chainrule.training.checkpoints.schema import Saved
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.parts import FitData
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of an object without a text of its own
+ALLOW = "checkpoint=Checkpoint(path, allow_changes=True) goes on all the same"
 # What says which samples an epoch's steps take: with another one its position means nothing.
 OF_EPOCH = {"batch_size", "shuffle", "seed", "validation", "steps_per_epoch", "accumulate"}
 
@@ -54,7 +56,8 @@ def callbacks_text(callbacks: Iterable[Callback]) -> str:
     names = []
     for callback in callbacks:
         kind = type(callback)
-        if isinstance(callback, Checkpoint) or not (keeps_state(callback) or changes_rates(callback)):
+        watches = isinstance(callback, Checkpoint) or callback.only_watches
+        if watches or not (keeps_state(callback) or changes_rates(callback)):
             continue
         options = ""
         if kind.__module__.partition(".")[0] == "chainrule":
@@ -115,7 +118,7 @@ def check_network(saved: Saved, network: Network) -> None:
             now = titles if titles != before else "the same classes with other options or names"
         raise ArgumentError(
             f"{saved.path}: is of another network: its {name} {_is(name)} {_short(before)}, here "
-            f"{_short(now)}. {_ANEW}, or name another folder"
+            f"{_short(now)}. {ANEW}, or name another folder"
         )
 
 
@@ -155,14 +158,14 @@ def check_same(
     for name, (before, now) in named.items():
         raise ArgumentError(
             f"{saved.path}: was written by a fit with {name}={_short(before)}, and this one has "
-            f"{name}={_short(now)}: write it as before. {_ANEW}; {_ALLOW}"
+            f"{name}={_short(now)}: write it as before. {ANEW}; {ALLOW}"
         )
     for name, (before, now) in others.items():
         before, now = (" ".join(text.split(" ")[:-1]) for text in (before, now))
         how = f"then {before or 'none'}, now {now or 'none'}" if before != now else f"{now} with other values"
         raise DataError(
             f"{saved.path}: was written by a fit on other data: {name} is {how}. Give the same data to go "
-            f"on. {_ANEW}; {_ALLOW}"
+            f"on. {ANEW}; {ALLOW}"
         )
     return Differences()
 
@@ -179,7 +182,7 @@ def check_schedule(saved: Saved, optimizer: Optimizer, steps: int, epochs: int) 
     if not np.array_equal(*said):
         raise ArgumentError(
             f"{saved.path}: is of a fit of {before} epochs, here they are {epochs}, and {optimizer.rate!r} "
-            f"has other rates then for the steps that are done: write epochs={before}. {_ANEW}; {_ALLOW}"
+            f"has other rates then for the steps that are done: write epochs={before}. {ANEW}; {ALLOW}"
         )
 
 
@@ -189,7 +192,7 @@ def check_batch(path: Any, batch: Batch, before: str, number: int, epoch: int) -
         raise DataError(
             f"{path}: batch {number} of epoch {epoch} is not the one that the checkpoint's fit was given: "
             "every epoch must give the same batches again, so shuffle by its number, def batches(epoch): "
-            f"...; {_ALLOW}"
+            f"...; {ALLOW}"
         )
 
 
@@ -198,12 +201,8 @@ def check_order(saved: Saved | None, drawn: str, before: str) -> None:
     if saved is not None and drawn != before:
         raise FileError(
             f"{saved.path}: NumPy {np.__version__} draws another order of the samples than NumPy "
-            f"{saved.state['numpy']}, which wrote it: go on with that version. {_ANEW}"
+            f"{saved.state['numpy']}, which wrote it: go on with that version. {ANEW}"
         )
-
-
-_ANEW = "fit(..., resume=False) begins anew and replaces the checkpoints"
-_ALLOW = "checkpoint=Checkpoint(path, allow_changes=True) goes on all the same"
 
 
 def _different(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -1,5 +1,5 @@
 """A fit that several ranks run together.
 
 In: the ranks, and what each of them was given.  Out: that they are of one mind, or an error that says why.
-Knows: base, data, distributed, engine, checkpoints, callbacks and parts.
+Knows: base, data, networks, distributed, engine, checkpoints, callbacks and parts.
 """
