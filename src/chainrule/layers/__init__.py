@@ -55,6 +55,7 @@ from chainrule.layers.windows.pooling import (
     MaxPool2D,
 )
 from chainrule.layers.windows.transposed import ConvTranspose1D, ConvTranspose2D
+from chainrule.layers.wiring import Add, Concat, Wiring
 
 _built_in: tuple[type[Layer], ...] = (
     Dense,
@@ -129,7 +130,7 @@ _built_in: tuple[type[Layer], ...] = (
 layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 # Layers made of layers: they have branches instead of formulas of their own.
 structure_classes: dict[str, type[Layer]] = {
-    cls.__name__: cls for cls in (Sequential, Residual, Parallel, Skip, Bidirectional)
+    cls.__name__: cls for cls in (Sequential, Residual, Parallel, Skip, Bidirectional, Wiring, Add, Concat)
 }
 
 __all__ = [
@@ -142,12 +143,14 @@ __all__ = [
     "RNN",
     "SELU",
     "Activation",
+    "Add",
     "AveragePool1D",
     "AveragePool2D",
     "BatchNorm",
     "Bidirectional",
     "Clamp",
     "Composite",
+    "Concat",
     "Conv1D",
     "Conv2D",
     "ConvTranspose1D",
@@ -211,6 +214,7 @@ __all__ = [
     "Threshold",
     "UpSample1D",
     "UpSample2D",
+    "Wiring",
     "call_formula",
     "layer_classes",
     "structure_classes",

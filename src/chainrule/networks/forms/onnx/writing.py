@@ -15,7 +15,7 @@ from chainrule.base.scalars import check_choice, check_count, check_flag
 from chainrule.data.preparation.scales import Numbers, Pixels, Standardizer
 from chainrule.formulas.calling import declared
 from chainrule.layers import Composite, Layer, Sigmoid
-from chainrule.layers.structure import each_branch
+from chainrule.layers.structure import run_branches
 from chainrule.networks.forms.onnx.graph import NEWEST, OLDEST, SAMPLES, Graph, Value
 from chainrule.networks.forms.onnx.layers import LAYERS, Arrays, by_formula
 from chainrule.networks.forms.onnx.sequences import SEQUENCES, mask_of
@@ -168,16 +168,17 @@ class Writing:
         return self.graph.onnx.helper.make_tensor_value_info(name, kind, [SAMPLES, *shape])
 
     # -- the layers ------------------------------------------------------------------------------------------
-    def chain(self, layers: Sequence[Layer], x: Value) -> Value:
+    def chain(self, layers: Sequence[Layer], *given: Value) -> Value:
         """The layers in order, and the mask of the steps that goes with them."""
         for layer in layers:
-            x = self.composite(layer, x) if isinstance(layer, Composite) else self.leaf(layer, x)
+            x = self.composite(layer, *given) if isinstance(layer, Composite) else self.leaf(layer, *given)
+            given = (x,)
             if len(x.shape) != 2:
                 self.mask = None  # the steps end here
-        return x
+        return given[0]
 
-    def composite(self, layer: Composite, x: Value) -> Value:
-        ends = [self.chain(branch, x) for branch in each_branch(self, layer)]
+    def composite(self, layer: Composite, *given: Value) -> Value:
+        ends = run_branches(self, layer, given, lambda _, branch, on: self.chain(branch, *on))
         shape = self.network.shapes[str(layer.name)]
         first = all(end.channels_first for end in ends)
         names = [self.graph.first(end) if first else self.graph.last(end) for end in ends]
