@@ -130,17 +130,28 @@ def _trace_layer(layer: Any, given: Collection[str]) -> Formulas:
 
 
 def _trace_composite(composite: Any) -> Formulas:
-    """Fk is what branch k puts out, δk what it hands down; the δ of x is the sum of those of its readers."""
+    """Fk is what branch k puts out, δk what it hands down to a value that it reads; the δ of a value is the sum
+    over its readers.
+    """
     symbols = {"z": Symbol("z", composite.output), "d": Symbol("d", "gradient of " + composite.output)}
-    readers = [number for number, sources in enumerate(composite.reads, 1) if 0 in sources]
+    numbers = range(1, len(composite.reads) + 1)
     branches = [Symbol(f"F{number}", f"F_{number}") for number in composite.ends]
-    below = [Symbol(f"δ{number}", f"δ_{number}") for number in readers]
+    below = [Symbol(f"δ{number}", f"δ_{number}") for number in numbers]
     symbols |= {symbol.name: symbol for symbol in (*branches, *below, Symbol("x", "input"))}
+
+    def arriving(value: int) -> Any:
+        readers = [below[n] for n, sources in enumerate(composite.reads) if value in sources]
+        return functools.reduce(operator.add, readers)
+
     equations = {"forward": Equation(symbols["z"], composite.forward(*branches))}
     for branch, part in zip(branches, composite.delta(symbols["d"], *branches), strict=True):
         equations[f"delta of {branch.name}"] = Equation(_gradient(branch), part)
+    for number in reversed(numbers):
+        if composite.uses(number) > 1:
+            read = Symbol(f"F{number}", f"F_{number}")
+            equations[f"delta of {read.name}"] = Equation(_gradient(read), arriving(number))
     if not composite.several:
-        equations["delta"] = Equation(_gradient(symbols["x"]), functools.reduce(operator.add, below))
+        equations["delta"] = Equation(_gradient(symbols["x"]), arriving(0))
     return Formulas(equations, symbols)
 
 

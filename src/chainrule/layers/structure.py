@@ -89,6 +89,13 @@ class Composite(Layer):
         """What the names of the layers within begin with."""
         return f"{self.name}."
 
+    def named(self, given: Sequence[str]) -> list[str]:
+        """The names of what came in and of what every branch puts out; `given`: those of what comes in."""
+        names = [given[0]]
+        for number, branch in enumerate(self.chains):
+            names.append(str(branch[-1].name) if branch else given[number if self.several else 0])
+        return names
+
     def uses(self, value: int) -> int:
         """How many read value 0, what comes in, or k, what branch k puts out; to be joined is a use."""
         return sum(sources.count(value) for sources in self.reads) + self.ends.count(value)

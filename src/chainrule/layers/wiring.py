@@ -70,32 +70,44 @@ class Wiring(Composite):
 
 
 class Join(Composite):
-    """Where several values of a `Graph` meet: ways without layers, each from a source of its own."""
+    """Where several values of a `Graph` meet: ways without layers, each from a source of its own.
+
+    sources: their names, which the Graph fills in.
+    """
 
     family = "join"
     several = True
 
-    def __init__(self, *, sources: int = 2, name: str | None = None) -> None:
-        self.sources, self.name = whole(sources, f"{type(self).__name__} sources"), name
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
+        names = entries(sources)
+        if names is None or not all(isinstance(source, str) for source in names):
+            raise TypeError(
+                f"{self.kind.title()} is told its sources by a Graph, 'both': ({self.kind.title()}(), 'a', 'b'), "
+                f"received {describe(sources)}"
+            )
+        self.sources, self.name = tuple(names), name
 
     @property
     def chains(self) -> tuple[Chain, ...]:
-        return ((),) * self.sources
+        return ((),) * len(self.sources)
 
     def with_chains(self, chains: tuple[Chain, ...]) -> Join:
         return copy.copy(self)
 
-    def joining(self, count: int) -> Join:
-        """A copy for so many sources."""
+    def joining(self, sources: tuple[str, ...]) -> Join:
+        """A copy for these sources."""
         made = copy.copy(self)
-        made.sources = count
+        made.sources = sources
         return made
 
     def title(self) -> str:
-        return f"{type(self).__name__} of {self.sources}"
+        return f"{type(self).__name__} of {', '.join(self.sources)}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+    def _listed(self, shapes: list[Shape]) -> str:
+        return ", ".join(f"{name} {shape}" for name, shape in zip(self.sources, shapes, strict=True))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         raise ShapeError(
@@ -111,12 +123,12 @@ class Add(Join):
     family = "add"
 
     @teach("Add()")
-    def __init__(self, *, sources: int = 2, name: str | None = None) -> None:
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
         super().__init__(sources=sources, name=name)
 
     def _unequal(self, shapes: list[Shape]) -> str:
         return (
-            f"adds values of one shape, and they are {_listed(shapes)}: let layers in front bring them to one "
+            f"adds values of one shape, and they are {self._listed(shapes)}: let layers in front bring them to one "
             "shape, Dense(n) or Conv2D(n, 1), or write Concat() to put their features side by side"
         )
 
@@ -131,16 +143,12 @@ class Concat(Join):
     family = "concat"
 
     @teach("Concat()")
-    def __init__(self, *, sources: int = 2, name: str | None = None) -> None:
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
         super().__init__(sources=sources, name=name)
 
     def _uneven(self, shapes: list[Shape]) -> str:
         return (
             f"puts features side by side, of values that agree in all sizes but the last, and they are "
-            f"{_listed(shapes)}: let layers in front bring them there, UpSample2D(2), a pool, or Flatten() "
+            f"{self._listed(shapes)}: let layers in front bring them there, UpSample2D(2), a pool, or Flatten() "
             "before each"
         )
-
-
-def _listed(shapes: list[Shape]) -> str:
-    return " and ".join(map(str, shapes))

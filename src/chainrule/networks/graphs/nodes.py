@@ -79,10 +79,10 @@ def _node(name: str, spec: Any, before: tuple[str, ...], inputs: Sequence[str]) 
             f"node {name!r} reads one value, received {_listed(sources)}: join them in a node before it, "
             f"'joined': (Concat(), {', '.join(map(repr, sources))}) or Add()"
         )
-    return Node(name, _named(made, name, len(sources)), tuple(sources))
+    return Node(name, _named(made, name, sources), tuple(sources))
 
 
-def _named(layers: Sequence[Layer], name: str, sources: int) -> Layer:
+def _named(layers: Sequence[Layer], name: str, sources: tuple[str, ...]) -> Layer:
     if len(layers) > 1:
         return Sequential(layers, name=name)
     layer = copy.copy(layers[0])
