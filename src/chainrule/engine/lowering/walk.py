@@ -257,9 +257,8 @@ def lower(
     of_input = NOTHING if lanes == CHANNELS else SAMPLES
     if lanes == POSITIONS:
         of_input = begins(body, network.input_shape)
-    x = low.value(
-        network.input_shape, low.wanted_halo(body, network.input_shape, NO_HALO), NO_HALO, shown, of_input
-    )
+    halo = NO_HALO if of_input == POSITIONS else low.wanted_halo(body, network.input_shape, NO_HALO)
+    x = low.value(network.input_shape, halo, NO_HALO, shown, of_input)
     low.values["input"] = x.number
     native.set_input(x.number)
     x, _ = low.chain(body, (x,), NO_HALO, shown)

@@ -138,9 +138,9 @@
     }
 
     /** The passes of a chain; found: the outputs by layer, and all passes by layer. */
-    forward(layers, given, found = { outputs: {}, passes: {} }) {
+    forward(layers, read, found = { outputs: {}, passes: {} }) {
       const passes = [];
-      let [x, ...beside] = [given].flat();
+      let [x, ...beside] = [read].flat();
       for (const layer of layers) {
         const one = { layer, x, ...this.one(layer, [x, ...beside], found) };
         beside = [];
@@ -151,15 +151,15 @@
       return passes;
     }
 
-    /** given: what comes in, of a join several values. */
-    one(layer, given, found) {
-      const [x] = given;
+    /** read: what comes in, of a join several values. */
+    one(layer, read, found) {
+      const [x] = read;
       if (layer.kind === "composite") {
-        const made = [given]; // what comes in, and what every branch puts out
+        const made = [read]; // what comes in, and what every branch puts out
         const inside = layer.branches.map((branch, n) => {
-          const read = layer.several ? [given[n]] : sourcesOf(layer, n).flatMap((source) => made[source]);
-          const passes = this.forward(branch, read, found);
-          made.push([passes.at(-1)?.output ?? read[0]]);
+          const own = layer.several ? [read[n]] : sourcesOf(layer, n).flatMap((source) => made[source]);
+          const passes = this.forward(branch, own, found);
+          made.push([passes.at(-1)?.output ?? own[0]]);
           return passes;
         });
         const ends = (layer.reads ? made.slice(-1) : made.slice(1)).flat();
