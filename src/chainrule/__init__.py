@@ -135,7 +135,8 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Recurrent as Recurrent,
     )
     from chainrule.layers.activations.softmax import LogSoftmax as LogSoftmax, Softmax as Softmax
-    from chainrule.layers.wiring import Add as Add, Concat as Concat
+    from chainrule.layers.wiring import Add as Add, Concat as Concat, Multiply as Multiply
+    from chainrule.losses.several import Losses as Losses
     from chainrule.networks.graphs.graph import Graph as Graph
     from chainrule.layers.structure import (
         Parallel as Parallel,
@@ -312,6 +313,7 @@ HOMES = {
     "LogSigmoid": "chainrule.layers.activations.smooth",
     "LogSoftmax": "chainrule.layers.activations.softmax",
     "Loss": "chainrule.losses.base",
+    "Losses": "chainrule.losses.several",
     "Masking": "chainrule.layers.sequences.masking",
     "MaxNorm": "chainrule.losses.constraints",
     "MaxPool1D": "chainrule.layers.windows.pooling",
@@ -320,6 +322,7 @@ HOMES = {
     "Mish": "chainrule.layers.activations.smooth",
     "MissingExtraError": "chainrule.base.errors",
     "MultiHeadAttention": "chainrule.layers.sequences.attention",
+    "Multiply": "chainrule.layers.wiring",
     "MultiMargin": "chainrule.losses.margins",
     "NAdam": "chainrule.training.optimizers",
     "NegativeLogLikelihood": "chainrule.losses.likelihoods",

@@ -1,4 +1,4 @@
-"""Graphs: whatever reads whatever, by the formulas, the differences, the kernels, the page, and from files."""
+"""Graphs: whatever reads whatever, by formulas, differences and kernels, in the page, and from files."""
 
 from __future__ import annotations
 
@@ -99,7 +99,9 @@ def test_a_graph_with_one_way_is_a_network() -> None:
     one = cr.Graph(nodes, input_shape=3)
     assert [str(layer.name) for layer in one.layers] == ["a", "b", "c.dense1", "c.tanh1"]
     assert "wiring" not in one.summary()
-    nested = cr.Graph({**CROSSING, "again": [cr.Dense(2)], "sum": (cr.Add(), "again", "again")}, input_shape=3)
+    nested = cr.Graph(
+        {**CROSSING, "again": [cr.Dense(2)], "sum": (cr.Add(), "again", "again")}, input_shape=3
+    )
     assert [type(layer).__name__ for layer in nested.layers[-2:]] == ["Dense", "Wiring"]
 
 
@@ -130,7 +132,7 @@ def test_a_mask_goes_the_ways_of_the_values() -> None:
     network = cr.Graph(nodes, input_shape=(5, 2), dtype="float64")
     X = batch(network, 3)[0]
     X[1, 3:] = 0
-    found = network.activations(X, "both")
+    found: Any = network.activations(X, "both")
     assert np.all(found[1, 3:] == 0)
     assert np.any(found[0, 3:] != 0)
     expected = reference.ReferenceExecutor().predict(network, X)
@@ -139,11 +141,27 @@ def test_a_mask_goes_the_ways_of_the_values() -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "unknown": ({"a": cr.Dense(2), "b": (cr.Dense(2), "aa")}, {}, "'b' reads 'aa', and there are .*'a' is meant"),
-    "circle": ({"a": (cr.Add(), "input", "c"), "c": (cr.Dense(3), "a")}, {}, "circle, 'a' reads 'c' reads 'a'"),
+    "unknown": (
+        {"a": cr.Dense(2), "b": (cr.Dense(2), "aa")},
+        {},
+        "'b' reads 'aa', and there are .*'a' is meant",
+    ),
+    "circle": (
+        {"a": (cr.Add(), "input", "c"), "c": (cr.Dense(3), "a")},
+        {},
+        "circle, 'a' reads 'c' reads 'a'",
+    ),
     "itself": ({"a": (cr.Add(), "input", "a")}, {}, "circle, 'a' reads 'a'"),
-    "leads nowhere": ({"a": cr.Dense(2), "b": (cr.Dense(2), "input")}, {"output": "a"}, "'b' leads to no output"),
-    "nothing joined": ({"a": cr.Dense(2), "b": cr.Add()}, {}, r"'b' joins several nodes: write 'b': \(Add\(\), "),
+    "leads nowhere": (
+        {"a": cr.Dense(2), "b": (cr.Dense(2), "input")},
+        {"outputs": "a"},
+        "'b' leads to no output",
+    ),
+    "nothing joined": (
+        {"a": cr.Dense(2), "b": cr.Add()},
+        {},
+        r"'b' joins several nodes: write 'b': \(Add\(\), ",
+    ),
     "one joined": ({"a": (cr.Add(), "input")}, {}, "joins at least two nodes, received 'input' alone"),
     "several": ({"a": cr.Dense(2), "b": (cr.Dense(2), "a", "input")}, {}, r"\(Concat\(\), 'a', 'input'\)"),
     "add": (
@@ -162,7 +180,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "input's name": ({"input": cr.Dense(2)}, {}, "has the name of an input"),
     "list": ([cr.Dense(2)], {}, "takes its nodes by name"),  # type: ignore[dict-item]
     "none": ({}, {}, "at least one node"),
-    "output": ({"a": cr.Dense(2)}, {"output": "b"}, "outputs has 'b', and there are 'a'"),
+    "output": ({"a": cr.Dense(2)}, {"outputs": "b"}, "outputs has 'b', and there are 'a'"),
     "layer": ({"a": cr.Dense(2), "b": cr.Conv2D(2, 3)}, {}, "b = Conv2D"),
 }
 

@@ -130,8 +130,8 @@ def _trace_layer(layer: Any, given: Collection[str]) -> Formulas:
 
 
 def _trace_composite(composite: Any) -> Formulas:
-    """Fk is what branch k puts out, δk what it hands down to a value that it reads; the δ of a value is the sum
-    over its readers.
+    """Fk is what branch k puts out, δk what it hands down to a value that it reads; the δ of a value is the
+    sum over its readers.
     """
     symbols = {"z": Symbol("z", composite.output), "d": Symbol("d", "gradient of " + composite.output)}
     numbers = range(1, len(composite.reads) + 1)

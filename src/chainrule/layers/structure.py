@@ -10,6 +10,8 @@ wiring.py has branches that read each other.
 from __future__ import annotations
 
 import copy
+import functools
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
@@ -23,6 +25,7 @@ from chainrule.layers.base import Layer, Shape, Value
 Chain = tuple[Layer, ...]
 JOINS = ("sum", "concat")
 V = TypeVar("V")
+_JOINED = {"sum": operator.add, "concat": beside, "product": operator.mul}
 
 
 class Sequential(Layer):
@@ -56,7 +59,7 @@ class Sequential(Layer):
 
 
 class Composite(Layer):
-    """Base of the layers with branches: `chains`, and "sum" or "concat" as their `join`."""
+    """Base of the layers with branches: `chains`, and "sum", "concat" or "product" as their `join`."""
 
     passage = "composite"
     family = "composite"
@@ -110,7 +113,7 @@ class Composite(Layer):
         return behind
 
     def traits(self) -> set[str]:
-        return super().traits() | {"concat" if self.join == "concat" else "sum of branches"}
+        return super().traits() | {"concat" if self.join == "concat" else f"{self.join} of branches"}
 
     def title(self) -> str:
         """One line for a table whose next rows are the layers within."""
@@ -131,8 +134,8 @@ class Composite(Layer):
 
     def _uneven(self, shapes: list[Shape]) -> str:
         return (
-            f"{type(self).__name__} puts its branches' features side by side, which needs outputs that agree in "
-            f"everything but the last size; they put out {_listed(shapes)}"
+            f"{type(self).__name__} puts its branches' features side by side, which needs outputs that agree "
+            f"in everything but the last size; they put out {_listed(shapes)}"
         )
 
     def _unequal(self, shapes: list[Shape]) -> str:
@@ -145,13 +148,16 @@ class Composite(Layer):
         """The joined outputs of the branches."""
         joined = outputs[0]
         for output in outputs[1:]:
-            joined = joined + output if self.join == "sum" else beside(joined, output)
+            joined = _JOINED[self.join](joined, output)
         return joined
 
     def delta(self, d: Value, *outputs: Value) -> tuple[Value, ...]:
         """∂J/∂(output) of every branch."""
         if self.join == "sum":
             return (d,) * len(outputs)
+        if self.join == "product":
+            others = [outputs[:n] + outputs[n + 1 :] for n in range(len(outputs))]
+            return tuple(functools.reduce(operator.mul, rest, d) for rest in others)
         parts = []
         for output in outputs[:-1]:
             parts.append(first_features(d, output))

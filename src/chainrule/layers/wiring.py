@@ -1,7 +1,7 @@
-r"""Layers of a graph: Wiring, chains that read each other, and Add and Concat, where several values meet.
+r"""Layers of a graph: Wiring, chains that read each other, and Add, Concat and Multiply, where values meet.
 
 Every chain k reads what comes in, v_0, or what chains before it put out:
-    v_k = F_k(v_i)     or     v_k = F_k(v_i + v_j + …)     or     v_k = F_k((v_i ; v_j ; …))
+    v_k = F_k(v_i),   F_k(v_i + v_j + …),   F_k((v_i ; v_j ; …))     or     F_k(v_i ⊙ v_j ⊙ …)
 Backward, δ of v_i is the sum of what all its readers hand down (the multivariate chain rule, Dezeming 2.1.7).
 """
 
@@ -82,7 +82,7 @@ class Join(Composite):
         names = entries(sources)
         if names is None or not all(isinstance(source, str) for source in names):
             raise TypeError(
-                f"{self.kind.title()} is told its sources by a Graph, 'both': ({self.kind.title()}(), 'a', 'b'), "
+                f"{self!r} is told its sources by a Graph, 'both': ({self!r}, 'a', 'b'), "
                 f"received {describe(sources)}"
             )
         self.sources, self.name = tuple(names), name
@@ -128,8 +128,26 @@ class Add(Join):
 
     def _unequal(self, shapes: list[Shape]) -> str:
         return (
-            f"adds values of one shape, and they are {self._listed(shapes)}: let layers in front bring them to one "
-            "shape, Dense(n) or Conv2D(n, 1), or write Concat() to put their features side by side"
+            f"adds values of one shape, and they are {self._listed(shapes)}: let layers in front bring them "
+            "to one shape, Dense(n) or Conv2D(n, 1), or write Concat() to put their features side by side"
+        )
+
+
+class Multiply(Join):
+    """The product of several nodes of a `Graph`, entry by entry, all of one shape: a gate on a value."""
+
+    kind = "multiply"
+    join = "product"
+    family = "multiply"
+
+    @teach("Multiply()")
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
+        super().__init__(sources=sources, name=name)
+
+    def _unequal(self, shapes: list[Shape]) -> str:
+        return (
+            f"multiplies values of one shape, and they are {self._listed(shapes)}: let layers in front bring "
+            "them to one shape, Dense(n) or Conv2D(n, 1)"
         )
 
 
@@ -149,6 +167,6 @@ class Concat(Join):
     def _uneven(self, shapes: list[Shape]) -> str:
         return (
             f"puts features side by side, of values that agree in all sizes but the last, and they are "
-            f"{self._listed(shapes)}: let layers in front bring them there, UpSample2D(2), a pool, or Flatten() "
-            "before each"
+            f"{self._listed(shapes)}: let layers in front bring them there, UpSample2D(2), a pool, or "
+            "Flatten() before each"
         )

@@ -20,7 +20,19 @@ from chainrule.base.memory import check_memory, check_sample
 from chainrule.base.scalars import check_held, entries
 from chainrule.base.types import Shape
 from chainrule.formulas.primitives.grid import Grid
-from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential, Skip
+from chainrule.layers import (
+    Composite,
+    Embedding,
+    Flatten,
+    Heads,
+    Identity,
+    Layer,
+    Parameter,
+    Part,
+    Sequential,
+    Skip,
+    Wiring,
+)
 from chainrule.layers.initializers import Given, Glorot, Initializer
 from chainrule.layers.structure import run_branches
 from chainrule.layers.wiring import Join
@@ -50,6 +62,26 @@ class Architecture:
     def vocabulary(self) -> int | None:
         """The smallest vocabulary of the Embeddings that read the input; None: it holds no ids."""
         return min((layer.vocabulary for layer in _readers(self.layers)), default=None)
+
+    @functools.cached_property
+    def inputs(self) -> dict[str, tuple[Shape, int | None]]:
+        """Of several inputs by name the shape of a sample, and the vocabulary where it is read as ids."""
+        found: dict[str, tuple[Shape, int | None]] = {}
+        wiring = self.layers[0]
+        if not isinstance(wiring, Wiring):
+            return found
+        for number, chain in enumerate(wiring.chains, 1):
+            if isinstance(part := chain[0], Part):
+                behind = [c for c, read in zip(wiring.chains, wiring.reads, strict=True) if number in read]
+                embeddings = [e for c in ([chain[1:]] if chain[1:] else behind) for e in _readers(c)]
+                sizes = [embedding.vocabulary for embedding in embeddings]
+                found[str(part.name)] = part.shape, min(sizes, default=None)
+        return found
+
+    @property
+    def heads(self) -> Heads | None:
+        """What several outputs are, each with its name; None of a single one."""
+        return self.layers[-1] if isinstance(self.layers[-1], Heads) else None
 
     @property
     def differentiable(self) -> bool:

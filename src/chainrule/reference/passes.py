@@ -172,7 +172,8 @@ def _backward(
     """The same of every value that the chain reads."""
     below: tuple[Array, ...] = (d,)
     for layer_pass in reversed(passes):
-        (d,), gradients = below, {}
+        gradients: dict[str, Array] = {}
+        (d,) = below
         if isinstance(layer_pass.layer, Composite):
             below = _backward_within(layer_pass, layer_pass.layer, d, visit, rules)
         else:

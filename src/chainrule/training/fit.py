@@ -17,6 +17,7 @@ from chainrule.distributed import Communicator, check_communicator
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty, penalty_from
+from chainrule.networks.forms.several_ends import joined_inputs, joined_targets
 from chainrule.networks.names import frozen_parameters, parameter_factors
 from chainrule.networks.names import rate_factors as rate_factors_from
 from chainrule.networks.network import Network
@@ -52,7 +53,7 @@ def fit(
     X: Any,
     y: Any = None,
     *,
-    loss: Loss | str | None = None,
+    loss: Loss | str | Mapping[str, Any] | None = None,
     penalty: Penalty | None = None,
     constraint: MaxNorm | None = None,
     optimizer: Optimizer | str | None = None,
@@ -90,6 +91,8 @@ def fit(
         remembers as `network.preparation`, if it was not made with one: later X are taken in the same way or
         refused.
     y: (N,) labels (integers or strings), (N, K) one-hot or soft rows, or numbers (N, *output_shape).
+        Of a Graph with several inputs X is {name: array} or a tuple of them, of one with several outputs so
+        is y, and `loss` is {name: loss}, or Losses({...}, weights={...}): J is their weighted sum.
     loss: a loss, "cross_entropy", "binary_cross_entropy", "squared_error" ("mse"), "mae", "huber", "poisson",
         "hinge", "squared_hinge" or "categorical_hinge"; None: the one that fits the network's last layer.
     penalty: such as L2(1e-4); biases are never penalised.
@@ -216,6 +219,7 @@ def fit(
     decays = decay_factors_from(network, chosen_optimizer)
     dropping = check_flag("drop_last", drop_last)
     check_dropout_schedule(dropout_schedule)
+    X, y, validation = by_name(network, chosen_loss, X, y, validation)
     arrays, apart = validation_parts(validation)
     if takes_arrays(X, y, steps_per_epoch, training_size):
         data = prepare(network, chosen_loss, X, y, sample_weight, arrays, seed, class_weight, classes)
@@ -302,6 +306,18 @@ def fit(
         threads = max(1, engine_threads() // comm.neighbours)
     with threads_of_call(threads):
         return run.train(chosen_callbacks, shown)
+
+
+def by_name(network: Network, loss: Loss, X: Any, y: Any, validation: Any) -> tuple[Any, Any, Any]:
+    """X, y and validation of several inputs or outputs as the layers read them, in a row of numbers each."""
+    if not (network.input_parts or network.heads) or y is None:
+        return X, y, validation
+    X, y = joined_inputs(X, network), joined_targets(y, network, loss)
+    if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):
+        inputs = joined_inputs(validation[0], network, "validation X")
+        targets = joined_targets(validation[1], network, loss, "validation y")
+        validation = (inputs, targets, *validation[2:])
+    return X, y, validation
 
 
 def factors_from(network: Network, freeze: Any, given: Any, resume: History | None) -> dict[str, float]:

@@ -68,7 +68,7 @@ _CLASSES = by_name(
         "chainrule.Residual([...]), chainrule.Parallel([...]), or chainrule.Skip('conv1', join='sum')": (
             "SkipConnection",
         ),
-        "chainrule.Graph({..., 'both': (chainrule.Concat(), 'a', 'b')}, input_shape=784), a network of nodes": (
+        "chainrule.Graph({..., 'both': (chainrule.Concat(), 'a', 'b')}, input_shape=784)": (
             *("Concatenate", "cat", "concatenate", "hstack", "Functional", "GraphModule"),
         ),
         "no dropout of whole channels: chainrule.Dropout(0.5) draws every entry by itself": (

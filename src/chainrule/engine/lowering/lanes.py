@@ -110,7 +110,7 @@ def _costs_of_positions(
     for layer in layers:
         after = shapes[str(layer.name)]
         if isinstance(layer, Composite):
-            parts = []
+            parts: list[Any] = []
 
             def branch(_: int, chain: Chain, on: Entry[InLanes], parts: list[Any] = parts) -> Held[InLanes]:
                 parts.append(_costs_of_positions(chain, on[0][0], shapes, batch, lanes, on[0][1]))
@@ -191,7 +191,7 @@ def _costs(
     for layer in layers:
         after = shapes[str(layer.name)]
         if isinstance(layer, Composite):
-            parts = []
+            parts: list[Any] = []
 
             def branch(_: int, chain: Chain, on: Entry[bool], parts: list[Any] = parts) -> Held[bool]:
                 parts.append(_costs(chain, on[0][0], shapes, batch, lanes, masked, on[0][1]))

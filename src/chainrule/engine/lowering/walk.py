@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from chainrule._native import InLanes
+from chainrule._native import InLanes, JoinKind
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import (
@@ -34,7 +34,7 @@ from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, 
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer, Wiring
 from chainrule.layers.structure import Chain, run_branches
 
-
+JOINS = {"sum": JoinKind.sum, "concat": JoinKind.concat, "product": JoinKind.product}
 Shared = tuple[Iterator[Value], bool]  # a value's readers, and whether something is learned below
 
 
@@ -199,7 +199,7 @@ class Lowering(Builder):
             [end.slope for end, _ in ends],
             [end.saved for end, _ in ends],
             z.number,
-            layer.join == "concat",
+            JOINS[layer.join],
         )
         self.values[str(layer.name)] = z.number
         return z, learned

@@ -211,8 +211,8 @@ class Curve(Block):
 
 @dataclass(frozen=True)
 class ChainNode:
-    """A layer in the picture of the network.  level: of the verdict on it; `times`: of a folded repeat; reads:
-    where branches read each other, of every one the names of what it reads.
+    """A layer in the picture of the network.  level: of the verdict on it; `times`: of a folded repeat;
+    reads: where branches read each other, of every one the names of what it reads.
     """
 
     name: str

@@ -73,7 +73,9 @@ def _node(name: str, spec: Any, before: tuple[str, ...], inputs: Sequence[str]) 
             )
         sources = before
     if joins and len(sources) < 2:
-        raise ShapeError(f"node {name!r}: {made[0]!r} joins at least two nodes, received {sources[0]!r} alone")
+        raise ShapeError(
+            f"node {name!r}: {made[0]!r} joins at least two nodes, received {sources[0]!r} alone"
+        )
     if not joins and len(sources) > 1:
         raise ShapeError(
             f"node {name!r} reads one value, received {_listed(sources)}: join them in a node before it, "
@@ -137,18 +139,24 @@ def _check_used(ordered: Sequence[Node], inputs: Sequence[str], outputs: Sequenc
         read = {source for node in ordered for source in node.sources}
         at = next((name for name in reversed(unused) if name not in read), unused[-1])
         raise ShapeError(
-            f"node {at!r} leads to no output, {_listed(outputs)}: let a node read it, leave it out, or name it "
-            f"as one, outputs={[*outputs, at]}"
+            f"node {at!r} leads to no output, {_listed(outputs)}: let a node read it, leave it out, or name "
+            f"it as one, outputs={[*outputs, at]}"
         )
     unread = [name for name in inputs if name not in needed]
     if unread:
         raise ShapeError(f"input {unread[0]!r} is read by no node: write 'node': (Dense(8), {unread[0]!r})")
 
 
-def unread(nodes: Sequence[Node]) -> list[str]:
-    """The nodes that none reads, the outputs where nothing else is said."""
+def ending(nodes: Sequence[Node]) -> str:
+    """The node that none reads; ShapeError where there are several."""
     read = {source for node in nodes for source in node.sources}
-    return [node.name for node in nodes if node.name not in read] or [nodes[-1].name]
+    ends = [node.name for node in nodes if node.name not in read] or [nodes[-1].name]
+    if len(ends) > 1:
+        raise ShapeError(
+            f"nodes {_listed(ends)} are read by none: let a node read them, leave out what is not needed, or "
+            f"name the outputs, outputs={ends}"
+        )
+    return ends[0]
 
 
 def layers_of(ordered: Sequence[Node], begin: str) -> list[Layer]:

@@ -171,6 +171,7 @@
     }
 
     joined({ join }, left, right) {
+      if (join === "product") return times(left, right);
       return join === "sum" ? zip(at.plus, left, right) : chainrule.primitives.beside(left, right);
     }
 
@@ -187,6 +188,7 @@
     /** What every branch that is joined is handed. */
     parts({ layer, inside, ends }, d) {
       return inside.map((_, n) => {
+        if (layer.join === "product") return ends.filter((_, other) => other !== n).reduce(times, d);
         if (layer.join !== "concat" || n === inside.length - 1) return d;
         const part = chainrule.primitives.first_features(d, ends[n]);
         d = chainrule.primitives.other_features(d, ends[n]);

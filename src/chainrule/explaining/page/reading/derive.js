@@ -209,9 +209,13 @@
 
   const shifted = (index, by) => index.map((i, axis) => (axis === index.length - 2 ? i + by : i));
 
+  const noProduct = () =>
+    new Unknown("a product of values: its factors are on the card", "这是若干值的乘积：因子见卡片");
+
   function ofJoin(composite, index) {
     const through = { en: "out of a branch", zh: "来自一个分支" };
     if (composite.reads) return [single(composite, lastOf(composite, composite.branches.length - 1), index, through)];
+    if (composite.join === "product") throw noProduct();
     if (composite.join === "sum") {
       return composite.branches.map((_, n) => single(composite, lastOf(composite, n), index, through));
     }
@@ -223,6 +227,7 @@
 
   /** What δ of a composite's output gives a branch: all of it, or its features. */
   function ofShare({ composite, branch }, index) {
+    if (composite.join === "product") throw noProduct();
     const place = composite.join === "sum" ? index : shifted(index, offsetOf(composite, branch));
     return single(composite, `delta:${composite.name}`, place, { en: "handed on as it is", zh: "原样传下" });
   }

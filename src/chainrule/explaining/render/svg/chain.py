@@ -23,7 +23,7 @@ from chainrule.explaining.words.catalogues import PAGE, TABLES
 _TOP = 40
 _LANE = 20
 
-_SIGNS = {"sum": "+", "concat": "‖"}
+_SIGNS = {"sum": "+", "concat": "‖", "product": "×"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class _Layout:
         return entry
 
     def _wiring(self, node: ChainNode, lane: int, entry: int) -> int:
-        """Branches that read each other, each in a lane of its own but the last, which the next layer reads."""
+        """Branches that read each other, each in a lane of its own but the last, from which it goes on."""
         rows: dict[str, int] = {}  # of what they put out
         first = self.lanes
         self.lanes += len(node.branches) - 1

@@ -137,7 +137,10 @@ class _Writing:
         ends = run_branches(self.body, layer, given, branch)
         z, first, count = self.place(shape), 0, positions(shape)
         self.body.lines.append(f"/* {layer.name}: {layer.join} of {len(ends)} branches */")
-        if layer.join == "concat":
+        if layer.join == "product":
+            entry = " * ".join(f"{end.name}[i]" for end in ends)
+            self.body.lines.append(f"for (int i = 0; i < {math.prod(shape)}; i++) {z.name}[i] = {entry};")
+        elif layer.join == "concat":
             for end in ends:
                 self.body.call("beside", end.name, count, end.shape[-1], first, shape[-1], z.name)
                 first += end.shape[-1]
