@@ -99,7 +99,7 @@ def test_kernels_formulas_and_differences(which: str) -> None:
 
 def test_a_saturated_output_is_no_division_by_a() -> None:
     net, (X, y) = network(dtype="float64"), batch(4)
-    net.parameters["kind.W"] *= 1e4
+    net.parameters["kind.z.W"] *= 1e4
     step = net.backpropagate(X, y)
     assert np.isfinite(step.loss)
     expected = reference.ReferenceExecutor()
@@ -195,5 +195,4 @@ def test_ends_that_cannot_be() -> None:
     [(L.Part(2, (3, 1, 2)), (9,)), (L.Heads(["a"], [(3,)], [L.LogSoftmax()]), (3,))],
 )
 def test_the_layers_at_the_ends(layer: L.Layer, shape: tuple[int, ...]) -> None:
-    x = np.random.default_rng(0).normal(size=(3, *shape))
-    assert cr.check_layer(layer, x)
+    assert cr.check_layer(layer, shape)

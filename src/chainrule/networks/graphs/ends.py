@@ -85,7 +85,7 @@ def with_heads(nodes: Sequence[Node], inputs: Mapping[str, Shape], outputs: Sequ
                 made.append(Node(name, _renamed(last, name), (end,)))
         if name not in outputs:
             continue
-        activations[name] = _renamed(last or Identity(), None)
+        activations[name] = _renamed(last or Identity(), name)
         shape = shapes.get(name, (1,))
         if len(shape) > 1:
             if type(last) in TAKEN[:2]:
@@ -115,7 +115,7 @@ def _cut(layer: Layer) -> tuple[Layer | None, Layer | None]:
     return (Sequential(front) if len(front) > 1 else front[0] if front else None), members[-1]
 
 
-def _renamed(layer: Layer, name: str | None) -> Layer:
+def _renamed(layer: Layer, name: str) -> Layer:
     copied = copy.copy(layer)
     copied.name = name
     return copied
