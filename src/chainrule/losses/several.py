@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, PairError, describe
+from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_number
 from chainrule.formulas import beside, features_between
 from chainrule.layers import Layer
@@ -41,6 +42,7 @@ class LossPart:
         return tuple(features_between(value, start=self.start, stop=self.stop) for value in values)
 
 
+@teach()
 @dataclass(frozen=True)
 class Losses(Loss):
     """J of several outputs: Losses({"kind": CrossEntropy(), "price": Huber()}, weights={"price": 0.5}).

@@ -5,7 +5,6 @@ A network with one input and one output takes and returns its arrays as they are
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -142,6 +141,8 @@ def _by_name(
         raise TypeError(f"{argument} is by {what}, {form}, of {told}; received {describe(given)}")
     for name in given:
         if name not in names:
+            import difflib
+
             near = difflib.get_close_matches(str(name), names, 1)
             meant = f"; {near[0]!r} is meant?" if near else ""
             raise ShapeError(f"{argument} has {name!r}, and the {what}s are {told}{meant}")

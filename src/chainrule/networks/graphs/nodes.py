@@ -5,7 +5,6 @@ one way leads on, its layers; where several do, a Wiring of them.
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -124,6 +123,8 @@ def in_order(nodes: Sequence[Node], inputs: Sequence[str], outputs: Sequence[str
 
 
 def _unknown(what: str, name: str, known: Iterable[str], inputs: Sequence[str]) -> str:
+    import difflib
+
     names = [*inputs, *known]
     near = difflib.get_close_matches(name, names, 1)
     meant = f"; {near[0]!r} is meant?" if near else ""
