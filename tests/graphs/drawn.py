@@ -31,10 +31,10 @@ def graph(seed: int, kind: str, **options: Any) -> cr.Graph:
         return name
 
     def join(sources: list[str]) -> str:
-        """Sum where the shapes are one, and else, or by lot, features side by side."""
+        """A sum or a product where the shapes are one, and else, or by lot, features side by side."""
         of = [shapes[read(source)] for source in sources]
-        if len(set(of)) == 1 and rng.random() < 0.6:
-            return put((cr.Add(), *sources), of[0])
+        if len(set(of)) == 1 and (lot := rng.random()) < 0.6:
+            return put((cr.Multiply() if lot < 0.2 else cr.Add(), *sources), of[0])
         return put((cr.Concat(), *sources), (*of[0][:-1], sum(size[-1] for size in of)))
 
     for _ in range(int(rng.integers(3, 10))):

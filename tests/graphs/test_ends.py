@@ -130,6 +130,26 @@ def test_trained_saved_and_by_any_number_of_threads(tmp_path: Path) -> None:
     cr.fit(net, tuple(X.values()), tuple(y.values()), loss=LOSSES["host"], epochs=1, validation=0.25)
 
 
+def test_batches_are_like_arrays_and_a_block_is_frozen() -> None:
+    X, y = batch(12)
+    found = []
+    for source in (
+        [
+            ({k: v[i : i + 4] for k, v in X.items()}, {k: v[i : i + 4] for k, v in y.items()})
+            for i in (0, 4, 8)
+        ],
+        X,
+    ):
+        net = network()
+        before = net.parameters["near.dense1.W"].copy()
+        arrays = {} if isinstance(source, list) else {"y": y, "batch_size": 4, "shuffle": False}
+        cr.fit(net, source, **arrays, epochs=2, freeze="near")
+        np.testing.assert_array_equal(net.parameters["near.dense1.W"], before)
+        found.append(dict(net.parameters))
+    assert same_bits(*found)
+    cr.fit_full_batch(network(), X, y, iterations=2)
+
+
 def test_several_inputs_and_one_output() -> None:
     nodes = {"sum": (cr.Add(), "a", "b"), "out": [cr.Dense(2), cr.Softmax()]}
     net = cr.Graph(nodes, inputs={"a": 3, "b": 3}, dtype="float64")

@@ -17,7 +17,6 @@ from chainrule.distributed import Communicator, check_communicator
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty, penalty_from
-from chainrule.networks.forms.several_ends import joined_inputs, joined_targets
 from chainrule.networks.names import frozen_parameters, parameter_factors
 from chainrule.networks.names import rate_factors as rate_factors_from
 from chainrule.networks.network import Network
@@ -30,7 +29,7 @@ from chainrule.training.callbacks import (
 )
 from chainrule.training.history import History
 from chainrule.training.optimizers import AdamW, Optimizer, optimizer_from
-from chainrule.training.parts import FitData, Validation, prepare
+from chainrule.training.parts import FitData, Validation, by_name, prepare
 from chainrule.training.progress import Progress, progress_from
 from chainrule.training.run import Run
 from chainrule.training.schedules import Schedule
@@ -306,18 +305,6 @@ def fit(
         threads = max(1, engine_threads() // comm.neighbours)
     with threads_of_call(threads):
         return run.train(chosen_callbacks, shown)
-
-
-def by_name(network: Network, loss: Loss, X: Any, y: Any, validation: Any) -> tuple[Any, Any, Any]:
-    """X, y and validation of several inputs or outputs as the layers read them, in a row of numbers each."""
-    if not (network.input_parts or network.heads) or y is None:
-        return X, y, validation
-    X, y = joined_inputs(X, network), joined_targets(y, network, loss)
-    if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):
-        inputs = joined_inputs(validation[0], network, "validation X")
-        targets = joined_targets(validation[1], network, loss, "validation y")
-        validation = (inputs, targets, *validation[2:])
-    return X, y, validation
 
 
 def factors_from(network: Network, freeze: Any, given: Any, resume: History | None) -> dict[str, float]:

@@ -72,7 +72,9 @@ NETWORKS: dict[str, dict[str, Advice]] = {
         {
             "the names of nodes in outputs=['kind', 'price']": ("output", "heads", "output_names"),
             "nodes={'a': Dense(8), 'b': (ReLU(), 'a')}": ("layers", "graph", "edges", "modules"),
-            "their shapes by name in inputs={'image': (28, 28, 1), 'age': 4}": ("input_shapes", "input", "input_names"),
+            "their shapes by name in inputs={'image': (28, 28, 1), 'age': 4}": (
+                *("input_shapes", "input", "input_names"),
+            ),
             "input_shape=784": ("input_dim", "input_size", "in_features"),
             "seed=0": ("random_state", "rng", "random_seed", "rngs"),
             "it in chainrule.fit(network, X, y, epochs=…, batch_size=…, loss=…, optimizer=…, penalty=…)": (

@@ -29,7 +29,7 @@ def joined_inputs(X: Any, network: Model, argument: str = "X") -> Any:
     taken as it is. Images of uint8 are divided by 255. Raises DataError and ShapeError that name the input.
     """
     inputs = network.input_parts
-    if not inputs or isinstance(X, np.ndarray):
+    if not inputs or (isinstance(X, np.ndarray) and X.shape[1:] == network.input_shape):
         return X
     given = _by_name(X, list(inputs), network.inputs, argument, "input")
     rows = []
