@@ -384,9 +384,17 @@ def _local(layer: Layer) -> Layer:
 def _local_chains(composite: Composite) -> tuple[tuple[Layer, ...], ...]:
     chains = tuple(tuple(map(_local, chain)) for chain in composite.chains)
     for inner in (inner for chain in chains for inner in chain):
-        if inner.name is not None:
-            inner.name = str(inner.name).removeprefix(composite.prefix)
+        _strip(inner, composite.prefix)
     return chains
+
+
+def _strip(layer: Layer, prefix: str) -> None:
+    """Take a prefix from the name of a layer, and of those within that have it by themselves."""
+    if layer.name is not None:
+        layer.name = str(layer.name).removeprefix(prefix)
+    if isinstance(layer, Composite) and not layer.prefix:
+        for inner in (inner for chain in layer.chains for inner in chain):
+            _strip(inner, prefix)
 
 
 def _rename(layer: Layer, prefix: str) -> None:
