@@ -131,12 +131,15 @@ void bind_plan(nb::module_& m, const char* name) {
           "output"_a, "activation"_a)
       .def(
           "add_loss_part",
-          [](P& p, LossKind kind, int first, int count, double weight, double scale, double delta_cut, double target_scale,
-             double target_shift, const std::vector<double>& positive, const std::vector<double>& negative) {
-            p.add_loss_part(kind, first, count, weight, {scale, delta_cut, target_scale, target_shift, positive, negative});
+          [](P& p, LossKind kind, int first, int positions, int features, double weight, double scale, double delta_cut,
+             double target_scale, double target_shift, const std::vector<double>& positive,
+             const std::vector<double>& negative) {
+            p.add_loss_part(kind, first, positions, features, weight,
+                            {scale, delta_cut, target_scale, target_shift, positive, negative});
           },
-          "kind"_a, "first"_a, "count"_a, "weight"_a, "scale"_a = 1.0, "delta_cut"_a = 1.0, "target_scale"_a = 1.0,
-          "target_shift"_a = 0.0, "positive"_a = std::vector<double>(), "negative"_a = std::vector<double>())
+          "kind"_a, "first"_a, "positions"_a, "features"_a, "weight"_a, "scale"_a = 1.0, "delta_cut"_a = 1.0,
+          "target_scale"_a = 1.0, "target_shift"_a = 0.0, "positive"_a = std::vector<double>(),
+          "negative"_a = std::vector<double>())
       .def(
           "set_host_loss",
           [](P& p, int output) {

@@ -415,13 +415,13 @@ void Plan<T>::set_loss_of_parts(int output, int activation) {
   place_loss(LossBy::parts, output, activation);
 }
 template <class T>
-void Plan<T>::add_loss_part(LossKind kind, int first, int count, double weight, const LossOptions& options) {
+void Plan<T>::add_loss_part(LossKind kind, int first, int positions, int features, double weight, const LossOptions& options) {
   require_building();
   require(loss_by_ == LossBy::parts, "parts belong to a loss that has them");
   require(std::isfinite(weight) && weight >= 0, "the weight of a loss must be finite and at least 0");
   require(options.positive.size() == options.negative.size(), "weights of outputs come in pairs");
-  require(options.positive.empty() || int64_t(options.positive.size()) == count, "there is a weight for every output");
-  LossPart part{kind, first, count, weight, options, {}, {}};
+  require(options.positive.empty() || int64_t(options.positive.size()) == features, "there is a weight for every output");
+  LossPart part{kind, first, positions, features, weight, options, {}, {}};
   part.positive.assign(options.positive.begin(), options.positive.end());
   part.negative.assign(options.negative.begin(), options.negative.end());
   loss_parts_.push_back(std::move(part));

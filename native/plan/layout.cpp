@@ -39,10 +39,12 @@ void Plan<T>::check_loss() const {
           "the activation of an output must have its shape");
   require(loss_by_ != LossBy::host || host.call, "a loss of the host needs set_host");
   if (loss_by_ != LossBy::parts) return;
-  int next = 0;
+  int64_t next = 0;
   for (const LossPart& part : loss_parts_) {
-    require(part.first == next && part.count > 0, "the parts of a loss lie side by side");
-    next += part.count;
+    const int64_t size = int64_t(part.positions) * part.features;
+    require(part.first == next && part.positions > 0 && part.features > 0 && size <= output.shape.channels,
+            "the parts of a loss lie side by side");
+    next += size;
   }
   require(is_vector(output.shape) && next == output.shape.channels && loss_post_.kind == Act::identity,
           "the parts of a loss are all features of a vector, behind no activation");

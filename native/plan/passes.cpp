@@ -185,11 +185,11 @@ void Plan<T>::reduce_loss(int samples, Progress& progress) const {
 template <class T>
 void Plan<T>::activate_part(const LossPart& part, int b) {
   ElementwiseArgs<T> g;
-  g.x = part_of(map(output_), b, part.first, part.count), g.z = part_of(map(output_activation_), b, part.first, part.count);
+  g.x = part_of(map(output_), b, part), g.z = part_of(map(output_activation_), b, part);
   g.blocks = 1, g.post.kind = Act::sigmoid;
   if (part.kind == LossKind::softmax_cross_entropy) kernels_.softmax_forward(g, 0, 1);
   else if (part.kind == LossKind::sigmoid_cross_entropy) kernels_.activation_forward(g, 0, 1);
-  else std::memcpy(g.z.data, g.x.data, sizeof(T) * size_t(part.count) * size_t(lanes()));
+  else std::memcpy(g.z.data, g.x.data, sizeof(T) * size_t(part.positions) * size_t(part.features) * size_t(lanes()));
 }
 
 // What one part adds to the losses of a block, and δ of its features.
@@ -199,9 +199,9 @@ void Plan<T>::evaluate_part(const LossPart& part, int b, bool backward) {
   const ptrdiff_t at = ptrdiff_t(b) * l;
   for (int i = 0; i < l; i++) part_weights_[at + i] = weights_[at + i] * T(part.weight);
   LossArgs<T> g{};
-  g.output = part_of(map(output_), b, part.first, part.count);
-  g.activation = part_of(map(output_activation_), b, part.first, part.count);
-  if (backward) g.delta = part_of(delta(output_), b, part.first, part.count);
+  g.output = part_of(map(output_), b, part);
+  g.activation = part_of(map(output_activation_), b, part);
+  if (backward) g.delta = part_of(delta(output_), b, part);
   g.targets = targets_ + (int64_t(b) * value(output_).shape.channels + part.first) * l;
   g.weights = part_weights_ + at, g.loss = part_losses_ + at, g.correct = correct_ + at;
   g.blocks = 1, g.post = loss_post_, g.judged = judged_, g.kind = part.kind;

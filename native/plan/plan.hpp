@@ -168,10 +168,10 @@ class Plan {
                 const std::vector<int>& saved, int z, JoinKind kind);
   void share_delta(int value, int with);   // one δ for z and a where an activation is fused but z is kept
   void set_loss(LossKind kind, int output, int activation, const LossOptions& options);
-  // The sum of several losses, each of some features of `output`, which lie side by side, times its weight. activation: where
-  // a is written.
+  // The sum of several losses, each of some features of `output`, which lie side by side, times its weight: of so many
+  // positions with as many features each. activation: where a is written.
   void set_loss_of_parts(int output, int activation);
-  void add_loss_part(LossKind kind, int first, int count, double weight, const LossOptions& options);
+  void add_loss_part(LossKind kind, int first, int positions, int features, double weight, const LossOptions& options);
   void set_host_loss(int output);
   void set_program_loss(int output, const ProgramCode& value, const ProgramCode& both, Judged judged);
   void set_input(int value);
@@ -344,7 +344,7 @@ class Plan {
   };
   struct LossPart {
     LossKind kind;
-    int first, count;   // features
+    int first, positions, features;
     double weight;
     LossOptions options;
     std::vector<T> positive, negative;
@@ -376,11 +376,11 @@ class Plan {
   void evaluate_loss(int samples, bool backward);
   void evaluate_part(const LossPart& part, int block, bool backward);
   void activate_part(const LossPart& part, int block);
-  // Some features of block b of a value that is a vector.
-  Map<T> part_of(const Map<T>& m, int b, int first, int count) const {
+  // A part of block b of a value that is a vector.
+  Map<T> part_of(const Map<T>& m, int b, const LossPart& part) const {
     Map<T> own = m;
-    if (m.data) own.data = m.block(b) + ptrdiff_t(first) * lanes();
-    own.height = own.width = 1, own.channels = count;
+    if (m.data) own.data = m.block(b) + ptrdiff_t(part.first) * lanes();
+    own.height = 1, own.width = part.positions, own.channels = part.features;
     return own;
   }
   void reduce_loss(int samples, Progress& progress) const;

@@ -128,10 +128,10 @@ def _set_parts(native: Any, loss: Losses, z: Value, a: Value) -> bool:
         return False
     native.set_loss_of_parts(z.number, a.number)
     for part in loss.parts:
-        count = part.stop - part.start
-        options = native_options(part.loss, (count,)) | {"target_scale": 1.0, "target_shift": 0.0}
+        options = native_options(part.loss, part.shape) | {"target_scale": 1.0, "target_shift": 0.0}
         kind = LOSSES[type(part.loss)](part.loss)
-        native.add_loss_part(kind, part.start, count, part.weight, **options)
+        positions = (part.stop - part.start) // part.shape[-1]
+        native.add_loss_part(kind, part.start, positions, part.shape[-1], part.weight, **options)
     return True
 
 

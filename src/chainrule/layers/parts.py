@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from chainrule.base.errors import ShapeError
@@ -49,8 +49,7 @@ class Part(Layer):
         return self.shape
 
     def forward(self, x: Value) -> Value:
-        part = features_between(x, start=self.start, stop=self.stop)
-        return part if len(self.shape) == 1 else arranged(part, shape=self.shape)
+        return part_of(x, self.start, self.stop, self.shape)
 
     def delta(self, d: Value, x: Value) -> Value:
         part = d if len(self.shape) == 1 else flatten(d)
@@ -102,21 +101,25 @@ class Heads(Layer):
         reasons = (f.constant(shape) for f, shape in zip(self.activations, self.shapes, strict=True))
         return next((reason for reason in reasons if reason is not None), None)
 
-    def parts(self, *values: Value) -> Iterator[tuple[Value, ...]]:
-        """The features of every output, of each of these values."""
-        for start, stop in self.places:
-            yield tuple(features_between(value, start=start, stop=stop) for value in values)
-
     def each(self, made: Callable[..., Value], *values: Value) -> Value:
-        """What `made` makes of every output's activation and its features, side by side."""
-        parts = zip(self.activations, self.parts(*values), strict=True)
-        return functools.reduce(beside, [made(f, *part) for f, part in parts])
+        """What `made` makes of every output's activation and that output of these values, side by side."""
+        rows = []
+        for f, shape, (start, stop) in zip(self.activations, self.shapes, self.places, strict=True):
+            part = made(f, *(part_of(value, start, stop, shape) for value in values))
+            rows.append(flatten(part) if len(shape) > 1 else part)
+        return functools.reduce(beside, rows)
 
     def forward(self, x: Value) -> Value:
         return self.each(lambda f, z: f.forward(z), x)
 
     def delta(self, d: Value, a: Value) -> Value:
         return self.each(activation_delta, d, a)
+
+
+def part_of(x: Value, start: int, stop: int, shape: Shape) -> Value:
+    """Some numbers of a vector, in a shape of their own."""
+    part = features_between(x, start=start, stop=stop)
+    return part if len(shape) == 1 else arranged(part, shape=shape)
 
 
 def activation_delta(f: Layer, d: Value, a: Value) -> Value:

@@ -8,7 +8,7 @@ Where an output's activation and loss are a pair its δ is w_k (a_k - y_k), as o
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -17,29 +17,37 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, PairError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_number
-from chainrule.formulas import beside, features_between
+from chainrule.base.types import Shape
+from chainrule.formulas import beside, flatten
 from chainrule.layers import Layer
-from chainrule.layers.parts import Heads, activation_delta
+from chainrule.layers.parts import Heads, activation_delta, part_of
 from chainrule.losses.base import PAIRS, Loss
 
 
 @dataclass(frozen=True)
 class LossPart:
-    """The loss of one output, its weight, the output's activation and its place among the features."""
+    """The loss of one output, its weight, the output's activation, its place among the features, and the
+    shape of one sample.
+    """
 
     loss: Loss
     weight: float
     activation: Layer
     start: int
     stop: int
+    shape: Shape
 
     @property
     def pair(self) -> bool:
         return self.loss.pairs_with(self.activation)
 
     def of(self, *values: Any) -> tuple[Any, ...]:
-        """The features of this output, of each of these values."""
-        return tuple(features_between(value, start=self.start, stop=self.stop) for value in values)
+        """This output, in its own shape, of each of these values."""
+        return tuple(part_of(value, self.start, self.stop, self.shape) for value in values)
+
+    def row(self, value: Any) -> Any:
+        """What is of this output's shape as features again."""
+        return flatten(value) if len(self.shape) > 1 else value
 
 
 @teach()
@@ -73,7 +81,8 @@ class Losses(Loss):
         """
         losses, weights = _by_name(self.losses, "losses", heads), _by_name(self.weights, "weights", heads)
         parts = []
-        for name, f, (start, stop) in zip(heads.names, heads.activations, heads.places, strict=True):
+        ends = zip(heads.names, heads.activations, heads.places, heads.shapes, strict=True)
+        for name, f, (start, stop), shape in ends:
             loss = chosen(losses.get(name), f)
             try:
                 loss.check_output([f])
@@ -81,7 +90,7 @@ class Losses(Loss):
                 raise PairError(f"output {name!r}: {error}") from error
             weight = weights.get(name, 1.0)
             check_number(f"weights[{name!r}]", weight, include_low=True)
-            parts.append(LossPart(loss, float(weight), f, start, stop))
+            parts.append(LossPart(loss, float(weight), f, start, stop, shape))
         of = dict(zip(heads.names, (part.loss for part in parts), strict=True))
         return replace(self, losses=of, weights=weights or None, parts=tuple(parts))
 
@@ -130,7 +139,9 @@ class Losses(Loss):
         )
 
     def _beside(self, of: Callable[..., Any], *values: Any) -> Any:
-        return functools.reduce(beside, [of(part, *part.of(*values)) for part in self._bound()])
+        return functools.reduce(
+            beside, [part.row(of(part, *part.of(*values))) for part in self._bound()]
+        )
 
     def _bound(self) -> tuple[LossPart, ...]:
         if not self.parts:
@@ -168,8 +179,3 @@ def _by_name(given: Any, what: str, heads: Heads) -> dict[str, Any]:
 
 def _times(weight: float, value: Any) -> Any:
     return value if weight == 1 else weight * value
-
-
-def parts_of(loss: Loss) -> Iterator[LossPart]:
-    """The parts of the loss of several outputs; of any other none."""
-    yield from loss.parts if isinstance(loss, Losses) else ()

@@ -304,9 +304,10 @@ def _heads(low: Builder, layer: Heads, x: Value, z: Value, parameters: list[int]
     """Slices, each through its activation, side by side again."""
     ends = []
     readers = low.readers(x, len(layer.names))
-    for reader, f, (start, stop) in zip(readers, layer.activations, layer.places, strict=True):
-        end = low.value((stop - start,), NO_HALO, NO_HALO, z.with_delta)
-        low.native.add_slice(reader.number, end.number, start)
+    ends_of = zip(readers, layer.activations, layer.shapes, layer.places, strict=True)
+    for reader, f, shape, (start, _) in ends_of:
+        end = low.value(shape, NO_HALO, NO_HALO, z.with_delta)
+        _part(low, Part(start, shape), reader, end, [])
         low.parts.update({value.number: str(layer.name) for value in (reader, end)})
         if type(f) is not Identity:
             made = low.value(end.shape, NO_HALO, NO_HALO, z.with_delta)
@@ -318,7 +319,8 @@ def _heads(low: Builder, layer: Heads, x: Value, z: Value, parameters: list[int]
                 low.native.add_activation(end.number, made.number, ACTIVATIONS[type(f)], slope(f))
             low.parts[made.number] = str(layer.name)
             end = made
-        ends.append(end.number)
+        ends.append(low.native.add_view(end.number) if len(shape) > 1 else end.number)
+        low.parts[ends[-1]] = str(layer.name)
     count = len(ends)
     low.native.add_join(ends, [Act.identity] * count, [0.0] * count, [-1] * count, z.number, JoinKind.concat)
 

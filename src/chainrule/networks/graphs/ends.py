@@ -88,11 +88,6 @@ def with_heads(nodes: Sequence[Node], inputs: Mapping[str, Shape], outputs: Sequ
         activations[name] = _renamed(last or Identity(), name)
         shape = shapes.get(name, (1,))
         if len(shape) > 1:
-            if type(last) in TAKEN[:2]:
-                raise ShapeError(
-                    f"output {name!r} is {shape} and ends in {last!r}: of several outputs one with classes "
-                    "is a vector, behind Flatten or a pool"
-                )
             made.append(Node(f"{name}.row", _renamed(Flatten(), f"{name}.row"), (end,)))
             end = f"{name}.row"
         ends[name] = end

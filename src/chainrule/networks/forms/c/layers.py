@@ -299,8 +299,8 @@ def _part(body: Body, layer: Part, x: Place, z: Place, given: Arrays) -> None:
 
 def _heads(body: Body, layer: Heads, x: Place, z: Place, given: Arrays) -> None:
     """Every output by its own activation."""
-    for f, (start, stop) in zip(layer.activations, layer.places, strict=True):
-        from_, to = (Place(f"({value.name} + {start})", (stop - start,)) for value in (x, z))
+    for f, shape, (start, _) in zip(layer.activations, layer.shapes, layer.places, strict=True):
+        from_, to = (Place(f"({value.name} + {start})", shape) for value in (x, z))
         write(body, f, from_, to, {})
 
 

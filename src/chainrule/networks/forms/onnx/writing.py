@@ -117,12 +117,10 @@ class Writing:
             heads.names, heads.shapes, heads.activations, heads.places, strict=True
         ):
             places = graph.whole(*range(start, stop))
-            part = Value((stop - start,), graph.add("Gather", graph.last(z), places, axis=-1))
-            a = self._written(f, part, {})
-            row = graph.add("Reshape", graph.last(a), graph.whole(-1, *shape))
-            described.append(
-                self._described(graph.add("Identity", row, outputs=graph.fresh(name)), graph.real, shape)
-            )
+            row = graph.add("Gather", graph.last(z), places, axis=-1)
+            a = self._written(f, Value(shape, graph.add("Reshape", row, graph.whole(-1, *shape))), {})
+            written = graph.add("Identity", graph.last(a), outputs=graph.fresh(name))
+            described.append(self._described(written, graph.real, shape))
         graph.used([output.name for output in described])
         return described
 
