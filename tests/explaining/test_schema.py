@@ -18,6 +18,7 @@ from chainrule.explaining.schema import Document
 from chainrule.formulas import NOTATIONS
 from tests.explaining.networks import problems
 from tests.explaining.reports import NAMES, report
+from tests.graphs.drawn import batch, graph
 
 SAMPLES = 5
 
@@ -169,6 +170,7 @@ def test_every_field_of_the_schema_is_in_a_document() -> None:
         explained("deep", notation="ng"),
         explained("lenet", budget=10_000, check=False, notation="ng"),
         cr.explain(wide, X, y, check=False, budget=10_000, history=history),
+        cr.explain(crossing := graph(0, "features"), *batch(crossing, 2), check=False),
     ]
     found = {field for made in reports for field in met(made.document, Document)}
     assert found == described(Document, set())
