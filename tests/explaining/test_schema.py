@@ -164,13 +164,14 @@ def test_every_field_of_the_schema_is_in_a_document() -> None:
     """A matrix that is too large for the document, and for a map, is shown by its first and last entries."""
     wide, X, y = cr.Network([cr.Dense(100)], input_shape=50, seed=0), np.ones((2, 50)), np.ones((2, 100))
     history = cr.fit(wide, X, y, epochs=1, progress=False)
+    crossing = graph(0, "features")
     reports = [
         *map(explained, problems()),
         *map(report, NAMES),
         explained("deep", notation="ng"),
         explained("lenet", budget=10_000, check=False, notation="ng"),
         cr.explain(wide, X, y, check=False, budget=10_000, history=history),
-        cr.explain(crossing := graph(0, "features"), *batch(crossing, 2), check=False),
+        cr.explain(crossing, *batch(crossing, 2), check=False),
     ]
     found = {field for made in reports for field in met(made.document, Document)}
     assert found == described(Document, set())

@@ -147,7 +147,9 @@ def test_batches_are_like_arrays_and_a_block_is_frozen() -> None:
     ):
         net = network()
         before = net.parameters["near.dense1.W"].copy()
-        arrays = {} if isinstance(source, list) else {"y": y, "batch_size": 4, "shuffle": False}
+        arrays: dict[str, Any] = (
+            {} if isinstance(source, list) else {"y": y, "batch_size": 4, "shuffle": False}
+        )
         cr.fit(net, source, **arrays, epochs=2, freeze="near")
         np.testing.assert_array_equal(net.parameters["near.dense1.W"], before)
         found.append(dict(net.parameters))
