@@ -51,6 +51,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     **{name: {"lam": 0.1} for name in ("L1", "L2")},
     "ElasticNet": {"l1": 0.1, "l2": 0.1},
     "MaxNorm": {"limit": 1.0},
+    "Graph": {"nodes": {"a": cr.Dense(2)}, "input_shape": 3},
     "Constant": {"value": 0.1},
     "Normal": {"std": 0.1},
     "Uniform": {"limit": 0.1},

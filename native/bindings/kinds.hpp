@@ -26,6 +26,10 @@ inline void bind_kinds(nanobind::module_& m) {
       .value("lstm", Cell::lstm)
       .value("gru", Cell::gru)
       .value("gru_before", Cell::gru_before);
+  nb::enum_<JoinKind>(m, "JoinKind")
+      .value("sum", JoinKind::sum)
+      .value("concat", JoinKind::concat)
+      .value("product", JoinKind::product);
   nb::enum_<PoolKind>(m, "PoolKind").value("max", PoolKind::max).value("average", PoolKind::average).value("l2", PoolKind::l2);
   nb::enum_<ConvMethod>(m, "ConvMethod")
       .value("direct", ConvMethod::direct)

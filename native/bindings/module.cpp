@@ -103,7 +103,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(
           "add_reader", [](P& p, int of) { return p.add_reader(p.known_value(of)); }, "of"_a)
       .def("add_branches", &P::add_branches, "x"_a, "readers"_a)
-      .def("add_join", &P::add_join, "inputs"_a, "activations"_a, "slopes"_a, "saved"_a, "z"_a, "concat"_a)
+      .def("add_join", &P::add_join, "inputs"_a, "activations"_a, "slopes"_a, "saved"_a, "z"_a, "kind"_a)
       .def("share_delta", &P::share_delta, "value"_a, "with_value"_a)
       .def(
           "set_seed", [](P& p, uint64_t seed) { p.pass.seed = seed; }, "seed"_a)
@@ -120,6 +120,26 @@ void bind_plan(nb::module_& m, const char* name) {
           },
           "kind"_a, "output"_a, "activation"_a, "scale"_a = 1.0, "delta_cut"_a = 1.0, "target_scale"_a = 1.0,
           "target_shift"_a = 0.0, "positive"_a = std::vector<double>(), "negative"_a = std::vector<double>())
+      .def(
+          "set_loss_of_parts",
+          [](P& p, int output, int activation) {
+            p.known_value(output);
+            if (activation >= 0) p.known_value(activation);
+            p.set_loss_of_parts(output, activation);
+            p.output = output, p.with_loss = true;
+          },
+          "output"_a, "activation"_a)
+      .def(
+          "add_loss_part",
+          [](P& p, LossKind kind, int first, int positions, int features, double weight, double scale, double delta_cut,
+             double target_scale, double target_shift, const std::vector<double>& positive,
+             const std::vector<double>& negative) {
+            p.add_loss_part(kind, first, positions, features, weight,
+                            {scale, delta_cut, target_scale, target_shift, positive, negative});
+          },
+          "kind"_a, "first"_a, "positions"_a, "features"_a, "weight"_a, "scale"_a = 1.0, "delta_cut"_a = 1.0,
+          "target_scale"_a = 1.0, "target_shift"_a = 0.0, "positive"_a = std::vector<double>(),
+          "negative"_a = std::vector<double>())
       .def(
           "set_host_loss",
           [](P& p, int output) {
@@ -306,7 +326,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 14;
+  m.attr("INTERFACE") = 15;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

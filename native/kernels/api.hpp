@@ -121,6 +121,7 @@ struct ConvArgs {
 };
 
 enum class PoolKind : int { max, average, l2 };
+enum class JoinKind : int { sum, concat, product };
 
 template <class T>
 struct PoolArgs {

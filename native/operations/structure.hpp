@@ -188,23 +188,24 @@ class GatherOperation final : public Operation<T> {
   std::vector<Row> forward_, back_;
 };
 
-// The outputs of the branches, summed or with their channels one after another.
+// The outputs of the branches, summed, multiplied, or with their channels one after another.
 template <class T>
 class JoinOperation final : public Operation<T> {
  public:
   std::vector<int> inputs, saved_of;
   std::vector<Post<T>> posts;
-  bool concat = false;
+  JoinKind kind = JoinKind::sum;
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
   std::vector<int> reads() const override { return inputs; }
   void check(const Plan<T>& plan) const override {
     const ValueShape& z = plan.value(this->z).shape;
+    const bool concat = kind == JoinKind::concat;
     int64_t channels = 0;
     for (const int i : inputs) {
       const ValueShape& own = plan.value(i).shape;
       require(own.height == z.height && own.width == z.width && (concat || own.channels == z.channels),
-              "what is joined must have the positions of the output, and in a sum its channels");
+              "what is joined must have the positions of the output, and in a sum or product its channels");
       channels += own.channels;
     }
     require(!concat || channels == z.channels, "the channels that are joined must be those of the output");
@@ -219,6 +220,7 @@ class JoinOperation final : public Operation<T> {
   void forward(Plan<T>& plan, int samples) override {
     const Map<T>& z = plan.value(this->z).map;
     const auto& shape = plan.value(this->z).shape;
+    const bool concat = kind == JoinKind::concat;
     const bool by_pixel = concat && shape.lanes == InLanes::channels;   // where one ends within a vector, the next begins
     rows(plan, z, samples, [&](int b, int h) {
       T* to = z.row(b, h);
@@ -234,6 +236,7 @@ class JoinOperation final : public Operation<T> {
         const T* from = x.row(b, h);
         if (concat) copy_channels(from, x.channels, x.channels, to + first * plan.lanes(), z.channels, z.width, plan.lanes());
         else if (i == 0) std::memcpy(to, from, sizeof(T) * size_t(z.width) * size_t(z.channels) * size_t(plan.lanes()));
+        else if (kind == JoinKind::product) multiply(from, to, ptrdiff_t(z.width) * z.channels * plan.lanes());
         else plan.kernels().add_run(to, from, to, ptrdiff_t(z.width) * z.channels * plan.lanes());
         first += x.channels;
       }
@@ -245,13 +248,16 @@ class JoinOperation final : public Operation<T> {
     rows(plan, z, samples, [&](int b, int h) {
       const T* from = z.row(b, h);
       ptrdiff_t first = 0;
-      for (const int input : inputs) {
-        const auto& value = plan.value(input);
+      for (size_t i = 0; i < inputs.size(); i++) {
+        const auto& value = plan.value(inputs[i]);
         const Map<T>& x = value.delta;
         const int channels = value.shape.channels;
         if (value.with_delta)
           copy_channels(from + first * plan.lanes(), z.channels, channels, x.row(b, h), channels, z.width, plan.lanes());
-        if (concat) first += channels;
+        for (size_t j = 0; value.with_delta && kind == JoinKind::product && j < inputs.size(); j++)   // δ ⊙ the others
+          if (j != i)
+            multiply(plan.value(inputs[j]).map.row(b, h), x.row(b, h), ptrdiff_t(z.width) * z.channels * plan.lanes());
+        if (kind == JoinKind::concat) first += channels;
       }
     });
     for (size_t i = 0; i < inputs.size(); i++)
@@ -259,6 +265,9 @@ class JoinOperation final : public Operation<T> {
   }
 
  private:
+  static void multiply(const T* factor, T* product, ptrdiff_t count) {
+    for (ptrdiff_t i = 0; i < count; i++) product[i] *= factor[i];
+  }
   template <class Body>
   void rows(Plan<T>& plan, const Map<T>& z, int samples, Body&& body) const {
     const int blocks = plan.blocks(this->z, samples);

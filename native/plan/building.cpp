@@ -363,12 +363,12 @@ void Plan<T>::add_branches(int x, const std::vector<int>& readers) {
 }
 template <class T>
 void Plan<T>::add_join(const std::vector<int>& inputs, const std::vector<Act>& activations, const std::vector<double>& slopes,
-                       const std::vector<int>& saved, int z, bool concat) {
+                       const std::vector<int>& saved, int z, JoinKind kind) {
   require(
       !inputs.empty() && activations.size() == inputs.size() && slopes.size() == inputs.size() && saved.size() == inputs.size(),
       "what is joined must be at least one value, each with its activation, slope and saved value");
   auto o = std::make_unique<JoinOperation<T>>();
-  o->inputs = inputs, o->saved_of = saved, o->concat = concat;
+  o->inputs = inputs, o->saved_of = saved, o->kind = kind;
   for (size_t i = 0; i < inputs.size(); i++) {
     o->posts.push_back(Post<T>{activations[i], T(held<T>(slopes[i], "a slope")), {}});
     check_post(o->posts.back(), saved[i], inputs[i]);
@@ -408,6 +408,23 @@ void Plan<T>::set_loss(LossKind kind, int output, int activation, const LossOpti
           "there is a weight for every output");
   positive_.assign(options.positive.begin(), options.positive.end());
   negative_.assign(options.negative.begin(), options.negative.end());
+}
+template <class T>
+void Plan<T>::set_loss_of_parts(int output, int activation) {
+  if (activation >= 0) value(activation);
+  place_loss(LossBy::parts, output, activation);
+}
+template <class T>
+void Plan<T>::add_loss_part(LossKind kind, int first, int positions, int features, double weight, const LossOptions& options) {
+  require_building();
+  require(loss_by_ == LossBy::parts, "parts belong to a loss that has them");
+  require(std::isfinite(weight) && weight >= 0, "the weight of a loss must be finite and at least 0");
+  require(options.positive.size() == options.negative.size(), "weights of outputs come in pairs");
+  require(options.positive.empty() || int64_t(options.positive.size()) == features, "there is a weight for every output");
+  LossPart part{kind, first, positions, features, weight, options, {}, {}};
+  part.positive.assign(options.positive.begin(), options.positive.end());
+  part.negative.assign(options.negative.begin(), options.negative.end());
+  loss_parts_.push_back(std::move(part));
 }
 template <class T>
 void Plan<T>::set_host_loss(int output) {

@@ -38,6 +38,16 @@ void Plan<T>::check_loss() const {
   require(output_activation_ < 0 || same_size(value(output_activation_).shape, output.shape),
           "the activation of an output must have its shape");
   require(loss_by_ != LossBy::host || host.call, "a loss of the host needs set_host");
+  if (loss_by_ != LossBy::parts) return;
+  int64_t next = 0;
+  for (const LossPart& part : loss_parts_) {
+    const int64_t size = int64_t(part.positions) * part.features;
+    require(part.first == next && part.positions > 0 && part.features > 0 && size <= output.shape.channels,
+            "the parts of a loss lie side by side");
+    next += size;
+  }
+  require(is_vector(output.shape) && next == output.shape.channels && loss_post_.kind == Act::identity,
+          "the parts of a loss are all features of a vector, behind no activation");
 }
 
 // What no operation sees by itself; everything that runs has passed here.
@@ -95,6 +105,10 @@ void Plan<T>::finish() {
     label_region_ = arena_.reserve(blocks * l * size_t(output.height) * size_t(output.width), sizeof(T));
     for (Region* r : {&weight_region_, &correct_region_}) *r = arena_.reserve(blocks * l, sizeof(T));
     loss_region_ = arena_.reserve(blocks * l, sizeof(double));
+    if (loss_by_ == LossBy::parts) {
+      part_weight_region_ = arena_.reserve(blocks * l, sizeof(T));
+      part_loss_region_ = arena_.reserve(blocks * l, sizeof(double));
+    }
   }
   arena_.allocate();
 
@@ -122,6 +136,8 @@ void Plan<T>::finish() {
   if (output_ >= 0) {
     targets_ = arena_.at<T>(target_region_), labels_ = arena_.at<T>(label_region_), weights_ = arena_.at<T>(weight_region_);
     losses_ = arena_.at<double>(loss_region_), correct_ = arena_.at<T>(correct_region_);
+    if (loss_by_ == LossBy::parts)
+      part_weights_ = arena_.at<T>(part_weight_region_), part_losses_ = arena_.at<double>(part_loss_region_);
     loss_post_.saved = this->map(loss_saved_);
   }
   for (auto& o : operations_) o->bind(*this);

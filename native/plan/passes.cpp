@@ -1,6 +1,7 @@
 // Plan: a pass over one batch. Read from the top: samples into lanes, forward, loss, backward.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "../operations/elementwise.hpp"
@@ -156,6 +157,11 @@ void Plan<T>::forward(const Batch& batch, int samples) {
   gather(batch, batch.inputs.order, samples);
   run_forward(samples);
   if (output_activation_ < 0) return;
+  if (loss_by_ == LossBy::parts) {
+    for (int b = 0; b < blocks(samples); b++)
+      for (const LossPart& part : loss_parts_) activate_part(part, b);
+    return;
+  }
   ElementwiseArgs<T> g;   // the output activation of a pair is otherwise part of the loss
   g.x = map(output_), g.z = map(output_activation_), g.blocks = blocks(samples);
   g.post.kind = Act::sigmoid;
@@ -175,9 +181,54 @@ void Plan<T>::reduce_loss(int samples, Progress& progress) const {
   progress.samples += samples;
 }
 
+// a of a part, whose activation belongs to the kind of its loss; else it is z.
+template <class T>
+void Plan<T>::activate_part(const LossPart& part, int b) {
+  ElementwiseArgs<T> g;
+  g.x = part_of(map(output_), b, part), g.z = part_of(map(output_activation_), b, part);
+  g.blocks = 1, g.post.kind = Act::sigmoid;
+  if (part.kind == LossKind::softmax_cross_entropy) kernels_.softmax_forward(g, 0, 1);
+  else if (part.kind == LossKind::sigmoid_cross_entropy) kernels_.activation_forward(g, 0, 1);
+  else std::memcpy(g.z.data, g.x.data, sizeof(T) * size_t(part.positions) * size_t(part.features) * size_t(lanes()));
+}
+
+// What one part adds to the losses of a block, and δ of its features.
+template <class T>
+void Plan<T>::evaluate_part(const LossPart& part, int b, bool backward) {
+  const int l = lanes();
+  const ptrdiff_t at = ptrdiff_t(b) * l;
+  for (int i = 0; i < l; i++) part_weights_[at + i] = weights_[at + i] * T(part.weight);
+  LossArgs<T> g{};
+  g.output = part_of(map(output_), b, part);
+  g.activation = part_of(map(output_activation_), b, part);
+  if (backward) g.delta = part_of(delta(output_), b, part);
+  g.targets = targets_ + (int64_t(b) * value(output_).shape.channels + part.first) * l;
+  g.weights = part_weights_ + at, g.loss = part_losses_ + at, g.correct = correct_ + at;
+  g.blocks = 1, g.post = loss_post_, g.judged = judged_, g.kind = part.kind;
+  g.positive = part.positive.empty() ? nullptr : part.positive.data(), g.negative = part.negative.data();
+  g.scale = T(part.options.scale), g.delta_cut = T(part.options.delta_cut);
+  g.target_scale = T(part.options.target_scale), g.target_shift = T(part.options.target_shift);
+  kernels_.loss(g, 0, 1);
+  for (int i = 0; i < l; i++) {
+    losses_[at + i] += part_losses_[at + i];
+    correct_[at + i] = T(-1);   // of several outputs nothing is counted
+  }
+  if (output_activation_ >= 0 && part.kind != LossKind::softmax_cross_entropy && part.kind != LossKind::sigmoid_cross_entropy)
+    activate_part(part, b);
+}
+
 template <class T>
 void Plan<T>::evaluate_loss(int samples, bool backward) {
-  if (loss_by_ == LossBy::host) {
+  if (loss_by_ == LossBy::parts) {
+    if (!dense_targets_) throw std::invalid_argument("a loss of several parts takes targets as numbers");
+    const int64_t work = int64_t(blocks(samples)) * value(output_).shape.features() * 30;
+    parallel(blocks(samples), work, [&](int begin, int end, int) {
+      for (int b = begin; b < end; b++) {
+        std::fill(losses_ + ptrdiff_t(b) * lanes(), losses_ + ptrdiff_t(b + 1) * lanes(), 0.0);
+        for (const LossPart& part : loss_parts_) evaluate_part(part, b, backward);
+      }
+    });
+  } else if (loss_by_ == LossBy::host) {
     host.call(-1, backward ? HostCall::backward : HostCall::forward, samples);
     if (backward) multiply_by_derivative(*this, output_, loss_post_, samples);
   } else {

@@ -163,11 +163,15 @@ class Plan {
   int add_view(int of);     // the same memory as a vector per sample; `of` must have no halo
   int add_reader(int of);   // the same memory, with a δ of its own: what one of several branches reads
   void add_branches(int x, const std::vector<int>& readers);
-  // z from the outputs of the branches, side by side or summed; of each the activation that made it.
+  // z from the outputs of the branches, side by side, summed or multiplied; of each the activation that made it.
   void add_join(const std::vector<int>& inputs, const std::vector<Act>& activations, const std::vector<double>& slopes,
-                const std::vector<int>& saved, int z, bool concat);
+                const std::vector<int>& saved, int z, JoinKind kind);
   void share_delta(int value, int with);   // one δ for z and a where an activation is fused but z is kept
   void set_loss(LossKind kind, int output, int activation, const LossOptions& options);
+  // The sum of several losses, each of some features of `output`, which lie side by side, times its weight: of so many
+  // positions with as many features each. activation: where a is written.
+  void set_loss_of_parts(int output, int activation);
+  void add_loss_part(LossKind kind, int first, int positions, int features, double weight, const LossOptions& options);
   void set_host_loss(int output);
   void set_program_loss(int output, const ProgramCode& value, const ProgramCode& both, Judged judged);
   void set_input(int value);
@@ -338,7 +342,14 @@ class Plan {
     int64_t length, units;
     double limit;
   };
-  enum class LossBy { none, kernel, host, program };
+  struct LossPart {
+    LossKind kind;
+    int first, positions, features;
+    double weight;
+    LossOptions options;
+    std::vector<T> positive, negative;
+  };
+  enum class LossBy { none, kernel, parts, host, program };
   enum class Stage { building, spent, finished };   // spent: memory ran out in `finish`
   static size_t known(int i, size_t count, const char* what) {
     if (i < 0 || size_t(i) >= count)
@@ -363,6 +374,15 @@ class Plan {
   bool clip_samples(int samples);
   T scale_delta(int sample, T factor);
   void evaluate_loss(int samples, bool backward);
+  void evaluate_part(const LossPart& part, int block, bool backward);
+  void activate_part(const LossPart& part, int block);
+  // A part of block b of a value that is a vector.
+  Map<T> part_of(const Map<T>& m, int b, const LossPart& part) const {
+    Map<T> own = m;
+    if (m.data) own.data = m.block(b) + ptrdiff_t(part.first) * lanes();
+    own.height = 1, own.width = part.positions, own.channels = part.features;
+    return own;
+  }
   void reduce_loss(int samples, Progress& progress) const;
   double penalty_value() const;
   double gradient_norm(bool with_penalty) const;
@@ -399,6 +419,7 @@ class Plan {
   LossKind loss_kind_{};
   std::unique_ptr<ProgramLoss<T>> program_loss_;
   LossOptions loss_options_{};
+  std::vector<LossPart> loss_parts_;
   Post<T> loss_post_{};
   int loss_saved_ = -1;
   double lambda_ = 0, lambda1_ = 0;
@@ -419,13 +440,15 @@ class Plan {
   std::vector<MaxNorm> max_norms_;
 
   Region theta_region_, gradient_region_, accumulated_region_, first_region_, second_region_, target_region_, label_region_,
-      weight_region_, loss_region_, correct_region_;
+      weight_region_, loss_region_, correct_region_, part_weight_region_, part_loss_region_;
   size_t parameter_size_ = 0;
   double wanted_parameters_ = 0;   // scalars, without what is added to round them
   T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;   // null: nobody asks for them
   uint64_t version_ = 1;
   T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *correct_ = nullptr;
   double* losses_ = nullptr;
+  T* part_weights_ = nullptr;   // of the part of a loss that a block is at, and what it adds
+  double* part_losses_ = nullptr;
   bool dense_targets_ = false;
   std::function<void()> poll_between_;
   int64_t interruptions_ = 0;

@@ -135,6 +135,9 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Recurrent as Recurrent,
     )
     from chainrule.layers.activations.softmax import LogSoftmax as LogSoftmax, Softmax as Softmax
+    from chainrule.layers.wiring import Add as Add, Concat as Concat, Multiply as Multiply
+    from chainrule.losses.several import Losses as Losses
+    from chainrule.networks.graphs.graph import Graph as Graph
     from chainrule.layers.structure import (
         Parallel as Parallel,
         Residual as Residual,
@@ -239,6 +242,7 @@ HOMES = {
     "SELU": "chainrule.layers.activations.rectifiers",
     "SGD": "chainrule.training.optimizers",
     "Activation": "chainrule.layers.activations.smooth",
+    "Add": "chainrule.layers.wiring",
     "Adadelta": "chainrule.training.optimizers",
     "Adagrad": "chainrule.training.optimizers",
     "Adam": "chainrule.training.optimizers",
@@ -254,6 +258,7 @@ HOMES = {
     "ChainruleError": "chainrule.base.errors",
     "Checkpoint": "chainrule.training.callbacks",
     "Clamp": "chainrule.layers.columns.clamp",
+    "Concat": "chainrule.layers.wiring",
     "Constant": "chainrule.layers.initializers",
     "Conv1D": "chainrule.layers.windows.convolution",
     "Conv2D": "chainrule.layers.windows.convolution",
@@ -284,6 +289,7 @@ HOMES = {
     "GlobalAveragePool": "chainrule.layers.windows.pooling",
     "GlobalMaxPool": "chainrule.layers.windows.pooling",
     "Glorot": "chainrule.layers.initializers",
+    "Graph": "chainrule.networks.graphs.graph",
     "GroupNorm": "chainrule.layers.normalization",
     "HardShrink": "chainrule.layers.activations.shrinks",
     "HardSigmoid": "chainrule.layers.activations.hard",
@@ -307,6 +313,7 @@ HOMES = {
     "LogSigmoid": "chainrule.layers.activations.smooth",
     "LogSoftmax": "chainrule.layers.activations.softmax",
     "Loss": "chainrule.losses.base",
+    "Losses": "chainrule.losses.several",
     "Masking": "chainrule.layers.sequences.masking",
     "MaxNorm": "chainrule.losses.constraints",
     "MaxPool1D": "chainrule.layers.windows.pooling",
@@ -315,6 +322,7 @@ HOMES = {
     "Mish": "chainrule.layers.activations.smooth",
     "MissingExtraError": "chainrule.base.errors",
     "MultiHeadAttention": "chainrule.layers.sequences.attention",
+    "Multiply": "chainrule.layers.wiring",
     "MultiMargin": "chainrule.losses.margins",
     "NAdam": "chainrule.training.optimizers",
     "NegativeLogLikelihood": "chainrule.losses.likelihoods",

@@ -25,6 +25,7 @@ from chainrule import _native
 from chainrule.engine import Plan, building
 from chainrule.engine.lowering import convolutions, walk
 from chainrule.engine.lowering.lanes import CHANNELS, SAMPLES
+from chainrule.losses import loss_from
 from tests.engine import own_layers as own
 
 ROOM = 2**29  # bytes of memory beyond those of the interpreter: what asks for more is an error, and soon
@@ -135,7 +136,21 @@ def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
         ),
         ([cr.Embedding(7, 4, padding=0), cr.MultiHeadAttention(1), cr.Conv1D(3, 2)], 4, PREDICTING),
         ([cr.Conv2D(2, 2), own.Swish(), cr.Softmax(), cr.Flatten()], image, {"loss": HostLoss()}),
+        _several_ends(),
     ]
+
+
+def _several_ends() -> tuple[list[cr.Layer], Any, dict[str, Any]]:
+    """A graph of two inputs, a product, and two outputs with a loss each."""
+    nodes = {
+        "gate": ([cr.Dense(3), cr.Sigmoid()], "x"),
+        "gated": (cr.Multiply(), "gate", "y"),
+        "kind": ([cr.Dense(3), cr.Softmax()], "gated"),
+        "price": (cr.Dense(2), "gated"),
+    }
+    graph = cr.Graph(nodes, inputs={"x": 4, "y": 3}, outputs=["kind", "price"])
+    loss = loss_from({"price": cr.Huber()}, graph.layers[-1])
+    return list(graph.layers), graph.input_shape, {"loss": loss, "optimizer": cr.Adam()}
 
 
 _PARAMETERS = {

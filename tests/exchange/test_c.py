@@ -16,6 +16,7 @@ from chainrule.base.errors import ArgumentError
 from chainrule.formulas import exp
 from tests.cases import LAYER_CASES, inputs, parameters
 from tests.checking.random_problems import problem
+from tests.graphs.drawn import graph
 from tests.pairwise import some
 
 # C99 to the letter, and as C++, into which such a header may be included, too.
@@ -98,6 +99,25 @@ def test_random_networks(tmp_path: Path) -> None:
         if of.network.vocabulary is None and X.ndim == 3:
             X[0, -1] = X[1, 0] = 0
         check(function, of.network, X)
+
+
+def test_graphs(tmp_path: Path) -> None:
+    """Values that several read are there until the last has read them; several ends lie side by side."""
+    made = [graph(seed, kind) for seed, kind in ((0, "image"), (2, "features"), (1, "sequence"))]
+    several = cr.Graph(
+        {"a": ([cr.Conv2D(2, 2), cr.Tanh()], "x"), "b": ([cr.Flatten(), cr.Dense(2), cr.Softmax()], "a"),
+         "c": (cr.Dense(2), "y"), "d": (cr.Multiply(), "b", "c"), "e": ([cr.Dense(1), cr.Sigmoid()], "d")},
+        inputs={"x": (3, 4, 1), "y": 3},
+        outputs=["b", "e"],
+    )  # fmt: skip
+    functions = compiled([*made, several], tmp_path)
+    r = np.random.default_rng(0)
+    for function, network in zip(functions[:-1], made, strict=True):
+        check(function, network, r.normal(size=(3, *network.input_shape)))
+    X = r.normal(size=(4, 15)).astype(np.float32)
+    a = several.predict({"x": X[:, :12].reshape(4, 3, 4, 1), "y": X[:, 12:]})
+    expected = np.hstack([a["b"], a["e"]])
+    np.testing.assert_allclose(run(functions[-1], several, X), expected, atol=1e-6)
 
 
 def test_steps_of_padding_wherever_they_stand(tmp_path: Path) -> None:

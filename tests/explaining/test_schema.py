@@ -18,6 +18,7 @@ from chainrule.explaining.schema import Document
 from chainrule.formulas import NOTATIONS
 from tests.explaining.networks import problems
 from tests.explaining.reports import NAMES, report
+from tests.graphs.drawn import batch, graph
 
 SAMPLES = 5
 
@@ -163,12 +164,14 @@ def test_every_field_of_the_schema_is_in_a_document() -> None:
     """A matrix that is too large for the document, and for a map, is shown by its first and last entries."""
     wide, X, y = cr.Network([cr.Dense(100)], input_shape=50, seed=0), np.ones((2, 50)), np.ones((2, 100))
     history = cr.fit(wide, X, y, epochs=1, progress=False)
+    crossing = graph(0, "features")
     reports = [
         *map(explained, problems()),
         *map(report, NAMES),
         explained("deep", notation="ng"),
         explained("lenet", budget=10_000, check=False, notation="ng"),
         cr.explain(wide, X, y, check=False, budget=10_000, history=history),
+        cr.explain(crossing, *batch(crossing, 2), check=False),
     ]
     found = {field for made in reports for field in met(made.document, Document)}
     assert found == described(Document, set())

@@ -21,7 +21,8 @@ SOURCES = Path(chainrule.__file__).parent
 OPERATIONS: dict[str, Rule | Binder] = {**rules, **binders}
 # Primitives of layers that have kernels of their own, or are computed by the host: no program has them.
 NO_PROGRAM = {
-    "beside", "block_diagonal", "canvas", "chosen", "correlate", "count_positions", "count_values",
+    "arranged", "beside", "block_diagonal", "canvas", "chosen", "correlate", "count_positions",
+    "count_values",
     "diagonal_blocks", "even_features", "every_feature", "features_between", "features_placed",
     "first_features", "first_position", "flatten", "framed", "shuffled", "tent", "unframed", "unshuffled",
     "gate", "gate_place", "inside", "interleave", "join_heads", "kernel_at", "kernel_place", "matmul",

@@ -131,6 +131,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "count_values": [Example((M,), ()), Example((IMAGE,), ())],
     "sum_entries": [Example((M,)), Example((KERNEL,))],
     "flatten": [Example((IMAGE,))],
+    "arranged": [Example((RNG.standard_normal((60, 2)),), options={"shape": (5, 4, 3)})],
     "unflatten": [Example((RNG.standard_normal((60, 2)), IMAGE))],
     "window": [Example((IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],
     "place": [Example((WINDOWS, IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],

@@ -28,6 +28,7 @@ from chainrule.engine import isa
 from chainrule.engine.plan import Plan
 from chainrule.layers import Composite, Conv2D, Dense, Layer
 from chainrule.layers.sequences.recurrent import Recurrent
+from chainrule.layers.structure import Chain, run_branches, shape_after
 from chainrule.layers.windows.convolution import Convolution
 from chainrule.layers.windows.transposed import ConvTranspose
 from chainrule.losses import CrossEntropy, SquaredError
@@ -217,8 +218,14 @@ def _work(
     for layer in layers:
         name = str(layer.name)
         if isinstance(layer, Composite):
-            for chain in layer.chains:
-                yield from _work(chain, shape, shapes)
+            parts: list[tuple[str, int]] = []
+
+            def branch(_: int, chain: Chain, on: Any, parts: list[tuple[str, int]] = parts) -> Any:
+                parts += _work(chain, on[0], shapes)
+                return shape_after(chain, on[0], shapes)
+
+            run_branches(None, layer, [shape], branch)
+            yield from parts
         else:
             yield name, operations(layer, shape, shapes[name])
         shape = shapes[name]

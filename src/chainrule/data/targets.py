@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.base.errors import DataError, ShapeError, describe
 from chainrule.base.types import Array, Shape
 from chainrule.data.arrays import finite, numbers, plain_array, representable
-from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss
+from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, Losses
 
 Encoded = tuple[Array, Array | None]
 _LEFT_OUT = -100  # ignore_index of PyTorch's CrossEntropyLoss
@@ -57,6 +57,8 @@ def encode_targets(
     probabilities.
     """
     array = _array(y, n, argument)
+    if isinstance(loss, Losses):
+        return _side_by_side(array, network, argument), None
     known = network.classes if classes is None else classes
     shape, outputs = network.output_shape, network.output_shape[-1]
     if known is None and getattr(network, "vocabulary", None) == outputs:
@@ -87,6 +89,18 @@ def encode_targets(
         )
         return values[..., None], seen
     return _plain_numbers(labels, argument, loss, network.dtype)[..., None], None
+
+
+def _side_by_side(array: Array, network: Outputs, argument: str) -> Array:
+    """The targets of several outputs, which have been joined."""
+    if array.shape[1:] != network.output_shape:
+        raise ShapeError(
+            f"{argument} of several outputs is {{name: targets, ...}}, or a row of {network.output_shape[0]} "
+            f"numbers for every sample; received {array.shape}"
+        )
+    values = numbers(array, argument).astype(network.dtype, copy=False)
+    finite(values, argument)
+    return np.ascontiguousarray(values)
 
 
 def class_ids(y: Any, network: Outputs, n: int, argument: str = "y") -> Array:

@@ -194,8 +194,8 @@ def suited_deviations(layers: Sequence[Layer], specs: Mapping[str, Parameter]) -
         for place, layer in enumerate(members):
             rest = (*members[place + 1 :], *behind)
             if isinstance(layer, Composite):
-                for branch in layer.chains:
-                    chain(branch, rest)
+                for branch, follow in zip(layer.chains, layer.following(rest), strict=True):
+                    chain(branch, follow)
             name = f"{layer.name}.W"
             if name in specs and layer.passage == "weights":
                 suited = next((follower.suits for follower in rest if follower.suits is not None), Glorot())

@@ -23,7 +23,8 @@ from chainrule.engine.lowering.updates import (
 from chainrule.engine.lowering.values import Hosted, Value
 from chainrule.engine.lowering.walk import lower
 from chainrule.engine.programs import loss_programs
-from chainrule.losses import Loss
+from chainrule.layers import Identity
+from chainrule.losses import Loss, Losses
 from chainrule.losses.constraints import MaxNorm
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.model import Model
@@ -68,7 +69,8 @@ def build(
     """
     kind: Any = _native.PlanFloat32 if dtype == np.float32 else _native.PlanFloat64
     native = kind(isa.usable_level(level), batch_size)
-    paired = loss is not None and type(loss) in LOSSES and loss.pairs_with(network.layers[-1])
+    own = type(loss) in LOSSES or isinstance(loss, Losses)
+    paired = loss is not None and own and loss.pairs_with(network.layers[-1])
     low, z, a = lower(
         network,
         native,
@@ -82,7 +84,9 @@ def build(
     formula_loss, lost = _set_loss(native, network, loss, z, a, paired)
     host = None
     if low.hosts or lost is not None:
-        host = HostWork(native, network, loss, dtype, low.parameters, low.hosts, lost, frozen)
+        host = HostWork(
+            native, network, loss, dtype, low.parameters, low.hosts, lost, a if paired else None, frozen
+        )
         # Weakly: the native plan must not keep alive what keeps it, or neither would ever be freed.
         called = weakref.proxy(host)
         native.set_host(lambda *arguments: called.call(*arguments))
@@ -98,6 +102,8 @@ def _set_loss(
     if loss is None:
         native.set_input_post(_native.Act.identity, 0.0, -1)
         return False, None
+    if isinstance(loss, Losses) and paired:
+        return False, None if _set_parts(native, loss, z, a) else z
     if type(loss) in LOSSES and (paired or loss.output is None):
         options = native_options(loss, network.output_shape)
         native.set_loss(LOSSES[type(loss)](loss), z.number, a.number if paired else -1, **options)
@@ -108,6 +114,25 @@ def _set_loss(
         return True, None
     native.set_host_loss(z.number)
     return True, z
+
+
+def _set_parts(native: Any, loss: Losses, z: Value, a: Value) -> bool:
+    """The kernels of the losses of several outputs; False, and the host's instead, where one has none."""
+    known = [
+        type(part.loss) in LOSSES
+        and (part.pair or (part.loss.output is None and type(part.activation) is Identity))
+        for part in loss.parts
+    ]
+    if not all(known):
+        native.set_host_loss(z.number)
+        return False
+    native.set_loss_of_parts(z.number, a.number)
+    for part in loss.parts:
+        options = native_options(part.loss, part.shape) | {"target_scale": 1.0, "target_shift": 0.0}
+        kind = LOSSES[type(part.loss)](part.loss)
+        positions = (part.stop - part.start) // part.shape[-1]
+        native.add_loss_part(kind, part.start, positions, part.shape[-1], part.weight, **options)
+    return True
 
 
 def set_training(

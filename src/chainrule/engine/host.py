@@ -39,6 +39,7 @@ class HostWork:
     parameters: Mapping[str, int]
     hosts: Sequence[Hosted]
     lost: Value | None  # what a loss on the host reads
+    activated: Value | None  # where it writes a, of a pair; it reads z then
     frozen: frozenset[str] = frozenset()  # parameters that no step changes
 
     def call(self, operation: int, what: HostCall, samples: int) -> None:
@@ -127,8 +128,13 @@ class HostWork:
         self.native.read_batch(targets, weights)
         y = np.moveaxis(targets, 0, -1)
         y = self.loss.prepared(y) if self.loss.affine else y  # Plan prepares those of others
-        a = self._rows(self.lost, False, samples)
-        losses = np.asarray(self.loss.value(a, y), dtype=np.float64)
+        a = z = self._rows(self.lost, False, samples)
+        if self.activated:
+            last = self.network.layers[-1]
+            a = last.forward(z)
+            self._write(self.activated, False, a, samples, type(last).__name__)
+        values = self.loss.value_from_z(z, y) if self.activated else self.loss.value(a, y)
+        losses = np.asarray(values, dtype=np.float64)
         if losses.shape != (samples,):
             raise ValueError(
                 f"{type(self.loss).__name__}.value must return one number per sample, shape ({samples},), "
@@ -136,7 +142,8 @@ class HostWork:
             )
         self.native.set_losses(np.ascontiguousarray(losses))
         if backward and self.lost.with_delta:
-            gradient = np.asarray(self.loss.gradient(a, y)) * weights
+            slope = self.loss.residual(a, y) if self.activated else self.loss.gradient(a, y)
+            gradient = np.asarray(slope) * weights
             self._write(self.lost, True, gradient, samples, f"{type(self.loss).__name__}.gradient")
 
     def _read(self, name: str, read: Any) -> np.ndarray:

@@ -277,7 +277,8 @@ class Plan:
                 raise ArgumentError(f"class numbers must be from 0 to {classes - 1}, received {wrong}")
             targets = np.eye(classes)[targets]
         if self.loss is not None and not whole:
-            targets = np.moveaxis(self.loss.prepared(np.moveaxis(targets, 0, -1)), -1, 0)
+            columns = np.moveaxis(targets, 0, -1).astype(np.float64, copy=False)
+            targets = np.moveaxis(self.loss.prepared(columns), -1, 0)
         return np.ascontiguousarray(targets, dtype=self.dtype)
 
     def counts(self, targets: np.ndarray) -> bool:

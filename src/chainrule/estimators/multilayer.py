@@ -215,7 +215,8 @@ class Multilayer(Estimator):
             self._labels.name(network)
 
     def _outputs(self, X: Any) -> Array:
-        return self._current().predict(self._rows(X))
+        outputs: Array = self._current().predict(self._rows(X))
+        return outputs
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()

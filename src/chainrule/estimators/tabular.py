@@ -178,7 +178,8 @@ class _Tabular(Answering, BaseEstimator):
 
     def _outputs(self, X: Any) -> Array:
         check_is_fitted(self)
-        return self.network_.predict(self._table(X))
+        outputs: Array = self.network_.predict(self._table(X))
+        return outputs
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

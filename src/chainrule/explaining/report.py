@@ -98,7 +98,7 @@ def explain(
                 check=_entries(net, check),
                 notation=notation,
                 language=language_from(language),
-                labels=y,
+                labels=batch.targets if net.heads else y,
                 budget=_bytes(budget),
                 history=history,
                 elements=_elements(net, element),

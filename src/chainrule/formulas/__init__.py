@@ -23,6 +23,7 @@ from chainrule.formulas.expression import (
     walk,
 )
 from chainrule.formulas.primitives.arrays import (
+    arranged,
     beside,
     block_diagonal,
     broadcast_samples,
@@ -190,6 +191,7 @@ __all__ = [
     "add",
     "adjoint",
     "argmax_over",
+    "arranged",
     "beside",
     "binders",
     "block_diagonal",

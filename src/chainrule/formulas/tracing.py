@@ -130,16 +130,28 @@ def _trace_layer(layer: Any, given: Collection[str]) -> Formulas:
 
 
 def _trace_composite(composite: Any) -> Formulas:
-    """Fk is what branch k makes of x, δk what it hands down; the δ of x, which all read, is their sum."""
-    count = len(composite.chains)
+    """Fk is what branch k puts out, δk what it hands down to a value that it reads; the δ of a value is the
+    sum over its readers.
+    """
     symbols = {"z": Symbol("z", composite.output), "d": Symbol("d", "gradient of " + composite.output)}
-    branches = [Symbol(f"F{number + 1}", f"F_{number + 1}") for number in range(count)]
-    below = [Symbol(f"δ{number + 1}", f"δ_{number + 1}") for number in range(count)]
+    numbers = range(1, len(composite.reads) + 1)
+    branches = [Symbol(f"F{number}", f"F_{number}") for number in composite.ends]
+    below = [Symbol(f"δ{number}", f"δ_{number}") for number in numbers]
     symbols |= {symbol.name: symbol for symbol in (*branches, *below, Symbol("x", "input"))}
+
+    def arriving(value: int) -> Any:
+        readers = [below[n] for n, sources in enumerate(composite.reads) if value in sources]
+        return functools.reduce(operator.add, readers)
+
     equations = {"forward": Equation(symbols["z"], composite.forward(*branches))}
     for branch, part in zip(branches, composite.delta(symbols["d"], *branches), strict=True):
         equations[f"delta of {branch.name}"] = Equation(_gradient(branch), part)
-    equations["delta"] = Equation(_gradient(symbols["x"]), functools.reduce(operator.add, below))
+    for number in reversed(numbers):
+        if composite.uses(number) > 1:
+            read = Symbol(f"F{number}", f"F_{number}")
+            equations[f"delta of {read.name}"] = Equation(_gradient(read), arriving(number))
+    if not composite.several:
+        equations["delta"] = Equation(_gradient(symbols["x"]), arriving(0))
     return Formulas(equations, symbols)
 
 

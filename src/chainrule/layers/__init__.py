@@ -35,6 +35,7 @@ from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.flatten import Flatten
 from chainrule.layers.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from chainrule.layers.parts import Heads, Part
 from chainrule.layers.sequences.attention import MultiHeadAttention
 from chainrule.layers.sequences.bidirectional import Bidirectional
 from chainrule.layers.sequences.embedding import Embedding, LearnedPositions, PositionalEncoding
@@ -55,6 +56,7 @@ from chainrule.layers.windows.pooling import (
     MaxPool2D,
 )
 from chainrule.layers.windows.transposed import ConvTranspose1D, ConvTranspose2D
+from chainrule.layers.wiring import Add, Concat, Multiply, Wiring
 
 _built_in: tuple[type[Layer], ...] = (
     Dense,
@@ -127,9 +129,12 @@ _built_in: tuple[type[Layer], ...] = (
     MultiHeadAttention,
 )
 layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
+# The ends of a graph of several inputs or outputs, which a Graph makes.
+end_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Part, Heads)}
 # Layers made of layers: they have branches instead of formulas of their own.
 structure_classes: dict[str, type[Layer]] = {
-    cls.__name__: cls for cls in (Sequential, Residual, Parallel, Skip, Bidirectional)
+    cls.__name__: cls
+    for cls in (Sequential, Residual, Parallel, Skip, Bidirectional, Wiring, Add, Concat, Multiply)
 }
 
 __all__ = [
@@ -142,12 +147,14 @@ __all__ = [
     "RNN",
     "SELU",
     "Activation",
+    "Add",
     "AveragePool1D",
     "AveragePool2D",
     "BatchNorm",
     "Bidirectional",
     "Clamp",
     "Composite",
+    "Concat",
     "Conv1D",
     "Conv2D",
     "ConvTranspose1D",
@@ -167,6 +174,7 @@ __all__ = [
     "HardSigmoid",
     "HardSwish",
     "HardTanh",
+    "Heads",
     "Identity",
     "InstanceNorm",
     "L2Pool1D",
@@ -182,12 +190,14 @@ __all__ = [
     "MaxPool2D",
     "Mish",
     "MultiHeadAttention",
+    "Multiply",
     "PReLU",
     "Pad1D",
     "Pad2D",
     "Parallel",
     "Parameter",
     "ParametricActivation",
+    "Part",
     "PeriodicEmbedding",
     "PixelShuffle",
     "PositionalEncoding",
@@ -211,7 +221,9 @@ __all__ = [
     "Threshold",
     "UpSample1D",
     "UpSample2D",
+    "Wiring",
     "call_formula",
+    "end_classes",
     "layer_classes",
     "structure_classes",
 ]

@@ -201,7 +201,8 @@ class Layer(Attributes):
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             raise TypeError(
                 f"{type(self).__name__}() is not called as a function; write the layers in order, "
-                "network = Network([Dense(10), ReLU()], input_shape=784), and network.predict(X)"
+                "network = Network([Dense(10), ReLU()], input_shape=784), or with what each reads, "
+                "Graph({'a': Dense(10), 'b': (ReLU(), 'a')}, input_shape=784), and network.predict(X)"
             )
 
     def __repr__(self) -> str:

@@ -4,13 +4,16 @@ Branches read the same input and are joined, and every branch is a chain of laye
     z = F_1(x) + F_2(x) + …     or     z = (F_1(x) ; F_2(x) ; …)
 Backward, a sum hands its δ to every branch as it is, a stack hands every branch its features; and where one
 value is read by several branches its δ is the sum of theirs (the multivariate chain rule, Dezeming 2.1.7).
+wiring.py has branches that read each other.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+import functools
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from chainrule.base.errors import ShapeError, describe
 from chainrule.base.keywords import teach
@@ -21,6 +24,8 @@ from chainrule.layers.base import Layer, Shape, Value
 
 Chain = tuple[Layer, ...]
 JOINS = ("sum", "concat")
+V = TypeVar("V")
+_JOINED = {"sum": operator.add, "concat": beside, "product": operator.mul}
 
 
 class Sequential(Layer):
@@ -54,11 +59,12 @@ class Sequential(Layer):
 
 
 class Composite(Layer):
-    """Base of the layers with branches: `chains`, and "sum" or "concat" as their `join`."""
+    """Base of the layers with branches: `chains`, and "sum", "concat" or "product" as their `join`."""
 
     passage = "composite"
     family = "composite"
     join: str = "sum"
+    several: ClassVar[bool] = False  # whether every branch reads a value of its own
 
     @property
     def chains(self) -> tuple[Chain, ...]:
@@ -69,8 +75,45 @@ class Composite(Layer):
         """A copy with other layers in its branches."""
         raise NotImplementedError(f"{type(self).__name__} must define with_chains(self, chains)")
 
+    @property
+    def reads(self) -> tuple[tuple[int, ...], ...]:
+        """What every branch begins with: 0 is what comes in, k what branch k puts out. Of several sources
+        the first layer of the branch is a composite too, whose branches read one each.
+        """
+        return ((0,),) * len(self.chains)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The branches whose outputs are joined."""
+        return tuple(range(1, len(self.chains) + 1))
+
+    @property
+    def prefix(self) -> str:
+        """What the names of the layers within begin with."""
+        return f"{self.name}."
+
+    def named(self, given: Sequence[str]) -> list[str]:
+        """The names of what came in and of what every branch puts out; `given`: those of what comes in."""
+        names = [given[0]]
+        for number, branch in enumerate(self.chains):
+            names.append(str(branch[-1].name) if branch else given[number if self.several else 0])
+        return names
+
+    def uses(self, value: int) -> int:
+        """How many read value 0, what comes in, or k, what branch k puts out; to be joined is a use."""
+        return sum(sources.count(value) for sources in self.reads) + self.ends.count(value)
+
+    def following(self, rest: Chain) -> list[Chain]:
+        """The layers behind every branch, where `rest` stand behind this: those of its first reader."""
+        behind: list[Chain] = [()] * len(self.chains)
+        for number in range(len(self.chains), 0, -1):
+            readers = [n for n, sources in enumerate(self.reads) if number in sources]
+            at = readers[0] if readers else None
+            behind[number - 1] = rest if at is None else (*self.chains[at], *behind[at])
+        return behind
+
     def traits(self) -> set[str]:
-        return super().traits() | {"concat" if self.join == "concat" else "sum of branches"}
+        return super().traits() | {"concat" if self.join == "concat" else f"{self.join} of branches"}
 
     def title(self) -> str:
         """One line for a table whose next rows are the layers within."""
@@ -83,14 +126,17 @@ class Composite(Layer):
         """The shape of the joined outputs; ShapeError where they do not fit together."""
         if self.join == "concat":
             if len({shape[:-1] for shape in shapes}) > 1:
-                raise ShapeError(
-                    f"{type(self).__name__} puts its branches' features side by side, which needs outputs "
-                    f"that agree in everything but the last size; they put out {_listed(shapes)}"
-                )
+                raise ShapeError(self._uneven(shapes))
             return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
         if len(set(shapes)) > 1:
             raise ShapeError(self._unequal(shapes))
         return shapes[0]
+
+    def _uneven(self, shapes: list[Shape]) -> str:
+        return (
+            f"{type(self).__name__} puts its branches' features side by side, which needs outputs that agree "
+            f"in everything but the last size; they put out {_listed(shapes)}"
+        )
 
     def _unequal(self, shapes: list[Shape]) -> str:
         return (
@@ -102,13 +148,16 @@ class Composite(Layer):
         """The joined outputs of the branches."""
         joined = outputs[0]
         for output in outputs[1:]:
-            joined = joined + output if self.join == "sum" else beside(joined, output)
+            joined = _JOINED[self.join](joined, output)
         return joined
 
     def delta(self, d: Value, *outputs: Value) -> tuple[Value, ...]:
         """∂J/∂(output) of every branch."""
         if self.join == "sum":
             return (d,) * len(outputs)
+        if self.join == "product":
+            others = [outputs[:n] + outputs[n + 1 :] for n in range(len(outputs))]
+            return tuple(functools.reduce(operator.mul, rest, d) for rest in others)
         parts = []
         for output in outputs[:-1]:
             parts.append(first_features(d, output))
@@ -240,16 +289,38 @@ class Walk(Protocol):
     mask: Any
 
 
-def each_branch(walk: Walk, composite: Composite) -> Iterator[Chain]:
-    """The branches, each of which is to be walked before the next is asked for: all begin with the mask in
-    front, and of their ends the first that has one goes on.
+def run_branches(
+    walk: Walk | None,
+    composite: Composite,
+    given: Sequence[V],
+    run: Callable[[int, Chain, tuple[V, ...]], V],
+) -> list[V]:
+    """What the branches that are joined put out, each as `run` makes it: of its number, from 1, its layers
+    and what it reads.
+
+    given: what comes in; of several values every branch reads its own. Every branch begins with the mask of
+    the first value it reads that has one, and of those that are joined the first that has one goes on.
     """
-    before, after = walk.mask, []
-    for branch in composite.chains:
-        walk.mask = before
-        yield branch
-        after.append(walk.mask)
-    walk.mask = next((mask for mask in after if mask is not None), None)
+    made: list[tuple[V, ...]] = [tuple(given)]
+    masks = [walk.mask if walk else None]
+    for number, (branch, sources) in enumerate(zip(composite.chains, composite.reads, strict=True), 1):
+        entry = tuple(value for source in sources for value in made[source])
+        if walk:
+            walk.mask = _first(masks[source] for source in sources)
+        made.append((run(number, branch, (given[number - 1],) if len(given) > 1 else entry),))
+        masks.append(walk.mask if walk else None)
+    if walk:
+        walk.mask = _first(masks[end] for end in composite.ends)
+    return [made[end][0] for end in composite.ends]
+
+
+def shape_after(chain: Chain, shape: Shape, shapes: Mapping[str, Shape]) -> Shape:
+    """What comes out of a chain that reads a value of this shape. shapes: by name, of every layer."""
+    return shapes[str(chain[-1].name)] if chain else shape
+
+
+def _first(masks: Iterable[Any]) -> Any:
+    return next((mask for mask in masks if mask is not None), None)
 
 
 def chain(layers: Any, argument: str, *, empty: bool = False) -> Chain:

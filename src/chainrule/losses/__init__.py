@@ -21,6 +21,7 @@ from chainrule.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
 from chainrule.losses.distances import CosineDistance, Huber, MeanAbsoluteError, SquaredError
 from chainrule.losses.likelihoods import GaussianNLL, KLDivergence, NegativeLogLikelihood
 from chainrule.losses.margins import CategoricalHinge, Hinge, MultiMargin, SoftMargin
+from chainrule.losses.several import Losses
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -32,6 +33,7 @@ __all__ = [
     "Huber",
     "KLDivergence",
     "Loss",
+    "Losses",
     "MeanAbsoluteError",
     "MultiMargin",
     "NegativeLogLikelihood",

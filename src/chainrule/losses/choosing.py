@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.layers import Layer
+from chainrule.layers.parts import Heads
 from chainrule.losses.base import PAIRS, Loss
 from chainrule.losses.counts import Poisson
 from chainrule.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
 from chainrule.losses.distances import CosineDistance, Huber, MeanAbsoluteError, SquaredError
 from chainrule.losses.likelihoods import GaussianNLL, KLDivergence, NegativeLogLikelihood
 from chainrule.losses.margins import CategoricalHinge, Hinge, MultiMargin, SoftMargin
+from chainrule.losses.several import several_losses
 
 
 def loss_for(last_layer: Layer) -> Loss:
@@ -83,12 +86,15 @@ _OTHER_NAMES = {
 }
 
 
-def loss_from(value: Loss | str | None, last_layer: Layer) -> Loss:
-    """A loss from an object, a name or None: the one that belongs to the network's last layer.
+def loss_from(value: Any, last_layer: Layer) -> Loss:
+    """A loss from an object, a name or None: the one that belongs to the network's last layer; of several
+    outputs from these by name.
 
     "mse" and "squared_error" are SquaredError(): ½‖a−y‖², summed over the outputs, "mae" is
     MeanAbsoluteError(), summed too. Errors name what to write.
     """
+    if isinstance(last_layer, Heads):
+        return several_losses(value, last_layer, loss_from)
     if value is None:
         return loss_for(last_layer)
     if isinstance(value, Loss):

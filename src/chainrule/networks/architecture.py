@@ -20,8 +20,22 @@ from chainrule.base.memory import check_memory, check_sample
 from chainrule.base.scalars import check_held, entries
 from chainrule.base.types import Shape
 from chainrule.formulas.primitives.grid import Grid
-from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential, Skip
+from chainrule.layers import (
+    Composite,
+    Embedding,
+    Flatten,
+    Heads,
+    Identity,
+    Layer,
+    Parameter,
+    Part,
+    Sequential,
+    Skip,
+    Wiring,
+)
 from chainrule.layers.initializers import Given, Glorot, Initializer
+from chainrule.layers.structure import run_branches
+from chainrule.layers.wiring import Join
 
 INPUT = "input"
 DEEPEST = 64  # layers within layers: what walks a network calls itself, and Python's stack ends
@@ -48,6 +62,26 @@ class Architecture:
     def vocabulary(self) -> int | None:
         """The smallest vocabulary of the Embeddings that read the input; None: it holds no ids."""
         return min((layer.vocabulary for layer in _readers(self.layers)), default=None)
+
+    @functools.cached_property
+    def inputs(self) -> dict[str, tuple[Shape, int | None]]:
+        """Of several inputs by name the shape of a sample, and the vocabulary where it is read as ids."""
+        found: dict[str, tuple[Shape, int | None]] = {}
+        wiring = self.layers[0]
+        if not isinstance(wiring, Wiring):
+            return found
+        for number, chain in enumerate(wiring.chains, 1):
+            if isinstance(part := chain[0], Part):
+                behind = [c for c, read in zip(wiring.chains, wiring.reads, strict=True) if number in read]
+                embeddings = [e for c in ([chain[1:]] if chain[1:] else behind) for e in _readers(c)]
+                sizes = [embedding.vocabulary for embedding in embeddings]
+                found[str(part.name)] = part.shape, min(sizes, default=None)
+        return found
+
+    @property
+    def heads(self) -> Heads | None:
+        """What several outputs are, each with its name; None of a single one."""
+        return self.layers[-1] if isinstance(self.layers[-1], Heads) else None
 
     @property
     def differentiable(self) -> bool:
@@ -80,7 +114,7 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
     shape = input_shape_from(input_shape)
     building = _Building({INPUT: shape}, {}, {}, {})
     _check_channels_last(named[0], building.shapes[INPUT])
-    building.connect(named, building.shapes[INPUT], ())
+    building.connect(named, (shape,), ())
     _check_ids(named, building.specs, None)
     check_sample("input_shape", "a sample", shape)
     return Architecture(tuple(named), building.shapes, building.specs, building.followers, building.constant)
@@ -95,17 +129,18 @@ class _Building:
     followers: dict[str, tuple[Layer, ...]]
     constant: dict[str, str]
 
-    def connect(self, chain: Sequence[Layer], shape: Shape, behind: tuple[Layer, ...]) -> Shape:
+    def connect(
+        self, chain: Sequence[Layer], given: tuple[Shape, ...], behind: tuple[Layer, ...]
+    ) -> Shape:
         """The shape that comes out of a chain; `behind` are the layers after it."""
         for number, layer in enumerate(chain):
+            shape = given[0]
             place = f"layer {number + 1} of {len(chain)}, {layer.name} = {layer!r}"
             if str(layer.name) in self.followers:  # "a.b", and b within a
                 raise ShapeError(f"two layers are named {layer.name!r}: give one of them another name=")
             self.followers[str(layer.name)] = rest = (*chain[number + 1 :], *behind)
             if isinstance(layer, Composite):
-                shapes = [self.connect(branch, shape, rest) for branch in layer.chains]
-                rule = functools.partial(layer.joined_shape, shapes=shapes)
-                output = _ask(rule, shape, place, self.shapes)
+                output = self.connect_within(layer, given, rest, place)
             else:
                 output = _ask(layer.output_shape, shape, place, self.shapes)
                 self.add_parameters(layer, shape, place)
@@ -120,8 +155,26 @@ class _Building:
                     f"it returned {describe(output)}"
                 )
             check_sample(place, "its output", output)
-            self.shapes[str(layer.name)] = shape = output
-        return shape
+            self.shapes[str(layer.name)] = output
+            given = (output,)
+        return given[0]
+
+    def connect_within(
+        self, layer: Composite, given: tuple[Shape, ...], rest: tuple[Layer, ...], place: str
+    ) -> Shape:
+        """The shape that comes out of a composite."""
+        behind = layer.following(rest)
+        if len(given) > 1 and len(given) != len(layer.chains):
+            raise ShapeError(f"{place}: has {len(layer.chains)} branches, and {len(given)} sources")
+        if len(given) == 1 and isinstance(layer, Join):
+            _ask(layer.output_shape, given[0], place, self.shapes)  # refuses
+
+        def branch(number: int, layers: tuple[Layer, ...], sources: tuple[Shape, ...]) -> Shape:
+            return self.connect(layers, sources, behind[number - 1])
+
+        rule = functools.partial(layer.joined_shape, shapes=run_branches(None, layer, given, branch))
+        output: Shape = _ask(rule, given[0], place, self.shapes)
+        return output
 
     def add_parameters(self, layer: Layer, shape: Shape, place: str) -> None:
         for name, spec in _ask(layer.parameters, shape, place, self.shapes).items():
@@ -175,28 +228,32 @@ def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
     return (layer for layer in all_layers(layers) if not isinstance(layer, Composite))
 
 
-def _check_ids(chain: Iterable[Layer], specs: Mapping[str, Parameter], below: str | None) -> str | None:
-    """ShapeError for a layer of ids behind one that learns; the last parameter that is learned on the way."""
+def _check_ids(chain: Iterable[Layer], specs: Mapping[str, Parameter], *below: str | None) -> str | None:
+    """ShapeError for a layer of ids behind one that learns; the last parameter that is learned on the way.
+
+    below: of every value that the chain reads, such a parameter.
+    """
     for layer in chain:
         if isinstance(layer, Composite):
-            ends = [_check_ids(branch, specs, below) for branch in layer.chains]
-            below = next((end for end in ends if end is not None), None)
+            ends = run_branches(None, layer, below, lambda _, branch, on: _check_ids(branch, specs, *on))
+            below = (next((end for end in ends if end is not None), None),)
             continue
-        if below is not None and not layer.differentiable_input:
+        if below[0] is not None and not layer.differentiable_input:
             raise ShapeError(
-                f"{layer.name} = {layer!r} reads ids, which have no derivative, so that {below} in front "
+                f"{layer.name} = {layer!r} reads ids, which have no derivative, so that {below[0]} in front "
                 f"of it would never learn: put {type(layer).__name__} first"
             )
         learned = (n for n, spec in specs.items() if spec.learned and n.rpartition(".")[0] == layer.name)
-        below = next(learned, below)
-    return below
+        below = (next(learned, below[0]),)
+    return below[0]
 
 
 def _readers(chain: Iterable[Layer]) -> Iterator[Embedding]:
     """The Embeddings whose ids are the input of the chain as it is."""
     for layer in chain:
-        for branch in layer.chains if isinstance(layer, Composite) else ():
-            yield from _readers(branch)
+        if isinstance(layer, Composite):
+            for branch, sources in zip(layer.chains, layer.reads, strict=True):
+                yield from _readers(branch) if 0 in sources else ()
         if isinstance(layer, Embedding):
             yield layer
         if not isinstance(layer, (Flatten, Identity)):
@@ -327,9 +384,17 @@ def _local(layer: Layer) -> Layer:
 def _local_chains(composite: Composite) -> tuple[tuple[Layer, ...], ...]:
     chains = tuple(tuple(map(_local, chain)) for chain in composite.chains)
     for inner in (inner for chain in chains for inner in chain):
-        if inner.name is not None:
-            inner.name = str(inner.name).removeprefix(f"{composite.name}.")
+        _strip(inner, composite.prefix)
     return chains
+
+
+def _strip(layer: Layer, prefix: str) -> None:
+    """Take a prefix from the name of a layer, and of those within that have it by themselves."""
+    if layer.name is not None:
+        layer.name = str(layer.name).removeprefix(prefix)
+    if isinstance(layer, Composite) and not layer.prefix:
+        for inner in (inner for chain in layer.chains for inner in chain):
+            _strip(inner, prefix)
 
 
 def _rename(layer: Layer, prefix: str) -> None:
@@ -371,12 +436,12 @@ def _named(layers: list[Layer]) -> list[Layer]:
 
 
 def _named_within(composite: Composite) -> Composite:
-    """The composite with copies of its layers under names that begin with its own."""
+    """The composite with copies of its layers under names that begin as it says."""
     chains = [_unfolded(chain) for chain in _local_chains(composite)]
     named = iter(_named([layer for chain in chains for layer in chain]))
     renamed = tuple(tuple(next(named) for _ in chain) for chain in chains)
     for layer in (layer for chain in renamed for layer in chain):
-        _rename(layer, f"{composite.name}.")
+        _rename(layer, composite.prefix)
     return composite.with_chains(renamed)
 
 

@@ -12,7 +12,7 @@ from chainrule.base.memory import check_memory, within_memory
 from chainrule.base.types import Array, Shape
 from chainrule.data.door import classes_array
 from chainrule.data.preparation import Preparation
-from chainrule.layers import Layer, Parameter
+from chainrule.layers import Heads, Layer, Parameter
 from chainrule.networks.architecture import INPUT, architecture, drawn_parameters
 from chainrule.networks.executor import Executor, executor
 from chainrule.networks.parameters import Parameters, check_named, dtype_from
@@ -86,6 +86,29 @@ class Model:
     @property
     def input_shape(self) -> Shape:
         return self._architecture.shapes[INPUT]
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """The inputs by name: of a `Graph` with several of them these, else "input"."""
+        return {name: shape for name, (shape, _) in self.input_parts.items()} or {INPUT: self.input_shape}
+
+    @property
+    def input_parts(self) -> dict[str, tuple[Shape, int | None]]:
+        """Of several inputs by name the shape, and how many ids it may hold; of one nothing."""
+        return self._architecture.inputs
+
+    @property
+    def heads(self) -> Heads | None:
+        """What several outputs are; None of one."""
+        return self._architecture.heads
+
+    @property
+    def outputs(self) -> dict[str, Shape]:
+        """The outputs by name: of a `Graph` with several of them these, else that of the last layer."""
+        heads = self.heads
+        if heads is None:
+            return {str(self.layers[-1].name): self.output_shape}
+        return dict(zip(heads.names, heads.shapes, strict=True))
 
     @property
     def vocabulary(self) -> int | None:

@@ -83,7 +83,8 @@ def _parameters_of(network: Model, argument: str, name: Any) -> set[str]:
     layers = [str(layer.name) for layer in all_layers(network.layers)]
     chosen = set(_matched(name, parameters))
     named = list(_matched(name, layers))
-    for layer in named:
+    blocks = [] if chosen or named else [name]  # whose layers are called "block.dense1"
+    for layer in (*named, *blocks):
         chosen |= {parameter for parameter in parameters if parameter.startswith(f"{layer}.")}
     if chosen:
         return chosen

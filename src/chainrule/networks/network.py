@@ -38,6 +38,13 @@ from chainrule.networks.finite import (
     check_step,
     quiet,
 )
+from chainrule.networks.forms.several_ends import (
+    joined_inputs,
+    joined_targets,
+    labels_right,
+    split_labels,
+    split_outputs,
+)
 from chainrule.networks.forms.several_labels import chosen, rows_right, say_several
 from chainrule.networks.forms.summary import summary_lines, summary_rows
 from chainrule.networks.forms.theta import flat, layers_for, set_flat, set_thetas, thetas
@@ -168,13 +175,18 @@ class Network(Model, Attributes):
     # allow_nonfinite, everywhere: what overflowed is returned as it is, not refused by NonFiniteError.
 
     @teach("network.predict(X), and the others by name")
-    def predict(self, X: Any, *, allow_nonfinite: bool = False) -> Array:
+    def predict(self, X: Any, *, allow_nonfinite: bool = False) -> Any:
         """a^L: (N, *input_shape) -> (N, *output_shape), in the target's own unit where `preparation` has
-        scaled it.  X is prepared as the network's training data were.
+        scaled it.  X is prepared as the network's training data were. Of several inputs X is {name: array} or
+        a tuple of them, and of several outputs {name: array} is returned, here and by `classify` and
+        `accuracy`.
 
         Raises NonFiniteError where an output is NaN or infinite, or wrong by a hidden number beyond the
         range, naming the sample and the layer where that begins; allow_nonfinite: return what was computed.
         """
+        if self.input_parts or self.heads:
+            a = self._outputs(self._inputs(X), "predict", allow_nonfinite)
+            return split_outputs(a, self) if self.heads else a
         if allow_nonfinite is False and (outputs := self._at_once(X)) is not None:
             return outputs
         if (parts := pieces(X, self)) is not None:
@@ -204,7 +216,7 @@ class Network(Model, Attributes):
         return a
 
     @teach("network.classify(X), and the others by name")
-    def classify(self, X: Any, *, allow_nonfinite: bool = False) -> Array:
+    def classify(self, X: Any, *, allow_nonfinite: bool = False) -> Any:
         """The label of every sample: the largest output; a single output tells two classes apart, a sigmoid
         by ½ and one trained by `Hinge` by its sign.
 
@@ -214,6 +226,8 @@ class Network(Model, Attributes):
         A tie goes to the first.  Without `classes` labels are 0, 1, ... Raises DataError for a network that
         predicts one number, and NonFiniteError as `predict`.
         """
+        if self.heads:
+            return split_labels(self._outputs(self._inputs(X), "classify", allow_nonfinite), self)
         if (parts := pieces(X, self)) is not None:
             return in_pieces(X, parts, lambda rows: self.classify(rows, allow_nonfinite=allow_nonfinite))
         if self.several_labels:
@@ -322,12 +336,15 @@ class Network(Model, Attributes):
         return value * len(batch) if reduction == "sum" else value + of_penalty
 
     @teach("network.accuracy(X, y), and the others by name")
-    def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False) -> float:
+    def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False) -> Any:
         """The share of samples that `classify` labels as y does (y: labels or one-hot rows).
 
         With several labels per sample, y of 0 and 1 (N, K), those with all their labels right (scikit-learn's
         accuracy_score); the accuracy that `fit` shows is there the share of single labels.
         """
+        if self.heads:
+            weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+            return labels_right(self.classify(X, allow_nonfinite=allow_nonfinite), y, weights)
         parts = pieces(X, self)
         if self.several_labels or say_several(self.layers[-1], y):
 
@@ -348,7 +365,7 @@ class Network(Model, Attributes):
         return float(np.average(right.reshape(len(right), -1).mean(axis=1), weights=weights))
 
     def _inputs(self, X: Any) -> Array:
-        return inputs_of(X, self)
+        return inputs_of(joined_inputs(X, self), self)
 
     def problem(
         self,
@@ -365,7 +382,7 @@ class Network(Model, Attributes):
         penalty = penalty_from(penalty)
         check_pairs(X, y, stacklevel=5)
         X = self._inputs(X)
-        targets, _ = targets_of(y, self, chosen, len(X))
+        targets, _ = targets_of(joined_targets(y, self, chosen), self, chosen, len(X))
         weights = None if sample_weight is None else check_weights(sample_weight, len(X))
         size = training_size_from(training_size, len(X))
         return Batch(X, targets, weights), Objective(chosen, penalty, size)

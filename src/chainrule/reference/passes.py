@@ -19,7 +19,7 @@ from chainrule.base.errors import ShapeError
 from chainrule.base.types import Array
 from chainrule.layers import Composite, Layer, call_formula
 from chainrule.layers.randomness import random_bits
-from chainrule.layers.structure import each_branch
+from chainrule.layers.structure import Chain, run_branches
 from chainrule.networks.architecture import check_batch
 from chainrule.networks.model import Model
 
@@ -48,7 +48,8 @@ class PassContext:
 @dataclass(frozen=True, eq=False)
 class Pass:
     """One layer's forward pass: what went in, what came out (samples last), what else its formulas were
-    given, and the passes within its branches.
+    given, and of a composite the passes within its branches, the outputs that it joins, and what came in
+    beside x where every branch reads a value of its own.
     """
 
     layer: Layer
@@ -56,6 +57,8 @@ class Pass:
     output: Array
     given: Values
     inside: tuple[tuple[Pass, ...], ...] = ()
+    ends: tuple[Array, ...] = ()
+    beside: tuple[Array, ...] = ()
 
     @property
     def name(self) -> str:
@@ -83,10 +86,13 @@ def run_forward(
     """The passes of the network's layers in order; without a context those of a training step."""
     context = PassContext(training=True) if context is None else context
 
-    def chain(layers: Iterable[Layer], x: Array) -> list[Pass]:
+    def chain(layers: Iterable[Layer], x: Array, *beside: Array) -> list[Pass]:
         passes: list[Pass] = []
         for layer in layers:
-            layer_pass = composite(layer, x) if isinstance(layer, Composite) else leaf(layer, x)
+            if isinstance(layer, Composite):
+                layer_pass, beside = composite(layer, x, *beside), ()
+            else:
+                layer_pass = leaf(layer, x)
             expected = (*network.shapes[layer_pass.name], x.shape[-1])
             if layer_pass.output.shape != expected:
                 raise ShapeError(
@@ -101,10 +107,15 @@ def run_forward(
                 context.mask = None  # the steps end here
         return passes
 
-    def composite(layer: Composite, x: Array) -> Pass:
-        inside = [tuple(chain(branch, x)) for branch in each_branch(context, layer)]
-        outputs = [passes[-1].output if passes else x for passes in inside]
-        return Pass(layer, x, layer.forward(*outputs), {}, tuple(inside))
+    def composite(layer: Composite, x: Array, *beside: Array) -> Pass:
+        inside: list[tuple[Pass, ...]] = []
+
+        def branch(number: int, layers: Chain, given: tuple[Array, ...]) -> Array:
+            inside.append(tuple(chain(layers, *given)))
+            return inside[-1][-1].output if layers else given[0]
+
+        ends = run_branches(context, layer, (x, *beside), branch)
+        return Pass(layer, x, layer.forward(*ends), {}, tuple(inside), tuple(ends), beside)
 
     def leaf(layer: Layer, x: Array) -> Pass:
         given = dict(parameters_of(network, layer, parameters, dtype))
@@ -152,21 +163,43 @@ def run_backward(
     """∂J/∂(input of the chain) from d = ∂J/∂(its output).  `visit` is told of every layer, the last one first
     and a composite behind what is in it.
     """
+    return _backward(passes, d, visit, place, rules)[0]
+
+
+def _backward(
+    passes: Sequence[Pass], d: Array, visit: Callable[[Backward], None], place: str, rules: BackwardRules
+) -> tuple[Array, ...]:
+    """The same of every value that the chain reads."""
+    below: tuple[Array, ...] = (d,)
     for layer_pass in reversed(passes):
         gradients: dict[str, Array] = {}
+        (d,) = below
         if isinstance(layer_pass.layer, Composite):
-            outputs = [inside[-1].output if inside else layer_pass.x for inside in layer_pass.inside]
-            handed = zip(layer_pass.inside, layer_pass.layer.delta(d, *outputs), strict=True)
-            parts = [
-                run_backward(inside, part, visit, f"{layer_pass.name}/{number}", rules)
-                for number, (inside, part) in enumerate(handed, 1)
-            ]
-            below = rules.join(layer_pass, parts)
+            below = _backward_within(layer_pass, layer_pass.layer, d, visit, rules)
         else:
-            below, gradients = rules.leaf(layer_pass, d)
-        visit(Backward(layer_pass, place, d, below, gradients))
-        d = below
-    return d
+            share, gradients = rules.leaf(layer_pass, d)
+            below = (share,)
+        visit(Backward(layer_pass, place, d, below[0], gradients))
+    return below
+
+
+def _backward_within(
+    layer_pass: Pass, layer: Composite, d: Array, visit: Callable[[Backward], None], rules: BackwardRules
+) -> tuple[Array, ...]:
+    """∂J/∂ of what came into a composite: through its branches, each behind those that read it."""
+    joined = len(layer.chains) + 1
+    arrived: list[dict[int, Array]] = [{} for _ in range(joined)]  # value -> reader -> its share of δ
+    for end, part in zip(layer.ends, layer.delta(d, *layer_pass.ends), strict=True):
+        arrived[end][joined] = part
+    for number in reversed(range(1, joined)):
+        shares = [arrived[number][reader] for reader in sorted(arrived[number])]
+        inside, place = layer_pass.inside[number - 1], f"{layer_pass.name}/{number}"
+        parts = _backward(inside, functools.reduce(np.add, shares), visit, place, rules)
+        for source, part in zip(layer.reads[number - 1], parts, strict=True):
+            before = arrived[source].get(number)
+            arrived[source][number] = part if before is None else before + part
+    shares = [arrived[0][reader] for reader in sorted(arrived[0])]
+    return tuple(shares) if layer_pass.beside else (rules.join(layer_pass, shares),)
 
 
 def all_passes(passes: Iterable[Pass]) -> Iterator[Pass]:

@@ -29,7 +29,7 @@ from chainrule.training.callbacks import (
 )
 from chainrule.training.history import History
 from chainrule.training.optimizers import AdamW, Optimizer, optimizer_from
-from chainrule.training.parts import FitData, Validation, prepare
+from chainrule.training.parts import FitData, Validation, by_name, prepare
 from chainrule.training.progress import Progress, progress_from
 from chainrule.training.run import Run
 from chainrule.training.schedules import Schedule
@@ -52,7 +52,7 @@ def fit(
     X: Any,
     y: Any = None,
     *,
-    loss: Loss | str | None = None,
+    loss: Loss | str | Mapping[str, Any] | None = None,
     penalty: Penalty | None = None,
     constraint: MaxNorm | None = None,
     optimizer: Optimizer | str | None = None,
@@ -90,6 +90,8 @@ def fit(
         remembers as `network.preparation`, if it was not made with one: later X are taken in the same way or
         refused.
     y: (N,) labels (integers or strings), (N, K) one-hot or soft rows, or numbers (N, *output_shape).
+        Of a Graph with several inputs X is {name: array} or a tuple of them, of one with several outputs so
+        is y, and `loss` is {name: loss}, or Losses({...}, weights={...}): J is their weighted sum.
     loss: a loss, "cross_entropy", "binary_cross_entropy", "squared_error" ("mse"), "mae", "huber", "poisson",
         "hinge", "squared_hinge" or "categorical_hinge"; None: the one that fits the network's last layer.
     penalty: such as L2(1e-4); biases are never penalised.
@@ -220,6 +222,7 @@ def fit(
     decays = decay_factors_from(network, chosen_optimizer)
     dropping = check_flag("drop_last", drop_last)
     check_dropout_schedule(dropout_schedule)
+    X, y, validation = by_name(network, chosen_loss, X, y, validation)
     arrays, apart = validation_parts(validation)
     if takes_arrays(X, y, steps_per_epoch, training_size):
         data = prepare(network, chosen_loss, X, y, sample_weight, arrays, seed, class_weight, classes)

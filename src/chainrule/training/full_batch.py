@@ -31,7 +31,7 @@ from chainrule.networks.objective import Objective
 from chainrule.training.fit import warn_of_labels
 from chainrule.training.history import History, Row
 from chainrule.training.optimizers import SGD
-from chainrule.training.parts import FitData, prepare
+from chainrule.training.parts import FitData, by_name, prepare
 from chainrule.training.progress import Progress, progress_from
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def fit_full_batch(
         options["maxfun"] = check_count("evaluations", evaluations)
     allowed = check_flag("allow_nonfinite", allow_nonfinite)
     work = network.copy(dtype="float64")
+    X, y, _ = by_name(work, chosen_loss, X, y, None)
     data = prepare(work, chosen_loss, X, y, sample_weight, None, 0, class_weight, classes)
     if loss is None:
         warn_of_labels(network, chosen_loss, data)

@@ -20,6 +20,7 @@ from chainrule.data.preparation import Preparation
 from chainrule.data.split import stratified_choice
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
+from chainrule.networks.forms.several_ends import joined_inputs, joined_targets
 from chainrule.networks.network import Network
 from chainrule.training.class_weights import class_weights
 
@@ -94,6 +95,18 @@ def prepare(
         held_out = Batch(X[chosen] if make is None else make(X[chosen]), targets[chosen], held_weights)
         training = None if training is None else _mean_one(training, rows)
     return FitData(Batch(X, targets, training), rows, held_out, known, preparation, make)
+
+
+def by_name(network: Network, loss: Loss, X: Any, y: Any, validation: Any) -> tuple[Any, Any, Any]:
+    """X, y and validation of several inputs or outputs as the layers read them, in a row of numbers each."""
+    if not (network.input_parts or network.heads) or y is None:
+        return X, y, validation
+    X, y = joined_inputs(X, network), joined_targets(y, network, loss)
+    if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):
+        inputs = joined_inputs(validation[0], network, "validation X")
+        targets = joined_targets(validation[1], network, loss, "validation y")
+        validation = (inputs, targets, *validation[2:])
+    return X, y, validation
 
 
 def told_classes(classes: Any, network: Network) -> Array | None:

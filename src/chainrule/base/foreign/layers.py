@@ -381,5 +381,17 @@ _OWN |= {
         }
     ),
 }
+_JOINING = by_name(
+    {
+        "its sources behind it, 'both': (Concat(), 'a', 'b') or (Add(), 'a', 'b')": (
+            *("inputs", "tensors", "nodes", "layers", "args", "of", "others"),
+        ),
+        by_value(
+            "no other axis: features, or channels, are the last one",
+            {"nothing: features, or channels, are the last axis": (-1,)},
+        ): ("axis", "dim", "concat_axis"),
+    }
+)
+_OWN |= dict.fromkeys(("Add", "Concat", "Multiply"), _JOINING)
 LAYERS = {name: {**_EVERYWHERE, **words} for name, words in _OWN.items()}
 LAYERS["Layer"] = _EVERYWHERE  # a layer of one's own

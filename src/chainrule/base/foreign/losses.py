@@ -148,6 +148,12 @@ _TABLES: dict[str, dict[str, Advice]] = {
             }
         ),
     },
+    "Losses": by_name(
+        {
+            "weights={'price': 0.5}": ("loss_weights", "weight"),
+            "losses={'kind': CrossEntropy(), 'price': Huber()}": ("loss", "criterion", "criteria"),
+        }
+    ),
     "Hinge": {**_SUMMED, **_MARGIN, "weight": _LABEL_WEIGHT},
     "CategoricalHinge": {**_OF_CLASSES, **_MARGIN, "weight": _CLASS_WEIGHT},
 }

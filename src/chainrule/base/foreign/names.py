@@ -66,10 +66,10 @@ _CLASSES = by_name(
         "chainrule.DepthwiseConv2D(3), and chainrule.Conv2D(filters, 1) behind it": ("SeparableConv2D",),
         "Network([...], input_shape=(28, 28, 1)), without a layer for the input": ("Input", "InputLayer"),
         "chainrule.Residual([...]), chainrule.Parallel([...]), or chainrule.Skip('conv1', join='sum')": (
-            *("Add", "SkipConnection"),
+            "SkipConnection",
         ),
-        "chainrule.Parallel([...], join='concat'), or chainrule.Skip('conv1') for an earlier layer": (
-            *("Concatenate", "Concat", "cat", "concat", "concatenate", "hstack", "Graph"),
+        "chainrule.Graph({..., 'both': (chainrule.Concat(), 'a', 'b')}, input_shape=784)": (
+            *("Concatenate", "cat", "concatenate", "hstack", "Functional", "GraphModule"),
         ),
         "no dropout of whole channels: chainrule.Dropout(0.5) draws every entry by itself": (
             *("Dropout1d", "Dropout2d", "SpatialDropout1D", "SpatialDropout2D"),

@@ -68,6 +68,22 @@ NETWORKS: dict[str, dict[str, Advice]] = {
             besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
         }
     ),
+    "Graph": by_name(
+        {
+            "the names of nodes in outputs=['kind', 'price']": ("output", "heads", "output_names"),
+            "nodes={'a': Dense(8), 'b': (ReLU(), 'a')}": ("layers", "graph", "edges", "modules"),
+            "their shapes by name in inputs={'image': (28, 28, 1), 'age': 4}": (
+                *("input_shapes", "input", "input_names"),
+            ),
+            "input_shape=784": ("input_dim", "input_size", "in_features"),
+            "seed=0": ("random_state", "rng", "random_seed", "rngs"),
+            "it in chainrule.fit(network, X, y, epochs=…, batch_size=…, loss=…, optimizer=…, penalty=…)": (
+                *("loss", "losses", "optimizer", "epochs", "batch_size", "penalty"),
+            ),
+            METRICS: ("metrics",),
+            besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
+        }
+    ),
     "Network.save": _FILE,
     "load": {
         **_FILE,

@@ -110,6 +110,9 @@ _FIT = by_name(
         besides("penalty=L2(1e-4), λ/2 · ΣW²: λ is twice Keras's l2", None): ("kernel_regularizer",),
         "constraint=MaxNorm(3.0) for weights, optimizer=SGD(0.1, clip_norm=3.0) for gradients": ("max_norm",),
         besides("constraint=MaxNorm(3.0)", None): ("maxnorm", "kernel_constraint", "weight_constraint"),
+        "loss=Losses({'kind': CrossEntropy()}, weights={'kind': 0.5}) of a Graph with several outputs": (
+            *("loss_weights", "loss_weight", "losses"),
+        ),
         "loss='cross_entropy'": ("criterion", "loss_fn", "loss_function", "objective", "cost"),
         "epochs=10": (
             *("n_epochs", "num_epochs", "max_epochs", "nb_epoch", "n_iter", "max_iter", "iterations"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from chainrule._native import InLanes
 from chainrule.base.types import Shape
@@ -32,6 +33,7 @@ from chainrule.layers import (
     Softmax,
 )
 from chainrule.layers.sequences.attention import PROJECTIONS
+from chainrule.layers.structure import Chain, run_branches, shape_after
 
 SAMPLES, CHANNELS, NOTHING = InLanes.samples, InLanes.channels, InLanes.nothing
 POSITIONS = InLanes.positions
@@ -47,6 +49,10 @@ _REARRANGING = 4.0
 _BY_POSITION = (LayerNorm, RMSNorm, Softmax)
 _BY_ENTRY = (*POOLS, *GLOBAL_POOLS, *ACTIVATIONS, BatchNorm, Dropout, Flatten, PositionalEncoding)
 
+
+T = TypeVar("T")
+Held = tuple[Shape, T]  # of a value: its shape, and what a walk holds of it
+Entry = tuple[Held[T], ...]
 
 _FOLLOWING = (Dropout, PositionalEncoding, *ACTIVATIONS)  # too cheap to be worth a way there
 _AT_EACH_STEP = (Dense, MultiHeadAttention, *_BY_POSITION)
@@ -75,7 +81,8 @@ def begins(layers: Iterable[Layer], shape: Shape) -> InLanes:
     """What the first layers of a chain want in their input's lanes, where positions may be."""
     for layer in layers:
         if isinstance(layer, Composite):
-            wanted = [begins(chain, shape) for chain in layer.chains]
+            first = zip(layer.chains, layer.reads, strict=True)
+            wanted = [begins(chain, shape) for chain, sources in first if 0 in sources]
             return POSITIONS if POSITIONS in wanted else SAMPLES
         if not has_positions(layer, shape, POSITIONS):
             return SAMPLES
@@ -103,10 +110,15 @@ def _costs_of_positions(
     for layer in layers:
         after = shapes[str(layer.name)]
         if isinstance(layer, Composite):
-            parts = [_costs_of_positions(chain, shape, shapes, batch, lanes, held) for chain in layer.chains]
+            parts: list[Any] = []
+
+            def branch(_: int, chain: Chain, on: Entry[InLanes], parts: list[Any] = parts) -> Held[InLanes]:
+                parts.append(_costs_of_positions(chain, on[0][0], shapes, batch, lanes, on[0][1]))
+                return shape_after(chain, on[0][0], shapes), parts[-1][2]
+
+            ends = [end for _, end in run_branches(None, layer, [(shape, held)], branch)]
             samples += sum(part[0] for part in parts)
             positions += sum(part[1] for part in parts)
-            ends = [part[2] for part in parts]
             if POSITIONS in ends:
                 positions += _moved(after, batch, lanes) * ends.count(SAMPLES)
             held = POSITIONS if POSITIONS in ends else SAMPLES
@@ -179,7 +191,13 @@ def _costs(
     for layer in layers:
         after = shapes[str(layer.name)]
         if isinstance(layer, Composite):
-            parts = [_costs(chain, shape, shapes, batch, lanes, masked, first) for chain in layer.chains]
+            parts: list[Any] = []
+
+            def branch(_: int, chain: Chain, on: Entry[bool], parts: list[Any] = parts) -> Held[bool]:
+                parts.append(_costs(chain, on[0][0], shapes, batch, lanes, masked, on[0][1]))
+                return shape_after(chain, on[0][0], shapes), on[0][1] and not chain
+
+            run_branches(None, layer, [(shape, first)], branch)
             samples += sum(part[0] for part in parts)
             channels += sum(part[1] for part in parts)
         else:

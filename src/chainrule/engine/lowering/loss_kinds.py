@@ -18,6 +18,7 @@ from chainrule.losses import (
     Huber,
     KLDivergence,
     Loss,
+    Losses,
     MeanAbsoluteError,
     MultiMargin,
     NegativeLogLikelihood,
@@ -51,6 +52,13 @@ JUDGED: dict[type[Loss], Judged] = {
 
 # All of the library: two that print alike are alike.
 OWN = {*LOSSES, *JUDGED, GaussianNLL, CosineDistance}
+
+
+def told_by_print(loss: Loss) -> bool:
+    """Whether another loss that prints as this one is the same: not of those of your own."""
+    if isinstance(loss, Losses):
+        return all(type(part.loss) in OWN for part in loss.parts)
+    return type(loss) in OWN
 
 
 def native_options(loss: Loss, output_shape: tuple[int, ...]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._native import EACH_POSITION, OVER_BATCH, Act, Cell, ConvMethod, InLanes, PoolKind
+from chainrule._native import EACH_POSITION, OVER_BATCH, Act, Cell, ConvMethod, InLanes, JoinKind, PoolKind
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
@@ -45,17 +45,21 @@ from chainrule.layers import (
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
+    Heads,
+    Identity,
     InstanceNorm,
     L2Pool1D,
     L2Pool2D,
     Layer,
     LayerNorm,
+    LogSoftmax,
     Masking,
     MaxPool1D,
     MaxPool2D,
     MultiHeadAttention,
     Pad1D,
     Pad2D,
+    Part,
     PeriodicEmbedding,
     PixelShuffle,
     PositionalEncoding,
@@ -285,7 +289,40 @@ def _periodic(low: Builder, layer: PeriodicEmbedding, x: Value, z: Value, parame
     waves = _entrywise(low, layer, cos, angles, lambda entry: -sin(entry))
     made = blocks("V", "c", waves, n * (layer.features - 1))
     ends = [itself.number, made.number]
-    low.native.add_join(ends, [Act.identity] * 2, [0.0] * 2, [-1] * 2, z.number, True)
+    low.native.add_join(ends, [Act.identity] * 2, [0.0] * 2, [-1] * 2, z.number, JoinKind.concat)
+
+
+def _part(low: Builder, layer: Part, x: Value, z: Value, parameters: list[int]) -> None:
+    """A row of z is so many numbers of x side by side."""
+    height, width, channels = as_image(z.shape)
+    row = width * channels
+    to = [row * h for h in range(height)]
+    low.native.add_gather(x.number, z.number, to, [layer.start + at for at in to], [row] * height, [])
+
+
+def _heads(low: Builder, layer: Heads, x: Value, z: Value, parameters: list[int]) -> None:
+    """Slices, each through its activation, side by side again."""
+    ends = []
+    readers = low.readers(x, len(layer.names))
+    ends_of = zip(readers, layer.activations, layer.shapes, layer.places, strict=True)
+    for reader, f, shape, (start, _) in ends_of:
+        end = low.value(shape, NO_HALO, NO_HALO, z.with_delta)
+        _part(low, Part(start, shape), reader, end, [])
+        low.parts.update({value.number: str(layer.name) for value in (reader, end)})
+        if type(f) is not Identity:
+            made = low.value(end.shape, NO_HALO, NO_HALO, z.with_delta)
+            if type(f) is Softmax:
+                low.native.add_softmax(end.number, made.number)
+            elif type(f) is LogSoftmax:
+                by_formulas(low, f, end, made, [])
+            else:
+                low.native.add_activation(end.number, made.number, ACTIVATIONS[type(f)], slope(f))
+            low.parts[made.number] = str(layer.name)
+            end = made
+        ends.append(low.native.add_view(end.number) if len(shape) > 1 else end.number)
+        low.parts[ends[-1]] = str(layer.name)
+    count = len(ends)
+    low.native.add_join(ends, [Act.identity] * count, [0.0] * count, [-1] * count, z.number, JoinKind.concat)
 
 
 def by_formulas(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
@@ -357,6 +394,8 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     Dropout: _dropout,
     Flatten: _flatten,
     Features: _features,
+    Part: _part,
+    Heads: _heads,
     **dict.fromkeys(MOVING, _moved),
     PeriodicEmbedding: _periodic,
     Masking: _masking,
@@ -369,7 +408,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
 }
 
 # Layers of several operations, each of which takes its parameters.
-IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding)
+IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding, Heads)
 
 
 def in_parts(layer: Layer) -> bool:

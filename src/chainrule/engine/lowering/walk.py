@@ -5,10 +5,10 @@ operations.py says which layer is which operation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from chainrule._native import InLanes
+from chainrule._native import InLanes, JoinKind
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import (
@@ -31,8 +31,11 @@ from chainrule.engine.lowering.lanes import (
 )
 from chainrule.engine.lowering.operations import OPERATIONS, by_formulas, fuses, in_parts
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
-from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer
-from chainrule.layers.structure import each_branch
+from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer, Wiring
+from chainrule.layers.structure import Chain, run_branches
+
+JOINS = {"sum": JoinKind.sum, "concat": JoinKind.concat, "product": JoinKind.product}
+Shared = tuple[Iterator[Value], bool]  # a value's readers, and whether something is learned below
 
 
 class Lowering(Builder):
@@ -49,27 +52,41 @@ class Lowering(Builder):
             if self.passes(layer):
                 continue  # no operation: what follows reads the same value
             if isinstance(layer, Composite):
-                wanted = (self.wanted_halo(branch, shape, NO_HALO) for branch in layer.chains)
-                return tuple(map(max, zip(NO_HALO, *wanted, strict=True)))
+                return self.halo_within(layer, 0, shape, NO_HALO)
             return input_halo(layer, shape, self.shapes[str(layer.name)], self.blocks)
         return after
 
-    def chain(self, layers: Sequence[Layer], x: Value, after: Halo, learned: bool) -> tuple[Value, bool]:
-        """The operations of layers in order on x: their output, and whether something is learned in or below
-        them (only then is δ needed).  `after`: the zeros wanted around the output.
+    def halo_within(self, composite: Composite, value: int, shape: Shape, after: Halo) -> Halo:
+        """The zeros that the branches of a composite want around what comes in (0), or around what branch
+        `value` puts out.
         """
-        place = 0
+        readers = [
+            self.wanted_halo(branch, shape, after if number in composite.ends else NO_HALO)
+            for number, (branch, sources) in enumerate(zip(composite.chains, composite.reads, strict=True), 1)
+            if value in sources
+        ]
+        return tuple(map(max, zip(NO_HALO, *readers, strict=True)))
+
+    def chain(
+        self, layers: Sequence[Layer], given: tuple[Value, ...], after: Halo, learned: bool
+    ) -> tuple[Value, bool]:
+        """The operations of layers in order on what is given: their output, and whether something is learned
+        in or below them (only then is δ needed).  `after`: the zeros wanted around the output.
+        """
+        place, x = 0, given[0]
         while place < len(layers):
             layer, rest = layers[place], layers[place + 1 :]
             place += 1
             if isinstance(layer, Composite):
                 shape = self.shapes[str(layer.name)]
-                x, learned = self.composite(layer, x, self.wanted_halo(rest, shape, after), learned)
+                x, learned = self.composite(layer, given, self.wanted_halo(rest, shape, after), learned)
+                given = (x,)
                 self.keep_mask(x)
                 continue
             same = self.view(layer, x)
             if same is not None:
                 self.values[str(layer.name)], x = same.number, same
+                given = (x,)
                 self.keep_mask(x)
                 continue
             learned = learned or self.learns(layer, x.shape)
@@ -79,6 +96,7 @@ class Lowering(Builder):
                 place += 1
             shape = self.shapes[str(layer.name)]
             x = self.operation(layer, activation, x, self.wanted_halo(rest, shape, after), learned)
+            given = (x,)
             self.keep_mask(x)
         return x, learned
 
@@ -149,13 +167,19 @@ class Lowering(Builder):
             return x
         return self.brought(x, lanes, input_halo(layer, x.shape, shape, self.blocks), str(layer.name))
 
-    def composite(self, layer: Composite, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
-        """Branches on x, and the value that joins them."""
-        readers = self.readers(x, len(layer.chains))
-        ends = [
-            self.chain(branch, reader, NO_HALO, learned)
-            for branch, reader in zip(each_branch(self, layer), readers, strict=True)
-        ]
+    def composite(
+        self, layer: Composite, given: tuple[Value, ...], halo: Halo, learned: bool
+    ) -> tuple[Value, bool]:
+        """Branches on what is given, and the value that joins them."""
+        if isinstance(layer, Wiring):
+            return self.wiring(layer, given[0], halo, learned)
+        readers = given if len(given) > 1 else self.readers(given[0], len(layer.chains))
+        ends = run_branches(
+            self,
+            layer,
+            [(reader, learned) for reader in readers],
+            lambda _, branch, on: self.chain(branch, (on[0][0],), NO_HALO, on[0][1]),
+        )
         lanes = self.lanes
         if lanes == POSITIONS and all(end.lanes == SAMPLES for end, _ in ends):
             lanes = SAMPLES
@@ -175,8 +199,29 @@ class Lowering(Builder):
             [end.slope for end, _ in ends],
             [end.saved for end, _ in ends],
             z.number,
-            layer.join == "concat",
+            JOINS[layer.join],
         )
+        self.values[str(layer.name)] = z.number
+        return z, learned
+
+
+    def wiring(self, layer: Wiring, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
+        """Chains that read each other: every value has a reader for each of its uses."""
+
+        def shared(number: int, value: Value, learned: bool) -> Shared:
+            uses = layer.uses(number)
+            return iter(self.readers(value, uses) if uses > 1 else [value]), learned
+
+        def chain(number: int, layers: Chain, on: tuple[Shared, ...]) -> Shared:
+            after = halo
+            if number not in layer.ends:
+                shape = self.shapes[str(layers[-1].name)]
+                after = self.halo_within(layer, number, shape, halo)
+            given = tuple(next(readers) for readers, _ in on)
+            return shared(number, *self.chain(layers, given, after, any(below for _, below in on)))
+
+        ((ends, learned),) = run_branches(self, layer, [shared(0, x, learned)], chain)
+        z = next(ends)
         self.values[str(layer.name)] = z.number
         return z, learned
 
@@ -212,12 +257,11 @@ def lower(
     of_input = NOTHING if lanes == CHANNELS else SAMPLES
     if lanes == POSITIONS:
         of_input = begins(body, network.input_shape)
-    x = low.value(
-        network.input_shape, low.wanted_halo(body, network.input_shape, NO_HALO), NO_HALO, shown, of_input
-    )
+    halo = NO_HALO if of_input == POSITIONS else low.wanted_halo(body, network.input_shape, NO_HALO)
+    x = low.value(network.input_shape, halo, NO_HALO, shown, of_input)
     low.values["input"] = x.number
     native.set_input(x.number)
-    x, _ = low.chain(body, x, NO_HALO, shown)
+    x, _ = low.chain(body, (x,), NO_HALO, shown)
     if x.lanes == POSITIONS:
         x = low.brought(x, SAMPLES, NO_HALO, str(body[-1].name))
     if not paired:

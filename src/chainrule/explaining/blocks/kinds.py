@@ -211,7 +211,9 @@ class Curve(Block):
 
 @dataclass(frozen=True)
 class ChainNode:
-    """A layer in the picture of the network.  level: of the verdict on it; `times`: of a folded repeat."""
+    """A layer in the picture of the network.  level: of the verdict on it; `times`: of a folded repeat;
+    reads: where branches read each other, of every one the names of what it reads.
+    """
 
     name: str
     title: str
@@ -223,6 +225,7 @@ class ChainNode:
     times: int = 1
     branches: tuple[tuple[ChainNode, ...], ...] = ()
     join: str = ""
+    reads: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

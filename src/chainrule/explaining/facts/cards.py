@@ -61,7 +61,7 @@ class Walk:
 
 def cards_of(passes: Sequence[Pass], walk: Walk) -> list[CardRecord]:
     """The cards of a network's passes."""
-    return list(_chain(passes, walk, depth=0, first=True, reads="input"))
+    return list(_chain(passes, walk, 0, True, ["input"]))
 
 
 def repeats_of(passes: Sequence[Pass]) -> dict[str, str]:
@@ -82,16 +82,22 @@ def repeats_of(passes: Sequence[Pass]) -> dict[str, str]:
 
 
 def _chain(
-    passes: Sequence[Pass], walk: Walk, depth: int, first: bool, reads: str, branch: int = 0
+    passes: Sequence[Pass], walk: Walk, depth: int, first: bool, given: Sequence[str], branch: int = 0
 ) -> Iterator[CardRecord]:
-    """reads: the tensor that comes into the chain.  branch: of a composite, from 1; 0 for the main chain."""
+    """given: the tensors that come into the chain.  branch: of a composite, from 1; 0 for the main chain."""
     before: Pass | None = None
-    below = reads
+    below = given[0]
     for layer_pass in passes:
-        yield _card(layer_pass, before, walk, depth, first and before is None, reads, below, branch)
-        for number, inside in enumerate(layer_pass.inside, 1):
-            yield from _chain(inside, walk, depth + 1, first and before is None, reads, number)
-        before, below, reads, branch = layer_pass, reads, layer_pass.name, 0
+        first = first and before is None
+        yield _card(layer_pass, before, walk, depth, first, given, below, branch)
+        if isinstance(layer := layer_pass.layer, Composite):
+            names = layer.named(given)
+            for number, (inside, sources) in enumerate(zip(layer_pass.inside, layer.reads, strict=True), 1):
+                inner = [names[source] for source in sources]
+                shared = any(layer.uses(source) > 1 for source in sources)
+                begins = first and sources == (0,)
+                yield from _chain(inside, walk, depth + 1, begins, inner, number if shared else 0)
+        before, below, given, branch = layer_pass, given[0], [layer_pass.name], 0
 
 
 def _card(
@@ -100,11 +106,11 @@ def _card(
     walk: Walk,
     depth: int,
     first: bool,
-    reads: str,
+    given: Sequence[str],
     below: str,
     branch: int,
 ) -> CardRecord:
-    layer = layer_pass.layer
+    layer, reads = layer_pass.layer, given[0]
     head: CardHead = {
         "layer": layer_pass.name,
         "number": walk.numbers[layer_pass.name],
@@ -118,27 +124,29 @@ def _card(
     if layer_pass.name in walk.repeats:
         return {**head, "repeats": walk.repeats[layer_pass.name]}
     if isinstance(layer, Composite):
-        parts = _composite(layer_pass, walk, reads, branch)
+        parts = _composite(layer_pass, layer, walk, reads, branch)
     elif is_recurrent(layer):
         parts = _recurrent(layer_pass, walk)
     else:
         parts = _leaf(layer_pass, before, walk, first, below, branch)
     return {
         **head,
-        "tensors": _tensors(layer_pass, reads, below),
+        "tensors": _tensors(layer_pass, given, below),
         "forward": parts.get("forward", []),
         "backward": parts.get("backward", []),
         "pictures": pictures_of(layer_pass, walk.sample, walk.tensors, walk.arrays, first=first),
     }
 
 
-def _tensors(layer_pass: Pass, reads: str, below: str) -> dict[str, str]:
+def _tensors(layer_pass: Pass, given: Sequence[str], below: str) -> dict[str, str]:
     """Symbol -> tensor of the document: what a symbol of the layer's formulas stands for."""
-    layer = layer_pass.name
+    layer, reads = layer_pass.name, given[0]
     operands = {name: f"{layer}.{name}" for name in layer_pass.layer.parameters(layer_pass.x.shape[:-1])}
     operands |= {name: f"given:{layer}.{name}" for name in layer_pass.given if name not in operands}
     ends = {"x": reads, "z": layer, "a": layer, "d": f"delta:{layer}", "dx": f"delta:{reads}"}
-    operands |= {f"F{number}": b[-1].name if b else reads for number, b in enumerate(layer_pass.inside, 1)}
+    if isinstance(layer_pass.layer, Composite):
+        made = enumerate(layer_pass.layer.named(given))
+        operands |= {f"F{number}": name for number, name in made if number}
     gradients = {f"d{name}": f"gradient:{layer}.{name}" for name in operands}
     shares = {f"data {name}": f"data {quantity}" for name, quantity in gradients.items()}
     return {**operands, **gradients, **shares, **ends} | {
@@ -157,17 +165,18 @@ def _leaf(layer_pass: Pass, before: Pass | None, walk: Walk, first: bool, below:
     return leaf_parts(leaf)
 
 
-def _composite(layer_pass: Pass, walk: Walk, reads: str, branch: int) -> Parts:
-    """Forward: the branches joined; backward: what every branch gets, and the sum of what they hand down."""
-    formulas = traced(layer_pass.layer, {})
-    outputs = [inside[-1].output if inside else layer_pass.x for inside in layer_pass.inside]
+def _composite(layer_pass: Pass, layer: Composite, walk: Walk, reads: str, branch: int) -> Parts:
+    """Forward: the branches joined; backward: what every branch gets, and of every value that several read
+    the sum of what they hand down.
+    """
+    formulas = traced(layer, {})
     bindings: dict[str, Any] = {"x": layer_pass.x, "z": layer_pass.output}
-    bindings |= {f"F{number + 1}": output for number, output in enumerate(outputs)}
+    bindings |= {f"F{end}": value for end, value in zip(layer.ends, layer_pass.ends, strict=True)}
     d = walk.deltas.get(layer_pass.name)
     forward = [
         part(
             "forward",
-            layer_pass.layer,
+            layer,
             formulas.equations["forward"],
             Reader(bindings),
             layer_pass.name,
@@ -176,30 +185,39 @@ def _composite(layer_pass: Pass, walk: Walk, reads: str, branch: int) -> Parts:
     ]
     if d is None:
         return {"forward": forward, "backward": []}
-    handed = _handed(layer_pass, d, walk.below)
-    bindings |= {"d": d, **{f"δ{number + 1}": share for number, share in enumerate(handed)}}
-    reader, backward = Reader(bindings), []
+    bindings["d"] = d
+    backward = []
     for key, equation in formulas.equations.items():
         if key == "forward":
             continue
+        value = int(key.removeprefix("delta of F")) if key != "delta" else 0
+        reader = Reader(bindings | _handed(layer_pass, layer, value, d, walk))
         choices = [choose.largest(np.asarray(reader.value(equation.right)), walk.sample)]
         quantity = ""
         if key == "delta":
             equation, quantity = (
                 (handed_down(equation, branch), "") if branch else (equation, f"delta:{reads}")
             )
-        backward.append(part(key, layer_pass.layer, equation, reader, quantity, choices))
+        backward.append(part(key, layer, equation, reader, quantity, choices))
     return {"forward": forward, "backward": backward}
 
 
-def _handed(layer_pass: Pass, d: Array, below: Mapping[str, Array]) -> list[Array]:
-    """What every branch of a composite hands down to the input."""
-    outputs = [inside[-1].output if inside else layer_pass.x for inside in layer_pass.inside]
-    shares = layer_pass.layer.delta(d, *outputs)
-    return [
-        below[inside[0].name] if inside else np.asarray(share)
-        for inside, share in zip(layer_pass.inside, shares, strict=True)
-    ]
+def _handed(
+    layer_pass: Pass, layer: Composite, value: int, d: Array, walk: Walk
+) -> dict[str, Array]:
+    """What every branch of a composite hands down to a value that it reads."""
+    ends = dict(zip(layer.ends, layer.delta(d, *layer_pass.ends), strict=True))
+    handed: dict[str, Array] = {}
+    for number, (inside, sources) in enumerate(zip(layer_pass.inside, layer.reads, strict=True), 1):
+        if value not in sources:
+            continue
+        share = walk.below[inside[0].name] if inside else np.asarray(ends[number])
+        if inside and len(sources) > 1:  # a join hands every source its own
+            join = inside[0]
+            shares = join.layer.delta(walk.deltas[join.name], *join.ends)
+            share = sum(part for part, source in zip(shares, sources, strict=True) if source == value)
+        handed[f"δ{number}"] = share
+    return handed
 
 
 def _recurrent(layer_pass: Pass, walk: Walk) -> Parts:

@@ -25,7 +25,7 @@ from chainrule.explaining.facts.traced import (
 )
 from chainrule.explaining.schema import LayerRecord, LossPart, ModelPart, Passage, PenaltyPart
 from chainrule.formulas.exchange import plain
-from chainrule.layers import Composite
+from chainrule.layers import Composite, Wiring
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
@@ -178,6 +178,10 @@ class _Graph:
         if isinstance(layer, Composite):
             record["kind"], record["join"] = "composite", layer.join
             record["branches"] = list(map(self.chain, layer_pass.inside))
+            if layer.several:
+                record["several"] = True
+            if isinstance(layer, Wiring):
+                record["reads"] = plain(layer.reads)
         elif is_recurrent(layer):
             record["kind"], record["recurrent"] = "recurrent", _passage(layer)
         return record

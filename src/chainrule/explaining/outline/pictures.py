@@ -46,7 +46,7 @@ def _block(document: Document, picture: PictureRecord, name: str, letter: Callab
         )
         return Curve(PICTURES["curve"], z, f, df, edges, counts, id=name)
     values = _values(document, picture)
-    symbol, title = letter(picture["quantity"]), _title(picture)
+    symbol, title = letter(picture["quantity"]), _title(picture, document)
     if picture["kind"] == "bars":
         first = _first(document, picture)
         made = _bars(values[0], picture, symbol, title, first, name)
@@ -67,7 +67,7 @@ def _values(document: Document, picture: ArrayPicture) -> list[Array]:
     return shown(picture, tensor)
 
 
-def _title(picture: ArrayPicture) -> Say:
+def _title(picture: ArrayPicture, document: Document) -> Say:
     quantity = picture["quantity"]
     if quantity in ("input", "delta:input"):
         return PICTURES["input" if quantity == "input" else "delta_of_input"]
@@ -77,7 +77,7 @@ def _title(picture: ArrayPicture) -> Say:
         return PICTURES.say("gradient", name=quantity.removeprefix("gradient:"))
     if "marks" in picture:
         return _windows(picture)
-    if "." in quantity:
+    if "." in quantity and not any(card["layer"] == quantity for card in document["cards"]):
         return PICTURES.say("parameter", name=quantity)
     return PICTURES.say("output", name=quantity)
 

@@ -152,7 +152,7 @@ def check_text(check: CheckRecord | NoCheck | None) -> Say:
 
 
 def _network(document: Document, layout: Layout) -> Section:
-    nodes = _folded([_node(layer, document) for layer in document["graph"]["layers"]])
+    nodes = _folded(_nodes(document["graph"]["layers"], document))
     head: tuple[Cell, ...] = (
         same(layout.notation.output_number),
         TABLES["name"], TABLES["layer"], TABLES["output"], TABLES["parameters"],
@@ -213,7 +213,16 @@ def layer_verdict(name: str, document: Document) -> tuple[Level, Say]:
     return "good", SECTIONS["layer.unchecked"]
 
 
-def _node(layer: LayerRecord, document: Document) -> ChainNode:
+def _node(layer: LayerRecord, document: Document, given: str) -> ChainNode:
+    """given: the name of what comes in."""
+    branches: list[tuple[ChainNode, ...]] = []
+    reads, names = [], [given]
+    parts = [] if "several" in layer else layer.get("branches", [])
+    for number, branch in enumerate(parts):
+        of = [names[source] for source in layer["reads"][number]] if "reads" in layer else [given]
+        reads.append(tuple(of))
+        branches.append(tuple(_nodes(branch, document, of[0])))
+        names.append(branch[-1]["name"] if branch else given)
     tensors = document["tensors"]
     samples = document["meta"]["samples"]
     stats = tensors[layer["name"]]["stats"]
@@ -228,11 +237,15 @@ def _node(layer: LayerRecord, document: Document) -> ChainNode:
         size_x=float(stats["norm"]) / size**0.5,
         size_delta=float("nan") if delta is None else float(delta["stats"]["norm"]) * samples / size**0.5,
         level=level,
-        branches=tuple(
-            tuple(_node(inner, document) for inner in branch) for branch in layer.get("branches", ())
-        ),
+        branches=tuple(branches),
         join=layer.get("join", ""),
+        reads=tuple(reads) if "reads" in layer else (),
     )
+
+
+def _nodes(layers: list[LayerRecord], document: Document, given: str = "input") -> list[ChainNode]:
+    before = [given, *(layer["name"] for layer in layers)]
+    return [_node(layer, document, name) for layer, name in zip(layers, before, strict=False)]
 
 
 def _folded(nodes: list[ChainNode]) -> list[ChainNode]:

@@ -41,7 +41,7 @@ def reference(layer: Layer | None, part: str) -> str:
 def why(layer: Layer | None, part: str) -> Say:
     """One sentence on why the formula is so."""
     families = () if layer is None else layer.families
-    texts = (DERIVATIONS.get(f"why.{family.replace(' ', '_')}.{part}") for family in families)
     general = "delta_of" if part.startswith("delta of ") else part
+    texts = (DERIVATIONS.get(f"why.{family.replace(' ', '_')}.{general}") for family in families)
     text = next(filter(None, texts), DERIVATIONS.get(f"general.{general}", DERIVATIONS["general.gradient"]))
     return text.format(at_a_tie=DERIVATIONS["at_a_tie"])

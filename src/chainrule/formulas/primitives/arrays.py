@@ -400,6 +400,15 @@ def unflatten(x: Any, like: Any) -> Any:
 
 
 @primitive(
+    layout=("inverse_function", "vec"), entry="unflatten",
+    adjoint=lambda d, y, x, *, shape: (flatten(d),),
+)
+def arranged(x: Any, *, shape: tuple[int, ...]) -> Any:
+    """(H W C, m) -> (*shape, m), row-major: what `flatten` made a vector."""
+    return x.reshape(*shape, x.shape[-1])
+
+
+@primitive(
     wrong="stride padding dilation shifted",
     layout="window", entry="window",
     adjoint=lambda d, y, x, *at, grid, fill=0.0: (place(d, x, *at, grid=grid), *(None for _ in at)),

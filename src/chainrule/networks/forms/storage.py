@@ -36,7 +36,7 @@ from chainrule.base.files.sealed import (
 from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
 from chainrule.data.preparation import Preparation
-from chainrule.layers import Layer, layer_classes, structure_classes
+from chainrule.layers import Layer, end_classes, layer_classes, structure_classes
 from chainrule.networks.forms.places import file_in
 from chainrule.networks.model import Model
 
@@ -50,7 +50,7 @@ _UNSEALED = {"format", "version", "chainrule", "name", "dtype", "input_shape", "
     "classes",
     "preparation",
 }
-_built_in = layer_classes | structure_classes
+_built_in = layer_classes | structure_classes | end_classes
 _EXTRA = ("safetensors", "save", "writing a .safetensors file (.npz needs NumPy alone)")
 
 

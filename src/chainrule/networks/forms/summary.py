@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chainrule.layers import Composite, Layer
+from chainrule.layers import Composite, Layer, Wiring
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.model import Model
 
@@ -14,21 +14,29 @@ def summary_rows(network: Model) -> list[list[str]]:
     rows = [["name", "layer", "output shape", "parameters"], [INPUT, "", str(network.input_shape), ""]]
     shapes, counts = network.shapes, _learned(network)
 
-    def add(chain: Iterable[Layer], indent: str) -> None:
+    def add(chain: Iterable[Layer], indent: str, given: str, told: bool = False) -> None:
+        """given: what the chain reads, which is told where the row before is not that."""
         for layer in chain:
             name = str(layer.name)
-            shape = str(shapes[name])
+            shape, of = str(shapes[name]), f" of {given}" if told else ""
             if isinstance(layer, Composite):
                 rows.append([indent + name, layer.title(), shape, ""])
-                for number, branch in enumerate(layer.chains):
-                    if not branch:
-                        rows.append([f"{indent}  (branch {number + 1})", "the input as it is", "", ""])
-                    add(branch, indent + "  ")
+                add_branches(layer, indent, given)
             else:
                 count = counts.get(name)
-                rows.append([indent + name, repr(layer), shape, f"{count:,}" if count else ""])
+                rows.append([indent + name, repr(layer) + of, shape, f"{count:,}" if count else ""])
+            given, told = name, False
 
-    add(network.layers, "")
+    def add_branches(composite: Composite, indent: str, given: str) -> None:
+        if composite.several:
+            return  # its title has its sources
+        names = composite.named([given])
+        for number, (branch, sources) in enumerate(zip(composite.chains, composite.reads, strict=True)):
+            if not branch:
+                rows.append([f"{indent}  (branch {number + 1})", "the input as it is", "", ""])
+            add(branch, indent + "  ", names[sources[0]], told=isinstance(composite, Wiring))
+
+    add(network.layers, "", INPUT)
     return [*rows, ["total", f"{network.dtype}", "", f"{network.count_parameters():,}"]]
 
 

@@ -14,13 +14,14 @@ from chainrule.base.errors import ArgumentError, NonFiniteError
 from chainrule.base.files.disk import write_text
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_number
-from chainrule.losses import Loss
+from chainrule.losses import Loss, loss_from
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.network import Network
 from chainrule.training.callbacks import Callback, Context
 from chainrule.training.curves import CurvePanel, draw_panels
 from chainrule.training.fit import fit
 from chainrule.training.optimizers import Optimizer, optimizer_from
+from chainrule.training.parts import by_name
 from chainrule.training.schedules import Rates, Schedule
 
 _DIVERGED = 4.0  # times the smallest smoothed loss: the test ends there, as fastai's does
@@ -153,6 +154,7 @@ def rate_range_test(
     chosen = optimizer_from(optimizer)
     growing = _Growing(low, (high / low) ** (1 / (steps - 1)))
     recorder = _Recorder(steps)
+    X, y, _ = by_name(network, loss_from(loss, network.layers[-1]), X, y, None)
     samples = min(batch_size, len(y))
     whole = len(y) // samples * samples  # a smaller last batch would be a step of another kind
     try:

@@ -21,6 +21,7 @@ from chainrule.data.mapped import joined
 from chainrule.data.preparation import Preparation
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
+from chainrule.networks.forms.several_ends import joined_inputs, joined_targets
 from chainrule.networks.network import Network
 from chainrule.training.class_weights import class_weights
 from chainrule.training.parts import as_type, class_labels
@@ -82,13 +83,14 @@ class BatchDoor:
             shape = f" of shape {tuple(received)}" if received is not None else ""
             raise TypeError(f"{_FORM}, received {describe(entry)}{length}{shape}")
         network = self.network
-        X = inputs_of(entry[0], network, "X", self.preparation)
+        given = joined_inputs(entry[0], network)
+        X = inputs_of(given, network, "X", self.preparation)
         if self.learned:
             self.preparation = joined(self.preparation, X)
         else:
-            self.preparation = learned_preparation(entry[0], X, network)
+            self.preparation = learned_preparation(given, X, network)
             self.learned = self.preparation is not None and self.preparation.inputs is not None
-        targets = self._targets(entry[1], len(X))
+        targets = self._targets(joined_targets(entry[1], network, self.loss), len(X))
         weights = None if len(entry) == 2 or entry[2] is None else _as_they_are(entry[2], len(X))
         if self.class_weight is not None:
             by_class = class_weights(self.class_weight, class_labels(targets), self.classes)

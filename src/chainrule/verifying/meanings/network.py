@@ -376,7 +376,7 @@ class NetworkMeaning(Meaning):
             yield from self._around_the_activation()
             yield from self._of_what_counts()
         for layer in _composites(self.network.layers):
-            for number, _ in enumerate(layer.chains, 1):
+            for number in range(1, layer.uses(0) + 1):
                 for kind in ("branch", "branch_twice"):
                     yield Edit(str(layer.name), kind, values={"branch": number})
                 for other in leaves([layer]):

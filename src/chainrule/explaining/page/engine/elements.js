@@ -354,6 +354,8 @@
     flatten: moved((r, { to: [x] }, [i, s]) => [...at.unflat(r.shape(x).slice(0, -1), i), s]),
     unflatten: moved((r, { number: own }, place) =>
       [at.flat(r.shape(own).slice(0, -1), place.slice(0, -1)), place.at(-1)]),
+    arranged: moved((r, { number: own }, place) =>
+      [at.flat(r.shape(own).slice(0, -1), place.slice(0, -1)), place.at(-1)]),
     split_heads: moved((r, { number: own }, [head, t, f, s]) => [t, head * r.shape(own).at(-2) + f, s]),
     join_heads: moved((r, { to: [x] }, [t, f, s]) => {
       const width = r.shape(x).at(-2);

@@ -138,10 +138,12 @@
     }
 
     /** The passes of a chain; found: the outputs by layer, and all passes by layer. */
-    forward(layers, x, found = { outputs: {}, passes: {} }) {
+    forward(layers, read, found = { outputs: {}, passes: {} }) {
       const passes = [];
+      let [x, ...beside] = [read].flat();
       for (const layer of layers) {
-        const one = { layer, x, ...this.one(layer, x, found) };
+        const one = { layer, x, ...this.one(layer, [x, ...beside], found) };
+        beside = [];
         found.outputs[layer.name] = x = one.output;
         found.passes[layer.name] = one;
         passes.push(one);
@@ -149,10 +151,18 @@
       return passes;
     }
 
-    one(layer, x, found) {
+    /** read: what comes in, of a join several values. */
+    one(layer, read, found) {
+      const [x] = read;
       if (layer.kind === "composite") {
-        const inside = layer.branches.map((branch) => this.forward(branch, x, found));
-        const ends = inside.map((passes) => passes.at(-1)?.output ?? x);
+        const made = [read]; // what comes in, and what every branch puts out
+        const inside = layer.branches.map((branch, n) => {
+          const own = layer.several ? [read[n]] : sourcesOf(layer, n).flatMap((source) => made[source]);
+          const passes = this.forward(branch, own, found);
+          made.push([passes.at(-1)?.output ?? own[0]]);
+          return passes;
+        });
+        const ends = (layer.reads ? made.slice(-1) : made.slice(1)).flat();
         return { inside, ends, output: ends.reduce((joined, end) => this.joined(layer, joined, end)) };
       }
       const given = this.given(layer);
@@ -161,10 +171,12 @@
     }
 
     joined({ join }, left, right) {
+      if (join === "product") return times(left, right);
       return join === "sum" ? zip(at.plus, left, right) : chainrule.primitives.beside(left, right);
     }
 
-    /** δ of the chain's input from d = ∂J/∂(its output); fills in δ of every layer and the gradients. */
+    /** δ of the chain's input from d = ∂J/∂(its output); fills in δ of every layer and the gradients. Of a
+     *  chain that begins with a join a list, of every source its δ. */
     backward(passes, d, deltas, gradients) {
       for (const one of [...passes].reverse()) {
         deltas[one.layer.name] = one.d = d;
@@ -173,17 +185,28 @@
       return d;
     }
 
-    split(one, d, deltas, gradients) {
-      const below = one.inside.map((passes, n) => {
-        let part = d;
-        if (one.layer.join === "concat") {
-          const more = n < one.inside.length - 1;
-          if (more) part = chainrule.primitives.first_features(d, one.ends[n]);
-          d = more ? chainrule.primitives.other_features(d, one.ends[n]) : d;
-        }
-        return this.backward(passes, part, deltas, gradients);
+    /** What every branch that is joined is handed. */
+    parts({ layer, inside, ends }, d) {
+      return inside.map((_, n) => {
+        if (layer.join === "product") return ends.filter((_, other) => other !== n).reduce(times, d);
+        if (layer.join !== "concat" || n === inside.length - 1) return d;
+        const part = chainrule.primitives.first_features(d, ends[n]);
+        d = chainrule.primitives.other_features(d, ends[n]);
+        return part;
       });
-      return below.reduce((total, part) => zip(at.plus, total, part));
+    }
+
+    split(one, d, deltas, gradients) {
+      const { layer, inside } = one;
+      if (layer.several) return this.parts(one, d);
+      const arrived = [null, ...(layer.reads ? inside.map(() => null) : this.parts(one, d))];
+      if (layer.reads) arrived[inside.length] = d;
+      const plus = (total, part) => (total ? zip(at.plus, total, part) : part);
+      for (let n = inside.length - 1; n >= 0; n--) {
+        const below = [this.backward(inside[n], arrived[n + 1], deltas, gradients)].flat();
+        sourcesOf(layer, n).forEach((source, i) => (arrived[source] = plus(arrived[source], below[i])));
+      }
+      return arrived[0];
     }
 
     below(one, d, gradients) {
@@ -279,6 +302,9 @@
   /** The formulas of a penalty for a parameter: those of a Θ leave its column 0 out. */
   const penaltyFormulas = (penalty, id) =>
     (penalty.theta?.on.includes(id) ? penalty.theta.formulas : penalty.formulas);
+
+  /** What branch n of a composite reads: 0 what comes in, k what branch k puts out. */
+  const sourcesOf = (layer, n) => layer.reads?.[n] ?? [0];
 
   const times = (a, b) => zip((p, q) => p * q, a, b);
 

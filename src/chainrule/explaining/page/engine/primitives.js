@@ -416,6 +416,7 @@
     with_zero_bias: (w) => put(array([w.shape[0], w.shape[1] + 1]), w, [0, 1]),
     flatten: (x) => reshaped(x, [sizeOf(x.shape.slice(0, -1)), x.shape[samples(x)]]),
     unflatten: (x, like) => reshaped(x, like.shape),
+    arranged: (x, { shape }) => reshaped(x, [...shape, x.shape[samples(x)]]),
     framed,
     unframed,
     tent,

@@ -18,24 +18,30 @@
   // -- the graph: who reads a tensor, what a layer reads, where a branch ends -----------------------------
   const readers = new Map(); // id -> [{layer}] or [{composite, branch}] of an empty branch
   const inputs = new Map(); // layer -> id
+  const joined = new Map(); // join -> the ids that it reads
   const ends = new Map(); // the last layer of a branch -> {composite, branch}
 
-  function follow(chain, id) {
+  function follow(chain, ids) {
     for (const layer of chain) {
-      inputs.set(layer.name, id);
-      if (layer.kind !== "composite") add(id, { layer });
+      inputs.set(layer.name, ids[0]);
+      if (layer.several) joined.set(layer.name, ids);
+      if (layer.kind !== "composite") add(ids[0], { layer });
+      const made = [ids[0]]; // what comes in, and what every branch puts out
       layer.branches?.forEach((inside, branch) => {
-        follow(inside, id);
+        const read = layer.several ? [ids[branch]] : (layer.reads?.[branch] ?? [0]).map((k) => made[k]);
+        follow(inside, read);
+        made.push(inside.at(-1)?.name ?? read[0]);
+        if (layer.reads && branch < layer.branches.length - 1) return; // others read it, and it is not put out
         if (inside.length) ends.set(inside.at(-1).name, { composite: layer, branch });
-        else add(id, { composite: layer, branch });
+        else add(read[0], { composite: layer, branch });
       });
-      id = layer.name;
+      ids = [layer.name];
     }
   }
   function add(id, reader) {
     readers.set(id, [...(readers.get(id) ?? []), reader]);
   }
-  follow(top, "input");
+  follow(top, ["input"]);
   const output = loss.pair ? inputs.get(top.at(-1).name) : top.at(-1).name; // where δ enters the network
 
   class Unknown extends Error {
@@ -193,7 +199,8 @@
     layer.kind === "recurrent" ? ofRecurrent(layer, root, index) : [ofLeaf(layer, root, index)];
 
   // -- composites ------------------------------------------------------------------------------------------
-  const lastOf = (composite, branch) => composite.branches[branch].at(-1)?.name ?? inputs.get(composite.name);
+  const lastOf = (composite, branch) =>
+    composite.branches[branch].at(-1)?.name ?? (joined.get(composite.name)?.[branch] ?? inputs.get(composite.name));
   const featuresOf = (id) => report.tensors[id].shape.at(-2);
 
   /** Where the features of a branch begin in the concatenation. */
@@ -202,8 +209,13 @@
 
   const shifted = (index, by) => index.map((i, axis) => (axis === index.length - 2 ? i + by : i));
 
+  const noProduct = () =>
+    new Unknown("a product of values: its factors are on the card", "这是若干值的乘积：因子见卡片");
+
   function ofJoin(composite, index) {
     const through = { en: "out of a branch", zh: "来自一个分支" };
+    if (composite.reads) return [single(composite, lastOf(composite, composite.branches.length - 1), index, through)];
+    if (composite.join === "product") throw noProduct();
     if (composite.join === "sum") {
       return composite.branches.map((_, n) => single(composite, lastOf(composite, n), index, through));
     }
@@ -215,6 +227,7 @@
 
   /** What δ of a composite's output gives a branch: all of it, or its features. */
   function ofShare({ composite, branch }, index) {
+    if (composite.join === "product") throw noProduct();
     const place = composite.join === "sum" ? index : shifted(index, offsetOf(composite, branch));
     return single(composite, `delta:${composite.name}`, place, { en: "handed on as it is", zh: "原样传下" });
   }

@@ -81,6 +81,8 @@ def _box(node: ChainNode, voice: LatexVoice, x: float, y: float) -> Drawn:
 
 def _branches(node: ChainNode, voice: LatexVoice, x: float, y: float) -> Drawn:
     """Branches above each other between a fork and the join."""
+    if node.reads:
+        return _wiring(node, voice, x, y)
     measured = [_sequence(branch, voice, 0, 0) for branch in node.branches]
     width = max(drawn.width for drawn in measured)
     total = sum(drawn.up + drawn.down for drawn in measured) + APART * (len(measured) - 1)
@@ -95,3 +97,24 @@ def _branches(node: ChainNode, voice: LatexVoice, x: float, y: float) -> Drawn:
     joined = _box(node, voice, end, y)
     reach = max(total, HEIGHT) / 2
     return Drawn((*lines, *joined.lines), end + joined.width - x, reach, reach)
+
+
+def _wiring(node: ChainNode, voice: LatexVoice, x: float, y: float) -> Drawn:
+    """Branches that read each other above each other, each behind the names of what it reads; the last goes
+    on.
+    """
+    start = x + GAP + WIDTH / 2
+    measured = [_sequence(branch, voice, 0, 0) for branch in node.branches]
+    total = sum(drawn.up + drawn.down for drawn in measured) + APART * (len(measured) - 1)
+    lines: list[str] = []
+    middle, end = y + total / 2, start + GAP + max(drawn.width for drawn in measured)
+    for branch, names, drawn in zip(node.branches, node.reads, measured, strict=True):
+        at = middle - drawn.up
+        of = r"\\[-2pt]".join(rf"\texttt{{{voice.inline(name)}}}" for name in names)
+        lines.append(rf"\node[anchor=east,align=right,font=\scriptsize] at ({start:g},{at:g}) {{{of}}};")
+        lines.append(rf"\draw[->] ({start:g},{at:g}) -- ++({GAP:g},0);")
+        lines += _sequence(branch, voice, start + GAP, at).lines
+        middle -= drawn.up + drawn.down + APART
+    lines.append(rf"\draw ({start + GAP + measured[-1].width:g},{at:g}) -| ({end:g},{y:g});")
+    reach = max(total, HEIGHT) / 2
+    return Drawn(tuple(lines), end - x, reach, reach)

@@ -23,7 +23,7 @@ from chainrule.explaining.words.catalogues import PAGE, TABLES
 _TOP = 40
 _LANE = 20
 
-_SIGNS = {"sum": "+", "concat": "‖"}
+_SIGNS = {"sum": "+", "concat": "‖", "product": "×"}
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,33 @@ class _Layout:
     edges: list[_Edge] = field(default_factory=list)
     lanes: int = 1
 
-    def chain(self, nodes: tuple[ChainNode, ...], lane: int, entry: int) -> int:
+    def chain(self, nodes: tuple[ChainNode, ...], lane: int, *entries: int) -> int:
         """Place layers one below the other; returns the row of the last one."""
+        entry = entries[0]
+        exits = [(start, lane) for start in entries]
         for node in nodes:
-            exits = self._branches(node, lane, entry) if node.branches else [(entry, lane)]
+            if node.reads:
+                entry = self._wiring(node, lane, entry)
+                exits = [(entry, lane)]
+                continue
+            exits = self._branches(node, lane, entry) if node.branches else exits
             self.rows.append((node, lane))
             entry_next = len(self.rows) - 1
             self.edges += [_Edge(start, entry_next, via) for start, via in exits]
             entry = entry_next
+            exits = [(entry, lane)]
         return entry
+
+    def _wiring(self, node: ChainNode, lane: int, entry: int) -> int:
+        """Branches that read each other, each in a lane of its own but the last, from which it goes on."""
+        rows: dict[str, int] = {}  # of what they put out
+        first = self.lanes
+        self.lanes += len(node.branches) - 1
+        for number, (branch, names) in enumerate(zip(node.branches, node.reads, strict=True)):
+            at = lane if number == len(node.branches) - 1 else first + number
+            entry_of_branch = self.chain(branch, at, *(rows.get(name, entry) for name in names))
+            rows[branch[-1].name] = entry_of_branch
+        return entry_of_branch
 
     def _branches(self, node: ChainNode, lane: int, entry: int) -> list[tuple[int, int]]:
         """Where the branches of a node end: (row, lane); an empty branch is a line past the others."""

@@ -299,10 +299,11 @@ class TerminalWriter:
         yield f"{indent}│"
         yield f"{indent}┌ {node.name}{times}  {node.title}  → {node.shape}"
         for number, branch in enumerate(node.branches, 1):
-            yield f"{indent}├─ branch {number}{'' if branch else ': the input as it is'}"
+            way = f"from {', '.join(node.reads[number - 1])}" if node.reads else f"branch {number}"
+            yield f"{indent}├─ {way}{'' if branch else ': the input as it is'}"
             for inner in branch:
                 yield from self._node(inner, indent + "│   ")
-        if node.branches:
+        if node.branches and not node.reads:
             yield f"{indent}└ {node.join}"
 
     def _listing(self, block: Listing) -> Iterator[str]:

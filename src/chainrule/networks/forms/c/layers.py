@@ -37,6 +37,7 @@ from chainrule.layers import (
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
+    Heads,
     InstanceNorm,
     L2Pool1D,
     L2Pool2D,
@@ -51,6 +52,7 @@ from chainrule.layers import (
     Pad1D,
     Pad2D,
     ParametricActivation,
+    Part,
     PeriodicEmbedding,
     PixelShuffle,
     PositionalEncoding,
@@ -290,6 +292,18 @@ def _features(body: Body, layer: Features, x: Place, z: Place, given: Arrays) ->
     )
 
 
+def _part(body: Body, layer: Part, x: Place, z: Place, given: Arrays) -> None:
+    size = math.prod(z.shape)
+    body.lines.append(f"for (int i = 0; i < {size}; i++) {z.name}[i] = {x.name}[{layer.start} + i];")
+
+
+def _heads(body: Body, layer: Heads, x: Place, z: Place, given: Arrays) -> None:
+    """Every output by its own activation."""
+    for f, shape, (start, _) in zip(layer.activations, layer.shapes, layer.places, strict=True):
+        from_, to = (Place(f"({value.name} + {start})", shape) for value in (x, z))
+        write(body, f, from_, to, {})
+
+
 def _scale(body: Body, layer: Scale, x: Place, z: Place, given: Arrays) -> None:
     (s,) = given_arrays(body, layer, given, "s")
     body.lines.append(
@@ -409,6 +423,8 @@ LAYERS: dict[type[Layer], Writer] = {
     PReLU: _prelu,
     ParametricActivation: _parametric,
     Features: _features,
+    Part: _part,
+    Heads: _heads,
     Scale: _scale,
     Clamp: _clamp,
     PeriodicEmbedding: _periodic,

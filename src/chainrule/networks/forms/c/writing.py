@@ -15,7 +15,7 @@ from chainrule.base.scalars import check_flag
 from chainrule.base.shown import clipped
 from chainrule.data.preparation.scales import Numbers
 from chainrule.layers import Composite, Dropout, Flatten, Identity, Layer
-from chainrule.layers.structure import each_branch
+from chainrule.layers.structure import run_branches
 from chainrule.networks.forms.c.functions import needed
 from chainrule.networks.forms.c.layers import Body, Place, write
 from chainrule.networks.forms.c.training import check_dense, training
@@ -92,15 +92,16 @@ class _Writing:
             self.memory.give(*self.held.pop(place.name))
 
     # -- layers ----------------------------------------------------------------------------------------------
-    def chain(self, layers: Sequence[Layer], x: Place, shared: bool) -> Place:
-        """The layers in order; shared: others read x after them."""
+    def chain(self, layers: Sequence[Layer], given: Sequence[Place], shared: bool) -> Place:
+        """The layers in order; shared: others read what is given after them."""
+        x = given[0]
         for layer in layers:
             shape = self.network.shapes[str(layer.name)]
             if type(layer) in SAME:
                 y = Place(x.name, shape)
             else:
                 if isinstance(layer, Composite):
-                    y = self.composite(layer, x, shape)
+                    y = self.composite(layer, given, shape)
                 else:
                     y = self.leaf(layer, x, shape)
                 if not shared:
@@ -108,7 +109,7 @@ class _Writing:
                 shared = False
             if self.body.mask is not None and (len(shape) != 2 or shape[0] != x.shape[0]):
                 self.body.mask = None  # the steps end here
-            x = y
+            x, given = y, (y,)
         return x
 
     def leaf(self, layer: Layer, x: Place, shape: tuple[int, ...]) -> Place:
@@ -126,11 +127,20 @@ class _Writing:
         self._count(layer, x, shape)
         return z
 
-    def composite(self, layer: Composite, x: Place, shape: tuple[int, ...]) -> Place:
-        ends = [self.chain(branch, x, True) for branch in each_branch(self.body, layer)]
+    def composite(self, layer: Composite, given: Sequence[Place], shape: tuple[int, ...]) -> Place:
+        inner: list[Place] = []  # what the branches put out
+
+        def branch(_: int, layers: Sequence[Layer], on: Sequence[Place]) -> Place:
+            inner.append(self.chain(layers, on, True))
+            return inner[-1]
+
+        ends = run_branches(self.body, layer, given, branch)
         z, first, count = self.place(shape), 0, positions(shape)
         self.body.lines.append(f"/* {layer.name}: {layer.join} of {len(ends)} branches */")
-        if layer.join == "concat":
+        if layer.join == "product":
+            entry = " * ".join(f"{end.name}[i]" for end in ends)
+            self.body.lines.append(f"for (int i = 0; i < {math.prod(shape)}; i++) {z.name}[i] = {entry};")
+        elif layer.join == "concat":
             for end in ends:
                 self.body.call("beside", end.name, count, end.shape[-1], first, shape[-1], z.name)
                 first += end.shape[-1]
@@ -141,8 +151,8 @@ class _Writing:
                 a = z.name
             if len(ends) == 1:
                 self.body.lines.append(f"for (int i = 0; i < {size}; i++) {z.name}[i] = {a}[i];")
-        for end in {end.name: end for end in ends}.values():
-            if end.name != x.name:
+        for end in {end.name: end for end in inner}.values():
+            if end.name not in [x.name for x in given]:
                 self.release(end)
         return z
 
@@ -157,7 +167,7 @@ class _Writing:
     # -- the file --------------------------------------------------------------------------------------------
     def text(self) -> str:
         network, body = self.network, self.body
-        a = self.chain(network.layers, Place("x", network.input_shape), True)
+        a = self.chain(network.layers, [Place("x", network.input_shape)], True)
         outputs = math.prod(network.output_shape)
         body.lines.append(f"for (int i = 0; i < {outputs}; i++) a[i] = {a.name}[i];")
         scratch = f"    float *const scratch = work + {self.memory.size};\n" if body.scratch else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ from chainrule.base.files.disk import write_whole
 from chainrule.base.scalars import check_choice, check_count, check_flag
 from chainrule.data.preparation.scales import Numbers, Pixels, Standardizer
 from chainrule.formulas.calling import declared
-from chainrule.layers import Composite, Layer, Sigmoid
-from chainrule.layers.structure import each_branch
+from chainrule.layers import Composite, Heads, Layer, Part, Sigmoid
+from chainrule.layers.structure import run_branches
 from chainrule.networks.forms.onnx.graph import NEWEST, OLDEST, SAMPLES, Graph, Value
 from chainrule.networks.forms.onnx.layers import LAYERS, Arrays, by_formula
 from chainrule.networks.forms.onnx.sequences import SEQUENCES, mask_of
@@ -73,8 +74,12 @@ class Writing:
 
     # -- the ends --------------------------------------------------------------------------------------------
     def input(self, channels: str) -> Value:
-        """X: numbers, or whole numbers where an embedding reads them."""
+        """X: numbers, or whole numbers where an embedding reads them; several inputs are described one by one
+        where a Part reads them.
+        """
         shape = self.network.input_shape
+        if self.network.input_parts:
+            return Value(shape, "X")
         ids = self.network.vocabulary is not None
         moved = channels == "first" and len(shape) > 1 and not ids
         outside = (shape[-1], *shape[:-1]) if moved else shape
@@ -90,6 +95,8 @@ class Writing:
     def outputs(self, x: Value, channels: str, preparation: bool, labels: bool) -> list[Any]:
         """Everything between the input and the outputs, which are described."""
         graph, shape = self.graph, self.network.output_shape
+        if self.network.heads:
+            return self.several_outputs(self.chain(self.network.layers[:-1], x), self.network.heads)
         a = self.chain(self.network.layers, x)
         targets = self.network.preparation.targets if preparation and self.network.preparation else None
         if targets is not None:
@@ -102,6 +109,33 @@ class Writing:
             described.append(self._label(a))
         graph.used([output.name for output in described])
         return described
+
+    def several_outputs(self, z: Value, heads: Heads) -> list[Any]:
+        """Every output by its name, behind its activation."""
+        graph, described = self.graph, []
+        for name, shape, f, (start, stop) in zip(
+            heads.names, heads.shapes, heads.activations, heads.places, strict=True
+        ):
+            places = graph.whole(*range(start, stop))
+            row = graph.add("Gather", graph.last(z), places, axis=-1)
+            a = self._written(f, Value(shape, graph.add("Reshape", row, graph.whole(-1, *shape))), {})
+            written = graph.add("Identity", graph.last(a), outputs=graph.fresh(name))
+            described.append(self._described(written, graph.real, shape))
+        graph.used([output.name for output in described])
+        return described
+
+    def part(self, layer: Part) -> Value:
+        """One of several inputs, of its own name and shape."""
+        shape, vocabulary = self.network.input_parts[str(layer.name)]
+        name, ids = self.graph.fresh(str(layer.name)), vocabulary is not None
+        self.inputs.append(
+            self._described(name, self.graph.onnx.TensorProto.INT64 if ids else self.graph.real, shape)
+        )
+        if not ids:
+            return Value(shape, name)
+        number = self.graph.number(name)
+        self.graph.whole_inputs[number] = name
+        return Value(shape, number)
 
     def prepared(self, x: Value) -> Value:
         """The input brought to the network's scale."""
@@ -168,16 +202,17 @@ class Writing:
         return self.graph.onnx.helper.make_tensor_value_info(name, kind, [SAMPLES, *shape])
 
     # -- the layers ------------------------------------------------------------------------------------------
-    def chain(self, layers: Sequence[Layer], x: Value) -> Value:
+    def chain(self, layers: Sequence[Layer], *given: Value) -> Value:
         """The layers in order, and the mask of the steps that goes with them."""
         for layer in layers:
-            x = self.composite(layer, x) if isinstance(layer, Composite) else self.leaf(layer, x)
+            x = self.composite(layer, *given) if isinstance(layer, Composite) else self.leaf(layer, *given)
+            given = (x,)
             if len(x.shape) != 2:
                 self.mask = None  # the steps end here
-        return x
+        return given[0]
 
-    def composite(self, layer: Composite, x: Value) -> Value:
-        ends = [self.chain(branch, x) for branch in each_branch(self, layer)]
+    def composite(self, layer: Composite, *given: Value) -> Value:
+        ends = run_branches(self, layer, given, lambda _, branch, on: self.chain(branch, *on))
         shape = self.network.shapes[str(layer.name)]
         first = all(end.channels_first for end in ends)
         names = [self.graph.first(end) if first else self.graph.last(end) for end in ends]
@@ -185,11 +220,15 @@ class Writing:
             joined = names[0]
         elif layer.join == "concat":
             joined = self.graph.add("Concat", *names, axis=1 if first else -1)
+        elif layer.join == "product":
+            joined = functools.reduce(lambda a, b: self.graph.add("Mul", a, b), names)
         else:
             joined = self.graph.add("Sum", *names)
         return Value(shape, None, joined) if first else Value(shape, joined)
 
     def leaf(self, layer: Layer, x: Value) -> Value:
+        if isinstance(layer, Part):
+            return self.part(layer)
         graph, shape = self.graph, self.network.shapes[str(layer.name)]
         if type(layer).mask is not Layer.mask and type(layer) not in SEQUENCES:
             raise ArgumentError(

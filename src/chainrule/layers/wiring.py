@@ -1,0 +1,172 @@
+r"""Layers of a graph: Wiring, chains that read each other, and Add, Concat and Multiply, where values meet.
+
+Every chain k reads what comes in, v_0, or what chains before it put out:
+    v_k = F_k(v_i),   F_k(v_i + v_j + …),   F_k((v_i ; v_j ; …))     or     F_k(v_i ⊙ v_j ⊙ …)
+Backward, δ of v_i is the sum of what all its readers hand down (the multivariate chain rule, Dezeming 2.1.7).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from chainrule.base.errors import ShapeError, describe
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import entries
+from chainrule.layers.base import Shape
+from chainrule.layers.checks import whole
+from chainrule.layers.structure import Chain, Composite, chain
+
+
+class Wiring(Composite):
+    """What a `Graph` makes of the nodes between which several ways lead: chains of layers, each with what it
+    reads, the last of which is put out.
+
+    chains: lists of layers, in the order of computation. reads: of every chain the numbers of what it reads,
+    0 for what comes in, k for chain k; several where its first layer joins as many. The layers within keep
+    their names as they are.
+    """
+
+    kind = "wiring"
+    family = "wiring"
+
+    @teach("Graph({'a': Dense(8), 'b': Dense(8), 'sum': (Add(), 'a', 'b')}, input_shape=784)")
+    def __init__(self, chains: Any, reads: Any, *, name: str | None = None) -> None:
+        self._chains = tuple(chain(part, f"chain {n + 1}") for n, part in enumerate(chains))
+        self._reads = tuple(tuple(whole(source, "Wiring reads", 0) for source in part) for part in reads)
+        if not self._chains or len(self._chains) != len(self._reads):
+            raise ShapeError(f"Wiring takes what each chain reads, received {len(self._reads)} of them")
+        for number, sources in enumerate(self._reads, 1):
+            if not sources or max(sources) >= number:
+                raise ShapeError(f"Wiring chain {number} must read chains before it, received {sources}")
+        unread = [n for n in range(1, len(self._chains)) if not any(n in sources for sources in self._reads)]
+        if unread:
+            raise ShapeError(f"Wiring chain {unread[0]} is read by none: leave it out")
+        self.name = name
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        return self._chains
+
+    @property
+    def reads(self) -> tuple[tuple[int, ...], ...]:
+        return self._reads
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        return (len(self._chains),)
+
+    @property
+    def prefix(self) -> str:
+        return ""
+
+    def with_chains(self, chains: tuple[Chain, ...]) -> Wiring:
+        made = copy.copy(self)
+        made._chains = chains
+        return made
+
+    def title(self) -> str:
+        return f"Wiring of {len(self.chains)} chains"
+
+
+class Join(Composite):
+    """Where several values of a `Graph` meet: ways without layers, each from a source of its own.
+
+    sources: their names, which the Graph fills in.
+    """
+
+    family = "join"
+    several = True
+
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
+        names = entries(sources)
+        if names is None or not all(isinstance(source, str) for source in names):
+            raise TypeError(
+                f"{self!r} is told its sources by a Graph, 'both': ({self!r}, 'a', 'b'), "
+                f"received {describe(sources)}"
+            )
+        self.sources, self.name = tuple(names), name
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        return ((),) * len(self.sources)
+
+    def with_chains(self, chains: tuple[Chain, ...]) -> Join:
+        return copy.copy(self)
+
+    def joining(self, sources: tuple[str, ...]) -> Join:
+        """A copy for these sources."""
+        made = copy.copy(self)
+        made.sources = sources
+        return made
+
+    def title(self) -> str:
+        return f"{type(self).__name__} of {', '.join(self.sources)}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    def _listed(self, shapes: list[Shape]) -> str:
+        return ", ".join(f"{name} {shape}" for name, shape in zip(self.sources, shapes, strict=True))
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        raise ShapeError(
+            f"{self!r} joins nodes of a Graph: write Graph({{..., 'joined': ({self!r}, 'a', 'b')}}, ...)"
+        )
+
+
+class Add(Join):
+    """The sum of several nodes of a `Graph`, all of one shape: `"sum": (Add(), "a", "b")`."""
+
+    kind = "add"
+    join = "sum"
+    family = "add"
+
+    @teach("Add()")
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
+        super().__init__(sources=sources, name=name)
+
+    def _unequal(self, shapes: list[Shape]) -> str:
+        return (
+            f"adds values of one shape, and they are {self._listed(shapes)}: let layers in front bring them "
+            "to one shape, Dense(n) or Conv2D(n, 1), or write Concat() to put their features side by side"
+        )
+
+
+class Multiply(Join):
+    """The product of several nodes of a `Graph`, entry by entry, all of one shape: a gate on a value."""
+
+    kind = "multiply"
+    join = "product"
+    family = "multiply"
+
+    @teach("Multiply()")
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
+        super().__init__(sources=sources, name=name)
+
+    def _unequal(self, shapes: list[Shape]) -> str:
+        return (
+            f"multiplies values of one shape, and they are {self._listed(shapes)}: let layers in front bring "
+            "them to one shape, Dense(n) or Conv2D(n, 1)"
+        )
+
+
+class Concat(Join):
+    """Several nodes of a `Graph` with their features, or channels, side by side, in the order written:
+    `"both": (Concat(), "a", "b")`. They agree in all sizes but the last.
+    """
+
+    kind = "concat"
+    join = "concat"
+    family = "concat"
+
+    @teach("Concat()")
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
+        super().__init__(sources=sources, name=name)
+
+    def _uneven(self, shapes: list[Shape]) -> str:
+        return (
+            f"puts features side by side, of values that agree in all sizes but the last, and they are "
+            f"{self._listed(shapes)}: let layers in front bring them there, UpSample2D(2), a pool, or "
+            "Flatten() before each"
+        )

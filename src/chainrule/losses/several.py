@@ -1,0 +1,181 @@
+r"""Losses: of several outputs, the weighted sum of a loss of each.
+
+    value = Σ_k w_k · value_k(a_k, y_k)        ∂value/∂a = (w_1 ∂value_1/∂a_1 ; w_2 ∂value_2/∂a_2 ; …)
+
+Where an output's activation and loss are a pair its δ is w_k (a_k - y_k), as of a single output.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, PairError, describe
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_number
+from chainrule.base.types import Shape
+from chainrule.formulas import beside, flatten
+from chainrule.layers import Layer
+from chainrule.layers.parts import Heads, activation_delta, part_of
+from chainrule.losses.base import PAIRS, Loss
+
+
+@dataclass(frozen=True)
+class LossPart:
+    """The loss of one output, its weight, the output's activation, its place among the features, and the
+    shape of one sample.
+    """
+
+    loss: Loss
+    weight: float
+    activation: Layer
+    start: int
+    stop: int
+    shape: Shape
+
+    @property
+    def pair(self) -> bool:
+        return self.loss.pairs_with(self.activation)
+
+    def of(self, *values: Any) -> tuple[Any, ...]:
+        """This output, in its own shape, of each of these values."""
+        return tuple(part_of(value, self.start, self.stop, self.shape) for value in values)
+
+    def row(self, value: Any) -> Any:
+        """What is of this output's shape as features again."""
+        return flatten(value) if len(self.shape) > 1 else value
+
+
+@teach()
+@dataclass(frozen=True)
+class Losses(Loss):
+    """J of several outputs: Losses({"kind": CrossEntropy(), "price": Huber()}, weights={"price": 0.5}).
+
+    losses: output -> its loss, or the name of one; an output that is not named has the one that belongs to
+    its activation. weights: output -> what its loss is multiplied by in the sum, 1 where it is not named.
+    """
+
+    output: ClassVar[type[Layer] | None] = Heads
+
+    losses: Any = None
+    weights: Any = None
+    parts: tuple[LossPart, ...] = field(default=(), repr=False)  # of a network's outputs, by `for_outputs`
+
+    def __repr__(self) -> str:
+        given = {} if self.losses is None else dict(self.losses)
+        weights = f", weights={dict(self.weights)!r}" if self.weights else ""
+        return f"Losses({given!r}{weights})"
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def for_outputs(self, heads: Heads, chosen: Callable[[Any, Layer], Loss]) -> Losses:
+        """The same for these outputs; `chosen` makes a loss of what was given for an output.
+
+        Raises ArgumentError for a name that is no output, and PairError where a loss does not belong to an
+        output's activation.
+        """
+        losses, weights = _by_name(self.losses, "losses", heads), _by_name(self.weights, "weights", heads)
+        parts = []
+        ends = zip(heads.names, heads.activations, heads.places, heads.shapes, strict=True)
+        for name, f, (start, stop), shape in ends:
+            loss = chosen(losses.get(name), f)
+            try:
+                loss.check_output([f])
+            except PairError as error:
+                raise PairError(f"output {name!r}: {error}") from error
+            weight = weights.get(name, 1.0)
+            check_number(f"weights[{name!r}]", weight, include_low=True)
+            parts.append(LossPart(loss, float(weight), f, start, stop, shape))
+        of = dict(zip(heads.names, (part.loss for part in parts), strict=True))
+        return replace(self, losses=of, weights=weights or None, parts=tuple(parts))
+
+    def pairs_with(self, last: Layer) -> bool:
+        return isinstance(last, Heads)
+
+    @property
+    def affine(self) -> bool:
+        return False
+
+    def value(self, a: Any, y: Any) -> Any:
+        return self._sum(lambda part, a, y: part.loss.value(a, y), a, y)
+
+    def value_from_z(self, z: Any, y: Any) -> Any:
+        def of(part: LossPart, z: Any, y: Any) -> Any:
+            return (
+                part.loss.value_from_z(z, y) if part.pair else part.loss.value(part.activation.forward(z), y)
+            )
+
+        return self._sum(of, z, y)
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        return self._beside(lambda part, a, y: _times(part.weight, part.loss.gradient(a, y)), a, y)
+
+    def residual(self, a: Any, y: Any) -> Any:
+        def of(part: LossPart, a: Any, y: Any) -> Any:
+            if part.pair:
+                return _times(part.weight, part.loss.residual(a, y))
+            slope = _times(part.weight, part.loss.gradient(a, y))
+            return activation_delta(part.activation, slope, a)
+
+        return self._beside(of, a, y)
+
+    def prepared(self, y: Any) -> Any:
+        return self._beside(lambda part, y: part.loss.prepared(y), y)
+
+    def branches(self, a: Any, y: Any) -> Any:
+        taken = [part.loss.branches(*part.of(a, y)) for part in self.parts]
+        known = [np.ravel(branch) for branch in taken if branch is not None]
+        return np.concatenate(known) if known else None
+
+    def _sum(self, of: Callable[..., Any], *values: Any) -> Any:
+        return functools.reduce(
+            lambda total, term: total + term,
+            (_times(part.weight, of(part, *part.of(*values))) for part in self._bound()),
+        )
+
+    def _beside(self, of: Callable[..., Any], *values: Any) -> Any:
+        return functools.reduce(
+            beside, [part.row(of(part, *part.of(*values))) for part in self._bound()]
+        )
+
+    def _bound(self) -> tuple[LossPart, ...]:
+        if not self.parts:
+            raise ArgumentError(
+                f"{self!r} belongs to a network of several outputs: Graph({{...}}, outputs=[...])"
+            )
+        return self.parts
+
+
+def several_losses(value: Any, heads: Heads, chosen: Callable[[Any, Layer], Loss]) -> Losses:
+    """The loss of a network of several outputs: from Losses, losses by name, or None."""
+    if isinstance(value, Losses):
+        return value if value.parts else value.for_outputs(heads, chosen)
+    if value is None or isinstance(value, Mapping):
+        return Losses(value).for_outputs(heads, chosen)
+    first = heads.names[0]
+    raise ArgumentError(
+        f"the network has the outputs {', '.join(map(repr, heads.names))}: write a loss for each, "
+        f"loss={{{first!r}: {PAIRS.get(type(heads.activations[0]), Loss).__name__}(), ...}}, or "
+        f"Losses({{...}}, weights={{{first!r}: 0.5}}); received {describe(value)}"
+    )
+
+
+def _by_name(given: Any, what: str, heads: Heads) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ArgumentError(f"{what} are by output, {{{heads.names[0]!r}: ...}}, received {describe(given)}")
+    wrong = [name for name in given if name not in heads.names]
+    if wrong:
+        known = ", ".join(map(repr, heads.names))
+        raise ArgumentError(f"{what} has {wrong[0]!r}, and the outputs are {known}")
+    return dict(given)
+
+
+def _times(weight: float, value: Any) -> Any:
+    return value if weight == 1 else weight * value

@@ -1,0 +1,162 @@
+"""Several inputs and outputs: given and returned by name, and within side by side in a row of numbers.
+
+A network with one input and one output takes and returns its arrays as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import DataError, ShapeError, describe
+from chainrule.base.types import Array, Shape
+from chainrule.data.arrays import plain_array, prepared
+from chainrule.data.door import check_inputs, targets_of
+from chainrule.layers import Sigmoid
+from chainrule.layers.activations.softmax import LogSoftmax, Softmax
+from chainrule.losses.base import Loss
+from chainrule.losses.several import Losses
+from chainrule.networks.model import Model
+
+
+def joined_inputs(X: Any, network: Model, argument: str = "X") -> Any:
+    """X as the network's layers read it: of several inputs one row of numbers per sample.
+
+    X: {name: array} of all inputs, or a tuple of the arrays in their order; an array (N, numbers of all) is
+    taken as it is. Images of uint8 are divided by 255. Raises DataError and ShapeError that name the input.
+    """
+    inputs = network.input_parts
+    if not inputs or (isinstance(X, np.ndarray) and X.shape[1:] == network.input_shape):
+        return X
+    given = _by_name(X, list(inputs), network.inputs, argument, "input")
+    rows = []
+    for name, (shape, vocabulary) in inputs.items():
+        what, values = f"{argument}[{name!r}]", given[name]
+        if len(shape) == 1 and shape[0] == 1 and np.ndim(values) == 1:
+            values = np.asarray(values)[:, None]
+        array = check_inputs(values, shape, what, network.dtype, vocabulary)
+        numbers = array.astype(network.dtype, copy=False)
+        rows.append((numbers / 255 if array.dtype == np.uint8 else numbers).reshape(len(array), -1))
+    _check_lengths(dict(zip(inputs, rows, strict=True)), argument)
+    return prepared(np.concatenate(rows, axis=1))
+
+
+def joined_targets(y: Any, network: Model, loss: Loss, argument: str = "y") -> Any:
+    """y as the losses of several outputs read it: one row of numbers per sample, labels one-hot.
+
+    y: {name: array} of all outputs, or a tuple in their order; an array (N, numbers of all) is taken as it
+    is. Labels are the whole numbers 0 .. K - 1. Raises DataError and ShapeError that name the output.
+    """
+    heads = network.heads
+    if heads is None or not isinstance(loss, Losses) or isinstance(y, np.ndarray):
+        return y
+    given = _by_name(y, list(heads.names), network.outputs, argument, "output")
+    rows = []
+    for name, shape, part in zip(heads.names, heads.shapes, loss.parts, strict=True):
+        what = f"{argument}[{name!r}]"
+        array = plain_array(given[name], what)
+        if array.dtype.kind not in "biuf":
+            raise DataError(
+                f"{what} holds {array.dtype}: of several outputs labels are whole numbers 0 .. "
+                f"{shape[-1] - 1}, numpy.unique(y, return_inverse=True)[1]"
+            )
+        receiver = _Output(shape, network.dtype)
+        if array.shape == (len(array), *shape[:-1]) and shape[-1] == 1:
+            array = array[..., None]
+        targets, _ = targets_of(array, receiver, part.loss, len(array), what)  # type: ignore[arg-type]
+        if targets.dtype.kind in "iu":
+            targets = np.eye(shape[-1])[targets]
+        rows.append(targets.astype(network.dtype, copy=False).reshape(len(targets), -1))
+    _check_lengths(dict(zip(heads.names, rows, strict=True)), argument)
+    return prepared(np.concatenate(rows, axis=1))
+
+
+def split_outputs(a: Array, network: Model) -> dict[str, Array]:
+    """Outputs by name, each of its own shape, from those of all side by side."""
+    heads = network.heads
+    assert heads is not None
+    parts = zip(heads.names, heads.shapes, heads.places, strict=True)
+    return {name: a[:, start:stop].reshape(len(a), *shape) for name, shape, (start, stop) in parts}
+
+
+def split_labels(a: Array, network: Model) -> dict[str, Array]:
+    """The labels of the outputs that tell classes apart, by name: of Softmax the largest, a Sigmoid by ½.
+
+    Raises DataError where none does.
+    """
+    heads = network.heads
+    assert heads is not None
+    labels: dict[str, Array] = {}
+    for (name, part), f in zip(split_outputs(a, network).items(), heads.activations, strict=True):
+        if isinstance(f, (Softmax, LogSoftmax)):
+            labels[name] = part.argmax(axis=-1)
+        elif isinstance(f, Sigmoid):
+            yes = (part > 0.5).astype(np.int64)
+            labels[name] = yes[..., 0] if part.shape[-1] == 1 else yes
+    if not labels:
+        raise DataError(
+            "classify needs an output with Softmax or Sigmoid at its end; these are numbers: predict"
+        )
+    return labels
+
+
+def labels_right(labels: Mapping[str, Array], y: Any, weights: Array | None) -> dict[str, float]:
+    """The share of right labels of every output that has some, by name; y: labels or one-hot rows by name."""
+    shares: dict[str, float] = {}
+    for name, found in labels.items():
+        if not isinstance(y, Mapping) or name not in y:
+            raise ShapeError(f"accuracy takes y by output, {{{name!r}: labels, ...}}; received {describe(y)}")
+        true = plain_array(y[name], f"y[{name!r}]")
+        true = true.argmax(axis=-1) if true.ndim > found.ndim and true.shape[-1] > 1 else true
+        right = (true.reshape(found.shape) == found).reshape(len(found), -1).mean(axis=1)
+        shares[name] = float(np.average(right, weights=weights))
+    return shares
+
+
+@dataclass(frozen=True)
+class _Output:
+    """One output, as what is asked of targets."""
+
+    output_shape: Shape
+    dtype: Any
+    classes: None = None
+    preparation: None = None
+
+
+def _by_name(
+    given: Any, names: Sequence[str], shapes: Mapping[str, Shape], argument: str, what: str
+) -> dict[str, Any]:
+    told = ", ".join(f"{name!r} {shapes[name]}" for name in names)
+    form = f"{{{names[0]!r}: ..., {names[1]!r}: ...}}" if len(names) > 1 else f"{{{names[0]!r}: ...}}"
+    if isinstance(given, (tuple, list)):
+        if len(given) != len(names):
+            raise ShapeError(
+                f"{argument} has {len(given)} arrays, and the {what}s are {told}: write {argument}={form}"
+            )
+        return dict(zip(names, given, strict=True))
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{argument} is by {what}, {form}, of {told}; received {describe(given)}")
+    for name in given:
+        if name not in names:
+            import difflib
+
+            near = difflib.get_close_matches(str(name), names, 1)
+            meant = f"; {near[0]!r} is meant?" if near else ""
+            raise ShapeError(f"{argument} has {name!r}, and the {what}s are {told}{meant}")
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise ShapeError(f"{argument} lacks {missing[0]!r}: the {what}s are {told}")
+    return dict(given)
+
+
+def _check_lengths(rows: Mapping[str, Array], argument: str) -> None:
+    first = next(iter(rows))
+    for name, array in rows.items():
+        if len(array) != len(rows[first]):
+            raise ShapeError(
+                f"{argument}[{first!r}] has {len(rows[first])} samples, and {argument}[{name!r}] has "
+                f"{len(array)}"
+            )
