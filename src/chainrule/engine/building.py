@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import _native
+from chainrule.base.types import Shape
 from chainrule.engine import isa
 from chainrule.engine.host import HostWork
 from chainrule.engine.lowering.loss_kinds import JUDGED, LOSSES, native_options
@@ -34,7 +35,8 @@ from chainrule.networks.per_sample import refuse_mixing
 class Built:
     """A native plan, and by which numbers it calls what a network calls by names.
 
-    values: layer -> value, its output.  parts: value within a layer -> the layer.  output: the value a^L.
+    values: layer -> value, its output.  parts: value within a layer -> the layer.  lanes: value that an
+    operation writes -> what its lanes hold, and its shape.  output: the value a^L.
     paired: the last layer's activation is in the loss, so that it has no δ of its own.  formula_loss: the
     loss is only formulas, which read targets as numbers and count no right classes.  hosts, lost: the layers
     that Python evaluates, and what a loss evaluated there reads; host: who does.
@@ -44,6 +46,7 @@ class Built:
     values: dict[str, int]
     parameters: dict[str, int]
     parts: dict[int, str]
+    lanes: dict[int, tuple[_native.InLanes, Shape]]
     output: int
     paired: bool
     formula_loss: bool
@@ -87,7 +90,17 @@ def build(
         called = weakref.proxy(host)
         native.set_host(lambda *arguments: called.call(*arguments))
     return Built(
-        native, low.values, low.parameters, low.parts, a.number, paired, formula_loss, low.hosts, lost, host
+        native,
+        low.values,
+        low.parameters,
+        low.parts,
+        low.held,
+        a.number,
+        paired,
+        formula_loss,
+        low.hosts,
+        lost,
+        host,
     )
 
 

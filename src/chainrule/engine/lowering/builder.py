@@ -43,6 +43,7 @@ class Builder:
     backward: bool = True  # whether there is a pass back: without one nothing has a δ
     per_sample: bool = False  # whether the norms of the samples' own gradients are measured
     panels: set[int] = field(default_factory=set)  # parameters that lie so
+    held: dict[int, tuple[InLanes, Shape]] = field(default_factory=dict)  # value -> what its lanes hold
     mask: Value | None = None  # (steps, 1): 1 where a step is there, as in PassContext
 
     @property
@@ -62,6 +63,7 @@ class Builder:
         if height * width * channels > LARGEST_SAMPLE:
             raise ShapeError(f"a value of shape {shape} has more than {LARGEST_SAMPLE} numbers per sample")
         number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo, lanes)
+        self.held[number] = lanes, shape
         return Value(number, shape, halo, delta_halo, with_delta, lanes=lanes)
 
     def brought(self, x: Value, lanes: InLanes, halo: Halo, reader: str) -> Value:
