@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "elementwise.hpp"
 
@@ -89,9 +90,18 @@ template <class T>
 class RearrangeOperation final : public Operation<T> {
  public:
   bool accepts(const Plan<T>&, int, InLanes) const override { return true; }
+  bool takes_bands(const Plan<T>&) const override { return true; }
+  bool cuts() const override { return true; }
+  int rows(const Plan<T>&, int samples) const override { return samples; }
   void check(const Plan<T>& plan) const override {
-    require_same_size(plan, this->x, this->z);
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    const auto whole = [](ValueShape shape) {
+      shape.height *= shape.bands, shape.bands = 1;
+      return shape;
+    };
+    require(same_size(whole(x.shape), whole(z.shape)), "the values of this operation must be of one shape");
+    const bool one_cut = x.shape.bands == z.shape.bands || std::min(x.shape.bands, z.shape.bands) == 1;
+    require(one_cut && (in_bands(plan) ? x.shape.lanes == z.shape.lanes : true), "bands become whole images, or these bands");
     if (!of_positions(plan)) return;
     const bool between = x.shape.lanes == InLanes::samples || z.shape.lanes == InLanes::samples;
     require(between && is_sequence(x.shape), "positions in lanes are rearranged to samples or from them, of a sequence");
@@ -100,6 +110,7 @@ class RearrangeOperation final : public Operation<T> {
   void forward(Plan<T>& plan, int samples) override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
     if (of_positions(plan)) return turn(plan, x.map, z.map, z.shape.lanes == InLanes::positions, samples, true);
+    if (in_bands(plan)) return cut(plan, x.map, x.shape.bands, z.map, z.shape.bands, samples, true);
     const int height = x.map.height, l = plan.lanes();
     const int64_t run = int64_t(x.shape.width) * x.shape.channels;
     const bool to_lanes = z.shape.lanes == InLanes::samples, from_lanes = x.shape.lanes == InLanes::samples;
@@ -129,13 +140,54 @@ class RearrangeOperation final : public Operation<T> {
   }
   void delta(Plan<T>& plan, int samples) override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
-    turn(plan, z.delta, x.delta, x.shape.lanes == InLanes::positions, samples, false);
-    multiply_by_derivative(plan, this->x, this->input_post, samples);
+    if (in_bands(plan)) cut(plan, z.delta, z.shape.bands, x.delta, x.shape.bands, samples, false);
+    else turn(plan, z.delta, x.delta, x.shape.lanes == InLanes::positions, samples, false);
+    multiply_by_derivative(plan, this->x, this->input_post, samples * x.shape.bands);
   }
 
  private:
   bool of_positions(const Plan<T>& plan) const {
     return plan.value(this->x).shape.lanes == InLanes::positions || plan.value(this->z).shape.lanes == InLanes::positions;
+  }
+  bool in_bands(const Plan<T>& plan) const {
+    return plan.value(this->x).shape.bands > 1 || plan.value(this->z).shape.bands > 1;
+  }
+  // From bands in the lanes to whole images or back. Unit: a block of images, and a row of each of their bands.
+  void cut(Plan<T>& plan, const Map<T>& from, int from_bands, const Map<T>& to, int to_bands, int samples, bool repeat) {
+    const int l = plan.lanes(), bands = std::max(from_bands, to_bands), height = std::min(from.height, to.height);
+    const int64_t run = int64_t(from.width) * from.channels;
+    const auto row_of = [](const Map<T>& m, int b, int h) {
+      Map<T> row = m;
+      row.data = m.row(b, h), row.height = 1;
+      return row;
+    };
+    parallel(plan.blocks(samples) * height, int64_t(samples) * bands * height * run / 4, [&](int begin, int end, int) {
+      T* const rows = thread_scratch<T>(size_t(run) * size_t(l) * size_t(bands));   // [sample][strip], or [strip][sample]
+      std::vector<int64_t> order(size_t(l) * size_t(bands));
+      for (int unit = begin; unit < end; unit++) {
+        const int b = unit / height, h = unit % height, count = std::min(l, samples - b * l);
+        GatherArgs g{};
+        g.source = rows, g.features = g.piece = run, g.repeat = repeat;
+        if (from_bands > 1) {
+          for (int k = 0; k < (count * bands + l - 1) / l; k++)
+            plan.kernels().scatter(row_of(from, b * bands + k, h), rows + int64_t(k) * l * run,
+                                   std::min(l, count * bands - k * l), 0, 1);
+          for (int s = 0; s < bands; s++) {
+            for (int i = 0; i < count; i++) order[size_t(i)] = i * bands + s;
+            g.order = order.data(), g.samples = count;
+            plan.kernels().gather(g, row_of(to, b, s * height + h), source_same, 0, 1);
+          }
+        } else {
+          for (int s = 0; s < bands; s++)
+            plan.kernels().scatter(row_of(from, b, s * height + h), rows + int64_t(s) * count * run, count, 0, 1);
+          for (int i = 0; i < count * bands; i++) order[size_t(i)] = int64_t(i % bands) * count + i / bands;
+          for (int k = 0; k < (count * bands + l - 1) / l; k++) {
+            g.order = order.data() + k * l, g.samples = std::min(l, count * bands - k * l);
+            plan.kernels().gather(g, row_of(to, b * bands + k, h), source_same, 0, 1);
+          }
+        }
+      }
+    });
   }
   // From positions in the lanes to samples or back, a vector of positions of a block at a time. repeat: what lies in empty
   // lanes

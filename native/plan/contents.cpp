@@ -89,7 +89,8 @@ void Plan<T>::read_value(int i, bool delta, int samples, T* rows) const {
       copy_pixels(m.row(u / m.height, u % m.height), pixel(shape), rows + u * run, shape.channels, shape.channels, shape.width);
     return;
   }
-  kernels_.scatter(m, rows, samples, 0, blocks(samples) * m.height);
+  const int count = samples * shape.bands;
+  kernels_.scatter(m, rows, count, 0, blocks(count) * m.height);
 }
 template <class T>
 void Plan<T>::write_value(int i, bool delta, int samples, const T* rows) {
@@ -111,9 +112,9 @@ void Plan<T>::write_value(int i, bool delta, int samples, const T* rows) {
     return;
   }
   GatherArgs g{};
-  g.source = rows, g.features = value(i).shape.features(), g.samples = samples, g.repeat = !delta;
+  g.source = rows, g.features = shape.features(), g.samples = samples * shape.bands, g.repeat = !delta;
   g.piece = int64_t(m.width) * m.channels;
-  kernels_.gather(g, m, source_same, 0, blocks(samples) * m.height);
+  kernels_.gather(g, m, source_same, 0, blocks(g.samples) * m.height);
 }
 
 template <class T>
@@ -124,7 +125,7 @@ int64_t Plan<T>::first_nonfinite(bool delta) const {
     const Value& v = values_[size_t(i)];
     if (delta && !v.with_delta) continue;
     const Map<T>& m = delta ? v.delta : v.map;
-    for (int b = 0; b < blocks(int(i), batch_size_); b++)
+    for (int b = 0; b < blocks(int(i), most_lanes(v.shape)); b++)
       for (int h = 0; h < m.height; h++) {
         const T* row = m.row(b, h);
         for (ptrdiff_t k = 0; k < ptrdiff_t(m.width) * pixel(v.shape); k++)

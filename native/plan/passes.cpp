@@ -51,10 +51,25 @@ void Plan<T>::gather_positions(const Batch& batch, const int64_t* order, int sam
   });
 }
 
+// Bands of an image lie one behind the other in its row, as samples do in the data set.
+template <class T>
+void Plan<T>::gather_bands(const Batch& batch, const int64_t* order, int samples) {
+  const ValueShape& shape = value(input_).shape;
+  const Map<T>& m = value(input_).map;
+  for (int i = 0; i < samples * shape.bands; i++)
+    bands_[size_t(i)] = (order ? order[i / shape.bands] : i / shape.bands) * shape.bands + i % shape.bands;
+  GatherArgs g = batch.inputs;
+  g.order = bands_.data(), g.samples = samples * shape.bands, g.features = shape.features(), g.repeat = true;
+  g.piece = int64_t(m.width) * m.channels;
+  parallel(blocks(g.samples) * m.height, int64_t(blocks(g.samples)) * g.features * 4,
+           [&](int begin, int end, int) { kernels_.gather(g, m, batch.input_kind, begin, end); });
+}
+
 template <class T>
 void Plan<T>::gather(const Batch& batch, const int64_t* order, int samples) {
   if (value(input_).shape.lanes == InLanes::positions) return gather_positions(batch, order, samples);
   if (value(input_).shape.lanes != InLanes::samples) return copy_in(batch, order, samples);
+  if (value(input_).shape.bands > 1) return gather_bands(batch, order, samples);
   GatherArgs g = batch.inputs;
   g.order = order, g.samples = samples, g.repeat = true;
   const Map<T>& m = value(input_).map;
@@ -132,7 +147,7 @@ void Plan<T>::run_forward(int samples) {
   const PieceByPiece pieces(poll_between_);
   const FloatWatch watch;
   for (size_t i = 0; i < operations_.size(); i++) {
-    timed(3 + 3 * i, [&] { operations_[i]->forward(*this, samples); });
+    timed(3 + 3 * i, [&] { operations_[i]->forward(*this, operations_[i]->rows(*this, samples)); });
     if (poll_between_) poll_between_();
   }
   if (watch.raised()) overflowed_ = true;
@@ -144,8 +159,9 @@ void Plan<T>::run_backward(int samples, bool input_delta) {
   for (size_t i = operations_.size(); i-- > 0;) {
     Operation<T>& o = *operations_[i];
     const bool needed = o.hands_down(*this) && (o.x != input_ || input_delta);
-    if (wants_gradients(o)) timed(4 + 3 * i, [&] { o.gradients(*this, samples); });
-    if (needed) timed(5 + 3 * i, [&] { o.delta(*this, samples); });
+    const int rows = o.rows(*this, samples);
+    if (wants_gradients(o)) timed(4 + 3 * i, [&] { o.gradients(*this, rows); });
+    if (needed) timed(5 + 3 * i, [&] { o.delta(*this, rows); });
     if (poll_between_) poll_between_();
   }
 }

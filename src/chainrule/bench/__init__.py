@@ -25,6 +25,7 @@ from chainrule.base.tables import text_table
 from chainrule.bench import figures, machine
 from chainrule.bench.workloads import WORKLOADS, Workload, data, network
 from chainrule.engine import isa
+from chainrule.engine.lowering.values import Value
 from chainrule.engine.plan import Plan
 from chainrule.layers import Composite, Conv2D, Dense, Layer
 from chainrule.layers.sequences.recurrent import Recurrent
@@ -217,16 +218,16 @@ class Trainer:
             if name in written:
                 name = f"readers of {name}"  # the sum of their δ
             written.add(name)
-            lanes = self._lanes(*self.plan._built.lanes[number])
+            lanes = self._lanes(self.plan._built.held[number])
             parts.append(Part(name, row, self.workload.batch * work.get(name, 0), lanes))
         return parts
 
-    def _lanes(self, held: _native.InLanes, shape: tuple[int, ...]) -> str:
+    def _lanes(self, value: Value) -> str:
         """What a value has in its lanes, as "samples 10/16": of a block's 16 lanes 10 are not empty."""
-        size = self.plan.lanes
-        count = self.workload.batch if held == _native.InLanes.samples else math.prod(shape[:-1])
-        filled = count / -(-count // size)
-        return f"{held.name} {filled:.3g}/{size}"
+        size, samples = self.plan.lanes, value.lanes == _native.InLanes.samples
+        count = self.workload.batch * value.bands if samples else math.prod(value.shape[:-1])
+        held = f"{value.bands} bands" if value.bands > 1 else value.lanes.name
+        return f"{held} {count / -(-count // size):.3g}/{size}"
 
 
 def operations_by_layer(

@@ -43,13 +43,22 @@ class Builder:
     backward: bool = True  # whether there is a pass back: without one nothing has a δ
     per_sample: bool = False  # whether the norms of the samples' own gradients are measured
     panels: set[int] = field(default_factory=set)  # parameters that lie so
-    held: dict[int, tuple[InLanes, Shape]] = field(default_factory=dict)  # value -> what its lanes hold
+    held: dict[int, Value] = field(default_factory=dict)  # by number
+    bands: int = 1  # of the rows of the images that are cut, and the layers that put these out
+    cut: frozenset[str] = frozenset()
     mask: Value | None = None  # (steps, 1): 1 where a step is there, as in PassContext
 
-    @property
-    def blocks(self) -> int:
-        """Blocks of a full batch; of a prediction 1, so that no sample's depends on how many there are."""
-        return -(-int(self.native.batch_size) // int(self.native.lanes)) if self.backward else 1
+    def bands_of(self, layer: Layer) -> int:
+        """Into how many bands of rows a layer's output is cut."""
+        return self.bands if str(layer.name) in self.cut else 1
+
+    def size(self, layer: Layer) -> tuple[int, int]:
+        """Blocks of a full batch where a layer computes, and bands; of a prediction 1 block, so that no
+        sample's depends on how many there are.
+        """
+        bands = self.bands_of(layer)
+        blocks = -(-int(self.native.batch_size) * bands // int(self.native.lanes))
+        return blocks if self.backward else 1, bands
 
     def value(
         self,
@@ -58,17 +67,20 @@ class Builder:
         delta_halo: Halo,
         with_delta: bool,
         lanes: InLanes = InLanes.samples,
+        bands: int = 1,
     ) -> Value:
         height, width, channels = as_image(shape)
         if height * width * channels > LARGEST_SAMPLE:
             raise ShapeError(f"a value of shape {shape} has more than {LARGEST_SAMPLE} numbers per sample")
-        number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo, lanes)
-        self.held[number] = lanes, shape
-        return Value(number, shape, halo, delta_halo, with_delta, lanes=lanes)
+        height //= bands
+        number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo, lanes, bands)
+        made = Value(number, shape, halo, delta_halo, with_delta, lanes=lanes, bands=bands)
+        self.held[number] = made
+        return made
 
-    def brought(self, x: Value, lanes: InLanes, halo: Halo, reader: str) -> Value:
+    def brought(self, x: Value, lanes: InLanes, halo: Halo, reader: str, bands: int = 1) -> Value:
         """x with something else in its lanes. reader: the layer that asks for it."""
-        z = self.value(x.shape, halo, NO_HALO, x.with_delta, lanes)
+        z = self.value(x.shape, halo, NO_HALO, x.with_delta, lanes, bands)
         self.consume(x)
         self.native.add_rearranged(x.number, z.number)
         owners = (name for name, number in self.values.items() if number == x.number)
@@ -115,7 +127,12 @@ class Builder:
     def readers(self, x: Value, count: int) -> list[Value]:
         """x as several read it: its memory, with a δ of each one's own, which are added up."""
         readers = [
-            Value(self.native.add_reader(x.number), x.shape, x.halo, NO_HALO, x.with_delta, lanes=x.lanes)
+            Value(
+                self.native.add_reader(x.number),
+                *(x.shape, x.halo, NO_HALO, x.with_delta),
+                lanes=x.lanes,
+                bands=x.bands,
+            )
             for _ in range(count)
         ]
         self.consume(x)
@@ -132,7 +149,7 @@ class Builder:
             return z
         kind, a = ACTIVATIONS[type(layer)], z
         if needs_z(layer):
-            a = self.value(z.shape, halo, z.delta_halo, z.with_delta, z.lanes)
+            a = self.value(z.shape, halo, z.delta_halo, z.with_delta, z.lanes, z.bands)
             if z.with_delta:
                 self.native.share_delta(z.number, a.number)
         a.activation, a.slope, a.saved = kind, slope(layer), z.number

@@ -10,6 +10,7 @@ from typing import Any
 
 from chainrule._native import InLanes
 from chainrule.base.types import Shape
+from chainrule.engine.lowering.bands import chosen_bands
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import (
     at_each_position,
@@ -51,8 +52,15 @@ class Lowering(Builder):
             if isinstance(layer, Composite):
                 wanted = (self.wanted_halo(branch, shape, NO_HALO) for branch in layer.chains)
                 return tuple(map(max, zip(NO_HALO, *wanted, strict=True)))
-            return input_halo(layer, shape, self.shapes[str(layer.name)], self.blocks)
+            return input_halo(layer, shape, self.shapes[str(layer.name)], *self.size(layer))
         return after
+
+    def halo_behind(self, layer: Layer, rest: Sequence[Layer], after: Halo) -> Halo:
+        """The zeros wanted around a layer's output; none where it is brought to other lanes first."""
+        reader = next((one for one in rest if not self.passes(one)), None)
+        if reader is not None and self.bands_of(reader) != self.bands_of(layer):
+            return NO_HALO
+        return self.wanted_halo(rest, self.shapes[str(layer.name)], after)
 
     def chain(self, layers: Sequence[Layer], x: Value, after: Halo, learned: bool) -> tuple[Value, bool]:
         """The operations of layers in order on x: their output, and whether something is learned in or below
@@ -63,8 +71,7 @@ class Lowering(Builder):
             layer, rest = layers[place], layers[place + 1 :]
             place += 1
             if isinstance(layer, Composite):
-                shape = self.shapes[str(layer.name)]
-                x, learned = self.composite(layer, x, self.wanted_halo(rest, shape, after), learned)
+                x, learned = self.composite(layer, x, self.halo_behind(layer, rest, after), learned)
                 self.keep_mask(x)
                 continue
             same = self.view(layer, x)
@@ -77,8 +84,7 @@ class Lowering(Builder):
             if not self.keep and fuses(layer) and rest and has_kernel(rest[0]):
                 activation, rest = rest[0], rest[1:]
                 place += 1
-            shape = self.shapes[str(layer.name)]
-            x = self.operation(layer, activation, x, self.wanted_halo(rest, shape, after), learned)
+            x = self.operation(layer, activation, x, self.halo_behind(layer, rest, after), learned)
             self.keep_mask(x)
         return x, learned
 
@@ -91,7 +97,7 @@ class Lowering(Builder):
         shape = self.shapes[str(layer.name)]
         if shape == x.shape:  # already a vector; a view has no views
             return x
-        if x.lanes == POSITIONS:
+        if x.lanes == POSITIONS or x.bands > 1:
             x = self.brought(x, SAMPLES, NO_HALO, str(layer.name))
         if x.halo != NO_HALO or x.delta_halo != NO_HALO:
             return None
@@ -112,14 +118,15 @@ class Lowering(Builder):
         halo = NO_HALO if lanes == POSITIONS else halo
         if lanes == CHANNELS:
             rows = reads_rows(layer) and type(layer) is not Embedding
-            rows = rows and not winograd_applies(layer, x.shape, shape, self.blocks)
+            rows = rows and not winograd_applies(layer, x.shape, shape, *self.size(layer))
         else:
             rows = at_each_position(layer, x.shape) and self.has_rows(x, halo)
         names = () if in_parts(layer) else layer.parameters(x.shape)
         numbers = [self.parameter_of(layer, name, x.shape, rows and name == "W") for name in names]
         separate = activation is not None and needs_z(activation)
-        delta_halo = output_delta_halo(layer, x.shape, shape, self.blocks)
-        z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned, lanes)
+        delta_halo = output_delta_halo(layer, x.shape, shape, *self.size(layer))
+        cut = self.bands_of(layer)
+        z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned, lanes, cut)
         a = self.produce(activation, z, halo)
         self.consume(x)
         operation = OPERATIONS.get(type(layer), by_formulas)
@@ -143,14 +150,19 @@ class Lowering(Builder):
         """x as a layer reads it whose output has this in its lanes."""
         shape = self.shapes[str(layer.name)]
         rows = lanes == CHANNELS and reads_rows(layer)
-        if x.lanes == lanes or (
-            rows and x.lanes == NOTHING and not winograd_applies(layer, x.shape, shape, self.blocks)
+        blocks, bands = self.size(layer)
+        if (x.lanes, x.bands) == (lanes, bands) or (
+            rows and x.lanes == NOTHING and not winograd_applies(layer, x.shape, shape, blocks)
         ):
             return x
-        return self.brought(x, lanes, input_halo(layer, x.shape, shape, self.blocks), str(layer.name))
+        halo = input_halo(layer, x.shape, shape, blocks, bands)
+        return self.brought(x, lanes, halo, str(layer.name), bands)
 
     def composite(self, layer: Composite, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
         """Branches on x, and the value that joins them."""
+        bands = self.bands_of(layer)
+        if x.bands != bands:
+            x = self.brought(x, SAMPLES, self.wanted_halo([layer], x.shape, NO_HALO), str(layer.name), bands)
         readers = self.readers(x, len(layer.chains))
         ends = [
             self.chain(branch, reader, NO_HALO, learned)
@@ -168,7 +180,7 @@ class Lowering(Builder):
         ]
         learned = any(branch_learned for _, branch_learned in ends)
         halo = NO_HALO if lanes == POSITIONS else halo
-        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned, lanes)
+        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned, lanes, bands)
         self.native.add_join(
             [end.number for end, _ in ends],
             [end.activation for end, _ in ends],
@@ -190,10 +202,12 @@ def lower(
     frozen: frozenset[str] = frozenset(),
     backward: bool = True,
     per_sample: bool = False,
+    alone: bool = True,
 ) -> tuple[Lowering, Value, Value]:
     """Build the operations of a network; `paired`: its last activation belongs to the loss; `frozen`:
     parameters that no step changes, and δ goes down no further than the lowest that one does; `backward`:
-    whether there is a δ at all; `per_sample`: whether gradients of single samples are measured.
+    whether there is a δ at all; `per_sample`: whether gradients of single samples are measured; `alone`:
+    whether a batch is that of a step, not a shard of it.
 
     Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
     """
@@ -208,17 +222,18 @@ def lower(
     low = Lowering(
         native, keep, network.shapes, frozen=frozen, backward=backward, lanes=lanes, per_sample=per_sample
     )
+    if backward and alone and lanes == SAMPLES and not (keep or per_sample):
+        low.bands, low.cut = chosen_bands(body, *sizes)
     shown = keep and backward
     of_input = NOTHING if lanes == CHANNELS else SAMPLES
     if lanes == POSITIONS:
         of_input = begins(body, network.input_shape)
-    x = low.value(
-        network.input_shape, low.wanted_halo(body, network.input_shape, NO_HALO), NO_HALO, shown, of_input
-    )
+    halo = low.wanted_halo(body, network.input_shape, NO_HALO)
+    x = low.value(network.input_shape, halo, NO_HALO, shown, of_input, low.bands)
     low.values["input"] = x.number
     native.set_input(x.number)
     x, _ = low.chain(body, x, NO_HALO, shown)
-    if x.lanes == POSITIONS:
+    if x.lanes == POSITIONS or x.bands > 1:
         x = low.brought(x, SAMPLES, NO_HALO, str(body[-1].name))
     if not paired:
         return low, x, x
