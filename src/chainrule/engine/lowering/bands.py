@@ -8,8 +8,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from chainrule.base.types import Shape
-from chainrule.engine.lowering.convolutions import image_pads, neighbours, winograd_applies
-from chainrule.engine.lowering.lanes import PASSING, cost, moved
+from chainrule.engine.lowering.convolutions import CONVOLUTIONS, image_pads, neighbours, winograd_applies
+from chainrule.engine.lowering.lanes import PASSING, cost
+from chainrule.engine.lowering.operations import GLOBAL_POOLS
 from chainrule.engine.lowering.values import ACTIVATIONS, has_kernel
 from chainrule.layers import (
     AveragePool2D,
@@ -28,8 +29,9 @@ from chainrule.layers import (
 
 Leaf = tuple[Layer, Shape, Shape]  # no composite, with the shapes of its input and output
 MOST = 16
-WINOGRAD = 1.6  # over all passes, of 2.25 times fewer products
-LEAST_GAIN = 0.1  # of the time of the layers that are cut, as it is estimated
+WINOGRAD = 1.6  # of 2.25 times fewer products
+REARRANGING = 40.0  # to whole samples, and back: 25 cycles a vector, as measured
+LEAST_GAIN = 0.12  # of the time of the layers that are cut, as it is estimated
 
 
 def takes_bands(layer: Layer, x: Shape, z: Shape, count: int) -> bool:
@@ -65,18 +67,19 @@ def chosen_bands(
     most, best = 0.0, (1, frozenset[str]())
     if len(shape) != 3:
         return best
-    blocks = -(-batch // lanes)
     for count in range(2, MOST + 1):
-        cut = -(-batch * count // lanes)
-        names, whole, saved = set[str](), 0.0, 0.0
-        for layer, inner in first_layers(layers, shape, shapes, count):
+        names, whole, cut = set[str](), 0.0, 0.0
+        for place, (layer, inner) in enumerate(first_layers(layers, shape, shapes, count)):
             names |= {str(layer.name), *(str(one[0].name) for one in inner)}
-            for one in inner:
-                taken, vectors = cost(*one, batch, lanes)[0], cost(*one, 1, lanes)[0]
-                taken /= _faster(*one, blocks, 1)
-                in_bands = vectors * cut / count / _faster(*one, cut, count) + _beside(*one, cut)
-                whole, saved = whole + taken, saved + taken - in_bands
-            gain = saved - 2 * moved(shapes[str(layer.name)], batch, lanes)
+            for number, one in enumerate(inner):
+                first = place + number == 0
+                whole += _vectors(*one, batch, lanes, 1, first)
+                cut += _vectors(*one, batch, lanes, count, first)
+            behind = layers[place + 1] if place + 1 < len(layers) else None
+            z = shapes[str(layer.name)]
+            if type(behind) in GLOBAL_POOLS:
+                z = (count, 1, z[-1])  # each band has its own
+            gain = whole - cut - REARRANGING * -(-batch // lanes) * math.prod(z)
             if gain > max(most, LEAST_GAIN * whole):
                 most, best = gain, (count, frozenset(names))
     return best
@@ -94,17 +97,21 @@ def first_layers(
         x = shapes[str(layer.name)]
 
 
-def _faster(layer: Layer, x: Shape, z: Shape, blocks: int, bands: int) -> float:
-    """By how much a layer takes less than it has products."""
-    return WINOGRAD if winograd_applies(layer, x, z, blocks, bands) else 1.0
-
-
-def _beside(layer: Layer, x: Shape, z: Shape, blocks: int) -> float:
-    """What it takes to bring a convolution its rows from the bands beside."""
-    if type(layer) not in (Conv2D, DepthwiseConv2D):
-        return 0.0
-    rows = sum(image_pads(layer, x)[0])
-    return PASSING * blocks * rows * math.prod(x[1:])
+def _vectors(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int, count: int, first: bool) -> float:
+    """What a layer takes in all passes, in bands or, of 1, with samples in the lanes; `first`: it sends no δ
+    down.
+    """
+    blocks, (of_block, _) = -(-batch * count // lanes), cost(layer, x, z, 1, lanes)
+    forward = of_block * blocks / count
+    if type(layer) not in CONVOLUTIONS:
+        return 2 * forward
+    by_filters = cost(layer, x, z, batch, lanes)[1]  # only samples that exist are multiplied
+    rows = sum(image_pads(layer, x)[0]) if count > 1 else 0
+    beside = PASSING * blocks * rows * math.prod(x[1:])
+    gradients = min(forward, by_filters)
+    if winograd_applies(layer, x, z, blocks, count):
+        forward, gradients = forward / WINOGRAD, min(gradients, forward / WINOGRAD)
+    return gradients + forward * (1 if first else 2) + beside
 
 
 def _leaves(layers: Sequence[Layer], x: Shape, shapes: Mapping[str, Shape]) -> Iterator[Leaf]:

@@ -160,13 +160,17 @@ def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
 
 
 def _global_pool(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
-    """One window, as large as the image."""
-    kind = GLOBAL_POOLS[type(layer)]
-    average = kind == PoolKind.average
     if low.mask:
+        average = GLOBAL_POOLS[type(layer)] == PoolKind.average
         low.native.add_masked_pool(x.number, z.number, low.mask.number, average)
         return
-    whole = as_image(x.shape)[:2]
+    add_global_pool(low, layer, x, z)
+
+
+def add_global_pool(low: Builder, layer: Layer, x: Value, z: Value) -> None:
+    """One window, as large as the image, or a band of it."""
+    kind, whole = GLOBAL_POOLS[type(layer)], as_image(x.lane_shape)[:2]
+    average = kind == PoolKind.average
     low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, average, False)
 
 

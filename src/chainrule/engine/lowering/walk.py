@@ -30,7 +30,14 @@ from chainrule.engine.lowering.lanes import (
     has_positions,
     reads_rows,
 )
-from chainrule.engine.lowering.operations import OPERATIONS, by_formulas, fuses, in_parts
+from chainrule.engine.lowering.operations import (
+    GLOBAL_POOLS,
+    OPERATIONS,
+    add_global_pool,
+    by_formulas,
+    fuses,
+    in_parts,
+)
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer
 from chainrule.layers.structure import each_branch
@@ -113,6 +120,8 @@ class Lowering(Builder):
     def operation(self, layer: Layer, activation: Layer | None, x: Value, halo: Halo, learned: bool) -> Value:
         """One layer, with the activation its kernel applies itself."""
         shape = self.shapes[str(layer.name)]
+        if x.bands > 1 and type(layer) in GLOBAL_POOLS:
+            x = self.pooled_bands(layer, x)
         lanes = self.lanes_of(layer, x)
         x = self.laid_for(layer, x, lanes)
         halo = NO_HALO if lanes == POSITIONS else halo
@@ -137,6 +146,14 @@ class Lowering(Builder):
         if activation is not None:
             self.values[str(activation.name)] = a.number
         return a
+
+    def pooled_bands(self, layer: Layer, x: Value) -> Value:
+        """Of each band what a global pool makes of it, as an image of one column: what is left to pool."""
+        z = self.value((x.bands, 1, x.shape[-1]), NO_HALO, NO_HALO, x.with_delta, SAMPLES, x.bands)
+        self.consume(x)
+        add_global_pool(self, layer, x, z)
+        self.parts[z.number] = str(layer.name)
+        return self.brought(z, SAMPLES, NO_HALO, str(layer.name))
 
     def lanes_of(self, layer: Layer, x: Value) -> InLanes:
         """What the lanes hold in a layer's output."""
