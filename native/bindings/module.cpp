@@ -29,13 +29,14 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(nb::init<const std::string&, int>(), "level"_a, "batch_size"_a)
       .def(
           "add_value",
-          [](P& p, int height, int width, int channels, Halo halo, bool with_delta, Halo delta_halo, InLanes lanes, int bands) {
+          [](P& p, int height, int width, int channels, Halo halo, bool with_delta, Halo delta_halo, InLanes lanes, int bands,
+             int whole) {
             ValueShape shape = with_halo(height, width, channels, halo);
-            shape.lanes = lanes, shape.bands = bands;
+            shape.lanes = lanes, shape.bands = bands, shape.whole = whole;
             return p.add_value(shape, with_delta, with_halo(height, width, channels, delta_halo));
           },
           "height"_a, "width"_a, "channels"_a, "halo"_a, "with_delta"_a, "delta_halo"_a, "lanes"_a = InLanes::samples,
-          "bands"_a = 1)
+          "bands"_a = 1, "whole"_a = 1)
       .def(
           "add_parameter",
           [](P& p, int64_t size, int64_t outputs, int64_t inputs, bool panels, bool penalised) {

@@ -9,13 +9,30 @@
 
 namespace chainrule {
 
+// The rows of value i, or of its δ, that lie beyond the image, set to zero: nothing is there, as around it.
+template <class T>
+void clear_beyond(Plan<T>& plan, int i, bool delta, int samples) {
+  const auto& value = plan.value(i);
+  const ValueShape& shape = value.shape;
+  if (shape.fills()) return;
+  const Map<T>& m = delta ? value.delta : value.map;
+  const int64_t vectors = int64_t(m.width) * m.channels, l = plan.lanes();
+  for (int v = 0; v < samples; v++)
+    for (int h = std::max(shape.whole - v % shape.bands * m.height, 0); h < m.height; h++) {
+      T* const to = m.row(v / int(l), h) + v % l;
+      for (int64_t k = 0; k < vectors; k++) to[k * l] = T(0);
+    }
+}
+
 // The rows around value i, or around its δ: those of its neighbours, zeros beyond the image. samples: bands in all.
 template <class T>
 void bring_neighbours(Plan<T>& plan, int i, bool delta, int samples) {
   const auto& value = plan.value(i);
   const ValueShape& shape = delta ? value.delta_shape : value.shape;
   const int bands = shape.bands, l = plan.lanes(), blocks = plan.blocks(samples), rows = shape.top + shape.bottom;
-  if (bands == 1 || rows == 0) return;
+  if (bands == 1) return;
+  clear_beyond(plan, i, delta, samples);
+  if (rows == 0) return;
   const Map<T>& m = delta ? value.delta : value.map;
   const int64_t vectors = int64_t(m.width) * m.channels;
   parallel(blocks * rows, int64_t(blocks) * rows * vectors * 2, [&](int begin, int end, int) {

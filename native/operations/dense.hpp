@@ -2,6 +2,7 @@
 #pragma once
 #include <cmath>
 
+#include "bands.hpp"
 #include "elementwise.hpp"
 
 namespace chainrule {
@@ -55,6 +56,7 @@ class DenseOperation final : public Operation<T> {
   }
 
   void gradients(Plan<T>& plan, int samples) override {
+    clear_beyond(plan, this->z, true, samples);
     DenseArgs<T>& g = backward_;
     set(plan, g, samples);
     const auto& k = plan.kernels();

@@ -96,7 +96,7 @@ class RearrangeOperation final : public Operation<T> {
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
     const auto whole = [](ValueShape shape) {
-      shape.height *= shape.bands, shape.bands = 1;
+      shape.height = shape.rows(), shape.bands = 1;
       return shape;
     };
     require(same_size(whole(x.shape), whole(z.shape)), "the values of this operation must be of one shape");
@@ -110,7 +110,7 @@ class RearrangeOperation final : public Operation<T> {
   void forward(Plan<T>& plan, int samples) override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
     if (of_positions(plan)) return turn(plan, x.map, z.map, z.shape.lanes == InLanes::positions, samples, true);
-    if (in_bands(plan)) return cut(plan, x.map, x.shape.bands, z.map, z.shape.bands, samples, true);
+    if (in_bands(plan)) return cut(plan, x.map, x.shape, z.map, z.shape, samples, true);
     const int height = x.map.height, l = plan.lanes();
     const int64_t run = int64_t(x.shape.width) * x.shape.channels;
     const bool to_lanes = z.shape.lanes == InLanes::samples, from_lanes = x.shape.lanes == InLanes::samples;
@@ -140,7 +140,7 @@ class RearrangeOperation final : public Operation<T> {
   }
   void delta(Plan<T>& plan, int samples) override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
-    if (in_bands(plan)) cut(plan, z.delta, z.shape.bands, x.delta, x.shape.bands, samples, false);
+    if (in_bands(plan)) cut(plan, z.delta, z.shape, x.delta, x.shape, samples, false);
     else turn(plan, z.delta, x.delta, x.shape.lanes == InLanes::positions, samples, false);
     multiply_by_derivative(plan, this->x, this->input_post, samples * x.shape.bands);
   }
@@ -153,8 +153,11 @@ class RearrangeOperation final : public Operation<T> {
     return plan.value(this->x).shape.bands > 1 || plan.value(this->z).shape.bands > 1;
   }
   // From bands in the lanes to whole images or back. Unit: a block of images, and a row of each of their bands.
-  void cut(Plan<T>& plan, const Map<T>& from, int from_bands, const Map<T>& to, int to_bands, int samples, bool repeat) {
-    const int l = plan.lanes(), bands = std::max(from_bands, to_bands), height = std::min(from.height, to.height);
+  void cut(Plan<T>& plan, const Map<T>& from, const ValueShape& from_shape, const Map<T>& to, const ValueShape& to_shape,
+           int samples, bool repeat) {
+    const bool joins = from_shape.bands > 1;
+    const ValueShape& shape = joins ? from_shape : to_shape;
+    const int l = plan.lanes(), bands = shape.bands, height = joins ? from.height : to.height;
     const int64_t run = int64_t(from.width) * from.channels;
     const auto row_of = [](const Map<T>& m, int b, int h) {
       Map<T> row = m;
@@ -162,29 +165,31 @@ class RearrangeOperation final : public Operation<T> {
       return row;
     };
     parallel(plan.blocks(samples) * height, int64_t(samples) * bands * height * run / 4, [&](int begin, int end, int) {
-      T* const rows = thread_scratch<T>(size_t(run) * size_t(l) * size_t(bands));   // [sample][strip], or [strip][sample]
+      T* const rows = thread_scratch<T>(size_t(run) * size_t(l) * size_t(bands));   // [sample][band], or [band][sample]
       std::vector<int64_t> order(size_t(l) * size_t(bands));
       for (int unit = begin; unit < end; unit++) {
-        const int b = unit / height, h = unit % height, count = std::min(l, samples - b * l);
+        const int b = unit / height, h = unit % height, count = std::min(l, samples - b * l), lanes = count * bands;
         GatherArgs g{};
-        g.source = rows, g.features = g.piece = run, g.repeat = repeat;
-        if (from_bands > 1) {
-          for (int k = 0; k < (count * bands + l - 1) / l; k++)
-            plan.kernels().scatter(row_of(from, b * bands + k, h), rows + int64_t(k) * l * run,
-                                   std::min(l, count * bands - k * l), 0, 1);
-          for (int s = 0; s < bands; s++) {
+        g.source = rows, g.features = g.piece = run, g.repeat = repeat, g.order = order.data();
+        for (int k = 0; joins && k < lanes; k += l)
+          plan.kernels().scatter(row_of(from, b * bands + k / l, h), rows + k * run, std::min(l, lanes - k), 0, 1);
+        for (int s = 0; s < bands; s++) {
+          const bool beyond = s * height + h >= shape.whole;
+          if (joins && !beyond) {
             for (int i = 0; i < count; i++) order[size_t(i)] = i * bands + s;
-            g.order = order.data(), g.samples = count;
+            g.samples = count;
             plan.kernels().gather(g, row_of(to, b, s * height + h), source_same, 0, 1);
-          }
-        } else {
-          for (int s = 0; s < bands; s++)
+          } else if (!joins && beyond) {
+            std::memset(rows + int64_t(s) * count * run, 0, sizeof(T) * size_t(count * run));
+          } else if (!joins) {
             plan.kernels().scatter(row_of(from, b, s * height + h), rows + int64_t(s) * count * run, count, 0, 1);
-          for (int i = 0; i < count * bands; i++) order[size_t(i)] = int64_t(i % bands) * count + i / bands;
-          for (int k = 0; k < (count * bands + l - 1) / l; k++) {
-            g.order = order.data() + k * l, g.samples = std::min(l, count * bands - k * l);
-            plan.kernels().gather(g, row_of(to, b * bands + k, h), source_same, 0, 1);
           }
+        }
+        if (joins) continue;
+        for (int i = 0; i < lanes; i++) order[size_t(i)] = int64_t(i % bands) * count + i / bands;
+        for (int k = 0; k < lanes; k += l) {
+          g.order = order.data() + k, g.samples = std::min(l, lanes - k);
+          plan.kernels().gather(g, row_of(to, b * bands + k / l, h), source_same, 0, 1);
         }
       }
     });

@@ -101,6 +101,7 @@ class ConvolutionOperation final : public Operation<T> {
   }
 
   void gradients(Plan<T>& plan, int samples) override {
+    clear_beyond(plan, this->z, true, samples);
     ConvArgs<T>& g = gradient_;
     g.blocks = plan.blocks(samples), g.samples = samples;
     const auto& k = plan.kernels();

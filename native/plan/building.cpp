@@ -50,6 +50,8 @@ int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShap
   require(!positions || !(has_halo(shape) || has_halo(halo)), "positions in lanes have no zeros around them");
   require(shape.bands == 1 || (shape.bands > 1 && shape.bands <= largest_bands && shape.lanes == InLanes::samples),
           "an image is cut into bands where samples are in the lanes, into a few");
+  require(shape.bands == 1 || (0 < shape.whole && shape.height >= 1 && shape.whole <= double(shape.height) * shape.bands),
+          "bands hold all rows of an image");
   const int blocks = (shape.lanes == InLanes::samples ? max_blocks() : batch_size_) * shape.bands;
   const double rows = double(blocks) * std::max(shape.height, shape.width);   // units of a loop are counted in 32 bits
   // Channels are padded to vectors: at most `lanes` times as many.
@@ -57,7 +59,7 @@ int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShap
     throw std::length_error("a value of this network would need more memory than can be addressed");
   Value v;
   v.shape = shape;
-  v.delta_shape = halo, v.delta_shape.lanes = shape.lanes, v.delta_shape.bands = shape.bands;
+  v.delta_shape = halo, v.delta_shape.lanes = shape.lanes, v.delta_shape.bands = shape.bands, v.delta_shape.whole = shape.whole;
   v.with_delta = with_delta;
   values_.push_back(v);
   return int(values_.size()) - 1;

@@ -139,7 +139,8 @@ void Plan<T>::finish() {
                          p.shape.rate_factor, p.shape.decay_factor});
   partial_.resize(chunks_.size());
   if (per_sample_) norms_.resize(blocks * l);
-  if (input_ >= 0 && value(input_).shape.bands > 1) bands_.resize(size_t(most_lanes(value(input_).shape)));
+  if (input_ >= 0 && value(input_).shape.bands > 1)
+    bands_.resize(size_t(most_lanes(value(input_).shape)) * size_t(value(input_).shape.height));
   stage_ = Stage::finished;
 }
 

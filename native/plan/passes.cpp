@@ -51,18 +51,30 @@ void Plan<T>::gather_positions(const Batch& batch, const int64_t* order, int sam
   });
 }
 
-// Bands of an image lie one behind the other in its row, as samples do in the data set.
+// Row by row of a band, which is a piece of a row of the data set; what lies beyond the image holds its last row.
 template <class T>
 void Plan<T>::gather_bands(const Batch& batch, const int64_t* order, int samples) {
   const ValueShape& shape = value(input_).shape;
   const Map<T>& m = value(input_).map;
-  for (int i = 0; i < samples * shape.bands; i++)
-    bands_[size_t(i)] = (order ? order[i / shape.bands] : i / shape.bands) * shape.bands + i % shape.bands;
+  const int count = samples * shape.bands;
   GatherArgs g = batch.inputs;
-  g.order = bands_.data(), g.samples = samples * shape.bands, g.features = shape.features(), g.repeat = true;
-  g.piece = int64_t(m.width) * m.channels;
-  parallel(blocks(g.samples) * m.height, int64_t(blocks(g.samples)) * g.features * 4,
-           [&](int begin, int end, int) { kernels_.gather(g, m, batch.input_kind, begin, end); });
+  g.samples = count, g.features = g.piece = int64_t(m.width) * m.channels, g.repeat = true;
+  for (int v = 0; v < count; v++)
+    for (int h = 0; h < m.height; h++) {
+      const int s = v / shape.bands, row = std::min(v % shape.bands * m.height + h, shape.whole - 1);
+      bands_[size_t(h) * size_t(count) + size_t(v)] = (order ? order[s] : s) * shape.whole + row;
+    }
+  parallel(blocks(count) * m.height, int64_t(blocks(count)) * m.height * g.features * 4, [&](int begin, int end, int) {
+    for (int unit = begin; unit < end; unit++) {
+      const int b = unit / m.height, h = unit % m.height;
+      GatherArgs row = g;
+      row.order = bands_.data() + int64_t(h) * count + int64_t(b) * lanes(),
+      row.samples = std::min(lanes(), count - b * lanes());
+      Map<T> to = m;
+      to.data = m.row(b, h), to.height = 1;
+      kernels_.gather(row, to, batch.input_kind, 0, 1);
+    }
+  });
 }
 
 template <class T>

@@ -34,10 +34,13 @@ struct ValueShape {
   int top = 0, bottom = 0, left = 0, right = 0;
   InLanes lanes = InLanes::samples;
   // Rows of an image cut into bands, each in a lane of its own as if it were a sample: `height` is that of a band, and what
-  // lies above and below it are its neighbours' rows (docs/decisions/0019-bands.md). Only with samples in the lanes.
-  int bands = 1;
+  // lies above and below it are its neighbours' rows (docs/decisions/0019-bands.md). Only with samples in the lanes. The last
+  // band may reach beyond the image, of `whole` rows: what is there nobody reads as a number of the image.
+  int bands = 1, whole = 1;
   int64_t features() const { return int64_t(height) * width * channels; }   // of a lane
-  int64_t numbers() const { return features() * bands; }                    // of a sample
+  int rows() const { return bands > 1 ? whole : height; }                   // of a sample
+  int64_t numbers() const { return int64_t(rows()) * width * channels; }
+  bool fills() const { return bands == 1 || whole == height * bands; }
 };
 
 // How a convolution is computed; winograd_gradient: by Winograd in all three passes, winograd: but for the weight gradient.

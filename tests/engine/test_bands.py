@@ -14,6 +14,7 @@ import chainrule as cr
 from chainrule import engine
 from chainrule.engine import Plan
 from chainrule.engine.lowering.bands import chosen_bands, first_layers
+from chainrule.engine.lowering.builder import Cut
 from tests.engine.harness import (
     MACHINES,
     SAFETY,
@@ -30,12 +31,12 @@ from tests.pairwise import pairwise
 HEAD = [cr.Flatten(), cr.Dense(3), cr.Softmax()]
 Shape = tuple[int, ...]
 
-# The shape of a sample, how many bands, how many of the layers are cut, and the layers: with all that takes
-# bands, and what follows it.
-NETWORKS: dict[str, tuple[Shape, int, int, list[cr.Layer]]] = {
+# The shape of a sample, how many bands of how many rows, how many of the layers are cut, and the layers: with
+# all that takes bands, and what follows it.
+NETWORKS: dict[str, tuple[Shape, tuple[int, int], int, list[cr.Layer]]] = {
     "winograd": (
         (12, 9, 8),
-        3,
+        (3, 4),
         8,
         [
             *(cr.Conv2D(17, 3, padding=1), cr.ReLU(), cr.Conv2D(16, 3, padding=1), cr.BatchNorm(), cr.Tanh()),
@@ -44,8 +45,8 @@ NETWORKS: dict[str, tuple[Shape, int, int, list[cr.Layer]]] = {
     ),
     "kernels and strides": (
         (20, 10, 3),
-        5,
-        9,
+        (5, 4),
+        10,
         [
             *(
                 cr.Conv2D(9, 4, stride=2, padding=1),
@@ -58,7 +59,7 @@ NETWORKS: dict[str, tuple[Shape, int, int, list[cr.Layer]]] = {
     ),
     "a band is a row": (
         (6, 5, 2),
-        6,
+        (6, 1),
         4,
         [
             *(
@@ -72,7 +73,7 @@ NETWORKS: dict[str, tuple[Shape, int, int, list[cr.Layer]]] = {
     ),
     "u": (
         (16, 6, 2),
-        4,
+        (4, 4),
         5,
         [
             *(cr.Conv2D(9, 3, padding=1), cr.ReLU()),
@@ -92,13 +93,41 @@ NETWORKS: dict[str, tuple[Shape, int, int, list[cr.Layer]]] = {
     ),
     "an answer a pixel": (
         (8, 3, 2),
-        4,
+        (4, 2),
         2,
         [cr.Conv2D(8, 3, padding=1), cr.Conv2D(3, 3, padding=1), cr.Softmax()],
     ),
+    "beyond the image": (
+        (15, 9, 3),
+        (4, 4),
+        8,
+        [
+            *(cr.Conv2D(9, 5), cr.ReLU(), cr.MaxPool2D(2), cr.Conv2D(17, 3, padding=1), cr.Tanh()),
+            *(
+                cr.Conv2D(8, 3, padding=1),
+                cr.LeakyReLU(0.1),
+                cr.Conv2D(5, 2, padding=1),
+                cr.BatchNorm(),
+                *HEAD,
+            ),
+        ],
+    ),
+    "beyond it in branches": (
+        (7, 6, 2),
+        (3, 3),
+        6,
+        [
+            *(cr.Conv2D(6, 2, padding=1), cr.GELU(), cr.UpSample2D(2)),
+            cr.Parallel(
+                [[cr.Conv2D(5, 1), cr.ReLU()], [cr.DepthwiseConv2D(3, padding=1)], []], join="concat"
+            ),
+            *(cr.Conv2D(6, (4, 3), stride=2, padding=1), cr.ConvTranspose2D(4, 3, stride=3)),
+            *(cr.GlobalAveragePool(), cr.Dense(3), cr.Softmax()),
+        ],
+    ),
     "large": (  # more than the cache holds of x and δ, so that the lanes of a weight gradient are filters
         (32, 24, 16),
-        8,
+        (8, 4),
         2,
         [cr.Conv2D(32, 5, padding=2), cr.MaxPool2D(2), cr.GlobalMaxPool(), cr.Dense(3), cr.Softmax()],
     ),
@@ -118,20 +147,18 @@ def _network(name: str, dtype: str) -> tuple[cr.Network, Array, Array]:
     )
 
 
-def _cut(name: str, network: cr.Network) -> tuple[int, frozenset[str]]:
-    shape, count, cut, _ = NETWORKS[name]
-    body = network.layers[:-1]  # Softmax belongs to the loss
-    taken = list(first_layers(body, shape, network.shapes, count))
-    assert [layer for layer, _ in taken] == list(body[:cut])
-    return count, frozenset(
-        str(one.name) for layer, inner in taken for one in (layer, *(leaf[0] for leaf in inner))
-    )
+def _cut(name: str, network: cr.Network) -> Cut:
+    shape, (count, rows), cut, _ = NETWORKS[name]
+    layers: dict[str, tuple[int, int]] = {}
+    taken = list(first_layers(network.layers[:-1], shape, network.shapes, count, rows, layers))
+    assert len(taken) == cut  # Softmax belongs to the loss
+    return Cut(count, rows, layers)
 
 
 @pytest.fixture
 def bands(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """The bands of the plans that are made: its last entry."""
-    yield from choosing(monkeypatch, "chosen_bands", (1, frozenset()))
+    yield from choosing(monkeypatch, "chosen_bands", Cut())
 
 
 @pytest.mark.parametrize(("name", "machine"), pairwise(NETWORKS, MACHINES))
@@ -147,7 +174,7 @@ def test_gradients_do_not_depend_on_bands(name: str, machine: tuple[str, str], b
         return {"loss": np.array(loss), "outputs": plan.predict(X), **found}
 
     for samples in (1, 11):
-        bands.append((1, frozenset()))
+        bands.append(Cut())
         expected = gradients(samples)
         bands.append(_cut(name, network))
         found = gradients(samples)
@@ -160,7 +187,7 @@ def test_whole_steps_of_training(bands: list[Any]) -> None:
     network, X, y = _network("u", "float64")
     X = (50 * np.abs(X)).astype(np.uint8)
     parameters = []
-    for cut in ((1, frozenset()), _cut("u", network)):
+    for cut in (Cut(), _cut("u", network)):
         bands.append(cut)
         plan = Plan(network, cr.CrossEntropy(), optimizer=cr.SGD(0.01), batch_size=3)
         for epoch in range(2):
@@ -169,7 +196,7 @@ def test_whole_steps_of_training(bands: list[Any]) -> None:
     close(parameters[1], parameters[0], 1e-10)
 
 
-def _choice(layers: Sequence[cr.Layer], shape: Shape, batch: int) -> tuple[int, frozenset[str]]:
+def _choice(layers: Sequence[cr.Layer], shape: Shape, batch: int) -> Cut:
     network = cr.Network([*layers], input_shape=shape)
     return chosen_bands(network.layers, shape, network.shapes, batch, 16)
 
@@ -177,13 +204,13 @@ def _choice(layers: Sequence[cr.Layer], shape: Shape, batch: int) -> tuple[int, 
 def test_bands_fill_the_lanes_that_samples_leave_empty() -> None:
     body = [cr.Conv2D(16, 3, padding=1), cr.ReLU(), cr.MaxPool2D(2), cr.Conv2D(32, 3, padding=1), cr.ReLU()]
     layers = [*body, cr.Flatten(), cr.Dense(10)]
-    assert _choice(layers, (32, 32, 3), 2)[0] == 8
-    assert _choice(layers, (32, 32, 3), 2)[1] == {"conv1", "relu1", "maxpool1", "conv2", "relu2"}
-    assert _choice(layers, (28, 28, 3), 4)[0] == 7
-    assert _choice(layers, (32, 32, 3), 16)[0] == 1  # none is empty
-    assert _choice(layers, (26, 32, 3), 14)[0] == 1  # 13 bands of two rows: 182 of 192 lanes for 14 of 16
-    assert _choice([cr.Conv2D(16, 5), cr.Flatten(), cr.Dense(10)], (32, 32, 3), 2)[0] == 1  # 28 rows of 32
-    assert _choice([cr.Dense(8), cr.Flatten(), cr.Dense(10)], (32, 3), 2)[0] == 1
+    rows = {"conv1": (4, 4), "relu1": (4, 4), "maxpool1": (4, 2), "conv2": (2, 2), "relu2": (2, 2)}
+    assert _choice(layers, (32, 32, 3), 2) == Cut(8, 4, rows)
+    assert _choice(layers, (28, 28, 3), 4).rows == 8  # in four: of the last one four
+    assert _choice(layers, (31, 31, 3), 2).rows == 4  # of the last band three
+    assert _choice(layers, (32, 32, 3), 16) == Cut()  # none is empty
+    assert _choice(layers, (26, 32, 3), 14) == Cut()  # 13 bands of two rows: 182 of 192 lanes for 14 of 16
+    assert _choice([cr.Dense(8), cr.Flatten(), cr.Dense(10)], (32, 3), 2) == Cut()
 
 
 def test_samples_are_whole_where_each_is_looked_at() -> None:

@@ -65,7 +65,7 @@ class Lowering(Builder):
     def halo_behind(self, layer: Layer, rest: Sequence[Layer], after: Halo) -> Halo:
         """The zeros wanted around a layer's output; none where it is brought to other lanes first."""
         reader = next((one for one in rest if not self.passes(one)), None)
-        if reader is not None and self.bands_of(reader) != self.bands_of(layer):
+        if reader is not None and self.is_cut(reader) != self.is_cut(layer):
             return NO_HALO
         return self.wanted_halo(rest, self.shapes[str(layer.name)], after)
 
@@ -120,7 +120,7 @@ class Lowering(Builder):
     def operation(self, layer: Layer, activation: Layer | None, x: Value, halo: Halo, learned: bool) -> Value:
         """One layer, with the activation its kernel applies itself."""
         shape = self.shapes[str(layer.name)]
-        if x.bands > 1 and type(layer) in GLOBAL_POOLS:
+        if x.bands > 1 and x.rows * x.bands == x.shape[0] and type(layer) in GLOBAL_POOLS:
             x = self.pooled_bands(layer, x)
         lanes = self.lanes_of(layer, x)
         x = self.laid_for(layer, x, lanes)
@@ -134,8 +134,7 @@ class Lowering(Builder):
         numbers = [self.parameter_of(layer, name, x.shape, rows and name == "W") for name in names]
         separate = activation is not None and needs_z(activation)
         delta_halo = output_delta_halo(layer, x.shape, shape, *self.size(layer))
-        cut = self.bands_of(layer)
-        z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned, lanes, cut)
+        z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned, lanes, self.made(layer))
         a = self.produce(activation, z, halo)
         self.consume(x)
         operation = OPERATIONS.get(type(layer), by_formulas)
@@ -149,7 +148,7 @@ class Lowering(Builder):
 
     def pooled_bands(self, layer: Layer, x: Value) -> Value:
         """Of each band what a global pool makes of it, as an image of one column: what is left to pool."""
-        z = self.value((x.bands, 1, x.shape[-1]), NO_HALO, NO_HALO, x.with_delta, SAMPLES, x.bands)
+        z = self.value((x.bands, 1, x.shape[-1]), NO_HALO, NO_HALO, x.with_delta, SAMPLES, (x.bands, 1))
         self.consume(x)
         add_global_pool(self, layer, x, z)
         self.parts[z.number] = str(layer.name)
@@ -167,19 +166,17 @@ class Lowering(Builder):
         """x as a layer reads it whose output has this in its lanes."""
         shape = self.shapes[str(layer.name)]
         rows = lanes == CHANNELS and reads_rows(layer)
-        blocks, bands = self.size(layer)
-        if (x.lanes, x.bands) == (lanes, bands) or (
+        blocks, *cut = self.size(layer)
+        if (x.lanes, [x.bands, x.rows]) == (lanes, cut) or (
             rows and x.lanes == NOTHING and not winograd_applies(layer, x.shape, shape, blocks)
         ):
             return x
-        halo = input_halo(layer, x.shape, shape, blocks, bands)
-        return self.brought(x, lanes, halo, str(layer.name), bands)
+        return self.brought(x, lanes, input_halo(layer, x.shape, shape, blocks), str(layer.name))
 
     def composite(self, layer: Composite, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
         """Branches on x, and the value that joins them."""
-        bands = self.bands_of(layer)
-        if x.bands != bands:
-            x = self.brought(x, SAMPLES, self.wanted_halo([layer], x.shape, NO_HALO), str(layer.name), bands)
+        if x.bands > 1 and not self.is_cut(layer):
+            x = self.brought(x, SAMPLES, self.wanted_halo([layer], x.shape, NO_HALO), str(layer.name))
         readers = self.readers(x, len(layer.chains))
         ends = [
             self.chain(branch, reader, NO_HALO, learned)
@@ -197,7 +194,7 @@ class Lowering(Builder):
         ]
         learned = any(branch_learned for _, branch_learned in ends)
         halo = NO_HALO if lanes == POSITIONS else halo
-        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned, lanes, bands)
+        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned, lanes, self.made(layer))
         self.native.add_join(
             [end.number for end, _ in ends],
             [end.activation for end, _ in ends],
@@ -240,13 +237,13 @@ def lower(
         native, keep, network.shapes, frozen=frozen, backward=backward, lanes=lanes, per_sample=per_sample
     )
     if backward and alone and lanes == SAMPLES and not (keep or per_sample):
-        low.bands, low.cut = chosen_bands(body, *sizes)
+        low.cut = chosen_bands(body, *sizes)
     shown = keep and backward
     of_input = NOTHING if lanes == CHANNELS else SAMPLES
     if lanes == POSITIONS:
         of_input = begins(body, network.input_shape)
     halo = low.wanted_halo(body, network.input_shape, NO_HALO)
-    x = low.value(network.input_shape, halo, NO_HALO, shown, of_input, low.bands)
+    x = low.value(network.input_shape, halo, NO_HALO, shown, of_input, (low.cut.bands, low.cut.rows))
     low.values["input"] = x.number
     native.set_input(x.number)
     x, _ = low.chain(body, x, NO_HALO, shown)
