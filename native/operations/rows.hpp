@@ -3,7 +3,6 @@
 #pragma once
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "elementwise.hpp"
 
@@ -100,8 +99,9 @@ class RearrangeOperation final : public Operation<T> {
       return shape;
     };
     require(same_size(whole(x.shape), whole(z.shape)), "the values of this operation must be of one shape");
-    const bool one_cut = x.shape.bands == z.shape.bands || std::min(x.shape.bands, z.shape.bands) == 1;
-    require(one_cut && (in_bands(plan) ? x.shape.lanes == z.shape.lanes : true), "bands become whole images, or these bands");
+    if (in_bands(plan))
+      require(std::min(x.shape.bands, z.shape.bands) == 1 && x.shape.lanes == z.shape.lanes,
+              "bands of images become whole ones, or these bands");
     if (!of_positions(plan)) return;
     const bool between = x.shape.lanes == InLanes::samples || z.shape.lanes == InLanes::samples;
     require(between && is_sequence(x.shape), "positions in lanes are rearranged to samples or from them, of a sequence");
@@ -146,6 +146,7 @@ class RearrangeOperation final : public Operation<T> {
   }
 
  private:
+  static constexpr int most_lanes = 64 / int(sizeof(T));
   bool of_positions(const Plan<T>& plan) const {
     return plan.value(this->x).shape.lanes == InLanes::positions || plan.value(this->z).shape.lanes == InLanes::positions;
   }
@@ -166,17 +167,17 @@ class RearrangeOperation final : public Operation<T> {
     };
     parallel(plan.blocks(samples) * height, int64_t(samples) * bands * height * run / 4, [&](int begin, int end, int) {
       T* const rows = thread_scratch<T>(size_t(run) * size_t(l) * size_t(bands));   // [sample][band], or [band][sample]
-      std::vector<int64_t> order(size_t(l) * size_t(bands));
+      int64_t order[most_lanes * largest_bands];
       for (int unit = begin; unit < end; unit++) {
         const int b = unit / height, h = unit % height, count = std::min(l, samples - b * l), lanes = count * bands;
         GatherArgs g{};
-        g.source = rows, g.features = g.piece = run, g.repeat = repeat, g.order = order.data();
+        g.source = rows, g.features = g.piece = run, g.repeat = repeat, g.order = order;
         for (int k = 0; joins && k < lanes; k += l)
           plan.kernels().scatter(row_of(from, b * bands + k / l, h), rows + k * run, std::min(l, lanes - k), 0, 1);
         for (int s = 0; s < bands; s++) {
           const bool beyond = s * height + h >= shape.whole;
           if (joins && !beyond) {
-            for (int i = 0; i < count; i++) order[size_t(i)] = i * bands + s;
+            for (int i = 0; i < count; i++) order[i] = i * bands + s;
             g.samples = count;
             plan.kernels().gather(g, row_of(to, b, s * height + h), source_same, 0, 1);
           } else if (!joins && beyond) {
@@ -186,9 +187,9 @@ class RearrangeOperation final : public Operation<T> {
           }
         }
         if (joins) continue;
-        for (int i = 0; i < lanes; i++) order[size_t(i)] = int64_t(i % bands) * count + i / bands;
+        for (int i = 0; i < lanes; i++) order[i] = int64_t(i % bands) * count + i / bands;
         for (int k = 0; k < lanes; k += l) {
-          g.order = order.data() + k, g.samples = std::min(l, lanes - k);
+          g.order = order + k, g.samples = std::min(l, lanes - k);
           plan.kernels().gather(g, row_of(to, b * bands + k / l, h), source_same, 0, 1);
         }
       }

@@ -265,6 +265,7 @@ class PoolOperation final : public Operation<T> {
              [&](int begin, int end, int) { plan.kernels().pool_forward(args, begin, end); });
   }
   void delta(Plan<T>& plan, int samples) override {
+    clear_beyond(plan, this->z, true, samples);   // a window there may reach the last rows of the image
     args.blocks = plan.blocks(samples);
     parallel(plan.kernels().pool_backward_units(args), work(),
              [&](int begin, int end, int) { plan.kernels().pool_backward(args, begin, end); });

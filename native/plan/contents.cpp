@@ -137,11 +137,14 @@ int64_t Plan<T>::first_nonfinite(bool delta) const {
     const Value& v = values_[size_t(i)];
     if (delta && !v.with_delta) continue;
     const Map<T>& m = delta ? v.delta : v.map;
+    const auto beyond = [&](int b, int h, int lane) {
+      return !v.shape.fills() && (b * lanes() + lane) % v.shape.bands * m.height + h >= v.shape.whole;
+    };
     for (int b = 0; b < blocks(int(i), most_lanes(v.shape)); b++)
       for (int h = 0; h < m.height; h++) {
         const T* row = m.row(b, h);
         for (ptrdiff_t k = 0; k < ptrdiff_t(m.width) * pixel(v.shape); k++)
-          if (!std::isfinite(row[k])) return i;
+          if (!std::isfinite(row[k]) && !beyond(b, h, int(k % lanes()))) return i;
       }
   }
   return -1;

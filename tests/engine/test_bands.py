@@ -102,7 +102,7 @@ NETWORKS: dict[str, tuple[Shape, tuple[int, int], int, list[cr.Layer]]] = {
         (4, 4),
         8,
         [
-            *(cr.Conv2D(9, 5), cr.ReLU(), cr.MaxPool2D(2), cr.Conv2D(17, 3, padding=1), cr.Tanh()),
+            *(cr.Conv2D(9, 5), cr.ReLU(), cr.AveragePool2D(2), cr.Conv2D(17, 3, padding=1), cr.Tanh()),
             *(
                 cr.Conv2D(8, 3, padding=1),
                 cr.LeakyReLU(0.1),
