@@ -465,7 +465,7 @@ struct Kernels {
   // The vectors of a row, with what lane l holds in lane l + 1 (above), or in l - 1; the outermost one comes from those beside
   // it, of the next block. keep: by lane; else zero.
   void (*shift_lanes)(const T* from, const T* beside, bool above, const bool* keep, T* to, int64_t vectors);
-  void (*scatter)(const Map<T>&, T* rows, int samples, int begin, int end);         // lanes -> rows; unit: row of a block
+  void (*scatter)(const Map<T>&, T* rows, int samples, int begin, int end);   // lanes -> rows; unit: row of a block
   void (*update)(const UpdateArgs<T>&, size_t begin, size_t end);
   // unit: group of `units` units, of `length` weights each
   void (*limit_norms)(T* theta, int64_t length, int64_t units, double limit, int begin, int end);

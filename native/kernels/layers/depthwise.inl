@@ -16,8 +16,7 @@ constexpr int depthwise_filters = 4, depthwise_taps = 3;   // 12 accumulators of
 // Row or column that tap m of row or column `at` reads, if any. Forward it lies in the picture or its halo; backward it is the
 // output whose window has `at` at its tap m, of `size` and those before and behind.
 template <bool backward>
-inline bool tap_source(int at, int m, int stride, int dilation, int pad, int size, int& from, int before = 0,
-                       int behind = 0) {
+inline bool tap_source(int at, int m, int stride, int dilation, int pad, int size, int& from, int before = 0, int behind = 0) {
   if constexpr (!backward) {
     from = at * stride - pad + m * dilation;
     return true;
