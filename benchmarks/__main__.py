@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import harness, report
-from chainrule.bench.workloads import PREDICTIONS, WORKLOADS
+from benchmarks import harness, report, sweep
+from chainrule.bench.workloads import PREDICTIONS, WORKLOADS, Workload
 
 
 def main() -> None:
@@ -26,6 +27,15 @@ def main() -> None:
         help="of %(choices)s; default: all but the predictions",
     )
     parser.add_argument("--predictions", action="store_true", help="the predictions alone: predict-...")
+    parser.add_argument(
+        "--sweep",
+        nargs="?",
+        type=int,
+        const=60,
+        metavar="N",
+        help="training steps of N random networks instead (%(const)s), beside PyTorch eager",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the sweep's networks (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=cores, help="of every peer (default: all cores)")
     parser.add_argument("--rounds", type=int, default=15, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="3 rounds of short measurements: a first look")
@@ -37,18 +47,24 @@ def main() -> None:
     if arguments.report:
         print(report.markdown(json.loads(arguments.report.read_text(encoding="utf-8"))))
         return
-    settings = harness.Settings(arguments.threads, arguments.rounds)
-    if arguments.quick:
-        settings = harness.Settings(arguments.threads, rounds=3, least=0.02, kernel_repetitions=10)
-    harness.pin(arguments.threads)
-    results = harness.run(
-        PREDICTIONS
-        if arguments.predictions
-        else [workload for workload in known if workload.name in arguments.workloads],
-        settings,
-        [c for c in harness.CONFIGURATIONS if c.peer in arguments.peers],
-        say=lambda line: print(line, flush=True),
+    # Of one thread the processor's time is measured, which does not grow with what else the machine does.
+    settings = harness.Settings(
+        arguments.threads, arguments.rounds, processor=arguments.sweep is not None and arguments.threads == 1
     )
+    if arguments.quick:
+        settings = replace(settings, rounds=3, least=0.02, kernel_repetitions=10)
+    if not settings.processor:  # on a busy machine a thread that may move gets more of it
+        harness.pin(arguments.threads)
+    configurations = [c for c in harness.CONFIGURATIONS if c.peer in arguments.peers]
+    workloads: list[Workload] = [workload for workload in known if workload.name in arguments.workloads]
+    if arguments.predictions:
+        workloads = list(PREDICTIONS)
+    if arguments.sweep is not None:
+        workloads = list(sweep.networks(arguments.sweep, arguments.seed))
+        configurations = [c for c in configurations if c.name in sweep.CONFIGURATIONS]
+    results = harness.run(workloads, settings, configurations, say=lambda line: print(line, flush=True))
+    if arguments.sweep is not None:
+        results |= {"seed": arguments.seed}
     print("\n" + report.markdown(results))
     for path in report.save(results, arguments.output):
         print(path)

@@ -212,6 +212,7 @@ class Settings:
     least: float = 0.1  # seconds one measurement lasts at least
     kernel_repetitions: int = 60
     patience: float = 600.0
+    processor: bool = False  # measure the processor's time, not the clock's
 
 
 class Run:
@@ -314,7 +315,9 @@ class Run:
                     continue
                 before = self._settled()
                 try:
-                    answer = self.workers[configuration.name].ask("measure", least=self.settings.least)
+                    answer = self.workers[configuration.name].ask(
+                        "measure", least=self.settings.least, processor=self.settings.processor
+                    )
                     seconds[configuration.name].append(answer["seconds"])
                 except PeerError as error:
                     errors[configuration.name] = str(error)
@@ -384,6 +387,7 @@ def run(
         "conditions": {
             "rounds": settings.rounds,
             "least_seconds": settings.least,
+            "processor": settings.processor,
             "minutes": (time.perf_counter() - begin) / 60,
         },
         "peak_gflops": current.peaks,

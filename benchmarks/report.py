@@ -222,6 +222,8 @@ def conditions(results: dict[str, Any]) -> str:
         "in a round each configuration is measured once, for at least "
         f"{about['least_seconds']:g} s; {about['minutes']:.1f} minutes in all",
     ]
+    if about.get("processor"):
+        lines.append("Times are the processor's, of one thread: what others did lengthens them less")
     foreign = [w["foreign_load"] for w in loads if w["foreign_load"] is not None]
     if foreign:
         lines.append(
@@ -244,6 +246,10 @@ def failures(results: dict[str, Any]) -> str:
 
 def markdown(results: dict[str, Any]) -> str:
     """The whole report."""
+    if "seed" in results:
+        from benchmarks import sweep
+
+        return sweep.markdown(results)
     sections = [("Time per step", time_table(results))]
     if of_task(results, "train"):
         sections.insert(
@@ -271,7 +277,8 @@ def markdown(results: dict[str, Any]) -> str:
 def stem(results: dict[str, Any]) -> str:
     """Name of the files without their ending: date and processor."""
     processor = results["machine"].get("processor", "unknown")
-    return f"{results['date']}-{re.sub(r'[^a-z0-9]+', '-', processor.lower()).strip('-')}"
+    of_sweep = f"-sweep-{results['seed']}" if "seed" in results else ""
+    return f"{results['date']}-{re.sub(r'[^a-z0-9]+', '-', processor.lower()).strip('-')}{of_sweep}"
 
 
 def save(results: dict[str, Any], folder: Path) -> tuple[Path, Path]:

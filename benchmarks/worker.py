@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -42,25 +43,26 @@ class Worker:
                 self.epoch_seconds = time.perf_counter() - begin
                 return {"check": [before, self.session.check()]}
             case "measure":
-                return {"seconds": self.measure(request["least"])}
+                clock = time.process_time if request["processor"] else time.perf_counter
+                return {"seconds": self.measure(request["least"], clock)}
             case "profile":
                 return {"profile": self.session.profile()}
             case "machine":
                 return module.machine(request["repetitions"])
         raise ValueError(f"unknown request {request['do']}")
 
-    def measure(self, least: float) -> float:
+    def measure(self, least: float, clock: Callable[[], float]) -> float:
         """Seconds per step over whole epochs of at least `least` seconds, after one that is not timed.
 
         The latter wakes the threads and fills the caches; where an epoch is long that changes nothing.
         """
         if self.epoch_seconds < LONG:
             self.session.epoch()
-        epochs, begin = 0, time.perf_counter()
+        epochs, begin = 0, clock()
         while True:
             self.session.epoch()
             epochs += 1
-            passed = time.perf_counter() - begin
+            passed = clock() - begin
             if passed >= least:
                 self.epoch_seconds = passed / epochs
                 return self.epoch_seconds / self.steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,6 +12,16 @@ from torch.nn.functional import scaled_dot_product_attention
 from benchmarks.workloads import Problem
 
 Shape = tuple[int, ...]
+ALONG_CHANNELS = {"conv1d", "relu", "residual", "average", "largest", "softmax", "dense"}
+
+
+def flat(layers: Any) -> Iterator[Any]:
+    """Layers in words, and those within residual ones."""
+    for layer in layers:
+        yield layer
+        if layer[0] == "residual":
+            yield from flat(layer[1:])
+
 
 
 class Builder:
@@ -23,6 +34,9 @@ class Builder:
         self.shape: Shape = problem.input_shape
         self.flattened: Shape | None = None  # the image's shape at Flatten: chainrule's order is H, W, C
         self.weights = iter(problem.weights)
+        # Sequences of a convolutional network are (N, C, T) throughout, others (N, T, C).
+        kinds = {kind for kind, *_ in flat(problem.layers)}
+        self.channels_first = problem.layers[0][0] == "conv1d" and kinds <= ALONG_CHANNELS
 
     def chain(self, layers: Any) -> nn.Sequential:
         return nn.Sequential(*(getattr(self, kind)(*sizes) for kind, *sizes in layers if kind != "softmax"))
@@ -46,7 +60,7 @@ class Builder:
     def dense(self, units: int) -> nn.Module:
         own = self.parameters()
         W = own["W"]
-        if self.flattened is not None:
+        if self.flattened is not None and len(self.flattened) == 3:
             W = W.reshape(-1, *self.flattened).permute(0, 3, 1, 2).reshape(W.shape)
             self.flattened = None
         module = nn.Linear(W.shape[1], units)
@@ -54,13 +68,28 @@ class Builder:
         self.shape = (*self.shape[:-1], units)
         return module
 
-    def conv1d(self, filters: int, kernel: int) -> nn.Module:
+    def convtranspose(self, filters: int, kernel: int, stride: int) -> nn.Module:
+        own = self.parameters()
+        height, width, channels = self.shape
+        module = nn.ConvTranspose2d(channels, filters, kernel, stride)
+        fill(module, weight=own["W"].permute(0, 3, 1, 2), bias=own["b"])
+        self.shape = (*((size - 1) * stride + kernel for size in (height, width)), filters)
+        return module
+
+    def upsample(self, factor: int) -> nn.Module:
+        height, width, channels = self.shape
+        self.shape = (factor * height, factor * width, channels)
+        return nn.Upsample(scale_factor=factor)
+
+    def conv1d(
+        self, filters: int, kernel: int, padding: int = 0, stride: int = 1, dilation: int = 1
+    ) -> nn.Module:
         own = self.parameters()
         steps, channels = self.shape
-        module = nn.Conv1d(channels, filters, kernel)
+        module = nn.Conv1d(channels, filters, kernel, stride, padding, dilation)
         fill(module, weight=own["W"].permute(0, 2, 1), bias=own["b"])
-        self.shape = (steps - kernel + 1, filters)
-        return OverSteps(module)
+        self.shape = ((steps + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1, filters)
+        return module if self.channels_first else OverSteps(module)
 
     def embedding(self, vocabulary: int, features: int) -> nn.Module:
         module = nn.Embedding(vocabulary, features)
@@ -70,7 +99,7 @@ class Builder:
 
     def largest(self) -> nn.Module:
         self.shape = self.shape[-1:]
-        return Largest()
+        return Largest(2 if self.channels_first else 1)
 
     def pool(self, window: int, stride: int | None = None) -> nn.Module:
         height, width, channels = self.shape
@@ -79,7 +108,7 @@ class Builder:
         return nn.MaxPool2d(window, stride)
 
     def average(self) -> nn.Module:
-        axes = (2, 3) if len(self.shape) == 3 else (1,)
+        axes = (2, 3) if len(self.shape) == 3 else (2,) if self.channels_first else (1,)
         self.shape = self.shape[-1:]
         return Average(axes)
 
@@ -99,12 +128,21 @@ class Builder:
         )
         return module
 
-    def lstm(self, units: int) -> nn.Module:
-        own = self.parameters()
-        module = LastState(nn.LSTM(self.shape[-1], units, batch_first=True))
-        fill(module.cell, weight_ih_l0=own["W"], weight_hh_l0=own["U"], bias_ih_l0=own["b"])
-        # chainrule has one bias, PyTorch two whose sum it is: learning both would double its rate.
-        nn.init.zeros_(module.cell.bias_hh_l0).requires_grad_(False)
+    def lstm(self, units: int, layers: int = 1) -> nn.Module:
+        return self.recurrent(nn.LSTM, units, layers)
+
+    def gru(self, units: int, layers: int = 1) -> nn.Module:
+        return self.recurrent(nn.GRU, units, layers)
+
+    def recurrent(self, kind: Any, units: int, layers: int) -> nn.Module:
+        module = LastState(kind(self.shape[-1], units, layers, batch_first=True))
+        for number in range(layers):
+            own = self.parameters()
+            values = {"weight_ih": own["W"], "weight_hh": own["U"], "bias_ih": own["b"]}
+            fill(module.cell, **{f"{name}_l{number}": value for name, value in values.items()})
+            # chainrule has one bias, PyTorch two whose sum it is: learning both would double its rate. (The
+            # GRU's v, which begins at 0, chainrule alone learns.)
+            nn.init.zeros_(getattr(module.cell, f"bias_hh_l{number}")).requires_grad_(False)
         self.shape = (units,)
         return module
 
@@ -126,6 +164,15 @@ class Builder:
     def residual(self, *layers: Any) -> nn.Module:
         return Residual(self.chain(layers))
 
+    def concat(self, *chains: Any) -> nn.Module:
+        before, after, modules = self.shape, [], []
+        for chain in chains:
+            self.shape = before
+            modules.append(self.chain(chain))
+            after.append(self.shape)
+        self.shape = (*after[0][:-1], sum(shape[-1] for shape in after))
+        return SideBySide(modules)
+
     def gelu(self) -> nn.Module:
         return nn.GELU()
 
@@ -134,6 +181,9 @@ class Builder:
 
     def sigmoid(self) -> nn.Module:
         return nn.Sigmoid()
+
+    def tanh(self) -> nn.Module:
+        return nn.Tanh()
 
 
 class Attention(nn.Module):
@@ -165,15 +215,26 @@ class Residual(nn.Module):
         return x + self.within(x)
 
 
-class LastState(nn.Module):
-    """The state after the last step of a sequence."""
+class SideBySide(nn.Module):
+    """The channels of several images, one after another."""
 
-    def __init__(self, cell: nn.LSTM) -> None:
+    def __init__(self, chains: list[nn.Sequential]) -> None:
+        super().__init__()
+        self.chains = nn.ModuleList(chains)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([chain(x) for chain in self.chains], 1)
+
+
+class LastState(nn.Module):
+    """The state after the last step of a sequence, of the last layer."""
+
+    def __init__(self, cell: nn.LSTM | nn.GRU) -> None:
         super().__init__()
         self.cell = cell
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.cell(x)[1][0][0]
+        return self.cell(x)[0][:, -1]
 
 
 class OverSteps(nn.Module):
@@ -190,8 +251,12 @@ class OverSteps(nn.Module):
 class Largest(nn.Module):
     """The largest of all steps."""
 
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.amax(1)
+        return x.amax(self.axis)
 
 
 class Average(nn.Module):

@@ -28,10 +28,13 @@ class Session:
         torch.set_num_threads(threads)
         torch._dynamo.reset()
         self.batch, self.samples = problem.batch, len(problem.X)
-        self.net = Builder(problem).chain(problem.layers)
+        builder = Builder(problem)
+        self.net = builder.chain(problem.layers)
         self.X, self.y = torch.from_numpy(problem.X), torch.from_numpy(problem.y)
         if len(problem.input_shape) == 3:
             self.X = self.X.permute(0, 3, 1, 2).contiguous()
+        if builder.channels_first:
+            self.X = self.X.transpose(1, 2).contiguous()
         if "channels_last" in configuration:
             self.net = self.net.to(memory_format=torch.channels_last)
             self.X = self.X.contiguous(memory_format=torch.channels_last)

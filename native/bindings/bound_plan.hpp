@@ -42,7 +42,7 @@ Batch make_batch(const Plan<T>& plan, int input, int output, const Any& x, doubl
   Batch batch;
   const int64_t rows = x.ndim() ? int64_t(x.shape(0)) : 0;
   batch.inputs.source = x.data();
-  batch.inputs.features = plan.value(input).shape.features();
+  batch.inputs.features = plan.value(input).shape.numbers();
   batch.inputs.scale = scale;
   if (x.dtype() == nb::dtype<uint8_t>()) batch.input_kind = source_uint8;
   else if (x.dtype() != nb::dtype<T>()) throw nb::type_error("inputs must have the plan's dtype or be uint8");
@@ -221,7 +221,7 @@ class BoundPlan : public Plan<T> {
     require_input();
     readable_value(value, false);
     const Batch batch = make_batch(*this, input, -1, x, scale, std::nullopt, std::nullopt);
-    const int64_t rows = int64_t(x.shape(0)), features = this->value(value).shape.features();
+    const int64_t rows = int64_t(x.shape(0)), features = this->value(value).shape.numbers();
     T* to = checked(out, rows * features, "the output");
     forget();
     const WithoutGil release;

@@ -29,12 +29,14 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(nb::init<const std::string&, int>(), "level"_a, "batch_size"_a)
       .def(
           "add_value",
-          [](P& p, int height, int width, int channels, Halo halo, bool with_delta, Halo delta_halo, InLanes lanes) {
+          [](P& p, int height, int width, int channels, Halo halo, bool with_delta, Halo delta_halo, InLanes lanes, int bands,
+             int whole) {
             ValueShape shape = with_halo(height, width, channels, halo);
-            shape.lanes = lanes;
+            shape.lanes = lanes, shape.bands = bands, shape.whole = whole;
             return p.add_value(shape, with_delta, with_halo(height, width, channels, delta_halo));
           },
-          "height"_a, "width"_a, "channels"_a, "halo"_a, "with_delta"_a, "delta_halo"_a, "lanes"_a = InLanes::samples)
+          "height"_a, "width"_a, "channels"_a, "halo"_a, "with_delta"_a, "delta_halo"_a, "lanes"_a = InLanes::samples,
+          "bands"_a = 1, "whole"_a = 1)
       .def(
           "add_parameter",
           [](P& p, int64_t size, int64_t outputs, int64_t inputs, bool panels, bool penalised) {
@@ -213,14 +215,14 @@ void bind_plan(nb::module_& m, const char* name) {
             p.readable_value(i, delta);
             const int64_t rows = a.ndim() ? int64_t(a.shape(0)) : 0;
             if (rows < 1 || rows > p.batch_size()) throw nb::value_error("between one sample and the batch size can be read");
-            p.read_value(i, delta, int(rows), checked(a, rows * p.value(i).shape.features(), "the array"));
+            p.read_value(i, delta, int(rows), checked(a, rows * p.value(i).shape.numbers(), "the array"));
           },
           nb::arg(), nb::arg(), nb::arg().noconvert())
       .def("write_value",
            [](P& p, int i, bool delta, const Array<T>& a) {
              p.readable_value(i, delta);
              const int64_t rows = a.ndim() ? int64_t(a.shape(0)) : 0;
-             if (rows < 1 || rows > p.batch_size() || int64_t(a.size()) != rows * p.value(i).shape.features())
+             if (rows < 1 || rows > p.batch_size() || int64_t(a.size()) != rows * p.value(i).shape.numbers())
                throw nb::value_error("the array does not fit the value");
              p.write_value(i, delta, int(rows), a.data());
            })

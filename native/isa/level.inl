@@ -121,6 +121,7 @@ constexpr Kernels<T> table() {
   k.program_loss = program_loss<T>;
   k.gather = gather<T>;
   k.scatter = scatter<T>;
+  k.shift_lanes = shift_lanes<T>;
   k.update = update<T>;
   k.limit_norms = limit_norms<T>;
   k.square_sum = square_sum<T>;

@@ -116,6 +116,7 @@ struct ConvArgs {
   int blocks, samples, parts;
   double* norms = nullptr;       // weight gradient: where the norms of the samples' own gradients go, [unit][block][lane]
   bool accumulate = false;       // weight gradient: add to what is there
+  int above = 0, below = 0;      // δ: rows of it around those of z, of the neighbouring bands
   int first_row = 0, rows = 0;   // weight gradient by filters: the strip of z whose δ is in `partial`
   Post<T> post;
 };
@@ -462,7 +463,10 @@ struct Kernels {
   void (*program_loss)(const ProgramArgs<T>&, const LossArgs<T>&, int begin, int end, T* scratch);   // unit: block
 
   void (*gather)(const GatherArgs&, const Map<T>&, int kind, int begin, int end);   // unit: piece of an image row of a block
-  void (*scatter)(const Map<T>&, T* rows, int samples, int begin, int end);         // lanes -> rows; unit: row of a block
+  // The vectors of a row, with what lane l holds in lane l + 1 (above), or in l - 1; the outermost one comes from those beside
+  // it, of the next block. keep: by lane; else zero.
+  void (*shift_lanes)(const T* from, const T* beside, bool above, const bool* keep, T* to, int64_t vectors);
+  void (*scatter)(const Map<T>&, T* rows, int samples, int begin, int end);   // lanes -> rows; unit: row of a block
   void (*update)(const UpdateArgs<T>&, size_t begin, size_t end);
   // unit: group of `units` units, of `length` weights each
   void (*limit_norms)(T* theta, int64_t length, int64_t units, double limit, int begin, int end);

@@ -72,3 +72,22 @@ static void scatter(const Map<T>& x, T* rows, int samples, int begin, int end) {
       for (int l = 0; l < present; l++) to[l * features + f] = from[f * L + l];
   }
 }
+
+template <class T, bool above>
+static void shift_lanes_to(const T* from, const T* beside, Vec<T> kept, T* to, int64_t vectors) {
+  constexpr int L = lanes<T>, outermost = above ? 0 : L - 1;
+  const Mask<T> keep = kept != Vec<T>{};
+  for (int64_t i = 0; i < vectors * L; i += L) {
+    Vec<T> shifted;
+    __builtin_memcpy(&shifted, from + i + (above ? -1 : 1), sizeof shifted);   // there are rows before and behind
+    if (beside) shifted[outermost] = beside[i + L - 1 - outermost];
+    store(to + i, keep ? shifted : Vec<T>{});
+  }
+}
+template <class T>
+static void shift_lanes(const T* from, const T* beside, bool above, const bool* keep, T* to, int64_t vectors) {
+  Vec<T> kept;
+  for (int l = 0; l < lanes<T>; l++) kept[l] = keep[l] ? T(1) : T(0);
+  if (above) shift_lanes_to<T, true>(from, beside, kept, to, vectors);
+  else shift_lanes_to<T, false>(from, beside, kept, to, vectors);
+}

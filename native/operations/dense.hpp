@@ -2,6 +2,7 @@
 #pragma once
 #include <cmath>
 
+#include "bands.hpp"
 #include "elementwise.hpp"
 
 namespace chainrule {
@@ -14,6 +15,7 @@ class DenseOperation final : public Operation<T> {
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override {
     return lanes == plan.value(this->z).shape.lanes && (lanes == InLanes::samples || lanes == InLanes::positions);
   }
+  bool takes_bands(const Plan<T>& plan) const override { return !is_vector(plan.value(this->z).shape); }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
     require(is_vector(z.shape) || (x.shape.height == z.shape.height && x.shape.width == z.shape.width),
@@ -54,6 +56,7 @@ class DenseOperation final : public Operation<T> {
   }
 
   void gradients(Plan<T>& plan, int samples) override {
+    clear_beyond(plan, this->z, true, samples);
     DenseArgs<T>& g = backward_;
     set(plan, g, samples);
     const auto& k = plan.kernels();

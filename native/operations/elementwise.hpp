@@ -57,6 +57,7 @@ class ElementwiseOperation final : public Operation<T> {
   double slope = 0;
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
+  bool takes_bands(const Plan<T>&) const override { return true; }
   void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);

@@ -25,6 +25,9 @@ class NormOperation final : public Operation<T> {
     return this->as_output(plan, lanes) &&
            (lanes == InLanes::samples || groups == each_position || (batch() && lanes == InLanes::channels));
   }
+  bool takes_bands(const Plan<T>& plan) const override {
+    return plan.value(this->x).shape.fills() && (batch() || groups == each_position);
+  }
   void check(const Plan<T>& plan) const override {
     require_same_size(plan, this->x, this->z);
     if (learns()) require_delta(plan, *this);
@@ -39,7 +42,7 @@ class NormOperation final : public Operation<T> {
       if (batch()) statistics_ = plan.arena().reserve(2 * size_t(plan.pixel(shape)), sizeof(T));
       return;
     }
-    const int most_blocks = plan.blocks(this->x, plan.batch_size());
+    const int most_blocks = plan.blocks(this->x, plan.most_lanes(plan.value(this->x).shape));
     const size_t blocks = batch() ? 1 : size_t(most_blocks);
     statistics_ = plan.arena().reserve(4 * blocks * numbers(shape) * lanes, sizeof(T));
     unbiased_ = plan.arena().reserve(channels, sizeof(T));
@@ -72,7 +75,7 @@ class NormOperation final : public Operation<T> {
     }
     const ptrdiff_t per_block = ptrdiff_t(numbers(plan.laid(plan.value(this->x).shape))) * plan.lanes();
     g.stat_block = g.batch ? 0 : per_block;
-    const ptrdiff_t each = per_block * (g.batch ? 1 : plan.blocks(this->x, plan.batch_size()));
+    const ptrdiff_t each = per_block * (g.batch ? 1 : plan.blocks(this->x, plan.most_lanes(plan.value(this->x).shape)));
     g.mean = plan.arena().template at<T>(statistics_);
     g.inverse = g.mean + each, g.mean_e = g.inverse + each, g.mean_ex = g.mean_e + each;
     g.unbiased = plan.arena().template at<T>(unbiased_);

@@ -90,6 +90,7 @@ class ProgramOperation final : public Operation<T> {
         infer_(std::move(infer)),
         parameters_(std::move(parameters)) {}
 
+  bool takes_bands(const Plan<T>&) const override { return parameters_.empty(); }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
     require(backward_.empty() || z.with_delta, "a program that goes back needs a δ of its output");

@@ -89,9 +89,19 @@ template <class T>
 class RearrangeOperation final : public Operation<T> {
  public:
   bool accepts(const Plan<T>&, int, InLanes) const override { return true; }
+  bool takes_bands(const Plan<T>&) const override { return true; }
+  bool cuts() const override { return true; }
+  int rows(const Plan<T>&, int samples) const override { return samples; }
   void check(const Plan<T>& plan) const override {
-    require_same_size(plan, this->x, this->z);
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    const auto whole = [](ValueShape shape) {
+      shape.height = shape.rows(), shape.bands = 1;
+      return shape;
+    };
+    require(same_size(whole(x.shape), whole(z.shape)), "the values of this operation must be of one shape");
+    if (in_bands(plan))
+      require(std::min(x.shape.bands, z.shape.bands) == 1 && x.shape.lanes == z.shape.lanes,
+              "bands of images become whole ones, or these bands");
     if (!of_positions(plan)) return;
     const bool between = x.shape.lanes == InLanes::samples || z.shape.lanes == InLanes::samples;
     require(between && is_sequence(x.shape), "positions in lanes are rearranged to samples or from them, of a sequence");
@@ -100,6 +110,7 @@ class RearrangeOperation final : public Operation<T> {
   void forward(Plan<T>& plan, int samples) override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
     if (of_positions(plan)) return turn(plan, x.map, z.map, z.shape.lanes == InLanes::positions, samples, true);
+    if (in_bands(plan)) return cut(plan, x.map, x.shape, z.map, z.shape, samples, true);
     const int height = x.map.height, l = plan.lanes();
     const int64_t run = int64_t(x.shape.width) * x.shape.channels;
     const bool to_lanes = z.shape.lanes == InLanes::samples, from_lanes = x.shape.lanes == InLanes::samples;
@@ -129,13 +140,60 @@ class RearrangeOperation final : public Operation<T> {
   }
   void delta(Plan<T>& plan, int samples) override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
-    turn(plan, z.delta, x.delta, x.shape.lanes == InLanes::positions, samples, false);
-    multiply_by_derivative(plan, this->x, this->input_post, samples);
+    if (in_bands(plan)) cut(plan, z.delta, z.shape, x.delta, x.shape, samples, false);
+    else turn(plan, z.delta, x.delta, x.shape.lanes == InLanes::positions, samples, false);
+    multiply_by_derivative(plan, this->x, this->input_post, samples * x.shape.bands);
   }
 
  private:
+  static constexpr int most_lanes = 64 / int(sizeof(T));
   bool of_positions(const Plan<T>& plan) const {
     return plan.value(this->x).shape.lanes == InLanes::positions || plan.value(this->z).shape.lanes == InLanes::positions;
+  }
+  bool in_bands(const Plan<T>& plan) const {
+    return plan.value(this->x).shape.bands > 1 || plan.value(this->z).shape.bands > 1;
+  }
+  // From bands in the lanes to whole images or back. Unit: a block of images, and a row of each of their bands.
+  void cut(Plan<T>& plan, const Map<T>& from, const ValueShape& from_shape, const Map<T>& to, const ValueShape& to_shape,
+           int samples, bool repeat) {
+    const bool joins = from_shape.bands > 1;
+    const ValueShape& shape = joins ? from_shape : to_shape;
+    const int l = plan.lanes(), bands = shape.bands, height = joins ? from.height : to.height;
+    const int64_t run = int64_t(from.width) * from.channels;
+    const auto row_of = [](const Map<T>& m, int b, int h) {
+      Map<T> row = m;
+      row.data = m.row(b, h), row.height = 1;
+      return row;
+    };
+    parallel(plan.blocks(samples) * height, int64_t(samples) * bands * height * run / 4, [&](int begin, int end, int) {
+      T* const rows = thread_scratch<T>(size_t(run) * size_t(l) * size_t(bands));   // [sample][band], or [band][sample]
+      int64_t order[most_lanes * largest_bands];
+      for (int unit = begin; unit < end; unit++) {
+        const int b = unit / height, h = unit % height, count = std::min(l, samples - b * l), lanes = count * bands;
+        GatherArgs g{};
+        g.source = rows, g.features = g.piece = run, g.repeat = repeat, g.order = order;
+        for (int k = 0; joins && k < lanes; k += l)
+          plan.kernels().scatter(row_of(from, b * bands + k / l, h), rows + k * run, std::min(l, lanes - k), 0, 1);
+        for (int s = 0; s < bands; s++) {
+          const bool beyond = s * height + h >= shape.whole;
+          if (joins && !beyond) {
+            for (int i = 0; i < count; i++) order[i] = i * bands + s;
+            g.samples = count;
+            plan.kernels().gather(g, row_of(to, b, s * height + h), source_same, 0, 1);
+          } else if (!joins && beyond) {
+            std::memset(rows + int64_t(s) * count * run, 0, sizeof(T) * size_t(count * run));
+          } else if (!joins) {
+            plan.kernels().scatter(row_of(from, b, s * height + h), rows + int64_t(s) * count * run, count, 0, 1);
+          }
+        }
+        if (joins) continue;
+        for (int i = 0; i < lanes; i++) order[i] = int64_t(i % bands) * count + i / bands;
+        for (int k = 0; k < lanes; k += l) {
+          g.order = order + k, g.samples = std::min(l, lanes - k);
+          plan.kernels().gather(g, row_of(to, b * bands + k / l, h), source_same, 0, 1);
+        }
+      }
+    });
   }
   // From positions in the lanes to samples or back, a vector of positions of a block at a time. repeat: what lies in empty
   // lanes

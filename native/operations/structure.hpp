@@ -14,6 +14,7 @@ class BranchesOperation final : public Operation<T> {
   std::vector<int> readers;
 
   bool accepts(const Plan<T>&, int, InLanes) const override { return true; }
+  bool takes_bands(const Plan<T>&) const override { return true; }
   std::vector<int> writes() const override { return {}; }
   void check(const Plan<T>& plan) const override {
     const auto& x = plan.value(this->x);
@@ -111,6 +112,7 @@ class GatherOperation final : public Operation<T> {
   };
   std::vector<Run> runs;
 
+  bool takes_bands(const Plan<T>&) const override { return true; }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     for (const Run& run : runs)
@@ -197,6 +199,7 @@ class JoinOperation final : public Operation<T> {
   JoinKind kind = JoinKind::sum;
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
+  bool takes_bands(const Plan<T>&) const override { return true; }
   std::vector<int> reads() const override { return inputs; }
   void check(const Plan<T>& plan) const override {
     const ValueShape& z = plan.value(this->z).shape;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "elementwise.hpp"
+#include "bands.hpp"
 
 namespace chainrule {
 
@@ -16,6 +17,7 @@ class ConvolutionOperation final : public Operation<T> {
   // Partial sums of Winograd's weight gradient: a fixed number, whatever the threads.
   static constexpr int parts = 4;
 
+  bool takes_bands(const Plan<T>&) const override { return true; }
   void check(const Plan<T>& plan) const override {
     const ConvArgs<T>& g = geometry;
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
@@ -28,6 +30,7 @@ class ConvolutionOperation final : public Operation<T> {
     if (bias >= 0) require_plain(plan, bias, z.shape.channels);
     require_delta(plan, *this);
     const ValueShape& read = g.transposed ? z.delta_shape : x.shape;   // the image as a sliding kernel reads it
+    if (z.shape.bands > 1) check_bands(x, z);
     require(inside(read.height, read.top, read.bottom, windows.height, g.kernel_h, g.stride_h, g.dilation_h, g.pad_top) &&
                 inside(read.width, read.left, read.right, windows.width, g.kernel_w, g.stride_w, g.dilation_w, g.pad_left),
             "a window of a convolution stands out of the zeros around its image");
@@ -54,7 +57,8 @@ class ConvolutionOperation final : public Operation<T> {
     geometry.z.height = windows.height, geometry.z.width = windows.width;
     if (!plan.value(this->z).with_delta) return;
     if (winograd_gradient()) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters), sizeof(T));
-    else if (!depthwise() && (plan.batch_size() < plan.lanes() || by_filters(plan, geometry, plan.batch_size())))
+    const int most = plan.most_lanes(windows);
+    if (!winograd_gradient() && !depthwise() && (most < plan.lanes() || by_filters(plan, geometry, most)))
       partial_ = plan.arena().reserve(k.conv_filters_size(geometry), sizeof(T));
     if (plan.per_sample() && !depthwise())
       norms_ = plan.arena().reserve(size_t(k.conv_gradient_units(geometry)) * size_t(plan.max_blocks()) * size_t(plan.lanes()),
@@ -70,6 +74,8 @@ class ConvolutionOperation final : public Operation<T> {
     f.packed = plan.arena().template at<T>(packed_);
     f.partial = partial_.bytes ? plan.arena().template at<T>(partial_) : nullptr;
     f.parts = parts;
+    const ValueShape& around = plan.value(this->z).delta_shape;
+    if (around.bands > 1 && !geometry.transposed) f.above = around.top, f.below = around.bottom;
     d = g = f;
     f.bias = plan.theta(bias);
     f.post = this->post, d.post = this->input_post;
@@ -86,13 +92,16 @@ class ConvolutionOperation final : public Operation<T> {
   }
 
   void forward(Plan<T>& plan, int samples) override {
+    bring_neighbours(plan, this->x, false, samples);
     geometry.transposed ? spread(plan, forward_, samples) : slide(plan, forward_, samples);
   }
   void delta(Plan<T>& plan, int samples) override {
+    bring_neighbours(plan, this->z, true, samples);
     geometry.transposed ? slide(plan, delta_, samples) : spread(plan, delta_, samples);
   }
 
   void gradients(Plan<T>& plan, int samples) override {
+    clear_beyond(plan, this->z, true, samples);
     ConvArgs<T>& g = gradient_;
     g.blocks = plan.blocks(samples), g.samples = samples;
     const auto& k = plan.kernels();
@@ -144,6 +153,24 @@ class ConvolutionOperation final : public Operation<T> {
   }
 
  private:
+  // Every band of z is that of the band of x with the same number, and of its nearest neighbours.
+  template <class Value>
+  void check_bands(const Value& x, const Value& z) const {
+    const ConvArgs<T>& g = geometry;
+    const ValueShape &image = g.transposed ? z.shape : x.shape, &windows = g.transposed ? x.shape : z.shape, &d = z.delta_shape;
+    require(x.shape.bands == z.shape.bands && windows.height * int64_t(g.stride_h) == image.height,
+            "the bands of a convolution are those of its input");
+    if (g.transposed) return require(g.kernel_h == g.stride_h && g.pad_top == 0, "bands of a transposed convolution are apart");
+    require(
+        x.shape.top <= image.height && x.shape.bottom <= image.height && d.top <= windows.height && d.bottom <= windows.height,
+        "a band reads its nearest neighbours only");
+    const int64_t reach = int64_t(g.kernel_h - 1) * g.dilation_h - g.pad_top;   // below the last window's first row
+    require(!z.with_delta || (reach <= (int64_t(d.top) + 1) * g.stride_h - 1 &&
+                              image.height - 1 + g.pad_top <= (int64_t(windows.height) + d.bottom) * g.stride_h - 1),
+            "the δ of a convolution of bands needs its neighbours' rows");
+    require(!winograd() || windows.height % 2 == 0, "Winograd's tiles are whole within a band");
+  }
+
   // A value for every window of the image: the forward pass, and the δ of a transposed convolution.
   void slide(Plan<T>& plan, ConvArgs<T>& g, int samples) {
     g.blocks = plan.blocks(samples);
@@ -212,9 +239,10 @@ class PoolOperation final : public Operation<T> {
   PoolArgs<T> args{};
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
+  bool takes_bands(const Plan<T>& plan) const override { return apart(plan); }
   void check(const Plan<T>& plan) const override {
     const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
-    require(x.channels == z.channels, "pooling keeps the channels");
+    require(x.channels == z.channels && x.bands == z.bands, "pooling keeps the channels, and bands");
     // Every window has a pixel of the picture; without padding it has only such.
     const auto meets = [&](int size, int count, int window, int stride, int pad) {
       const int64_t last = int64_t(count - 1) * stride - pad;
@@ -237,12 +265,18 @@ class PoolOperation final : public Operation<T> {
              [&](int begin, int end, int) { plan.kernels().pool_forward(args, begin, end); });
   }
   void delta(Plan<T>& plan, int samples) override {
+    clear_beyond(plan, this->z, true, samples);   // a window there may reach the last rows of the image
     args.blocks = plan.blocks(samples);
     parallel(plan.kernels().pool_backward_units(args), work(),
              [&](int begin, int end, int) { plan.kernels().pool_backward(args, begin, end); });
   }
 
  private:
+  // Windows that fill an image side by side, from top to bottom.
+  bool apart(const Plan<T>& plan) const {
+    const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    return !args.padded && args.window_h <= args.stride_h && int64_t(z.height) * args.stride_h == x.height;
+  }
   int64_t work() const {
     return int64_t(args.blocks) * args.z.height * args.z.width * args.z.channels * args.window_h * args.window_w;
   }

@@ -48,14 +48,18 @@ int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShap
   require(!with_delta || positions || shape.lanes == InLanes::samples,
           "a value with a δ has samples or positions in its lanes");
   require(!positions || !(has_halo(shape) || has_halo(halo)), "positions in lanes have no zeros around them");
-  const int blocks = shape.lanes == InLanes::samples ? max_blocks() : batch_size_;
+  require(shape.bands == 1 || (shape.bands > 1 && shape.bands <= largest_bands && shape.lanes == InLanes::samples),
+          "an image is cut into bands where samples are in the lanes, into a few");
+  require(shape.bands == 1 || (0 < shape.whole && shape.height >= 1 && shape.whole <= double(shape.height) * shape.bands),
+          "bands hold all rows of an image");
+  const int blocks = (shape.lanes == InLanes::samples ? max_blocks() : batch_size_) * shape.bands;
   const double rows = double(blocks) * std::max(shape.height, shape.width);   // units of a loop are counted in 32 bits
   // Channels are padded to vectors: at most `lanes` times as many.
   if (count > 2e9 || count * blocks * lanes() > most_scalars || rows > 2e9 || shape.features() > largest_size)
     throw std::length_error("a value of this network would need more memory than can be addressed");
   Value v;
   v.shape = shape;
-  v.delta_shape = halo, v.delta_shape.lanes = shape.lanes;
+  v.delta_shape = halo, v.delta_shape.lanes = shape.lanes, v.delta_shape.bands = shape.bands, v.delta_shape.whole = shape.whole;
   v.with_delta = with_delta;
   values_.push_back(v);
   return int(values_.size()) - 1;
@@ -339,6 +343,7 @@ int Plan<T>::add_view(int of) {
           "a view needs pixels without zeros between them");
   const int i = add_value(image, value(of).with_delta, value(of).delta_shape);
   Value& v = value(i);
+  require(v.shape.bands == 1, "a vector is a view of a whole image");
   v.shape.channels = int(v.shape.features());
   v.shape.height = v.shape.width = 1;
   v.delta_shape = v.shape;

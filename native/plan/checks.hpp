@@ -18,7 +18,7 @@ inline void require(bool fits, const char* message) {
 }
 
 inline bool same_size(const ValueShape& a, const ValueShape& b) {
-  return a.height == b.height && a.width == b.width && a.channels == b.channels;
+  return a.height == b.height && a.width == b.width && a.channels == b.channels && a.bands == b.bands && a.rows() == b.rows();
 }
 inline bool is_vector(const ValueShape& s) { return s.height == 1 && s.width == 1; }
 inline bool is_sequence(const ValueShape& s) { return s.height == 1; }

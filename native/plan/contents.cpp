@@ -74,6 +74,17 @@ void Plan<T>::set_state(int i, int slot, const T* values) {
 
 // -- values -----------------------------------------------------------------------------------------------------------------
 
+// The numbers of images in bands, one by one in the order of rows: for those who look.
+template <class T, class Body>
+static void each_in_bands(const ValueShape& shape, const Map<T>& m, int samples, int lanes, Body&& body) {
+  for (int s = 0; s < samples; s++)
+    for (int row = 0; row < shape.whole; row++) {
+      const int lane = s * shape.bands + row / m.height;
+      T* const from = m.row(lane / lanes, row % m.height) + lane % lanes;
+      for (int64_t i = 0; i < int64_t(m.width) * m.channels; i++) body(from[i * lanes]);
+    }
+}
+
 template <class T>
 void Plan<T>::read_value(int i, bool delta, int samples, T* rows) const {
   const Map<T>& m = delta ? value(i).delta : value(i).map;
@@ -89,6 +100,7 @@ void Plan<T>::read_value(int i, bool delta, int samples, T* rows) const {
       copy_pixels(m.row(u / m.height, u % m.height), pixel(shape), rows + u * run, shape.channels, shape.channels, shape.width);
     return;
   }
+  if (shape.bands > 1) return each_in_bands(shape, m, samples, lanes(), [&](T& number) { *rows++ = number; });
   kernels_.scatter(m, rows, samples, 0, blocks(samples) * m.height);
 }
 template <class T>
@@ -110,8 +122,9 @@ void Plan<T>::write_value(int i, bool delta, int samples, const T* rows) {
       copy_pixels(rows + u * run, shape.channels, m.row(u / m.height, u % m.height), pixel(shape), shape.channels, shape.width);
     return;
   }
+  if (shape.bands > 1) return each_in_bands(shape, m, samples, lanes(), [&](T& number) { number = *rows++; });
   GatherArgs g{};
-  g.source = rows, g.features = value(i).shape.features(), g.samples = samples, g.repeat = !delta;
+  g.source = rows, g.features = shape.features(), g.samples = samples, g.repeat = !delta;
   g.piece = int64_t(m.width) * m.channels;
   kernels_.gather(g, m, source_same, 0, blocks(samples) * m.height);
 }
@@ -124,11 +137,14 @@ int64_t Plan<T>::first_nonfinite(bool delta) const {
     const Value& v = values_[size_t(i)];
     if (delta && !v.with_delta) continue;
     const Map<T>& m = delta ? v.delta : v.map;
-    for (int b = 0; b < blocks(int(i), batch_size_); b++)
+    const auto beyond = [&](int b, int h, int lane) {
+      return !v.shape.fills() && (b * lanes() + lane) % v.shape.bands * m.height + h >= v.shape.whole;
+    };
+    for (int b = 0; b < blocks(int(i), most_lanes(v.shape)); b++)
       for (int h = 0; h < m.height; h++) {
         const T* row = m.row(b, h);
         for (ptrdiff_t k = 0; k < ptrdiff_t(m.width) * pixel(v.shape); k++)
-          if (!std::isfinite(row[k])) return i;
+          if (!std::isfinite(row[k]) && !beyond(b, h, int(k % lanes()))) return i;
       }
   }
   return -1;

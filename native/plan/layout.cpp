@@ -34,7 +34,8 @@ void Plan<T>::check_loss() const {
   if (output_ < 0) return;
   const Value& output = value(output_);
   check_post(loss_post_, loss_saved_, output_);
-  require(output.shape.lanes == InLanes::samples, "a loss reads a value with samples in its lanes");
+  require(output.shape.lanes == InLanes::samples && output.shape.bands == 1,
+          "a loss reads a value with whole samples in its lanes");
   require(output_activation_ < 0 || same_size(value(output_activation_).shape, output.shape),
           "the activation of an output must have its shape");
   require(loss_by_ != LossBy::host || host.call, "a loss of the host needs set_host");
@@ -66,6 +67,9 @@ void Plan<T>::check() const {
     o->check(*this);
     std::vector<int> writes = o->writes();
     if (o->post.kind != Act::identity && o->saved != o->z) writes.push_back(o->saved);
+    require(z.shape.bands == 1 || o->takes_bands(*this), "an operation does not take bands of images for samples");
+    for (const int i : o->reads())
+      require(value(i).shape.bands == z.shape.bands || o->cuts(), "the values of an operation have one cut");
     for (const int i : o->reads()) require(o->accepts(*this, i, value(i).shape.lanes), other_lanes);
     for (const int i : writes) {
       require(o->accepts(*this, i, value(i).shape.lanes), other_lanes);
@@ -73,6 +77,10 @@ void Plan<T>::check() const {
       written[size_t(memory_of(i))] = true;
     }
   }
+  const bool whole = per_sample_ || sharing_.shards;
+  for (const Value& v : values_)
+    require(v.shape.bands == 1 || !whole,
+            "gradients of single samples, and of shards of a batch, are of whole samples in lanes");
   check_loss();
 }
 
@@ -84,7 +92,7 @@ void Plan<T>::finish() {
   const size_t l = size_t(lanes()), blocks = size_t(max_blocks());
   const auto scalars = [&](const ValueShape& given) {
     const ValueShape s = laid(given);
-    const size_t count = s.lanes == InLanes::samples ? blocks : size_t(batch_size_);
+    const size_t count = size_t(s.lanes == InLanes::samples ? this->blocks(most_lanes(s)) : batch_size_);
     return count * size_t(s.height + s.top + s.bottom) * size_t(s.width + s.left + s.right) * size_t(pixel(s));
   };
   for (Value& v : values_) {
@@ -147,6 +155,8 @@ void Plan<T>::finish() {
                          p.shape.rate_factor, p.shape.decay_factor});
   partial_.resize(chunks_.size());
   if (per_sample_) norms_.resize(blocks * l);
+  if (input_ >= 0 && value(input_).shape.bands > 1)
+    bands_.resize(size_t(most_lanes(value(input_).shape)) * size_t(value(input_).shape.height));
   stage_ = Stage::finished;
 }
 

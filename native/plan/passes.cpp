@@ -52,10 +52,37 @@ void Plan<T>::gather_positions(const Batch& batch, const int64_t* order, int sam
   });
 }
 
+// Row by row of a band, which is a piece of a row of the data set; what lies beyond the image holds its last row.
+template <class T>
+void Plan<T>::gather_bands(const Batch& batch, const int64_t* order, int samples) {
+  const ValueShape& shape = value(input_).shape;
+  const Map<T>& m = value(input_).map;
+  const int count = samples * shape.bands;
+  GatherArgs g = batch.inputs;
+  g.samples = count, g.features = g.piece = int64_t(m.width) * m.channels, g.repeat = true;
+  for (int v = 0; v < count; v++)
+    for (int h = 0; h < m.height; h++) {
+      const int s = v / shape.bands, row = std::min(v % shape.bands * m.height + h, shape.whole - 1);
+      bands_[size_t(h) * size_t(count) + size_t(v)] = (order ? order[s] : s) * shape.whole + row;
+    }
+  parallel(blocks(count) * m.height, int64_t(blocks(count)) * m.height * g.features * 4, [&](int begin, int end, int) {
+    for (int unit = begin; unit < end; unit++) {
+      const int b = unit / m.height, h = unit % m.height;
+      GatherArgs row = g;
+      row.order = bands_.data() + int64_t(h) * count + int64_t(b) * lanes(),
+      row.samples = std::min(lanes(), count - b * lanes());
+      Map<T> to = m;
+      to.data = m.row(b, h), to.height = 1;
+      kernels_.gather(row, to, batch.input_kind, 0, 1);
+    }
+  });
+}
+
 template <class T>
 void Plan<T>::gather(const Batch& batch, const int64_t* order, int samples) {
   if (value(input_).shape.lanes == InLanes::positions) return gather_positions(batch, order, samples);
   if (value(input_).shape.lanes != InLanes::samples) return copy_in(batch, order, samples);
+  if (value(input_).shape.bands > 1) return gather_bands(batch, order, samples);
   GatherArgs g = batch.inputs;
   g.order = order, g.samples = samples, g.repeat = true;
   const Map<T>& m = value(input_).map;
@@ -133,7 +160,7 @@ void Plan<T>::run_forward(int samples) {
   const PieceByPiece pieces(poll_between_);
   const FloatWatch watch;
   for (size_t i = 0; i < operations_.size(); i++) {
-    timed(3 + 3 * i, [&] { operations_[i]->forward(*this, samples); });
+    timed(3 + 3 * i, [&] { operations_[i]->forward(*this, operations_[i]->rows(*this, samples)); });
     if (poll_between_) poll_between_();
   }
   if (watch.raised()) overflowed_ = true;
@@ -145,8 +172,9 @@ void Plan<T>::run_backward(int samples, bool input_delta) {
   for (size_t i = operations_.size(); i-- > 0;) {
     Operation<T>& o = *operations_[i];
     const bool needed = o.hands_down(*this) && (o.x != input_ || input_delta);
-    if (wants_gradients(o)) timed(4 + 3 * i, [&] { o.gradients(*this, samples); });
-    if (needed) timed(5 + 3 * i, [&] { o.delta(*this, samples); });
+    const int rows = o.rows(*this, samples);
+    if (wants_gradients(o)) timed(4 + 3 * i, [&] { o.gradients(*this, rows); });
+    if (needed) timed(5 + 3 * i, [&] { o.delta(*this, rows); });
     if (poll_between_) poll_between_();
   }
 }

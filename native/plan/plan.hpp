@@ -33,7 +33,14 @@ struct ValueShape {
   int height = 1, width = 1, channels = 1;
   int top = 0, bottom = 0, left = 0, right = 0;
   InLanes lanes = InLanes::samples;
-  int64_t features() const { return int64_t(height) * width * channels; }
+  // Rows of an image cut into bands, each in a lane of its own as if it were a sample: `height` is that of a band, and what
+  // lies above and below it are its neighbours' rows (docs/decisions/0020-bands.md). Only with samples in the lanes. The last
+  // band may reach beyond the image, of `whole` rows: what is there nobody reads as a number of the image.
+  int bands = 1, whole = 1;
+  int64_t features() const { return int64_t(height) * width * channels; }   // of a lane
+  int rows() const { return bands > 1 ? whole : height; }                   // of a sample
+  int64_t numbers() const { return int64_t(rows()) * width * channels; }
+  bool fills() const { return bands == 1 || whole == height * bands; }
 };
 
 // How a convolution is computed; winograd_gradient: by Winograd in all three passes, winograd: but for the weight gradient.
@@ -80,7 +87,7 @@ enum class Outcome : int { done, stopped, nonfinite, at_rest };
 // What a normalisation takes together, where it is no number of groups.
 constexpr int over_batch = 0, each_position = -1;
 
-constexpr int largest_batch = 1 << 24;
+constexpr int largest_batch = 1 << 24, largest_bands = 64;
 
 // A compiled formula; what the numbers mean is said in kernels/api.hpp.
 struct ProgramCode {
@@ -313,6 +320,7 @@ class Plan {
   int max_blocks() const { return blocks(batch_size_); }
   // Blocks of a value, or samples where these are not in lanes; vectors of a pixel, or numbers; numbers from pixel to pixel.
   int blocks(int i, int samples) const { return value(i).shape.lanes == InLanes::samples ? blocks(samples) : samples; }
+  int most_lanes(const ValueShape& s) const { return batch_size_ * s.bands; }   // that hold something, in all blocks
   int vectors(const ValueShape& s) const {
     return s.lanes == InLanes::channels ? (s.channels + lanes() - 1) / lanes() : s.channels;
   }
@@ -366,6 +374,7 @@ class Plan {
   void place_loss(LossBy by, int output, int activation);
   void gather(const Batch& batch, const int64_t* order, int samples);
   void copy_in(const Batch& batch, const int64_t* order, int samples);
+  void gather_bands(const Batch& batch, const int64_t* order, int samples);
   void gather_positions(const Batch& batch, const int64_t* order, int samples);
   void run_forward(int samples);
   void run_backward(int samples, bool input_delta);
@@ -459,7 +468,8 @@ class Plan {
   double clip_sample_ = 0;
   int placed_parameters_ = 0;
   std::vector<double> norms_;
-  std::vector<T> held_;   // δ of one operation while its samples are taken one by one
+  std::vector<int64_t> bands_;   // of a batch, by where they begin in the data set
+  std::vector<T> held_;          // δ of one operation while its samples are taken one by one
   std::vector<double> seconds_;
   template <class Body>
   void timed(size_t place, Body&& body);
@@ -487,6 +497,11 @@ class Operation {
   }
   virtual std::vector<int> reads() const { return {x}; }
   virtual std::vector<int> writes() const { return {z}; }
+  // Whether it takes bands of images for samples; whether its values may be cut into other bands each; and how many of what
+  // it takes for samples there are.
+  virtual bool takes_bands(const Plan<T>&) const { return false; }
+  virtual bool cuts() const { return false; }
+  virtual int rows(const Plan<T>& plan, int samples) const { return samples * plan.value(z).shape.bands; }
   virtual void reserve(Plan<T>&) {}
   virtual void bind(Plan<T>&) = 0;
   virtual void forward(Plan<T>&, int samples) = 0;

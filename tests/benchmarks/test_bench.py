@@ -64,3 +64,50 @@ def test_parts_of_a_network_in_branches() -> None:
     within = ["dense1", "readers of dense1", "residual1.dense1", "residual1", "dense2"]
     assert list(parts) == [*within, "gather", "loss", "update"]
     assert parts["residual1.dense1"].operations == 4 * 2 * 6 * 6
+
+
+def test_what_lies_in_the_lanes() -> None:
+    parts = {part.name: part.lanes for part in bench.Trainer(TRANSFORMER).profile(epochs=1)}
+    lanes = bench.Trainer(TRANSFORMER).plan.lanes
+    assert parts["residual2.dense1"] == f"positions {5 / -(-5 // lanes):.3g}/{lanes}"
+    assert parts["dense1"] == f"samples {TRANSFORMER.batch / -(-TRANSFORMER.batch // lanes):.3g}/{lanes}"
+    assert parts["update"] == ""
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "layers"),
+    [
+        ("[6, 6, 2]", '[{ type = "Conv2D", filters = 3, kernel_size = 3 }, "Flatten", "DENSE", "Softmax"]'),
+        (
+            "[5]",
+            '[{ type = "Embedding", vocabulary = 9, features = 4 }, { type = "LSTM", units = 3 }, "DENSE"]',
+        ),
+    ],
+)
+def test_a_network_of_ones_own(
+    input_shape: str, layers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "net.toml"
+    layers = layers.replace('"DENSE"', '{ type = "Dense", units = 4 }')
+    file.write_text(f"input_shape = {input_shape}\nlayers = {layers}\n")
+    figures = tmp_path / "bench.json"
+    command = ["bench", str(file), "--quick", "--profile", "--batch-size", "3", "--json", str(figures)]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert all(
+        word in shown for word in ("a training step, batch 3", "predict, batch 3", "samples 3/", "dense1")
+    )
+    written = json.loads(figures.read_text())
+    assert written["step"]["median"] > 0
+    assert {"dense1", "update"} <= {part["name"] for part in written["step"]["profile"]}
+
+
+def test_of_a_network_that_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "net.toml"
+    file.write_text('layers = [{ type = "Dense", units = 4 }]\n')
+    for words, told in (
+        ([str(file)], "needs an input_shape"),
+        (["reuse", "--batch-size", "5"], "leave it out beside reuse"),
+    ):
+        assert main(["bench", *words]) == 2
+        assert told in capsys.readouterr().err

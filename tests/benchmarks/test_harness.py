@@ -16,10 +16,13 @@ from tests.benchmarks.tiny import (
     CONV,
     DENSE,
     DEPTHWISE,
+    DILATED,
+    GATED,
     NORMS,
     PREDICTION,
     RECURRENT,
     TRANSFORMER,
+    U_SHAPED,
 )
 
 SETTINGS = harness.Settings(threads=1, rounds=2, least=0.001, kernel_repetitions=0, patience=60)
@@ -30,7 +33,10 @@ def results() -> dict[str, Any]:
     peers = [c for c in harness.CONFIGURATIONS if c.way in ("", "plain step", "eager", "jit")]
     absent = harness.Configuration("absent", "")
     return harness.run(
-        (DENSE, CONV, DEPTHWISE, NORMS, BATCHNORM, RECURRENT, TRANSFORMER, PREDICTION),
+        (
+            *(DENSE, CONV, DEPTHWISE, NORMS, BATCHNORM, RECURRENT, TRANSFORMER, PREDICTION),
+            *(DILATED, GATED, U_SHAPED),
+        ),
         SETTINGS,
         [*peers, absent],
         say=lambda line: None,

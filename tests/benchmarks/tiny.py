@@ -47,5 +47,28 @@ TRANSFORMER = Workload(
         *(("average",), ("dense", 3), ("softmax",)),
     ),
 )
+DILATED = Workload(
+    "dilated",
+    "dilated convolutions over time",
+    (7, 2),
+    5,
+    2,
+    (
+        *(("conv1d", 3, 3, 0, 2), ("residual", ("conv1d", 3, 3, 2, 1, 2), ("relu",)), ("largest",)),
+        *(("dense", 3), ("softmax",)),
+    ),
+)
+GATED = Workload("gru", "a GRU of two layers", (4, 3), 5, 2, (("gru", 6, 2), ("dense", 3), ("softmax",)))
+U_SHAPED = Workload(
+    "u",
+    "a U",
+    (4, 4, 2),
+    5,
+    2,
+    (
+        ("concat", (), (("pool", 2), ("conv", 2, 3, 1), ("tanh",), ("upsample", 2))),
+        *(("convtranspose", 2, 2, 2), ("relu",), ("average",), ("dense", 3), ("softmax",)),
+    ),
+)
 NORMS = Workload("norms", "norms of the samples' gradients", (6, 6, 1), 5, 2, CONV.layers, "norms")
 PREDICTION = Workload("predict-dense-16", "a dense network, 16", (6,), 16, 2, DENSE.layers, "predict")

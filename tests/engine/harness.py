@@ -72,6 +72,14 @@ def choosing(monkeypatch: pytest.MonkeyPatch, chooser: str, first: object) -> It
     set_threads(before)
 
 
+def close(found: dict[str, Array], expected: dict[str, Array], tolerance: Any) -> None:
+    """Of one scale, but for what is small everywhere."""
+    largest = max(np.abs(array).max() for array in expected.values())
+    for name, array in expected.items():
+        scale = max(np.abs(array).max(), 1e-2 * largest)
+        np.testing.assert_allclose(found[name], array, rtol=0, atol=tolerance * scale, err_msg=name)
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """A network in float32 (every number of it is one in float64 too) and a batch for it."""

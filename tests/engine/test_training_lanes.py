@@ -20,6 +20,7 @@ from tests.engine.harness import (
     SAFETY,
     Array,
     choosing,
+    close,
     moved_away,
     residual,
     same_bits,
@@ -132,13 +133,6 @@ def lanes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
     yield from choosing(monkeypatch, "chosen_for_training", SAMPLES)
 
 
-def _close(found: dict[str, Array], expected: dict[str, Array], tolerance: float) -> None:
-    largest = max(np.abs(array).max() for array in expected.values())
-    for name, array in expected.items():
-        scale = max(np.abs(array).max(), 1e-2 * largest)
-        np.testing.assert_allclose(found[name], array, rtol=0, atol=tolerance * scale, err_msg=name)
-
-
 @pytest.mark.parametrize(("name", "machine"), pairwise(NETWORKS, MACHINES))
 def test_gradients_do_not_depend_on_what_lies_in_the_lanes(
     name: str, machine: tuple[str, str], lanes: list[object]
@@ -159,7 +153,7 @@ def test_gradients_do_not_depend_on_what_lies_in_the_lanes(
         expected = gradients(samples)
         lanes.append(POSITIONS)
         found = gradients(samples)
-        _close(found, expected, tolerance)
+        close(found, expected, tolerance)
         assert same_bits(gradients(samples, threads=3), found)
 
 
@@ -181,7 +175,7 @@ def test_pixels_as_bytes(lanes: list[object]) -> None:
     X = np.random.default_rng(0).integers(0, 256, (5, 16, 6), dtype=np.uint8)
     expected = Plan(network, cr.CrossEntropy(), batch_size=5).gradients(X, y)[1]
     lanes.append(POSITIONS)
-    _close(Plan(network, cr.CrossEntropy(), batch_size=5).gradients(X, y)[1], expected, 1e-4)
+    close(Plan(network, cr.CrossEntropy(), batch_size=5).gradients(X, y)[1], expected, 1e-4)
 
 
 # -- the choice ------------------------------------------------------------------------------------------
@@ -237,4 +231,4 @@ def test_windows_of_many_samples(name: str, machine: tuple[str, str]) -> None:
     step = by_formula.backpropagate(network, X, y, cr.CrossEntropy(), None, None, None)
     terms = summed_terms(network, 67)
     found = Plan(network, cr.CrossEntropy(), batch_size=67, level=level).gradients(X, y)[1]
-    _close(found, dict(step.gradients), SAFETY * np.finfo(dtype).eps * terms)
+    close(found, dict(step.gradients), SAFETY * np.finfo(dtype).eps * terms)

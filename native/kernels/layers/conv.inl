@@ -178,9 +178,9 @@ static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
     }
     for (int m = 0; m < g.kernel_h; m++) {
       const int shifted = u + g.pad_top - m * g.dilation_h;
-      if (shifted < 0 || shifted % g.stride_h) continue;
+      if (shifted % g.stride_h) continue;
       const int i = shifted / g.stride_h;
-      if (i >= g.z.height) continue;
+      if (i < -g.above || i >= g.z.height + g.below) continue;
       for (int group = 0; group < g.groups; group++) conv_scatter_row<T>(g, group, g.z.row(b, i), row, m);
     }
     if (g.transposed) activate_row<T>(g.post, g.x_delta, b, u);

@@ -13,21 +13,20 @@ constexpr int most_taps = 64;                              // larger kernels add
 constexpr int depthwise_pixels = 4;                        // that share their taps and the loads of weights
 constexpr int depthwise_filters = 4, depthwise_taps = 3;   // 12 accumulators of the weight gradient
 
-// Row or column that tap m of row or column `at` reads, or -1. Forward it lies in the picture or its halo; backward it is the
-// output whose window has `at` at its tap m.
+// Row or column that tap m of row or column `at` reads, if any. Forward it lies in the picture or its halo; backward it is the
+// output whose window has `at` at its tap m, of `size` and those before and behind.
 template <bool backward>
-inline bool tap_source(int at, int m, int stride, int dilation, int pad, int size, int& from) {
+inline bool tap_source(int at, int m, int stride, int dilation, int pad, int size, int& from, int before = 0, int behind = 0) {
   if constexpr (!backward) {
     from = at * stride - pad + m * dilation;
     return true;
   } else {
     from = at + pad - m * dilation;
-    if (from < 0) return false;
     if (stride > 1) {
       if (from % stride) return false;
       from /= stride;
     }
-    return from < size;
+    return from >= -before && from < size + behind;
   }
 }
 
@@ -102,7 +101,7 @@ inline void depthwise_row(const ConvArgs<T>& g, int at, const T* from, T* to) {
         add = true, count = 0;
       };
       for (int m = 0, row; m < g.kernel_h; m++) {
-        if (!tap_source<backward>(at, m, g.stride_h, g.dilation_h, g.pad_top, source.height, row)) continue;
+        if (!tap_source<backward>(at, m, g.stride_h, g.dilation_h, g.pad_top, source.height, row, g.above, g.below)) continue;
         for (int n = 0, column; n < g.kernel_w; n++) {
           if (!tap_source<backward>(v, n, g.stride_w, g.dilation_w, g.pad_left, source.width, column)) continue;
           if (count == most_taps) sum();

@@ -25,13 +25,14 @@ from chainrule.base.tables import text_table
 from chainrule.bench import figures, machine
 from chainrule.bench.workloads import WORKLOADS, Workload, data, network
 from chainrule.engine import isa
+from chainrule.engine.lowering.values import Value
 from chainrule.engine.plan import Plan
 from chainrule.layers import Composite, Conv2D, Dense, Layer
 from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.layers.structure import Chain, run_branches, shape_after
 from chainrule.layers.windows.convolution import Convolution
 from chainrule.layers.windows.transposed import ConvTranspose
-from chainrule.losses import CrossEntropy, SquaredError
+from chainrule.losses import CrossEntropy, Loss, SquaredError
 from chainrule.networks.network import Network
 from chainrule.training.optimizers import SGD
 
@@ -125,6 +126,7 @@ class Part:
     name: str
     seconds: tuple[float, ...]  # forward, gradients, δ; one number for what is no layer
     operations: int = 0  # of the whole batch in one pass
+    lanes: str = ""  # what lies in the lanes of its output, and how many of them hold something
 
 
 @dataclass(frozen=True)
@@ -138,15 +140,25 @@ class StepTime:
     profile: tuple[Part, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What a trainer takes instead of a workload's own: a network, its loss, and samples for it."""
+
+    network: Network
+    loss: Loss
+    X: np.ndarray
+    y: np.ndarray
+
+
 class Trainer:
     """A workload's plan with its data: one call of `epoch` is its task on each of the batches in memory."""
 
-    def __init__(self, workload: Workload, rate: float = 0.001) -> None:
-        self.workload, self.network = workload, network(workload)
-        self.X, self.y = data(workload)
+    def __init__(self, workload: Workload, rate: float = 0.001, given: Given | None = None) -> None:
+        given = given or Given(network(workload), CrossEntropy(), *data(workload))
+        self.workload, self.network, self.X, self.y = workload, given.network, given.X, given.y
         norms = workload.task == "norms"
         self.plan = Plan(
-            self.network, CrossEntropy(), None, SGD(rate), batch_size=workload.batch, per_sample=norms
+            self.network, given.loss, None, SGD(rate), batch_size=workload.batch, per_sample=norms
         )
         self.order, self.rates = np.arange(len(self.X)), np.full(workload.steps, rate)
         self.epoch = self._norms if norms else self._train
@@ -198,7 +210,7 @@ class Trainer:
     def _parts(self, passes: Sequence[tuple[float, ...]]) -> list[Part]:
         """The operations by the layer whose output they write; a fused activation is a part of its layer."""
         names = {number: name for name, number in reversed(self.plan._built.values.items())}
-        work = dict(_work(self.network.layers, self.network.input_shape, self.network.shapes))
+        work = dict(operations_by_layer(self.network.layers, self.network.input_shape, self.network.shapes))
         written, parts = {"input"}, []
         for row, number in zip(passes, self.plan._native.outputs(), strict=True):
             name = (
@@ -207,11 +219,19 @@ class Trainer:
             if name in written:
                 name = f"readers of {name}"  # the sum of their δ
             written.add(name)
-            parts.append(Part(name, row, self.workload.batch * work.get(name, 0)))
+            lanes = self._lanes(self.plan._built.held[number])
+            parts.append(Part(name, row, self.workload.batch * work.get(name, 0), lanes))
         return parts
 
+    def _lanes(self, value: Value) -> str:
+        """What a value has in its lanes, as "samples 10/16": of a block's 16 lanes 10 are not empty."""
+        size, samples = self.plan.lanes, value.lanes == _native.InLanes.samples
+        count = self.workload.batch * value.bands if samples else math.prod(value.shape[:-1])
+        held = f"{value.bands} bands" if value.bands > 1 else value.lanes.name
+        return f"{held} {count / -(-count // size):.3g}/{size}"
 
-def _work(
+
+def operations_by_layer(
     layers: Sequence[Layer], shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]]
 ) -> Iterator[tuple[str, int]]:
     """`operations` of every layer by name, also of those within others."""
@@ -221,7 +241,7 @@ def _work(
             parts: list[tuple[str, int]] = []
 
             def branch(_: int, chain: Chain, on: Any, parts: list[tuple[str, int]] = parts) -> Any:
-                parts += _work(chain, on[0], shapes)
+                parts += operations_by_layer(chain, on[0], shapes)
                 return shape_after(chain, on[0], shapes)
 
             run_branches(None, layer, [shape], branch)
@@ -265,16 +285,17 @@ def step_table(times: Iterable[StepTime]) -> str:
 
 def profile_table(parts: Sequence[Part], highest: float) -> str:
     """µs per step of each pass, and for layers with weights its share of the peak, as direct arithmetic."""
-    rows: list[tuple[str, ...]] = [("", *(cell for title in PASSES for cell in (f"{title} µs", "of peak")))]
+    head = (cell for title in PASSES for cell in (f"{title} µs", "of peak"))
+    rows: list[tuple[str, ...]] = [("", "lanes", *head)]
     for part in parts:
         cells = []
         for seconds in part.seconds:
             share = percent(part.operations / seconds * 1e-9, highest) if part.operations and seconds else ""
             cells += [f"{seconds * 1e6:.1f}" if seconds else "", share]
-        rows.append((part.name, *cells, *[""] * (6 - len(cells))))
+        rows.append((part.name, part.lanes, *cells, *[""] * (6 - len(cells))))
     total = sum(sum(part.seconds) for part in parts)
-    rows.append(("sum", f"{total * 1e6:.1f}", *[""] * 5))
-    return text_table(rows, right=range(1, 7), rule_after=(0, len(rows) - 2))
+    rows.append(("sum", "", f"{total * 1e6:.1f}", *[""] * 5))
+    return text_table(rows, right=range(2, 8), rule_after=(0, len(rows) - 2))
 
 
 # -- the command

@@ -14,10 +14,12 @@ import numpy as np
 
 from chainrule.layers import (
     GELU,
+    GRU,
     LSTM,
     BatchNorm,
     Conv1D,
     Conv2D,
+    ConvTranspose2D,
     Dense,
     DepthwiseConv2D,
     Embedding,
@@ -28,10 +30,13 @@ from chainrule.layers import (
     LayerNorm,
     MaxPool2D,
     MultiHeadAttention,
+    Parallel,
     ReLU,
     Residual,
     Sigmoid,
     Softmax,
+    Tanh,
+    UpSample2D,
 )
 from chainrule.networks.network import Network
 
@@ -59,9 +64,13 @@ class Workload:
 
 
 def _kinds(layers: Collection[Description]) -> set[str]:
-    return {str(kind) for kind, *_ in layers} | {
-        kind for name, *within in layers if name == "residual" for kind in _kinds(within)
-    }
+    chains = [
+        chain
+        for kind, *within in layers
+        if kind in ("residual", "concat")
+        for chain in (within if kind == "concat" else [within])
+    ]
+    return {str(kind) for kind, *_ in layers}.union(*map(_kinds, chains))
 
 
 def _conv(
@@ -184,19 +193,26 @@ _BUILDERS: dict[str, Callable[..., Layer]] = {
     ),
     "depthwise": lambda kernel, padding, stride: DepthwiseConv2D(kernel, padding=padding, stride=stride),
     "pool": MaxPool2D,
-    "conv1d": Conv1D,
+    "convtranspose": lambda filters, kernel, stride: ConvTranspose2D(filters, kernel, stride=stride),
+    "upsample": UpSample2D,
+    "conv1d": lambda filters, kernel, padding=0, stride=1, dilation=1: Conv1D(
+        filters, kernel, padding=padding, stride=stride, dilation=dilation
+    ),
     "embedding": Embedding,
     "average": GlobalAveragePool,
     "largest": GlobalMaxPool,
     "flatten": Flatten,
     "batchnorm": BatchNorm,
-    "lstm": LSTM,
+    "lstm": lambda units, layers=1: LSTM(units, layers=layers),
+    "gru": lambda units, layers=1: GRU(units, layers=layers),
     "layernorm": LayerNorm,
     "attention": MultiHeadAttention,
     "gelu": GELU,
-    "residual": lambda *layers: Residual([_build(layer) for layer in layers]),
+    "residual": lambda *layers: Residual(built(layers)),
+    "concat": lambda *chains: Parallel([built(chain) for chain in chains], join="concat"),
     "relu": ReLU,
     "sigmoid": Sigmoid,
+    "tanh": Tanh,
     "softmax": Softmax,
 }
 
@@ -206,10 +222,14 @@ def _build(description: Description) -> Layer:
     return _BUILDERS[kind](*sizes)
 
 
+def built(descriptions: Collection[Description]) -> list[Layer]:
+    """Layers from words."""
+    return [_build(description) for description in descriptions]
+
+
 def network(workload: Workload) -> Network:
     """The workload's network in chainrule, float32, seed 0."""
-    layers = [_build(description) for description in workload.layers]
-    return Network(layers, input_shape=workload.input_shape, seed=0, dtype="float32")
+    return Network(built(workload.layers), input_shape=workload.input_shape, seed=0, dtype="float32")
 
 
 def data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:

@@ -558,13 +558,19 @@ def add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("steps", "per-sample", "reuse"),
+        metavar="steps|per-sample|reuse|FILE.toml|RUN|MODEL|digits",
         default="steps",
         help="steps (default): kernels and training steps; per-sample: a loop over samples, full matrix; "
-        "reuse: the recursion of backpropagation, every layer anew, every parameter from the front",
+        "reuse: the recursion of backpropagation, every layer anew, every parameter from the front; "
+        f"a network file, {run_help}: a step of that network, and its predictions",
     )
+    parser.add_argument("--batch-size", type=positive_int, metavar="N", help="of a network's (default: 32)")
     parser.add_argument("--quick", action="store_true", help="few repetitions, for a first look")
-    parser.add_argument("--profile", action="store_true", help="every operation of a training step")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="every operation of a training step: time, share of the peak, and what lies in the lanes",
+    )
     parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON")
 
 

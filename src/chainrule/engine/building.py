@@ -35,7 +35,8 @@ from chainrule.networks.per_sample import refuse_mixing
 class Built:
     """A native plan, and by which numbers it calls what a network calls by names.
 
-    values: layer -> value, its output.  parts: value within a layer -> the layer.  output: the value a^L.
+    values: layer -> value, its output.  parts: value within a layer -> the layer.  held: what values are that
+    operations write.  output: the value a^L.
     paired: the last layer's activation is in the loss, so that it has no δ of its own.  formula_loss: the
     loss is only formulas, which read targets as numbers and count no right classes.  hosts, lost: the layers
     that Python evaluates, and what a loss evaluated there reads; host: who does.
@@ -45,6 +46,7 @@ class Built:
     values: dict[str, int]
     parameters: dict[str, int]
     parts: dict[int, str]
+    held: dict[int, Value]
     output: int
     paired: bool
     formula_loss: bool
@@ -63,9 +65,11 @@ def build(
     level: str | None,
     frozen: frozenset[str] = frozenset(),
     per_sample: bool = False,
+    alone: bool = True,
 ) -> Built:
     """The operations of a network and its loss.  keep: a value and a δ per layer, nothing fused.  frozen:
-    parameters that no step changes.  per_sample: gradients of single samples are measured.
+    parameters that no step changes.  per_sample: gradients of single samples are measured.  alone: a batch is
+    that of a step, not a shard of it.
     """
     kind: Any = _native.PlanFloat32 if dtype == np.float32 else _native.PlanFloat64
     native = kind(isa.usable_level(level), batch_size)
@@ -79,6 +83,7 @@ def build(
         frozen=frozen,
         backward=loss is not None,
         per_sample=per_sample,
+        alone=alone,
     )
     low.consume(z)
     formula_loss, lost = _set_loss(native, network, loss, z, a, paired)
@@ -91,7 +96,17 @@ def build(
         called = weakref.proxy(host)
         native.set_host(lambda *arguments: called.call(*arguments))
     return Built(
-        native, low.values, low.parameters, low.parts, a.number, paired, formula_loss, low.hosts, lost, host
+        native,
+        low.values,
+        low.parameters,
+        low.parts,
+        low.held,
+        a.number,
+        paired,
+        formula_loss,
+        low.hosts,
+        lost,
+        host,
     )
 
 

@@ -141,6 +141,7 @@ class Plan:
             level=level,
             frozen=self.frozen,
             per_sample=per_sample or bool(getattr(optimizer, "clip_sample_norm", None)),
+            alone=comm is None,
         )
         built = building()
         set_training(

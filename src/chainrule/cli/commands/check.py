@@ -23,40 +23,42 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table of verdicts; exit code 1 when a gradient is wrong."""
     from chainrule.checking import check_gradients
 
-    network, X, y = subject(arguments)
+    network, X, y = subject(arguments.model, arguments.samples, arguments.seed)
     report = check_gradients(network, X, y)
     say(report)
     return 0 if report.ok else 1
 
 
-def subject(arguments: argparse.Namespace) -> tuple[Network, Array, Array]:
-    """The network to check and samples for it: digits themselves, else random ones of its shapes."""
+def subject(model: str, samples: int, seed: int = 0, dtype: str = "float64") -> tuple[Network, Array, Array]:
+    """A network and samples for it: digits themselves, else random ones of its shapes. model: "digits", a
+    network file, or what was trained; dtype: of what was not.
+    """
     from chainrule.networks.network import Network
 
-    rng = np.random.default_rng(arguments.seed)
-    if arguments.model == "digits":
+    rng = np.random.default_rng(seed)
+    if model == "digits":
         from chainrule.data import load_digits
 
         X, y = load_digits()
-        chosen = rng.permutation(len(X))[: arguments.samples]
+        chosen = rng.permutation(len(X))[:samples]
         layers = named_layers("conv", (8, 8, 1), 10, classify=True)
-        return Network(layers, input_shape=(8, 8, 1), seed=arguments.seed), X[chosen], y[chosen]
-    if arguments.model.lower().endswith(".toml"):
-        layers, input_shape = read_network_file(arguments.model)
+        return Network(layers, input_shape=(8, 8, 1), seed=seed), X[chosen], y[chosen]
+    if model.lower().endswith(".toml"):
+        layers, input_shape = read_network_file(model)
         if input_shape is None:
             raise FileError(
-                f"{arguments.model}: needs an input_shape to be checked, such as input_shape = [28, 28, 1]"
+                f"{model}: needs an input_shape, with no data to tell it, such as input_shape = [28, 28, 1]"
             )
-        check_network(layers, input_shape, arguments.samples, arguments.model)
-        network = Network(layers, input_shape=input_shape, seed=arguments.seed, dtype="float64")
+        check_network(layers, input_shape, samples, model)
+        network = Network(layers, input_shape=input_shape, seed=seed, dtype=dtype)
     else:
-        network, _ = open_run(arguments.model)
-        say_first(arguments.model)
-        check_network(list(network.layers), network.input_shape, arguments.samples, arguments.model)
-    shape = (arguments.samples, *network.input_shape)
+        network, _ = open_run(model)
+        say_first(model)
+        check_network(list(network.layers), network.input_shape, samples, model)
+    shape = (samples, *network.input_shape)
     count = network.vocabulary
     X = prepared(rng.standard_normal(shape)) if count is None else rng.integers(count, size=shape)
-    return network, X, random_targets(network, arguments.samples, rng)
+    return network, X, random_targets(network, samples, rng)
 
 
 def random_targets(network: Network, samples: int, rng: np.random.Generator) -> Array:

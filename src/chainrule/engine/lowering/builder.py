@@ -26,6 +26,20 @@ from chainrule.engine.lowering.values import (
 )
 from chainrule.layers import Identity, Layer
 
+Bands = tuple[int, int]  # how many, and of how many rows
+WHOLE: Bands = (1, 0)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The layers of a network that are cut into bands, the first ones, by name: the rows of a band of what
+    each reads and puts out.  rows: of the network's input.
+    """
+
+    bands: int = 1
+    rows: int = 0
+    layers: Mapping[str, Bands] = field(default_factory=dict)
+
 
 @dataclass
 class Builder:
@@ -43,12 +57,25 @@ class Builder:
     backward: bool = True  # whether there is a pass back: without one nothing has a δ
     per_sample: bool = False  # whether the norms of the samples' own gradients are measured
     panels: set[int] = field(default_factory=set)  # parameters that lie so
+    held: dict[int, Value] = field(default_factory=dict)  # by number
+    cut: Cut = field(default_factory=Cut)  # the layers whose images are cut into bands
     mask: Value | None = None  # (steps, 1): 1 where a step is there, as in PassContext
 
-    @property
-    def blocks(self) -> int:
-        """Blocks of a full batch; of a prediction 1, so that no sample's depends on how many there are."""
-        return -(-int(self.native.batch_size) // int(self.native.lanes)) if self.backward else 1
+    def is_cut(self, layer: Layer) -> bool:
+        """Whether a layer's values are cut into bands of rows."""
+        return str(layer.name) in self.cut.layers
+
+    def made(self, layer: Layer) -> Bands:
+        """How a layer's output is cut."""
+        return (self.cut.bands, self.cut.layers[str(layer.name)][1]) if self.is_cut(layer) else WHOLE
+
+    def size(self, layer: Layer) -> tuple[int, int, int]:
+        """Blocks of a full batch where a layer computes, and how its input is cut; of a prediction 1 block,
+        so that no sample's depends on how many there are.
+        """
+        bands, rows = (self.cut.bands, self.cut.layers[str(layer.name)][0]) if self.is_cut(layer) else WHOLE
+        blocks = -(-int(self.native.batch_size) * bands // int(self.native.lanes))
+        return blocks if self.backward else 1, bands, rows
 
     def value(
         self,
@@ -57,16 +84,21 @@ class Builder:
         delta_halo: Halo,
         with_delta: bool,
         lanes: InLanes = InLanes.samples,
+        cut: Bands = WHOLE,
     ) -> Value:
         height, width, channels = as_image(shape)
         if height * width * channels > LARGEST_SAMPLE:
             raise ShapeError(f"a value of shape {shape} has more than {LARGEST_SAMPLE} numbers per sample")
-        number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo, lanes)
-        return Value(number, shape, halo, delta_halo, with_delta, lanes=lanes)
+        bands, rows = cut
+        size = (height if bands == 1 else rows, width, channels)
+        number = self.native.add_value(*size, halo, with_delta, delta_halo, lanes, bands, height)
+        made = Value(number, shape, halo, delta_halo, with_delta, lanes=lanes, bands=bands, rows=rows)
+        self.held[number] = made
+        return made
 
-    def brought(self, x: Value, lanes: InLanes, halo: Halo, reader: str) -> Value:
+    def brought(self, x: Value, lanes: InLanes, halo: Halo, reader: str, cut: Bands = WHOLE) -> Value:
         """x with something else in its lanes. reader: the layer that asks for it."""
-        z = self.value(x.shape, halo, NO_HALO, x.with_delta, lanes)
+        z = self.value(x.shape, halo, NO_HALO, x.with_delta, lanes, cut)
         self.consume(x)
         self.native.add_rearranged(x.number, z.number)
         owners = (name for name, number in self.values.items() if number == x.number)
@@ -113,7 +145,13 @@ class Builder:
     def readers(self, x: Value, count: int) -> list[Value]:
         """x as several read it: its memory, with a δ of each one's own, which are added up."""
         readers = [
-            Value(self.native.add_reader(x.number), x.shape, x.halo, NO_HALO, x.with_delta, lanes=x.lanes)
+            Value(
+                self.native.add_reader(x.number),
+                *(x.shape, x.halo, NO_HALO, x.with_delta),
+                lanes=x.lanes,
+                bands=x.bands,
+                rows=x.rows,
+            )
             for _ in range(count)
         ]
         self.consume(x)
@@ -130,7 +168,7 @@ class Builder:
             return z
         kind, a = ACTIVATIONS[type(layer)], z
         if needs_z(layer):
-            a = self.value(z.shape, halo, z.delta_halo, z.with_delta, z.lanes)
+            a = self.value(z.shape, halo, z.delta_halo, z.with_delta, z.lanes, (z.bands, z.rows))
             if z.with_delta:
                 self.native.share_delta(z.number, a.number)
         a.activation, a.slope, a.saved = kind, slope(layer), z.number

@@ -38,10 +38,30 @@ def image_pads(layer: Any, shape: Shape) -> tuple[Pair, Pair]:
     return two(layer.pads(shape), (0, 0))
 
 
+def rows_beside(layer: Any, x: Shape, rows: int) -> tuple[Pair, Pair]:
+    """Of bands of `rows` rows of an image x: those above and below one that a convolution reads; and those of
+    δ that its δ reads.
+    """
+    (top, _), _ = image_pads(layer, x)
+    grid = layer.grid
+    stride, reach = grid.stride[0], (grid.kernel[0] - 1) * grid.dilation[0] - top
+    of_delta = max(reach // stride, 0), max((rows - 1 + top) // stride - (rows // stride - 1), 0)
+    return (top, max(reach + 1 - stride, 0)), of_delta
+
+
 def winograd_applies(
-    layer: Layer, input_shape: Shape, output_shape: Shape, blocks: int, *, gradient: bool = False
+    layer: Layer,
+    input_shape: Shape,
+    output_shape: Shape,
+    blocks: int,
+    bands: int = 1,
+    rows: int = 0,
+    *,
+    gradient: bool = False,
 ) -> bool:
-    """Whether a convolution runs by Winograd: 3x3 at stride 1, and large enough."""
+    """Whether a convolution runs by Winograd: 3x3 at stride 1, and large enough; in bands of `rows` rows,
+    which are whole tiles.
+    """
     if type(layer) is not Conv2D or (
         layer.grid.kernel != (3, 3)
         or layer.grid.stride != (1, 1)
@@ -50,9 +70,11 @@ def winograd_applies(
     ):
         return False
     channels = WINOGRAD_GRADIENT_CHANNELS if gradient else WINOGRAD_CHANNELS
-    tiles = blocks * -(-output_shape[0] // 2) * -(-output_shape[1] // 2)
+    height = output_shape[0] if bands == 1 else rows
+    tiles = blocks * -(-height // 2) * -(-output_shape[1] // 2)
     return (
-        max(map(max, layer.pads(input_shape))) <= 2
+        (bands == 1 or height % 2 == 0)
+        and max(map(max, layer.pads(input_shape))) <= 2
         and min(input_shape[2], output_shape[2]) >= channels
         and min(output_shape[:2]) >= 2
         and tiles >= (WINOGRAD_GRADIENT_TILES if gradient else WINOGRAD_TILES)
@@ -73,29 +95,34 @@ def at_each_position(layer: Layer, x: Shape) -> bool:
     return single and layer.groups_of(x[-1]) == 1
 
 
-def input_halo(layer: Layer | None, input_shape: Shape, output_shape: Shape, blocks: int) -> Halo:
+def input_halo(
+    layer: Layer | None, input_shape: Shape, output_shape: Shape, blocks: int, bands: int = 1, rows: int = 0
+) -> Halo:
     """The zeros a layer wants around its input."""
     if type(layer) not in CONVOLUTIONS:
         return NO_HALO
     assert isinstance(layer, Convolution)
     (top, bottom), (left, right) = image_pads(layer, input_shape)
-    if winograd_applies(layer, input_shape, output_shape, blocks):
+    if winograd_applies(layer, input_shape, output_shape, blocks, bands, rows):
         bottom, right = bottom + output_shape[0] % 2, right + output_shape[1] % 2
+    if bands > 1:
+        top, bottom = rows_beside(layer, input_shape, rows)[0]
     return top, bottom, left, right
 
 
-def output_delta_halo(layer: Layer, input_shape: Shape, output_shape: Shape, blocks: int) -> Halo:
+def output_delta_halo(
+    layer: Layer, input_shape: Shape, output_shape: Shape, blocks: int, bands: int = 1, rows: int = 0
+) -> Halo:
     """The zeros a layer wants around the δ of its output."""
     if type(layer) in TRANSPOSED:
         assert isinstance(layer, Convolution)
         (top, bottom), (left, right) = image_pads(layer, output_shape)
         return top, bottom, left, right
-    if type(layer) is not Conv2D or not winograd_applies(layer, input_shape, output_shape, blocks):
-        return NO_HALO
+    if not winograd_applies(layer, input_shape, output_shape, blocks, bands, rows):
+        if bands == 1 or type(layer) not in CONVOLUTIONS:
+            return NO_HALO
+        return *rows_beside(layer, input_shape, rows)[1], 0, 0
+    assert isinstance(layer, Conv2D)
     (top, bottom), (left, right) = image_pads(layer, input_shape)
-    return (
-        2 - top,
-        max(2 - bottom + input_shape[0] % 2, output_shape[0] % 2),
-        2 - left,
-        max(2 - right + input_shape[1] % 2, output_shape[1] % 2),
-    )
+    below = max(2 - bottom + input_shape[0] % 2, output_shape[0] % 2) if bands == 1 else top
+    return 2 - top, below, 2 - left, max(2 - right + input_shape[1] % 2, output_shape[1] % 2)

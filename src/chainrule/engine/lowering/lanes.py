@@ -43,7 +43,7 @@ POSITIONS = InLanes.positions
 _ROWS_OVER_STEPS = 1.3  # dense layers over steps where the lanes are channels: W out of the L2 cache
 _ATTENDING = 2.0  # a product of two loaded vectors
 _STRIP = 12.0  # normalising a position, or its softmax, with its way in and out of strips
-_PASSING = 2.0
+PASSING = 2.0
 _REARRANGING = 4.0
 
 _BY_POSITION = (LayerNorm, RMSNorm, Softmax)
@@ -73,7 +73,7 @@ def chosen_for_training(
     """What lies in the lanes of a step of training on `batch` samples, where a layer has the choice."""
     samples, positions, last = _costs_of_positions(layers, shape, shapes, batch, lanes, begins(layers, shape))
     if last == POSITIONS:
-        positions += _moved(shapes[str(list(layers)[-1].name)], batch, lanes)
+        positions += moved(shapes[str(list(layers)[-1].name)], batch, lanes)
     return POSITIONS if positions < samples else SAMPLES
 
 
@@ -91,7 +91,8 @@ def begins(layers: Iterable[Layer], shape: Shape) -> InLanes:
     return SAMPLES
 
 
-def _moved(shape: Shape, batch: int, lanes: int) -> float:
+def moved(shape: Shape, batch: int, lanes: int) -> float:
+    """Vectors of putting something else in the lanes of a value."""
     return _REARRANGING * batch * math.prod(shape) / lanes
 
 
@@ -120,12 +121,12 @@ def _costs_of_positions(
             samples += sum(part[0] for part in parts)
             positions += sum(part[1] for part in parts)
             if POSITIONS in ends:
-                positions += _moved(after, batch, lanes) * ends.count(SAMPLES)
+                positions += moved(after, batch, lanes) * ends.count(SAMPLES)
             held = POSITIONS if POSITIONS in ends else SAMPLES
         else:
-            by_samples = _cost(layer, shape, after, batch, lanes)[0]
+            by_samples = cost(layer, shape, after, batch, lanes)[0]
             wanted = POSITIONS if has_positions(layer, shape, held) else SAMPLES
-            positions += _moved(shape, batch, lanes) if wanted != held else 0.0
+            positions += moved(shape, batch, lanes) if wanted != held else 0.0
             positions += (
                 _cost_of_positions(layer, shape, after, batch, lanes) if wanted == POSITIONS else by_samples
             )
@@ -142,7 +143,7 @@ def _cost_of_positions(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int)
         return float(rows * inputs * z[-1])
     if type(layer) is MultiHeadAttention:
         return float(rows * inputs * (len(PROJECTIONS) * inputs + 2 * steps))
-    return (_STRIP if type(layer) in _BY_POSITION else _PASSING) * rows * max(inputs, z[-1])
+    return (_STRIP if type(layer) in _BY_POSITION else PASSING) * rows * max(inputs, z[-1])
 
 
 def reads_rows(layer: Layer) -> bool:
@@ -201,7 +202,7 @@ def _costs(
             samples += sum(part[0] for part in parts)
             channels += sum(part[1] for part in parts)
         else:
-            by_samples, by_channels = _cost(layer, shape, after, batch, lanes)
+            by_samples, by_channels = cost(layer, shape, after, batch, lanes)
             samples += by_samples
             if has_channels(layer, shape, masked[0], first):
                 channels += by_channels
@@ -217,7 +218,7 @@ def _finds_padding(layer: Layer) -> bool:
     return isinstance(layer, Embedding) and layer.padding is not None
 
 
-def _cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[float, float]:
+def cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[float, float]:
     """Vectors of one layer, with samples in the lanes and with channels."""
     blocks = -(-batch // lanes)
     kind = type(layer)
@@ -247,4 +248,4 @@ def _cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[flo
     entries = max(math.prod(x), math.prod(z))
     if kind in _BY_POSITION:
         return _STRIP * blocks * entries, _STRIP * panels(batch * positions) * inputs
-    return _PASSING * blocks * entries, _PASSING * batch * entries // max(inputs, 1) * panels(inputs)
+    return PASSING * blocks * entries, PASSING * batch * entries // max(inputs, 1) * panels(inputs)

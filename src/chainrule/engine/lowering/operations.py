@@ -111,8 +111,8 @@ def _conv(low: Builder, layer: Convolution, x: Value, z: Value, parameters: list
         return
     groups = layer.groups_of(channels)
     method = ConvMethod.depthwise if groups == channels > 1 else ConvMethod.direct
-    if winograd_applies(layer, x.shape, z.shape, low.blocks):
-        by_gradient = winograd_applies(layer, x.shape, z.shape, low.blocks, gradient=True)
+    if winograd_applies(layer, x.shape, z.shape, *low.size(layer)):
+        by_gradient = winograd_applies(layer, x.shape, z.shape, *low.size(layer), gradient=True)
         method = ConvMethod.winograd_gradient if by_gradient else ConvMethod.winograd
     _add_convolution(low, layer, x, z, parameters, x.shape, groups, method)
 
@@ -164,13 +164,17 @@ def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
 
 
 def _global_pool(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
-    """One window, as large as the image."""
-    kind = GLOBAL_POOLS[type(layer)]
-    average = kind == PoolKind.average
     if low.mask:
+        average = GLOBAL_POOLS[type(layer)] == PoolKind.average
         low.native.add_masked_pool(x.number, z.number, low.mask.number, average)
         return
-    whole = as_image(x.shape)[:2]
+    add_global_pool(low, layer, x, z)
+
+
+def add_global_pool(low: Builder, layer: Layer, x: Value, z: Value) -> None:
+    """One window, as large as the image, or a band of it."""
+    kind, whole = GLOBAL_POOLS[type(layer)], as_image(x.lane_shape)[:2]
+    average = kind == PoolKind.average
     low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, average, False)
 
 
@@ -228,14 +232,14 @@ def _moved(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]
     if getattr(layer, "mode", "") in ("bilinear", "linear"):
         _between(low, layer, x, z)
         return
-    count = math.prod(x.shape)
-    places = np.arange(1.0, count + 1).reshape(*x.shape, 1)  # 0: from nowhere
+    count = math.prod(x.lane_shape)
+    places = np.arange(1.0, count + 1).reshape(*x.lane_shape, 1)  # 0: from nowhere
     came_from = np.asarray(layer.forward(places)).astype(np.int64).ravel() - 1
     to = np.flatnonzero(came_from >= 0)
     origin = came_from[to]
     begins = np.arange(len(to)) == 0  # a run ends where either jumps, or begins a row
     for value, at in ((z, to), (x, origin)):
-        row = math.prod(as_image(value.shape)[1:])
+        row = math.prod(as_image(value.lane_shape)[1:])
         begins[1:] |= (np.diff(at) != 1) | (at[1:] % row == 0)
     first = np.flatnonzero(begins)
     counts = np.diff([*first, len(to)])

@@ -94,6 +94,13 @@ class Value:
     slope: float = 0.0
     saved: int = -1  # the value f' is computed from
     lanes: InLanes = InLanes.samples
+    bands: int = 1  # of `rows` rows, each in a lane of its own; the last may reach beyond the image
+    rows: int = 0
+
+    @property
+    def lane_shape(self) -> Shape:
+        """The shape of what lies in a lane, where that is a sample or a band of one."""
+        return self.shape if self.bands == 1 else (self.rows, *self.shape[1:])
 
 
 class Hosted(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any
 
 from chainrule._native import InLanes, JoinKind
 from chainrule.base.types import Shape
+from chainrule.engine.lowering.bands import chosen_bands
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import (
     at_each_position,
@@ -29,7 +30,14 @@ from chainrule.engine.lowering.lanes import (
     has_positions,
     reads_rows,
 )
-from chainrule.engine.lowering.operations import OPERATIONS, by_formulas, fuses, in_parts
+from chainrule.engine.lowering.operations import (
+    GLOBAL_POOLS,
+    OPERATIONS,
+    add_global_pool,
+    by_formulas,
+    fuses,
+    in_parts,
+)
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer, Wiring
 from chainrule.layers.structure import Chain, run_branches
@@ -53,8 +61,15 @@ class Lowering(Builder):
                 continue  # no operation: what follows reads the same value
             if isinstance(layer, Composite):
                 return self.halo_within(layer, 0, shape, NO_HALO)
-            return input_halo(layer, shape, self.shapes[str(layer.name)], self.blocks)
+            return input_halo(layer, shape, self.shapes[str(layer.name)], *self.size(layer))
         return after
+
+    def halo_behind(self, layer: Layer, rest: Sequence[Layer], after: Halo) -> Halo:
+        """The zeros wanted around a layer's output; none where it is brought to other lanes first."""
+        reader = next((one for one in rest if not self.passes(one)), None)
+        if reader is not None and self.is_cut(reader) != self.is_cut(layer):
+            return NO_HALO
+        return self.wanted_halo(rest, self.shapes[str(layer.name)], after)
 
     def halo_within(self, composite: Composite, value: int, shape: Shape, after: Halo) -> Halo:
         """The zeros that the branches of a composite want around what comes in (0), or around what branch
@@ -78,8 +93,7 @@ class Lowering(Builder):
             layer, rest = layers[place], layers[place + 1 :]
             place += 1
             if isinstance(layer, Composite):
-                shape = self.shapes[str(layer.name)]
-                x, learned = self.composite(layer, given, self.wanted_halo(rest, shape, after), learned)
+                x, learned = self.composite(layer, given, self.halo_behind(layer, rest, after), learned)
                 given = (x,)
                 self.keep_mask(x)
                 continue
@@ -94,8 +108,7 @@ class Lowering(Builder):
             if not self.keep and fuses(layer) and rest and has_kernel(rest[0]):
                 activation, rest = rest[0], rest[1:]
                 place += 1
-            shape = self.shapes[str(layer.name)]
-            x = self.operation(layer, activation, x, self.wanted_halo(rest, shape, after), learned)
+            x = self.operation(layer, activation, x, self.halo_behind(layer, rest, after), learned)
             given = (x,)
             self.keep_mask(x)
         return x, learned
@@ -109,7 +122,7 @@ class Lowering(Builder):
         shape = self.shapes[str(layer.name)]
         if shape == x.shape:  # already a vector; a view has no views
             return x
-        if x.lanes == POSITIONS:
+        if x.lanes == POSITIONS or x.bands > 1:
             x = self.brought(x, SAMPLES, NO_HALO, str(layer.name))
         if x.halo != NO_HALO or x.delta_halo != NO_HALO:
             return None
@@ -125,19 +138,21 @@ class Lowering(Builder):
     def operation(self, layer: Layer, activation: Layer | None, x: Value, halo: Halo, learned: bool) -> Value:
         """One layer, with the activation its kernel applies itself."""
         shape = self.shapes[str(layer.name)]
+        if x.bands > 1 and x.rows * x.bands == x.shape[0] and type(layer) in GLOBAL_POOLS:
+            x = self.pooled_bands(layer, x)
         lanes = self.lanes_of(layer, x)
         x = self.laid_for(layer, x, lanes)
         halo = NO_HALO if lanes == POSITIONS else halo
         if lanes == CHANNELS:
             rows = reads_rows(layer) and type(layer) is not Embedding
-            rows = rows and not winograd_applies(layer, x.shape, shape, self.blocks)
+            rows = rows and not winograd_applies(layer, x.shape, shape, *self.size(layer))
         else:
             rows = at_each_position(layer, x.shape) and self.has_rows(x, halo)
         names = () if in_parts(layer) else layer.parameters(x.shape)
         numbers = [self.parameter_of(layer, name, x.shape, rows and name == "W") for name in names]
         separate = activation is not None and needs_z(activation)
-        delta_halo = output_delta_halo(layer, x.shape, shape, self.blocks)
-        z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned, lanes)
+        delta_halo = output_delta_halo(layer, x.shape, shape, *self.size(layer))
+        z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned, lanes, self.made(layer))
         a = self.produce(activation, z, halo)
         self.consume(x)
         operation = OPERATIONS.get(type(layer), by_formulas)
@@ -148,6 +163,14 @@ class Lowering(Builder):
         if activation is not None:
             self.values[str(activation.name)] = a.number
         return a
+
+    def pooled_bands(self, layer: Layer, x: Value) -> Value:
+        """Of each band what a global pool makes of it, as an image of one column: what is left to pool."""
+        z = self.value((x.bands, 1, x.shape[-1]), NO_HALO, NO_HALO, x.with_delta, SAMPLES, (x.bands, 1))
+        self.consume(x)
+        add_global_pool(self, layer, x, z)
+        self.parts[z.number] = str(layer.name)
+        return self.brought(z, SAMPLES, NO_HALO, str(layer.name))
 
     def lanes_of(self, layer: Layer, x: Value) -> InLanes:
         """What the lanes hold in a layer's output."""
@@ -161,16 +184,19 @@ class Lowering(Builder):
         """x as a layer reads it whose output has this in its lanes."""
         shape = self.shapes[str(layer.name)]
         rows = lanes == CHANNELS and reads_rows(layer)
-        if x.lanes == lanes or (
-            rows and x.lanes == NOTHING and not winograd_applies(layer, x.shape, shape, self.blocks)
+        blocks, *cut = self.size(layer)
+        if (x.lanes, [x.bands, x.rows]) == (lanes, cut) or (
+            rows and x.lanes == NOTHING and not winograd_applies(layer, x.shape, shape, blocks)
         ):
             return x
-        return self.brought(x, lanes, input_halo(layer, x.shape, shape, self.blocks), str(layer.name))
+        return self.brought(x, lanes, input_halo(layer, x.shape, shape, blocks), str(layer.name))
 
     def composite(
         self, layer: Composite, given: tuple[Value, ...], halo: Halo, learned: bool
     ) -> tuple[Value, bool]:
         """Branches on what is given, and the value that joins them."""
+        if not self.is_cut(layer):
+            given = tuple(self.whole(x, layer) for x in given)
         if isinstance(layer, Wiring):
             return self.wiring(layer, given[0], halo, learned)
         readers = given if len(given) > 1 else self.readers(given[0], len(layer.chains))
@@ -192,7 +218,7 @@ class Lowering(Builder):
         ]
         learned = any(branch_learned for _, branch_learned in ends)
         halo = NO_HALO if lanes == POSITIONS else halo
-        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned, lanes)
+        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned, lanes, self.made(layer))
         self.native.add_join(
             [end.number for end, _ in ends],
             [end.activation for end, _ in ends],
@@ -204,6 +230,11 @@ class Lowering(Builder):
         self.values[str(layer.name)] = z.number
         return z, learned
 
+    def whole(self, x: Value, reader: Layer) -> Value:
+        """x with samples in the lanes where it lies there in bands, which this reader does not take."""
+        if x.bands == 1:
+            return x
+        return self.brought(x, SAMPLES, self.wanted_halo([reader], x.shape, NO_HALO), str(reader.name))
 
     def wiring(self, layer: Wiring, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
         """Chains that read each other: every value has a reader for each of its uses."""
@@ -235,10 +266,12 @@ def lower(
     frozen: frozenset[str] = frozenset(),
     backward: bool = True,
     per_sample: bool = False,
+    alone: bool = True,
 ) -> tuple[Lowering, Value, Value]:
     """Build the operations of a network; `paired`: its last activation belongs to the loss; `frozen`:
     parameters that no step changes, and δ goes down no further than the lowest that one does; `backward`:
-    whether there is a δ at all; `per_sample`: whether gradients of single samples are measured.
+    whether there is a δ at all; `per_sample`: whether gradients of single samples are measured; `alone`:
+    whether a batch is that of a step, not a shard of it.
 
     Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
     """
@@ -253,16 +286,18 @@ def lower(
     low = Lowering(
         native, keep, network.shapes, frozen=frozen, backward=backward, lanes=lanes, per_sample=per_sample
     )
+    if backward and alone and lanes == SAMPLES and not (keep or per_sample):
+        low.cut = chosen_bands(body, *sizes)
     shown = keep and backward
     of_input = NOTHING if lanes == CHANNELS else SAMPLES
     if lanes == POSITIONS:
         of_input = begins(body, network.input_shape)
     halo = NO_HALO if of_input == POSITIONS else low.wanted_halo(body, network.input_shape, NO_HALO)
-    x = low.value(network.input_shape, halo, NO_HALO, shown, of_input)
+    x = low.value(network.input_shape, halo, NO_HALO, shown, of_input, (low.cut.bands, low.cut.rows))
     low.values["input"] = x.number
     native.set_input(x.number)
     x, _ = low.chain(body, (x,), NO_HALO, shown)
-    if x.lanes == POSITIONS:
+    if x.lanes == POSITIONS or x.bands > 1:
         x = low.brought(x, SAMPLES, NO_HALO, str(body[-1].name))
     if not paired:
         return low, x, x

@@ -1,0 +1,53 @@
+// Images whose bands of rows lie in the lanes as samples do: the rows that a window reads of the bands above and below it
+// (docs/decisions/0020-bands.md).
+#pragma once
+#include <algorithm>
+
+#include "../plan/checks.hpp"
+#include "../plan/parallel.hpp"
+#include "../plan/plan.hpp"
+
+namespace chainrule {
+
+// The rows of value i, or of its δ, that lie beyond the image, set to zero: nothing is there, as around it.
+template <class T>
+void clear_beyond(Plan<T>& plan, int i, bool delta, int samples) {
+  const auto& value = plan.value(i);
+  const ValueShape& shape = value.shape;
+  if (shape.fills()) return;
+  const Map<T>& m = delta ? value.delta : value.map;
+  const int64_t vectors = int64_t(m.width) * m.channels, l = plan.lanes();
+  for (int v = 0; v < samples; v++)
+    for (int h = std::max(shape.whole - v % shape.bands * m.height, 0); h < m.height; h++) {
+      T* const to = m.row(v / int(l), h) + v % l;
+      for (int64_t k = 0; k < vectors; k++) to[k * l] = T(0);
+    }
+}
+
+// The rows around value i, or around its δ: those of its neighbours, zeros beyond the image. samples: bands in all.
+template <class T>
+void bring_neighbours(Plan<T>& plan, int i, bool delta, int samples) {
+  const auto& value = plan.value(i);
+  const ValueShape& shape = delta ? value.delta_shape : value.shape;
+  const int bands = shape.bands, l = plan.lanes(), blocks = plan.blocks(samples), rows = shape.top + shape.bottom;
+  if (bands == 1) return;
+  clear_beyond(plan, i, delta, samples);
+  if (rows == 0) return;
+  const Map<T>& m = delta ? value.delta : value.map;
+  const int64_t vectors = int64_t(m.width) * m.channels;
+  parallel(blocks * rows, int64_t(blocks) * rows * vectors * 2, [&](int begin, int end, int) {
+    for (int unit = begin; unit < end; unit++) {
+      const int b = unit / rows, row = unit % rows;
+      const bool above = row < shape.top;
+      const int to = above ? row - shape.top : m.height + row - shape.top, from = above ? to + m.height : to - m.height;
+      const int neighbour = above ? b - 1 : b + 1;
+      const T* const beside = 0 <= neighbour && neighbour < blocks ? m.row(neighbour, from) : nullptr;
+      bool keep[64];
+      for (int lane = 0; lane < l; lane++) keep[lane] = (int64_t(b) * l + lane) % bands != (above ? 0 : bands - 1);
+      if (!beside) keep[above ? 0 : l - 1] = false;
+      plan.kernels().shift_lanes(m.row(b, from), beside, above, keep, m.row(b, to), vectors);
+    }
+  });
+}
+
+}   // namespace chainrule

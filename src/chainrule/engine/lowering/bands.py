@@ -1,0 +1,189 @@
+"""Images cut into bands of rows, each in a lane of its own as a sample is: in training, where samples leave
+lanes empty (docs/decisions/0020-bands.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from chainrule.base.types import Shape
+from chainrule.engine.lowering.builder import Bands, Cut
+from chainrule.engine.lowering.convolutions import CONVOLUTIONS, rows_beside, winograd_applies
+from chainrule.engine.lowering.lanes import PASSING, cost
+from chainrule.engine.lowering.operations import GLOBAL_POOLS
+from chainrule.engine.lowering.values import ACTIVATIONS, has_kernel
+from chainrule.layers import (
+    AveragePool2D,
+    BatchNorm,
+    Composite,
+    Conv2D,
+    ConvTranspose2D,
+    DepthwiseConv2D,
+    L2Pool2D,
+    Layer,
+    LayerNorm,
+    MaxPool2D,
+    RMSNorm,
+    UpSample2D,
+)
+from chainrule.layers.structure import Chain, run_branches
+
+MOST = 16
+STRIDES = (1, 2, 4, 8)  # that the rows of a band of the input are a multiple of
+WINOGRAD = 1.6  # of 2.25 times fewer products
+REARRANGING = 40.0  # to whole samples, and back: 25 cycles a vector, as measured
+LEAST_GAIN = 0.12  # of the time of the layers that are cut, as it is estimated
+
+
+Held = tuple[Shape, int | None]  # a value's shape, and the rows of a band of it
+
+
+class Leaf(NamedTuple):
+    """A layer that is cut, no composite: its input and output, and the rows of a band of either."""
+
+    layer: Layer
+    x: Shape
+    z: Shape
+    rows: int
+    made: int
+
+
+def rows_made(layer: Layer, x: Shape, z: Shape, rows: int, count: int) -> int | None:
+    """The rows of each of `count` bands of a layer's output, made of so many of the same band of its input
+    and at most of rows of the two beside it; None where they cannot be, or do not hold all of z. Rows beyond
+    the image are zeros to those who read rows beside each other, and nothing else may look at them.
+    """
+    if len(x) != 3 or len(z) != 3:
+        return None
+    made = _rows_made(layer, x, rows, fills=rows * count == x[0])
+    return made if made is not None and made > 0 and z[0] <= made * count else None
+
+
+def _rows_made(layer: Layer, x: Shape, rows: int, fills: bool) -> int | None:
+    kind = type(layer)
+    if kind in (BatchNorm, LayerNorm, RMSNorm):
+        return rows if fills else None
+    if kind in ACTIVATIONS and has_kernel(layer):
+        return rows
+    if isinstance(layer, UpSample2D):
+        return rows * layer.factors[0] if layer.mode == "nearest" else None
+    if kind not in (Conv2D, DepthwiseConv2D, ConvTranspose2D, MaxPool2D, AveragePool2D, L2Pool2D):
+        return None
+    kernel, stride = (sizes[0] for sizes in (layer.grid.kernel, layer.grid.stride))  # type: ignore[attr-defined]
+    if isinstance(layer, ConvTranspose2D):
+        apart = kernel == stride and not layer.output_padding and not any(map(any, layer.pads(x)))
+        return rows * stride if apart else None
+    if rows % stride:
+        return None
+    made = rows // stride
+    if kind in (Conv2D, DepthwiseConv2D):
+        of_x, of_delta = rows_beside(layer, x, rows)
+        return made if max(of_x) <= rows and max(of_delta) <= made else None
+    padded = any(map(any, layer.pads(x)))  # type: ignore[attr-defined]
+    return made if kernel <= stride and not padded else None
+
+
+def chosen_bands(
+    layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
+) -> Cut:
+    """How many bands, 1 for none, and the layers that are cut."""
+    most, best = 0.0, Cut()
+    if len(shape) != 3:
+        return best
+    blocks = -(-batch // lanes)
+    for count in range(2, MOST + 1):
+        for rows in {stride * -(-shape[0] // (stride * count)) for stride in STRIDES}:
+            if -(-batch * count // lanes) * rows > (1 - LEAST_GAIN) * blocks * shape[0]:
+                continue
+            names, whole, cut = dict[str, Bands](), 0.0, 0.0
+            for place, inner in enumerate(first_layers(layers, shape, shapes, count, rows, names)):
+                for number, leaf in enumerate(inner):
+                    whole += _vectors(leaf, batch, lanes, 1, place + number == 0)
+                    cut += _vectors(leaf, batch, lanes, count, place + number == 0)
+                gain = whole - cut - REARRANGING * blocks * _moved(layers, place, shapes, count)
+                if gain > max(most, LEAST_GAIN * whole):
+                    most, best = gain, Cut(count, rows, dict(names))
+    return best
+
+
+def _moved(layers: Sequence[Layer], place: int, shapes: Mapping[str, Shape], count: int) -> int:
+    """Numbers of a sample that are brought together behind a layer."""
+    z = shapes[str(layers[place].name)]
+    pooled = place + 1 < len(layers) and type(layers[place + 1]) in GLOBAL_POOLS
+    return count * z[-1] if pooled and z[0] % count == 0 else math.prod(z)
+
+
+def _vectors(leaf: Leaf, batch: int, lanes: int, count: int, first: bool) -> float:
+    """What a layer takes in all passes, in bands or, of 1, with samples in the lanes; `first`: it sends no δ
+    down.
+    """
+    layer, x, z, rows, made = leaf
+    blocks, (of_block, _) = -(-batch * count // lanes), cost(layer, x, z, 1, lanes)
+    forward = of_block * blocks * (made / z[0] if count > 1 else 1)
+    if type(layer) not in CONVOLUTIONS:
+        return 2 * forward
+    gradients = min(forward, cost(layer, x, z, batch, lanes)[1])  # by filters: of samples that exist
+    if winograd_applies(layer, x, z, blocks, count, rows):
+        forward, gradients = forward / WINOGRAD, min(gradients, forward / WINOGRAD)
+    beside = sum(rows_beside(layer, x, rows)[0]) if count > 1 else 0
+    return gradients + forward * (1 if first else 2) + PASSING * blocks * beside * math.prod(x[1:])
+
+
+def first_layers(
+    layers: Sequence[Layer],
+    x: Shape,
+    shapes: Mapping[str, Shape],
+    count: int,
+    rows: int,
+    names: dict[str, Bands],
+) -> Iterator[list[Leaf]]:
+    """The first layers of a network, while they take so many bands, of so many rows of x: what is within
+    each, or itself. names: where the rows of its bands go, in and out.
+    """
+    for layer in layers:
+        leaves = list[Leaf]()
+        found = dict[str, Bands]()
+        _, made = _leaves([layer], ((x, rows),), shapes, count, leaves, found)
+        if made is None:
+            return
+        names |= found
+        yield leaves
+        x, rows = shapes[str(layer.name)], made
+
+
+def _leaves(
+    layers: Sequence[Layer],
+    given: tuple[Held, ...],
+    shapes: Mapping[str, Shape],
+    count: int,
+    leaves: list[Leaf],
+    names: dict[str, Bands],
+) -> Held:
+    """What comes out of a chain, and the rows of a band of it, None where a layer cannot be cut; given: what
+    it reads, the first layer several values where it joins them; leaves, names: what is found.
+    """
+    x, rows = given[0]
+    for layer in layers:
+        if any(read != rows for _, read in given) or rows is None:
+            return x, None
+        z = shapes[str(layer.name)]
+        if isinstance(layer, Composite):
+            parts: list[int | None] = []
+
+            def branch(_: int, inner: Chain, on: tuple[Held, ...], parts: list[int | None] = parts) -> Held:
+                end = _leaves(inner, on, shapes, count, leaves, names)
+                parts.append(end[1])
+                return end
+
+            ends = {rows for _, rows in run_branches(None, layer, given, branch)}
+            made = ends.pop() if len(ends) == 1 and None not in parts else None
+        else:
+            made = rows_made(layer, x, z, rows, count)
+            leaves.append(Leaf(layer, x, z, rows, made or 0))
+        if made is not None:
+            names[str(layer.name)] = rows, made
+        x, rows = z, made
+        given = ((x, rows),)
+    return x, rows
