@@ -115,9 +115,13 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         MaxPool2D as MaxPool2D,
     )
     from chainrule.layers.activations.parametric import ParametricActivation as ParametricActivation
+    from chainrule.layers.axes import Permute as Permute
+    from chainrule.layers.axes import Resample as Resample
+    from chainrule.layers.axes import Reshape as Reshape
     from chainrule.layers.columns.clamp import Clamp as Clamp
     from chainrule.layers.columns.features import Features as Features
     from chainrule.layers.columns.periodic import PeriodicEmbedding as PeriodicEmbedding
+    from chainrule.layers.columns.scale import Bias as Bias
     from chainrule.layers.columns.scale import Scale as Scale
     from chainrule.layers.activations.rectifiers import (
         CELU as CELU,
@@ -247,6 +251,7 @@ HOMES = {
     "AveragePool2D": "chainrule.layers.windows.pooling",
     "AverageWeights": "chainrule.training.callbacks",
     "BatchNorm": "chainrule.layers.normalization",
+    "Bias": "chainrule.layers.columns.scale",
     "Bidirectional": "chainrule.layers.sequences.bidirectional",
     "BinaryCrossEntropy": "chainrule.losses.cross_entropy",
     "Callback": "chainrule.training.callbacks",
@@ -334,6 +339,7 @@ HOMES = {
     "ParametricActivation": "chainrule.layers.activations.parametric",
     "Penalty": "chainrule.losses.penalties",
     "PeriodicEmbedding": "chainrule.layers.columns.periodic",
+    "Permute": "chainrule.layers.axes",
     "Plan": "chainrule.engine.plan",
     "PixelShuffle": "chainrule.layers.windows.growing",
     "Poisson": "chainrule.losses.counts",
@@ -349,6 +355,8 @@ HOMES = {
     "Recurrent": "chainrule.layers.sequences.recurrent",
     "ReduceOnPlateau": "chainrule.training.callbacks",
     "Report": "chainrule.explaining.report",
+    "Resample": "chainrule.layers.axes",
+    "Reshape": "chainrule.layers.axes",
     "Residual": "chainrule.layers.structure",
     "Scale": "chainrule.layers.columns.scale",
     "ScaledNormal": "chainrule.layers.initializers",

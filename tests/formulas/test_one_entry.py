@@ -23,7 +23,8 @@ OPERATIONS: dict[str, Rule | Binder] = {**rules, **binders}
 NO_PROGRAM = {
     "beside", "block_diagonal", "canvas", "chosen", "correlate", "count_positions", "count_values",
     "diagonal_blocks", "even_features", "every_feature", "features_between", "features_placed",
-    "first_features", "first_position", "flatten", "framed", "shuffled", "tent", "unframed", "unshuffled",
+    "along", "first_features", "first_position", "flatten", "framed", "permuted", "reshaped",
+    "shuffled", "tent", "unframed", "unshuffled",
     "gate", "gate_place", "inside", "interleave", "join_heads", "kernel_at", "kernel_place", "matmul",
     "max_positions", "mean_groups", "mean_samples", "mix_steps", "not_later", "odd_features", "one_hot",
     "other_features", "per_feature", "place", "sinusoids", "split_heads", "step_products", "sum_steps",

@@ -70,6 +70,7 @@ from chainrule.formulas.primitives.arrays import (
     unflatten,
     window,
 )
+from chainrule.formulas.primitives.axes import along, permuted, reshaped
 from chainrule.formulas.primitives.bias_column import with_ones, with_zero_bias, without_bias
 from chainrule.formulas.primitives.declaring import named, primitive
 from chainrule.formulas.primitives.edges import framed, shuffled, tent, unframed, unshuffled
@@ -189,6 +190,7 @@ __all__ = [
     "absolute",
     "add",
     "adjoint",
+    "along",
     "argmax_over",
     "beside",
     "binders",
@@ -252,11 +254,13 @@ __all__ = [
     "ones_like",
     "other_features",
     "per_feature",
+    "permuted",
     "place",
     "power",
     "primitive",
     "ratio",
     "replace_at",
+    "reshaped",
     "rules",
     "shuffled",
     "sin",

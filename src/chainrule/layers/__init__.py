@@ -26,11 +26,12 @@ from chainrule.layers.activations.smooth import (
     Tanh,
 )
 from chainrule.layers.activations.softmax import LogSoftmax, Softmax
+from chainrule.layers.axes import Permute, Resample, Reshape
 from chainrule.layers.base import Layer, Parameter, call_formula
 from chainrule.layers.columns.clamp import Clamp
 from chainrule.layers.columns.features import Features
 from chainrule.layers.columns.periodic import PeriodicEmbedding
-from chainrule.layers.columns.scale import Scale
+from chainrule.layers.columns.scale import Bias, Scale
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.flatten import Flatten
@@ -79,6 +80,9 @@ _built_in: tuple[type[Layer], ...] = (
     UpSample2D,
     PixelShuffle,
     Flatten,
+    Permute,
+    Reshape,
+    Resample,
     BatchNorm,
     LayerNorm,
     GroupNorm,
@@ -115,6 +119,7 @@ _built_in: tuple[type[Layer], ...] = (
     LogSoftmax,
     Features,
     Scale,
+    Bias,
     PeriodicEmbedding,
     Clamp,
     Masking,
@@ -145,6 +150,7 @@ __all__ = [
     "AveragePool1D",
     "AveragePool2D",
     "BatchNorm",
+    "Bias",
     "Bidirectional",
     "Clamp",
     "Composite",
@@ -189,12 +195,15 @@ __all__ = [
     "Parameter",
     "ParametricActivation",
     "PeriodicEmbedding",
+    "Permute",
     "PixelShuffle",
     "PositionalEncoding",
     "RMSNorm",
     "ReLU",
     "ReLU6",
     "Recurrent",
+    "Resample",
+    "Reshape",
     "Residual",
     "Scale",
     "Sequential",

@@ -337,6 +337,10 @@ _OWN: dict[str, dict[str, Advice]] = {
     "ParametricActivation": {**_INPLACE, **by_name({"activation='selu'": ("act", "function", "f")})},
     "Activation": _INPLACE,
     "Features": by_name({"start=0": ("begin", "first"), "stop=4": ("end", "last")}),
+    "Permute": by_name({"order=(1, 0)": ("dims", "axes", "perm", "permutation")}),
+    "Reshape": by_name({"shape=(4, 4, 2)": ("target_shape", "unflattened_size", "newshape", "sizes")}),
+    "Resample": by_name({"axis=0": ("dim",), "weights=[[0.5, 0.5]]": ("matrix", "taps")}),
+    "Bias": by_name({"initializer='zeros'": ("init", "init_value")}),
     "Scale": by_name({"initializer='ones'": ("init", "init_value")}),
     "Clamp": by_name(
         {"low=-1.0": ("min", "min_value", "min_val"), "high=1.0": ("max", "max_value", "max_val")}

@@ -46,7 +46,7 @@ _FOLDS = (
     "no folds here: scikit-learn's KFold gives the rows, and network.reinitialise(0) starts a network anew"
 )
 _OWN_LAYER = "a layer of your own, made from chainrule.Layer, with forward and delta"
-_SHAPE = f"no such layer: numpy.reshape(X, (len(X), -1)) before it, or chainrule.Flatten(); or {_OWN_LAYER}"
+_SHAPE = f"chainrule.Reshape((4, 4, 2)), chainrule.Permute((1, 0)), chainrule.Flatten(); or {_OWN_LAYER}"
 
 MODULES = by_name(
     {
@@ -185,7 +185,7 @@ MODULES = by_name(
         # layers
         "chainrule.Sequential([chainrule.Dense(8), chainrule.ReLU()])": ("ModuleList",),
         _OWN_LAYER: ("Lambda", "ModuleDict", "Function", "custom_vjp", "custom_gradient"),
-        _SHAPE: ("Reshape", "Permute", "Unflatten", "RepeatVector", "Rearrange"),
+        _SHAPE: ("Unflatten", "RepeatVector", "Rearrange"),
         f"no such layer: chainrule.ConvTranspose2D(8, 2, stride=2) makes images larger; or {_OWN_LAYER}": (
             *("Resizing", "PixelUnshuffle"),
         ),

@@ -30,6 +30,7 @@ from chainrule.engine.lowering.values import (
 )
 from chainrule.engine.programs import Formula, entry_programs, layer_programs
 from chainrule.formulas import cos, sin
+from chainrule.formulas.primitives.axes import runs
 from chainrule.layers import (
     RNN,
     AveragePool1D,
@@ -57,9 +58,12 @@ from chainrule.layers import (
     Pad1D,
     Pad2D,
     PeriodicEmbedding,
+    Permute,
     PixelShuffle,
     PositionalEncoding,
     Recurrent,
+    Resample,
+    Reshape,
     RMSNorm,
     Softmax,
     UpSample1D,
@@ -266,6 +270,13 @@ def _between(low: Builder, layer: Any, x: Value, z: Value) -> None:
     low.native.add_gather(x.number, z.number, *runs, weights)
 
 
+def _resample(low: Builder, layer: Resample, x: Value, z: Value, parameters: list[int]) -> None:
+    to, origin, count, weights = (
+        [*told] for told in zip(*runs(x.shape, layer.axis, layer.weights), strict=True)
+    )
+    low.native.add_gather(x.number, z.number, to, origin, count, weights)
+
+
 def _periodic(low: Builder, layer: PeriodicEmbedding, x: Value, z: Value, parameters: list[int]) -> None:
     """Blocks of weights are convolutions in groups, of one pixel."""
 
@@ -344,7 +355,7 @@ def _host(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int])
     low.native.add_host(len(low.hosts) - 1, x.number, z.number)
 
 
-MOVING = (Pad1D, Pad2D, Crop1D, Crop2D, UpSample1D, UpSample2D, PixelShuffle)
+MOVING = (Pad1D, Pad2D, Crop1D, Crop2D, UpSample1D, UpSample2D, PixelShuffle, Permute, Reshape)
 NORMALIZATIONS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm)
 
 OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], None]] = {
@@ -358,6 +369,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     Flatten: _flatten,
     Features: _features,
     **dict.fromkeys(MOVING, _moved),
+    Resample: _resample,
     PeriodicEmbedding: _periodic,
     Masking: _masking,
     **dict.fromkeys(CELLS, _recurrent),

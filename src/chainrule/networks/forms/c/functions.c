@@ -233,6 +233,17 @@ static void net_shuffle(const float* x, int height, int width, int channels, int
             x[((size_t)(i / r) * width + j / r) * channels + (c * r + i % r) * r + j % r];
 }
 
+/* along one axis every place as a sum of others: those in front of ends[u], each with its weight */
+static void net_along(const float* x, const int* ends, const int* places, const float* weights, int outer, int size, int made,
+                      int inner, float* z) {
+  for (int o = 0; o < outer; o++, x += (size_t)size * inner)
+    for (int u = 0, n = 0; u < made; u++, z += inner) {
+      for (int i = 0; i < inner; i++) z[i] = 0.0f;
+      for (; n < ends[u]; n++)
+        for (int i = 0; i < inner; i++) z[i] += weights[n] * x[(size_t)places[n] * inner + i];
+    }
+}
+
 /* a step whose features all equal `value` is padding */
 static void net_masking(const float* x, int steps, int features, float value, float* mask, float* z) {
   for (int t = 0; t < steps; t++, x += features, z += features) {

@@ -23,6 +23,7 @@ from chainrule.layers import (
     AveragePool1D,
     AveragePool2D,
     BatchNorm,
+    Bias,
     Clamp,
     Conv1D,
     Conv2D,
@@ -52,9 +53,12 @@ from chainrule.layers import (
     Pad2D,
     ParametricActivation,
     PeriodicEmbedding,
+    Permute,
     PixelShuffle,
     PositionalEncoding,
     PReLU,
+    Resample,
+    Reshape,
     RMSNorm,
     Scale,
     Softmax,
@@ -225,6 +229,28 @@ def _shuffled(body: Body, layer: PixelShuffle, x: Place, z: Place, given: Arrays
     body.call("shuffle", x.name, *x.shape, layer.block, z.name)
 
 
+def _permuted(body: Body, layer: Permute, x: Place, z: Place, given: Arrays) -> None:
+    places = np.arange(math.prod(x.shape)).reshape(x.shape).transpose(layer.order)
+    names = body.whole_numbers(f"{layer.name}_places", places.ravel().tolist())
+    body.lines.append(f"for (int i = 0; i < {places.size}; i++) {z.name}[i] = {x.name}[{names}[i]];")
+
+
+def _reshaped(body: Body, layer: Reshape, x: Place, z: Place, given: Arrays) -> None:
+    body.lines.append(f"for (int i = 0; i < {math.prod(x.shape)}; i++) {z.name}[i] = {x.name}[i];")
+
+
+def _resampled(body: Body, layer: Resample, x: Place, z: Place, given: Arrays) -> None:
+    ends = np.cumsum([len(row) for row in layer.weights])
+    pairs = [pair for row in layer.weights for pair in row] or [(0, 0.0)]
+    names = (
+        body.whole_numbers(f"{layer.name}_ends", ends.tolist()),
+        body.whole_numbers(f"{layer.name}_places", [place for place, _ in pairs]),
+        body.array(f"{layer.name}_weights", np.array([weight for _, weight in pairs])),
+    )
+    outer, inner = math.prod(x.shape[: layer.axis]), math.prod(x.shape[layer.axis + 1 :])
+    body.call("along", x.name, *names, outer, layer.size, len(layer.weights), inner, z.name)
+
+
 # -- normalisation -----------------------------------------------------------------------------------------
 def _batch_norm(body: Body, layer: BatchNorm, x: Place, z: Place, given: Arrays) -> None:
     factor = given.get("gamma", 1) / np.sqrt(given["variance"].astype(np.float64) + layer.epsilon)
@@ -287,6 +313,13 @@ def _features(body: Body, layer: Features, x: Place, z: Place, given: Arrays) ->
     body.lines.append(
         f"for (int p = 0; p < {positions(x.shape)}; p++) for (int i = 0; i < {taken}; i++) "
         f"{z.name}[p * {taken} + i] = {x.name}[p * {n} + {layer.start} + i];"
+    )
+
+
+def _bias(body: Body, layer: Bias, x: Place, z: Place, given: Arrays) -> None:
+    (b,) = given_arrays(body, layer, given, "b")
+    body.lines.append(
+        f"for (int i = 0; i < {math.prod(x.shape)}; i++) {z.name}[i] = {x.name}[i] + {b}[i % {x.shape[-1]}];"
     )
 
 
@@ -395,6 +428,9 @@ LAYERS: dict[type[Layer], Writer] = {
     L2Pool2D: _pool,
     **dict.fromkeys((Pad1D, Pad2D, Crop1D, Crop2D, UpSample1D, UpSample2D), _picked),
     PixelShuffle: _shuffled,
+    Permute: _permuted,
+    Reshape: _reshaped,
+    Resample: _resampled,
     GlobalAveragePool: _global_pool,
     GlobalMaxPool: _global_pool,
     BatchNorm: _batch_norm,
@@ -410,6 +446,7 @@ LAYERS: dict[type[Layer], Writer] = {
     ParametricActivation: _parametric,
     Features: _features,
     Scale: _scale,
+    Bias: _bias,
     Clamp: _clamp,
     PeriodicEmbedding: _periodic,
     Embedding: _embedding,

@@ -52,10 +52,13 @@ from chainrule.layers import (
     Pad1D,
     Pad2D,
     PeriodicEmbedding,
+    Permute,
     PixelShuffle,
     PReLU,
     ReLU,
     ReLU6,
+    Resample,
+    Reshape,
     Sigmoid,
     Softmax,
     Softplus,
@@ -216,6 +219,31 @@ def _shuffle(graph: Graph, layer: PixelShuffle, x: Value, given: Arrays, mask: s
     return Value(layer.output_shape(x.shape), None, z)
 
 
+def _permute(graph: Graph, layer: Permute, x: Value, given: Arrays, mask: str | None) -> Value:
+    z = graph.add("Transpose", graph.last(x), perm=[0, *(axis + 1 for axis in layer.order)])
+    return Value(layer.output_shape(x.shape), z)
+
+
+def _reshape(graph: Graph, layer: Reshape, x: Value, given: Arrays, mask: str | None) -> Value:
+    shape = layer.output_shape(x.shape)
+    return Value(shape, graph.reshape(graph.last(x), *shape))
+
+
+def _resample(graph: Graph, layer: Resample, x: Value, given: Arrays, mask: str | None) -> Value:
+    """A product by Aᵀ, with the axis as the last one."""
+    A = np.zeros((layer.size, len(layer.weights)))
+    for made, row in enumerate(layer.weights):
+        for place, weight in row:
+            A[place, made] += weight
+    axes = [*range(len(x.shape) + 1)]
+    axes[-1], axes[layer.axis + 1] = axes[layer.axis + 1], axes[-1]
+    name, last = graph.last(x), layer.axis == len(x.shape) - 1
+    name = graph.add(
+        "MatMul", name if last else graph.add("Transpose", name, perm=axes), graph.constant(A, "A")
+    )
+    return Value(layer.output_shape(x.shape), name if last else graph.add("Transpose", name, perm=axes))
+
+
 def _global_pool(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str | None) -> Value:
     shape, largest = layer.output_shape(x.shape), isinstance(layer, GlobalMaxPool)
     if mask is None:
@@ -357,6 +385,9 @@ LAYERS: dict[type[Layer], Writer] = {
     **dict.fromkeys((Crop1D, Crop2D), _crop),
     **dict.fromkeys((UpSample1D, UpSample2D), _upsample),
     PixelShuffle: _shuffle,
+    Permute: _permute,
+    Reshape: _reshape,
+    Resample: _resample,
     GlobalAveragePool: _global_pool,
     GlobalMaxPool: _global_pool,
     BatchNorm: _batch_norm,
