@@ -18,6 +18,8 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "DepthwiseConv2D": ({"kernel_size": 2}, (5, 5, 2)),
     **{f"{kind}Pool1D": ({"window": 2}, (6, 2)) for kind in ("Max", "Average", "L2")},
     **{f"{kind}Pool2D": ({"window": 2}, (6, 6, 2)) for kind in ("Max", "Average", "L2")},
+    "LpPool1D": ({"p": 3}, (6, 2)),
+    "LpPool2D": ({"p": 3}, (6, 6, 2)),
     **{kind: ({"units": 2}, (3, 2)) for kind in ("RNN", "LSTM", "GRU")},
     **{f"{kind}1D": ({arg: 1}, (4, 2)) for kind, arg in (("Pad", "padding"), ("Crop", "cropping"))},
     **{f"{kind}2D": ({arg: 1}, (4, 3, 2)) for kind, arg in (("Pad", "padding"), ("Crop", "cropping"))},

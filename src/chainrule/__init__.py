@@ -111,6 +111,8 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         GlobalMaxPool as GlobalMaxPool,
         L2Pool1D as L2Pool1D,
         L2Pool2D as L2Pool2D,
+        LpPool1D as LpPool1D,
+        LpPool2D as LpPool2D,
         MaxPool1D as MaxPool1D,
         MaxPool2D as MaxPool2D,
     )
@@ -312,6 +314,8 @@ HOMES = {
     "LogSigmoid": "chainrule.layers.activations.smooth",
     "LogSoftmax": "chainrule.layers.activations.softmax",
     "Loss": "chainrule.losses.base",
+    "LpPool1D": "chainrule.layers.windows.pooling",
+    "LpPool2D": "chainrule.layers.windows.pooling",
     "Masking": "chainrule.layers.sequences.masking",
     "MaxNorm": "chainrule.losses.constraints",
     "MaxPool1D": "chainrule.layers.windows.pooling",

@@ -216,7 +216,7 @@ def _pad(
     every = [*pad, *(0 for _ in range(2 * axes - len(pad)))]
     if any(every[2 * axes :]) or axes not in (1, 2):
         raise ArgumentError(f"{name}: a padding of the axes of channels or samples has no layer in chainrule")
-    x.settled(True, name)
+    x = r.building.read(name, x, True)
     return r.building.pad(name, x, _by_axis(every), "zeros" if mode == "constant" else mode)
 
 
@@ -233,7 +233,7 @@ def _interpolate(
             f"{name}: mode={mode!r} with align_corners={align_corners} has no layer in chainrule, which has "
             "'nearest' and 'bilinear' with align_corners=False"
         )
-    x.settled(True, name)
+    x = r.building.read(name, x, True)
     *positions, _ = x.ours
     if scale_factor is None:
         sizes = _sizes(size, len(positions))
@@ -243,6 +243,14 @@ def _interpolate(
     if any(factor < 1 or factor != int(factor) for factor in factors):
         raise ArgumentError(f"{name}: an image {factors} times as large has no layer in chainrule")
     return r.building.upsample(name, x, [int(factor) for factor in factors], "linear" in mode)
+
+
+def _axis(name: str, x: Value, dim: int) -> int:
+    """Which axis of a sample an axis of theirs is, whose samples are axis 0."""
+    place = dim % (len(x.theirs) + 1) - 1
+    if place < 0:
+        raise ArgumentError(f"{name}: dim={dim} goes over the samples, which stay apart in chainrule")
+    return place
 
 
 def _sizes(value: Any, axes: int) -> tuple[int, ...]:
@@ -488,7 +496,7 @@ def _prelu(r: _Reading, name: str, m: Any, x: Value) -> Value:
 
 
 def _softmax(r: _Reading, name: str, m: Any, x: Value) -> Value:
-    return r.building.softmax(name, x, 1 if m.dim is None else m.dim)
+    return r.building.softmax(name, x, _axis(name, x, 1 if m.dim is None else m.dim))
 
 
 MODULES: dict[str, Callable[..., Any]] = {
@@ -565,7 +573,7 @@ def _sum(r: _Reading, name: str, a: Any, b: Any) -> Value:
 
 
 def _cat(r: _Reading, name: str, tensors: Sequence[Value], dim: int = 0) -> Value:
-    return r.building.join(name, list(tensors), "concat", dim)
+    return r.building.join(name, list(tensors), "concat", _axis(name, tensors[0], dim))
 
 
 def _mean(r: _Reading, name: str, x: Value, dim: Any = None, keepdim: bool = False) -> Value:
@@ -637,7 +645,7 @@ def _dropout(
 
 
 def _softmaxed(r: _Reading, name: str, x: Value, dim: int = 1, **options: Any) -> Value:
-    return r.building.softmax(name, x, dim)
+    return r.building.softmax(name, x, _axis(name, x, dim))
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

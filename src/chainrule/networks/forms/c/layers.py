@@ -45,6 +45,8 @@ from chainrule.layers import (
     LayerNorm,
     LearnedPositions,
     LogSoftmax,
+    LpPool1D,
+    LpPool2D,
     Masking,
     MaxPool1D,
     MaxPool2D,
@@ -185,9 +187,15 @@ def _conv_transposed(body: Body, layer: Any, x: Place, z: Place, given: Arrays) 
 
 
 def _pool(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
-    kind = 0 if isinstance(layer, MaxPool2D) else 1 if isinstance(layer, AveragePool2D) else 2 + layer.mean
+    if isinstance(layer, LpPool2D):
+        kind, p = 4, layer.p
+    else:
+        kind = (
+            0 if isinstance(layer, MaxPool2D) else 1 if isinstance(layer, AveragePool2D) else 2 + layer.mean
+        )
+        p = 2.0
     window = _window(body, layer, x.shape, z.shape, x.shape, 1)
-    body.call("pool", x.name, window, int(kind), int(layer.count_padding), z.name)
+    body.call("pool", x.name, window, int(kind), number(p), int(layer.count_padding), z.name)
 
 
 def _global_pool(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) -> None:
@@ -426,6 +434,8 @@ LAYERS: dict[type[Layer], Writer] = {
     AveragePool2D: _pool,
     L2Pool1D: _pool,
     L2Pool2D: _pool,
+    LpPool1D: _pool,
+    LpPool2D: _pool,
     **dict.fromkeys((Pad1D, Pad2D, Crop1D, Crop2D, UpSample1D, UpSample2D), _picked),
     PixelShuffle: _shuffled,
     Permute: _permuted,

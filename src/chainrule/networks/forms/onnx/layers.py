@@ -6,6 +6,7 @@ because a subclass may have other formulas. Layers over the steps of a sequence 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,6 +48,8 @@ from chainrule.layers import (
     LayerNorm,
     LeakyReLU,
     LogSoftmax,
+    LpPool1D,
+    LpPool2D,
     MaxPool1D,
     MaxPool2D,
     Pad1D,
@@ -171,6 +174,22 @@ def _pool(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -
         "pads": _sides(layer.pads(x.shape)),
     }
     shape, name = layer.output_shape(x.shape), graph.first(x)
+    apart = {"dilations": [*g.dilation]} if max(g.dilation) > 1 else {}
+    if isinstance(layer, LpPool2D):
+        powers = graph.add("Pow", graph.add("Abs", name), graph.constant(layer.p))
+        total = _window_sums(graph, layer, x, powers, count_padding=True)
+        total = graph.add("Mul", total, graph.constant(math.prod(g.kernel)))
+        return Value(shape, None, graph.add("Pow", total, graph.constant(1 / layer.p)))
+    if apart and not isinstance(layer, MaxPool2D):
+        root, name = (
+            isinstance(layer, L2Pool2D),
+            graph.add("Mul", name, name) if isinstance(layer, L2Pool2D) else name,
+        )
+        total = _window_sums(graph, layer, x, name, layer.count_padding or (root and not layer.mean))
+        if root and not layer.mean:
+            total = graph.add("Mul", total, graph.constant(math.prod(g.kernel)))
+        return Value(shape, None, graph.add("Sqrt", total) if root else total)
+    window |= apart
     if isinstance(layer, MaxPool2D):
         return Value(shape, None, graph.add("MaxPool", name, **window))
     if isinstance(layer, AveragePool2D):
@@ -180,6 +199,23 @@ def _pool(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -
         return Value(shape, None, graph.add("LpPool", name, p=2, **window))
     squares = graph.add("AveragePool", graph.add("Mul", name, name), count_include_pad=0, **window)
     return Value(shape, None, graph.add("Sqrt", squares))
+
+
+def _window_sums(graph: Graph, layer: Any, x: Value, name: str, count_padding: bool) -> str:
+    """Means of windows along every axis, by a product with the shares of its pixels; channels in front."""
+    g = layer.grid
+    for axis, size in enumerate(x.shape[:-1]):
+        (before, _), made = g.pads_along(axis, size), g.positions_along(axis, size)
+        A = np.zeros((size, made))
+        for i in range(made):
+            places = i * g.stride[axis] - before + g.dilation[axis] * np.arange(g.kernel[axis])
+            there = places[(places >= 0) & (places < size)]
+            A[there, i] = 1 / (g.kernel[axis] if count_padding else len(there))
+        axes = [*range(len(x.shape) + 1)]
+        axes[-1], axes[axis + 2] = axes[axis + 2], axes[-1]
+        name = graph.add("Transpose", name, perm=axes)
+        name = graph.add("Transpose", graph.add("MatMul", name, graph.constant(A, "A")), perm=axes)
+    return name
 
 
 def _zeros_or(mode: str) -> str:
@@ -381,6 +417,8 @@ LAYERS: dict[type[Layer], Writer] = {
     AveragePool2D: _pool,
     L2Pool1D: _pool,
     L2Pool2D: _pool,
+    LpPool1D: _pool,
+    LpPool2D: _pool,
     **dict.fromkeys((Pad1D, Pad2D), _pad),
     **dict.fromkeys((Crop1D, Crop2D), _crop),
     **dict.fromkeys((UpSample1D, UpSample2D), _upsample),
