@@ -65,6 +65,8 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         kind: (Example((8, 4), {"window": 2}), Example((9, 4), {"window": 3, "stride": 2, "padding": 1}))
         for kind in ("MaxPool1D", "AveragePool1D", "L2Pool1D")
     },
+    "LpPool1D": (Example((9, 4), {"p": 3, "window": 3, "stride": 2}),),
+    "LpPool2D": (Example((4, 6, 3), {"p": 3, "window": 2}),),
     "Pad1D": (Example((6, 4), {"padding": (2, 1)}), Example((6, 4), {"padding": 2, "mode": "reflect"})),
     "Pad2D": (
         Example((5, 6, 4), {"padding": (1, 2)}),
