@@ -149,7 +149,8 @@ def _taps(weights: Any, size: int | None) -> tuple[Taps, int]:
     try:
         if size is None:
             matrix = np.asarray(weights, np.float64)
-            rows = [[(i, row[i]) for i in np.flatnonzero(row)] for row in matrix.reshape(len(matrix), -1)]
+            table = matrix.reshape(len(matrix), -1)
+            rows = [[(int(i), float(row[i])) for i in np.flatnonzero(row)] for row in table]
             there = matrix.shape[1] if matrix.ndim == 2 else 0
         else:
             rows = [[(operator.index(place), float(weight)) for place, weight in row] for row in weights]

@@ -379,6 +379,22 @@ class Network(Model, Attributes):
         storage.save(self, text_path(path))
 
     @teach("network.to_onnx('net.onnx')")
+    def to_torch(self, *, channels: str = "last") -> Any:
+        """The network as a torch.nn.Module of the same dtype, with its weights: predictions and gradients are
+        the same to rounding.
+
+        It is an nn.Sequential of PyTorch's own modules where there are such, under the layers' names, and
+        takes what the layers take, (N, *input_shape).
+        channels: "last", (N, rows, columns, channels) as here, or "first", as PyTorch has images.
+        `module.by_name()` gives its weights, `module.by_name(gradients=True)` their gradients, under the
+        names they have here: `network.set_parameters(module.by_name())` brings a trained module back.
+        Needs PyTorch. Raises ArgumentError for a layer that has no module there: layers of your own, masks of
+        padding, and what the error says.
+        """
+        from chainrule.networks.forms.torch.writing import torch_module
+
+        return torch_module(self, channels)
+
     def to_onnx(
         self,
         path: str | os.PathLike[str] | None = None,

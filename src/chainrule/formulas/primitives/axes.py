@@ -1,5 +1,8 @@
 """Samples whose axes are turned, cut anew, or mixed along one of them."""
 
+# mypy: disable-error-code="has-type"
+# (mypy infers a primitive after its decorator's arguments, which name the primitive itself; all are Any)
+
 from __future__ import annotations
 
 import math
@@ -64,7 +67,7 @@ def along(x: Any, *, axis: int, taps: Taps, size: int, back: bool = False) -> An
     """
     shape = (*x.shape[:axis], len(taps), *x.shape[axis + 1 :])
     out = np.zeros_like(x, shape=shape, order="C")
-    here = (slice(None),) * axis
+    here: Any = (slice(None),) * axis
     for made, row in enumerate(taps):
         for place, weight in row:
             out[(*here, made)] += weight * x[(*here, place)]
