@@ -49,6 +49,10 @@ class Axes:
             return x
         last = len(x.theirs) - 1
         order = (*range(1, last + 1), 0) if first else (last, *range(last))
+        if x.node and len(x.node.layers) == 1 and isinstance(x.node.layers[0], Permute):
+            before, turned = x.node.inputs[0], x.node.layers[0].order
+            if before.layout.first is first and [turned[axis] for axis in order] == [*range(last + 1)]:
+                return before if before.theirs == x.theirs else Value(x.theirs, Layout(first), before.node)
         return Value(x.theirs, Layout(first), self.node(f"{name}_channels", x, Permute(order)))
 
     def plain(self, name: str, x: Value) -> Value:
@@ -60,6 +64,12 @@ class Axes:
             taps = [((int(place), 1.0),) for place in places]
             return Value(x.theirs, Layout(False), self.node(f"{name}_order", x, Resample(0, taps, len(taps))))
         return self.read(name, x, False)
+
+    def as_before(self, name: str, made: Value, x: Value) -> Value:
+        """What was made of a value, with its channels where that has them."""
+        if x.layout.first and len(made.theirs) == len(x.theirs) > 1:
+            return self.read(name, made, True)
+        return made
 
     # -- axes that move --------------------------------------------------------------------------------------
     def permuted(self, name: str, x: Value, order: Sequence[int]) -> Value:
@@ -112,7 +122,7 @@ class Axes:
         elif wide and wide != [len(shape) - 1]:
             flat = self.reshaped(f"{name}_entries", x, (math.prod(x.theirs),))
             made = self._with_constant(name, flat, np.broadcast_to(constant, x.theirs).ravel(), key)
-            return self.reshaped(f"{name}_shape", made, x.theirs)
+            return self.as_before(f"{name}_like", self.reshaped(f"{name}_shape", made, x.theirs), x)
         elif x.columns is None:
             x = self.plain(name, x)
         numbers = np.broadcast_to(constant.ravel(), x.ours[-1:]).copy()

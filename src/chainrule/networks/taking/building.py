@@ -107,7 +107,8 @@ class Building(Axes):
             return self.over_features(name, x, layer, axis == 0 and axes > 1)
         last = [*(place for place in range(axes) if place != axis), axis]
         turned = self.permuted(f"{name}_last", self.plain(name, x), last)
-        return self.permuted(f"{name}_back", self.over_features(name, turned, layer, False), _back(last))
+        made = self.permuted(f"{name}_back", self.over_features(name, turned, layer, False), _back(last))
+        return self.as_before(f"{name}_like", made, x)
 
     def softmax(self, name: str, x: Value, axis: int) -> Value:
         """axis: of a sample, from 0."""
@@ -279,6 +280,49 @@ class Building(Axes):
             back = self.reshaped(f"{name}_{axis}_axes", pooled, (made, *front.theirs[1:]))
             x = self.permuted(f"{name}_{axis}_back", back, _back([last, *others]))
         return x
+
+    def adaptive(self, name: str, x: Value, kind: str, sizes: Sequence[int]) -> Value:
+        """So many windows along every axis, from ⌊i n / s⌋ to before ⌈(i + 1) n / s⌉; channels in front. For
+        a maximum those that are shorter have their last pixel once more.
+        """
+        counts = []
+        for axis, (old, new) in enumerate(zip(x.theirs[1:], sizes, strict=True), 1):
+            windows = [range(i * old // new, -(-(i + 1) * old // new)) for i in range(new)]
+            most = max(map(len, windows))
+            if kind == "average":
+                taps = tuple(tuple((u, 1 / len(window)) for u in window) for window in windows)
+            else:
+                taps = tuple(((min(w[0] + m, w[-1]), 1.0),) for w in windows for m in range(most))
+            counts.append(most)
+            x = self.along(f"{name}_{axis}", x, axis, taps)
+        if kind == "average":
+            return x
+        return self.pool(name, x, kind, counts, counts, [(0, 0)] * len(counts))
+
+    def framed(self, name: str, x: Value, sides: Mapping[int, tuple[int, int]], number: float) -> Value:
+        """A frame of a number around the axes that are told: one of zeros, and a bias that is the number."""
+        made, inside = x, np.ones((1,) * len(x.theirs), bool)
+        for axis, (before, after) in sides.items():
+            size = x.theirs[axis]
+            there = np.array([0 <= place < size for place in range(-before, size + after)])
+            taps = tuple(((n - before, 1.0),) if is_there else () for n, is_there in enumerate(there))
+            made = self.along(f"{name}_{axis}", made, axis, taps)
+            inside = inside & np.expand_dims(there, [other for other in range(inside.ndim) if other != axis])
+        return self.plus(f"{name}_value", made, np.where(inside, 0.0, number))
+
+    def channel_shuffle(self, name: str, x: Value, groups: int) -> Value:
+        """Channels by turns of every group."""
+        axis_size = x.theirs[0]
+        order = np.arange(axis_size).reshape(groups, -1).T.ravel()
+        return self.along(name, self.read(name, x, True), 0, tuple(((int(c), 1.0),) for c in order))
+
+    def unshuffle(self, name: str, x: Value, block: int) -> Value:
+        """Blocks of pixels as channels, the opposite of PixelShuffle."""
+        channels, height, width = x.theirs
+        rows, columns = height // block, width // block
+        parts = self.reshaped(f"{name}_blocks", x, (channels, rows, block, columns, block))
+        turned = self.permuted(name, parts, (0, 2, 4, 1, 3))
+        return self.reshaped(f"{name}_image", turned, (channels * block**2, rows, columns))
 
     def global_pool(self, name: str, x: Value, kind: str, keep: bool) -> Value:
         """Over all positions; keep: whether their axes stay, with length 1."""

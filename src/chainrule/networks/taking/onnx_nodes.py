@@ -502,7 +502,7 @@ def _pad(
     sides = zip(given[:half], given[half:], strict=True)
     by_axis = {r.place(name, held, axis): side for axis, side in zip(told, sides, strict=True) if any(side)}
     if number and mode == "constant":
-        return _framed_by(r, name, held, by_axis, number)
+        return r.building.framed(name, held, by_axis, number)
     wanted = _of_positions(r, held, by_axis, (0, 0))
     if wanted is None or (mode != "constant" and min(map(min, wanted), default=0) < 0):
         return _along(r, name, held, _pad_taps(held, by_axis, PADDINGS[mode]))
@@ -521,19 +521,6 @@ def _pad_taps(held: Value, by_axis: Mapping[int, tuple[int, int]], mode: str) ->
             ((place, 1.0),) if is_there else () for place, is_there in zip(where, there, strict=True)
         )
     return made
-
-
-def _framed_by(
-    r: _Reading, name: str, held: Value, by_axis: Mapping[int, tuple[int, int]], number: float
-) -> Value:
-    """A frame of a number: one of zeros, and a bias that is the number there."""
-    taps = _pad_taps(held, by_axis, "zeros")
-    made = _along(r, name, held, taps)
-    inside = np.ones(made.theirs, bool)
-    for axis, of_axis in taps.items():
-        there = np.array([bool(row) for row in of_axis])
-        inside &= np.expand_dims(there, [other for other in range(inside.ndim) if other != axis])
-    return r.building.plus(f"{name}_value", made, np.where(inside, 0.0, number))
 
 
 def _slice(
