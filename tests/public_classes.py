@@ -60,6 +60,8 @@ OTHERS: dict[str, dict[str, Any]] = {
     "Normal": {"std": 0.1},
     "Uniform": {"limit": 0.1},
     "Checkpoint": {"path": "net.npz"},
+    "JSONLines": {"path": "log.jsonl"},
+    "TensorBoard": {"path": "runs/a"},
     "Doctor": {"X": np.ones((2, 3)), "y": np.ones((2, 2)), "say": None},
 }
 BASES = (cr.Layer, cr.Loss, cr.Optimizer, cr.Schedule, cr.Penalty, cr.Initializer, cr.Callback, cr.MaxNorm)

@@ -198,6 +198,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         ExponentialAverage as ExponentialAverage,
         ReduceOnPlateau as ReduceOnPlateau,
     )
+    from chainrule.training.methods.logs import JSONLines as JSONLines, TensorBoard as TensorBoard
     from chainrule.training.fit import fit as fit
     from chainrule.training.full_batch import fit_full_batch as fit_full_batch
     from chainrule.training.history import History as History
@@ -302,6 +303,7 @@ HOMES = {
     "Huber": "chainrule.losses.distances",
     "Identity": "chainrule.layers.activations.smooth",
     "Initializer": "chainrule.layers.initializers",
+    "JSONLines": "chainrule.training.methods.logs",
     "KLDivergence": "chainrule.losses.likelihoods",
     "L2Pool1D": "chainrule.layers.windows.pooling",
     "L2Pool2D": "chainrule.layers.windows.pooling",
@@ -381,6 +383,7 @@ HOMES = {
     "SwiGLU": "chainrule.layers.activations.gated",
     "Tanh": "chainrule.layers.activations.smooth",
     "TanhShrink": "chainrule.layers.activations.shrinks",
+    "TensorBoard": "chainrule.training.methods.logs",
     "Threshold": "chainrule.layers.activations.rectifiers",
     "Uniform": "chainrule.layers.initializers",
     "Verdict": "chainrule.verifying.verdict",

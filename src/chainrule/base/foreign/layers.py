@@ -105,7 +105,7 @@ _POOL = {
     **by_name(
         {
             "window=2": ("pool_size", "kernel_size", "size", "window_shape", "kernel"),
-            besides("no dilation of a window", 1, (1,), (1, 1)): ("dilation", "dilation_rate"),
+            "dilation=1": ("dilation_rate",),
             besides("no index beside the values", False): ("return_indices",),
         }
     ),
@@ -126,7 +126,7 @@ _AVERAGE = by_name(
 _L2 = by_name(
     {
         by_value(
-            "no exponent but 2: MaxPool and AveragePool are layers of their own",
+            "no exponent but 2: chainrule.LpPool2D(3, 2) has any",
             {"nothing: the exponent is 2": (2,)},
         ): ("norm_type", "p", "ord"),
         "no count: padding is zeros": ("count_include_pad",),
@@ -290,6 +290,7 @@ _OWN: dict[str, dict[str, Advice]] = {
     **{f"MaxPool{n}D": {**_POOL, **_NOT_AVERAGE} for n in (1, 2)},
     **{f"AveragePool{n}D": {**_POOL, **_AVERAGE} for n in (1, 2)},
     **{f"L2Pool{n}D": {**_POOL, **_L2} for n in (1, 2)},
+    **{f"LpPool{n}D": {**_POOL, **by_name({"p=3": ("norm_type", "ord", "norm")})} for n in (1, 2)},
     **{f"Global{kind}Pool": {**_INPLACE, **_GLOBAL} for kind in ("Average", "Max")},
     **SEQUENCES,
     "MultiHeadAttention": {**_KERNEL, **ATTENTION},

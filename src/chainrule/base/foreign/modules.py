@@ -130,7 +130,13 @@ MODULES = by_name(
         "chainrule.CosineDecay(0.1)": ("CosineAnnealing", "cosine_decay_schedule"),
         "chainrule.ReduceOnPlateau(0.1, patience=10), one of the callbacks of fit": ("ReduceLROnPlateau",),
         f"{_NO_LOG}; the history has to_csv and to_svg": (
-            *("CSVLogger", "TensorBoard", "ProgbarLogger", "SummaryWriter", "WandbLogger", "LambdaCallback"),
+            *("ProgbarLogger", "WandbLogger", "LambdaCallback"),
+        ),
+        "chainrule.JSONLines('log.jsonl'), one of the callbacks of fit, or history.to_csv('log.csv')": (
+            *("CSVLogger", "JSONLogger"),
+        ),
+        "chainrule.TensorBoard('runs/a'), one of the callbacks of fit": (
+            *("SummaryWriter", "TensorBoardLogger", "TensorBoardCallback"),
         ),
         "chainrule.fit(network, X, y, progress=True)": ("tqdm", "ProgressBar"),
         # networks
