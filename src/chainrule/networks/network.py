@@ -40,7 +40,15 @@ from chainrule.networks.finite import (
 )
 from chainrule.networks.forms.several_labels import chosen, rows_right, say_several
 from chainrule.networks.forms.summary import summary_lines, summary_rows
-from chainrule.networks.forms.theta import flat, layers_for, set_flat, set_thetas, thetas
+from chainrule.networks.forms.theta import (
+    flat,
+    layers_for,
+    read_thetas,
+    save_thetas,
+    set_flat,
+    set_thetas,
+    thetas,
+)
 from chainrule.networks.model import Model
 from chainrule.networks.names import layer_names
 from chainrule.networks.objective import Objective
@@ -137,17 +145,30 @@ class Network(Model, Attributes):
         """Θ^(l) = [b, W] of every layer of a dense network, float64, the bias as column 0 (Dezeming, Ng)."""
         return thetas(self)
 
-    def set_theta(self, values: Sequence[Any]) -> None:
-        """The parameters from `[theta1, theta2, ...]`; if one does not fit nothing is changed."""
+    def set_theta(self, values: Sequence[Any] | str | os.PathLike[str]) -> None:
+        """The parameters from `[theta1, theta2, ...]`, or a .mat or .npz file that holds them as Theta1,
+        Theta2, ...; if one does not fit nothing is changed.
+        """
         set_thetas(self, values)
+
+    def save_theta(self, path: str | os.PathLike[str]) -> None:
+        """Write `theta()` as Theta1, Theta2, ... for Octave and MATLAB (.mat, needs SciPy) or NumPy (.npz).
+
+        Raises FileError for another suffix or what cannot be written, ShapeError as `theta`.
+        """
+        save_thetas(self, path)
 
     @classmethod
     @teach("Network.from_theta([Theta1, Theta2], hidden, output)")
     def from_theta(
-        cls, values: Sequence[Any], hidden: Layer | None = None, output: Layer | None = None, *,
-        dtype: Any = "float64",
+        cls, values: Sequence[Any] | str | os.PathLike[str], hidden: Layer | None = None,
+        output: Layer | None = None, *, dtype: Any = "float64",
     ) -> Network:  # fmt: skip
-        """The dense network of matrices Θ; `hidden` and `output`: its activations, Sigmoid() by default."""
+        """The dense network of matrices Θ, or of a .mat or .npz file that holds them as Theta1, Theta2, ...;
+        `hidden` and `output`: its activations, Sigmoid() by default.
+        """
+        if isinstance(values, str | os.PathLike):
+            values = read_thetas(values)
         chosen = [Sigmoid() if layer is None else layer for layer in (hidden, output)]
         layers, inputs = layers_for(values, *chosen)
         network = cls(layers, input_shape=inputs, dtype=dtype)
