@@ -186,6 +186,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         SoftMargin as SoftMargin,
     )
     from chainrule.networks.network import Network as Network, load as load
+    from chainrule.networks.taking.multilayer import from_sklearn as from_sklearn
     from chainrule.networks.taking.onnx_nodes import from_onnx as from_onnx
     from chainrule.networks.taking.torch_modules import from_torch as from_torch
     from chainrule.losses.penalties import L1 as L1, L2 as L2, ElasticNet as ElasticNet, Penalty as Penalty
@@ -403,6 +404,7 @@ HOMES = {
     "fit": "chainrule.training.fit",
     "fit_full_batch": "chainrule.training.full_batch",
     "formulas": "chainrule.formulas",
+    "from_sklearn": "chainrule.networks.taking.multilayer",
     "from_onnx": "chainrule.networks.taking.onnx_nodes",
     "from_torch": "chainrule.networks.taking.torch_modules",
     "info": "chainrule.engine.isa",

@@ -399,7 +399,19 @@ class Network(Model, Attributes):
 
         storage.save(self, text_path(path))
 
-    @teach("network.to_onnx('net.onnx')")
+    def to_sklearn(self) -> Any:
+        """A fitted MLPClassifier, or MLPRegressor, of scikit-learn that predicts what this network does.
+
+        Of Dense layers on vectors with one activation behind all hidden ones: Identity, Sigmoid, Tanh or
+        ReLU; a Softmax or Sigmoid at the end makes a classifier. Dropout is left out, preparation is not part
+        of it: give it `network.preparation(X)`. Raises ArgumentError that names the layer that cannot go,
+        DataError for classes that are not in their order, MissingExtraError without scikit-learn.
+        """
+        from chainrule.networks.taking.multilayer import to_sklearn
+
+        return to_sklearn(self)
+
+    @teach("network.to_torch(channels='first')")
     def to_torch(self, *, channels: str = "last") -> Any:
         """The network as a torch.nn.Module of the same dtype, with its weights: predictions and gradients are
         the same to rounding.
@@ -416,6 +428,7 @@ class Network(Model, Attributes):
 
         return torch_module(self, channels)
 
+    @teach("network.to_onnx('net.onnx')")
     def to_onnx(
         self,
         path: str | os.PathLike[str] | None = None,
