@@ -399,6 +399,24 @@ class Network(Model, Attributes):
 
         storage.save(self, text_path(path))
 
+    def keras_weights(self) -> list[Array]:
+        """The weights as `model.set_weights` of a Keras model of the same layers takes them, in order."""
+        from chainrule.networks.forms.keras import keras_weights
+
+        return keras_weights(self)
+
+    def set_keras_weights(self, weights: Any) -> None:
+        """The parameters from those of a Keras model of the same layers in order; Keras is not needed.
+
+        weights: `model.get_weights()`; or a file: .npz, written by np.savez(path, *model.get_weights()), or
+            .weights.h5, .h5 and .keras as Keras writes them (extra `keras`). Flatten, images, gates and heads
+            are turned to our order. Nothing is changed where an array does not fit.
+        Raises ShapeError that names the layer, ArgumentError for what has no like, FileError for the file.
+        """
+        from chainrule.networks.forms.keras import set_keras_weights
+
+        set_keras_weights(self, weights)
+
     def to_sklearn(self) -> Any:
         """A fitted MLPClassifier, or MLPRegressor, of scikit-learn that predicts what this network does.
 
