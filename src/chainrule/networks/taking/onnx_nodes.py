@@ -7,6 +7,7 @@ the model has them first.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,7 @@ from chainrule.layers import (
     Mish,
     ReLU,
     ReLU6,
+    RMSNorm,
     Sigmoid,
     Softmax,
     Softplus,
@@ -48,10 +50,12 @@ from chainrule.layers.activations.rectifiers import SELU_ALPHA, SELU_SCALE
 from chainrule.networks.forms.onnx.sequences import OPERATORS
 from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building, cell
+from chainrule.networks.taking.fusing import Fused, constants_of, fused, pruned
 from chainrule.networks.taking.resizing import COORDINATES, REACH, Resizing
 from chainrule.networks.taking.values import Value
 
 Known = Value | Array | None
+SAMPLES = 7919  # how many samples a model is told there are, that counts them; they are never so many here
 Attributes = Mapping[str, Any]
 
 
@@ -112,7 +116,8 @@ class _Reading:
             raise ArgumentError(f"the model has {len(inputs)} inputs; a network of chainrule has one")
         self.lead = 0 if samples is None else 1  # axes in front of those of a sample
         self.building = Building(self._shape(inputs[0], input_shape, samples))
-        given = self.building.input
+        given, self.input_name = self.building.input, inputs[0].name
+        self.fused: dict[str, Fused] = {}
         self.known[inputs[0].name] = _StepsFirst(given) if samples else given
         kind = inputs[0].type.tensor_type.elem_type
         self.whole = kind not in (onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
@@ -140,7 +145,11 @@ class _Reading:
         """The value that the model puts out."""
         names = [held.name for held in self.graph.output]
         needed = self._needed(output or names[0])
-        self.readers = Counter([output or names[0], *(name for node in needed for name in node.input)])
+        numbers = constants_of(needed, self.known, self.onnx)
+        self.fused = fused(needed, numbers, self.input_name)
+        needed = pruned(needed, self.fused, output or names[0])
+        read = [name for node in needed for name in self._reads(node)]
+        self.readers = Counter([output or names[0], *read])
         for node in needed:
             self.node = node
             outputs = self._outputs(node)
@@ -179,6 +188,10 @@ class _Reading:
             raise _refuse(name, f"a constant of the shape {constant.shape} beside samples of {value.theirs}")
         return constant
 
+    def _reads(self, node: Any) -> list[str]:
+        held = self.fused.get(node.output[0])
+        return list(node.input) if held is None else [held.root]
+
     def _needed(self, output: str) -> list[Any]:
         """The nodes that an output is made by."""
         wanted, needed = {output}, []
@@ -189,10 +202,14 @@ class _Reading:
         return needed[::-1]
 
     def _outputs(self, node: Any) -> Sequence[Known]:
+        if node.output[0] in self.fused:
+            return (self._one(node, self.fused[node.output[0]]),)
         attributes = {held.name: self._attribute(held) for held in node.attribute}
         inputs = [
             self.known[name] if name in self.known else self._missing(node, name) for name in node.input
         ]
+        if node.op_type == "Shape" and isinstance(inputs[0], Value):
+            return [self._sizes(inputs[0])[slice(attributes.get("start", 0), attributes.get("end"))]]
         if node.op_type == "Constant":
             return [np.asarray(next(iter(attributes.values())))]
         if all(given is None or isinstance(given, np.ndarray) for given in inputs):
@@ -204,6 +221,25 @@ class _Reading:
             return (_StepsFirst(self._of_steps(node, name, attributes, inputs)),)
         made = NODES[node.op_type](self, name, attributes, *inputs)
         return made if isinstance(made, tuple) else (made,)
+
+    def _one(self, node: Any, held: Fused) -> Value:
+        """Several nodes that are one layer."""
+        name, value, layer = node.name or node.output[0], self.known[held.root], copy.copy(held.layer)
+        if held.axis is None:
+            if isinstance(value, _StepsFirst):
+                return _StepsFirst(self.building.entrywise(name, value.held, layer))
+            return self.building.entrywise(name, _value(name, value), layer)
+        one = _value(name, value)
+        if isinstance(value, _StepsFirst) or self.place(name, one, held.axis) != len(one.theirs) - 1:
+            raise _refuse(name, f"a norm over axis {held.axis}")
+        kind = "rms" if isinstance(layer, RMSNorm) else "layer"
+        return self.building.norm(name, one, kind, {}, layer.epsilon)  # type: ignore[attr-defined]
+
+    def _sizes(self, value: Value) -> Array:
+        """What Shape gives, with a number of its own for the samples."""
+        if isinstance(value, _StepsFirst):
+            return np.array([value.held.theirs[0], SAMPLES, *value.held.theirs[1:]])
+        return np.array([*(SAMPLES,)[: self.lead], *value.theirs])
 
     def _of_steps(self, node: Any, name: str, attributes: Attributes, inputs: Sequence[Any]) -> Value:
         """What acts on every entry, or every step, alone, of a sequence with its steps in front."""
@@ -224,10 +260,22 @@ class _Reading:
         raise ArgumentError(f"node {node.name}: reads {name!r}, which no node before it puts out")
 
     def _computed(self, node: Any, inputs: Sequence[Known]) -> Sequence[Known]:
-        """What is constant is computed by onnx itself."""
+        """What is constant is computed by onnx itself, in the model's version of the operators."""
         from onnx.reference import ReferenceEvaluator
 
-        return list(ReferenceEvaluator(node).run(None, dict(zip(node.input, inputs, strict=True))))
+        names = [name for name in node.input if name]
+        kinds = self.onnx.helper
+        given: dict[str, Any] = {
+            name: value for name, value in zip(node.input, inputs, strict=True) if name
+        }
+        described = [
+            kinds.make_tensor_value_info(name, kinds.np_dtype_to_tensor_dtype(given[name].dtype), None)
+            for name in dict.fromkeys(names)
+        ]
+        made = [kinds.make_empty_tensor_value_info(name) for name in node.output if name]
+        graph = kinds.make_graph([node], "constants", described, made)
+        model = kinds.make_model(graph, opset_imports=[kinds.make_operatorsetid("", self.opset)])
+        return list(ReferenceEvaluator(model).run(None, given))
 
     def _attribute(self, held: Any) -> Any:
         value = self.onnx.helper.get_attribute_value(held)
@@ -333,7 +381,8 @@ def _add(r: _Reading, name: str, at: Attributes, *given: Known) -> Value:
     made = r.building.join(name, values, "sum") if len(values) > 1 else values[0]
     for number, value in enumerate(given):
         if isinstance(value, np.ndarray):
-            alone = len(values) == 1 and r.readers[r.node.input[given.index(values[0])]] == 1
+            read = next(place for place, held in enumerate(given) if held is values[0])
+            alone = len(values) == 1 and r.readers[r.node.input[read]] == 1
             made = r.building.shifted(
                 f"{name}_{number}" if len(given) > 2 else name, made, r.of_sample(name, made, value), alone
             )
@@ -793,7 +842,11 @@ def _reshape(r: _Reading, name: str, at: Attributes, x: Known, shape: Known = No
     ][r.lead :]
     known = int(np.prod([size for size in rest if size != -1]))
     fits = whole % known == 0 if -1 in rest and known else known == whole
-    if not fits or (-1 in rest and r.lead and sizes[:1] not in ([0], [1], [-1])) or (r.lead and not sizes):
+    if (
+        not fits
+        or (-1 in rest and r.lead and sizes[:1] not in ([0], [1], [-1], [SAMPLES]))
+        or (r.lead and not sizes)
+    ):
         raise _refuse(name, f"the shape {sizes} of samples of {value.theirs}")
     made = tuple(whole // known if size == -1 else size for size in rest)
     if len(made) == 1 and r.lead:
