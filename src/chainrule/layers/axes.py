@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, ShapeError, describe
 from chainrule.base.keywords import teach
+from chainrule.base.scalars import entries
 from chainrule.formulas import along, flatten, permuted, reshaped, unflatten
 from chainrule.formulas.primitives.axes import Taps, inverse, transposed
 from chainrule.layers.base import Layer, Shape, Value
@@ -36,7 +37,7 @@ class Permute(Layer):
 
     @teach("the axes in their new order, from 0: Permute((1, 0))")
     def __init__(self, order: Sequence[int], *, name: str | None = None) -> None:
-        self.order = _whole_numbers(order, "Permute order", "(1, 0)")
+        self.order = _whole_numbers(order, "Permute order", "(1, 0)", 0)
         if sorted(self.order) != list(range(len(self.order))):
             every = ", ".join(map(str, range(len(self.order))))
             raise ArgumentError(
@@ -72,10 +73,11 @@ class Reshape(Layer):
 
     @teach("the shape of a sample: Reshape((4, 4, 2))")
     def __init__(self, shape: Sequence[int], *, name: str | None = None) -> None:
-        self.shape = _whole_numbers(shape, "Reshape shape", "(4, 4, 2)")
+        self.shape = _whole_numbers(shape, "Reshape shape", "(4, 4, 2)", -1)
         if any(size < 1 and size != -1 for size in self.shape) or self.shape.count(-1) > 1:
             raise ArgumentError(
-                f"Reshape shape must have sizes of at least 1, one of which may be -1, received {shape!r}"
+                "Reshape shape must have sizes of at least 1, one of which may be -1, received "
+                f"{describe(shape)}"
             )
         self.name = name
 
@@ -135,13 +137,13 @@ class Resample(Layer):
         return f"Resample({self.axis}, ..., {self.size} -> {len(self.weights)})"
 
 
-def _whole_numbers(value: Any, argument: str, example: str) -> tuple[int, ...]:
+def _whole_numbers(value: Any, argument: str, example: str, minimum: int) -> tuple[int, ...]:
     """A sequence of integers, at least one; a single one stands for itself."""
-    given = (value,) if isinstance(value, Integral) and not isinstance(value, bool) else value
-    fits = isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) and len(given) > 0
-    if not fits or not all(isinstance(n, Integral) and not isinstance(n, bool) for n in given):
+    single = isinstance(value, Integral) and not isinstance(value, bool)
+    given = [value] if single else entries(value)
+    if not given:
         raise ArgumentError(f"{argument} must be integers such as {example}, received {describe(value)}")
-    return tuple(int(n) for n in given)
+    return tuple(whole(n, f"{argument}[{place}]", minimum) for place, n in enumerate(given))
 
 
 def _taps(weights: Any, size: int | None) -> tuple[Taps, int]:
@@ -155,7 +157,7 @@ def _taps(weights: Any, size: int | None) -> tuple[Taps, int]:
         else:
             rows = [[(operator.index(place), float(weight)) for place, weight in row] for row in weights]
             there = whole(size, "Resample size")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, ShapeError):
             raise
         rows, there = [], 0

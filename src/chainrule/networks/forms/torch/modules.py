@@ -11,16 +11,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import nn
-from torch.nn import functional as F
+try:
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+except ImportError:  # `writing` has said so before it imports this
+    torch = nn = F = None
 
 Tensor = Any
+Module: Any = object if nn is None else nn.Module
+Sequential: Any = object if nn is None else nn.Sequential
+Linear: Any = object if nn is None else nn.Linear
 # (our name, how the arrays are turned, PyTorch's names): how a parameter of ours is read from theirs.
 Reading = tuple[str, str, tuple[str, ...]]
 
 
-class Translated(nn.Sequential):
+class Translated(Sequential):
     """A network of chainrule as a module. `by_name()` gives its parameters under their names there."""
 
     readings: Sequence[Reading] = ()
@@ -39,7 +45,7 @@ class Translated(nn.Sequential):
         return read_back(self.readings, array, gradients, self.shapes)
 
 
-class Permute(nn.Module):
+class Permute(Module):
     """Axes of a sample in another order."""
 
     def __init__(self, *order: int) -> None:
@@ -50,7 +56,7 @@ class Permute(nn.Module):
         return x.permute(*self.order)
 
 
-class Reshape(nn.Module):
+class Reshape(Module):
     def __init__(self, *shape: int) -> None:
         super().__init__()
         self.shape = shape
@@ -59,7 +65,7 @@ class Reshape(nn.Module):
         return x.reshape(-1, *self.shape)
 
 
-class Along(nn.Module):
+class Along(Module):
     """A product by a fixed matrix (made, size) along an axis, that of samples being 0."""
 
     matrix: Tensor
@@ -73,7 +79,7 @@ class Along(nn.Module):
         return F.linear(x.transpose(self.axis, -1), self.matrix).transpose(self.axis, -1)
 
 
-class PowerPool(nn.Module):
+class PowerPool(Module):
     """The p-th root of sums of |x|^p, the sums by matrices along the axes of positions."""
 
     def __init__(self, p: float, sums: Sequence[nn.Module], factor: float) -> None:
@@ -87,7 +93,7 @@ class PowerPool(nn.Module):
         return torch.where(there, torch.where(there, total, 1) ** (1 / self.p), 0)
 
 
-class Branches(nn.Module):
+class Branches(Module):
     """Branches on the same input, summed up or their features in a row along the axis `dim`."""
 
     def __init__(self, branches: Sequence[nn.Module], dim: int | None) -> None:
@@ -104,7 +110,7 @@ class Branches(nn.Module):
         return total
 
 
-class Recurrence(nn.Module):
+class Recurrence(Module):
     """nn.RNN, nn.LSTM or nn.GRU, of which the states after every step or after the last go on."""
 
     def __init__(self, cell: nn.Module, every: bool, reverse: bool) -> None:
@@ -118,7 +124,7 @@ class Recurrence(nn.Module):
         return out.flip(1) if self.reverse else out
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(Module):
     """nn.MultiheadAttention of a sequence with itself; causal: a step sees itself and those before it."""
 
     def __init__(self, features: int, heads: int, bias: bool, causal: bool) -> None:
@@ -134,7 +140,7 @@ class SelfAttention(nn.Module):
         return self.attention(x, x, x, need_weights=False, attn_mask=later)[0]
 
 
-class Scaled(nn.Module):
+class Scaled(Module):
     """x times s, or x plus s, s a parameter of the last axes; in front of the positions where `first`."""
 
     def __init__(self, shape: Sequence[int], plus: bool, first_axes: int = 0) -> None:
@@ -147,14 +153,14 @@ class Scaled(nn.Module):
         return x + s if self.plus else x * s
 
 
-class NtkLinear(nn.Linear):
+class NtkLinear(Linear):
     """A linear map whose weights are divided by √inputs."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight / self.in_features**0.5, self.bias)
 
 
-class Positions(nn.Module):
+class Positions(Module):
     """A fixed table added to every sequence."""
 
     table: Tensor
@@ -167,7 +173,7 @@ class Positions(nn.Module):
         return x + self.table
 
 
-class Features(nn.Module):
+class Features(Module):
     def __init__(self, start: int, stop: int, dim: int) -> None:
         super().__init__()
         self.start, self.stop, self.dim = start, stop, dim
@@ -176,7 +182,7 @@ class Features(nn.Module):
         return x.narrow(self.dim, self.start, self.stop - self.start)
 
 
-class HardSigmoid(nn.Module):
+class HardSigmoid(Module):
     """Not nn.Hardsigmoid: its gradient in float64 is that of float32's 1/6, 3e-8 off (PyTorch 2.13)."""
 
     def __init__(self, slope: float, shift: float) -> None:
@@ -187,7 +193,7 @@ class HardSigmoid(nn.Module):
         return (self.slope * x + self.shift).clamp(0, 1)
 
 
-class Selu(nn.Module):
+class Selu(Module):
     def __init__(self, alpha: float, scale: float) -> None:
         super().__init__()
         self.alpha, self.scale = alpha, scale
@@ -196,7 +202,7 @@ class Selu(nn.Module):
         return self.scale * F.elu(x, self.alpha)
 
 
-class Gated(nn.Module):
+class Gated(Module):
     """The first half of the features times a function of the other half."""
 
     def __init__(self, gate: nn.Module, dim: int, behind: bool) -> None:
@@ -208,7 +214,7 @@ class Gated(nn.Module):
         return first * self.gate(other) if self.behind else self.gate(first) * other
 
 
-class Parametric(nn.Module):
+class Parametric(Module):
     """x + α (f(x) - x), α of every feature."""
 
     def __init__(self, f: nn.Module, features: int, first_axes: int) -> None:
@@ -220,7 +226,7 @@ class Parametric(nn.Module):
         return x + self.alpha.reshape(-1, *(1,) * self.ones) * (self.f(x) - x)
 
 
-class Periodic(nn.Module):
+class Periodic(Module):
     """PeriodicEmbedding: every number, and linear maps of cosines of it."""
 
     def __init__(self, numbers: int, hidden: int, features: int) -> None:
@@ -239,7 +245,7 @@ class Periodic(nn.Module):
         return torch.cat([x, made.reshape(len(x), -1) + self.c], 1)
 
 
-class Clamp(nn.Module):
+class Clamp(Module):
     """Numbers held within limits by predictions; training passes them on."""
 
     def __init__(self, low: float, high: float) -> None:
