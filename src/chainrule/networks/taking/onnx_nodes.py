@@ -214,7 +214,7 @@ class _Reading:
             return [np.asarray(next(iter(attributes.values())))]
         if all(given is None or isinstance(given, np.ndarray) for given in inputs):
             return self._computed(node, inputs)
-        name = node.name or node.output[0]
+        name = node.name or next(output for output in node.output if output)
         if node.op_type not in NODES or node.domain not in ("", "ai.onnx"):
             raise ArgumentError(f"node {name}: the operator {node.op_type} has no layer in chainrule")
         if node.op_type not in STEPS_FIRST and any(isinstance(given, _StepsFirst) for given in inputs):
