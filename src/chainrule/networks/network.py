@@ -425,7 +425,7 @@ class Network(Model, Attributes):
         of it: give it `network.preparation(X)`. Raises ArgumentError that names the layer that cannot go,
         DataError for classes that are not in their order, MissingExtraError without scikit-learn.
         """
-        from chainrule.networks.taking.multilayer import to_sklearn
+        from chainrule.networks.forms.multilayer import to_sklearn
 
         return to_sklearn(self)
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from chainrule.networks.forms.torch.reading import read_back
+
 try:
     import torch
     from torch import nn
@@ -34,8 +36,6 @@ class Translated(Sequential):
 
     def by_name(self, gradients: bool = False) -> dict[str, Any]:
         """NumPy arrays by chainrule's names, for `set_parameters`; gradients: those of `backward()`."""
-        from chainrule.networks.forms.torch.writing import read_back
-
         held = dict(self.named_parameters()) | dict(self.named_buffers())
 
         def array(name: str) -> Any:
