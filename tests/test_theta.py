@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,3 +83,32 @@ def test_any_network_has_a_flat_vector() -> None:
 def test_what_does_not_fit_is_told(act: Callable[[], Any], message: str) -> None:
     with pytest.raises((ShapeError, DataError, ValueError), match=message):
         act()
+
+
+# -- files ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("suffix", [".mat", ".npz"])
+def test_a_file_of_matrices_comes_back(tmp_path: Path, suffix: str) -> None:
+    network = cr.Network([cr.Dense(4), cr.Sigmoid(), cr.Dense(1), cr.Sigmoid()], input_shape=3, seed=1)
+    path = tmp_path / f"theta{suffix}"
+    network.save_theta(path)
+    back = cr.Network.from_theta(path)
+    X = np.random.default_rng(0).normal(size=(5, 3))
+    np.testing.assert_allclose(back.predict(X), network.copy(dtype="float64").predict(X), rtol=1e-12)
+    other = network.copy()
+    other.set_parameters({name: 0 * array for name, array in network.parameters.items()})
+    other.set_theta(str(path))
+    assert all(np.array_equal(other.parameters[name], array) for name, array in network.parameters.items())
+
+
+def test_files_that_hold_no_matrices(tmp_path: Path) -> None:
+    network = cr.Network([cr.Dense(2)], input_shape=3)
+    with pytest.raises(cr.FileError, match=r"write 'theta.mat'"):
+        network.save_theta(tmp_path / "theta.txt")
+    np.savez(tmp_path / "other.npz", Theta1=np.ones((2, 4)), Theta3=np.ones((2, 3)), X=np.ones(2))
+    with pytest.raises(cr.FileError, match=r"Theta1, Theta2, \.\.\.; it holds Theta1, Theta3, X"):
+        network.set_theta(tmp_path / "other.npz")
+    (tmp_path / "no.mat").write_bytes(b"nothing of the kind")
+    with pytest.raises(cr.FileError, match=r"is no \.mat file"):
+        network.set_theta(tmp_path / "no.mat")
+    with pytest.raises(cr.FileError, match="cannot be read"):
+        network.set_theta(tmp_path / "absent.npz")

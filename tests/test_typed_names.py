@@ -118,7 +118,7 @@ TYPED: dict[str, str] = {
     "chainrule.UpSample2D(2)": "cr.Upsample(2)|cr.UpSampling2D()|cr.interpolate",
     "chainrule.Pad2D(1, mode='reflect')": "cr.ReflectionPad2d(1)",
     "chainrule.InstanceNorm(": "cr.InstanceNorm2d(3)",
-    "chainrule.Flatten()": "cr.Reshape((4,))|cr.Unflatten",
+    "chainrule.Flatten()": "cr.Unflatten",
     "chainrule.LogSoftmax": "cr.log_softmax|cr.nll_loss|cr.NLLLoss()|cr.KLDivLoss()",
     "along the last one": "cr.LogSoftmax(dim=1)|cr.GLU(dim=1)",
     "chainrule.OneCycle(0.1)": "cr.OneCycleLR|cr.OneCycleLR(opt, 0.1)",

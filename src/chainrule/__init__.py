@@ -111,13 +111,19 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         GlobalMaxPool as GlobalMaxPool,
         L2Pool1D as L2Pool1D,
         L2Pool2D as L2Pool2D,
+        LpPool1D as LpPool1D,
+        LpPool2D as LpPool2D,
         MaxPool1D as MaxPool1D,
         MaxPool2D as MaxPool2D,
     )
     from chainrule.layers.activations.parametric import ParametricActivation as ParametricActivation
+    from chainrule.layers.axes import Permute as Permute
+    from chainrule.layers.axes import Resample as Resample
+    from chainrule.layers.axes import Reshape as Reshape
     from chainrule.layers.columns.clamp import Clamp as Clamp
     from chainrule.layers.columns.features import Features as Features
     from chainrule.layers.columns.periodic import PeriodicEmbedding as PeriodicEmbedding
+    from chainrule.layers.columns.scale import Bias as Bias
     from chainrule.layers.columns.scale import Scale as Scale
     from chainrule.layers.activations.rectifiers import (
         CELU as CELU,
@@ -183,6 +189,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         SoftMargin as SoftMargin,
     )
     from chainrule.networks.network import Network as Network, load as load
+    from chainrule.networks.taking.multilayer import from_sklearn as from_sklearn
     from chainrule.networks.taking.onnx_nodes import from_onnx as from_onnx
     from chainrule.networks.taking.torch_modules import from_torch as from_torch
     from chainrule.losses.penalties import L1 as L1, L2 as L2, ElasticNet as ElasticNet, Penalty as Penalty
@@ -195,6 +202,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         ExponentialAverage as ExponentialAverage,
         ReduceOnPlateau as ReduceOnPlateau,
     )
+    from chainrule.training.methods.logs import JSONLines as JSONLines, TensorBoard as TensorBoard
     from chainrule.training.fit import fit as fit
     from chainrule.training.full_batch import fit_full_batch as fit_full_batch
     from chainrule.training.history import History as History
@@ -251,6 +259,7 @@ HOMES = {
     "AveragePool2D": "chainrule.layers.windows.pooling",
     "AverageWeights": "chainrule.training.callbacks",
     "BatchNorm": "chainrule.layers.normalization",
+    "Bias": "chainrule.layers.columns.scale",
     "Bidirectional": "chainrule.layers.sequences.bidirectional",
     "BinaryCrossEntropy": "chainrule.losses.cross_entropy",
     "Callback": "chainrule.training.callbacks",
@@ -301,6 +310,7 @@ HOMES = {
     "Huber": "chainrule.losses.distances",
     "Identity": "chainrule.layers.activations.smooth",
     "Initializer": "chainrule.layers.initializers",
+    "JSONLines": "chainrule.training.methods.logs",
     "KLDivergence": "chainrule.losses.likelihoods",
     "L2Pool1D": "chainrule.layers.windows.pooling",
     "L2Pool2D": "chainrule.layers.windows.pooling",
@@ -314,6 +324,8 @@ HOMES = {
     "LogSoftmax": "chainrule.layers.activations.softmax",
     "Loss": "chainrule.losses.base",
     "Losses": "chainrule.losses.several",
+    "LpPool1D": "chainrule.layers.windows.pooling",
+    "LpPool2D": "chainrule.layers.windows.pooling",
     "Masking": "chainrule.layers.sequences.masking",
     "MaxNorm": "chainrule.losses.constraints",
     "MaxPool1D": "chainrule.layers.windows.pooling",
@@ -342,6 +354,7 @@ HOMES = {
     "ParametricActivation": "chainrule.layers.activations.parametric",
     "Penalty": "chainrule.losses.penalties",
     "PeriodicEmbedding": "chainrule.layers.columns.periodic",
+    "Permute": "chainrule.layers.axes",
     "Plan": "chainrule.engine.plan",
     "PixelShuffle": "chainrule.layers.windows.growing",
     "Poisson": "chainrule.losses.counts",
@@ -357,6 +370,8 @@ HOMES = {
     "Recurrent": "chainrule.layers.sequences.recurrent",
     "ReduceOnPlateau": "chainrule.training.callbacks",
     "Report": "chainrule.explaining.report",
+    "Resample": "chainrule.layers.axes",
+    "Reshape": "chainrule.layers.axes",
     "Residual": "chainrule.layers.structure",
     "Scale": "chainrule.layers.columns.scale",
     "ScaledNormal": "chainrule.layers.initializers",
@@ -377,6 +392,7 @@ HOMES = {
     "SwiGLU": "chainrule.layers.activations.gated",
     "Tanh": "chainrule.layers.activations.smooth",
     "TanhShrink": "chainrule.layers.activations.shrinks",
+    "TensorBoard": "chainrule.training.methods.logs",
     "Threshold": "chainrule.layers.activations.rectifiers",
     "Uniform": "chainrule.layers.initializers",
     "Verdict": "chainrule.verifying.verdict",
@@ -396,6 +412,7 @@ HOMES = {
     "fit": "chainrule.training.fit",
     "fit_full_batch": "chainrule.training.full_batch",
     "formulas": "chainrule.formulas",
+    "from_sklearn": "chainrule.networks.taking.multilayer",
     "from_onnx": "chainrule.networks.taking.onnx_nodes",
     "from_torch": "chainrule.networks.taking.torch_modules",
     "info": "chainrule.engine.isa",

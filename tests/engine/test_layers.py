@@ -58,6 +58,7 @@ def between(case: LayerCase) -> Problem:
         1: lambda: [cr.Dense(shape[0]), cr.Softplus()],
         2: lambda: [cr.Conv1D(shape[-1], 1), cr.Tanh()],
         3: lambda: [cr.Conv2D(shape[-1], 1), cr.Tanh()],
+        4: lambda: [cr.Scale(), cr.Tanh()],
     }[len(shape)]()
     if case.ids:  # they stand at the input
         network = cr.Network([case.make(), cr.LeakyReLU(0.25)], input_shape=shape, seed=1)

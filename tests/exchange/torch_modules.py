@@ -241,14 +241,78 @@ CASES |= {
 }
 
 
+class Parts(nn.Module):
+    def __init__(s):
+        super().__init__()
+        s.a = nn.Conv2d(3, 8, 3, padding=1)
+        s.b = nn.Linear(6, 4)
+
+    def forward(s, x):
+        x = 2 * s.a(x) - 0.5
+        y = x[:, 1:7:2, :, -3:]
+        z = F.adaptive_avg_pool2d(x, (4, 3)).sum(3)
+        y = y.reshape(y.size(0), 3, -1, 6)
+        return torch.cat(
+            [s.b(y.permute(0, 2, 1, 3).mean(1) / 3).flatten(1), z.mean(1, keepdim=True).squeeze(1)], 1
+        )
+
+
+class Rows(nn.Module):
+    def __init__(s):
+        super().__init__()
+        s.n = nn.LayerNorm((4, 6))
+        s.m = nn.RMSNorm((2, 4, 6), eps=1e-3)
+
+    def forward(s, x):
+        y = torch.cat([s.n(x), F.softmax(s.m(x), 2)], 3)
+        return torch.unsqueeze(y, 1).transpose(1, 3).squeeze(3)[..., 0]
+
+
+CASES |= {
+    "adaptive": (
+        nn.Sequential(
+            *(
+                nn.AdaptiveMaxPool2d((5, 4)),
+                nn.Conv2d(2, 4, 2),
+                nn.AdaptiveAvgPool2d((None, 2)),
+                nn.Flatten(),
+            ),
+            nn.Linear(32, 2),
+        ),
+        (2, 11, 7),
+    ),
+    "resized": (
+        nn.Sequential(
+            *(nn.Upsample((7, 5), mode="bicubic"), nn.Conv2d(3, 4, 3)),
+            *(
+                nn.Upsample(scale_factor=1.5, mode="bilinear", align_corners=True),
+                nn.ConstantPad2d((1, 0, 2, 1), 1.5),
+            ),
+            *(nn.Upsample(scale_factor=0.7, mode="nearest"), nn.Upsample((3, 9), mode="nearest-exact")),
+        ),
+        (3, 5, 4),
+    ),
+    "dilated": (
+        nn.Sequential(
+            *(nn.MaxPool2d(2, 1, dilation=2), nn.Conv2d(4, 8, 1), nn.LPPool2d(4, 2), nn.ChannelShuffle(2)),
+            *(nn.PixelUnshuffle(2), nn.GLU(1), nn.LogSoftmax(1)),
+        ),
+        (4, 10, 10),
+    ),
+    "ceil counted": (nn.Sequential(nn.Conv2d(3, 3, 1), nn.AvgPool2d(3, 2, 1, ceil_mode=True)), (3, 6, 5)),
+    "softmax over rows": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Softmax(2)), (3, 5, 5)),
+    "unflatten": (nn.Sequential(nn.Linear(5, 12), nn.Unflatten(1, (3, 2, 2)), nn.Conv2d(3, 2, 2)), (5,)),
+    "rows": (Rows(), (2, 4, 6)),
+    "parts": (Parts(), (3, 8, 7)),
+}
+
+
 REFUSED = {
-    "ceil_mode": (nn.AvgPool2d(3, 2, 1, ceil_mode=True), (3, 6, 5)),
-    "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), (3, 5, 5)),
-    "corners": (nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), (3, 5, 5)),
-    "ones around": (nn.Sequential(nn.ConstantPad2d(1, 1.0), nn.Conv2d(3, 4, 3)), (3, 5, 5)),
+    "area": (nn.Upsample(scale_factor=2, mode="area"), (3, 5, 5)),
+    "odd norm": (nn.LPPool2d(3, 2), (3, 6, 6)),
     "three axes": (nn.Sequential(nn.Conv3d(2, 3, 2)), (2, 4, 4, 4)),
     "time first": (nn.LSTM(3, 4), (5, 3)),
-    "softmax over rows": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Softmax(2)), (3, 5, 5)),
+    "flat samples": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(0)), (3, 5, 5)),
 }
 
 
@@ -264,7 +328,7 @@ def drawn(module: Any) -> Any:
 
 def ours(network: cr.Network, x: Any) -> Any:
     X = x.numpy()
-    return np.moveaxis(X, 1, -1) if X.shape[1:] != network.input_shape or X.ndim == 4 else X
+    return np.moveaxis(X, 1, -1) if X.shape[1:] != network.input_shape else X
 
 
 def difference(module: Any, shape: tuple[int, ...]) -> float:
@@ -273,7 +337,7 @@ def difference(module: Any, shape: tuple[int, ...]) -> float:
     x = torch.randn(3, *shape, dtype=torch.float64)
     theirs = module(x).detach().numpy()
     a = network.predict(ours(network, x))
-    if theirs.ndim == 4 or a.shape != theirs.shape:
+    if a.shape != theirs.shape:
         a = np.moveaxis(a, -1, 1)
     return float(np.abs(a - theirs).max())
 

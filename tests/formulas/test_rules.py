@@ -14,6 +14,7 @@ import pytest
 
 from chainrule.formulas import Grid, Symbol, adjoint, binders, evaluate, latex, mathml, rules, text
 from chainrule.formulas.primitives import arrays as A
+from chainrule.formulas.primitives import axes as X
 from chainrule.formulas.primitives import bias_column as B
 from chainrule.formulas.primitives import edges as G
 from chainrule.formulas.primitives import elementwise as E
@@ -132,6 +133,14 @@ EXAMPLES: dict[str, list[Example]] = {
     "sum_entries": [Example((M,)), Example((KERNEL,))],
     "flatten": [Example((IMAGE,))],
     "arranged": [Example((RNG.standard_normal((60, 2)),), options={"shape": (5, 4, 3)})],
+    "permuted": [Example((IMAGE,), options={"order": (2, 0, 1)})],
+    "reshaped": [Example((IMAGE,), options={"shape": (-1, 2)}), Example((M,), options={"shape": (2, -1)})],
+    "along": [
+        Example(
+            (IMAGE,),
+            options={"axis": 1, "taps": (((0, 0.5), (2, 2.0)), ((1, -1.0),)), "size": IMAGE.shape[1]},
+        )
+    ],
     "unflatten": [Example((RNG.standard_normal((60, 2)), IMAGE))],
     "window": [Example((IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],
     "place": [Example((WINDOWS, IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],
@@ -197,7 +206,7 @@ def test_tree_of_a_primitive_evaluates_derives_and_prints(name: str, example: Ex
         for key, value in arrays.items()
     }
     symbols = {key: Symbol(key, kind=kinds[key]) for key in arrays}
-    function: Any = next(getattr(module, name) for module in (E, A, T, B, G) if hasattr(module, name))
+    function: Any = next(getattr(module, name) for module in (E, A, T, B, G, X) if hasattr(module, name))
     tree = function(*(symbols.get(f"v{i}", v) for i, v in enumerate(example.operands)), **example.options)
     value = rules[name].evaluate(*example.operands, **example.options)
     np.testing.assert_array_equal(evaluate(tree, arrays), value)

@@ -92,6 +92,7 @@ NOT_COMPARED = {
     *("HardShrink", "SoftShrink", "TanhShrink", "ParametricActivation"),
     *("Features", "Scale", "PeriodicEmbedding", "Clamp", "InstanceNorm"),
     *("Pad1D", "Pad2D", "Crop1D", "Crop2D", "UpSample1D", "UpSample2D", "PixelShuffle"),
+    *("Permute", "Reshape", "Resample", "Bias", "LpPool1D", "LpPool2D"),
 }
 LOSSES = {
     "SquaredError",

@@ -71,6 +71,7 @@ from chainrule.formulas.primitives.arrays import (
     unflatten,
     window,
 )
+from chainrule.formulas.primitives.axes import along, permuted, reshaped
 from chainrule.formulas.primitives.bias_column import with_ones, with_zero_bias, without_bias
 from chainrule.formulas.primitives.declaring import named, primitive
 from chainrule.formulas.primitives.edges import framed, shuffled, tent, unframed, unshuffled
@@ -190,6 +191,7 @@ __all__ = [
     "absolute",
     "add",
     "adjoint",
+    "along",
     "argmax_over",
     "arranged",
     "beside",
@@ -254,11 +256,13 @@ __all__ = [
     "ones_like",
     "other_features",
     "per_feature",
+    "permuted",
     "place",
     "power",
     "primitive",
     "ratio",
     "replace_at",
+    "reshaped",
     "rules",
     "shuffled",
     "sin",

@@ -225,6 +225,10 @@ def _blocks_as_they_lie(x: Any, *, block: int) -> Any:
     return x.reshape(x.shape[0] * block, x.shape[1] * block, -1, x.shape[-1])
 
 
+def _axes_as_they_lie(x: Any, *, order: tuple[int, ...]) -> Any:
+    return x.reshape(*(x.shape[axis] for axis in order), x.shape[-1])
+
+
 def _channels_as_they_lie(x: Any, *, block: int) -> Any:
     return x.reshape(x.shape[0] // block, x.shape[1] // block, -1, x.shape[-1])
 
@@ -346,6 +350,7 @@ _evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("unframed", "last_copy", _of_last_copy),
     ("shuffled", "blocks_as_they_lie", _blocks_as_they_lie),
     ("unshuffled", "blocks_as_they_lie", _channels_as_they_lie),
+    ("permuted", "blocks_as_they_lie", _axes_as_they_lie),
     ("join_heads", "unmoved", _heads_as_they_lie),
     ("split_heads", "unmoved", _divided_as_they_lie),
     ("chosen", "one_channel", _of_first_channel),

@@ -26,11 +26,12 @@ from chainrule.layers.activations.smooth import (
     Tanh,
 )
 from chainrule.layers.activations.softmax import LogSoftmax, Softmax
+from chainrule.layers.axes import Permute, Resample, Reshape
 from chainrule.layers.base import Layer, Parameter, call_formula
 from chainrule.layers.columns.clamp import Clamp
 from chainrule.layers.columns.features import Features
 from chainrule.layers.columns.periodic import PeriodicEmbedding
-from chainrule.layers.columns.scale import Scale
+from chainrule.layers.columns.scale import Bias, Scale
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.flatten import Flatten
@@ -52,6 +53,8 @@ from chainrule.layers.windows.pooling import (
     GlobalMaxPool,
     L2Pool1D,
     L2Pool2D,
+    LpPool1D,
+    LpPool2D,
     MaxPool1D,
     MaxPool2D,
 )
@@ -71,6 +74,8 @@ _built_in: tuple[type[Layer], ...] = (
     MaxPool1D,
     AveragePool1D,
     L2Pool1D,
+    LpPool2D,
+    LpPool1D,
     GlobalAveragePool,
     GlobalMaxPool,
     Pad1D,
@@ -81,6 +86,9 @@ _built_in: tuple[type[Layer], ...] = (
     UpSample2D,
     PixelShuffle,
     Flatten,
+    Permute,
+    Reshape,
+    Resample,
     BatchNorm,
     LayerNorm,
     GroupNorm,
@@ -117,6 +125,7 @@ _built_in: tuple[type[Layer], ...] = (
     LogSoftmax,
     Features,
     Scale,
+    Bias,
     PeriodicEmbedding,
     Clamp,
     Masking,
@@ -151,6 +160,7 @@ __all__ = [
     "AveragePool1D",
     "AveragePool2D",
     "BatchNorm",
+    "Bias",
     "Bidirectional",
     "Clamp",
     "Composite",
@@ -185,6 +195,8 @@ __all__ = [
     "LearnedPositions",
     "LogSigmoid",
     "LogSoftmax",
+    "LpPool1D",
+    "LpPool2D",
     "Masking",
     "MaxPool1D",
     "MaxPool2D",
@@ -199,12 +211,15 @@ __all__ = [
     "ParametricActivation",
     "Part",
     "PeriodicEmbedding",
+    "Permute",
     "PixelShuffle",
     "PositionalEncoding",
     "RMSNorm",
     "ReLU",
     "ReLU6",
     "Recurrent",
+    "Resample",
+    "Reshape",
     "Residual",
     "Scale",
     "Sequential",

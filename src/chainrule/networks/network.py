@@ -47,7 +47,15 @@ from chainrule.networks.forms.several_ends import (
 )
 from chainrule.networks.forms.several_labels import chosen, rows_right, say_several
 from chainrule.networks.forms.summary import summary_lines, summary_rows
-from chainrule.networks.forms.theta import flat, layers_for, set_flat, set_thetas, thetas
+from chainrule.networks.forms.theta import (
+    flat,
+    layers_for,
+    read_thetas,
+    save_thetas,
+    set_flat,
+    set_thetas,
+    thetas,
+)
 from chainrule.networks.model import Model
 from chainrule.networks.names import layer_names
 from chainrule.networks.objective import Objective
@@ -144,17 +152,30 @@ class Network(Model, Attributes):
         """Θ^(l) = [b, W] of every layer of a dense network, float64, the bias as column 0 (Dezeming, Ng)."""
         return thetas(self)
 
-    def set_theta(self, values: Sequence[Any]) -> None:
-        """The parameters from `[theta1, theta2, ...]`; if one does not fit nothing is changed."""
+    def set_theta(self, values: Sequence[Any] | str | os.PathLike[str]) -> None:
+        """The parameters from `[theta1, theta2, ...]`, or a .mat or .npz file that holds them as Theta1,
+        Theta2, ...; if one does not fit nothing is changed.
+        """
         set_thetas(self, values)
+
+    def save_theta(self, path: str | os.PathLike[str]) -> None:
+        """Write `theta()` as Theta1, Theta2, ... for Octave and MATLAB (.mat, needs SciPy) or NumPy (.npz).
+
+        Raises FileError for another suffix or what cannot be written, ShapeError as `theta`.
+        """
+        save_thetas(self, path)
 
     @classmethod
     @teach("Network.from_theta([Theta1, Theta2], hidden, output)")
     def from_theta(
-        cls, values: Sequence[Any], hidden: Layer | None = None, output: Layer | None = None, *,
-        dtype: Any = "float64",
+        cls, values: Sequence[Any] | str | os.PathLike[str], hidden: Layer | None = None,
+        output: Layer | None = None, *, dtype: Any = "float64",
     ) -> Network:  # fmt: skip
-        """The dense network of matrices Θ; `hidden` and `output`: its activations, Sigmoid() by default."""
+        """The dense network of matrices Θ, or of a .mat or .npz file that holds them as Theta1, Theta2, ...;
+        `hidden` and `output`: its activations, Sigmoid() by default.
+        """
+        if isinstance(values, str | os.PathLike):
+            values = read_thetas(values)
         chosen = [Sigmoid() if layer is None else layer for layer in (hidden, output)]
         layers, inputs = layers_for(values, *chosen)
         network = cls(layers, input_shape=inputs, dtype=dtype)
@@ -394,6 +415,53 @@ class Network(Model, Attributes):
         from chainrule.networks.forms import storage
 
         storage.save(self, text_path(path))
+
+    def keras_weights(self) -> list[Array]:
+        """The weights as `model.set_weights` of a Keras model of the same layers takes them, in order."""
+        from chainrule.networks.forms.keras import keras_weights
+
+        return keras_weights(self)
+
+    def set_keras_weights(self, weights: Any) -> None:
+        """The parameters from those of a Keras model of the same layers in order; Keras is not needed.
+
+        weights: `model.get_weights()`; or a file: .npz, written by np.savez(path, *model.get_weights()), or
+            .weights.h5, .h5 and .keras as Keras writes them (extra `keras`). Flatten, images, gates and heads
+            are turned to our order. Nothing is changed where an array does not fit.
+        Raises ShapeError that names the layer, ArgumentError for what has no like, FileError for the file.
+        """
+        from chainrule.networks.forms.keras import set_keras_weights
+
+        set_keras_weights(self, weights)
+
+    def to_sklearn(self) -> Any:
+        """A fitted MLPClassifier, or MLPRegressor, of scikit-learn that predicts what this network does.
+
+        Of Dense layers on vectors with one activation behind all hidden ones: Identity, Sigmoid, Tanh or
+        ReLU; a Softmax or Sigmoid at the end makes a classifier. Dropout is left out, preparation is not part
+        of it: give it `network.preparation(X)`. Raises ArgumentError that names the layer that cannot go,
+        DataError for classes that are not in their order, MissingExtraError without scikit-learn.
+        """
+        from chainrule.networks.forms.multilayer import to_sklearn
+
+        return to_sklearn(self)
+
+    @teach("network.to_torch(channels='first')")
+    def to_torch(self, *, channels: str = "last") -> Any:
+        """The network as a torch.nn.Module of the same dtype, with its weights: predictions and gradients are
+        the same to rounding.
+
+        It is an nn.Sequential of PyTorch's own modules where there are such, under the layers' names, and
+        takes what the layers take, (N, *input_shape).
+        channels: "last", (N, rows, columns, channels) as here, or "first", as PyTorch has images.
+        `module.by_name()` gives its weights, `module.by_name(gradients=True)` their gradients, under the
+        names they have here: `network.set_parameters(module.by_name())` brings a trained module back.
+        Needs PyTorch. Raises ArgumentError for a layer that has no module there: layers of your own, masks of
+        padding, and what the error says.
+        """
+        from chainrule.networks.forms.torch.writing import torch_module
+
+        return torch_module(self, channels)
 
     @teach("network.to_onnx('net.onnx')")
     def to_onnx(

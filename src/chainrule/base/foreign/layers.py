@@ -105,7 +105,7 @@ _POOL = {
     **by_name(
         {
             "window=2": ("pool_size", "kernel_size", "size", "window_shape", "kernel"),
-            besides("no dilation of a window", 1, (1,), (1, 1)): ("dilation", "dilation_rate"),
+            "dilation=1": ("dilation_rate",),
             besides("no index beside the values", False): ("return_indices",),
         }
     ),
@@ -126,7 +126,7 @@ _AVERAGE = by_name(
 _L2 = by_name(
     {
         by_value(
-            "no exponent but 2: MaxPool and AveragePool are layers of their own",
+            "no exponent but 2: chainrule.LpPool2D(3, 2) has any",
             {"nothing: the exponent is 2": (2,)},
         ): ("norm_type", "p", "ord"),
         "no count: padding is zeros": ("count_include_pad",),
@@ -290,6 +290,7 @@ _OWN: dict[str, dict[str, Advice]] = {
     **{f"MaxPool{n}D": {**_POOL, **_NOT_AVERAGE} for n in (1, 2)},
     **{f"AveragePool{n}D": {**_POOL, **_AVERAGE} for n in (1, 2)},
     **{f"L2Pool{n}D": {**_POOL, **_L2} for n in (1, 2)},
+    **{f"LpPool{n}D": {**_POOL, **by_name({"p=3": ("norm_type", "ord", "norm")})} for n in (1, 2)},
     **{f"Global{kind}Pool": {**_INPLACE, **_GLOBAL} for kind in ("Average", "Max")},
     **SEQUENCES,
     "MultiHeadAttention": {**_KERNEL, **ATTENTION},
@@ -337,6 +338,10 @@ _OWN: dict[str, dict[str, Advice]] = {
     "ParametricActivation": {**_INPLACE, **by_name({"activation='selu'": ("act", "function", "f")})},
     "Activation": _INPLACE,
     "Features": by_name({"start=0": ("begin", "first"), "stop=4": ("end", "last")}),
+    "Permute": by_name({"order=(1, 0)": ("dims", "axes", "perm", "permutation")}),
+    "Reshape": by_name({"shape=(4, 4, 2)": ("target_shape", "unflattened_size", "newshape", "sizes")}),
+    "Resample": by_name({"axis=0": ("dim",), "weights=[[0.5, 0.5]]": ("matrix", "taps")}),
+    "Bias": by_name({"initializer='zeros'": ("init", "init_value")}),
     "Scale": by_name({"initializer='ones'": ("init", "init_value")}),
     "Clamp": by_name(
         {"low=-1.0": ("min", "min_value", "min_val"), "high=1.0": ("max", "max_value", "max_val")}

@@ -46,7 +46,7 @@ _FOLDS = (
     "no folds here: scikit-learn's KFold gives the rows, and network.reinitialise(0) starts a network anew"
 )
 _OWN_LAYER = "a layer of your own, made from chainrule.Layer, with forward and delta"
-_SHAPE = f"no such layer: numpy.reshape(X, (len(X), -1)) before it, or chainrule.Flatten(); or {_OWN_LAYER}"
+_SHAPE = f"chainrule.Reshape((4, 4, 2)), chainrule.Permute((1, 0)), chainrule.Flatten(); or {_OWN_LAYER}"
 
 MODULES = by_name(
     {
@@ -130,7 +130,13 @@ MODULES = by_name(
         "chainrule.CosineDecay(0.1)": ("CosineAnnealing", "cosine_decay_schedule"),
         "chainrule.ReduceOnPlateau(0.1, patience=10), one of the callbacks of fit": ("ReduceLROnPlateau",),
         f"{_NO_LOG}; the history has to_csv and to_svg": (
-            *("CSVLogger", "TensorBoard", "ProgbarLogger", "SummaryWriter", "WandbLogger", "LambdaCallback"),
+            *("ProgbarLogger", "WandbLogger", "LambdaCallback"),
+        ),
+        "chainrule.JSONLines('log.jsonl'), one of the callbacks of fit, or history.to_csv('log.csv')": (
+            *("CSVLogger", "JSONLogger"),
+        ),
+        "chainrule.TensorBoard('runs/a'), one of the callbacks of fit": (
+            *("SummaryWriter", "TensorBoardLogger", "TensorBoardCallback"),
         ),
         "chainrule.fit(network, X, y, progress=True)": ("tqdm", "ProgressBar"),
         # networks
@@ -185,7 +191,7 @@ MODULES = by_name(
         # layers
         "chainrule.Sequential([chainrule.Dense(8), chainrule.ReLU()])": ("ModuleList",),
         _OWN_LAYER: ("Lambda", "ModuleDict", "Function", "custom_vjp", "custom_gradient"),
-        _SHAPE: ("Reshape", "Permute", "Unflatten", "RepeatVector", "Rearrange"),
+        _SHAPE: ("Unflatten", "RepeatVector", "Rearrange"),
         f"no such layer: chainrule.ConvTranspose2D(8, 2, stride=2) makes images larger; or {_OWN_LAYER}": (
             *("Resizing", "PixelUnshuffle"),
         ),

@@ -36,8 +36,8 @@ _CLASSES = by_name(
         "chainrule.AveragePool1D(2), with count_padding=True where it pads and count_include_pad is True": (
             *("AvgPool1d",),
         ),
-        "chainrule.L2Pool2D(2), for norm_type 2": ("LPPool2d",),
-        "chainrule.L2Pool1D(2), for norm_type 2": ("LPPool1d",),
+        "chainrule.L2Pool2D(2), for norm_type 2, or chainrule.LpPool2D(3, 2)": ("LPPool2d",),
+        "chainrule.L2Pool1D(2), for norm_type 2, or chainrule.LpPool1D(3, 2)": ("LPPool1d",),
         "chainrule.GlobalAveragePool()": ("GlobalAveragePooling1D", "GlobalAveragePooling2D"),
         "chainrule.GlobalAveragePool(), for the output size 1": ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"),
         "chainrule.GlobalMaxPool()": ("GlobalMaxPooling1D", "GlobalMaxPooling2D"),

@@ -452,6 +452,13 @@ TRAINING: dict[str, dict[str, Advice]] = {
             "every_steps=1": ("update_every", "steps", "update_freq"),
         }
     ),
+    "JSONLines": by_name({"path='log.jsonl'": ("filename", "file", "log_dir")}),
+    "TensorBoard": by_name(
+        {
+            "path='runs/a'": ("log_dir", "logdir", "save_dir"),
+            "every_steps=100": ("update_freq", "write_steps_per_second"),
+        }
+    ),
     "EarlyStopping": {
         **_MODE,
         **by_name(

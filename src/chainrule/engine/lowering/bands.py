@@ -82,7 +82,8 @@ def _rows_made(layer: Layer, x: Shape, rows: int, fills: bool) -> int | None:
         of_x, of_delta = rows_beside(layer, x, rows)
         return made if max(of_x) <= rows and max(of_delta) <= made else None
     padded = any(map(any, layer.pads(x)))  # type: ignore[attr-defined]
-    return made if kernel <= stride and not padded else None
+    apart = layer.grid.dilation != (1, 1)  # type: ignore[attr-defined]
+    return made if kernel <= stride and not padded and not apart else None
 
 
 def chosen_bands(

@@ -29,7 +29,9 @@ from chainrule.engine.lowering.values import (
     slope,
 )
 from chainrule.engine.programs import Formula, entry_programs, layer_programs
-from chainrule.formulas import cos, sin
+from chainrule.formulas import absolute, cos, greater, maximum, sin, where
+from chainrule.formulas.primitives.axes import runs
+from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import (
     RNN,
     AveragePool1D,
@@ -53,6 +55,8 @@ from chainrule.layers import (
     Layer,
     LayerNorm,
     LogSoftmax,
+    LpPool1D,
+    LpPool2D,
     Masking,
     MaxPool1D,
     MaxPool2D,
@@ -61,9 +65,12 @@ from chainrule.layers import (
     Pad2D,
     Part,
     PeriodicEmbedding,
+    Permute,
     PixelShuffle,
     PositionalEncoding,
     Recurrent,
+    Resample,
+    Reshape,
     RMSNorm,
     Softmax,
     UpSample1D,
@@ -73,6 +80,7 @@ from chainrule.layers.columns.periodic import TURN
 from chainrule.layers.sequences.attention import BIASED
 from chainrule.layers.windows.convolution import Convolution
 
+TINY = 1e-37  # below it a float32 has few digits
 ONE_PIXEL = ((1, 1), (1, 1), (1, 1), (0, 0))  # kernel, stride, dilation, padding
 
 
@@ -157,10 +165,89 @@ GLOBAL_POOLS: dict[type[Layer], PoolKind] = {
 
 def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     kind = POOLS[type(layer)]
+    if max(layer.grid.dilation) > 1:
+        _apart(low, layer, x, z)
+        return
     (top, bottom), (left, right) = image_pads(layer, x.shape)
     sizes = (two(layer.grid.kernel), two(layer.grid.stride), (top, left), any((top, bottom, left, right)))
     mean = layer.mean if isinstance(layer, L2Pool2D) else kind == PoolKind.average
     low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding)
+
+
+def _apart(low: Builder, layer: Any, x: Value, z: Value) -> None:
+    """A pooling of pixels that lie apart: means are sums with weights; else the pixels of every window are
+    brought side by side, those in front of an edge once more for a maximum, where 0 adds to a root.
+    """
+    kind, g, axes = POOLS[type(layer)], layer.grid, layer.axes
+    taps = [_window_taps(g, axis, size, kind == PoolKind.max) for axis, size in enumerate(x.shape[:axes])]
+    rows, columns = taps if axes == 2 else ([[0]], taps[0])
+    width, channels = as_image(x.shape)[1:]
+    average, counted = kind == PoolKind.average, math.prod(g.kernel)
+    mean = average or (kind == PoolKind.l2 and layer.mean)
+    runs_: list[tuple[int, int, int, float]] = []
+    across = len(columns) if average else len(columns) * len(columns[0])
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            inside = [(m, n) for m, u in enumerate(row) for n, v in enumerate(column) if u >= 0 and v >= 0]
+            share = 1 / len(inside) if mean and not layer.count_padding and inside else 1 / counted
+            for m, n in inside:
+                to = i * across + j if average else (i * len(row) + m) * across + j * len(column) + n
+                weight = share if average else math.sqrt(share * counted) if mean else 1.0
+                runs_.append((to * channels, (row[m] * width + column[n]) * channels, channels, weight))
+    to_, origin, count, weights = ([*told] for told in zip(*runs_, strict=True))
+    if average:
+        low.native.add_gather(x.number, z.number, to_, origin, count, weights)
+        return
+    sizes = tuple(n * k for n, k in zip(z.shape[:axes], g.kernel, strict=True))
+    made = low.value((*sizes, channels), NO_HALO, NO_HALO, x.with_delta)
+    low.native.add_gather(x.number, made.number, to_, origin, count, weights)
+    low.parts[made.number] = str(layer.name)
+    kernel = two(g.kernel)
+    low.native.add_pool(made.number, z.number, kernel, kernel, (0, 0), False, kind, mean, True)
+
+
+def _window_taps(grid: Grid, axis: int, size: int, repeated: bool) -> list[list[int]]:
+    """Of every window along an axis the pixels; -1 beyond the edges, or the nearest one that it has."""
+    (before, _), made = grid.pads_along(axis, size), []
+    for i in range(grid.positions_along(axis, size)):
+        first = i * grid.stride[axis] - before
+        places = [first + m * grid.dilation[axis] for m in range(grid.kernel[axis])]
+        there = [u for u in places if 0 <= u < size]
+        if repeated and there:
+            made.append([min(max(u, there[0]), there[-1]) for u in places])
+        else:
+            made.append([u if 0 <= u < size else -1 for u in places])
+    return made
+
+
+def _lp_pool(low: Builder, layer: LpPool2D, x: Value, z: Value, parameters: list[int]) -> None:
+    """|x|^p, its mean over every window, and the root of as many times that."""
+    p, count = layer.p, math.prod(layer.grid.kernel)
+    powers = _entrywise(
+        low,
+        layer,
+        lambda entry: absolute(entry) ** p,
+        x,
+        lambda entry: p * (greater(entry, 0) - greater(0, entry)) * absolute(entry) ** (p - 1),
+    )
+    means = low.value(z.shape, NO_HALO, NO_HALO, z.with_delta)
+    low.parts[means.number] = str(layer.name)
+    mean = (AveragePool1D if layer.axes == 1 else AveragePool2D)(
+        layer.window,
+        layer.stride,
+        padding=layer.grid.pads(x.shape[:-1]),
+        dilation=layer.dilation,
+        count_padding=True,
+        name=layer.name,
+    )
+    _pool(low, mean, powers, means, [])
+    forward, backward = entry_programs(
+        lambda entry: (count * entry) ** (1 / p),
+        lambda entry: where(greater(entry, 0), count / p * (count * maximum(entry, TINY)) ** (1 / p - 1), 0),
+        z.shape,
+        delta=z.with_delta,
+    )
+    low.native.add_program(means.number, z.number, forward.native(), backward.native(), [])
 
 
 def _global_pool(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
@@ -274,6 +361,12 @@ def _between(low: Builder, layer: Any, x: Value, z: Value) -> None:
     low.native.add_gather(x.number, z.number, *runs, weights)
 
 
+def _resample(low: Builder, layer: Resample, x: Value, z: Value, parameters: list[int]) -> None:
+    made = [*zip(*runs(x.shape, layer.axis, layer.weights), strict=True)] or [()] * 4  # all may be 0
+    to, origin, count, weights = ([*told] for told in made)
+    low.native.add_gather(x.number, z.number, to, origin, count, weights)
+
+
 def _periodic(low: Builder, layer: PeriodicEmbedding, x: Value, z: Value, parameters: list[int]) -> None:
     """Blocks of weights are convolutions in groups, of one pixel."""
 
@@ -385,7 +478,7 @@ def _host(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int])
     low.native.add_host(len(low.hosts) - 1, x.number, z.number)
 
 
-MOVING = (Pad1D, Pad2D, Crop1D, Crop2D, UpSample1D, UpSample2D, PixelShuffle)
+MOVING = (Pad1D, Pad2D, Crop1D, Crop2D, UpSample1D, UpSample2D, PixelShuffle, Permute, Reshape)
 NORMALIZATIONS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm)
 
 OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], None]] = {
@@ -393,6 +486,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     **dict.fromkeys(CONVOLUTIONS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transposed),
     **dict.fromkeys(POOLS, _pool),
+    **dict.fromkeys((LpPool1D, LpPool2D), _lp_pool),
     **dict.fromkeys(GLOBAL_POOLS, _global_pool),
     **dict.fromkeys(NORMALIZATIONS, _norm),
     Dropout: _dropout,
@@ -401,6 +495,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     Part: _part,
     Heads: _heads,
     **dict.fromkeys(MOVING, _moved),
+    Resample: _resample,
     PeriodicEmbedding: _periodic,
     Masking: _masking,
     **dict.fromkeys(CELLS, _recurrent),

@@ -373,6 +373,29 @@ def unshuffled(at: Reading, node: Operation, place: Place) -> Place:
 
 
 @moving
+def permuted(at: Reading, node: Operation, place: Place) -> Place:
+    order = node.options["order"]
+    return (*(place[order.index(axis)] for axis in range(len(order))), place[-1])
+
+
+@moving
+def reshaped(at: Reading, node: Operation, place: Place) -> Place:
+    number = np.ravel_multi_index(place[:-1], at.shape(node)[:-1])
+    shape = at.shape(node.operands[0])[:-1]
+    return (*(int(i) for i in np.unravel_index(number, shape)), place[-1])
+
+
+@entry_rule
+def along(at: Reading, node: Operation, place: Place) -> Element:
+    axis = node.options["axis"]
+    row = node.options["taps"][place[axis]]
+    return total(
+        times(number(weight), at.read(node.operands[0], (*place[:axis], i, *place[axis + 1 :])))
+        for i, weight in row
+    )
+
+
+@moving
 def kernel_at(at: Reading, node: Operation, place: Place) -> Place:
     return (place[0], *at.offset(node.operands[1:]), place[1])
 

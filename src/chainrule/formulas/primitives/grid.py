@@ -54,11 +54,7 @@ class Grid:
 
     def pads(self, size: Sizes) -> Pads:
         """((top, bottom), (left, right)) for an image of `size` rows and columns."""
-        if isinstance(self.padding, str):
-            return tuple(self._same(axis, length) for axis, length in enumerate(size))
-        if self.ceil:
-            return tuple(self._beyond(axis, length) for axis, length in enumerate(size))
-        return self.padding
+        return tuple(self.pads_along(axis, length) for axis, length in enumerate(size))
 
     def _same(self, axis: int, size: int) -> Pair:
         positions = -(-size // self.stride[axis])
@@ -77,10 +73,17 @@ class Grid:
 
     def positions(self, size: Sizes) -> Sizes:
         """Windows along rows and columns: floor((size + pads - extent) / stride) + 1; may be <= 0."""
-        return tuple(
-            (size[axis] + sum(pads) - self.extent[axis]) // self.stride[axis] + 1
-            for axis, pads in enumerate(self.pads(size))
-        )
+        return tuple(self.positions_along(axis, length) for axis, length in enumerate(size))
+
+    def pads_along(self, axis: int, size: int) -> Pair:
+        """The frame of one axis of `size` pixels."""
+        if isinstance(self.padding, str):
+            return self._same(axis, size)
+        return self._beyond(axis, size) if self.ceil else self.padding[axis]
+
+    def positions_along(self, axis: int, size: int) -> int:
+        """Windows along one axis."""
+        return (size + sum(self.pads_along(axis, size)) - self.extent[axis]) // self.stride[axis] + 1
 
     def image(self, positions: Sizes) -> Sizes:
         """The image that has so many windows: stride·(positions - 1) + extent - pads + outside; may be <= 0.

@@ -150,6 +150,20 @@ def inverse_function(c: Composing, node: Operation, at: At, word: str) -> Box:
 
 
 @layout
+def permuted(c: Composing, node: Operation, at: At) -> Box:
+    """perm_{2,0,1}(operand)."""
+    order = listed(*(Numeral(str(axis)) for axis in node.options["order"]))
+    return call(Scripts(Word("perm"), sub=order), c.box(node.operands[0], at))
+
+
+@layout
+def along(c: Composing, node: Operation, at: At) -> Box:
+    """A(operand), and Aᵀ(operand) on the way back."""
+    name = Scripts(Word("A"), sup=phrase("T")) if node.options.get("back") else Word("A")
+    return call(name, c.box(node.operands[0], at))
+
+
+@layout
 def beside(c: Composing, node: Operation, at: At) -> Box:
     """(a ; b): one above the other."""
     upper, lower = (c.box(operand, at) for operand in node.operands)

@@ -1,6 +1,7 @@
-r"""Scale: every feature times a number that is learned.
+r"""Scale: every feature times a number that is learned.  Bias: a number that is learned added to it.
 
-z = ŝ ⊙ x        ∂J/∂x = ŝ ⊙ δ        ∂J/∂s = Σ δ ⊙ x
+Scale    z = ŝ ⊙ x        ∂J/∂x = ŝ ⊙ δ        ∂J/∂s = Σ δ ⊙ x
+Bias     z = x + b̂        ∂J/∂x = δ             ∂J/∂b = Σ δ
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from chainrule.base.keywords import teach
 from chainrule.formulas import broadcast_samples, sum_positions, sum_samples
 from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
-from chainrule.layers.initializers import InitializerLike, Ones, given_initializer
+from chainrule.layers.initializers import InitializerLike, Ones, Zeros, given_initializer
 
 
 class Scale(Layer):
@@ -37,3 +38,30 @@ class Scale(Layer):
 
     def gradients(self, d: Value, x: Value) -> Values:
         return {"s": sum_samples(sum_positions(d * x))}
+
+
+class Bias(Layer):
+    """A number for every feature (channel), b (features,), added to it; it starts as 0, never penalised.
+
+    Where a `Dense` or a convolution stands in front of it its own bias is the same.
+    """
+
+    kind = "bias"
+    family = "bias"
+
+    @teach("Bias(): it finds out the features")
+    def __init__(self, *, initializer: InitializerLike = None, name: str | None = None) -> None:
+        self.initializer = given_initializer(initializer)
+        self.name = name
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        return {"b": Parameter(input_shape[-1:], initializer=self.initializer or Zeros(), penalised=False)}
+
+    def forward(self, x: Value, b: Value) -> Value:
+        return x + broadcast_samples(b)
+
+    def delta(self, d: Value) -> Value:
+        return d
+
+    def gradients(self, d: Value) -> Values:
+        return {"b": sum_samples(sum_positions(d))}

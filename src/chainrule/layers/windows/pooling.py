@@ -3,7 +3,9 @@ r"""Pooling over windows of any size and stride; they may overlap.  In a sequenc
     max        X_{i,j} = max_{m,n} X_{si+m, sj+n}        δ_{u,v} = Σ_{m,n} δ_{i,j} [X_{i,j} came from X_{u,v}]
     average    X_{i,j} = 1/(k1 k2) Σ_{m,n} X_{si+m, sj+n}    δ_{u,v} = 1/(k1 k2) Σ_{m,n} δ_{i,j}
     L2         X_{i,j} = √Σ_{m,n} X²_{si+m, sj+n}        δ_{u,v} = X_{u,v} Σ_{m,n} δ_{i,j} / X_{i,j}, 0/0 = 0
+    Lp         X_{i,j} = (Σ_{m,n} |X|^p)^{1/p}           δ_{u,v} = X |X|^{p-2} Σ_{m,n} δ_{i,j} / X_{i,j}^{p-1}
 
+With `dilation` d the pixels of a window are d apart: X_{si+dm, sj+dn}.
 δ is ∂J/∂X here: pooling has no activation (Tutorial).  A pixel in several windows collects the δ of all of
 them; a pixel in none (ragged bottom and right borders) gets 0, unless `ceil_mode` lets a last window reach
 over the edge for it.  Where a maximum occurs twice `winner` of
@@ -14,13 +16,14 @@ and counts in a mean only where count_padding says so.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from chainrule.base.errors import ArgumentError, ShapeError
 from chainrule.base.keywords import teach
-from chainrule.base.scalars import check_flag
+from chainrule.base.scalars import check_flag, check_number
 from chainrule.formulas import (
     Grid,
+    absolute,
     argmax_over,
     chosen,
     count_positions,
@@ -67,13 +70,18 @@ class Pool(Layer):
         stride: int | Pair | None = None,
         *,
         padding: str | int | Pair | Pads = "valid",
+        dilation: int | Pair = 1,
         ceil_mode: bool = False,
         name: str | None = None,
     ) -> None:
         self.window = checks.size(window, "window", self.axes)
         self.stride = None if stride is None else checks.size(stride, "stride", self.axes)
         kernel = checks.each(self.window, self.axes)
-        self.padding, frame = checks.padding(padding, kernel)
+        self.dilation = checks.size(dilation, "dilation", self.axes)
+        apart = checks.each(self.dilation, self.axes)
+        extent = Grid(kernel, dilation=apart).extent
+        checks.whole(max(extent), "the window with its dilation", maximum=checks.LARGEST_WINDOW)
+        self.padding, frame = checks.padding(padding, extent)
         self.ceil_mode = check_flag(f"{type(self).__name__} ceil_mode", ceil_mode)
         if self.ceil_mode and (isinstance(frame, str) or self.count_padding):
             what = "padding='same'" if isinstance(frame, str) else "count_padding=True"
@@ -82,7 +90,7 @@ class Pool(Layer):
                 "leave that out"
             )
         stride_of = kernel if self.stride is None else checks.each(self.stride, self.axes)
-        self.grid = Grid(kernel, stride_of, frame, ceil=self.ceil_mode)
+        self.grid = Grid(kernel, stride_of, frame, apart, ceil=self.ceil_mode)
         self.name = name
 
     def windows(self, x: Value, fill: float = 0.0) -> Value:
@@ -125,7 +133,7 @@ class Pool(Layer):
         positions = self.grid.positions(tuple(size))
         if min(positions) < 1:
             what = "an image" if self.axes == 2 else "a sequence"
-            shown = self.grid.kernel if self.axes == 2 else self.grid.kernel[0]
+            shown = self.grid.extent if self.axes == 2 else self.grid.extent[0]
             raise ShapeError(
                 f"{self!r} needs {what} at least as large as its window {shown}, "
                 f"received {input_shape}; use a smaller window or fewer pooling layers"
@@ -174,12 +182,14 @@ class AveragePool2D(Pool):
         stride: int | Pair | None = None,
         *,
         padding: str | int | Pair | Pads = "valid",
+        dilation: int | Pair = 1,
         count_padding: bool = False,
         ceil_mode: bool = False,
         name: str | None = None,
     ) -> None:
         self.count_padding = check_flag(f"{type(self).__name__} count_padding", count_padding)
-        super().__init__(window, stride, padding=padding, ceil_mode=ceil_mode, name=name)
+        options: dict[str, Any] = {"padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+        super().__init__(window, stride, **options, name=name)
 
     def forward(self, x: Value) -> Value:
         return self.average(x)
@@ -209,12 +219,14 @@ class L2Pool2D(Pool):
         stride: int | Pair | None = None,
         *,
         padding: str | int | Pair | Pads = "valid",
+        dilation: int | Pair = 1,
         mean: bool = False,
         ceil_mode: bool = False,
         name: str | None = None,
     ) -> None:
         self.mean = check_flag(f"{type(self).__name__} mean", mean)
-        super().__init__(window, stride, padding=padding, ceil_mode=ceil_mode, name=name)
+        options: dict[str, Any] = {"padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+        super().__init__(window, stride, **options, name=name)
 
     def forward(self, x: Value) -> Value:
         return sqrt(self.average(x**2)) if self.mean else sqrt(sum_over(*self.windows(x**2)))
@@ -230,6 +242,49 @@ class L2Pool1D(L2Pool2D):
     """√Σ X² of every window of a sequence: (T, C) -> (T', C)."""
 
     kind = "l2pool"
+    spatial = "sequence"
+    axes = 1
+
+
+class LpPool2D(Pool):
+    """(Σ |X|^p)^{1/p} of every window for a norm p of at least 1, δ = 0 where it is 0; p=2 is L2Pool2D.
+
+    p: 1 adds up absolute values, and the larger it is the nearer it comes to the largest of them.
+    """
+
+    kind = "lppool"
+    family = "lp pool"
+
+    @teach("the norm, then the window and its stride: LpPool2D(3, 2)")
+    def __init__(
+        self,
+        p: float,
+        window: int | Pair = 2,
+        stride: int | Pair | None = None,
+        *,
+        padding: str | int | Pair | Pads = "valid",
+        dilation: int | Pair = 1,
+        ceil_mode: bool = False,
+        name: str | None = None,
+    ) -> None:
+        check_number(f"{type(self).__name__} p", p, 1, 64, include_low=True, include_high=True)
+        self.p = float(p)
+        options: dict[str, Any] = {"padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+        super().__init__(window, stride, **options, name=name)
+
+    def forward(self, x: Value) -> Value:
+        return sum_over(*self.windows(absolute(x) ** self.p)) ** (1 / self.p)
+
+    def delta(self, d: Value, x: Value, z: Value) -> Value:
+        g, share = self.grid, ratio(d, z ** (self.p - 1))
+        slope = (greater(x, 0) - greater(0, x)) * absolute(x) ** (self.p - 1)
+        return slope * sum_over(g.letters, g.kernel, lambda *at: place(share, x, *at, grid=g))
+
+
+class LpPool1D(LpPool2D):
+    """(Σ |X|^p)^{1/p} of every window of a sequence: (T, C) -> (T', C)."""
+
+    kind = "lppool"
     spatial = "sequence"
     axes = 1
 

@@ -8,19 +8,75 @@ back.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base.errors import DataError, ShapeError, describe
-from chainrule.base.scalars import check_choice, entries
+from chainrule.base.errors import DataError, FileError, MissingExtraError, ShapeError, describe
+from chainrule.base.files.disk import write_whole
+from chainrule.base.scalars import check_choice, entries, text_path
 from chainrule.layers import Dense, Layer
 from chainrule.networks.model import Model
 
 Array = NDArray[np.float64]
 ORDERS = ("parameters", "theta")
+
+
+def save_thetas(network: Model, path: str | os.PathLike[str]) -> None:
+    """Theta1, Theta2, ... in a file of NumPy or of Octave; FileError, MissingExtraError without SciPy."""
+    path = text_path(path)
+    held: dict[str, Any] = {f"Theta{n}": theta for n, theta in enumerate(thetas(network), 1)}
+    if _suffix(path) == ".npz":
+        write_whole(path, lambda stream: np.savez(stream, **held))
+        return
+    io = _scipy_io("writing a .mat file (.npz needs NumPy alone)")
+    write_whole(path, lambda stream: io.savemat(stream, held))
+
+
+def read_thetas(path: str | os.PathLike[str]) -> list[Array]:
+    """The matrices of a .npz or .mat file, by the numbers in their names: Theta1, theta_2; FileError."""
+    path = text_path(path)
+    try:
+        if _suffix(path) == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                held = dict(archive)
+        else:
+            held = _scipy_io("reading a .mat file").loadmat(path, appendmat=False)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except MissingExtraError:
+        raise
+    except Exception as error:  # whatever a damaged file makes its readers throw
+        raise FileError(f"{path}: is no {_suffix(path)} file of matrices ({error})") from error
+    numbered = {int(found[1]): held[name] for name in held if (found := _NAME.fullmatch(name))}
+    if sorted(numbered) != [*range(1, len(numbered) + 1)] or not numbered:
+        names = ", ".join(sorted(name for name in held if not name.startswith("__"))) or "nothing"
+        raise FileError(f"{path}: matrices are found by their names Theta1, Theta2, ...; it holds {names}")
+    return [numbered[n] for n in sorted(numbered)]
+
+
+_NAME = re.compile(r"theta_?(\d+)", re.IGNORECASE)
+
+
+def _suffix(path: str) -> str:
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in (".npz", ".mat"):
+        raise FileError(
+            f"{path}: matrices Θ are in .npz (NumPy) and .mat (Octave, MATLAB) files: write 'theta.mat'"
+        )
+    return suffix
+
+
+def _scipy_io(purpose: str) -> Any:
+    try:
+        import scipy.io
+    except ImportError:
+        raise MissingExtraError("scipy", "full-batch", purpose) from None
+    return scipy.io
 
 
 def thetas(network: Model) -> list[Array]:
@@ -29,8 +85,8 @@ def thetas(network: Model) -> list[Array]:
     return [np.column_stack([parameters["b"], parameters["W"]]).astype(np.float64) for parameters in values]
 
 
-def set_thetas(network: Model, values: Sequence[Any]) -> None:
-    """The parameters from Θ; if one does not fit nothing is changed."""
+def set_thetas(network: Model, values: Sequence[Any] | str | os.PathLike[str]) -> None:
+    """The parameters from Θ, or a file of them; if one does not fit nothing is changed."""
     layers, values = _dense_layers(network), _matrices(values)
     if len(values) != len(layers):
         raise ShapeError(f"the network has {len(layers)} dense layers, received {len(values)} matrices")
@@ -122,6 +178,8 @@ def _dense_layers(network: Model) -> list[Layer]:
 
 
 def _matrices(values: Any) -> list[Any]:
+    if isinstance(values, str | os.PathLike):
+        return list(read_thetas(values))
     given = entries(values)
     if given is None:
         raise TypeError(f"values must be a list of matrices, [theta1, theta2], received {describe(values)}")

@@ -1,5 +1,5 @@
-"""Networks from elsewhere: PyTorch's modules and ONNX's models as layers of ours, with their numbers.
+"""Networks from elsewhere: PyTorch's modules, ONNX's models and scikit-learn's as layers, with their numbers.
 
-In: a module, or a model.  Out: a Network that computes the same.
-Knows: base, layers, networks/network and networks/forms; the packages torch and onnx once they are asked for.
+In: a module, a model, an estimator.  Out: a Network that computes the same.
+Knows: base, formulas, layers, networks/network and networks/forms; torch and onnx once they are asked for.
 """

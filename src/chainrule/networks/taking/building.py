@@ -6,14 +6,15 @@ is told. Every method gives the value that the layer puts out.
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import ArgumentError
-from chainrule.base.types import Array, Shape
+from chainrule.base.types import Array
+from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import (
     GRU,
     LSTM,
@@ -34,11 +35,14 @@ from chainrule.layers import (
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
+    Identity,
     InstanceNorm,
     L2Pool1D,
     L2Pool2D,
     Layer,
     LayerNorm,
+    LpPool1D,
+    LpPool2D,
     MaxPool1D,
     MaxPool2D,
     MultiHeadAttention,
@@ -53,6 +57,7 @@ from chainrule.layers import (
 )
 from chainrule.networks.forms.written import gates_in_order
 from chainrule.networks.network import Network
+from chainrule.networks.taking.axes import Axes
 from chainrule.networks.taking.structure import layers_between
 from chainrule.networks.taking.values import Layout, Node, Value, flattened, pairs, with_numbers
 
@@ -64,74 +69,56 @@ POOLS: Mapping[str, Mapping[int, Any]] = {
     "average": {1: AveragePool1D, 2: AveragePool2D},
     "l2": {1: L2Pool1D, 2: L2Pool2D},
 }
+LP_POOLS: Mapping[int, Any] = {1: LpPool1D, 2: LpPool2D}
 PADS: Mapping[int, Any] = {1: Pad1D, 2: Pad2D}
 CROPS: Mapping[int, Any] = {1: Crop1D, 2: Crop2D}
 UPSAMPLES: Mapping[int, Any] = {1: UpSample1D, 2: UpSample2D}
 CELLS = {"RNN": (RNN, "h"), "LSTM": (LSTM, "ifgo"), "GRU": (GRU, "run")}
 
 
-class Building:
+class Building(Axes):
     """Values and nodes from an input; `network` makes a network of what lies before an output."""
-
-    def __init__(self, shape: Shape) -> None:
-        self.input = Value(shape)
-        self._names: dict[str, int] = {}
 
     def network(self, output: Value, dtype: str) -> Network:
         """The network that makes `output` of the input."""
         if output.columns is not None:
-            raise ArgumentError(
-                "the output is a flattened image, whose entries are in another order here: leave out Flatten"
-            )
+            output = self.plain("output", output)
         layers = layers_between(self.input, output)
         if not layers:
-            raise ArgumentError("there is no layer between the input and the output")
+            layers = [Identity()]
         if self.input.layout.first is None:
             self.input.layout.settle(len(self.input.theirs) > 2)  # images have their channels in front
         return Network(layers, input_shape=self.input.ours, dtype=dtype)
 
-    def name(self, given: str) -> str:
-        """A name of ours: letters, digits and _, none twice."""
-        plain = re.sub(r"\W+", "_", given).strip("_") or "layer"
-        plain = f"layer_{plain}" if plain[0].isdigit() else plain
-        self._names[plain] = self._names.get(plain, 0) + 1
-        return plain if self._names[plain] == 1 else f"{plain}_{self._names[plain]}"
-
     # -- nodes -----------------------------------------------------------------------------------------------
-    def _node(self, name: str, x: Value, *layers: Layer) -> Node:
-        for layer in layers:
-            layer.name = self.name(name)
-        return Node(name, (x,), layers)
-
     def entrywise(self, name: str, x: Value, layer: Layer) -> Value:
         """An activation, a dropout: the shape and the layout stay."""
-        return x.like(self._node(name, x, layer))
+        return x.like(self.node(name, x, layer))
 
     def over_features(self, name: str, x: Value, layer: Layer, first: bool) -> Value:
         """A layer that reads the features of every position; where they stand is told by `first`."""
-        x.settled(first, name)
-        return x.like(self._node(name, x, layer))
+        x = self.read(name, x, first)
+        return x.like(self.node(name, x, layer))
+
+    def over_axis(self, name: str, x: Value, axis: int, layer: Layer) -> Value:
+        """A layer that reads features, along any axis of a sample as it stands there, from 0."""
+        axes = len(x.theirs) - x.ones
+        if x.columns is None and axis in (0, axes - 1):
+            return self.over_features(name, x, layer, axis == 0 and axes > 1)
+        last = [*(place for place in range(axes) if place != axis), axis]
+        turned = self.permuted(f"{name}_last", self.plain(name, x), last)
+        made = self.permuted(f"{name}_back", self.over_features(name, turned, layer, False), _back(last))
+        return self.as_before(f"{name}_like", made, x)
 
     def softmax(self, name: str, x: Value, axis: int) -> Value:
-        return self.over_features(name, x, Softmax(), self._features_first(name, x, axis))
+        """axis: of a sample, from 0."""
+        return self.over_axis(name, x, axis, Softmax())
 
-    def _features_first(self, name: str, x: Value, axis: int) -> bool:
-        """Whether an axis (samples are axis 0) is that of features, and in front."""
-        axes = len(x.theirs) - x.ones
-        place = axis if axis >= 0 else axis + axes + 1
-        if axes == 1 and place == 1:
-            return False
-        if place not in (1, axes):
-            raise ArgumentError(
-                f"{name} goes over axis {axis} of (N, {x.theirs}), which is not that of the features"
-            )
-        return place == 1
-
-    def join(self, name: str, values: Sequence[Value], how: str, axis: int = 1) -> Value:
-        """A sum of values of one shape, or their features one after the other."""
+    def join(self, name: str, values: Sequence[Value], how: str, axis: int = 0) -> Value:
+        """A sum of values of one shape, or one after the other along an axis of a sample, from 0."""
+        if any(value.columns is not None or value.ones for value in values):
+            values = [self.plain(name, value) for value in values]
         first = values[0]
-        if any(value.columns is not None for value in values):
-            raise ArgumentError(f"{name} joins flattened images, whose entries stand in another order here")
         if how == "sum":
             if any(value.theirs != first.theirs for value in values):
                 shapes = " and ".join(str(value.theirs) for value in values)
@@ -139,37 +126,41 @@ class Building:
                     f"{name} adds values of the shapes {shapes}; sums of one shape alone can be taken"
                 )
             theirs = first.theirs
+            if len(theirs) > 1 and len({value.layout.first for value in values} - {None}) > 1:
+                values = [self.read(name, value, True) for value in values]
         else:
-            front = self._features_first(name, first, axis)
-            for value in values:
-                value.settled(front, name)
-            sizes = [value.ours[-1] for value in values]
-            place = 0 if front else len(first.theirs) - first.ones - 1
-            theirs = (*first.theirs[:place], sum(sizes), *first.theirs[place + 1 :])
-        return Value(theirs, first.layout, Node(self.name(name), tuple(values), join=how), None, first.ones)
+            axes = len(first.theirs)
+            if axis not in (0, axes - 1):
+                last = [*(place for place in range(axes) if place != axis), axis]
+                turned = [self.permuted(f"{name}_last", self.plain(name, value), last) for value in values]
+                return self.permuted(f"{name}_back", self.join(name, turned, how, axes - 1), _back(last))
+            values = [self.read(name, value, axis == 0) for value in values]
+            sizes = [value.theirs[axis] for value in values]
+            theirs = (*first.theirs[:axis], sum(sizes), *first.theirs[axis + 1 :])
+        return Value(theirs, values[0].layout, Node(self.name(name), tuple(values), join=how))
 
     # -- dense -----------------------------------------------------------------------------------------------
     def dense(self, name: str, x: Value, W: Array, b: Array | None) -> Value:
         """W (units, inputs)."""
-        x.settled(False, name)
+        x = self.read(name, x, False)
+        x = self.plain(name, x) if x.ones else x
         if x.columns is not None:
             W = W[:, x.columns]
         numbers = {"W": W} if b is None else {"W": W, "b": b}
         layer = with_numbers(Dense(len(W), bias=b is not None), numbers)
-        node = self._node(name, x, layer)
-        return Value((*x.theirs[: len(x.theirs) - x.ones - 1], len(W)), x.layout, node)
+        node = self.node(name, x, layer)
+        return Value((*x.theirs[:-1], len(W)), x.layout, node)
 
-    def shifted(self, name: str, x: Value, constant: Array) -> Value:
-        """A constant added: the bias of the dense layer or the convolution in front of it."""
+    def shifted(self, name: str, x: Value, constant: Array, alone: bool = True) -> Value:
+        """A constant added: the bias of the dense layer or the convolution in front of it, which nothing else
+        reads (`alone`), or else a Bias.
+        """
         layer = x.node.layers[-1] if x.node and x.node.layers else None
-        if (
-            not isinstance(layer, Dense | Conv1D | Conv2D)
-            or layer.bias
-            or (x.layout.first and constant.shape[-1:] != (1,))
-        ):
-            raise ArgumentError(
-                f"{name} adds a constant to what is no product without a bias; that has no layer in chainrule"
-            )
+        by_feature = constant.ndim <= 1 or (x.layout.first and constant.size == constant.shape[0])
+        if x.layout.first and len(x.theirs) > 1:
+            by_feature = constant.shape[: 1 - len(x.theirs)] == (constant.size,) or constant.size == 1
+        if not isinstance(layer, Dense | Conv1D | Conv2D) or layer.bias or not by_feature or not alone:
+            return self.plus(name, x, constant)
         b = np.broadcast_to(constant.ravel(), (x.ours[-1],)).copy()
         layer.bias, layer.given = True, {**layer.given, "b": b}
         return x
@@ -180,7 +171,7 @@ class Building:
         if x.layout.first is None:
             x.layout.settle(len(x.theirs) > 2)
         size = int(np.prod(x.theirs))
-        return Value((size,), Layout(), self._node(name, x, Flatten()), flattened(x))
+        return Value((size,), Layout(), self.node(name, x, Flatten()), flattened(x))
 
     def transpose(self, name: str, x: Value, perm: Sequence[int]) -> Value:
         """Axes in another order: from channels in front to channels behind, or back."""
@@ -188,13 +179,12 @@ class Building:
         back, front = (0, *range(2, axes + 1), 1), (0, axes, *range(1, axes))
         if tuple(perm) == tuple(range(axes + 1)):
             return x
-        if tuple(perm) not in (back, front) or x.ones:
-            raise ArgumentError(
-                f"{name} puts axes in the order {tuple(perm)}; the channels alone may go to front or back"
-            )
+        known = x.layout.first is None or x.layout.first is (tuple(perm) == back)
+        if tuple(perm) not in (back, front) or x.ones or (axes > 2 and not known):
+            return self.permuted(name, x, [axis - 1 for axis in perm[1:]])
         theirs = tuple(x.theirs[place - 1] for place in perm[1:])
         if axes > 2:
-            x.settled(tuple(perm) == back, name)
+            x = self.read(name, x, tuple(perm) == back)
         return Value(theirs, Layout(of=x.layout), x.node, of=x)
 
     # -- windows ---------------------------------------------------------------------------------------------
@@ -229,27 +219,117 @@ class Building:
 
     def pool(
         self, name: str, x: Value, kind: str, kernel: Sequence[int], stride: Sequence[int], pads: Pads,
-        ceil_mode: bool = False, count_padding: bool = False,
+        dilation: Sequence[int] = (), ceil_mode: bool = False, count_padding: bool = False, norm: float = 2.0,
     ) -> Value:  # fmt: skip
         """count_padding: of means.  ceil_mode: what counts in a window over the edge is what is there."""
-        framed = isinstance(pads, str) or any(map(any, pads))
-        if ceil_mode and (kind == "l2" or (count_padding and framed)):
-            raise ArgumentError(
-                f"{name}: ceil_mode={int(ceil_mode)} of this pooling has no layer in chainrule, which has it "
-                "for maxima, and for means that do not count padding"
+        apart = tuple(dilation) or (1,) * len(kernel)
+        if kind == "average" and (len(kernel) > 2 or (ceil_mode and count_padding)):
+            return self._means(
+                name,
+                x,
+                Grid(tuple(kernel), tuple(stride), _frame(pads), apart, ceil=ceil_mode),
+                count_padding,
             )
-        options = {"ceil_mode": True} if ceil_mode else {"count_padding": True} if count_padding else {}
-        layer = self._window(name, POOLS[kind], len(kernel))(
-            pairs(kernel), pairs(stride), padding=_padding(pads), **options
+        options: dict[str, Any] = {"ceil_mode": True} if ceil_mode and not isinstance(pads, str) else {}
+        if count_padding and kind == "average":
+            options["count_padding"] = True
+        made: Any = LP_POOLS if kind == "l2" and norm != 2 else POOLS[kind]
+        first = (norm,) if made is LP_POOLS else ()
+        if len(kernel) > 2:
+            return self._one_by_one(name, x, made[1], first, kernel, stride, pads, apart, options)
+        layer = self._window(name, made, len(kernel))(
+            *first, pairs(kernel), pairs(stride), padding=_padding(pads), dilation=pairs(apart), **options
         )
         return self._slide(name, x, layer)
+
+    def _means(self, name: str, x: Value, g: Grid, count_padding: bool) -> Value:
+        """Means of windows along one axis after the other: of sums with fixed weights."""
+        x = self.read(name, x, True)
+        for axis, size in enumerate(x.theirs[1:]):
+            (before, _), after = (
+                g.pads_along(axis, size),
+                0 if isinstance(g.padding, str) else g.padding[axis][1],
+            )
+            taps = []
+            for i in range(g.positions_along(axis, size)):
+                first = i * g.stride[axis] - before
+                places = [first + m * g.dilation[axis] for m in range(g.kernel[axis])]
+                there = [u for u in places if 0 <= u < size]
+                counted = [u for u in places if u < size + after] if count_padding else there
+                taps.append(tuple((u, 1 / len(counted)) for u in there))
+            x = self.along(f"{name}_{axis}", x, axis + 1, tuple(taps))
+        return x
+
+    def _one_by_one(
+        self, name: str, x: Value, pool: Any, first: Sequence[float], kernel: Sequence[int],
+        stride: Sequence[int], pads: Pads, dilation: Sequence[int], options: Mapping[str, Any],
+    ) -> Value:  # fmt: skip
+        """A maximum, or a norm, of windows along one axis after the other."""
+        x = self.read(name, x, True)
+        for axis, size in enumerate(kernel, 1):
+            pad = pads if isinstance(pads, str) else _padding([pads[axis - 1]])
+            layer = pool(*first, size, stride[axis - 1], padding=pad, dilation=dilation[axis - 1], **options)
+            *others, last = [place for place in range(len(x.theirs)) if place != axis] + [axis]
+            front = self.permuted(f"{name}_{axis}_front", x, [last, *others])
+            steps = self.reshaped(
+                f"{name}_{axis}_steps", front, (front.theirs[0], math.prod(front.theirs[1:]))
+            )
+            steps = self.read(name, steps, False)
+            made, _ = layer.output_shape(steps.theirs)
+            pooled = Value((made, steps.theirs[1]), Layout(False), self.node(f"{name}_{axis}", steps, layer))
+            back = self.reshaped(f"{name}_{axis}_axes", pooled, (made, *front.theirs[1:]))
+            x = self.permuted(f"{name}_{axis}_back", back, _back([last, *others]))
+        return x
+
+    def adaptive(self, name: str, x: Value, kind: str, sizes: Sequence[int]) -> Value:
+        """So many windows along every axis, from ⌊i n / s⌋ to before ⌈(i + 1) n / s⌉; channels in front. For
+        a maximum those that are shorter have their last pixel once more.
+        """
+        counts = []
+        for axis, (old, new) in enumerate(zip(x.theirs[1:], sizes, strict=True), 1):
+            windows = [range(i * old // new, -(-(i + 1) * old // new)) for i in range(new)]
+            most = max(map(len, windows))
+            if kind == "average":
+                taps = tuple(tuple((u, 1 / len(window)) for u in window) for window in windows)
+            else:
+                taps = tuple(((min(w[0] + m, w[-1]), 1.0),) for w in windows for m in range(most))
+            counts.append(most)
+            x = self.along(f"{name}_{axis}", x, axis, taps)
+        if kind == "average":
+            return x
+        return self.pool(name, x, kind, counts, counts, [(0, 0)] * len(counts))
+
+    def framed(self, name: str, x: Value, sides: Mapping[int, tuple[int, int]], number: float) -> Value:
+        """A frame of a number around the axes that are told: one of zeros, and a bias that is the number."""
+        made, inside = x, np.ones((1,) * len(x.theirs), bool)
+        for axis, (before, after) in sides.items():
+            size = x.theirs[axis]
+            there = np.array([0 <= place < size for place in range(-before, size + after)])
+            taps = tuple(((n - before, 1.0),) if is_there else () for n, is_there in enumerate(there))
+            made = self.along(f"{name}_{axis}", made, axis, taps)
+            inside = inside & np.expand_dims(there, [other for other in range(inside.ndim) if other != axis])
+        return self.plus(f"{name}_value", made, np.where(inside, 0.0, number))
+
+    def channel_shuffle(self, name: str, x: Value, groups: int) -> Value:
+        """Channels by turns of every group."""
+        axis_size = x.theirs[0]
+        order = np.arange(axis_size).reshape(groups, -1).T.ravel()
+        return self.along(name, self.read(name, x, True), 0, tuple(((int(c), 1.0),) for c in order))
+
+    def unshuffle(self, name: str, x: Value, block: int) -> Value:
+        """Blocks of pixels as channels, the opposite of PixelShuffle."""
+        channels, height, width = x.theirs
+        rows, columns = height // block, width // block
+        parts = self.reshaped(f"{name}_blocks", x, (channels, rows, block, columns, block))
+        turned = self.permuted(name, parts, (0, 2, 4, 1, 3))
+        return self.reshaped(f"{name}_image", turned, (channels * block**2, rows, columns))
 
     def global_pool(self, name: str, x: Value, kind: str, keep: bool) -> Value:
         """Over all positions; keep: whether their axes stay, with length 1."""
         layer = GlobalMaxPool() if kind == "max" else GlobalAveragePool()
-        x.settled(True, name)
+        x = self.read(name, x, True)
         ones = len(x.theirs) - 1 if keep else 0
-        return Value((x.ours[-1], *(1,) * ones), Layout(), self._node(name, x, layer), None, ones)
+        return Value((x.ours[-1], *(1,) * ones), Layout(), self.node(name, x, layer), None, ones)
 
     def pad(self, name: str, x: Value, pads: Sequence[tuple[int, int]], mode: str) -> Value:
         """mode: "zeros", which may cut off as well, or as Pad2D has it."""
@@ -267,16 +347,16 @@ class Building:
         return self._moved(name, x, self._window(name, UPSAMPLES, len(factors))(pairs(factors), mode=mode))
 
     def shuffle(self, name: str, x: Value, block: int) -> Value:
-        x.settled(True, name)
+        x = self.read(name, x, True)
         return self._moved(name, x, PixelShuffle(block))
 
     def _moved(self, name: str, x: Value, layer: Layer) -> Value:
         """A layer that moves pixels, wherever the channels are."""
         first = x.layout.first is not False
-        x.settled(first, name)
+        x = self.read(name, x, first)
         *positions, channels = layer.output_shape(x.ours)
         theirs = (channels, *positions) if first else (*positions, channels)
-        return Value(theirs, x.layout, self._node(name, x, layer))
+        return Value(theirs, x.layout, self.node(name, x, layer))
 
     def _window(self, name: str, classes: Mapping[int, Any], axes: int) -> Any:
         if axes not in classes:
@@ -284,9 +364,9 @@ class Building:
         return classes[axes]
 
     def _slide(self, name: str, x: Value, layer: Layer) -> Value:
-        x.settled(True, name)
+        x = self.read(name, x, True)
         *positions, channels = layer.output_shape(x.ours)
-        return Value((channels, *positions), Layout(True), self._node(name, x, layer))
+        return Value((channels, *positions), Layout(True), self.node(name, x, layer))
 
     # -- normalisation ---------------------------------------------------------------------------------------
     def batch_norm(
@@ -310,10 +390,7 @@ class Building:
         """kind: "layer" or "rms", of the last axis, or "group" or "instance", of channels in front. numbers:
         gamma and beta where there are.
         """
-        if x.columns is not None:
-            raise ArgumentError(
-                f"{name} normalises a flattened image, whose entries stand in another order here"
-            )
+        x = self.plain(name, x) if x.columns is not None else x
         options = _with(numbers)
         layer: Layer
         if kind == "group":
@@ -327,16 +404,16 @@ class Building:
         return self.over_features(name, x, with_numbers(layer, numbers), kind in ("group", "instance"))
 
     def prelu(self, name: str, x: Value, alpha: Array, first: bool) -> Value:
-        x.settled(first, name)
+        x = self.read(name, x, first)
         slopes = np.broadcast_to(np.ravel(alpha), x.ours[-1:])
         if x.columns is not None and alpha.size > 1:
             slopes = slopes[x.columns]
-        return x.like(self._node(name, x, with_numbers(PReLU(), {"alpha": slopes.copy()})))
+        return x.like(self.node(name, x, with_numbers(PReLU(), {"alpha": slopes.copy()})))
 
     # -- sequences -------------------------------------------------------------------------------------------
     def embedding(self, name: str, x: Value, E: Array, padding: int | None = None) -> Value:
         layer = with_numbers(Embedding(*E.shape, padding=padding), {"E": E})
-        return Value((*x.theirs, E.shape[1]), Layout(False), self._node(name, x, layer))
+        return Value((*x.theirs, E.shape[1]), Layout(False), self.node(name, x, layer))
 
     def recurrent(
         self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
@@ -358,10 +435,10 @@ class Building:
             made.append(
                 with_numbers(cls(units, outputs=outputs, reverse=reverse, bias=bias, **more), numbers)
             )
-        x.settled(False, name)
+        x = self.read(name, x, False)
         units = sum(layer.units for layer in made)
         layer = made[0] if len(made) == 1 else Bidirectional(made[0], backward=made[1])
-        node = self._node(name, x, layer)
+        node = self.node(name, x, layer)
         return Value((x.theirs[0], units) if every else (units,), Layout(False), node)
 
     def attention(
@@ -370,6 +447,11 @@ class Building:
         """W_q, W_k, W_v, W_o and b_q, b_v, b_o; a bias of the keys cancels in softmax and is left out."""
         layer = MultiHeadAttention(heads, causal=causal, bias="b_q" in weights)
         return self.over_features(name, x, with_numbers(layer, dict(weights)), False)
+
+
+def _back(order: Sequence[int]) -> list[int]:
+    """The order that puts axes back."""
+    return [int(axis) for axis in np.argsort(order)]
 
 
 def _with(numbers: Mapping[str, Array]) -> dict[str, Any]:
@@ -383,6 +465,10 @@ def _padding(pads: Pads) -> Any:
         return pads
     given = tuple((int(before), int(after)) for before, after in pads)
     return given[0] if len(given) == 1 else given
+
+
+def _frame(pads: Pads) -> Any:
+    return pads if isinstance(pads, str) else tuple((int(before), int(after)) for before, after in pads)
 
 
 def _kernel(W: Array, b: Array | None) -> dict[str, Array]:

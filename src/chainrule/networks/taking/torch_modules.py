@@ -20,6 +20,7 @@ from chainrule.layers import (
     CELU,
     ELU,
     GELU,
+    GLU,
     SELU,
     Dropout,
     HardShrink,
@@ -29,6 +30,7 @@ from chainrule.layers import (
     Layer,
     LeakyReLU,
     LogSigmoid,
+    LogSoftmax,
     Mish,
     ReLU,
     ReLU6,
@@ -43,6 +45,7 @@ from chainrule.layers import (
 )
 from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building, cell
+from chainrule.networks.taking.resizing import Resizing
 from chainrule.networks.taking.values import Layout, Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
@@ -194,9 +197,10 @@ def _padded(mode: str) -> Callable[..., Value]:
     """Modules, whose padding is (left, right, top, bottom)."""
 
     def read(r: _Reading, name: str, m: Any, x: Value) -> Value:
+        sides = _by_axis(_sizes(m.padding, 2 * _axes(m)))
         if getattr(m, "value", 0):
-            raise ArgumentError(f"{name}: a padding with {m.value} has no layer in chainrule, which has 0")
-        return r.building.pad(name, x, _by_axis(_sizes(m.padding, 2 * _axes(m))), mode)
+            return r.building.framed(name, r.building.read(name, x, True), dict(enumerate(sides, 1)), m.value)
+        return r.building.pad(name, x, sides, mode)
 
     return read
 
@@ -210,13 +214,13 @@ def _pad(
     r: _Reading, name: str, x: Value, pad: Sequence[int], mode: str = "constant", value: Any = None
 ) -> Value:
     """F.pad of rows and columns."""
-    if value:
-        raise ArgumentError(f"{name}: a padding with {value} has no layer in chainrule, which has 0")
     axes = len(x.theirs) - 1
     every = [*pad, *(0 for _ in range(2 * axes - len(pad)))]
     if any(every[2 * axes :]) or axes not in (1, 2):
         raise ArgumentError(f"{name}: a padding of the axes of channels or samples has no layer in chainrule")
-    x.settled(True, name)
+    x = r.building.read(name, x, True)
+    if value:
+        return r.building.framed(name, x, dict(enumerate(_by_axis(every), 1)), float(value))
     return r.building.pad(name, x, _by_axis(every), "zeros" if mode == "constant" else mode)
 
 
@@ -228,21 +232,44 @@ def _interpolate(
     r: _Reading, name: str, x: Value, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
     align_corners: bool | None = None, **options: Any,
 ) -> Value:  # fmt: skip
-    if mode not in ("nearest", "nearest-exact", "linear", "bilinear") or align_corners:
-        raise ArgumentError(
-            f"{name}: mode={mode!r} with align_corners={align_corners} has no layer in chainrule, which has "
-            "'nearest' and 'bilinear' with align_corners=False"
-        )
-    x.settled(True, name)
+    if mode not in RESIZED or options.get("antialias"):
+        raise ArgumentError(f"{name}: mode={mode!r} with {options} has no layer in chainrule")
+    x = r.building.read(name, x, True)
     *positions, _ = x.ours
     if scale_factor is None:
-        sizes = _sizes(size, len(positions))
+        sizes = [int(n) for n in _sizes(size, len(positions))]
         factors = [new / old for new, old in zip(sizes, positions, strict=True)]
     else:
-        factors = [float(factor) for factor in _sizes(scale_factor, len(positions))]
-    if any(factor < 1 or factor != int(factor) for factor in factors):
-        raise ArgumentError(f"{name}: an image {factors} times as large has no layer in chainrule")
-    return r.building.upsample(name, x, [int(factor) for factor in factors], "linear" in mode)
+        given = [float(factor) for factor in _sizes(scale_factor, len(positions))]
+        sizes = [int(old * factor) for old, factor in zip(positions, given, strict=True)]
+        kept = options.get("recompute_scale_factor")
+        factors = [n / old for n, old in zip(sizes, positions, strict=True)] if kept else given
+    whole = all(factor >= 1 and factor == int(factor) for factor in factors)
+    if whole and mode in ("nearest", "nearest-exact", "linear", "bilinear") and not align_corners:
+        return r.building.upsample(name, x, [int(factor) for factor in factors], "linear" in mode)
+    kind, coordinates, rounds = RESIZED[mode]
+    how = Resizing(kind, "align_corners" if align_corners else coordinates, rounds)
+    for axis, (old, new, factor) in enumerate(zip(positions, sizes, factors, strict=True), 1):
+        scale = new / old if align_corners else factor
+        x = r.building.along(f"{name}_{axis}", x, axis, how.taps(old, new, scale))
+    return x
+
+
+# (mode, where a pixel lies, how it is rounded), as ONNX names them.
+RESIZED = {
+    "nearest": ("nearest", "asymmetric", "floor"),
+    "nearest-exact": ("nearest", "half_pixel", "round_prefer_ceil"),
+    **dict.fromkeys(("linear", "bilinear"), ("linear", "half_pixel", "floor")),
+    "bicubic": ("cubic", "half_pixel", "floor"),
+}
+
+
+def _axis(name: str, x: Value, dim: int) -> int:
+    """Which axis of a sample an axis of theirs is, whose samples are axis 0."""
+    place = dim % (len(x.theirs) + 1) - 1
+    if place < 0:
+        raise ArgumentError(f"{name}: dim={dim} goes over the samples, which stay apart in chainrule")
+    return place
 
 
 def _sizes(value: Any, axes: int) -> tuple[int, ...]:
@@ -261,19 +288,19 @@ def _pooled(kind: str) -> Callable[..., Value]:
         for option, value in others.items():  # return_indices, divisor_override
             if value:
                 raise ArgumentError(f"{name}: a pooling with {option}={value} has no layer in chainrule")
-        if set(_sizes(dilation, axes)) - {1}:
-            raise ArgumentError(f"{name}: a dilated pooling has no layer in chainrule")
-        if norm_type != 2:
+        if kind == "l2" and (norm_type % 2 or norm_type < 2):
             raise ArgumentError(
-                f"{name}: a pooling by the norm {norm_type} has no layer in chainrule, which has 2"
+                f"{name}: a pooling by the norm {norm_type} has no layer in chainrule: PyTorch leaves out "
+                "the absolute value, which makes a norm of even numbers alone"
             )
         kernel = _sizes(kernel_size, axes)
         step = kernel if stride is None else _sizes(stride, axes)
         pads = [(p, p) for p in _sizes(padding, axes)]
         counts = kind == "average" and bool(count_include_pad)
         return r.building.pool(
-            name, x, kind, kernel, step, pads, ceil_mode=bool(ceil_mode), count_padding=counts
-        )
+            name, x, kind, kernel, step, pads, dilation=_sizes(dilation, axes), norm=float(norm_type),
+            ceil_mode=bool(ceil_mode), count_padding=counts,
+        )  # fmt: skip
 
     return read
 
@@ -297,11 +324,13 @@ def _pool(kind: str) -> Callable[..., Value]:
 
 def _adaptively(kind: str) -> Callable[..., Value]:
     def read(r: _Reading, name: str, x: Value, output_size: Any) -> Value:
-        if set(_sizes(output_size, 1)) != {1}:
-            raise ArgumentError(
-                f"{name}: output_size={output_size} has no layer in chainrule, which pools over all: 1"
-            )
-        return r.building.global_pool(name, x, kind, keep=True)
+        x = r.building.read(name, x, True)
+        *positions, _ = x.ours
+        told = _sizes(output_size, len(positions))
+        sizes = [old if new is None else int(new) for old, new in zip(positions, told, strict=True)]
+        if set(sizes) == {1}:
+            return r.building.global_pool(name, x, kind, keep=True)
+        return r.building.adaptive(name, x, kind, sizes)
 
     return read
 
@@ -327,14 +356,24 @@ def _scales(m: Any) -> dict[str, Array]:
 
 
 def _layer_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
-    if len(m.normalized_shape) != 1:
-        raise ArgumentError(
-            f"{name}: a norm over {len(m.normalized_shape)} axes has no layer in chainrule, which has one"
-        )
+    several = len(m.normalized_shape)
+    if several > 1:
+        return _over_several(r, name, m, x, several)
     if type(m).__name__ == "RMSNorm":
         epsilon = r.torch.finfo(r.torch.float32).eps if m.eps is None else m.eps
         return r.building.norm(name, x, "rms", _scales(m), epsilon)
     return r.building.norm(name, x, "layer", _scales(m), m.eps)
+
+
+def _over_several(r: _Reading, name: str, m: Any, x: Value, several: int) -> Value:
+    """A norm over the last axes together, as one over rows."""
+    kept, normed = x.theirs[:-several], x.theirs[-several:]
+    rows = r.building.reshaped(f"{name}_rows", x, (*kept, int(np.prod(normed))))
+    rms = type(m).__name__ == "RMSNorm"
+    epsilon = r.torch.finfo(r.torch.float32).eps if m.eps is None else m.eps
+    numbers = {key: array.ravel() for key, array in _scales(m).items()}
+    made = r.building.norm(name, rows, "rms" if rms else "layer", numbers, epsilon)
+    return r.building.as_before(f"{name}_like", r.building.reshaped(f"{name}_axes", made, x.theirs), x)
 
 
 def _group_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
@@ -488,7 +527,7 @@ def _prelu(r: _Reading, name: str, m: Any, x: Value) -> Value:
 
 
 def _softmax(r: _Reading, name: str, m: Any, x: Value) -> Value:
-    return r.building.softmax(name, x, 1 if m.dim is None else m.dim)
+    return r.building.softmax(name, x, _axis(name, x, 1 if m.dim is None else m.dim))
 
 
 MODULES: dict[str, Callable[..., Any]] = {
@@ -509,6 +548,13 @@ MODULES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d"), _upsample),
     "PixelShuffle": lambda r, name, m, x: r.building.shuffle(name, x, m.upscale_factor),
     "Flatten": _flatten,
+    "Unflatten": lambda r, name, m, x: _unflatten(r, name, x, m.dim, m.unflattened_size),
+    "ChannelShuffle": lambda r, name, m, x: r.building.channel_shuffle(name, x, m.groups),
+    "PixelUnshuffle": lambda r, name, m, x: r.building.unshuffle(name, x, m.downscale_factor),
+    "LogSoftmax": lambda r, name, m, x: r.building.over_axis(
+        name, x, _axis(name, x, 1 if m.dim is None else m.dim), LogSoftmax()
+    ),
+    "GLU": lambda r, name, m, x: _glu(r, name, x, m.dim),
     "Embedding": _embedding,
     **{kind: _recurrent(kind) for kind in ORDERS},
     "TransformerEncoderLayer": _attention_block,
@@ -543,29 +589,55 @@ MODULES: dict[str, Callable[..., Any]] = {
 
 # -- functions and methods ---------------------------------------------------------------------------------
 def _flat(r: _Reading, name: str, x: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
-    if start_dim != 1 or end_dim not in (-1, len(x.theirs)):
+    rank = len(x.theirs) + 1
+    start, end = start_dim % rank, end_dim % rank
+    if start == 1 and end == rank - 1:
+        return r.building.flatten(name, x)
+    if start < 1:
         raise ArgumentError(
-            f"{name}: flatten is taken from axis 1 to the last, received {start_dim} to {end_dim}"
+            f"{name}: flatten(start_dim={start_dim}) puts samples together; write start_dim=1"
         )
-    return r.building.flatten(name, x)
+    sizes = x.theirs
+    return r.building.reshaped(
+        name, x, (*sizes[: start - 1], int(np.prod(sizes[start - 1 : end])), *sizes[end:])
+    )
 
 
 def _view(r: _Reading, name: str, x: Value, *shape: Any) -> Value:
     sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
-    wanted = int(np.prod(x.theirs))
-    if len(sizes) == 2 and sizes[1] in (-1, wanted):
+    whole, rest = int(np.prod(x.theirs)), [int(size) for size in sizes[1:]]
+    if len(rest) == 1 and rest[0] in (-1, whole):
         return r.building.flatten(name, x)
-    raise ArgumentError(f"{name}: view and reshape are taken as x.view(x.size(0), -1), which flattens")
+    known = int(np.prod([size for size in rest if size != -1]))
+    fits = rest and rest.count(-1) <= 1 and (whole % known == 0 if -1 in rest else known == whole)
+    if not fits:  # of two -1 the first is x.size(0)
+        raise ArgumentError(
+            f"{name}: view and reshape are taken with the samples first, x.view(x.size(0), ...), received "
+            f"{sizes}"
+        )
+    return r.building.reshaped(name, x, tuple(whole // known if size == -1 else size for size in rest))
+
+
+def _unflatten(r: _Reading, name: str, x: Value, dim: int, sizes: Any) -> Value:
+    axis = _axis(name, x, dim)
+    given = [int(size) for size in sizes]
+    known = int(np.prod([size for size in given if size != -1]))
+    made = [x.theirs[axis] // known if size == -1 else size for size in given]
+    return r.building.reshaped(name, x, (*x.theirs[:axis], *made, *x.theirs[axis + 1 :]))
 
 
 def _sum(r: _Reading, name: str, a: Any, b: Any) -> Value:
+    if isinstance(a, Value) != isinstance(b, Value):
+        value, number = (a, b) if isinstance(a, Value) else (b, a)
+        if isinstance(number, int | float):
+            return r.building.plus(name, value, np.array(float(number)))
     if not (isinstance(a, Value) and isinstance(b, Value)):
-        raise ArgumentError(f"{name}: a number or a tensor added to a value has no layer in chainrule")
+        raise ArgumentError(f"{name}: a tensor added to a value has no layer in chainrule")
     return r.building.join(name, [a, b], "sum")
 
 
 def _cat(r: _Reading, name: str, tensors: Sequence[Value], dim: int = 0) -> Value:
-    return r.building.join(name, list(tensors), "concat", dim)
+    return r.building.join(name, list(tensors), "concat", _axis(name, tensors[0], dim))
 
 
 def _mean(r: _Reading, name: str, x: Value, dim: Any = None, keepdim: bool = False) -> Value:
@@ -603,8 +675,39 @@ def _item(r: _Reading, name: str, x: Any, place: Any) -> Any:
         and all(p == slice(None) for p in (place[0], *place[2:]))
     )
     if isinstance(x, Value) and every and place[1] in (-1, len(x.theirs) and x.theirs[0] - 1):
-        return _last_step(r, name, x)
+        layer = x.node.layers[-1] if x.node and x.node.layers else None
+        if getattr(layer, "outputs", "") == "all" and not getattr(layer, "reverse", False):
+            return _last_step(r, name, x)
+    if isinstance(x, Value) and isinstance(place, tuple) and place:
+        if place[0] is Ellipsis:
+            return _part(r, name, x, place)
+        if place[0] == slice(None):
+            return _part(r, name, x, place[1:])
     raise ArgumentError(f"{name}: parts of a value are taken as output[:, -1] of a recurrent layer alone")
+
+
+def _part(r: _Reading, name: str, x: Value, places: Sequence[Any]) -> Value:
+    """x[:, 1:3, ..., -1]: slices and places of the axes behind the samples."""
+    told = list(places)
+    if Ellipsis in told:
+        at = told.index(Ellipsis)
+        if len(told) > len(x.theirs) + 1:
+            raise ArgumentError(f"{name}: {len(told) - 1} places of {len(x.theirs)} axes behind the samples")
+        told[at : at + 1] = [slice(None)] * (len(x.theirs) - len(told) + 1)
+    kept = []
+    for axis, place in enumerate(told):
+        size = x.theirs[axis]
+        if isinstance(place, slice):
+            chosen = list(range(*place.indices(size)))
+        elif isinstance(place, int) and not isinstance(place, bool) and -size <= place < size:
+            chosen = [place % size]
+        else:
+            raise ArgumentError(
+                f"{name}: parts of a value are taken by slices and numbers, received {place!r}"
+            )
+        kept += [] if isinstance(place, int) else [len(chosen)]
+        x = r.building.along(f"{name}_{axis}", x, axis, tuple(((i, 1.0),) for i in chosen))
+    return r.building.reshaped(f"{name}_axes", x, (*kept, *x.theirs[len(told) :]))
 
 
 def _last_step(r: _Reading, name: str, x: Value) -> Value:
@@ -614,6 +717,20 @@ def _last_step(r: _Reading, name: str, x: Value) -> Value:
         raise ArgumentError(f"{name}: the last step is taken of a recurrent layer of one direction")
     vars(layer)["outputs"] = "last"
     return Value(x.theirs[1:], Layout(False), x.node)
+
+
+def _squeeze(r: _Reading, name: str, x: Value, dim: int) -> Value:
+    axis = _axis(name, x, dim)
+    if x.theirs[axis] != 1:
+        return x
+    return r.building.reshaped(name, x, (*x.theirs[:axis], *x.theirs[axis + 1 :]))
+
+
+def _unsqueeze(r: _Reading, name: str, x: Value, dim: int) -> Value:
+    place = dim % (len(x.theirs) + 2) - 1
+    if place < 0:
+        raise ArgumentError(f"{name}: unsqueeze({dim}) stands in front of the samples")
+    return r.building.reshaped(name, x, (*x.theirs[:place], 1, *x.theirs[place:]))
 
 
 def _size(r: _Reading, name: str, x: Value, dim: Any = None) -> Any:
@@ -636,8 +753,69 @@ def _dropout(
     return r.building.entrywise(name, x, Dropout(p)) if training and p else x
 
 
+def _glu(r: _Reading, name: str, x: Value, dim: int = -1) -> Value:
+    """The gate reads halves of the last axis."""
+    b, axis = r.building, _axis(name, x, dim)
+    if axis == 0 and len(x.theirs) > 1:
+        read = b.read(name, x, True)
+    else:
+        read = b.plain(name, x)
+        if axis != len(x.theirs) - 1:
+            raise ArgumentError(f"{name}: GLU goes over the channels or the last axis, received dim={dim}")
+    theirs = list(x.theirs)
+    theirs[axis] //= 2
+    return Value(tuple(theirs), Layout(read.layout.first), b.node(name, read, GLU()))
+
+
+def _reduce(mean: bool) -> Callable[..., Value]:
+    """Sums and means over any axes but that of samples."""
+
+    def read(r: _Reading, name: str, x: Value, dim: Any = None, keepdim: bool = False) -> Value:
+        if mean:
+            try:
+                return _mean(r, name, x, dim, keepdim)
+            except ArgumentError:
+                pass
+        if dim is None:
+            raise ArgumentError(f"{name}: a sum or a mean over all, samples too, has no layer in chainrule")
+        axes = sorted(_axis(name, x, d) for d in (dim if isinstance(dim, tuple | list) else [dim]))
+        for axis in axes:
+            size = x.theirs[axis]
+            share = 1 / size if mean else 1.0
+            x = r.building.along(f"{name}_{axis}", x, axis, (tuple((i, share) for i in range(size)),))
+        if keepdim:
+            return x
+        kept = tuple(size for axis, size in enumerate(x.theirs) if axis not in axes)
+        return r.building.reshaped(f"{name}_axes", x, kept)
+
+    return read
+
+
+def _product(r: _Reading, name: str, a: Any, b: Any) -> Value:
+    value, number = (a, b) if isinstance(a, Value) else (b, a)
+    if not isinstance(value, Value) or not isinstance(number, int | float):
+        raise ArgumentError(f"{name}: a product of two values, or with a tensor, has no layer in chainrule")
+    return r.building.times(name, value, np.array(float(number)))
+
+
+def _quotient(r: _Reading, name: str, a: Any, b: Any) -> Value:
+    if not isinstance(a, Value) or not isinstance(b, int | float):
+        raise ArgumentError(f"{name}: a quotient is taken of a value by a number")
+    return r.building.times(name, a, np.array(1.0 / b))
+
+
+def _difference(r: _Reading, name: str, a: Any, b: Any) -> Value:
+    if isinstance(a, Value) and isinstance(b, int | float):
+        return r.building.plus(name, a, np.array(-float(b)))
+    if isinstance(b, Value) and isinstance(a, int | float):
+        return r.building.plus(
+            name, r.building.times(f"{name}_negative", b, np.array(-1.0)), np.array(float(a))
+        )
+    raise ArgumentError(f"{name}: a difference of two values, or with a tensor, has no layer in chainrule")
+
+
 def _softmaxed(r: _Reading, name: str, x: Value, dim: int = 1, **options: Any) -> Value:
-    return r.building.softmax(name, x, dim)
+    return r.building.softmax(name, x, _axis(name, x, dim))
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -645,7 +823,21 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("view", "reshape"), _view),
     **dict.fromkeys((operator.add.__name__, operator.iadd.__name__, "add", "add_"), _sum),
     **dict.fromkeys(("cat", "concat"), _cat),
-    "mean": _mean,
+    "mean": _reduce(mean=True),
+    "sum": _reduce(mean=False),
+    **dict.fromkeys(("mul", "mul_", "multiply", "imul"), _product),
+    **dict.fromkeys(("truediv", "div", "divide"), _quotient),
+    **dict.fromkeys(("sub", "subtract"), _difference),
+    "neg": lambda r, name, x: r.building.times(name, x, np.array(-1.0)),
+    "unflatten": _unflatten,
+    "squeeze": lambda r, name, x, dim: _squeeze(r, name, x, dim),
+    "unsqueeze": lambda r, name, x, dim: _unsqueeze(r, name, x, dim),
+    "glu": _glu,
+    "log_softmax": lambda r, name, x, dim=1, **options: r.building.over_axis(
+        name, x, _axis(name, x, dim), LogSoftmax()
+    ),
+    "channel_shuffle": lambda r, name, x, groups: r.building.channel_shuffle(name, x, groups),
+    "pixel_unshuffle": lambda r, name, x, downscale_factor: r.building.unshuffle(name, x, downscale_factor),
     "permute": _permute,
     **dict.fromkeys(("transpose", "swapaxes"), _swap),
     "getitem": _item,
@@ -675,4 +867,5 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("max_pool1d", "max_pool2d", "boolean_dispatch"), _pooled("max")),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d"), _pooled("average")),
     **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d"), _adaptively("average")),
+    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), _adaptively("max")),
 }

@@ -218,7 +218,8 @@ def siblings(layer: Layer) -> Iterator[tuple[Say, Expression]]:
     elif isinstance(layer, Pool):
         flat, image = (MaxPool1D, AveragePool1D, L2Pool1D), (MaxPool2D, AveragePool2D, L2Pool2D)
         pools = flat if layer.axes == 1 else image
-        kinds = [pool(layer.window, layer.stride, padding=layer.padding) for pool in pools]
+        options = {"padding": layer.padding, "dilation": layer.dilation}
+        kinds = [pool(layer.window, layer.stride, **options) for pool in pools]
     for other in kinds:
         if type(other) is not type(layer):
             yield KINDS.get(type(other), same(type(other).__name__)), trace(other)["delta"]

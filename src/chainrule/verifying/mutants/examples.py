@@ -65,6 +65,8 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         kind: (Example((8, 4), {"window": 2}), Example((9, 4), {"window": 3, "stride": 2, "padding": 1}))
         for kind in ("MaxPool1D", "AveragePool1D", "L2Pool1D")
     },
+    "LpPool1D": (Example((9, 4), {"p": 3, "window": 3, "stride": 2}),),
+    "LpPool2D": (Example((4, 6, 3), {"p": 3, "window": 2}),),
     "Pad1D": (Example((6, 4), {"padding": (2, 1)}), Example((6, 4), {"padding": 2, "mode": "reflect"})),
     "Pad2D": (
         Example((5, 6, 4), {"padding": (1, 2)}),
@@ -74,6 +76,9 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "Crop2D": (Example((6, 7, 4), {"cropping": (1, 2)}),),
     "UpSample1D": (Example((5, 4), {"size": 3}),),
     "UpSample2D": (Example((4, 5, 3), {"size": (2, 3)}),),
+    "Permute": (Example((3, 4, 2), {"order": (2, 0, 1)}),),
+    "Reshape": (Example((3, 4, 2), {"shape": (2, 12)}),),
+    "Resample": (Example((4, 3), {"axis": 0, "weights": ((0.5, 0.5, 0, 0), (0, 0, 1, 0), (0, 0, 0.25, 2))}),),
     "PixelShuffle": (Example((3, 4, 8), {"block": 2}),),
     "GlobalAveragePool": (Example((5, 6, 4)),),
     "GlobalMaxPool": (Example((5, 6, 4)),),

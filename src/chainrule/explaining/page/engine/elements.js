@@ -319,6 +319,11 @@
     unshuffled: moved((r, { with: { block } }, [i, j, c, s]) => [
       i * block + Math.floor((c % (block * block)) / block), j * block + (c % block), Math.floor(c / (block * block)), s,
     ]),
+    permuted: moved((r, { with: { order } }, place) => [...order.map((_, axis) => place[order.indexOf(axis)]), place.at(-1)]),
+    reshaped: moved((r, { to: [x], number: own }, place) =>
+      [...at.unflat(r.shape(x).slice(0, -1), at.flat(r.shape(own).slice(0, -1), place.slice(0, -1))), place.at(-1)]),
+    along: (r, { to: [x], with: { axis, taps } }, place) => total(taps[place[axis]].map(([i, weight]) =>
+      times(number(weight), r.read(x, [...place.slice(0, axis), i, ...place.slice(axis + 1)])))),
     kernel_at: moved((r, { to }, place) => [place[0], ...r.offset(to.slice(1)), place[1]]),
     kernel_place: moved((r, { to }, place) =>
       (at.same(place.slice(1, -1), r.offset(to.slice(2))) ? [place[0], place.at(-1)] : null)),

@@ -218,6 +218,19 @@
       [i * r + Math.floor((c % (r * r)) / r), j * r + (c % r), Math.floor(c / (r * r)), s]);
   }
 
+  /** Every place along an axis a sum of others: (place, weight) of each are the taps. */
+  function along(x, { axis, taps }) {
+    const out = array(resized(x, axis, taps.length));
+    const [size, inner] = [x.shape[axis], sizeOf(x.shape.slice(axis + 1))];
+    for (let outer = 0; outer < sizeOf(x.shape.slice(0, axis)); outer += 1) {
+      taps.forEach((row, made) => row.forEach(([place, weight]) => {
+        const [to, from] = [(outer * taps.length + made) * inner, (outer * size + place) * inner];
+        for (let n = 0; n < inner; n += 1) out.data[to + n] += weight * x.data[from + n];
+      }));
+    }
+    return out;
+  }
+
   // -- kernels, blocks, gates ------------------------------------------------------------------------------
   /** Where the matrix of a kernel (K, offsets ..., C) at an offset begins, and its size within the kernel. */
   function matrixOf(kernel, offset) {
@@ -422,6 +435,12 @@
     tent,
     shuffled,
     unshuffled,
+    permuted: (x, { order }) => permuted(x, [...order, samples(x)]),
+    reshaped: (x, { shape }) => {
+      const rest = sizeOf(x.shape.slice(0, -1)) / Math.abs(sizeOf(shape));
+      return reshaped(x, [...shape.map((size) => (size < 0 ? rest : size)), x.shape[samples(x)]]);
+    },
+    along,
     window,
     place,
     canvas: (x, { grid, features: count }) => {

@@ -77,9 +77,9 @@ static void net_conv_transposed(const float* x, const float* W, const float* b, 
       }
 }
 
-/* kind 0: the largest value of every window; 1: the mean; 2: the root of the sum of squares; 3: of their mean.
-   count_padding: whether a mean counts the padding as zeros */
-static void net_pool(const float* x, net_window g, int kind, int count_padding, float* z) {
+/* kind 0: the largest value of every window; 1: the mean; 2: the root of the sum of squares; 3: of their mean;
+   4: the p-th root of the sum of absolute values to the power p. count_padding: whether a mean counts the padding as zeros */
+static void net_pool(const float* x, net_window g, int kind, float p, int count_padding, float* z) {
   for (int i = 0; i < g.out_rows; i++)
     for (int j = 0; j < g.out_columns; j++)
       for (int c = 0; c < g.channels; c++) {
@@ -87,15 +87,16 @@ static void net_pool(const float* x, net_window g, int kind, int count_padding, 
         int count = 0;
         for (int m = 0; m < g.kernel_rows; m++)
           for (int n = 0; n < g.kernel_columns; n++) {
-            const int u = i * g.stride_rows + m - g.top, v = j * g.stride_columns + n - g.left;
+            const int u = i * g.stride_rows + m * g.dilation_rows - g.top;
+            const int v = j * g.stride_columns + n * g.dilation_columns - g.left;
             if (u < 0 || u >= g.rows || v < 0 || v >= g.columns) continue;
             const float value = x[((size_t)u * g.columns + v) * g.channels + c];
             count++;
             if (kind == 0) sum = value > sum ? value : sum;
-            else sum += kind == 1 ? value : value * value;
+            else sum += kind == 1 ? value : kind == 4 ? powf(fabsf(value), p) : value * value;
           }
         if (kind == 1 || kind == 3) sum /= (float)(count_padding ? g.kernel_rows * g.kernel_columns : count);
-        *z++ = kind >= 2 ? sqrtf(sum) : sum;
+        *z++ = kind == 4 ? powf(sum, 1.0f / p) : kind >= 2 ? sqrtf(sum) : sum;
       }
 }
 
@@ -231,6 +232,17 @@ static void net_shuffle(const float* x, int height, int width, int channels, int
       for (int c = 0; c < made; c++)
         z[((size_t)i * width * r + j) * made + c] =
             x[((size_t)(i / r) * width + j / r) * channels + (c * r + i % r) * r + j % r];
+}
+
+/* along one axis every place as a sum of others: those in front of ends[u], each with its weight */
+static void net_along(const float* x, const int* ends, const int* places, const float* weights, int outer, int size, int made,
+                      int inner, float* z) {
+  for (int o = 0; o < outer; o++, x += (size_t)size * inner)
+    for (int u = 0, n = 0; u < made; u++, z += inner) {
+      for (int i = 0; i < inner; i++) z[i] = 0.0f;
+      for (; n < ends[u]; n++)
+        for (int i = 0; i < inner; i++) z[i] += weights[n] * x[(size_t)places[n] * inner + i];
+    }
 }
 
 /* a step whose features all equal `value` is padding */

@@ -23,6 +23,7 @@ from chainrule.layers import (
     AveragePool1D,
     AveragePool2D,
     BatchNorm,
+    Bias,
     Clamp,
     Conv1D,
     Conv2D,
@@ -45,6 +46,8 @@ from chainrule.layers import (
     LayerNorm,
     LearnedPositions,
     LogSoftmax,
+    LpPool1D,
+    LpPool2D,
     Masking,
     MaxPool1D,
     MaxPool2D,
@@ -54,9 +57,12 @@ from chainrule.layers import (
     ParametricActivation,
     Part,
     PeriodicEmbedding,
+    Permute,
     PixelShuffle,
     PositionalEncoding,
     PReLU,
+    Resample,
+    Reshape,
     RMSNorm,
     Scale,
     Softmax,
@@ -183,9 +189,15 @@ def _conv_transposed(body: Body, layer: Any, x: Place, z: Place, given: Arrays) 
 
 
 def _pool(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
-    kind = 0 if isinstance(layer, MaxPool2D) else 1 if isinstance(layer, AveragePool2D) else 2 + layer.mean
+    if isinstance(layer, LpPool2D):
+        kind, p = 4, layer.p
+    else:
+        kind = (
+            0 if isinstance(layer, MaxPool2D) else 1 if isinstance(layer, AveragePool2D) else 2 + layer.mean
+        )
+        p = 2.0
     window = _window(body, layer, x.shape, z.shape, x.shape, 1)
-    body.call("pool", x.name, window, int(kind), int(layer.count_padding), z.name)
+    body.call("pool", x.name, window, int(kind), number(p), int(layer.count_padding), z.name)
 
 
 def _global_pool(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) -> None:
@@ -225,6 +237,28 @@ def _between(body: Body, layer: UpSample2D, x: Place, z: Place) -> None:
 
 def _shuffled(body: Body, layer: PixelShuffle, x: Place, z: Place, given: Arrays) -> None:
     body.call("shuffle", x.name, *x.shape, layer.block, z.name)
+
+
+def _permuted(body: Body, layer: Permute, x: Place, z: Place, given: Arrays) -> None:
+    places = np.arange(math.prod(x.shape)).reshape(x.shape).transpose(layer.order)
+    names = body.whole_numbers(f"{layer.name}_places", places.ravel().tolist())
+    body.lines.append(f"for (int i = 0; i < {places.size}; i++) {z.name}[i] = {x.name}[{names}[i]];")
+
+
+def _reshaped(body: Body, layer: Reshape, x: Place, z: Place, given: Arrays) -> None:
+    body.lines.append(f"for (int i = 0; i < {math.prod(x.shape)}; i++) {z.name}[i] = {x.name}[i];")
+
+
+def _resampled(body: Body, layer: Resample, x: Place, z: Place, given: Arrays) -> None:
+    ends = np.cumsum([len(row) for row in layer.weights])
+    pairs = [pair for row in layer.weights for pair in row] or [(0, 0.0)]
+    names = (
+        body.whole_numbers(f"{layer.name}_ends", ends.tolist()),
+        body.whole_numbers(f"{layer.name}_places", [place for place, _ in pairs]),
+        body.array(f"{layer.name}_weights", np.array([weight for _, weight in pairs])),
+    )
+    outer, inner = math.prod(x.shape[: layer.axis]), math.prod(x.shape[layer.axis + 1 :])
+    body.call("along", x.name, *names, outer, layer.size, len(layer.weights), inner, z.name)
 
 
 # -- normalisation -----------------------------------------------------------------------------------------
@@ -302,6 +336,13 @@ def _heads(body: Body, layer: Heads, x: Place, z: Place, given: Arrays) -> None:
     for f, shape, (start, _) in zip(layer.activations, layer.shapes, layer.places, strict=True):
         from_, to = (Place(f"({value.name} + {start})", shape) for value in (x, z))
         write(body, f, from_, to, {})
+
+
+def _bias(body: Body, layer: Bias, x: Place, z: Place, given: Arrays) -> None:
+    (b,) = given_arrays(body, layer, given, "b")
+    body.lines.append(
+        f"for (int i = 0; i < {math.prod(x.shape)}; i++) {z.name}[i] = {x.name}[i] + {b}[i % {x.shape[-1]}];"
+    )
 
 
 def _scale(body: Body, layer: Scale, x: Place, z: Place, given: Arrays) -> None:
@@ -407,8 +448,13 @@ LAYERS: dict[type[Layer], Writer] = {
     AveragePool2D: _pool,
     L2Pool1D: _pool,
     L2Pool2D: _pool,
+    LpPool1D: _pool,
+    LpPool2D: _pool,
     **dict.fromkeys((Pad1D, Pad2D, Crop1D, Crop2D, UpSample1D, UpSample2D), _picked),
     PixelShuffle: _shuffled,
+    Permute: _permuted,
+    Reshape: _reshaped,
+    Resample: _resampled,
     GlobalAveragePool: _global_pool,
     GlobalMaxPool: _global_pool,
     BatchNorm: _batch_norm,
@@ -426,6 +472,7 @@ LAYERS: dict[type[Layer], Writer] = {
     Part: _part,
     Heads: _heads,
     Scale: _scale,
+    Bias: _bias,
     Clamp: _clamp,
     PeriodicEmbedding: _periodic,
     Embedding: _embedding,

@@ -6,6 +6,7 @@ because a subclass may have other formulas. Layers over the steps of a sequence 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,15 +48,20 @@ from chainrule.layers import (
     LayerNorm,
     LeakyReLU,
     LogSoftmax,
+    LpPool1D,
+    LpPool2D,
     MaxPool1D,
     MaxPool2D,
     Pad1D,
     Pad2D,
     PeriodicEmbedding,
+    Permute,
     PixelShuffle,
     PReLU,
     ReLU,
     ReLU6,
+    Resample,
+    Reshape,
     Sigmoid,
     Softmax,
     Softplus,
@@ -168,6 +174,22 @@ def _pool(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -
         "pads": _sides(layer.pads(x.shape)),
     }
     shape, name = layer.output_shape(x.shape), graph.first(x)
+    apart = {"dilations": [*g.dilation]} if max(g.dilation) > 1 else {}
+    if isinstance(layer, LpPool2D):
+        powers = graph.add("Pow", graph.add("Abs", name), graph.constant(layer.p))
+        total = _window_sums(graph, layer, x, powers, count_padding=True)
+        total = graph.add("Mul", total, graph.constant(math.prod(g.kernel)))
+        return Value(shape, None, graph.add("Pow", total, graph.constant(1 / layer.p)))
+    if apart and not isinstance(layer, MaxPool2D):
+        root, name = (
+            isinstance(layer, L2Pool2D),
+            graph.add("Mul", name, name) if isinstance(layer, L2Pool2D) else name,
+        )
+        total = _window_sums(graph, layer, x, name, layer.count_padding or (root and not layer.mean))
+        if root and not layer.mean:
+            total = graph.add("Mul", total, graph.constant(math.prod(g.kernel)))
+        return Value(shape, None, graph.add("Sqrt", total) if root else total)
+    window |= apart
     if isinstance(layer, MaxPool2D):
         return Value(shape, None, graph.add("MaxPool", name, **window))
     if isinstance(layer, AveragePool2D):
@@ -177,6 +199,23 @@ def _pool(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -
         return Value(shape, None, graph.add("LpPool", name, p=2, **window))
     squares = graph.add("AveragePool", graph.add("Mul", name, name), count_include_pad=0, **window)
     return Value(shape, None, graph.add("Sqrt", squares))
+
+
+def _window_sums(graph: Graph, layer: Any, x: Value, name: str, count_padding: bool) -> str:
+    """Means of windows along every axis, by a product with the shares of its pixels; channels in front."""
+    g = layer.grid
+    for axis, size in enumerate(x.shape[:-1]):
+        (before, _), made = g.pads_along(axis, size), g.positions_along(axis, size)
+        A = np.zeros((size, made))
+        for i in range(made):
+            places = i * g.stride[axis] - before + g.dilation[axis] * np.arange(g.kernel[axis])
+            there = places[(places >= 0) & (places < size)]
+            A[there, i] = 1 / (g.kernel[axis] if count_padding else len(there))
+        axes = [*range(len(x.shape) + 1)]
+        axes[-1], axes[axis + 2] = axes[axis + 2], axes[-1]
+        name = graph.add("Transpose", name, perm=axes)
+        name = graph.add("Transpose", graph.add("MatMul", name, graph.constant(A, "A")), perm=axes)
+    return name
 
 
 def _zeros_or(mode: str) -> str:
@@ -214,6 +253,31 @@ def _upsample(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | Non
 def _shuffle(graph: Graph, layer: PixelShuffle, x: Value, given: Arrays, mask: str | None) -> Value:
     z = graph.add("DepthToSpace", graph.first(x), blocksize=layer.block, mode="CRD")
     return Value(layer.output_shape(x.shape), None, z)
+
+
+def _permute(graph: Graph, layer: Permute, x: Value, given: Arrays, mask: str | None) -> Value:
+    z = graph.add("Transpose", graph.last(x), perm=[0, *(axis + 1 for axis in layer.order)])
+    return Value(layer.output_shape(x.shape), z)
+
+
+def _reshape(graph: Graph, layer: Reshape, x: Value, given: Arrays, mask: str | None) -> Value:
+    shape = layer.output_shape(x.shape)
+    return Value(shape, graph.reshape(graph.last(x), *shape))
+
+
+def _resample(graph: Graph, layer: Resample, x: Value, given: Arrays, mask: str | None) -> Value:
+    """A product by Aᵀ, with the axis as the last one."""
+    A = np.zeros((layer.size, len(layer.weights)))
+    for made, row in enumerate(layer.weights):
+        for place, weight in row:
+            A[place, made] += weight
+    axes = [*range(len(x.shape) + 1)]
+    axes[-1], axes[layer.axis + 1] = axes[layer.axis + 1], axes[-1]
+    name, last = graph.last(x), layer.axis == len(x.shape) - 1
+    name = graph.add(
+        "MatMul", name if last else graph.add("Transpose", name, perm=axes), graph.constant(A, "A")
+    )
+    return Value(layer.output_shape(x.shape), name if last else graph.add("Transpose", name, perm=axes))
 
 
 def _global_pool(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -353,10 +417,15 @@ LAYERS: dict[type[Layer], Writer] = {
     AveragePool2D: _pool,
     L2Pool1D: _pool,
     L2Pool2D: _pool,
+    LpPool1D: _pool,
+    LpPool2D: _pool,
     **dict.fromkeys((Pad1D, Pad2D), _pad),
     **dict.fromkeys((Crop1D, Crop2D), _crop),
     **dict.fromkeys((UpSample1D, UpSample2D), _upsample),
     PixelShuffle: _shuffle,
+    Permute: _permute,
+    Reshape: _reshape,
+    Resample: _resample,
     GlobalAveragePool: _global_pool,
     GlobalMaxPool: _global_pool,
     BatchNorm: _batch_norm,

@@ -1,0 +1,88 @@
+"""Samples whose axes are turned, cut anew, or mixed along one of them."""
+
+# mypy: disable-error-code="has-type"
+# (mypy infers a primitive after its decorator's arguments, which name the primitive itself; all are Any)
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule.formulas.primitives.arrays import flatten, unflatten
+from chainrule.formulas.primitives.declaring import primitive
+
+Taps = tuple[tuple[tuple[int, float], ...], ...]  # of every place that is made: (place it is made of, weight)
+
+
+def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    """The order that puts axes back."""
+    return tuple(int(place) for place in np.argsort(order))
+
+
+def transposed(taps: Taps, size: int) -> Taps:
+    """The weights read the other way: of every one of `size` places what it goes into."""
+    goes: list[list[tuple[int, float]]] = [[] for _ in range(size)]
+    for made, row in enumerate(taps):
+        for place, weight in row:
+            goes[place].append((made, weight))
+    return tuple(tuple(row) for row in goes)
+
+
+@primitive(
+    wrong="blocks_as_they_lie",
+    layout="permuted",
+    entry="permuted",
+    adjoint=lambda d, y, x, *, order: (permuted(d, order=inverse(order)),),
+)
+def permuted(x: Any, *, order: tuple[int, ...]) -> Any:
+    """A sample's axes in another order: axis n of the result is axis order[n] of x; samples stay last."""
+    return x.transpose(*order, x.ndim - 1)
+
+
+@primitive(
+    layout=("function", "reshape"),
+    entry="reshaped",
+    adjoint=lambda d, y, x, *, shape: (unflatten(flatten(d), x),),
+)
+def reshaped(x: Any, *, shape: tuple[int, ...]) -> Any:
+    """The entries of a sample, row by row, in another shape of as many."""
+    return x.reshape(*shape, x.shape[-1])
+
+
+@primitive(
+    layout="along",
+    entry="along",
+    adjoint=lambda d, y, x, *, axis, taps, size, back=False: (
+        along(d, axis=axis, taps=transposed(taps, size), size=len(taps), back=not back),
+    ),
+    remark="A makes every place along one axis a fixed sum of others",
+)
+def along(x: Any, *, axis: int, taps: Taps, size: int, back: bool = False) -> Any:
+    """Σ_i A_{u,i} x_i along one axis of `size` places; taps: of every u the (i, A_{u,i}) that are not 0.
+
+    back: whether they are those of Aᵀ, which is only printed.
+    """
+    shape = (*x.shape[:axis], len(taps), *x.shape[axis + 1 :])
+    out = np.zeros_like(x, shape=shape, order="C")
+    here: Any = (slice(None),) * axis
+    for made, row in enumerate(taps):
+        for place, weight in row:
+            out[(*here, made)] += weight * x[(*here, place)]
+    return out
+
+
+def runs(shape: tuple[int, ...], axis: int, taps: Taps) -> Iterator[tuple[int, int, int, float]]:
+    """(to, from, count, weight) of the numbers of a sample of `shape`, row by row, that lie side by side; of
+    several rows of pixels each by itself.
+    """
+    inner, row = math.prod(shape[axis + 1 :]), math.prod(shape[-2:])
+    count = row if axis < len(shape) - 2 else inner
+    for outer in range(math.prod(shape[:axis])):
+        for made, sums in enumerate(taps):
+            for place, weight in sums:
+                to, origin = (outer * len(taps) + made) * inner, (outer * shape[axis] + place) * inner
+                for more in range(0, inner, count):
+                    yield to + more, origin + more, count, weight

@@ -1,0 +1,256 @@
+"""What PyTorch has no module for, or not with our options. Imports PyTorch: only `writing` imports this.
+
+Values have their samples first; `first` says whether channels stand right behind them.
+"""
+
+# mypy: disable-error-code="misc"
+# (PyTorch is not there where types are checked: its classes are Any)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule.networks.forms.torch.reading import read_back
+
+try:
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+except ImportError:  # `writing` has said so before it imports this
+    torch = nn = F = None
+
+Tensor = Any
+Module: Any = object if nn is None else nn.Module
+Sequential: Any = object if nn is None else nn.Sequential
+Linear: Any = object if nn is None else nn.Linear
+# (our name, how the arrays are turned, PyTorch's names): how a parameter of ours is read from theirs.
+Reading = tuple[str, str, tuple[str, ...]]
+
+
+class Translated(Sequential):
+    """A network of chainrule as a module. `by_name()` gives its parameters under their names there."""
+
+    readings: Sequence[Reading] = ()
+    shapes: dict[str, tuple[int, ...]]
+
+    def by_name(self, gradients: bool = False) -> dict[str, Any]:
+        """NumPy arrays by chainrule's names, for `set_parameters`; gradients: those of `backward()`."""
+        held = dict(self.named_parameters()) | dict(self.named_buffers())
+
+        def array(name: str) -> Any:
+            tensor = held[name].grad if gradients else held[name]
+            return None if tensor is None else tensor.detach().cpu().numpy()
+
+        return read_back(self.readings, array, gradients, self.shapes)
+
+
+class Permute(Module):
+    """Axes of a sample in another order."""
+
+    def __init__(self, *order: int) -> None:
+        super().__init__()
+        self.order = (0, *(axis + 1 for axis in order))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(*self.order)
+
+
+class Reshape(Module):
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(-1, *self.shape)
+
+
+class Along(Module):
+    """A product by a fixed matrix (made, size) along an axis, that of samples being 0."""
+
+    matrix: Tensor
+
+    def __init__(self, axis: int, matrix: Any) -> None:
+        super().__init__()
+        self.axis = axis
+        self.register_buffer("matrix", torch.as_tensor(matrix))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.transpose(self.axis, -1), self.matrix).transpose(self.axis, -1)
+
+
+class PowerPool(Module):
+    """The p-th root of sums of |x|^p, the sums by matrices along the axes of positions."""
+
+    def __init__(self, p: float, sums: Sequence[nn.Module], factor: float) -> None:
+        super().__init__()
+        self.p, self.factor = p, factor
+        self.sums = nn.Sequential(*sums)
+
+    def forward(self, x: Tensor) -> Tensor:
+        total = self.factor * self.sums(x.abs() ** self.p)
+        there = total > 0  # δ is 0 where all is 0
+        return torch.where(there, torch.where(there, total, 1) ** (1 / self.p), 0)
+
+
+class Branches(Module):
+    """Branches on the same input, summed up or their features in a row along the axis `dim`."""
+
+    def __init__(self, branches: Sequence[nn.Module], dim: int | None) -> None:
+        super().__init__()
+        self.branches, self.dim = nn.ModuleList(branches), dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = [branch(x) for branch in self.branches]
+        if self.dim is not None:
+            return torch.cat(made, self.dim)
+        total = made[0]
+        for one in made[1:]:
+            total = total + one
+        return total
+
+
+class Recurrence(Module):
+    """nn.RNN, nn.LSTM or nn.GRU, of which the states after every step or after the last go on."""
+
+    def __init__(self, cell: nn.Module, every: bool, reverse: bool) -> None:
+        super().__init__()
+        self.cell, self.every, self.reverse = cell, every, reverse
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.cell(x.flip(1) if self.reverse else x)[0]
+        if not self.every:
+            return out[:, -1]
+        return out.flip(1) if self.reverse else out
+
+
+class SelfAttention(Module):
+    """nn.MultiheadAttention of a sequence with itself; causal: a step sees itself and those before it."""
+
+    def __init__(self, features: int, heads: int, bias: bool, causal: bool) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(features, heads, bias=bias, batch_first=True)
+        self.causal = causal
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.causal:
+            return self.attention(x, x, x, need_weights=False)[0]
+        steps = x.shape[1]
+        later = torch.ones(steps, steps, dtype=torch.bool, device=x.device).triu(1)
+        return self.attention(x, x, x, need_weights=False, attn_mask=later)[0]
+
+
+class Scaled(Module):
+    """x times s, or x plus s, s a parameter of the last axes; in front of the positions where `first`."""
+
+    def __init__(self, shape: Sequence[int], plus: bool, first_axes: int = 0) -> None:
+        super().__init__()
+        self.plus, self.ones = plus, first_axes
+        self.weight = nn.Parameter(torch.zeros(*shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = self.weight.reshape(*self.weight.shape, *(1,) * self.ones)
+        return x + s if self.plus else x * s
+
+
+class NtkLinear(Linear):
+    """A linear map whose weights are divided by √inputs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight / self.in_features**0.5, self.bias)
+
+
+class Positions(Module):
+    """A fixed table added to every sequence."""
+
+    table: Tensor
+
+    def __init__(self, table: Any) -> None:
+        super().__init__()
+        self.register_buffer("table", torch.as_tensor(table))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.table
+
+
+class Features(Module):
+    def __init__(self, start: int, stop: int, dim: int) -> None:
+        super().__init__()
+        self.start, self.stop, self.dim = start, stop, dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.narrow(self.dim, self.start, self.stop - self.start)
+
+
+class HardSigmoid(Module):
+    """Not nn.Hardsigmoid: its gradient in float64 is that of float32's 1/6, 3e-8 off (PyTorch 2.13)."""
+
+    def __init__(self, slope: float, shift: float) -> None:
+        super().__init__()
+        self.slope, self.shift = slope, shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.slope * x + self.shift).clamp(0, 1)
+
+
+class Selu(Module):
+    def __init__(self, alpha: float, scale: float) -> None:
+        super().__init__()
+        self.alpha, self.scale = alpha, scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * F.elu(x, self.alpha)
+
+
+class Gated(Module):
+    """The first half of the features times a function of the other half."""
+
+    def __init__(self, gate: nn.Module, dim: int, behind: bool) -> None:
+        super().__init__()
+        self.gate, self.dim, self.behind = gate, dim, behind
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, other = x.chunk(2, self.dim)
+        return first * self.gate(other) if self.behind else self.gate(first) * other
+
+
+class Parametric(Module):
+    """x + α (f(x) - x), α of every feature."""
+
+    def __init__(self, f: nn.Module, features: int, first_axes: int) -> None:
+        super().__init__()
+        self.f, self.ones = f, first_axes
+        self.alpha = nn.Parameter(torch.ones(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.alpha.reshape(-1, *(1,) * self.ones) * (self.f(x) - x)
+
+
+class Periodic(Module):
+    """PeriodicEmbedding: every number, and linear maps of cosines of it."""
+
+    def __init__(self, numbers: int, hidden: int, features: int) -> None:
+        super().__init__()
+        made = numbers * (features - 1)
+        self.W, self.b = (
+            nn.Parameter(torch.zeros(numbers, hidden)),
+            nn.Parameter(torch.zeros(numbers, hidden)),
+        )
+        self.V = nn.Parameter(torch.zeros(numbers, features - 1, hidden))
+        self.c = nn.Parameter(torch.zeros(made))
+
+    def forward(self, x: Tensor) -> Tensor:
+        waves = torch.cos(2 * torch.pi * x[:, :, None] * self.W + self.b)
+        made = torch.einsum("nih,ioh->nio", waves, self.V)
+        return torch.cat([x, made.reshape(len(x), -1) + self.c], 1)
+
+
+class Clamp(Module):
+    """Numbers held within limits by predictions; training passes them on."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if self.training else x.clamp(self.low, self.high)

@@ -1,0 +1,103 @@
+"""Networks as PyTorch's modules, with the real library: `python -m tests.exchange.torch_there [networks]`.
+
+The suite has no PyTorch. Every layer's cases and random networks in float64: predictions, and in training
+mode the gradients of a squared error, beside those of the formulas, to 1e-9 of their size.
+"""
+
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+
+import chainrule as cr
+from chainrule.base.errors import ArgumentError
+from tests.cases import LAYER_CASES, inputs, parameters
+from tests.checking.random_problems import problem
+
+TOLERANCE = 1e-9
+
+
+def apart(a: Any, b: Any) -> float:
+    scale = max(1.0, float(np.abs(b).max(initial=0)))
+    return float(np.abs(a - b).max(initial=0)) / scale if a.shape == b.shape else np.inf
+
+
+def difference(network: cr.Network, X: Any, first: bool = False) -> float:
+    """The largest difference of predictions and gradients from those of the formulas."""
+    X = X.astype(np.int64) if network.vocabulary else X
+    module = network.to_torch(channels="first" if first else "last")
+    moved = first and len(network.input_shape) > 1
+    x = torch.tensor(np.moveaxis(X, -1, 1).copy() if moved else X)
+    back = (lambda a: np.moveaxis(a, 1, -1)) if first and len(network.output_shape) > 1 else (lambda a: a)
+    with torch.no_grad():
+        found = apart(back(module.eval()(x).numpy()), network.predict(X))
+    y = np.random.default_rng(5).standard_normal((len(X), *network.output_shape))
+    if any(isinstance(layer, cr.Dropout) for layer in every(network.layers)):  # draws other numbers
+        return found
+    step = network.backpropagate(X, y, loss=cr.SquaredError())
+    module.train()
+    if x.is_floating_point():
+        x.requires_grad_()
+    a = module(x)
+    target = torch.tensor(np.moveaxis(y, -1, 1).copy() if first and y.ndim > 2 else y)
+    (0.5 * ((a - target) ** 2).sum() / len(X)).backward()
+    gradients = module.by_name(gradients=True)
+    found = max(found, *(apart(gradients[name], step.gradients[name]) for name in step.gradients), 0.0)
+    assert {*step.gradients} <= {*gradients}, {*step.gradients} - {*gradients}
+    kept = module.by_name()
+    assert {*kept} == {*network.parameters}
+    return found
+
+
+def every(layers: Any) -> Any:
+    for layer in layers:
+        yield layer
+        for chain in getattr(layer, "chains", ()):
+            yield from every(chain)
+
+
+def cases() -> Any:
+    """(name, network, X, channels first?)"""
+    for case in LAYER_CASES:
+        network = cr.Network([case.make()], input_shape=case.input_shape, dtype="float64")
+        name = network.layers[0].name
+        network.set_parameters({f"{name}.{key}": value for key, value in parameters(case).items()})
+        for first in (False, True)[: 1 + (len(case.input_shape) > 1 and not case.ids)]:
+            yield case.id, network, inputs(case), first
+
+
+def random_networks(count: int) -> Any:
+    for seed in range(count):
+        of = problem(seed, ordinary=True)
+        network = of.network.copy(dtype="float64")
+        X = of.X if network.vocabulary else of.X.astype(np.float64)
+        yield f"network {seed}", network, X, False
+
+
+def main(count: int) -> int:
+    done, wrong, refused = 0, 0, {}
+    for source in (cases(), random_networks(count)):
+        for name, network, X, first in source:
+            try:
+                found = difference(network, X, first)
+            except (ArgumentError, cr.base.errors.DataError) as error:
+                refused[str(error).split(":")[0][:70]] = str(error)
+                continue
+            done += 1
+            if not found <= TOLERANCE:
+                wrong += 1
+                print(f"WRONG {name} {'first' if first else 'last'} {found:.1e} {network.layers}")
+    for said in refused.values():
+        print("refused:", said)
+    print(f"{done} networks equal to {TOLERANCE}, {wrong} wrong, {len(refused)} kinds refused")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100))
