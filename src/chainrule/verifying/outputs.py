@@ -11,18 +11,22 @@ from dataclasses import replace
 
 import numpy as np
 
+from chainrule.base.errors import ChainruleError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
 from chainrule.verifying.contract.calls import attempt, output
 from chainrule.verifying.differences import STEP
 from chainrule.verifying.judging.judge import Judge
 from chainrule.verifying.meanings.matching import Like
+from chainrule.verifying.precision import computed_in
 from chainrule.verifying.probes import Probe, probes
 from chainrule.verifying.saying.schema import Answer
-from chainrule.verifying.subjects.subject import Subject
+from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
+FEW_DIGITS = ("float16", "bfloat16")
+TOLD = ("why", "fix", "mistake", "formulas")  # of a finding, what is wrong without the numbers that show it
 PROBES = 2  # without ties: the given arguments and fresh numbers
 # Directions per probe, and of the largest term of a slope along one what it may be off by.
 DIRECTIONS, CLOSE = 2, 1e-6
@@ -37,7 +41,9 @@ def verdict_of(
     chosen: int | None = None,
 ) -> Verdict:
     """What `verify` answers of one subject.  chosen: the output that was asked for, None: all."""
-    verdict = _mended(subject, Judge(subject, like, seed, progress).verdict(level), like, seed, progress)
+    judge = Judge(subject, like, seed, progress)
+    verdict = _mended(subject, judge.verdict(level), like, seed, progress)
+    verdict = _told_apart(subject, verdict, like, seed, progress)
     if subject.together is None:
         return verdict
     tried = _tried(subject.together, seed)
@@ -45,7 +51,7 @@ def verdict_of(
     findings = [_unused(each, subject.together, first, tried) for each in verdict.findings]
     notes = list(verdict.notes)
     if chosen is None:
-        said = {finding.name for finding in findings}
+        said = {finding.name for finding in findings} | judge.follows
         everywhere = "" in said or not tried  # what is no array's: the forward, or that nothing can be called
         findings += [] if everywhere else _of_others(subject, seed, tried, progress, said)
         key = "judged.outputs" if like is None else "judged.outputs_like"
@@ -64,6 +70,44 @@ def _mended(
             named = (replace(each, why=why, mistake=word, observed=None) for each in verdict.findings)
             return replace(verdict, findings=tuple(named))
     return verdict
+
+
+def _told_apart(
+    subject: Subject, verdict: Verdict, like: Like | None, seed: int, progress: Callable[[Say], None]
+) -> Verdict:
+    """With the mistakes named that the same code makes in more digits: in few, many are the same."""
+    few = computed_in(subject.args, subject.precision) in FEW_DIGITS
+    if verdict.verdict != "wrong" or not few or subject.delta is not None:
+        return verdict
+    try:
+        more = Judge(_in_more_digits(subject), like, seed, progress).verdict(verdict.hint_level)
+    except ChainruleError:  # theirs takes no other type
+        return verdict
+    by_name = {each.name: each for each in more.findings if each.mistake and each.why is not None}
+    findings = []
+    for each in verdict.findings:
+        other = by_name.get(each.name)
+        if other is not None and each.name:
+            told = other.why, other.fix, other.mistake, other.formulas
+            each = replace(each, observed=None, **dict(zip(TOLD, told, strict=True)))
+        findings.append(each)
+    return replace(verdict, findings=tuple(findings))
+
+
+def _in_more_digits(subject: Subject) -> Subject:
+    """On arrays of float64, its answers in the float32 in which it may compute inside."""
+    wide = tuple(np.asarray(v, np.float64) if v.dtype.kind == "f" else v for v in subject.args)
+
+    def forward(values: Sequence[Array]) -> Array:
+        return subject.forward(values).astype(np.float32)
+
+    def backward(values: Sequence[Array], delta: Array) -> Gradients:
+        made = subject.backward(values, delta.astype(np.float64))
+        return tuple(None if value is None else value.astype(np.float32) for value in made)
+
+    alone: dict[int, Subject] = {}
+    kept = {"steps": None, "alone": alone, "together": None, "without": alone, "notes": ()}
+    return replace(subject, args=wide, forward=forward, backward=backward, precision="float32", **kept)
 
 
 def _of_others(
