@@ -106,7 +106,7 @@ def _in_more_digits(subject: Subject) -> Subject:
         return tuple(None if value is None else value.astype(np.float32) for value in made)
 
     alone: dict[int, Subject] = {}
-    kept = {"steps": None, "alone": alone, "together": None, "without": alone, "notes": ()}
+    kept = {"steps": None, "alone": alone, "together": None, "without": alone, "notes": (), "as_is": None}
     return replace(subject, args=wide, forward=forward, backward=backward, precision="float32", **kept)
 
 

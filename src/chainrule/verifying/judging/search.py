@@ -350,11 +350,15 @@ class Search:
     def mistakes(self) -> Iterator[tuple[list[Edit], str]]:
         """Mistakes, one or two at once, that give what came back on every probe, and a factor beside.
 
-        Those in this array's own formula come before those in a definition.
+        Those in this array's own formula come before those in a definition, and these before one that is made
+        in one of its uses alone, of which there are most: 2 300 of the 4 000 of an LSTM's x.
         """
         scaled, single = [], []
-        for edits in (self.meaning.edits, self.meaning.instead, self.meaning.shared):
-            for edit in edits(self.argument.gradient, self.bounds[0]):
+        meaning, about = self.meaning, (self.argument.gradient, self.bounds[0])
+        own = (edit for edit in meaning.edits(*about) if not edit.deep)
+        deep = (edit for edit in meaning.edits(*about) if edit.deep)
+        for edits in (own, meaning.instead(*about), meaning.shared(*about), deep):
+            for edit in edits:
                 single.append(edit)
                 scale = self.gives(edit)
                 if scale == "":

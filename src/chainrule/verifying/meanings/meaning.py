@@ -17,7 +17,7 @@ from chainrule.base.errors import ChainruleError
 from chainrule.base.types import Array
 from chainrule.formulas.evaluation import Key, value_of
 from chainrule.formulas.expression import Expression, Named, Operation, Over, Symbol, substitute, walk
-from chainrule.formulas.neighbours import Neighbour, in_all, is_of_delta, neighbours, with_rotated
+from chainrule.formulas.neighbours import Neighbour, in_all, is_of_delta, misused, neighbours, with_rotated
 from chainrule.formulas.rules import Trait, rules
 from chainrule.verifying.meanings.forms import Form
 from chainrule.verifying.precision import Reference
@@ -33,7 +33,8 @@ class Edit:
 
     place: where, as a whole; of several edits one is made at a place.  kind: a key of the texts.  node, part:
     of the right formula, what the mistake is about.  values: what the text names beside.  right: the right
-    formulas, where they are written in another way than the meaning's own.
+    formulas, where they are written in another way than the meaning's own.  deep: whether it is made in one
+    of several uses of a definition alone.
     """
 
     place: str
@@ -43,6 +44,7 @@ class Edit:
     part: Any = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     right: Mapping[str, Expression] = field(default_factory=dict)
+    deep: bool = False
 
 
 Edits = Mapping[str, Edit]
@@ -206,8 +208,11 @@ class Meaning(ABC):
 
     def _in_formulas(self, name: str, bound: Bound) -> Iterator[Edit]:
         for place in self.places(name):
-            symbols, beside = self.symbols(place, bound), self.beside(place)
-            for wrong in neighbours(self.formula(place), symbols, beside=beside):
+            formula, symbols, beside = self.formula(place), self.symbols(place, bound), self.beside(place)
+            for wrong in neighbours(formula, symbols, beside=beside):
+                deep = within_definition(formula, wrong.path)
+                yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part, deep=deep)
+            for wrong in misused(formula, (), definitions_in(formula)):
                 yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
 
     def _in_several(self, name: str, bound: Bound) -> Iterator[Edit]:
@@ -303,6 +308,7 @@ class Meaning(ABC):
         for wrong in neighbours(tree, self.symbols(place, bound)):
             if not within_definition(tree, wrong.path) or not within_definition(tree, wrong.path[:-1]):
                 yield wrong
+        yield from misused(tree, self.symbols(place, bound), definitions_in(tree))
 
     def second(self, first: Edit, place: str, bound: Bound) -> Iterator[Edit]:
         """What `first` becomes by another mistake in the formula at `place`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of
 from chainrule.verifying.subjects.calls.carriers import Maker, as_array, holds
 from chainrule.verifying.subjects.calls.running import call
+from chainrule.verifying.subjects.frameworks.compiled import Compiled, compiled
 from chainrule.verifying.subjects.frameworks.judged import gradients_follow, judged, told
 from chainrule.verifying.subjects.subject import (
     Gradients,
     Subject,
-    cut_deltas,
+    cut,
     joined_outputs,
     with_outputs,
 )
@@ -48,8 +50,9 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
     by_hand = calls.written_by_hand(arrays)
     if output is None and not by_hand and gradients_follow(out, arguments):
         read = replace(calls.arguments, arrays=arrays, precision=calls.precision)
-        subject = of_function(given, args, names, read, _wide)
-        return replace(subject, notes=(*subject.notes, TEXTS.say("subject.value", name=title)))
+        subject = of_function(compiled(given), args, names, read, _wide)
+        notes = *subject.notes, TEXTS.say("subject.value", name=title)
+        return replace(subject, notes=notes, as_is=of_function(given, args, names, read, _wide))
     likely = [n for n, value in enumerate(out) if "float" in getattr(value, "dtype", np.dtype(bool)).name]
     calls.places = (judged(out, likely, output, title, "an array"),)
     several = likely if by_hand else []
@@ -63,6 +66,8 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
         args=arrays,
         notes=(*single, *(() if by_hand else (TEXTS.say("subject.jax", name=title),))),
     )
+    as_is = replace(calls, compiles=False)
+    subject = replace(subject, as_is=replace(subject, forward=as_is.forward, backward=as_is.backward))
 
     def of_output(place: int | None) -> Any:
         of = replace(calls, places=tuple(several) if place is None else (place,))
@@ -83,12 +88,21 @@ def _maker(low: str | None) -> Maker:
 
 @dataclass(eq=False)
 class _Calls:
-    """places: of the outputs that are judged, several joined."""
+    """places: of the outputs that are judged, several joined.  compiles: whether it runs compiled."""
 
     title: str
     function: Any
     arguments: Arguments
     places: tuple[int, ...] = (0,)
+    compiles: bool = True
+
+    @cached_property
+    def _forward(self) -> Callable[..., Any]:
+        return Compiled(self._out) if self.compiles else self._out
+
+    @cached_property
+    def _backward(self) -> Callable[..., Any]:
+        return Compiled(self._back) if self.compiles else self._back
 
     @property
     def precision(self) -> str | None:
@@ -139,28 +153,36 @@ class _Calls:
 
     def forward(self, values: Sequence[Array]) -> Array:
         with _wide(values):
-            out = _listed(call(self.title, self.function, *self.arguments.build(values)))
-            made = [as_array(out[place], f"the output of {self.title}") for place in self.places]
+            made = [as_array(out, f"the output of {self.title}") for out in self._forward(values)]
             return made[0] if len(made) == 1 else joined_outputs(made)
 
+    def _out(self, values: Sequence[Any]) -> list[Any]:
+        """What is judged of what it returns."""
+        out = _listed(call(self.title, self.function, *self.arguments.build(values)))
+        return [out[place] for place in self.places]
+
     def backward(self, values: Sequence[Array], delta: Array) -> Gradients:
-        jax = sys.modules["jax"]
         with _wide(values):
-            out, pull, moving = self.outputs(values)
-            judged_ = [as_array(out[place], f"the output of {self.title}") for place in self.places]
-            parts = [delta] if len(judged_) == 1 else cut_deltas(delta, judged_)
-            by_place = dict(zip(self.places, parts, strict=True))
-            deltas = tuple(
-                jax.numpy.asarray(by_place[number], dtype=value.dtype)
-                if number in by_place
-                else jax.numpy.zeros_like(value)
-                for number, value in enumerate(out)
-            )
-            given_back = call(f"the backward pass of {self.title}", pull, deltas)
+            moving, given_back = self._backward(values, delta)
             gradients: list[Array | None] = [None] * len(self.arguments.names)
-            for number, value in zip(moving, given_back, strict=True):
+            for number, value in zip(map(int, moving), given_back, strict=True):
                 _collect(self.arguments.tree[number], value, gradients, self.arguments)
             return tuple(gradients)
+
+    def _back(self, values: Sequence[Any], delta: Any) -> tuple[list[int], Any]:
+        """The numbers of the arguments that have gradients, and these."""
+        jax = sys.modules["jax"]
+        out, pull, moving = self.outputs(values)
+        shapes = [tuple(out[place].shape) for place in self.places]
+        parts = [delta] if len(shapes) == 1 else cut(delta, shapes)
+        by_place = dict(zip(self.places, parts, strict=True))
+        deltas = tuple(
+            jax.numpy.asarray(by_place[number], dtype=value.dtype)
+            if number in by_place
+            else jax.numpy.zeros_like(value)
+            for number, value in enumerate(out)
+        )
+        return moving, call(f"the backward pass of {self.title}", pull, deltas)
 
 
 def _has_vjp(jaxpr: Any) -> bool:
