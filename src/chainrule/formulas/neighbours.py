@@ -18,6 +18,7 @@ Every primitive and reduction declares, where it is defined, what people write i
     first_step  of the first position or step alone
     uncounted   a mean over samples and positions, divided by the number of samples
     ungrouped, by_channel    over all channels, or over each alone, in place of a group's
+    overcounted, with_samples    a group's sum divided by how many values all groups have; over all samples
     less_one    a mean divided by one less, as an unbiased variance is
     first_block the first group's matrix for all groups
     unskipped   the padding counted as any id
@@ -105,9 +106,11 @@ RARE = frozenset((
     "one_more", "aligned", "one_of_many", "last_of_many", "mean_of_many", "dealt", "halved", "emptied",
     "one_term", "by_channel", "first_block", "unskipped", "less_one", "raised", "epsilon", "cropped",
     "last_copy", "blocks_as_they_lie", "derivative", "tanh_derivative", "logistic_derivative",
+    "overcounted", "with_samples",
 ))  # fmt: skip
 EVERYWHERE = frozenset((
     "as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "by_channel", "unmoved",
+    "overcounted", "with_samples",
 ))  # fmt: skip
 OF_OPERANDS = frozenset((
     "only", "swapped", "turned", "twice", "number", "cases", "complement", "rotated", "unit", "zeroed",

@@ -17,6 +17,7 @@ from chainrule.base.types import Array
 from chainrule.verifying.contract.calls import attempt, output
 from chainrule.verifying.differences import STEP
 from chainrule.verifying.judging.judge import Judge
+from chainrule.verifying.meanings.guesses import guesses
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.precision import computed_in
 from chainrule.verifying.probes import Probe, probes
@@ -43,6 +44,8 @@ def verdict_of(
     """What `verify` answers of one subject.  chosen: the output that was asked for, None: all."""
     judge = Judge(subject, like, seed, progress)
     verdict = _mended(subject, judge.verdict(level), like, seed, progress)
+    if like is None and verdict.verdict == "wrong" and not all(each.mistake for each in verdict.findings):
+        like, judge, verdict = _guessed(subject, judge, verdict, progress)
     verdict = _told_apart(subject, verdict, like, seed, progress)
     if subject.together is None:
         return verdict
@@ -70,6 +73,25 @@ def _mended(
             named = (replace(each, why=why, mistake=word, observed=None) for each in verdict.findings)
             return replace(verdict, findings=tuple(named))
     return verdict
+
+
+def _guessed(
+    subject: Subject, judge: Judge, verdict: Verdict, progress: Callable[[Say], None]
+) -> tuple[Like | None, Judge, Verdict]:
+    """The verdict by a formula that nobody named and that gives the same output, where it names all."""
+    out = output(subject, subject.args)
+    for like in guesses(subject.title, subject.args, out):
+        try:
+            if like.meaning(subject.args, subject.names, out, subject.forward, subject.precision) is None:
+                continue
+            other = Judge(subject, like, judge.seed, progress)
+            by_formula = other.verdict(verdict.hint_level)
+        except ChainruleError:  # options of its own that nobody told, sizes that it does not take
+            continue
+        if by_formula.findings and all(each.mistake and each.name for each in by_formula.findings):
+            notes = *by_formula.notes, TEXTS.say("judged.guessed", like=like.title)
+            return like, other, replace(by_formula, notes=notes)
+    return None, judge, verdict
 
 
 def _told_apart(

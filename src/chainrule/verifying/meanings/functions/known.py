@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from chainrule.base.languages import Say
 from chainrule.formulas import exp, named, tanh
 from chainrule.layers.activations.rectifiers import ReLU
 from chainrule.layers.activations.smooth import GELU, Identity, Sigmoid, SiLU
-from chainrule.verifying.meanings.functions import attention, rotary
+from chainrule.verifying.meanings.functions import attention, blocks, rotary
 from chainrule.verifying.meanings.functions.function import Function, by_samples
 
 
@@ -29,6 +31,18 @@ def _gated(activation: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
 ROOT = np.sqrt(2 / np.pi)
 
 
+@dataclass(frozen=True)
+class Approximated:
+    """GELU as an activation: f, and its derivative by the formula of its gradient with δ = 1."""
+
+    title: Say
+    f: Callable[..., Any]
+    of_delta: Callable[..., dict[str, Any]]
+
+    def df(self, x: Any) -> Any:
+        return self.of_delta(None, x)["x"]
+
+
 def _gelu_tanh(x: Any) -> Any:
     """½ x (1 + tanh(√(2/π) (x + 0.044715 x³))) (Hendrycks, Gimpel 2016)."""
     return 0.5 * x * (1 + tanh(ROOT * (x + 0.044715 * x**3)))
@@ -37,7 +51,8 @@ def _gelu_tanh(x: Any) -> Any:
 def _gelu_tanh_gradients(d: Any, x: Any) -> dict[str, Any]:
     T = named("T", tanh(ROOT * (x + 0.044715 * x**3)))
     inner = named("u", ROOT * (1 + 3 * (0.044715 * x**2)))
-    return {"x": d * (0.5 * (1 + T) + 0.5 * x * (1 - T**2) * inner)}
+    slope = 0.5 * (1 + T) + 0.5 * x * (1 - T**2) * inner
+    return {"x": slope if d is None else d * slope}
 
 
 def _gelu_sigmoid(x: Any) -> Any:
@@ -47,7 +62,14 @@ def _gelu_sigmoid(x: Any) -> Any:
 
 def _gelu_sigmoid_gradients(d: Any, x: Any) -> dict[str, Any]:
     s = named("s", 1 / (1 + exp(-1.702 * x)))
-    return {"x": d * (s + 1.702 * x * s * (1 - s))}
+    slope = s + 1.702 * x * s * (1 - s)
+    return {"x": slope if d is None else d * slope}
+
+
+GELUS = (
+    Approximated(Say("GELU's approximation by tanh", "GELU 的 tanh 近似"), _gelu_tanh, _gelu_tanh_gradients),
+    Approximated(Say("the quick GELU, x σ(1.702 x)", "quick GELU，x σ(1.702 x)"), _gelu_sigmoid, _gelu_sigmoid_gradients),
+)
 
 
 ENTRYWISE = {
@@ -66,8 +88,17 @@ def functions(name: str, options: dict[str, Any]) -> list[Function]:
         return attention.attention(name, options)
     if name in rotary.WORDS:
         return rotary.rotary(options)
+    if name in blocks.POSITIONS:
+        return blocks.positions()
     if name in GATES:
-        return [Function(name, ("g", "x"), *_gated(GATES[name]), layouts=by_samples(2))]
+        activations = [GATES[name], *GELUS] if name == "geglu" else [GATES[name]]
+        made = []
+        for activation in activations:
+            others = [(each.title, _gated(each)[1]) for each in GELUS if each is not activation]
+            mistaken = tuple(others) if name == "geglu" else ()
+            way = _gated(activation)
+            made.append(Function(name, ("g", "x"), *way, layouts=by_samples(2), mistaken=mistaken))
+        return made + [blocks.feed_forward(name, each) for each in activations if name in blocks.FEED_FORWARD]
     if name in ENTRYWISE:
         return [Function(name, ("x",), *ENTRYWISE[name], layouts=by_samples(1))]
     return []

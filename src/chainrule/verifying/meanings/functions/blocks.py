@@ -1,0 +1,94 @@
+"""Blocks of a Transformer that are no layer of ours: the gated feed-forward, tokens with learned positions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from chainrule.formulas import correlate, named, one_hot
+from chainrule.verifying.meanings.forms import Form
+from chainrule.verifying.meanings.functions.function import Function, Layout, Shape
+
+FEED_FORWARD = ("swiglu", "geglu", "reglu", "bilinear")
+POSITIONS = {
+    "positionalembedding", "positionembedding", "learnedpositions", "learnedpositionalembedding",
+    "tokenandpositionembedding", "gptembedding", "positionalembeddings", "learnedpositionembedding",
+}  # fmt: skip
+
+
+def feed_forward(name: str, activation: Any) -> Function:
+    """(f(W x) ⊙ V x) behind U (Shazeer 2020), as of Llama: W gate, V up, U down."""
+
+    def parts(x: Any, W: Any, V: Any) -> tuple[Any, Any, Any, Any]:
+        g, u = named("g", W @ x), named("u", V @ x)
+        a = named("a", activation.f(g))
+        return g, u, a, named("h", a * u)
+
+    def forward(x: Any, W: Any, V: Any, U: Any) -> Any:
+        return U @ parts(x, W, V)[3]
+
+    def gradients(d: Any, x: Any, W: Any, V: Any, U: Any) -> dict[str, Any]:
+        g, u, a, h = parts(x, W, V)
+        dh = named("dh", U.T @ d)
+        du, dg = named("du", dh * a), named("dg", dh * u * activation.df(g))
+        through = W.T @ dg + V.T @ du
+        return {"x": through, "W": correlate(dg, x), "V": correlate(du, x), "U": correlate(d, h)}
+
+    return Function(name, ("x", "W", "V", "U"), forward, gradients, layouts=tuple(_layouts()))
+
+
+def _layouts() -> Iterator[Layout]:
+    """x with its features last, or first; every matrix either way."""
+    for last, turned in product((True, False), product((True, False), repeat=3)):
+
+        def forms(shapes: Sequence[Shape], last: bool = last, turned: Sequence[bool] = turned) -> list[Form]:
+            x = shapes[0]
+            axes = (len(x) - 1, *range(len(x) - 1)) if last else tuple(range(len(x)))
+            ours = x[axes[0]], math.prod(x[axis] for axis in axes[1:])
+            made = [Form(axes, ours, tuple(x))]
+            for shape, is_turned in zip(shapes[1:], turned, strict=True):
+                order = (1, 0) if is_turned else (0, 1)
+                made.append(Form(order, (shape[order[0]], shape[order[1]]), tuple(shape)))
+            w, v, u = (form.ours for form in made[1:])
+            if not (w == v == u[::-1] and w[1] == ours[0]):
+                raise ValueError("other sizes")
+            return made
+
+        yield Layout(forms, lambda shapes, last=last: [(0, 0 if last else len(shapes[0]) - 1)])
+
+
+def positions() -> list[Function]:
+    """Of every token its row of E, and of its step its row of P (Radford et al. 2018)."""
+
+    def forward(x: Any, E: Any, P: Any, t: Any) -> Any:
+        return E.T @ one_hot(x, E) + P.T @ one_hot(t, P)
+
+    def gradients(d: Any, x: Any, E: Any, P: Any, t: Any) -> dict[str, Any]:
+        return {"E": correlate(one_hot(x, E), d), "P": correlate(one_hot(t, P), d)}
+
+    def steps(values: Mapping[str, Any]) -> dict[str, Any]:
+        x = values["x"]
+        return {"t": np.broadcast_to(np.arange(float(x.shape[0]))[:, None], x.shape)}
+
+    def layout(turned: tuple[bool, bool]) -> Layout:
+        def forms(shapes: Sequence[Shape]) -> list[Form]:
+            ids, *tables = shapes
+            if len(ids) != 2 or any(len(shape) != 2 for shape in tables):
+                raise ValueError("ids of samples and steps, and two tables")
+            made = [Form((1, 0), (ids[1], ids[0]), tuple(ids))]
+            for shape, is_turned in zip(tables, turned, strict=True):
+                axes = (1, 0) if is_turned else (0, 1)
+                made.append(Form(axes, (shape[axes[0]], shape[axes[1]]), tuple(shape)))
+            if made[1].ours[1] != made[2].ours[1] or made[2].ours[0] < ids[1]:
+                raise ValueError("other features, or fewer positions than steps")
+            return made
+
+        return Layout(forms, lambda shapes: [(0, 0)])
+
+    layouts = tuple(map(layout, ((False, False), (True, True))))
+    return [Function("positions", ("x", "E", "P"), forward, gradients, steps, layouts=layouts)]
