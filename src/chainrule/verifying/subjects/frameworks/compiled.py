@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from chainrule.base.types import Array
 
 
@@ -26,12 +24,15 @@ class Compiled:
     function: Callable[..., Any]
     known: dict[Any, Callable[..., Any]] = field(default_factory=dict)
     works: bool = True
+    ran: bool = False  # compiled, at least once
 
     def __call__(self, values: Sequence[Array], *more: Array) -> Any:
         if self.works and hasattr(sys.modules["jax"], "jit"):
             try:
                 return self._compiled(values, more)
-            except Exception:  # their code may raise whatever it likes where it is traced
+            except Exception as error:  # their code may raise whatever it likes where it is traced
+                if self.ran and not _of_tracing(error):  # as it would as it is, of sizes that do not fit
+                    raise
                 made = self.function(values, *more)
                 self.works = False  # what raises as it is says nothing on whether it can be traced
                 return made
@@ -50,18 +51,37 @@ class Compiled:
                     filled[number] = value
                 return self.function(filled, *deltas)
 
-            self.known[key] = sys.modules["jax"].jit(run)
-        return self.known[key]([values[number] for number in real], *more)
+            self.known[key] = quickly(run)
+        made = self.known[key]([values[number] for number in real], *more)
+        self.ran = True
+        return made
+
+
+def quickly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled with as little effort as their version of JAX can be asked for: it runs a few times."""
+    jit: Callable[..., Any] = sys.modules["jax"].jit
+    try:
+        return jit(function, compiler_options={"xla_backend_optimization_level": 0})
+    except TypeError:  # older ones take no options
+        return jit(function)
+
+
+def _of_tracing(error: BaseException) -> bool:
+    """Whether it is raised because there are no numbers yet while it is traced."""
+    errors = getattr(sys.modules["jax"], "errors", None)
+    names = "JAXTypeError", "JAXIndexError", "UnexpectedTracerError"
+    kinds = tuple(kind for name in names if (kind := getattr(errors, name, None)) is not None)
+    return isinstance(error, kinds) or isinstance(error.__cause__, kinds)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of anything that JAX takes, compiled; as it is from the first call on that cannot be."""
-    jit, works = getattr(sys.modules["jax"], "jit", None), [True]
-    fast = None if jit is None else jit(function)
+    works = [hasattr(sys.modules["jax"], "jit")]
+    fast = quickly(function) if works[0] else function
 
     @functools.wraps(function)
     def run(*args: Any) -> Any:
-        if fast is not None and works[0]:
+        if works[0]:
             try:
                 return fast(*args)
             except Exception:  # their code may raise whatever it likes where it is traced
@@ -71,15 +91,3 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args)
 
     return run
-
-
-def agrees(fast: Any, plain: Any) -> bool:
-    """Whether two answers, arrays in tuples, lists and dicts, are the same but for another order of sums."""
-    leaves = sys.modules["jax"].tree_util.tree_leaves
-    pairs = list(zip(leaves(fast), leaves(plain), strict=False))
-    return len(leaves(fast)) == len(leaves(plain)) and all(_near(a, b) for a, b in pairs)
-
-
-def _near(fast: Any, plain: Any) -> bool:
-    first, other = (np.asarray(value).astype(np.float64) for value in (fast, plain))
-    return first.shape == other.shape and bool(np.allclose(first, other, rtol=0.02, atol=1e-3, equal_nan=True))

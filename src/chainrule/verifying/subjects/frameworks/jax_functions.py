@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -47,12 +47,13 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
         arrays = tuple(a.astype(np.float32) if a.dtype == np.float64 else a for a in arrays)
     calls = _Calls(title, given, replace(arguments, makers=(_maker(low),) * len(arrays)))
     out = calls.tried(arrays, output is None)
-    by_hand = calls.written_by_hand(arrays)
+    by_hand = calls.has(arrays, "custom_vjp")
+    loops = calls.has(arrays, "scan") or calls.has(arrays, "while")
     if output is None and not by_hand and gradients_follow(out, arguments):
         read = replace(calls.arguments, arrays=arrays, precision=calls.precision)
         subject = of_function(compiled(given), args, names, read, _wide)
         notes = *subject.notes, TEXTS.say("subject.value", name=title)
-        return replace(subject, notes=notes, as_is=of_function(given, args, names, read, _wide))
+        return replace(subject, notes=notes, as_is=of_function(given, args, names, read, _by_operations if loops else _wide))
     likely = [n for n, value in enumerate(out) if "float" in getattr(value, "dtype", np.dtype(bool)).name]
     calls.places = (judged(out, likely, output, title, "an array"),)
     several = likely if by_hand else []
@@ -66,7 +67,7 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
         args=arrays,
         notes=(*single, *(() if by_hand else (TEXTS.say("subject.jax", name=title),))),
     )
-    as_is = replace(calls, compiles=False)
+    as_is = replace(calls, compiles=False, within=_by_operations if loops else _wide)
     subject = replace(subject, as_is=replace(subject, forward=as_is.forward, backward=as_is.backward))
 
     def of_output(place: int | None) -> Any:
@@ -88,13 +89,16 @@ def _maker(low: str | None) -> Maker:
 
 @dataclass(eq=False)
 class _Calls:
-    """places: of the outputs that are judged, several joined.  compiles: whether it runs compiled."""
+    """places: of the outputs that are judged, several joined.  compiles: whether it runs compiled.  within:
+    what it is called within, by its arrays.
+    """
 
     title: str
     function: Any
     arguments: Arguments
     places: tuple[int, ...] = (0,)
     compiles: bool = True
+    within: Callable[[Sequence[Array]], Any] = lambda values: _wide(values)
 
     @cached_property
     def _forward(self) -> Callable[..., Any]:
@@ -122,12 +126,12 @@ class _Calls:
                     return out
                 raise
 
-    def written_by_hand(self, values: Sequence[Array]) -> bool:
-        """Whether a custom_vjp of somebody's is in it."""
+    def has(self, values: Sequence[Array], word: str) -> bool:
+        """Whether an operation of that name is in it: a custom_vjp of somebody's, a loop."""
         with _wide(values):
             of_moving, moved, _ = self._of_moving(values)
             try:
-                return _has_vjp(call(self.title, sys.modules["jax"].make_jaxpr(of_moving), *moved).jaxpr)
+                return _holds(call(self.title, sys.modules["jax"].make_jaxpr(of_moving), *moved).jaxpr, word)
             except DataError:  # it cannot be traced
                 return False
 
@@ -152,7 +156,7 @@ class _Calls:
         return of_moving, [built[number] for number in moving], moving
 
     def forward(self, values: Sequence[Array]) -> Array:
-        with _wide(values):
+        with self.within(values):
             made = [as_array(out, f"the output of {self.title}") for out in self._forward(values)]
             return made[0] if len(made) == 1 else joined_outputs(made)
 
@@ -162,7 +166,7 @@ class _Calls:
         return [out[place] for place in self.places]
 
     def backward(self, values: Sequence[Array], delta: Array) -> Gradients:
-        with _wide(values):
+        with self.within(values):
             moving, given_back = self._backward(values, delta)
             gradients: list[Array | None] = [None] * len(self.arguments.names)
             for number, value in zip(map(int, moving), given_back, strict=True):
@@ -185,15 +189,15 @@ class _Calls:
         return moving, call(f"the backward pass of {self.title}", pull, deltas)
 
 
-def _has_vjp(jaxpr: Any) -> bool:
-    """Whether a custom_vjp is in a program of JAX or in one within it."""
+def _holds(jaxpr: Any, word: str) -> bool:
+    """Whether an operation is in a program of JAX or in one within it."""
     for equation in jaxpr.eqns:
-        if "custom_vjp" in equation.primitive.name:
+        if word in equation.primitive.name:
             return True
         held = equation.params.values()
         parts = [part for value in held for part in (value if isinstance(value, (list, tuple)) else (value,))]
         inner = [getattr(part, "jaxpr", part) for part in parts]
-        if any(hasattr(part, "eqns") and _has_vjp(part) for part in inner):
+        if any(hasattr(part, "eqns") and _holds(part, word) for part in inner):
             return True
     return False
 
@@ -236,3 +240,11 @@ def _wide(values: Sequence[Array]) -> Any:
     if enable is None or not any(value.dtype == np.float64 for value in values):
         return contextlib.nullcontext()
     return enable(True)
+
+
+@contextlib.contextmanager
+def _by_operations(values: Sequence[Array]) -> Iterator[None]:
+    """Within it their code runs in Python to its last line, each time: a loop's step is not compiled."""
+    apart = getattr(sys.modules["jax"], "disable_jit", contextlib.nullcontext)
+    with _wide(values), apart():
+        yield
