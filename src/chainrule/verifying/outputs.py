@@ -14,7 +14,9 @@ import numpy as np
 from chainrule.base.errors import ChainruleError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
+from chainrule.layers import MultiHeadAttention
 from chainrule.verifying.contract.calls import attempt, output
+from chainrule.verifying.contract.owed import SYMPTOMS
 from chainrule.verifying.differences import STEP
 from chainrule.verifying.judging.judge import Judge
 from chainrule.verifying.meanings.guesses import guesses
@@ -22,6 +24,7 @@ from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.precision import computed_in
 from chainrule.verifying.probes import Probe, probes
 from chainrule.verifying.saying.schema import Answer
+from chainrule.verifying.subjects.fused import unfused
 from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
@@ -42,11 +45,15 @@ def verdict_of(
     chosen: int | None = None,
 ) -> Verdict:
     """What `verify` answers of one subject.  chosen: the output that was asked for, None: all."""
+    whole, subject = subject, _apart(subject, like)
     judge = Judge(subject, like, seed, progress)
     verdict = _mended(subject, judge.verdict(level), like, seed, progress)
-    if like is None and verdict.verdict == "wrong" and not all(each.mistake for each in verdict.findings):
+    if like is None and any(not each.mistake or each.mistake in SYMPTOMS for each in verdict.findings):
         like, judge, verdict = _guessed(subject, judge, verdict, progress)
     verdict = _told_apart(subject, verdict, like, seed, progress)
+    if whole is not subject and verdict.verdict == "right":  # a bias of keys, which has no argument of its own
+        made = [*_by_differences(whole, _tried(whole, seed), seed, progress, None)]
+        verdict = replace(verdict, verdict="wrong", findings=tuple(made)) if made else verdict
     if subject.together is None:
         return verdict
     tried = _tried(subject.together, seed)
@@ -73,6 +80,17 @@ def _mended(
             named = (replace(each, why=why, mistake=word, observed=None) for each in verdict.findings)
             return replace(verdict, findings=tuple(named))
     return verdict
+
+
+def _apart(subject: Subject, like: Like | None) -> Subject:
+    """With queries, keys and values in arguments of their own, where they come in one and `like` has three."""
+    kind = None if like is None else getattr(like.kind, "kind", None)
+    other = unfused(subject) if kind is MultiHeadAttention and subject.delta is None else None
+    if like is None or other is None:
+        return subject
+    out = output(subject, subject.args)
+    fits = like.meaning(other.args, other.names, out, other.forward, other.precision) is not None
+    return other if fits else subject
 
 
 def _guessed(

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from chainrule.base.languages import Say
 from chainrule.formulas import correlate, named, one_hot
 from chainrule.verifying.meanings.forms import Form
 from chainrule.verifying.meanings.functions.function import Function, Layout, Shape
@@ -21,8 +22,14 @@ POSITIONS = {
 }  # fmt: skip
 
 
-def feed_forward(name: str, activation: Any) -> Function:
-    """(f(W x) ⊙ V x) behind U (Shazeer 2020), as of Llama: W gate, V up, U down."""
+Slope = tuple[Say, Callable[[Any], Any]]
+
+
+def feed_forward(name: str, activation: Any, slopes: Sequence[Slope]) -> Function:
+    """(f(W x) ⊙ V x) behind U (Shazeer 2020), as of Llama: W gate, V up, U down.
+
+    slopes: what stands for f′ by mistake.
+    """
 
     def parts(x: Any, W: Any, V: Any) -> tuple[Any, Any, Any, Any]:
         g, u = named("g", W @ x), named("u", V @ x)
@@ -32,14 +39,20 @@ def feed_forward(name: str, activation: Any) -> Function:
     def forward(x: Any, W: Any, V: Any, U: Any) -> Any:
         return U @ parts(x, W, V)[3]
 
-    def gradients(d: Any, x: Any, W: Any, V: Any, U: Any) -> dict[str, Any]:
-        g, u, a, h = parts(x, W, V)
-        dh = named("dh", U.T @ d)
-        du, dg = named("du", dh * a), named("dg", dh * u * activation.df(g))
-        through = W.T @ dg + V.T @ du
-        return {"x": through, "W": correlate(dg, x), "V": correlate(du, x), "U": correlate(d, h)}
+    def by(slope: Callable[[Any], Any]) -> Callable[..., dict[str, Any]]:
+        def gradients(d: Any, x: Any, W: Any, V: Any, U: Any) -> dict[str, Any]:
+            g, u, a, h = parts(x, W, V)
+            dh = named("dh", U.T @ d)
+            du, dg = named("du", dh * a), named("dg", dh * u * slope(g))
+            through = W.T @ dg + V.T @ du
+            return {"x": through, "W": correlate(dg, x), "V": correlate(du, x), "U": correlate(d, h)}
 
-    return Function(name, ("x", "W", "V", "U"), forward, gradients, layouts=tuple(_layouts()))
+        return gradients
+
+    mistaken = tuple((said, by(slope)) for said, slope in slopes)
+    inputs = "x", "W", "V", "U"
+    ways = forward, by(activation.df)
+    return Function(name, inputs, *ways, layouts=tuple(_layouts()), mistaken=mistaken)
 
 
 def _layouts() -> Iterator[Layout]:

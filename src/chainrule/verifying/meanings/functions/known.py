@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import Say, same
 from chainrule.formulas import exp, named, tanh
 from chainrule.layers.activations.rectifiers import ReLU
-from chainrule.layers.activations.smooth import GELU, Identity, Sigmoid, SiLU
+from chainrule.layers.activations.smooth import GELU, Identity, Sigmoid, SiLU, Tanh
 from chainrule.verifying.meanings.functions import attention, blocks, rotary
 from chainrule.verifying.meanings.functions.function import Function, by_samples
 
 
-def _gated(activation: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """f(g) ⊙ x (Dauphin et al. 2017; Shazeer 2020)."""
+def _gated(activation: Any, slope: Any = None) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """f(g) ⊙ x (Dauphin et al. 2017; Shazeer 2020).  slope: what stands for f′, None: that."""
+    slope = activation.df if slope is None else slope
 
     def forward(g: Any, x: Any) -> Any:
         return activation.f(g) * x
 
     def gradients(d: Any, g: Any, x: Any) -> dict[str, Any]:
-        return {"g": d * x * activation.df(g), "x": d * activation.f(g)}
+        return {"g": d * x * slope(g), "x": d * activation.f(g)}
 
     return forward, gradients
 
@@ -80,6 +81,24 @@ ENTRYWISE = {
 GATES = {"swiglu": SiLU(), "geglu": GELU(), "glu": Sigmoid(), "reglu": ReLU(), "bilinear": Identity()}
 
 
+def _slopes(activation: Any) -> Iterator[tuple[Say, Callable[[Any], Any]]]:
+    """(what it is, f′) that stand for the derivative of a gate's activation: others', or that of a sigmoid or
+    tanh by the activation's own output.
+    """
+    for other in (*GELUS, SiLU(), Sigmoid(), Tanh(), ReLU(), GELU()):
+        if type(other) is not type(activation) or isinstance(other, Approximated) and other is not activation:
+            said = other.title if isinstance(other, Approximated) else same(type(other).__name__)
+            yield _derivative_of(said), other.df
+    of_output = Say("a σ of which the activation is the output", "以激活值为输出的 σ")
+    yield _derivative_of(of_output), lambda g: activation.f(g) * (1 - activation.f(g))
+    of_tanh = Say("a tanh of which the activation is the output", "以激活值为输出的 tanh")
+    yield _derivative_of(of_tanh), lambda g: 1 - activation.f(g) ** 2
+
+
+def _derivative_of(what: Say) -> Say:
+    return Say(f"a gate with the derivative of {what.en}", f"用 {what.zh} 的导数的门")
+
+
 def functions(name: str, options: dict[str, Any]) -> list[Function]:
     """The functions that a name may mean; none: it is no name of a function.  What was read of the options
     is taken out.
@@ -94,11 +113,13 @@ def functions(name: str, options: dict[str, Any]) -> list[Function]:
         activations = [GATES[name], *GELUS] if name == "geglu" else [GATES[name]]
         made = []
         for activation in activations:
-            others = [(each.title, _gated(each)[1]) for each in GELUS if each is not activation]
-            mistaken = tuple(others) if name == "geglu" else ()
+            others = list(_slopes(activation))
+            mistaken = tuple((said, _gated(activation, slope)[1]) for said, slope in others)
             way = _gated(activation)
             made.append(Function(name, ("g", "x"), *way, layouts=by_samples(2), mistaken=mistaken))
-        return made + [blocks.feed_forward(name, each) for each in activations if name in blocks.FEED_FORWARD]
+            if name in blocks.FEED_FORWARD:
+                made.append(blocks.feed_forward(name, activation, others))
+        return made
     if name in ENTRYWISE:
         return [Function(name, ("x",), *ENTRYWISE[name], layouts=by_samples(1))]
     return []
