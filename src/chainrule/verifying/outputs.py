@@ -48,6 +48,7 @@ def verdict_of(
     whole, subject = subject, _apart(subject, like)
     judge = Judge(subject, like, seed, progress)
     verdict = _mended(subject, judge.verdict(level), like, seed, progress)
+    subject, judge, verdict = _at_one(subject, judge, verdict)
     if like is None and any(not each.mistake or each.mistake in SYMPTOMS for each in verdict.findings):
         like, judge, verdict = _guessed(subject, judge, verdict, progress)
     verdict = _told_apart(subject, verdict, like, seed, progress)
@@ -80,6 +81,26 @@ def _mended(
             named = (replace(each, why=why, mistake=word, observed=None) for each in verdict.findings)
             return replace(verdict, findings=tuple(named))
     return verdict
+
+
+def _at_one(subject: Subject, judge: Judge, verdict: Verdict) -> tuple[Subject, Judge, Verdict]:
+    """Of a number whose gradients forget its δ, which is 1 wherever it is the loss: what else is wrong."""
+    if not any(each.mistake == "δ not used" for each in verdict.findings):
+        return subject, judge, verdict
+    if output(subject, subject.args).size != 1:
+        return subject, judge, verdict
+
+    def backward(values: Sequence[Array], delta: Array) -> Gradients:
+        made = subject.backward(values, np.ones_like(delta))
+        return tuple(None if value is None else value * value.dtype.type(delta) for value in made)
+
+    nothing: dict[str, Subject] = {}
+    alone = replace(subject, backward=backward, takes_delta=False, steps=None, without=nothing, as_is=None)
+    other = Judge(alone, judge.like, judge.seed, judge.progress)
+    beside = other.verdict(verdict.hint_level)
+    if beside.verdict != "wrong":
+        return subject, judge, verdict
+    return alone, other, replace(beside, notes=(*beside.notes, TEXTS["judged.at_one"]))
 
 
 def _apart(subject: Subject, like: Like | None) -> Subject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,6 +104,7 @@ LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split(
 COUNTED = {"weight", "weights", "class_weight", "ignore_index"}
 SHORT = 3  # letters of abbreviations, which are near to anything
 HUBERS = (1.0, 2.0, 0.5, 1.35, 1.345, 1.5, 0.1, 5.0, 10.0)  # where people put δ, if it is not told
+SMOOTHINGS = (0.1, 0.2, 0.05, 0.01)  # of labels, if it is not told
 ROUGHLY = 0.05  # of the largest output: forwards that may be the same but for ε
 PENALTIES: dict[str, type[Penalty]] = {
     "l2": L2, "weightdecay": L2, "ridge": L2, "l2penalty": L2, "l2regularization": L2, "l1": L1, "lasso": L1,
@@ -192,7 +193,7 @@ class Like:
         if isinstance(kind, (Penalty, tuple)):
             return penalty_meaning(kind, args, out, forward, tolerance)
         if isinstance(kind[0], Wanted):
-            ways = (kind, self._ignored(args))
+            ways = (kind, self._ignored(args), *self._smoothed())
             tried = (
                 network_meaning(way, args, names, out, forward, tolerance, self.penalty)
                 for way in ways
@@ -200,6 +201,12 @@ class Like:
             )
             return next((made for made in tried if made is not None), None)
         return function_meaning(kind, args, out, tolerance)
+
+    def _smoothed(self) -> Iterator[list[Wanted]]:
+        """Cross-entropy by its name with the usual smoothings of its labels."""
+        by_name = isinstance(self.like, str) and not self.options and "(" not in self.like
+        if by_name and LOSSES.get(plain(self.like)) == (CrossEntropy,):
+            yield from (wanted_for(CrossEntropy(label_smoothing=share)) for share in SMOOTHINGS)
 
     def _ignored(self, args: Sequence[Array]) -> list[Wanted] | None:
         """Cross-entropy by its name with the one negative number among classes as what is ignored."""
