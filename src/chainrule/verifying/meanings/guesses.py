@@ -39,7 +39,7 @@ COUNTED = {
     (1, True): ("embedding", "cross_entropy", "svm"),
     (2, False): ("rmsnorm", "swiglu", "geglu", "dense", "mse", "binary_cross_entropy", "rnn"),
     (2, True): ("positional_embedding", "cross_entropy"),
-    (3, False): ("layernorm", "batchnorm", "dense", "attention", "attention(causal=True)", "rotary", "rnn"),
+    (3, False): ("layernorm", "batchnorm", "instancenorm", "dense", "attention", "attention(causal=True)", "rotary", "rnn"),
     (4, False): ("swiglu", "rnn"),
     (5, False): ("gru", "rnn"),
     (6, False): ("lstm", "gru"),

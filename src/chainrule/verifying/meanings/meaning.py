@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import combinations
 from typing import Any
@@ -213,7 +213,8 @@ class Meaning(ABC):
                 deep = within_definition(formula, wrong.path)
                 yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part, deep=deep)
             for wrong in misused(formula, (), definitions_in(formula)):
-                yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
+                values = {"use": "one"}
+                yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part, values)
 
     def _in_several(self, name: str, bound: Bound) -> Iterator[Edit]:
         yield from self._everywhere(name)
@@ -271,11 +272,16 @@ class Meaning(ABC):
     ) -> Iterator[Edit]:
         """Mistakes in a definition, made wherever it is used."""
         masks = [each for each in known if is_mask(each.value)]
-        changes = [(w.kind, w.node, w.part, w.tree) for w in self._in_one(definition.value, place, bound)]
-        for kind, node, part, value in (*changes, *others_for(definition, known, masks)):
+        inside = list(self._in_one(definition.value, place, bound))
+        changes = [(w.kind, w.node, w.part, w.tree) for w in inside]
+        deep = [within_definition(definition.value, w.path) for w in inside]
+        others = others_for(definition, known, masks)
+        flags = (*deep, *(False for _ in others))
+        for (kind, node, part, value), is_deep in zip((*changes, *others), flags, strict=True):
             other_meaning = Named(definition.name, value)
             made = {other: redefined(tree, other_meaning, {}) for other, tree in formulas.items()}
-            yield from made_everywhere(place, definition.name, (kind, node, part), made, formulas)
+            for edit in made_everywhere(place, definition.name, (kind, node, part), made, formulas):
+                yield replace(edit, deep=is_deep)
 
     def _redefined_alone(self, place: str, bound: Bound) -> Iterator[Edit]:
         """Mistakes in a definition, made wherever this formula uses it, where others that use it have it
