@@ -125,6 +125,7 @@ def _guessed(
                 continue
             other = Judge(subject, like, judge.seed, progress)
             by_formula = other.verdict(verdict.hint_level)
+            by_formula = _told_apart(subject, by_formula, like, judge.seed, progress)
         except ChainruleError:  # options of its own that nobody told, sizes that it does not take
             continue
         if by_formula.findings and all(each.mistake and each.name for each in by_formula.findings):

@@ -273,6 +273,7 @@ class Meaning(ABC):
         """Mistakes in a definition, made wherever it is used."""
         masks = [each for each in known if is_mask(each.value)]
         inside = list(self._in_one(definition.value, place, bound))
+        inside += misused(definition.value, self.symbols(place, bound), definitions_in(definition.value))
         changes = [(w.kind, w.node, w.part, w.tree) for w in inside]
         deep = [within_definition(definition.value, w.path) for w in inside]
         others = others_for(definition, known, masks)
@@ -314,7 +315,6 @@ class Meaning(ABC):
         for wrong in neighbours(tree, self.symbols(place, bound)):
             if not within_definition(tree, wrong.path) or not within_definition(tree, wrong.path[:-1]):
                 yield wrong
-        yield from misused(tree, self.symbols(place, bound), definitions_in(tree))
 
     def second(self, first: Edit, place: str, bound: Bound) -> Iterator[Edit]:
         """What `first` becomes by another mistake in the formula at `place`."""

@@ -29,7 +29,7 @@ class Piece:
 
 def unfused(subject: Subject) -> Subject | None:
     """With three arguments for each that holds queries, keys and values one beside the other; None: there is
-    none.  Of a bias the keys' part stays as it is given: it changes nothing, which ours has not.
+    none.  Of a bias the keys' part is 0: it changes no output, and ours has none.
     """
     pieces: list[Piece] = []
     sizes = {min(value.shape) for value in subject.args if value.ndim == 2 and _axes_of_three(value, set())}
@@ -52,8 +52,9 @@ def unfused(subject: Subject) -> Subject | None:
                 made.append(own[0][1])
                 continue
             parts = {piece.part: value for piece, value in own}
-            whole = [parts.get(n, Piece(number, axis, n).cut(given)) for n in range(PARTS)]
-            made.append(np.concatenate([part.astype(own[0][1].dtype) for part in whole], axis=axis))
+            none = np.zeros_like(Piece(number, axis, 1).cut(given))
+            whole = [parts.get(part, none).astype(own[0][1].dtype) for part in range(PARTS)]
+            made.append(np.concatenate(whole, axis=axis))
         return made
 
     def backward(values: Sequence[Array], delta: Array) -> Gradients:
