@@ -30,7 +30,6 @@ from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
 FEW_DIGITS = ("float16", "bfloat16")
-TOLD = ("why", "fix", "mistake", "formulas")  # of a finding, what is wrong without the numbers that show it
 PROBES = 2  # without ties: the given arguments and fresh numbers
 # Directions per probe, and of the largest term of a slope along one what it may be off by.
 DIRECTIONS, CLOSE = 2, 1e-6
@@ -52,7 +51,7 @@ def verdict_of(
     if like is None and any(not each.mistake or each.mistake in SYMPTOMS for each in verdict.findings):
         like, judge, verdict = _guessed(subject, judge, verdict, progress)
     verdict = _told_apart(subject, verdict, like, seed, progress)
-    if whole is not subject and verdict.verdict == "right":  # a bias of keys, which has no argument of its own
+    if whole is not subject and verdict.verdict == "right":  # a bias of keys has no argument of its own
         made = [*_by_differences(whole, _tried(whole, seed), seed, progress, None)]
         verdict = replace(verdict, verdict="wrong", findings=tuple(made)) if made else verdict
     if subject.together is None:
@@ -94,8 +93,7 @@ def _at_one(subject: Subject, judge: Judge, verdict: Verdict) -> tuple[Subject, 
         made = subject.backward(values, np.ones_like(delta))
         return tuple(None if value is None else value * value.dtype.type(delta) for value in made)
 
-    nothing: dict[str, Subject] = {}
-    alone = replace(subject, backward=backward, takes_delta=False, steps=None, without=nothing, as_is=None)
+    alone = replace(subject, backward=backward, takes_delta=False, steps=None, without={}, as_is=None)
     other = Judge(alone, judge.like, judge.seed, judge.progress)
     beside = other.verdict(verdict.hint_level)
     if beside.verdict != "wrong":
@@ -104,7 +102,7 @@ def _at_one(subject: Subject, judge: Judge, verdict: Verdict) -> tuple[Subject, 
 
 
 def _apart(subject: Subject, like: Like | None) -> Subject:
-    """With queries, keys and values in arguments of their own, where they come in one and `like` has three."""
+    """With queries, keys and values in arguments of their own, where they come in one and ours in three."""
     kind = None if like is None else getattr(like.kind, "kind", None)
     other = unfused(subject) if kind is MultiHeadAttention and subject.delta is None else None
     if like is None or other is None:
@@ -150,8 +148,8 @@ def _told_apart(
     for each in verdict.findings:
         other = by_name.get(each.name)
         if other is not None and each.name:
-            told = other.why, other.fix, other.mistake, other.formulas
-            each = replace(each, observed=None, **dict(zip(TOLD, told, strict=True)))
+            each = replace(each, why=other.why, fix=other.fix, mistake=other.mistake)
+            each = replace(each, formulas=other.formulas, observed=None)
         findings.append(each)
     return replace(verdict, findings=tuple(findings))
 
@@ -167,9 +165,8 @@ def _in_more_digits(subject: Subject) -> Subject:
         made = subject.backward(values, delta.astype(np.float64))
         return tuple(None if value is None else value.astype(np.float32) for value in made)
 
-    alone: dict[int, Subject] = {}
-    kept = {"steps": None, "alone": alone, "together": None, "without": alone, "notes": (), "as_is": None}
-    return replace(subject, args=wide, forward=forward, backward=backward, precision="float32", **kept)
+    made = replace(subject, args=wide, forward=forward, backward=backward, precision="float32")
+    return replace(made, notes=(), steps=None, alone={}, together=None, without={}, as_is=None)
 
 
 def _of_others(

@@ -1,4 +1,4 @@
-"""What a backward pass may be meant to be where nobody says: by the words in its title, then by its arguments.
+"""What a backward pass may be meant to be where nobody says: by the words in its title, then its arguments.
 
 A guess counts only where it gives the same output, and is asked only where something is wrong for no known
 cause.
@@ -20,8 +20,8 @@ from chainrule.verifying.meanings.named import plain
 MOST_NUMBERS = 20_000  # in all arguments: of more each guess takes its time
 # In a title, without case and underscores: what it is a sign of.
 WORDS = (
-    ("rms", ("rmsnorm",)), ("layernorm", ("layernorm",)), ("ln", ("layernorm",)), ("batchnorm", ("batchnorm",)),
-    ("bn", ("batchnorm",)), ("groupnorm", ("groupnorm",)), ("instancenorm", ("instancenorm",)),
+    ("rms", ("rmsnorm",)), ("layernorm", ("layernorm",)), ("ln", ("layernorm",)),
+    ("batchnorm", ("batchnorm",)), ("bn", ("batchnorm",)), ("groupnorm", ("groupnorm",)), ("instancenorm", ("instancenorm",)),
     ("logsoftmax", ("log_softmax",)), ("softmax", ("softmax", "cross_entropy")), ("swiglu", ("swiglu",)),
     ("geglu", ("geglu",)), ("gelu", ("gelu",)), ("silu", ("silu",)), ("swish", ("silu",)),
     ("rope", ("rotary",)), ("rotary", ("rotary",)), ("gqa", ("gqa",)), ("flash", ("flash_attention",)),
@@ -39,7 +39,10 @@ COUNTED = {
     (1, True): ("embedding", "cross_entropy", "svm"),
     (2, False): ("rmsnorm", "swiglu", "geglu", "dense", "mse", "binary_cross_entropy", "rnn"),
     (2, True): ("positional_embedding", "cross_entropy"),
-    (3, False): ("layernorm", "batchnorm", "instancenorm", "dense", "attention", "attention(causal=True)", "rotary", "rnn"),
+    (3, False): (
+        "layernorm", "batchnorm", "instancenorm", "dense", "attention", "attention(causal=True)", "rotary",
+        "rnn",
+    ),
     (4, False): ("swiglu", "rnn"),
     (5, False): ("gru", "rnn"),
     (6, False): ("lstm", "gru"),

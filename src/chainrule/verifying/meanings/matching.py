@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, ChainruleError, describe
 from chainrule.base.types import Array
-from chainrule.layers import GELU, GLU, Composite, Identity, Layer, layer_classes
+from chainrule.layers import GELU, GLU, Composite, Identity, Layer, LearnedPositions, layer_classes
 from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.losses import (
     BinaryCrossEntropy,
@@ -188,6 +188,8 @@ class Like:
                 approximate = [*functions("gelutanh", {}), *functions("geluquick", {})]
                 others = (function_meaning([each], args, out, tolerance) for each in approximate)
                 return nearest([made, *others], args, forward)
+            if made is None and kind.kind is LearnedPositions:  # with the tokens that they are added to
+                return function_meaning(functions("positionembedding", {}), args, out, tolerance)
             return made
         if isinstance(kind, Recurrent):
             return recurrent_meaning([kind], args, out, tolerance)

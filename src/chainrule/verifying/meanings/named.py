@@ -182,9 +182,9 @@ def layers_like(
 def _padded(make: Any, options: dict[str, Any]) -> dict[str, Any]:
     """With padding="causal" as the zeros before the first step that it is, of this kernel."""
     kernel, dilation = options.get("kernel_size"), options.get("dilation", 1)
-    if getattr(make, "__name__", "") == "Conv1D" and options.get("padding") == CAUSAL:
-        if isinstance(kernel, int) and isinstance(dilation, int):
-            return {**options, "padding": (dilation * (kernel - 1), 0)}
+    causal = getattr(make, "__name__", "") == "Conv1D" and options.get("padding") == CAUSAL
+    if causal and isinstance(kernel, int) and isinstance(dilation, int):
+        return {**options, "padding": (dilation * (kernel - 1), 0)}
     return options
 
 

@@ -1,5 +1,4 @@
-"""Blocks of a Transformer that are no layer of ours: the gated feed-forward, tokens with learned positions.
-"""
+"""Blocks of a Transformer that are no layer of ours: gated feed-forwards, tokens with learned positions."""
 
 from __future__ import annotations
 
@@ -72,7 +71,10 @@ def _layouts() -> Iterator[Layout]:
                 raise ValueError("other sizes")
             return made
 
-        yield Layout(forms, lambda shapes, last=last: [(0, 0 if last else len(shapes[0]) - 1)])
+        def samples(shapes: Sequence[Shape], last: bool = last) -> list[tuple[int, int]]:
+            return [(0, 0 if last else len(shapes[0]) - 1)]
+
+        yield Layout(forms, samples)
 
 
 def positions() -> list[Function]:

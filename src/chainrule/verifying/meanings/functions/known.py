@@ -69,7 +69,9 @@ def _gelu_sigmoid_gradients(d: Any, x: Any) -> dict[str, Any]:
 
 GELUS = (
     Approximated(Say("GELU's approximation by tanh", "GELU 的 tanh 近似"), _gelu_tanh, _gelu_tanh_gradients),
-    Approximated(Say("the quick GELU, x σ(1.702 x)", "quick GELU，x σ(1.702 x)"), _gelu_sigmoid, _gelu_sigmoid_gradients),
+    Approximated(
+        Say("the quick GELU, x σ(1.702 x)", "quick GELU，x σ(1.702 x)"), _gelu_sigmoid, _gelu_sigmoid_gradients
+    ),
 )
 
 
@@ -86,7 +88,7 @@ def _slopes(activation: Any) -> Iterator[tuple[Say, Callable[[Any], Any]]]:
     tanh by the activation's own output.
     """
     for other in (*GELUS, SiLU(), Sigmoid(), Tanh(), ReLU(), GELU()):
-        if type(other) is not type(activation) or isinstance(other, Approximated) and other is not activation:
+        if other not in (activation,) and (type(other) is not type(activation) or other in GELUS):
             said = other.title if isinstance(other, Approximated) else same(type(other).__name__)
             yield _derivative_of(said), other.df
     of_output = Say("a σ of which the activation is the output", "以激活值为输出的 σ")

@@ -46,7 +46,8 @@ def norms(layer: str, args: Sequence[Any], epsilon: float) -> Iterator[Function]
     With c = x - ⟨x⟩ (c = x of RMSNorm), s = √(k ⟨c²⟩) and k = 1, or n/(n - 1) for the unbiased variance:
         x̂ = c / (s + ε):     ∂J/∂x = (e - ⟨e⟩ - k c/s ⟨e ⊙ x̂⟩) / (s + ε)
         x̂ = c / √(s² + ε):   ∂J/∂x = (e - ⟨e⟩ - k x̂ ⟨e ⊙ x̂⟩) / √(s² + ε)
-    γ may stand as 1 + γ.  The first is that of The Annotated Transformer (Rush 2018), there with the unbiased variance.
+    The first is that of The Annotated Transformer (Rush 2018), there with the unbiased variance.  γ may stand
+    as 1 + γ.
     """
     _, count, _ = NORMS[layer]
     names = ("x", *LEARNED[: len(args) - 1])

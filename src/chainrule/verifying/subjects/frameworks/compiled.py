@@ -1,7 +1,7 @@
 """A function of JAX that runs compiled as a whole, once for each kind of arguments.
 
-As it is JAX compiles every operation by itself for every shape, and a loop (lax.scan) whose step is a function
-of its own in every call again: a layer took up to 47 s so, a recurrent one minutes.
+As it is JAX compiles every operation by itself for every shape, and a loop (lax.scan) whose step is a
+function of its own in every call again: a layer took up to 47 s so, a recurrent one minutes.
 """
 
 from __future__ import annotations
@@ -61,9 +61,10 @@ def quickly(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiled with as little effort as their version of JAX can be asked for: it runs a few times."""
     jit: Callable[..., Any] = sys.modules["jax"].jit
     try:
-        return jit(function, compiler_options={"xla_backend_optimization_level": 0})
+        made: Callable[..., Any] = jit(function, compiler_options={"xla_backend_optimization_level": 0})
     except TypeError:  # older ones take no options
-        return jit(function)
+        made = jit(function)
+    return made
 
 
 def _of_tracing(error: BaseException) -> bool:

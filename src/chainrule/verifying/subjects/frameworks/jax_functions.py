@@ -49,11 +49,13 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
     out = calls.tried(arrays, output is None)
     by_hand = calls.has(arrays, "custom_vjp")
     loops = calls.has(arrays, "scan") or calls.has(arrays, "while")
+    within = _by_operations if loops else _wide
     if output is None and not by_hand and gradients_follow(out, arguments):
         read = replace(calls.arguments, arrays=arrays, precision=calls.precision)
         subject = of_function(compiled(given), args, names, read, _wide)
         notes = *subject.notes, TEXTS.say("subject.value", name=title)
-        return replace(subject, notes=notes, as_is=of_function(given, args, names, read, _by_operations if loops else _wide))
+        as_is = of_function(given, args, names, read, within)
+        return replace(subject, notes=notes, as_is=as_is)
     likely = [n for n, value in enumerate(out) if "float" in getattr(value, "dtype", np.dtype(bool)).name]
     calls.places = (judged(out, likely, output, title, "an array"),)
     several = likely if by_hand else []
@@ -67,8 +69,8 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
         args=arrays,
         notes=(*single, *(() if by_hand else (TEXTS.say("subject.jax", name=title),))),
     )
-    as_is = replace(calls, compiles=False, within=_by_operations if loops else _wide)
-    subject = replace(subject, as_is=replace(subject, forward=as_is.forward, backward=as_is.backward))
+    plain = replace(calls, compiles=False, within=within)
+    subject = replace(subject, as_is=replace(subject, forward=plain.forward, backward=plain.backward))
 
     def of_output(place: int | None) -> Any:
         of = replace(calls, places=tuple(several) if place is None else (place,))
