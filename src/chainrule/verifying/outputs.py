@@ -49,7 +49,7 @@ def verdict_of(
     verdict = _mended(subject, judge.verdict(level), like, seed, progress)
     subject, judge, verdict = _at_one(subject, judge, verdict)
     if like is None and any(not each.mistake or each.mistake in SYMPTOMS for each in verdict.findings):
-        like, judge, verdict = _guessed(subject, judge, verdict, progress)
+        like, judge, verdict = _guessed(subject, judge, verdict)
     verdict = _told_apart(subject, verdict, like, seed, progress)
     if whole is not subject and verdict.verdict == "right":  # a bias of keys has no argument of its own
         made = [*_by_differences(whole, _tried(whole, seed), seed, progress, None)]
@@ -113,7 +113,7 @@ def _apart(subject: Subject, like: Like | None) -> Subject:
 
 
 def _guessed(
-    subject: Subject, judge: Judge, verdict: Verdict, progress: Callable[[Say], None]
+    subject: Subject, judge: Judge, verdict: Verdict
 ) -> tuple[Like | None, Judge, Verdict]:
     """The verdict by a formula that nobody named and that gives the same output, where it names all."""
     out = output(subject, subject.args)
@@ -121,9 +121,9 @@ def _guessed(
         try:
             if like.meaning(subject.args, subject.names, out, subject.forward, subject.precision) is None:
                 continue
-            other = Judge(subject, like, judge.seed, progress)
+            other = Judge(subject, like, judge.seed)
             by_formula = other.verdict(verdict.hint_level)
-            by_formula = _told_apart(subject, by_formula, like, judge.seed, progress)
+            by_formula = _told_apart(subject, by_formula, like, judge.seed, other.progress)
         except ChainruleError:  # options of its own that nobody told, sizes that it does not take
             continue
         if by_formula.findings and all(each.mistake and each.name for each in by_formula.findings):

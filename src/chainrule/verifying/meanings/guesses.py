@@ -21,7 +21,8 @@ MOST_NUMBERS = 20_000  # in all arguments: of more each guess takes its time
 # In a title, without case and underscores: what it is a sign of.
 WORDS = (
     ("rms", ("rmsnorm",)), ("layernorm", ("layernorm",)), ("ln", ("layernorm",)),
-    ("batchnorm", ("batchnorm",)), ("bn", ("batchnorm",)), ("groupnorm", ("groupnorm",)), ("instancenorm", ("instancenorm",)),
+    ("batchnorm", ("batchnorm",)), ("bn", ("batchnorm",)), ("groupnorm", ("groupnorm",)),
+    ("instancenorm", ("instancenorm",)),
     ("logsoftmax", ("log_softmax",)), ("softmax", ("softmax", "cross_entropy")), ("swiglu", ("swiglu",)),
     ("geglu", ("geglu",)), ("gelu", ("gelu",)), ("silu", ("silu",)), ("swish", ("silu",)),
     ("rope", ("rotary",)), ("rotary", ("rotary",)), ("gqa", ("gqa",)), ("flash", ("flash_attention",)),

@@ -205,8 +205,9 @@ class Like:
                 if way
             )
             return next((made for made in tried if made is not None), None)
-        each = (function_meaning([function], args, out, tolerance) for function in kind)
-        return nearest(each, args, forward)
+        if kind[0].name != "geglu":
+            return function_meaning(kind, args, out, tolerance)
+        return nearest((function_meaning([each], args, out, tolerance) for each in kind), args, forward)
 
     def _smoothed(self) -> Iterator[list[Wanted]]:
         """Cross-entropy by its name with the usual smoothings of its labels."""

@@ -70,7 +70,9 @@ def _gelu_sigmoid_gradients(d: Any, x: Any) -> dict[str, Any]:
 GELUS = (
     Approximated(Say("GELU's approximation by tanh", "GELU 的 tanh 近似"), _gelu_tanh, _gelu_tanh_gradients),
     Approximated(
-        Say("the quick GELU, x σ(1.702 x)", "quick GELU，x σ(1.702 x)"), _gelu_sigmoid, _gelu_sigmoid_gradients
+        Say("the quick GELU, x σ(1.702 x)", "quick GELU，x σ(1.702 x)"),
+        _gelu_sigmoid,
+        _gelu_sigmoid_gradients,
     ),
 )
 
