@@ -18,8 +18,8 @@ from chainrule.layers import MultiHeadAttention
 from chainrule.verifying.contract.calls import attempt, output
 from chainrule.verifying.contract.owed import SYMPTOMS
 from chainrule.verifying.differences import STEP
+from chainrule.verifying.judging.guesses import guesses
 from chainrule.verifying.judging.judge import Judge
-from chainrule.verifying.meanings.guesses import guesses
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.precision import computed_in
 from chainrule.verifying.probes import Probe, probes
