@@ -258,6 +258,15 @@ def _mean_of_groups_less_one(x: Any, *, groups: int | None) -> Any:
     return _by_one_less(rules["mean_groups"].evaluate(x, groups=groups), count)
 
 
+def _sum_of_group_by_all(x: Any, *, groups: int | None) -> Any:
+    return rules["mean_groups"].evaluate(x, groups=groups) / (groups or x.shape[-2])
+
+
+def _mean_with_samples(x: Any, *, groups: int | None) -> Any:
+    means = rules["mean_groups"].evaluate(x, groups=groups)
+    return np.broadcast_to(means.mean(axis=-1, keepdims=True), x.shape)
+
+
 def _mean_of_channels(x: Any, *, groups: int | None) -> Any:
     return rules["mean_groups"].evaluate(x, groups=x.shape[-2])
 
@@ -338,6 +347,8 @@ _evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("mean_samples", "uncounted", _mean_by_samples),
     ("mean_groups", "ungrouped", _mean_of_all_groups),
     ("mean_groups", "by_channel", _mean_of_channels),
+    ("mean_groups", "overcounted", _sum_of_group_by_all),
+    ("mean_groups", "with_samples", _mean_with_samples),
     ("mean_features", "less_one", lambda x: x.sum(axis=-2, keepdims=True) / max(x.shape[-2] - 1, 0.5)),
     (
         "mean_samples",

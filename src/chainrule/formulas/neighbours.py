@@ -18,6 +18,7 @@ Every primitive and reduction declares, where it is defined, what people write i
     first_step  of the first position or step alone
     uncounted   a mean over samples and positions, divided by the number of samples
     ungrouped, by_channel    over all channels, or over each alone, in place of a group's
+    overcounted, with_samples    a group's sum divided by how many values all groups have; over all samples
     less_one    a mean divided by one less, as an unbiased variance is
     first_block the first group's matrix for all groups
     unskipped   the padding counted as any id
@@ -51,6 +52,7 @@ Every primitive and reduction declares, where it is defined, what people write i
     epsilon:N   operand N, a small number that is added, as another one that is usual
     raised      the power of one term taken of the whole sum: (1 - a)² in place of 1 - a²
     one_term    a factor, or a divisor, of a sum at one of its terms alone
+    derivative  of a gate g, 1 - g² in place of g (1 - g), or the other way round
 
 Beside what the nodes declare: another symbol stands for one, or for a definition, once or everywhere; the
 whole is multiplied by one; what `EVERYWHERE` names is done at all nodes of a kind at once, or at those that
@@ -62,7 +64,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -103,10 +105,12 @@ RARE = frozenset((
     "one_offset", "gates", "one_channel", "again", "of_two", "of_steps", "steps_too", "of_heads", "strictly",
     "one_more", "aligned", "one_of_many", "last_of_many", "mean_of_many", "dealt", "halved", "emptied",
     "one_term", "by_channel", "first_block", "unskipped", "less_one", "raised", "epsilon", "cropped",
-    "last_copy", "blocks_as_they_lie",
+    "last_copy", "blocks_as_they_lie", "derivative", "tanh_derivative", "logistic_derivative",
+    "overcounted", "with_samples",
 ))  # fmt: skip
 EVERYWHERE = frozenset((
     "as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "by_channel", "unmoved",
+    "overcounted", "with_samples",
 ))  # fmt: skip
 OF_OPERANDS = frozenset((
     "only", "swapped", "turned", "twice", "number", "cases", "complement", "rotated", "unit", "zeroed",
@@ -153,6 +157,30 @@ def neighbours(
         if changed not in seen:
             seen.add(changed)
             yield Neighbour(kind, path, node, part, changed)
+
+
+def misused(tree: Expression, others: Sequence[Expression], known: Sequence[Named]) -> Iterator[Neighbour]:
+    """What stands at one of its uses of a symbol or a definition: another definition of those known, of a
+    definition any symbol of the others; or two of them exchanged.
+    """
+    uses = list(_leaves(tree))
+    for path, node in uses:
+        for other in known if isinstance(node, Symbol) else (*known, *others):
+            if not _same(node, other):
+                yield Neighbour("symbol", path, node, other, replace_at(tree, path, other))
+    for (path, node), (there, other) in combinations(uses, 2):
+        if not _same(node, other):
+            made = replace_at(replace_at(tree, path, other), there, node)
+            yield Neighbour("definitions", (), node, other, made)
+
+
+def _leaves(tree: Expression, path: Path = ()) -> Iterator[tuple[Path, Symbol | Named]]:
+    """The symbols and definitions that it uses, each where it stands; not what is within a definition."""
+    if isinstance(tree, (Symbol, Named)):
+        yield path, tree
+        return
+    for number, child in enumerate(tree.children):
+        yield from _leaves(child, (*path, number))
 
 
 def _as_a_whole(
@@ -434,6 +462,8 @@ def _of_itself(node: Operation, kind: str, which: str) -> Iterator[tuple[str, Ex
         yield from _near(node)
     elif kind == "raised":
         yield from _raised(node)
+    elif kind == "derivative":
+        yield from _derivative(node)
     elif kind == "unskipped":
         if node.options.get("skip") is not None:
             counted = tuple(sorted({**node.options, "skip": None}.items()))
@@ -462,6 +492,26 @@ def _raised(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:
         if isinstance(inner, Operation) and inner.rule.name == "power":
             whole = Operation(inner.rule, (_with(node, number, inner.operands[0]),), inner.static)
             yield "raised", whole, whole
+
+
+def _derivative(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:
+    """Of a gate the derivative of tanh for that of the logistic function, or the other way round."""
+    first, second = node.operands
+    if node.rule.name == "subtract":
+        squared = isinstance(second, Operation) and second.options.get("exponent") == 2
+        gate = second.children[0] if squared else None
+        if first == Number(1.0) and isinstance(gate, Named):
+            yield "logistic_derivative", gate * (1 - gate), gate * (1 - gate)
+        return
+    if not isinstance(second, Operation) or second.rule.name != "subtract":
+        return
+    one, gate = second.operands
+    if one == Number(1.0) and isinstance(gate, Named):
+        of_tanh = 1 - gate**2
+        if first == gate:
+            yield "tanh_derivative", of_tanh, of_tanh
+        elif isinstance(first, Operation) and first.rule.name == "multiply" and first.operands[1] == gate:
+            yield "tanh_derivative", of_tanh, first.operands[0] * of_tanh
 
 
 def _near(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:

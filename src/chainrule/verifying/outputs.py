@@ -11,18 +11,25 @@ from dataclasses import replace
 
 import numpy as np
 
+from chainrule.base.errors import ChainruleError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
+from chainrule.layers import MultiHeadAttention
 from chainrule.verifying.contract.calls import attempt, output
+from chainrule.verifying.contract.owed import SYMPTOMS
 from chainrule.verifying.differences import STEP
+from chainrule.verifying.judging.guesses import guesses
 from chainrule.verifying.judging.judge import Judge
 from chainrule.verifying.meanings.matching import Like
+from chainrule.verifying.precision import computed_in
 from chainrule.verifying.probes import Probe, probes
 from chainrule.verifying.saying.schema import Answer
-from chainrule.verifying.subjects.subject import Subject
+from chainrule.verifying.subjects.fused import unfused
+from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
+FEW_DIGITS = ("float16", "bfloat16")
 PROBES = 2  # without ties: the given arguments and fresh numbers
 # Directions per probe, and of the largest term of a slope along one what it may be off by.
 DIRECTIONS, CLOSE = 2, 1e-6
@@ -37,7 +44,16 @@ def verdict_of(
     chosen: int | None = None,
 ) -> Verdict:
     """What `verify` answers of one subject.  chosen: the output that was asked for, None: all."""
-    verdict = _mended(subject, Judge(subject, like, seed, progress).verdict(level), like, seed, progress)
+    whole, subject = subject, _apart(subject, like)
+    judge = Judge(subject, like, seed, progress)
+    verdict = _mended(subject, judge.verdict(level), like, seed, progress)
+    subject, judge, verdict = _at_one(subject, judge, verdict)
+    if like is None and any(not each.mistake or each.mistake in SYMPTOMS for each in verdict.findings):
+        like, judge, verdict = _guessed(subject, judge, verdict)
+    verdict = _told_apart(subject, verdict, like, seed, progress)
+    if whole is not subject and verdict.verdict == "right":  # a bias of keys has no argument of its own
+        made = [*_by_differences(whole, _tried(whole, seed), seed, progress, None)]
+        verdict = replace(verdict, verdict="wrong", findings=tuple(made)) if made else verdict
     if subject.together is None:
         return verdict
     tried = _tried(subject.together, seed)
@@ -45,7 +61,7 @@ def verdict_of(
     findings = [_unused(each, subject.together, first, tried) for each in verdict.findings]
     notes = list(verdict.notes)
     if chosen is None:
-        said = {finding.name for finding in findings}
+        said = {finding.name for finding in findings} | judge.follows
         everywhere = "" in said or not tried  # what is no array's: the forward, or that nothing can be called
         findings += [] if everywhere else _of_others(subject, seed, tried, progress, said)
         key = "judged.outputs" if like is None else "judged.outputs_like"
@@ -64,6 +80,93 @@ def _mended(
             named = (replace(each, why=why, mistake=word, observed=None) for each in verdict.findings)
             return replace(verdict, findings=tuple(named))
     return verdict
+
+
+def _at_one(subject: Subject, judge: Judge, verdict: Verdict) -> tuple[Subject, Judge, Verdict]:
+    """Of a number whose gradients forget its δ, which is 1 wherever it is the loss: what else is wrong."""
+    if not any(each.mistake == "δ not used" for each in verdict.findings):
+        return subject, judge, verdict
+    if output(subject, subject.args).size != 1:
+        return subject, judge, verdict
+
+    def backward(values: Sequence[Array], delta: Array) -> Gradients:
+        made = subject.backward(values, np.ones_like(delta))
+        return tuple(None if value is None else value * value.dtype.type(delta) for value in made)
+
+    alone = replace(subject, backward=backward, takes_delta=False, steps=None, without={}, as_is=None)
+    other = Judge(alone, judge.like, judge.seed, judge.progress)
+    beside = other.verdict(verdict.hint_level)
+    if beside.verdict != "wrong":
+        return subject, judge, verdict
+    return alone, other, replace(beside, notes=(*beside.notes, TEXTS["judged.at_one"]))
+
+
+def _apart(subject: Subject, like: Like | None) -> Subject:
+    """With queries, keys and values in arguments of their own, where they come in one and ours in three."""
+    kind = None if like is None else getattr(like.kind, "kind", None)
+    other = unfused(subject) if kind is MultiHeadAttention and subject.delta is None else None
+    if like is None or other is None:
+        return subject
+    out = output(subject, subject.args)
+    fits = like.meaning(other.args, other.names, out, other.forward, other.precision) is not None
+    return other if fits else subject
+
+
+def _guessed(
+    subject: Subject, judge: Judge, verdict: Verdict
+) -> tuple[Like | None, Judge, Verdict]:
+    """The verdict by a formula that nobody named and that gives the same output, where it names all."""
+    out = output(subject, subject.args)
+    for like in guesses(subject.title, subject.args, out):
+        try:
+            if like.meaning(subject.args, subject.names, out, subject.forward, subject.precision) is None:
+                continue
+            other = Judge(subject, like, judge.seed)
+            by_formula = other.verdict(verdict.hint_level)
+            by_formula = _told_apart(subject, by_formula, like, judge.seed, other.progress)
+        except ChainruleError:  # options of its own that nobody told, sizes that it does not take
+            continue
+        if by_formula.findings and all(each.mistake and each.name for each in by_formula.findings):
+            notes = *by_formula.notes, TEXTS.say("judged.guessed", like=like.title)
+            return like, other, replace(by_formula, notes=notes)
+    return None, judge, verdict
+
+
+def _told_apart(
+    subject: Subject, verdict: Verdict, like: Like | None, seed: int, progress: Callable[[Say], None]
+) -> Verdict:
+    """With the mistakes named that the same code makes in more digits: in few, many are the same."""
+    few = computed_in(subject.args, subject.precision) in FEW_DIGITS
+    if verdict.verdict != "wrong" or not few or subject.delta is not None:
+        return verdict
+    try:
+        more = Judge(_in_more_digits(subject), like, seed, progress).verdict(verdict.hint_level)
+    except ChainruleError:  # theirs takes no other type
+        return verdict
+    by_name = {each.name: each for each in more.findings if each.mistake and each.why is not None}
+    findings = []
+    for each in verdict.findings:
+        other = by_name.get(each.name)
+        if other is not None and each.name:
+            each = replace(each, why=other.why, fix=other.fix, mistake=other.mistake)
+            each = replace(each, formulas=other.formulas, observed=None)
+        findings.append(each)
+    return replace(verdict, findings=tuple(findings))
+
+
+def _in_more_digits(subject: Subject) -> Subject:
+    """On arrays of float64, its answers in the float32 in which it may compute inside."""
+    wide = tuple(np.asarray(v, np.float64) if v.dtype.kind == "f" else v for v in subject.args)
+
+    def forward(values: Sequence[Array]) -> Array:
+        return subject.forward(values).astype(np.float32)
+
+    def backward(values: Sequence[Array], delta: Array) -> Gradients:
+        made = subject.backward(values, delta.astype(np.float64))
+        return tuple(None if value is None else value.astype(np.float32) for value in made)
+
+    made = replace(subject, args=wide, forward=forward, backward=backward, precision="float32")
+    return replace(made, notes=(), steps=None, alone={}, together=None, without={}, as_is=None)
 
 
 def _of_others(

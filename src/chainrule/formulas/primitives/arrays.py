@@ -176,7 +176,7 @@ def mean_samples(x: Any) -> Any:
 
 
 @primitive(
-    wrong="ungrouped by_channel less_one",
+    wrong="ungrouped by_channel less_one overcounted with_samples",
     layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
     adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),),
     remark="mean_g is over all positions and a group of channels, which share it",

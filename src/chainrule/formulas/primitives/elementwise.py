@@ -68,7 +68,7 @@ def add(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    wrong="only:0 only:1 as:add swapped twice:1 raised", layout="subtract", entry="subtract",
+    wrong="only:0 only:1 as:add swapped twice:1 raised derivative", layout="subtract", entry="subtract",
     adjoint=lambda d, y, a, b: (matching(d, a), matching(-d, b)),
 )
 def subtract(a: Any, b: Any) -> Any:
@@ -77,7 +77,7 @@ def subtract(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    wrong="only:0 only:1 as:divide number:0 number:1 cases complement:0 complement:1 one_term",
+    wrong="only:0 only:1 as:divide number:0 number:1 cases complement:0 complement:1 one_term derivative",
     layout="multiply", entry="multiply",
     adjoint=lambda d, y, a, b: (matching(d * b, a), matching(d * a, b)),
 )

@@ -58,15 +58,16 @@ def owed(
     first = probes[0]
     other = probes[min(1, len(probes) - 1)]
     said: list[Finding | Say] = []
+    anew = subject if subject.as_is is None else subject.as_is  # what is kept between calls shows there alone
     checks: list[tuple[str, Callable[[], Iterable[Finding | Say]], set[str]]] = [
-        ("modified", lambda: changed_in_place(subject, first), set()),
+        ("modified", lambda: changed_in_place(anew, first), set()),
         ("shapes", lambda: (*nothing(subject, first), *shapes(subject, first)), set()),
-        ("repeated", lambda: not_repeatable(subject, first), set()),
+        ("repeated", lambda: not_repeatable(anew, first), set()),
         ("constant", lambda: constant(subject, probes), UNSTABLE),
-        ("kept", lambda: kept_results(subject, first, probes[1:]), UNSTABLE),
-        ("steps", lambda: kept_between(subject, first, other), UNSTABLE),
+        ("kept", lambda: kept_results(anew, first, probes[1:]), UNSTABLE),
+        ("steps", lambda: kept_between(anew, first, other), UNSTABLE),
         ("linear", lambda: not_linear(subject, first), UNSTABLE | KEPT),
-        ("peeks", lambda: peeks(subject, first), set()),
+        ("peeks", lambda: peeks(anew, first), set()),
         ("layouts", lambda: layout_matters(subject, first), UNSTABLE | KEPT),
         ("types", lambda: type_matters(subject, first), UNSTABLE | KEPT),
         ("samples", lambda: mixed(subject, first, reference), UNSTABLE | KEPT),

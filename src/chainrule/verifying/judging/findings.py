@@ -97,6 +97,8 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
                 sentences.append(sentence(beside_it))
                 words.append(_word(beside_it))
             fix, forms = _fix(search, edits[-1])
+            if len(edits) == 2 and sentences[0] == sentences[-1]:  # the same at two places
+                sentences[-1] = TEXTS["twice"]
             why, word = SPACE.join(sentences), " and ".join(words)
             return Finding(name, what, where, why, fix, word, evidence, forms)
     for mistake, scale in scaled_orders(compared):

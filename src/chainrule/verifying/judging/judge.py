@@ -445,6 +445,8 @@ class Judge:
             found = replace(cheat, where=found.where, evidence=found.evidence)
         elif search is not None and not found.mistake and _another_mask(search, case):
             found = replace(found, why=TEXTS["mistake.another_mask"], mistake="another mask")
+        elif search is not None and not found.mistake and _ignored_learn(search, case):
+            found = replace(found, why=TEXTS["mistake.ignored_learn"], mistake="ignored learn")
         if search is not None and not found.mistake and found.where is not None:
             seen = self.responses(search, number)
             if seen is not None:
@@ -517,6 +519,15 @@ def _another_mask(search: Search, case: Case) -> bool:
         if not len(passed) or not len(strong) or not np.allclose(passed, strong[0], rtol=1e-6):
             return False
     return True
+
+
+def _ignored_learn(search: Search, case: Case) -> bool:
+    """Whether a loss has all right but for the samples that do not count, whatever these got."""
+    loss = getattr(search.meaning, "loss", None)
+    if getattr(loss, "ignore_index", None) is None:
+        return False
+    wrong = [case.wrong(number) for number in range(len(case.right))]
+    return not any((each & (right != 0)).any() for each, right in zip(wrong, case.right, strict=True))
 
 
 def _counts(probe: Probe, axis: int) -> dict[str, int]:

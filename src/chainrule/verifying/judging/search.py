@@ -249,7 +249,7 @@ class Search:
     def shared(self) -> Edit | None:
         """A mistake in a definition that explains other wrong arrays, too: the one that explains most."""
         best, most = None, 0
-        for edit in self.meaning.shared(self.argument.gradient, self.bounds[0]) if self.wrong else ():
+        for edit in self._shared() if self.wrong else ():
             if self.gives(edit) == "" and (count := self.explained(edit)) > most:
                 best, most = edit, count
             if self.budget.left <= 0 or most == len(self.wrong):
@@ -262,6 +262,13 @@ class Search:
             if self.budget.left <= 0 or most == len(self.wrong):
                 break
         return best
+
+    def _shared(self) -> Iterator[Edit]:
+        """Those of a definition wherever it is used, then those at one of its uses in another."""
+        for deep in (False, True):
+            for edit in self.meaning.shared(self.argument.gradient, self.bounds[0]):
+                if edit.deep == deep:
+                    yield edit
 
     def stale(self) -> Iterator[Mistake]:
         """An argument of the first call in place of this call's, wherever the sizes are the same."""
@@ -350,11 +357,15 @@ class Search:
     def mistakes(self) -> Iterator[tuple[list[Edit], str]]:
         """Mistakes, one or two at once, that give what came back on every probe, and a factor beside.
 
-        Those in this array's own formula come before those in a definition.
+        Those in this array's own formula come before those in a definition, and these before one that is made
+        in one of its uses alone, of which there are most: 2 300 of the 4 000 of an LSTM's x.
         """
         scaled, single = [], []
-        for edits in (self.meaning.edits, self.meaning.instead, self.meaning.shared):
-            for edit in edits(self.argument.gradient, self.bounds[0]):
+        meaning, about = self.meaning, (self.argument.gradient, self.bounds[0])
+        own = (edit for edit in meaning.edits(*about) if not edit.deep)
+        deep = (edit for edit in meaning.edits(*about) if edit.deep)
+        for edits in (own, meaning.instead(*about), self._shared(), deep):
+            for edit in edits:
                 single.append(edit)
                 scale = self.gives(edit)
                 if scale == "":
@@ -371,23 +382,29 @@ class Search:
         yield from self._pairs(single)
 
     def _pairs(self, single: Sequence[Edit]) -> Iterator[tuple[list[Edit], str]]:
+        """Two in one formula, first the same left out at two of its uses; then in formulas of two layers."""
         nearest = next(iter(self.meaning.places(self.argument.gradient)), "")
         near = [edit for edit in single if edit.place == nearest and edit.kind not in RARE]
+        near = [edit for edit in near if "use" not in edit.values]
         seen = {edit.trees[nearest] for edit in single if edit.place == nearest}
-        for edit in near if len(near) <= PAIRED else ():
-            for second in self.meaning.second(edit, nearest, self.bounds[0]):
-                if second.trees[nearest] in seen:
-                    continue
-                seen.add(second.trees[nearest])
-                if self.gives(second, scaled=False) == "":
-                    yield [edit, second], ""
-                if self.budget.left <= 0:
-                    return
+        twice = [edit for edit in near if edit.deep and edit.kind.endswith(" only")]
+        for alike, firsts in ((True, twice), (False, near if len(near) <= PAIRED else [])):
+            for edit in firsts:
+                for second in self.meaning.second(edit, nearest, self.bounds[0]):
+                    again = (second.kind, second.node, second.part) == (edit.kind, edit.node, edit.part)
+                    if second.trees[nearest] in seen or (alike and not again):
+                        continue
+                    seen.add(second.trees[nearest])
+                    if self.gives(second, scaled=False) == "":
+                        yield [edit, second], ""
+                    if self.budget.left <= 0:
+                        return
         yield from (([first, second], "") for first, second in self._apart(single))
 
     def _apart(self, single: Sequence[Edit]) -> Iterator[tuple[Edit, Edit]]:
         """Two mistakes in formulas of different layers, through both of which δ comes."""
         plain = [edit for edit in single if len(edit.trees) == 1 and edit.kind not in RARE]
+        plain = [edit for edit in plain if "use" not in edit.values]
         plain.sort(key=lambda edit: edit.kind == "symbol")  # of these there are most
         if len({edit.place for edit in plain}) < 2:
             return

@@ -39,6 +39,7 @@ from chainrule.layers import (
 from chainrule.layers.activations.smooth import Activation
 from chainrule.layers.windows.pooling import Pool
 from chainrule.verifying.meanings.forms import AGREE, Form, input_forms, output_form, parameter_forms
+from chainrule.verifying.meanings.functions.known import GELUS
 from chainrule.verifying.meanings.meaning import (
     NONE,
     Argument,
@@ -223,6 +224,9 @@ def siblings(layer: Layer) -> Iterator[tuple[Say, Expression]]:
     for other in kinds:
         if type(other) is not type(layer):
             yield KINDS.get(type(other), same(type(other).__name__)), trace(other)["delta"]
+    if isinstance(layer, GELU):
+        x, d = (trace(layer).symbols[name] for name in ("x", "d"))
+        yield from ((each.title, d * each.df(x)) for each in GELUS)
     if isinstance(layer, Activation):  # written by the output
         d, z = (trace(layer).symbols[name] for name in ("d", "z"))
         slopes: list[tuple[type[Layer], Expression]] = [(Tanh, 1 - z**2), (Sigmoid, z * (1 - z))]

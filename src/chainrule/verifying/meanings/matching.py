@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, ChainruleError, describe
 from chainrule.base.types import Array
-from chainrule.layers import GELU, GLU, Composite, Identity, Layer, layer_classes
+from chainrule.layers import GELU, GLU, Composite, Identity, Layer, LearnedPositions, layer_classes
 from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.losses import (
     BinaryCrossEntropy,
@@ -68,6 +68,7 @@ from chainrule.verifying.meanings.named import (
 from chainrule.verifying.meanings.objective import Wanted, network_meaning, wanted_for
 from chainrule.verifying.meanings.penalty import penalty_meaning
 from chainrule.verifying.meanings.recurrent import recurrent_meaning
+from chainrule.verifying.probes import Probe
 
 # Losses by the words that people use; several where a word has several meanings.
 _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
@@ -104,6 +105,7 @@ LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split(
 COUNTED = {"weight", "weights", "class_weight", "ignore_index"}
 SHORT = 3  # letters of abbreviations, which are near to anything
 HUBERS = (1.0, 2.0, 0.5, 1.35, 1.345, 1.5, 0.1, 5.0, 10.0)  # where people put δ, if it is not told
+SMOOTHINGS = (0.1, 0.2, 0.05, 0.01)  # of labels, if it is not told
 ROUGHLY = 0.05  # of the largest output: forwards that may be the same but for ε
 PENALTIES: dict[str, type[Penalty]] = {
     "l2": L2, "weightdecay": L2, "ridge": L2, "l2penalty": L2, "l2regularization": L2, "l1": L1, "lasso": L1,
@@ -182,8 +184,12 @@ class Like:
                 return recurrent_meaning(cells, args, out, tolerance)
             _single(layers_like(kind.kind, dict(kind.options), args), self.title)
             made = _named_meaning(kind, args, out, tolerance, forward)
-            if made is None and kind.kind is GELU:  # by its usual approximation
-                return function_meaning(functions("gelutanh", {}), args, out, tolerance)
+            if kind.kind is GELU:  # or by its usual approximations
+                approximate = [*functions("gelutanh", {}), *functions("geluquick", {})]
+                others = (function_meaning([each], args, out, tolerance) for each in approximate)
+                return nearest([made, *others], args, forward)
+            if made is None and kind.kind is LearnedPositions:  # with the tokens that they are added to
+                return function_meaning(functions("positionembedding", {}), args, out, tolerance)
             return made
         if isinstance(kind, Recurrent):
             return recurrent_meaning([kind], args, out, tolerance)
@@ -192,14 +198,22 @@ class Like:
         if isinstance(kind, (Penalty, tuple)):
             return penalty_meaning(kind, args, out, forward, tolerance)
         if isinstance(kind[0], Wanted):
-            ways = (kind, self._ignored(args))
+            ways = (kind, self._ignored(args), *self._smoothed())
             tried = (
                 network_meaning(way, args, names, out, forward, tolerance, self.penalty)
                 for way in ways
                 if way
             )
             return next((made for made in tried if made is not None), None)
-        return function_meaning(kind, args, out, tolerance)
+        if kind[0].name != "geglu":
+            return function_meaning(kind, args, out, tolerance)
+        return nearest((function_meaning([each], args, out, tolerance) for each in kind), args, forward)
+
+    def _smoothed(self) -> Iterator[list[Wanted]]:
+        """Cross-entropy by its name with the usual smoothings of its labels."""
+        by_name = isinstance(self.like, str) and not self.options and "(" not in self.like
+        if by_name and LOSSES.get(plain(self.like)) == (CrossEntropy,):
+            yield from (wanted_for(CrossEntropy(label_smoothing=share)) for share in SMOOTHINGS)
 
     def _ignored(self, args: Sequence[Array]) -> list[Wanted] | None:
         """Cross-entropy by its name with the one negative number among classes as what is ignored."""
@@ -227,6 +241,22 @@ class Like:
         if isinstance(like, Penalty) or (isinstance(like, Layer) and not isinstance(like, Composite)):
             return like
         return _wanted(like, self.loss)
+
+
+def nearest(meanings: Iterable[Meaning | None], args: Sequence[Array], forward: Forward) -> Meaning | None:
+    """The one whose output is nearest to theirs in float64, where several give it: GELU and its approximation
+    by tanh are 3·10⁻⁴ apart, which float32 shows and a tolerance for ten thousand roundings does not.
+    """
+    found = [meaning for meaning in meanings if meaning is not None]
+    if len(found) < 2:
+        return found[0] if found else None
+    exact = tuple(value.astype(np.float64) if value.dtype.kind == "f" else value for value in args)
+    try:
+        out = forward([value.copy() for value in exact])
+    except ChainruleError:
+        return found[0]
+    probe = Probe(exact, np.ones_like(out))
+    return min(found, key=lambda meaning: meaning.off(probe, out) or 0.0)
 
 
 def _single(layers: Iterable[Layer], title: str) -> None:

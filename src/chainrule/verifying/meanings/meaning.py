@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import combinations
 from typing import Any
@@ -17,7 +17,7 @@ from chainrule.base.errors import ChainruleError
 from chainrule.base.types import Array
 from chainrule.formulas.evaluation import Key, value_of
 from chainrule.formulas.expression import Expression, Named, Operation, Over, Symbol, substitute, walk
-from chainrule.formulas.neighbours import Neighbour, in_all, is_of_delta, neighbours, with_rotated
+from chainrule.formulas.neighbours import Neighbour, in_all, is_of_delta, misused, neighbours, with_rotated
 from chainrule.formulas.rules import Trait, rules
 from chainrule.verifying.meanings.forms import Form
 from chainrule.verifying.precision import Reference
@@ -33,7 +33,8 @@ class Edit:
 
     place: where, as a whole; of several edits one is made at a place.  kind: a key of the texts.  node, part:
     of the right formula, what the mistake is about.  values: what the text names beside.  right: the right
-    formulas, where they are written in another way than the meaning's own.
+    formulas, where they are written in another way than the meaning's own.  deep: whether it is made in one
+    of several uses of a definition alone.
     """
 
     place: str
@@ -43,6 +44,7 @@ class Edit:
     part: Any = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     right: Mapping[str, Expression] = field(default_factory=dict)
+    deep: bool = False
 
 
 Edits = Mapping[str, Edit]
@@ -206,9 +208,13 @@ class Meaning(ABC):
 
     def _in_formulas(self, name: str, bound: Bound) -> Iterator[Edit]:
         for place in self.places(name):
-            symbols, beside = self.symbols(place, bound), self.beside(place)
-            for wrong in neighbours(self.formula(place), symbols, beside=beside):
-                yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
+            formula, symbols, beside = self.formula(place), self.symbols(place, bound), self.beside(place)
+            for wrong in neighbours(formula, symbols, beside=beside):
+                deep = within_definition(formula, wrong.path)
+                yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part, deep=deep)
+            for wrong in misused(formula, (), definitions_in(formula)):
+                values = {"use": "one"}
+                yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part, values)
 
     def _in_several(self, name: str, bound: Bound) -> Iterator[Edit]:
         yield from self._everywhere(name)
@@ -266,11 +272,17 @@ class Meaning(ABC):
     ) -> Iterator[Edit]:
         """Mistakes in a definition, made wherever it is used."""
         masks = [each for each in known if is_mask(each.value)]
-        changes = [(w.kind, w.node, w.part, w.tree) for w in self._in_one(definition.value, place, bound)]
-        for kind, node, part, value in (*changes, *others_for(definition, known, masks)):
+        inside = list(self._in_one(definition.value, place, bound))
+        inside += misused(definition.value, self.symbols(place, bound), definitions_in(definition.value))
+        changes = [(w.kind, w.node, w.part, w.tree) for w in inside]
+        deep = [within_definition(definition.value, w.path) for w in inside]
+        others = others_for(definition, known, masks)
+        flags = (*deep, *(False for _ in others))
+        for (kind, node, part, value), is_deep in zip((*changes, *others), flags, strict=True):
             other_meaning = Named(definition.name, value)
             made = {other: redefined(tree, other_meaning, {}) for other, tree in formulas.items()}
-            yield from made_everywhere(place, definition.name, (kind, node, part), made, formulas)
+            for edit in made_everywhere(place, definition.name, (kind, node, part), made, formulas):
+                yield replace(edit, deep=is_deep)
 
     def _redefined_alone(self, place: str, bound: Bound) -> Iterator[Edit]:
         """Mistakes in a definition, made wherever this formula uses it, where others that use it have it

@@ -46,6 +46,7 @@ WORDS = {
 }  # fmt: skip
 # What is near to no name of ours: GroupNorm has as many groups however many channels there are.
 NONE_OF_OURS = frozenset(("instancenorm", "instancenorm1d", "instancenorm2d", "instancenormalization"))
+CAUSAL = "causal"  # padding of other libraries' convolutions along a sequence
 BY_PLACE = ""  # the name under which options stand that are told by their place
 NEARLY = 0.6  # how alike a name is that is proposed, of difflib
 # What the arrays or their forward tell, and sizes of which each takes one whatever its padding is.
@@ -154,7 +155,8 @@ def checked(make: Any, title: str, options: Mapping[str, Any]) -> dict[str, Any]
     said: Exception | None = None
     for size in TRIED_SIZES:
         try:
-            make(**{word: 0.5 if word == "rate" else size for word in needed}, **named)
+            sizes = {word: 0.5 if word == "rate" else size for word in needed}
+            make(**_padded(make, {**sizes, **named}))
             return named
         except (ChainruleError, TypeError, ValueError) as error:
             said = error
@@ -169,12 +171,21 @@ def layers_like(
     for words in _sizes(make.__name__, args, options):
         for bias in _biases(make, words, options, len(args)):
             try:
-                layer = make(**{**words, **bias, **options})
+                layer = make(**_padded(make, {**words, **bias, **options}))
             except (TypeError, ValueError, ChainruleError):
                 continue
             if repr(layer) not in made:
                 made.add(repr(layer))
                 yield layer
+
+
+def _padded(make: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """With padding="causal" as the zeros before the first step that it is, of this kernel."""
+    kernel, dilation = options.get("kernel_size"), options.get("dilation", 1)
+    causal = getattr(make, "__name__", "") == "Conv1D" and options.get("padding") == CAUSAL
+    if causal and isinstance(kernel, int) and isinstance(dilation, int):
+        return {**options, "padding": (dilation * (kernel - 1), 0)}
+    return options
 
 
 def _biases(make: Any, words: Any, options: Any, count: int) -> list[dict[str, bool]]:

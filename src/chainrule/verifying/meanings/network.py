@@ -357,6 +357,9 @@ class NetworkMeaning(Meaning):
             rest = smoothing * (1 - t) / (count_features(t) - 1)
             others = substitute(right, {known["y"]: (1 - smoothing) * t + rest})
             yield Edit(LOSS, "smoothed_otherwise", {LOSS: others}, known["y"], known["y"])
+            beside = (1 - smoothing) * t + smoothing * (1 - t) / count_features(t)
+            without = substitute(right, {known["y"]: beside})
+            yield Edit(LOSS, "smoothed_beside", {LOSS: without}, known["y"], known["y"])
         if known["y"] in right.symbols:
             as_given = substitute(right, {known["y"]: Symbol("t", "target")})
             yield Edit(LOSS, "unprepared", {LOSS: as_given}, known["y"], known["y"])

@@ -69,7 +69,8 @@ def subject_from(
     together = None if subject.together is None else safe(subject.together)
     alone = {place: safe(each) for place, each in subject.alone.items()}
     without = {key: safe(each) for key, each in subject.without.items()}
-    return replace(safe(subject), alone=alone, together=together, without=without)
+    as_is = None if subject.as_is is None else safe(subject.as_is)
+    return replace(safe(subject), alone=alone, together=together, without=without, as_is=as_is)
 
 
 def _kept_steps(steps: Steps, kept: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Steps:

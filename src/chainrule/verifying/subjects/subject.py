@@ -5,6 +5,7 @@ Their code runs as it is, in the process that asks: isolating it is the caller's
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -47,6 +48,7 @@ class Subject:
     alone: of several outputs that have a δ each of them as a Subject, the others with a δ of 0, by its place
     among all; {} where there is one.  together: all of them as one, flattened and joined, each with its δ.
     without: the same code without a mistake, by the key of the mistake's text, where it can be run so.
+    as_is: the same where every call runs their code anew; None: forward and backward do.
     """
 
     title: str
@@ -62,6 +64,7 @@ class Subject:
     alone: Mapping[int, Subject] = field(default_factory=dict)
     together: Subject | None = None
     without: Mapping[str, Subject] = field(default_factory=dict)
+    as_is: Subject | None = None
 
     @property
     def fixed(self) -> bool:
@@ -81,7 +84,9 @@ def with_outputs(subject: Subject, places: Sequence[int], of_output: OfOutput) -
         return subject
     made = [of_output(place) for place in (*places, None)]
     each = [
-        replace(subject, forward=forward, backward=backward, takes_delta=True, notes=(), steps=None)
+        replace(
+            subject, forward=forward, backward=backward, takes_delta=True, notes=(), steps=None, as_is=None
+        )
         for forward, backward in made
     ]
     return replace(subject, alone=dict(zip(places, each, strict=False)), together=each[-1])
@@ -94,5 +99,11 @@ def joined_outputs(outputs: Sequence[Array]) -> Array:
 
 def cut_deltas(delta: Array, outputs: Sequence[Array]) -> list[Array]:
     """δ of joined outputs as that of each, in its shape and type."""
-    parts = np.split(delta, np.cumsum([out.size for out in outputs])[:-1])
-    return [part.reshape(out.shape).astype(out.dtype) for part, out in zip(parts, outputs, strict=True)]
+    parts = cut(delta, [out.shape for out in outputs])
+    return [part.astype(out.dtype) for part, out in zip(parts, outputs, strict=True)]
+
+
+def cut(delta: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """δ of joined outputs as that of each, an array of NumPy or JAX, in these shapes."""
+    ends = np.cumsum([0, *(math.prod(shape) for shape in shapes)]).tolist()
+    return [delta[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes, strict=False)]

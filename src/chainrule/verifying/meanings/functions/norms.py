@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from inspect import Parameter, Signature
+from itertools import product
 from typing import Any
 
 from chainrule.formulas import (
@@ -45,7 +46,8 @@ def norms(layer: str, args: Sequence[Any], epsilon: float) -> Iterator[Function]
     With c = x - ⟨x⟩ (c = x of RMSNorm), s = √(k ⟨c²⟩) and k = 1, or n/(n - 1) for the unbiased variance:
         x̂ = c / (s + ε):     ∂J/∂x = (e - ⟨e⟩ - k c/s ⟨e ⊙ x̂⟩) / (s + ε)
         x̂ = c / √(s² + ε):   ∂J/∂x = (e - ⟨e⟩ - k x̂ ⟨e ⊙ x̂⟩) / √(s² + ε)
-    The first is that of The Annotated Transformer (Rush 2018), there with the unbiased variance.
+    The first is that of The Annotated Transformer (Rush 2018), there with the unbiased variance.  γ may stand
+    as 1 + γ.
     """
     _, count, _ = NORMS[layer]
     names = ("x", *LEARNED[: len(args) - 1])
@@ -57,14 +59,15 @@ def norms(layer: str, args: Sequence[Any], epsilon: float) -> Iterator[Function]
         n = count(values["x"].shape)
         return {"k": n / (n - 1) if n > 1 else math.nan}
 
-    for outside, unbiased in ((False, False), (True, False), (True, True), (False, True)):
+    ways = [(False, False), (True, False), (True, True), (False, True)]
+    for (outside, unbiased), moved in product(ways, (False, True) if "gamma" in names else (False,)):
         constants: Constants = correction if unbiased else lambda values: {}
         v = "k v" if unbiased else "v"
         written = f"c / (√({v}) + {epsilon:g})" if outside else f"c / √({v} + {epsilon:g})"
-        forward, gradients = _formulas(layer, epsilon, outside, "beta" in names)
+        forward, gradients = _formulas(layer, epsilon, outside, "beta" in names, moved)
         taken = (*names, "k") if unbiased else names
         yield Function(
-            f"{layer} by {written}",
+            f"{layer} by {f'(1 + γ) {written}' if moved else written}",
             names,
             _taking(forward, taken),
             _taking(gradients, ("d", *(name for name in taken if name != "beta"))),
@@ -74,9 +77,13 @@ def norms(layer: str, args: Sequence[Any], epsilon: float) -> Iterator[Function]
 
 
 def _formulas(
-    layer: str, epsilon: float, outside: bool, shifted: bool
+    layer: str, epsilon: float, outside: bool, shifted: bool, moved: bool
 ) -> tuple[Callable[..., Any], Callable[..., dict[str, Any]]]:
+    """moved: whether 1 + γ stands for γ, as in Gemma."""
     average, _, centring = NORMS[layer]
+
+    def scale(gamma: Any) -> Any:
+        return 1 + broadcast_samples(gamma) if moved else broadcast_samples(gamma)
 
     def parts(x: Any, k: Any) -> tuple[Any, Any, Any]:
         """(x̂, what c is divided by, c/s or x̂)"""
@@ -91,12 +98,12 @@ def _formulas(
 
     def forward(x: Any, gamma: Any = None, beta: Any = None, k: Any = None) -> Any:
         made = parts(x, k)[0]
-        made = made if gamma is None else broadcast_samples(gamma) * made
+        made = made if gamma is None else scale(gamma) * made
         return made if beta is None else made + broadcast_samples(beta)
 
     def gradients(d: Any, x: Any, gamma: Any = None, k: Any = None) -> dict[str, Any]:
         normal, root, along = parts(x, k)
-        e = d if gamma is None else named("e", d * broadcast_samples(gamma))
+        e = d if gamma is None else named("e", d * scale(gamma))
         through = along * average("t", e * normal)
         through = through if k is None else k * through
         made = {"x": ((e - average("p", e) if centring else e) - through) / root}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of
 from chainrule.verifying.subjects.calls.carriers import Maker, as_array, holds
 from chainrule.verifying.subjects.calls.running import call
+from chainrule.verifying.subjects.frameworks.compiled import Compiled, compiled
 from chainrule.verifying.subjects.frameworks.judged import gradients_follow, judged, told
 from chainrule.verifying.subjects.subject import (
     Gradients,
     Subject,
-    cut_deltas,
+    cut,
     joined_outputs,
     with_outputs,
 )
@@ -45,11 +47,15 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
         arrays = tuple(a.astype(np.float32) if a.dtype == np.float64 else a for a in arrays)
     calls = _Calls(title, given, replace(arguments, makers=(_maker(low),) * len(arrays)))
     out = calls.tried(arrays, output is None)
-    by_hand = calls.written_by_hand(arrays)
+    by_hand = calls.has(arrays, "custom_vjp")
+    loops = calls.has(arrays, "scan") or calls.has(arrays, "while")
+    within = _by_operations if loops else _wide
     if output is None and not by_hand and gradients_follow(out, arguments):
         read = replace(calls.arguments, arrays=arrays, precision=calls.precision)
-        subject = of_function(given, args, names, read, _wide)
-        return replace(subject, notes=(*subject.notes, TEXTS.say("subject.value", name=title)))
+        subject = of_function(compiled(given), args, names, read, _wide)
+        notes = *subject.notes, TEXTS.say("subject.value", name=title)
+        as_is = of_function(given, args, names, read, within)
+        return replace(subject, notes=notes, as_is=as_is)
     likely = [n for n, value in enumerate(out) if "float" in getattr(value, "dtype", np.dtype(bool)).name]
     calls.places = (judged(out, likely, output, title, "an array"),)
     several = likely if by_hand else []
@@ -63,6 +69,8 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
         args=arrays,
         notes=(*single, *(() if by_hand else (TEXTS.say("subject.jax", name=title),))),
     )
+    plain = replace(calls, compiles=False, within=within)
+    subject = replace(subject, as_is=replace(subject, forward=plain.forward, backward=plain.backward))
 
     def of_output(place: int | None) -> Any:
         of = replace(calls, places=tuple(several) if place is None else (place,))
@@ -83,12 +91,24 @@ def _maker(low: str | None) -> Maker:
 
 @dataclass(eq=False)
 class _Calls:
-    """places: of the outputs that are judged, several joined."""
+    """places: of the outputs that are judged, several joined.  compiles: whether it runs compiled.  within:
+    what it is called within, by its arrays.
+    """
 
     title: str
     function: Any
     arguments: Arguments
     places: tuple[int, ...] = (0,)
+    compiles: bool = True
+    within: Callable[[Sequence[Array]], Any] = lambda values: _wide(values)
+
+    @cached_property
+    def _forward(self) -> Callable[..., Any]:
+        return Compiled(self._out) if self.compiles else self._out
+
+    @cached_property
+    def _backward(self) -> Callable[..., Any]:
+        return Compiled(self._back) if self.compiles else self._back
 
     @property
     def precision(self) -> str | None:
@@ -108,12 +128,12 @@ class _Calls:
                     return out
                 raise
 
-    def written_by_hand(self, values: Sequence[Array]) -> bool:
-        """Whether a custom_vjp of somebody's is in it."""
+    def has(self, values: Sequence[Array], word: str) -> bool:
+        """Whether an operation of that name is in it: a custom_vjp of somebody's, a loop."""
         with _wide(values):
             of_moving, moved, _ = self._of_moving(values)
             try:
-                return _has_vjp(call(self.title, sys.modules["jax"].make_jaxpr(of_moving), *moved).jaxpr)
+                return _holds(call(self.title, sys.modules["jax"].make_jaxpr(of_moving), *moved).jaxpr, word)
             except DataError:  # it cannot be traced
                 return False
 
@@ -138,40 +158,48 @@ class _Calls:
         return of_moving, [built[number] for number in moving], moving
 
     def forward(self, values: Sequence[Array]) -> Array:
-        with _wide(values):
-            out = _listed(call(self.title, self.function, *self.arguments.build(values)))
-            made = [as_array(out[place], f"the output of {self.title}") for place in self.places]
+        with self.within(values):
+            made = [as_array(out, f"the output of {self.title}") for out in self._forward(values)]
             return made[0] if len(made) == 1 else joined_outputs(made)
 
+    def _out(self, values: Sequence[Any]) -> list[Any]:
+        """What is judged of what it returns."""
+        out = _listed(call(self.title, self.function, *self.arguments.build(values)))
+        return [out[place] for place in self.places]
+
     def backward(self, values: Sequence[Array], delta: Array) -> Gradients:
-        jax = sys.modules["jax"]
-        with _wide(values):
-            out, pull, moving = self.outputs(values)
-            judged_ = [as_array(out[place], f"the output of {self.title}") for place in self.places]
-            parts = [delta] if len(judged_) == 1 else cut_deltas(delta, judged_)
-            by_place = dict(zip(self.places, parts, strict=True))
-            deltas = tuple(
-                jax.numpy.asarray(by_place[number], dtype=value.dtype)
-                if number in by_place
-                else jax.numpy.zeros_like(value)
-                for number, value in enumerate(out)
-            )
-            given_back = call(f"the backward pass of {self.title}", pull, deltas)
+        with self.within(values):
+            moving, given_back = self._backward(values, delta)
             gradients: list[Array | None] = [None] * len(self.arguments.names)
-            for number, value in zip(moving, given_back, strict=True):
+            for number, value in zip(map(int, moving), given_back, strict=True):
                 _collect(self.arguments.tree[number], value, gradients, self.arguments)
             return tuple(gradients)
 
+    def _back(self, values: Sequence[Any], delta: Any) -> tuple[list[int], Any]:
+        """The numbers of the arguments that have gradients, and these."""
+        jax = sys.modules["jax"]
+        out, pull, moving = self.outputs(values)
+        shapes = [tuple(out[place].shape) for place in self.places]
+        parts = [delta] if len(shapes) == 1 else cut(delta, shapes)
+        by_place = dict(zip(self.places, parts, strict=True))
+        deltas = tuple(
+            jax.numpy.asarray(by_place[number], dtype=value.dtype)
+            if number in by_place
+            else jax.numpy.zeros_like(value)
+            for number, value in enumerate(out)
+        )
+        return moving, call(f"the backward pass of {self.title}", pull, deltas)
 
-def _has_vjp(jaxpr: Any) -> bool:
-    """Whether a custom_vjp is in a program of JAX or in one within it."""
+
+def _holds(jaxpr: Any, word: str) -> bool:
+    """Whether an operation is in a program of JAX or in one within it."""
     for equation in jaxpr.eqns:
-        if "custom_vjp" in equation.primitive.name:
+        if word in equation.primitive.name:
             return True
         held = equation.params.values()
         parts = [part for value in held for part in (value if isinstance(value, (list, tuple)) else (value,))]
         inner = [getattr(part, "jaxpr", part) for part in parts]
-        if any(hasattr(part, "eqns") and _has_vjp(part) for part in inner):
+        if any(hasattr(part, "eqns") and _holds(part, word) for part in inner):
             return True
     return False
 
@@ -214,3 +242,11 @@ def _wide(values: Sequence[Array]) -> Any:
     if enable is None or not any(value.dtype == np.float64 for value in values):
         return contextlib.nullcontext()
     return enable(True)
+
+
+@contextlib.contextmanager
+def _by_operations(values: Sequence[Array]) -> Iterator[None]:
+    """Within it their code runs in Python to its last line, each time: a loop's step is not compiled."""
+    apart = getattr(sys.modules["jax"], "disable_jit", contextlib.nullcontext)
+    with _wide(values), apart():
+        yield

@@ -1,0 +1,94 @@
+"""A function of JAX that runs compiled as a whole, once for each kind of arguments.
+
+As it is JAX compiles every operation by itself for every shape, and a loop (lax.scan) whose step is a
+function of its own in every call again: a layer took up to 47 s so, a recurrent one minutes.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainrule.base.types import Array
+
+
+@dataclass(eq=False)
+class Compiled:
+    """function(values, *more), arrays of NumPy, compiled by the shapes and types of those of real numbers and
+    by the numbers of all others, on which their code may branch; as it is where it cannot be compiled.
+    """
+
+    function: Callable[..., Any]
+    known: dict[Any, Callable[..., Any]] = field(default_factory=dict)
+    works: bool = True
+    ran: bool = False  # compiled, at least once
+
+    def __call__(self, values: Sequence[Array], *more: Array) -> Any:
+        if self.works and hasattr(sys.modules["jax"], "jit"):
+            try:
+                return self._compiled(values, more)
+            except Exception as error:  # their code may raise whatever it likes where it is traced
+                if self.ran and not _of_tracing(error):  # as it would as it is, of sizes that do not fit
+                    raise
+                made = self.function(values, *more)
+                self.works = False  # what raises as it is says nothing on whether it can be traced
+                return made
+        return self.function(values, *more)
+
+    def _compiled(self, values: Sequence[Array], more: Sequence[Array]) -> Any:
+        real = [number for number, value in enumerate(values) if value.dtype.kind == "f"]
+        whole = [b"" if value.dtype.kind == "f" else value.tobytes() for value in values]
+        kinds = [(value.shape, value.dtype.str) for value in (*values, *more)]
+        key = tuple(kinds), tuple(whole)
+        if key not in self.known:
+
+            def run(traced: Sequence[Any], *deltas: Any) -> Any:
+                filled: list[Any] = list(values)
+                for number, value in zip(real, traced, strict=True):
+                    filled[number] = value
+                return self.function(filled, *deltas)
+
+            self.known[key] = quickly(run)
+        made = self.known[key]([values[number] for number in real], *more)
+        self.ran = True
+        return made
+
+
+def quickly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled with as little effort as their version of JAX can be asked for: it runs a few times."""
+    jit: Callable[..., Any] = sys.modules["jax"].jit
+    try:
+        made: Callable[..., Any] = jit(function, compiler_options={"xla_backend_optimization_level": 0})
+    except TypeError:  # older ones take no options
+        made = jit(function)
+    return made
+
+
+def _of_tracing(error: BaseException) -> bool:
+    """Whether it is raised because there are no numbers yet while it is traced."""
+    errors = getattr(sys.modules["jax"], "errors", None)
+    names = "JAXTypeError", "JAXIndexError", "UnexpectedTracerError"
+    kinds = tuple(kind for name in names if (kind := getattr(errors, name, None)) is not None)
+    return isinstance(error, kinds) or isinstance(error.__cause__, kinds)
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of anything that JAX takes, compiled; as it is from the first call on that cannot be."""
+    works = [hasattr(sys.modules["jax"], "jit")]
+    fast = quickly(function) if works[0] else function
+
+    @functools.wraps(function)
+    def run(*args: Any) -> Any:
+        if works[0]:
+            try:
+                return fast(*args)
+            except Exception:  # their code may raise whatever it likes where it is traced
+                made = function(*args)
+                works[0] = False
+                return made
+        return function(*args)
+
+    return run
