@@ -19,6 +19,8 @@ from chainrule.verifying.judging.judge import Judge
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.probes import Probe, probes
 from chainrule.verifying.saying.schema import Answer
+from chainrule.verifying.source.mending import Right, by_differences, by_formula
+from chainrule.verifying.source.named import by_source, wants_source
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
@@ -37,9 +39,42 @@ def verdict_of(
     chosen: int | None = None,
 ) -> Verdict:
     """What `verify` answers of one subject.  chosen: the output that was asked for, None: all."""
-    verdict = _mended(subject, Judge(subject, like, seed, progress).verdict(level), like, seed, progress)
-    if subject.together is None:
+    judge = Judge(subject, like, seed, progress)
+    verdict = _mended(subject, judge.verdict(level), like, seed, progress)
+    if subject.together is not None:
+        verdict = _of_all(subject, verdict, like, seed, progress, chosen)
+    if not wants_source(verdict) or subject.fixed:
         return verdict
+    progress(TEXTS["step.source"])
+
+    def again() -> Verdict:
+        then = Judge(subject, like, seed, progress).verdict(level)
+        return then if subject.together is None else _of_all(subject, then, like, seed, progress, chosen)
+
+    whole = subject if chosen is not None or subject.together is None else subject.together
+    return by_source(whole, verdict, _right(judge, whole, seed), again)
+
+
+def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
+    """What is right on the probes that tell most: the given arguments and fresh numbers."""
+    if subject is not judge.subject:
+        return by_differences(subject, _tried(subject, seed))
+    tried = [probe for probe in judge.tried if not probe.tied][:PROBES]
+    if judge.reference is None or judge.loosely:
+        return by_differences(subject, tried)
+    return by_formula(subject, judge.reference, tried)
+
+
+def _of_all(
+    subject: Subject,
+    verdict: Verdict,
+    like: Like | None,
+    seed: int,
+    progress: Callable[[Say], None],
+    chosen: int | None,
+) -> Verdict:
+    """With what all outputs tell."""
+    assert subject.together is not None
     tried = _tried(subject.together, seed)
     first = next(iter(subject.alone)) if chosen is None else chosen
     findings = [_unused(each, subject.together, first, tried) for each in verdict.findings]

@@ -1,0 +1,78 @@
+"""What is missing in a function: a factor, a divisor, a term, at every place where one can stand."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from chainrule.verifying.source.changes import Change, Changes
+from chainrule.verifying.source.scope import own
+
+# Derivatives that people multiply by, of an array that they have.
+SLOPES = ("({0} > 0)", "(1 - {0} ** 2)", "{0} * (1 - {0})", "(1 - {0})", "{0} ** 2")
+JOINED = (ast.Add, ast.Sub, ast.MatMult)
+MOST_SIZES = 6
+
+
+class Insertions(Changes):
+    """Those of one function."""
+
+    def __iter__(self) -> Iterator[Change]:
+        for node in self.places():
+            yield from self.divisors(node)
+            yield self.behind("sign", node, "", "-", front="-")
+            yield self.behind("transposed", node, ".T")
+            yield self.behind("copy", node, ".copy()")
+        for node in self.places():
+            yield from self.factors(node)
+            yield from self.terms(node)
+
+    def places(self) -> Iterator[ast.expr]:
+        """Whole values, entries of what is returned, terms of sums and factors of products of matrices."""
+        for node in own(self.scope.node):
+            if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)) and node.value is not None:
+                yield from self.parts(node.value)
+            elif isinstance(node, ast.BinOp) and isinstance(node.op, JOINED):
+                yield from (side for side in (node.left, node.right) if not isinstance(side, ast.Constant))
+            elif isinstance(node, ast.Call) and not isinstance(node.func, ast.Name):
+                yield from (each for each in node.args if isinstance(each, (ast.Name, ast.Attribute, ast.BinOp)))
+        if isinstance(self.scope.node, ast.Lambda):
+            yield from self.parts(self.scope.node.body)
+
+    def parts(self, value: ast.expr) -> Iterator[ast.expr]:
+        if isinstance(value, (ast.Tuple, ast.List)):
+            yield from (each for each in value.elts if not isinstance(each, (ast.Starred, ast.Tuple)))
+        elif isinstance(value, ast.Dict):
+            yield from value.values
+        else:
+            yield value
+
+    def behind(self, kind: str, node: ast.expr, new: str, right: str = "", front: str = "") -> Change:
+        begin, end = self.place.span(node)
+        before, close = ("", "") if self.firm(node) == self.of(node) else ("(", ")")
+        if front or new[:1] != ".":  # it may itself be within a product
+            front, new = f"({front}", f"{new})"
+        pieces = ((begin, begin, front + before), (end, end, close + new))
+        return Change(kind, 4, self.of(node), right or new.strip(" *+-/()"), pieces)
+
+    def divisors(self, node: ast.expr) -> Iterator[Change]:
+        sizes = [atom.text for atom in self.scope.numbers]
+        for atom in self.scope.arrays[:MOST_SIZES]:
+            sizes += [f"{atom.text}.shape[{axis}]" for axis in range(min(len(atom.shape), 2))]
+        for size in dict.fromkeys(sizes):
+            yield self.behind("divisor_missing", node, f" / {size}", size)
+            yield self.behind("factor_missing", node, f" * {size}", size)
+
+    def factors(self, node: ast.expr) -> Iterator[Change]:
+        for atom in self.scope.arrays:
+            if atom.text == self.of(node):
+                continue
+            for form in ("{0}", *SLOPES, *(f"{name}({{0}})" for name in self.scope.callables)):
+                factor = form.format(atom.text)
+                yield self.behind("factor_missing", node, f" * {factor}", factor)
+            yield self.behind("divisor_missing", node, f" / {atom.text}", atom.text)
+
+    def terms(self, node: ast.expr) -> Iterator[Change]:
+        for atom in self.scope.arrays:
+            for sign in ("+", "-"):
+                yield self.behind("term_missing", node, f" {sign} {atom.text}", f"{sign} {atom.text}")
