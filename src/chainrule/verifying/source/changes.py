@@ -46,7 +46,7 @@ OPERATORS: dict[type[ast.AST], str] = {
 }  # fmt: skip
 OTHERS = {
     "+": "-", "-": "+", "*": "/ @", "/": "*", "@": "*", "**": "*",
-    ">": "< >= <= == !=", ">=": "> < <= ==", "<": "> <= >= ==", "<=": "< > >= ==", "==": "!= >= <= >", "!=": "==",
+    ">": "< >= <=", ">=": "> < <=", "<": "> <= >=", "<=": "< > >=", "==": "!= >= <= >", "!=": "==",
 }  # fmt: skip
 # Functions of which one is written for another.
 ALIKE = (
@@ -161,6 +161,26 @@ class Changes:
                 if old == "@" and not _transposed(side):
                     yield self.instead("transposed", 1, side, f"{self.firm(side)}.T")
 
+    def slopes(self, node: ast.BinOp) -> Iterator[Change]:
+        """The derivative of the sigmoid for that of tanh, and the other way round, of what they gave."""
+        if not _is_one(getattr(node, "left", None)) and not isinstance(node.op, ast.Mult):
+            return
+        if isinstance(node.op, ast.Sub):
+            base = _squared(node.right)
+            if base is not None:
+                text = self.firm(base)
+                yield self.instead("slope", 1, node, f"{text} * (1 - {text})")
+            return
+        rest = node.right
+        if isinstance(rest, ast.BinOp) and isinstance(rest.op, ast.Sub) and _is_one(rest.left):
+            text, left = self.of(rest.right), node.left
+            if self.of(left) == text:
+                yield self.instead("slope", 1, node, f"(1 - {text} ** 2)")
+            elif isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult) and self.of(left.right) == text:
+                wrong, right = f"{text} * (1 - {text})", f"(1 - {text} ** 2)"
+                yield self.instead("slope", 1, node, f"{self.firm(left.left)} * {right}", right, wrong)
+                yield self.instead("factor_extra", 2, node, self.firm(left.left), wrong=wrong)
+
     def negated(self, node: ast.UnaryOp) -> Iterator[Change]:
         if isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
             yield self.instead("sign", 1, node, self.firm(node.operand))
@@ -192,9 +212,32 @@ class Changes:
                 yield self.instead("name", 1, node, other.text)
         if mine.kind == "array":
             yield self.instead("squared", 2, node, f"({text} ** 2)", f"{text} ** 2")
-        if mine.kind == "array" and len(mine.shape) in (3, 4):
-            for order in list(permutations(range(len(mine.shape))))[1:]:
+        for dimensions in {len(mine.shape), self.scope.entered.get(text, 0)} & {3, 4}:
+            for order in list(permutations(range(dimensions)))[1:]:
                 yield self.instead("transposed", 3, node, f"{text}.transpose{order}")
+
+    def throughout(self, node: ast.Assign | ast.AugAssign | ast.Return) -> Iterator[Change]:
+        """Another name wherever one stands in a line twice; the same part of all arrays of one shape."""
+        if node.value is None:
+            return
+        loads: dict[str, list[ast.AST]] = {}
+        for each in ast.walk(node.value):
+            if is_atom(each) and ast.unparse(each) in self.scope.atoms:
+                loads.setdefault(ast.unparse(each), []).append(each)
+        for text, nodes in loads.items():
+            mine = self.scope.atoms[text]
+            for other in self.scope.atoms.values() if len(nodes) > 1 else ():
+                if other.text != text and other.like(mine):
+                    pieces = tuple((*self.place.span(each), other.text) for each in nodes)
+                    yield Change("name", 2, text, other.text, pieces)
+        target = getattr(node, "target", None)
+        mine_ = None if target is None else self.scope.atoms.get(ast.unparse(target))
+        if target is None or mine_ is None or mine_.kind != "array":
+            return
+        alike = [each for text, nodes in loads.items() for each in nodes if self.scope.atoms[text].like(mine_)]
+        for part in ("[:, 1:]", "[1:]", "[:, :-1]", "[:-1]"):
+            ends = [self.place.span(each)[1] for each in (target, *alike)]
+            yield Change("part", 2, self.of(target), f"{self.of(target)}{part}", tuple((e, e, part) for e in ends))
 
     def number(self, node: ast.Constant) -> Iterator[Change]:
         value = node.value
@@ -205,7 +248,7 @@ class Changes:
         near = (value + 1, value - 1, -value, *NUMBERS) if isinstance(value, int) else (-value, 1 - value, *NUMBERS)
         for other in dict.fromkeys(near):
             if other != value:
-                yield self.instead("number", 2, node, repr(other) if other >= 0 else f"({other})", str(other))
+                yield self.instead("number", 2, node, repr(other))
         for atom in self.scope.numbers:
             yield self.instead("name", 3, node, atom.text)
 
@@ -290,6 +333,12 @@ class Changes:
             for side in node.args[:2]:
                 if not _transposed(side):
                     yield self.instead("transposed", 1, side, f"{self.firm(side)}.T")
+        if name == "where" and len(node.args) == 3:
+            for branch in node.args[1:]:
+                for new in ("0", "1"):
+                    yield self.instead("name", 3, branch, new)
+                for atom in (*self.scope.arrays, *self.scope.numbers):
+                    yield self.instead("name", 3, branch, atom.text)
         if name == "range":
             yield from self.ranged(node)
         if name == "reversed":
@@ -345,15 +394,29 @@ class Changes:
             yield self.instead("not_transposed", 1, node, self.firm(node.value), wrong=".T")
 
 
+def _is_one(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value == 1
+
+
+def _squared(node: ast.AST) -> ast.expr | None:
+    """What is squared: of a ** 2 and of a * a."""
+    if not isinstance(node, ast.BinOp):
+        return None
+    twice = isinstance(node.op, ast.Mult) and ast.dump(node.left) == ast.dump(node.right)
+    power = isinstance(node.op, ast.Pow) and isinstance(node.right, ast.Constant) and node.right.value == 2
+    return node.left if twice or power else None
+
+
 def _transposed(node: ast.AST) -> bool:
     inner = node.func if isinstance(node, ast.Call) else node
     return isinstance(inner, ast.Attribute) and inner.attr in ("T", "transpose")
 
 
-_NEIGHBOURS: dict[type[ast.AST], Callable[[Changes, Any], Iterator[Change]]] = {
+_NEIGHBOURS: dict[type[ast.AST] | tuple[type[ast.AST], ...], Callable[[Changes, Any], Iterator[Change]]] = {
     ast.Assign: Changes.assigned,
     ast.AugAssign: Changes.added,
     ast.BinOp: Changes.operation,
+    (ast.BinOp,): Changes.slopes,
     ast.UnaryOp: Changes.negated,
     ast.Compare: Changes.compared,
     ast.If: Changes.chosen,
@@ -362,5 +425,8 @@ _NEIGHBOURS: dict[type[ast.AST], Callable[[Changes, Any], Iterator[Change]]] = {
     ast.Attribute: Changes.transposed,
     ast.expr: Changes.named,
     ast.Subscript: Changes.part,
-    ast.Tuple: lambda self, node: self.exchanged(node.elts) if isinstance(node.ctx, ast.Load) else iter(()),
+    (ast.Tuple, ast.List): lambda self, node: (
+        self.exchanged(node.elts) if isinstance(node.ctx, ast.Load) else iter(())
+    ),
+    (ast.Assign, ast.AugAssign, ast.Return): Changes.throughout,
 }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import product
 
 from chainrule.verifying.source.changes import Change, Changes
-from chainrule.verifying.source.scope import own
+from chainrule.verifying.source.scope import Scope, own
+from chainrule.verifying.source.written import Written
 
 # Derivatives that people multiply by, of an array that they have.
 SLOPES = ("({0} > 0)", "(1 - {0} ** 2)", "{0} * (1 - {0})", "(1 - {0})", "{0} ** 2")
@@ -17,15 +20,25 @@ MOST_SIZES = 6
 class Insertions(Changes):
     """Those of one function."""
 
+    def __init__(self, place: Written, scope: Scope, shapes: Iterable[tuple[int, ...]] = ()) -> None:
+        """shapes: of the arguments whose gradients are wrong."""
+        super().__init__(place, scope)
+        self.shapes = set(shapes)
+
     def __iter__(self) -> Iterator[Change]:
         for node in self.places():
             yield from self.divisors(node)
             yield self.behind("sign", node, "", "-", front="-")
             yield self.behind("transposed", node, ".T")
             yield self.behind("copy", node, ".copy()")
+        for node in own(self.scope.node):
+            if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Name, ast.Subscript, ast.Attribute)):
+                zero = f"{self.scope.numpy or 'np'}.zeros_like({self.of(node.value)})"
+                yield self.instead("zero", 3, node.value, zero)
         for node in self.places():
             yield from self.factors(node)
             yield from self.terms(node)
+            yield from self.products(node)
 
     def places(self) -> Iterator[ast.expr]:
         """Whole values, entries of what is returned, terms of sums and factors of products of matrices."""
@@ -34,8 +47,9 @@ class Insertions(Changes):
                 yield from self.parts(node.value)
             elif isinstance(node, ast.BinOp) and isinstance(node.op, JOINED):
                 yield from (side for side in (node.left, node.right) if not isinstance(side, ast.Constant))
-            elif isinstance(node, ast.Call) and not isinstance(node.func, ast.Name):
-                yield from (each for each in node.args if isinstance(each, (ast.Name, ast.Attribute, ast.BinOp)))
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") not in ("range", "len", "zip"):
+                kinds = (ast.Name, ast.Attribute, ast.BinOp, ast.Subscript, ast.Call)
+                yield from (each for each in node.args if isinstance(each, kinds))
         if isinstance(self.scope.node, ast.Lambda):
             yield from self.parts(self.scope.node.body)
 
@@ -67,7 +81,8 @@ class Insertions(Changes):
         for atom in self.scope.arrays:
             if atom.text == self.of(node):
                 continue
-            for form in ("{0}", *SLOPES, *(f"{name}({{0}})" for name in self.scope.callables)):
+            named = (form for name in self.scope.callables for form in _of_function(name))
+            for form in ("{0}", *SLOPES, *named) if atom.text not in self.scope.zero else ():
                 factor = form.format(atom.text)
                 yield self.behind("factor_missing", node, f" * {factor}", factor)
             yield self.behind("divisor_missing", node, f" / {atom.text}", atom.text)
@@ -75,4 +90,18 @@ class Insertions(Changes):
     def terms(self, node: ast.expr) -> Iterator[Change]:
         for atom in self.scope.arrays:
             for sign in ("+", "-"):
-                yield self.behind("term_missing", node, f" {sign} {atom.text}", f"{sign} {atom.text}")
+                made = self.behind("term_missing", node, f" {sign} {atom.text}", f"{sign} {atom.text}")
+                # What is computed and never read is what is missing, if anything is.
+                yield replace(made, rank=3) if atom.text in self.scope.unused else made
+
+    def products(self, node: ast.expr) -> Iterator[Change]:
+        """Terms of two matrices, of the shape of what is wrong."""
+        matrices = [(a.text, a.shape) for a in self.scope.arrays if len(a.shape) == 2 and a.text.isidentifier()]
+        matrices += [(f"{text}.T", shape[::-1]) for text, shape in matrices]
+        for (one, left), (other, right) in product(matrices, matrices):
+            if left[1] == right[0] and (left[0], right[1]) in self.shapes:
+                yield replace(self.behind("term_missing", node, f" + {one} @ {other}", f"+ {one} @ {other}"), rank=5)
+
+
+def _of_function(name: str) -> tuple[str, str]:
+    return f"{name}({{0}})", f"{name}({{0}}) * (1 - {name}({{0}}))"

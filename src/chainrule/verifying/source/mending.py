@@ -26,7 +26,7 @@ from chainrule.verifying.source.written import Ran, Written, lines_run, ran, wri
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
 # Lines that all changes of one verdict may run, and what a change costs beside, in lines: 5 s of work.
-MOST_LINES, PER_CHANGE = 3_000_000, 300
+MOST_LINES, PER_CHANGE = 2_500_000, 300
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
@@ -160,20 +160,25 @@ class Mending:
                 scope = scope_of(node, place.ran[key], list(place.ran.values()))
                 if scope is not None:
                     (shared if place.ran[key].code in forward else own).append((place, scope))
+        shapes = {self.right[0].probe.args[number].shape for number in wrong}
         for scopes in (own, shared):
-            for kinds in ((Changes, Statements), (Insertions,)):
-                tried = [
-                    (place, change) for kind in kinds for place, scope in scopes for change in kind(place, scope)
-                ]
-                best = self.best(sorted(tried, key=lambda pair: pair[1].rank), wrong)
-                if best is not None:
-                    return best
+            near = [
+                (place, change)
+                for place, scope in scopes
+                for change in (*Changes(place, scope), *Statements(place, scope))
+            ]
+            best = self.best(near, wrong)
+            if best is None:
+                far = [(place, each) for place, scope in scopes for each in Insertions(place, scope, shapes)]
+                best = self.best(far, wrong)
+            if best is not None:
+                return best
         return None
 
-    def best(self, tried: Iterable[tuple[Written, Change]], wrong: frozenset[int]) -> Mended | None:
+    def best(self, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int]) -> Mended | None:
         found: Mended | None = None
         told = set[bytes]()
-        for place, change in tried:
+        for place, change in sorted(changes, key=lambda pair: pair[1].rank):
             text = change.text(place.text)
             least = -len(wrong), change.rank, len(text)
             if text in told or (found is not None and self.order(found) <= least):

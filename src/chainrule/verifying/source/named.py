@@ -17,7 +17,7 @@ from chainrule.verifying.verdict import Finding, Verdict
 SYMPTOMS = frozenset(
     (
         *("", "samples mixed", "not linear in δ", "not additive in δ", "given shapes only", "given numbers only"),
-        *("contiguous only", "output unused", "NaN", "not repeatable", "wrong shape", "stale cache"),
+        *("contiguous only", "zeros", "output unused", "NaN", "not repeatable", "wrong shape", "stale cache"),
     )
 )
 
@@ -48,17 +48,18 @@ def by_source(
     cured = {finding.name for finding in verdict.findings} - left
     if not cured or not any(mended_names):
         return verdict
-    findings, notes, told = list[Finding](), list(verdict.notes), set[int]()
-    for finding in verdict.findings:
+    findings, notes, told = list[Finding](), list(verdict.notes), dict[int, Finding]()
+    alone = len(found) == 1 and not after.findings
+    for finding in sorted(verdict.findings, key=lambda each: alone and each.mistake in SYMPTOMS):
         number = _by(finding, mended_names, cured)
-        if number is None or finding.mistake not in SYMPTOMS:
+        if number is None or (finding.mistake not in SYMPTOMS and not alone):
             findings.append(finding)
         elif number in told:
-            if finding.name:
+            if finding.name and finding.name != told[number].name:
                 notes.append(TEXTS.say("judged.follows", name=finding.name))
         else:
-            told.add(number)
-            findings.append(_said(finding, found[number]))
+            told[number] = _said(finding, found[number])
+            findings.append(told[number])
     if told:
         notes.append(TEXTS["judged.source"])
     return replace(verdict, findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
@@ -80,5 +81,7 @@ def _said(finding: Finding, mended: Mended) -> Finding:
     key = "source.instead" if right.strip() and right != "pass" else "source.without"
     fix: Say = TEXTS.say(key, line=mended.line, file=file, right=right, wrong=wrong)
     evidence = {**finding.evidence, "file": file, "line": mended.line}
+    if finding.mistake not in SYMPTOMS:
+        return replace(finding, fix=fix, formulas=None, evidence=evidence)
     word = change.kind.replace("_", " ")
     return replace(finding, why=why, fix=fix, mistake=word, formulas=None, observed=None, evidence=evidence)

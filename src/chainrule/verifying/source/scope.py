@@ -45,8 +45,9 @@ class Atom:
 @dataclass(frozen=True, eq=False)
 class Scope:
     """Of one function.  atoms: by their text; stored: names that it assigns; grown: lists that it makes
-    longer; callables: functions of one argument that its file calls; numpy: what it calls NumPy, "" where it
-    does not use it.
+    longer; unused: that it assigns and never reads, or not within its loop; zero: atoms that hold nothing but 0; callables: functions
+    of one argument that its file calls; numpy: what it calls NumPy, "" where it does not use it; entered: how
+    many axes its arguments had.
     """
 
     node: Function
@@ -55,6 +56,9 @@ class Scope:
     grown: frozenset[str]
     callables: tuple[str, ...]
     numpy: str
+    unused: frozenset[str]
+    zero: frozenset[str]
+    entered: Mapping[str, int]
 
     @property
     def arrays(self) -> list[Atom]:
@@ -62,7 +66,8 @@ class Scope:
 
     @property
     def numbers(self) -> list[Atom]:
-        return [atom for atom in self.atoms.values() if atom.kind in ("number", "whole number")]
+        scalar = ("number", "whole number")
+        return [a for a in self.atoms.values() if a.kind in scalar or (a.kind == "array" and not a.shape)]
 
 
 def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | None:
@@ -95,7 +100,20 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
         if _of_one(other.world.get(name)) and other.world is ran.world
     }
     numpy = next((name for name, value in ran.world.items() if value is np), "")
-    return Scope(node, kept, frozenset(stored), frozenset(grown), tuple(sorted(calls)), numpy)
+    read = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
+    entered = {name: np.ndim(value) for name, value in ran.given.items() if hasattr(value, "shape")}
+    zero = frozenset(name for name, value in ran.names.items() if isinstance(value, np.ndarray) and not value.any())
+    unused = frozenset(stored - read).union(*(_left(each) for each in nodes if isinstance(each, ast.For)))
+    calls_ = tuple(sorted(calls))
+    return Scope(node, kept, frozenset(stored), frozenset(grown), calls_, numpy, unused, zero, entered)
+
+
+def _left(loop: ast.For) -> set[str]:
+    """Names that a loop sets and does not read: what the next step should have taken over."""
+    names = [each for each in own(loop) if isinstance(each, ast.Name)]
+    read = {each.id for each in names if isinstance(each.ctx, ast.Load)}
+    added = {ast.unparse(each.target) for each in own(loop) if isinstance(each, ast.AugAssign)}
+    return {each.id for each in names if isinstance(each.ctx, ast.Store)} - read - added
 
 
 def own(node: ast.AST) -> Iterator[ast.AST]:

@@ -31,9 +31,10 @@ Function = ast.FunctionDef | ast.Lambda
 
 @dataclass(frozen=True, eq=False)
 class Ran:
-    """A function of theirs that ran, and what its names were when it last returned."""
+    """A function of theirs that ran: its arguments when it was last called, its names when it returned."""
 
     code: CodeType
+    given: Mapping[str, Any]
     names: Mapping[str, Any]
     world: Mapping[str, Any]
 
@@ -41,10 +42,14 @@ class Ran:
 def ran(run: Callable[[], object]) -> dict[CodeType, Ran]:
     """The functions of theirs that a call runs: no library's, and in a file that can be read."""
     seen: dict[CodeType, Ran] = {}
+    given: dict[CodeType, Mapping[str, Any]] = {}
 
     def note(frame: FrameType, event: str, argument: object) -> None:
-        if event == "return" and _theirs(frame.f_code):
-            seen[frame.f_code] = Ran(frame.f_code, dict(frame.f_locals), frame.f_globals)
+        if event == "call" and _theirs(frame.f_code):
+            given[frame.f_code] = dict(frame.f_locals)
+        elif event == "return" and frame.f_code in given:
+            code = frame.f_code
+            seen[code] = Ran(code, given[code], dict(frame.f_locals), frame.f_globals)
 
     before = sys.getprofile()
     sys.setprofile(note)
