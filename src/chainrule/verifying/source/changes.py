@@ -198,6 +198,10 @@ class Changes:
         yield self.instead("negated", 3, node.test, f"not ({self.of(node.test)})")
         yield self.instead("condition", 3, node.test, "True")
 
+    def looped(self, node: ast.For) -> Iterator[Change]:
+        if isinstance(node.iter, (ast.Name, ast.Attribute)):
+            yield self.instead("reversed", 1, node.iter, f"reversed({self.of(node.iter)})")
+
     # -- names, numbers
     def named(self, node: ast.AST) -> Iterator[Change]:
         """Another name, attribute or entry of the same kind."""
@@ -420,6 +424,7 @@ _NEIGHBOURS: dict[type[ast.AST] | tuple[type[ast.AST], ...], Callable[[Changes, 
     ast.UnaryOp: Changes.negated,
     ast.Compare: Changes.compared,
     ast.If: Changes.chosen,
+    ast.For: Changes.looped,
     ast.Constant: Changes.number,
     ast.Call: Changes.called,
     ast.Attribute: Changes.transposed,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ MOST_ATOMS = 40
 class Atom:
     """A name, an attribute or an entry that the function uses, as it is written.
 
-    kind: "array", "number", "whole number", "list", or "" of anything else; shape: of an array, or (length,).
+    kind: "array", "number", "whole number", "list", "object" and its class, or "" of anything else; shape: of an array, or (length,).
     """
 
     text: str
@@ -92,6 +94,12 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
                 atoms[text] = _atom(text, value)
         elif isinstance(each, ast.Name) and each.id in ran.world and each.id not in ran.names:
             atoms[each.id] = _atom(each.id, ran.world[each.id])
+    owners = {text: value for text, value in ran.names.items() if _atom(text, value).kind.startswith("object")}
+    words = {each.attr for each in nodes if isinstance(each, ast.Attribute)}
+    for owner, word in product(owners, sorted(words)):  # of one object what is taken of another
+        slot = getattr(type(owners[owner]), word, None)
+        if not callable(slot) and not isinstance(slot, property):
+            atoms[f"{owner}.{word}"] = _atom(f"{owner}.{word}", getattr(owners[owner], word, None))
     kept = dict([(text, atom) for text, atom in atoms.items() if atom.kind][:MOST_ATOMS])
     calls = {
         name
@@ -175,6 +183,8 @@ def _atom(text: str, value: Any) -> Atom:
         return Atom(text, "number")
     if isinstance(value, (list, tuple)):
         return Atom(text, "list", (len(value),))
+    if hasattr(value, "__dict__") and not callable(value) and not isinstance(value, (type, ModuleType)):
+        return Atom(text, f"object {type(value).__qualname__}")
     return Atom(text, "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 
 from chainrule.verifying.source.changes import Change, Changes
@@ -30,12 +31,25 @@ class Statements(Changes):
         for number, each in enumerate(block):
             if each not in alone or isinstance(each, (ast.Pass, ast.FunctionDef)):
                 continue
+            if isinstance(each, ast.AugAssign):
+                yield from self.again(each)
             if not isinstance(each, ast.Return):
                 yield Change("line_extra", 3, self.of(each), "", ((*self.place.span(each), "pass"),))
             for step in range(1, FARTHEST + 1):
                 if number + step < len(block) and not isinstance(each, (ast.Return, ast.Break)):
                     yield from self.moved(block[number : number + step + 1])
             yield from self.around(block, number)
+
+    def again(self, node: ast.AugAssign) -> Iterator[Change]:
+        """The same line for another name, behind it."""
+        lead = self.place.text[: self.place.span(node)[0]].rpartition(b"\n")[2].decode()
+        for name in {each.id for each in ast.walk(node.target) if isinstance(each, ast.Name)}:
+            mine = self.scope.atoms.get(name)
+            for other in self.scope.atoms.values() if mine is not None else ():
+                if mine is not None and other.text != name and other.text.isidentifier() and other.like(mine):
+                    line = re.sub(rf"\b{name}\b", other.text, self.of(node))
+                    pieces = ((self.end(node), self.end(node), f"\n{lead}{line}"),)
+                    yield Change("line_missing", 3, self.of(node), line, pieces)
 
     def moved(self, run: Block) -> Iterator[Change]:
         """The first of some lines behind the others, and the last before them."""
