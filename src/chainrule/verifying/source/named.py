@@ -20,6 +20,7 @@ SYMPTOMS = frozenset(
         *("contiguous only", "zeros", "output unused", "NaN", "not repeatable", "wrong shape", "stale cache"),
     )
 )
+WHOLE = ("term_missing", "line_missing")
 
 
 def wants_source(verdict: Verdict) -> bool:
@@ -52,6 +53,8 @@ def by_source(
     alone = len(found) == 1 and not after.findings
     for finding in sorted(verdict.findings, key=lambda each: alone and each.mistake in SYMPTOMS):
         number = _by(finding, mended_names, cured)
+        if number is not None and finding.mistake == "zeros" and found[number].change.kind in WHOLE:
+            number = None  # nothing is computed, and all of it would be added
         if number is None or (finding.mistake not in SYMPTOMS and not alone):
             findings.append(finding)
         elif number in told:
@@ -81,7 +84,6 @@ def _said(finding: Finding, mended: Mended) -> Finding:
     key = "source.instead" if right.strip() and right != "pass" else "source.without"
     fix: Say = TEXTS.say(key, line=mended.line, file=file, right=right, wrong=wrong)
     evidence = {**finding.evidence, "file": file, "line": mended.line}
-    if finding.mistake not in SYMPTOMS:
-        return replace(finding, fix=fix, formulas=None, evidence=evidence)
-    word = change.kind.replace("_", " ")
-    return replace(finding, why=why, fix=fix, mistake=word, formulas=None, observed=None, evidence=evidence)
+    word = finding.mistake or change.kind.replace("_", " ")
+    said = replace(finding, fix=fix, mistake=word, formulas=None, observed=None, evidence=evidence)
+    return said if finding.mistake not in SYMPTOMS else replace(said, why=why)
