@@ -98,11 +98,15 @@ class Changes:
             return f"({self.of(node)})"
         return self.of(node)
 
-    def instead(self, kind: str, rank: int, node: ast.AST, new: str, right: str = "", wrong: str = "") -> Change:
+    def instead(
+        self, kind: str, rank: int, node: ast.AST, new: str, right: str = "", wrong: str = ""
+    ) -> Change:
         """Another text for a node."""
         return Change(kind, rank, wrong or self.of(node), right or new, ((*self.place.span(node), new),))
 
-    def between(self, kind: str, rank: int, left: ast.AST, right: ast.AST, old: str, new: str) -> Iterator[Change]:
+    def between(
+        self, kind: str, rank: int, left: ast.AST, right: ast.AST, old: str, new: str
+    ) -> Iterator[Change]:
         """Another operator between two nodes."""
         begin, end = self.place.span(left)[1], self.place.span(right)[0]
         gap = self.place.text[begin:end].decode()
@@ -176,7 +180,9 @@ class Changes:
             text, left = self.of(rest.right), node.left
             if self.of(left) == text:
                 yield self.instead("slope", 1, node, f"(1 - {text} ** 2)")
-            elif isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult) and self.of(left.right) == text:
+            elif (
+                isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult) and self.of(left.right) == text
+            ):
                 wrong, right = f"{text} * (1 - {text})", f"(1 - {text} ** 2)"
                 yield self.instead("slope", 1, node, f"{self.firm(left.left)} * {right}", right, wrong)
                 yield self.instead("factor_extra", 2, node, self.firm(left.left), wrong=wrong)
@@ -238,10 +244,14 @@ class Changes:
         mine_ = None if target is None else self.scope.atoms.get(ast.unparse(target))
         if target is None or mine_ is None or mine_.kind != "array":
             return
-        alike = [each for text, nodes in loads.items() for each in nodes if self.scope.atoms[text].like(mine_)]
+        alike = [
+            each for text, nodes in loads.items() for each in nodes if self.scope.atoms[text].like(mine_)
+        ]
         for part in ("[:, 1:]", "[1:]", "[:, :-1]", "[:-1]"):
             ends = [self.place.span(each)[1] for each in (target, *alike)]
-            yield Change("part", 2, self.of(target), f"{self.of(target)}{part}", tuple((e, e, part) for e in ends))
+            yield Change(
+                "part", 2, self.of(target), f"{self.of(target)}{part}", tuple((e, e, part) for e in ends)
+            )
 
     def number(self, node: ast.Constant) -> Iterator[Change]:
         value = node.value
@@ -249,7 +259,11 @@ class Changes:
             yield from self.key(node)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return
-        near = (value + 1, value - 1, -value, *NUMBERS) if isinstance(value, int) else (-value, 1 - value, *NUMBERS)
+        near = (
+            (value + 1, value - 1, -value, *NUMBERS)
+            if isinstance(value, int)
+            else (-value, 1 - value, *NUMBERS)
+        )
         for other in dict.fromkeys(near):
             if other != value:
                 yield self.instead("number", 2, node, repr(other))
@@ -297,7 +311,12 @@ class Changes:
 
         now = made(lower, upper, step)
         whole = [atom.text for atom in self.scope.numbers if atom.kind == "whole number"]
-        others = [made("", upper, step), made(lower, "", step), made(lower, upper, ""), made(upper, lower, step)]
+        others = [
+            made("", upper, step),
+            made(lower, "", step),
+            made(lower, upper, ""),
+            made(upper, lower, step),
+        ]
         for by in ("-1", "+1"):
             others += [made(f"{lower}{by}", upper, step)] if lower else []
             others += [made(lower, f"{upper}{by}", step)] if upper else []
@@ -380,7 +399,9 @@ class Changes:
         given = next((keyword for keyword in node.keywords if keyword.arg == "axis"), None)
         for other in AXES if given is not None else ():
             if given is not None and self.of(given.value).replace(" ", "") != other.replace(" ", ""):
-                yield self.instead("axis", 1, given.value, other, f"axis={other}", f"axis={self.of(given.value)}")
+                yield self.instead(
+                    "axis", 1, given.value, other, f"axis={other}", f"axis={self.of(given.value)}"
+                )
         close = self.place.span(node)[1] - 1
         if given is None and name in REDUCING:
             lead = ", " if node.args or node.keywords else ""

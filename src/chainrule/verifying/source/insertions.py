@@ -31,10 +31,12 @@ class Insertions(Changes):
             yield self.behind("sign", node, "", "-", front="-")
             yield self.behind("transposed", node, ".T")
             yield self.behind("copy", node, ".copy()")
-        for node in own(self.scope.node):
-            if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Name, ast.Subscript, ast.Attribute)):
-                zero = f"{self.scope.numpy or 'np'}.zeros_like({self.of(node.value)})"
-                yield self.instead("zero", 3, node.value, zero)
+        for each in own(self.scope.node):
+            if isinstance(each, ast.Assign) and isinstance(
+                each.value, (ast.Name, ast.Subscript, ast.Attribute)
+            ):
+                zero = f"{self.scope.numpy or 'np'}.zeros_like({self.of(each.value)})"
+                yield self.instead("zero", 3, each.value, zero)
         for node in self.places():
             yield from self.factors(node)
             yield from self.terms(node)
@@ -74,6 +76,8 @@ class Insertions(Changes):
         for atom in self.scope.arrays[:MOST_SIZES]:
             sizes += [f"{atom.text}.shape[{axis}]" for axis in range(min(len(atom.shape), 2))]
         for size in dict.fromkeys(sizes):
+            if size in self.scope.outside:
+                continue  # a factor of a closure too much, which cannot be left out, would be divided by
             yield self.behind("divisor_missing", node, f" / {size}", size)
             yield self.behind("factor_missing", node, f" * {size}", size)
 
@@ -96,11 +100,15 @@ class Insertions(Changes):
 
     def products(self, node: ast.expr) -> Iterator[Change]:
         """Terms of two matrices, of the shape of what is wrong."""
-        matrices = [(a.text, a.shape) for a in self.scope.arrays if len(a.shape) == 2 and a.text.isidentifier()]
+        matrices = [
+            (a.text, a.shape) for a in self.scope.arrays if len(a.shape) == 2 and a.text.isidentifier()
+        ]
         matrices += [(f"{text}.T", shape[::-1]) for text, shape in matrices]
         for (one, left), (other, right) in product(matrices, matrices):
             if left[1] == right[0] and (left[0], right[1]) in self.shapes:
-                yield replace(self.behind("term_missing", node, f" + {one} @ {other}", f"+ {one} @ {other}"), rank=5)
+                yield replace(
+                    self.behind("term_missing", node, f" + {one} @ {other}", f"+ {one} @ {other}"), rank=5
+                )
 
 
 def _of_function(name: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.verifying.contract.calls import attempt, output
-from chainrule.verifying.differences import MOST_ENTRIES, differences
+from chainrule.verifying.differences import differences
 from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.changes import Change, Changes
@@ -68,7 +68,9 @@ def by_formula(subject: Subject, reference: Reference, probes: Sequence[Probe]) 
     for probe in probes:
         given = reference(probe.args, probe.delta)
         values = [None if v is None else np.asarray(v, np.float64).reshape(-1) for v in given]
-        slack = [0.0 if v is None else (CLOSE + ROUNDINGS * unit) * np.abs(v).max(initial=1e-30) for v in values]
+        slack = [
+            0.0 if v is None else (CLOSE + ROUNDINGS * unit) * np.abs(v).max(initial=1e-30) for v in values
+        ]
         made.append(Right(probe, output(subject, probe.args), values, [None] * len(values), slack))
     return made
 
@@ -152,7 +154,9 @@ class Mending:
     def given(self, right: Right) -> Gradients | None:
         return attempt(self.subject, right.probe.args, right.probe.delta)
 
-    def next(self, places: Sequence[Written], forward: dict[CodeType, Ran], wrong: frozenset[int]) -> Mended | None:
+    def next(
+        self, places: Sequence[Written], forward: dict[CodeType, Ran], wrong: frozenset[int]
+    ) -> Mended | None:
         """The best change: that of the lowest rank of those that make most right."""
         own, shared = list[tuple[Written, Scope]](), list[tuple[Written, Scope]]()
         for place in places:
@@ -217,6 +221,8 @@ class Mending:
                 out = output(self.subject, right.probe.args)
             except Exception:  # their code may raise whatever it likes
                 return False
-            if out.shape != right.out.shape or not np.allclose(out, right.out, rtol=1e-9, atol=0, equal_nan=True):
+            if out.shape != right.out.shape or not np.allclose(
+                out, right.out, rtol=1e-9, atol=0, equal_nan=True
+            ):
                 return False
         return True

@@ -16,7 +16,14 @@ from chainrule.verifying.verdict import Finding, Verdict
 # Words that say that something is wrong and not what was written: a place in the source says more.
 SYMPTOMS = frozenset(
     (
-        *("", "samples mixed", "not linear in δ", "not additive in δ", "given shapes only", "given numbers only"),
+        *(
+            "",
+            "samples mixed",
+            "not linear in δ",
+            "not additive in δ",
+            "given shapes only",
+            "given numbers only",
+        ),
         *("contiguous only", "zeros", "output unused", "NaN", "not repeatable", "wrong shape", "stale cache"),
     )
 )
@@ -86,4 +93,4 @@ def _said(finding: Finding, mended: Mended) -> Finding:
     evidence = {**finding.evidence, "file": file, "line": mended.line}
     word = finding.mistake or change.kind.replace("_", " ")
     said = replace(finding, fix=fix, mistake=word, formulas=None, observed=None, evidence=evidence)
-    return said if finding.mistake not in SYMPTOMS else replace(said, why=why)
+    return said if finding.mistake not in SYMPTOMS else replace(said, why=finding.why or why)

@@ -15,9 +15,43 @@ from chainrule.verifying.source.written import Function, Ran
 
 # What changed code must not reach: what is outside the process.
 APART = frozenset(
-    "open exec eval compile input exit quit __import__ os sys subprocess shutil socket pathlib Path requests "
-    "urllib pickle save savez savez_compressed savetxt tofile dump unlink remove rmtree rename write "
-    "write_text write_bytes system popen kill sleep".split()
+    [
+        "open",
+        "exec",
+        "eval",
+        "compile",
+        "input",
+        "exit",
+        "quit",
+        "__import__",
+        "os",
+        "sys",
+        "subprocess",
+        "shutil",
+        "socket",
+        "pathlib",
+        "Path",
+        "requests",
+        "urllib",
+        "pickle",
+        "save",
+        "savez",
+        "savez_compressed",
+        "savetxt",
+        "tofile",
+        "dump",
+        "unlink",
+        "remove",
+        "rmtree",
+        "rename",
+        "write",
+        "write_text",
+        "write_bytes",
+        "system",
+        "popen",
+        "kill",
+        "sleep",
+    ]
 )
 GROWING = frozenset(("append", "extend", "insert", "add", "update"))
 MOST_ATOMS = 40
@@ -49,7 +83,7 @@ class Scope:
     """Of one function.  atoms: by their text; stored: names that it assigns; grown: lists that it makes
     longer; unused: that it assigns and never reads, or not within its loop; zero: atoms that hold nothing but 0; callables: functions
     of one argument that its file calls; numpy: what it calls NumPy, "" where it does not use it; entered: how
-    many axes its arguments had.
+    many axes its arguments had; outside: names of the functions around it.
     """
 
     node: Function
@@ -61,6 +95,7 @@ class Scope:
     unused: frozenset[str]
     zero: frozenset[str]
     entered: Mapping[str, int]
+    outside: frozenset[str]
 
     @property
     def arrays(self) -> list[Atom]:
@@ -94,7 +129,9 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
                 atoms[text] = _atom(text, value)
         elif isinstance(each, ast.Name) and each.id in ran.world and each.id not in ran.names:
             atoms[each.id] = _atom(each.id, ran.world[each.id])
-    owners = {text: value for text, value in ran.names.items() if _atom(text, value).kind.startswith("object")}
+    owners = {
+        text: value for text, value in ran.names.items() if _atom(text, value).kind.startswith("object")
+    }
     words = {each.attr for each in nodes if isinstance(each, ast.Attribute)}
     for owner, word in product(owners, sorted(words)):  # of one object what is taken of another
         slot = getattr(type(owners[owner]), word, None)
@@ -110,10 +147,15 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
     numpy = next((name for name, value in ran.world.items() if value is np), "")
     read = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
     entered = {name: np.ndim(value) for name, value in ran.given.items() if hasattr(value, "shape")}
-    zero = frozenset(name for name, value in ran.names.items() if isinstance(value, np.ndarray) and not value.any())
+    zero = frozenset(
+        name for name, value in ran.names.items() if isinstance(value, np.ndarray) and not value.any()
+    )
     unused = frozenset(stored - read).union(*(_left(each) for each in nodes if isinstance(each, ast.For)))
+    outside = frozenset(ran.code.co_freevars)
     calls_ = tuple(sorted(calls))
-    return Scope(node, kept, frozenset(stored), frozenset(grown), calls_, numpy, unused, zero, entered)
+    return Scope(
+        node, kept, frozenset(stored), frozenset(grown), calls_, numpy, unused, zero, entered, outside
+    )
 
 
 def _left(loop: ast.For) -> set[str]:
@@ -165,7 +207,8 @@ def _looked_up(node: ast.AST, ran: Ran) -> tuple[bool, Any]:
     assert isinstance(node.slice, ast.Constant)
     if isinstance(owner, (dict, list, tuple)):
         try:
-            return True, owner[node.slice.value]
+            key: Any = node.slice.value
+            return True, owner[key]
         except (LookupError, TypeError):
             return False, None
     return False, None

@@ -57,7 +57,10 @@ class Statements(Changes):
             return
         first, last = run[0], run[-1]
         gap = self.place.text[self.place.span(first)[1] : self.place.span(run[1])[0]].decode()
-        pieces = ((self.place.span(first)[0], self.place.span(run[1])[0], ""), (*(self.end(last),) * 2, gap + self.of(first)))
+        pieces = (
+            (self.place.span(first)[0], self.place.span(run[1])[0], ""),
+            (*(self.end(last),) * 2, gap + self.of(first)),
+        )
         yield Change("line_early", 3, self.of(first), self.of(last), pieces)
         if len(run) > 2:
             before = self.place.span(run[-2])[1]

@@ -5,7 +5,6 @@ for as long as a block lasts, so closures, methods and decorators stay what they
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -200,7 +199,8 @@ def written(codes: Iterable[Ran]) -> list[Written]:
             text = "".join(parsed[0][first - 1 : last]).encode()
             made[file, first] = Written(file, first, text, each.code.co_flags & _FUTURE, _imported(parsed[1]))
         place = made[file, first]
-        key = next((key for key, code in (place.compiled(place.text) or {}).items() if _same(code, each.code)), None)
+        codes_in = place.compiled(place.text) or {}
+        key = next((key for key, code in codes_in.items() if _same(code, each.code)), None)
         node = None if key is None else _node(statement, each.code)
         if key is not None:
             placed.append((place, key, each))
@@ -247,11 +247,12 @@ def _imported(body: Sequence[ast.stmt]) -> str:
 
 def _first_line(statement: ast.stmt) -> int:
     decorators = getattr(statement, "decorator_list", [])
-    return min([statement.lineno, *(each.lineno for each in decorators)])
+    return min([statement.lineno, *(int(each.lineno) for each in decorators)])
 
 
 def _around(body: Sequence[ast.stmt], line: int) -> ast.stmt | None:
-    return next((each for each in body if _first_line(each) <= line <= (each.end_lineno or each.lineno)), None)
+    spans = ((each, _first_line(each), each.end_lineno or each.lineno) for each in body)
+    return next((each for each, first, last in spans if first <= line <= last), None)
 
 
 def _node(statement: ast.stmt, code: CodeType) -> Function | None:

@@ -102,7 +102,7 @@ def _learned(given: Any, args: Sequence[Any], names: Sequence[str] | None) -> Se
     if not isinstance(returned, Mapping):
         return args
     return tuple(
-        np.array(float(value)) if type(value) in (int, float) and key_of(name, returned) is not None else value
+        np.array(float(value)) if type(value) in (int, float) and key_of(name, returned) else value
         for name, value in zip(outer, args, strict=False)
     )
 
