@@ -49,7 +49,9 @@ def verdict_of(
 
     def again() -> Verdict:
         then = Judge(subject, like, seed).verdict(level)
-        return then if subject.together is None else _of_all(subject, then, like, seed, lambda step: None, chosen)
+        if subject.together is None:
+            return then
+        return _of_all(subject, then, like, seed, lambda step: None, chosen)
 
     whole = subject if chosen is not None or subject.together is None else subject.together
     return by_source(whole, verdict, _right(judge, whole, seed), again)

@@ -412,7 +412,8 @@ class Judge:
             within = None if search is None else search.only(fitting)
             made, beside = self.judged(name, case.only(fitting), within, [tried[n] for n in fitting])
             missing = [number not in fitting for number in range(len(case.theirs))]
-            if not made and not missing[0] and _of_one_sample(case.only([n for n, m in enumerate(missing) if m])):
+            others = case.only([n for n, left in enumerate(missing) if left])
+            if not made and not missing[0] and _of_one_sample(others):
                 return [], [*beside, TEXTS["judged.one_sample"]]
             shown = right_where_shown(name, missing, tried)
             return made or [shown or finding(name, case, missing.index(True), None)], beside

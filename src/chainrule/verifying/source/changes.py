@@ -53,7 +53,7 @@ ALIKE = (
     ("argmax", "argmin"),
     ("max", "min", "sum", "mean"),
     ("maximum", "minimum"),
-    ("sum", "mean", "max", "prod"),
+    ("sum", "mean", "max"),
     ("sign", "abs"),
     ("exp", "log", "log1p", "expm1"),
     ("sin", "cos"),
@@ -69,7 +69,7 @@ ALIKE = (
 )
 NUMBERS = (0, 1, 2, -1, 0.5)
 AXES = ("0", "1", "-1", "2", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 2, 3)")
-REDUCING = ("sum", "mean", "max", "argmax", "prod", "min", "argmin")
+REDUCING = ("sum", "mean", "max", "argmax", "min", "argmin")
 
 
 class Changes:
@@ -221,7 +221,7 @@ class Changes:
             if other.text != text and other.like(mine) and other.text not in self.scope.grown:
                 yield self.instead("name", 1, node, other.text)
         if mine.kind == "array":
-            yield self.instead("squared", 2, node, f"({text} ** 2)", f"{text} ** 2")
+            yield self.instead("squared", 3, node, f"({text} ** 2)", f"{text} ** 2")
         for dimensions in {len(mine.shape), self.scope.entered.get(text, 0)} & {3, 4}:
             for order in list(permutations(range(dimensions)))[1:]:
                 yield self.instead("transposed", 3, node, f"{text}.transpose{order}")
@@ -284,7 +284,9 @@ class Changes:
     # -- entries and parts
     def part(self, node: ast.Subscript) -> Iterator[Change]:
         if isinstance(node.ctx, ast.Load):
+            text = self.of(node)
             yield self.instead("index_extra", 2, node, self.firm(node.value), wrong=self.of(node.slice))
+            yield self.instead("squared", 2, node, f"({text} ** 2)", f"{text} ** 2")
         entries = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         for entry in entries:
             for atom in self.scope.numbers:  # an index that stands still, or is another
@@ -298,6 +300,9 @@ class Changes:
             elif not isinstance(entry, ast.Constant):
                 for by in (" - 1", " + 1"):
                     yield self.instead("index", 1, entry, self.firm(entry) + by)
+                for atom in self.scope.numbers:  # of a window its beginning
+                    if atom.kind == "whole number" and atom.text != self.of(entry):
+                        yield self.instead("index", 2, entry, f"{atom.text} + {self.firm(entry)}")
                 if len(entries) > 1:
                     yield self.instead("index", 2, entry, ":")
         if len(entries) > 1:

@@ -1,4 +1,4 @@
-"""What a function of theirs has at hand: names, attributes and entries, and what each was when it returned."""
+"""What a function of theirs has at hand: names, attributes and entries, and what each was in the end."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ MOST_ATOMS = 40
 class Atom:
     """A name, an attribute or an entry that the function uses, as it is written.
 
-    kind: "array", "number", "whole number", "list", "object" and its class, or "" of anything else; shape: of an array, or (length,).
+    kind: "array", "number", "whole number", "list", "object" and its class, or "" of anything else; shape: of
+    an array, or (length,).
     """
 
     text: str
@@ -81,9 +82,9 @@ class Atom:
 @dataclass(frozen=True, eq=False)
 class Scope:
     """Of one function.  atoms: by their text; stored: names that it assigns; grown: lists that it makes
-    longer; unused: that it assigns and never reads, or not within its loop; zero: atoms that hold nothing but 0; callables: functions
-    of one argument that its file calls; numpy: what it calls NumPy, "" where it does not use it; entered: how
-    many axes its arguments had; outside: names of the functions around it.
+    longer; unused: that it assigns and never reads, or not within its loop; zero: atoms that hold nothing but
+    0; callables: functions of one argument that its file calls; numpy: what it calls NumPy, "" where it does
+    not use it; entered: how many axes its arguments had; outside: names of the functions around it.
     """
 
     node: Function

@@ -1,4 +1,4 @@
-"""Lines of a function that are too many, too early, too late, or within a loop where they belong behind it."""
+"""Lines of a function that are too many, too early, too late, or within a loop and belong behind it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Statements(Changes):
             if isinstance(each, ast.AugAssign):
                 yield from self.again(each)
             if not isinstance(each, ast.Return):
-                yield Change("line_extra", 3, self.of(each), "", ((*self.place.span(each), "pass"),))
+                yield Change("line_extra", 2, self.of(each), "", ((*self.place.span(each), "pass"),))
             for step in range(1, FARTHEST + 1):
                 if number + step < len(block) and not isinstance(each, (ast.Return, ast.Break)):
                     yield from self.moved(block[number : number + step + 1])
