@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from pathlib import PurePath
 
 from chainrule.base.languages import Say
 from chainrule.verifying.source.mending import Mended, Mending, Right
@@ -87,7 +86,7 @@ def _said(finding: Finding, mended: Mended) -> Finding:
     wrong, right = mended.lines()
     change = mended.change
     why = TEXTS.within("source")[change.kind].format(wrong=change.wrong, right=change.right)
-    file = PurePath(mended.place.file).name
+    file = mended.place.title
     key = "source.instead" if right.strip() and right != "pass" else "source.without"
     fix: Say = TEXTS.say(key, line=mended.line, file=file, right=right, wrong=wrong)
     evidence = {**finding.evidence, "file": file, "line": mended.line}

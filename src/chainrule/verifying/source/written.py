@@ -11,11 +11,13 @@ import ast
 import contextlib
 import gc
 import linecache
+import re
 import sys
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
@@ -124,10 +126,17 @@ class Written:
         """The number of the line, in the file, of a place."""
         return self.line + bisect_right(self._begins, offset) - 1
 
+    @property
+    def title(self) -> str:
+        """The file's name; the function's or the class's of what was typed in, which has none."""
+        name = PurePath(self.file).name
+        found = re.search(r"^(?:class|def)\s+(\w+)", self.text.decode(), re.MULTILINE)
+        return name if found is None or not name.startswith("<") else found[1]
+
     def lines(self, text: bytes, first: int, last: int) -> str:
-        """Lines of a text of this statement, by their numbers in the file, in one."""
-        shown = text.splitlines()[first - self.line : last - self.line + 1]
-        return " ".join(line.decode().strip() for line in shown)
+        """Lines of a text of this statement, by their numbers in the file, in one, without comments."""
+        shown = text.decode().splitlines()[first - self.line : last - self.line + 1]
+        return " ".join(re.sub(r"\s+#[^'\"]*$", "", line).strip() for line in shown)
 
     def compiled(self, text: bytes) -> dict[Key, CodeType] | None:
         """The functions in a text of this statement; None where it is none."""
