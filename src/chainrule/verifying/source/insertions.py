@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 
 from chainrule.verifying.source.changes import Change, Changes
 from chainrule.verifying.source.scope import Scope, own
@@ -26,34 +26,53 @@ class Insertions(Changes):
         self.shapes = set(shapes)
 
     def __iter__(self) -> Iterator[Change]:
-        for node in self.places():
-            yield from self.divisors(node)
-            yield self.behind("sign", node, "", "-", front="-")
-            yield self.behind("transposed", node, ".T")
-            yield self.behind("copy", node, ".copy()")
-        for each in own(self.scope.node):
-            if isinstance(each, ast.Assign) and isinstance(
-                each.value, (ast.Name, ast.Subscript, ast.Attribute)
-            ):
-                zero = f"{self.scope.numpy or 'np'}.zeros_like({self.of(each.value)})"
-                yield self.instead("zero", 3, each.value, zero)
-        for node in self.places():
-            yield from self.factors(node)
-            yield from self.terms(node)
-            yield from self.products(node)
+        whole = {id(node) for node in self.whole()}
+        for change, node in self.all():
+            # A whole value is where people forget something, before what stands within one.
+            yield change if id(node) in whole or change.rank != 4 else replace(change, rank=5)
 
-    def places(self) -> Iterator[ast.expr]:
-        """Whole values, entries of what is returned, terms of sums and factors of products of matrices."""
+    def all(self) -> Iterator[tuple[Change, ast.expr]]:
+        """With the places where they stand."""
+        for node in self.places():
+            kinds = (
+                self.near(node),
+                self.divisors(node),
+                self.factors(node),
+                self.terms(node),
+                self.products(node),
+            )
+            for each in kinds:
+                yield from ((change, node) for change in each)
+
+    def near(self, node: ast.expr) -> Iterator[Change]:
+        yield self.behind("sign", node, "", "-", front="-")
+        yield self.behind("transposed", node, ".T")
+        yield self.behind("copy", node, ".copy()")
+        if isinstance(node, (ast.Name, ast.Subscript, ast.Attribute)):
+            zero = f"{self.scope.numpy or 'np'}.zeros_like({self.of(node)})"
+            yield replace(self.instead("zero", 4, node, zero), rank=3 if id(node) in self.begins() else 6)
+
+    def begins(self) -> set[int]:
+        """What is given to a name by itself."""
+        return {id(each.value) for each in own(self.scope.node) if isinstance(each, ast.Assign)}
+
+    def whole(self) -> Iterator[ast.expr]:
+        """Whole values, and entries of what is returned."""
         for node in own(self.scope.node):
             if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)) and node.value is not None:
                 yield from self.parts(node.value)
-            elif isinstance(node, ast.BinOp) and isinstance(node.op, JOINED):
+        if isinstance(self.scope.node, ast.Lambda):
+            yield from self.parts(self.scope.node.body)
+
+    def places(self) -> Iterator[ast.expr]:
+        """Whole values, terms of sums, factors of matrices' products, and what functions are called with."""
+        yield from self.whole()
+        for node in own(self.scope.node):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, JOINED):
                 yield from (side for side in (node.left, node.right) if not isinstance(side, ast.Constant))
             elif isinstance(node, ast.Call) and getattr(node.func, "id", "") not in ("range", "len", "zip"):
                 kinds = (ast.Name, ast.Attribute, ast.BinOp, ast.Subscript, ast.Call)
                 yield from (each for each in node.args if isinstance(each, kinds))
-        if isinstance(self.scope.node, ast.Lambda):
-            yield from self.parts(self.scope.node.body)
 
     def parts(self, value: ast.expr) -> Iterator[ast.expr]:
         if isinstance(value, (ast.Tuple, ast.List)):
@@ -80,6 +99,10 @@ class Insertions(Changes):
                 continue  # a factor of a closure too much, which cannot be left out, would be divided by
             yield self.behind("divisor_missing", node, f" / {size}", size)
             yield self.behind("factor_missing", node, f" * {size}", size)
+        counts = [atom.text for atom in self.scope.numbers if atom.kind == "whole number"][: 2 * MOST_SIZES]
+        for one, other in combinations(counts, 2):
+            size = f"({one} * {other})"
+            yield replace(self.behind("divisor_missing", node, f" / {size}", size), rank=5)
 
     def factors(self, node: ast.expr) -> Iterator[Change]:
         for atom in self.scope.arrays:

@@ -25,8 +25,8 @@ from chainrule.verifying.source.statements import Statements
 from chainrule.verifying.source.written import Ran, Written, lines_run, ran, written
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
-# Lines that all changes of one verdict may run, and what a change costs beside, in lines: 5 s of work.
-MOST_LINES, PER_CHANGE = 2_500_000, 300
+# Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.
+MOST_LINES, PER_CHANGE = 2_000_000, 300
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
