@@ -110,10 +110,8 @@ def test_it_is_said_where_the_cause_is_unknown_and_only_there() -> None:
     def forward(x: Any, w: Any, b: Any) -> Any:
         return x @ w + b, (x, w)
 
-    def backward(d: Any, cache: Any) -> Any:
-        x, w = cache
-        return d @ np.roll(w, 1, 1).T, x.T @ d, d.sum(0)
-
+    # Typed in, so that there is no source that could tell.
+    backward = eval("lambda d, cache: (d @ np.roll(cache[1], 1, 1).T, cache[0].T @ d, d.sum(0))", {"np": np})
     args = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 5)), RNG.normal(size=5)
     verdict = verify((forward, backward), args=args, like="dense")
     assert verdict.why == ("",)

@@ -148,10 +148,8 @@ def test_a_factor_follows_the_samples_on_whichever_side_they_are(columns: bool) 
 
 
 def test_numbers_nearer_than_mistakes_are_told_apart_by_have_no_cause() -> None:
-    def backward(d: Array, cache: Any) -> Any:
-        x, w = cache
-        return d @ w.T, np.float32(1.0001) * (x.T @ d)
-
+    given = {"by": np.float32(1.0001)}  # which no source tells
+    backward = eval("lambda d, cache: (d @ cache[1].T, by * (cache[0].T @ d))", given)
     args = normal(5, 3).astype(np.float32), normal(3, 4).astype(np.float32)
     verdict = cr.verify((lambda x, w: (x @ w, (x, w)), backward), args=args, like="dense")
     assert (verdict.verdict, verdict.why) == ("wrong", ("",))

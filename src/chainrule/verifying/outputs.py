@@ -24,6 +24,8 @@ from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.precision import computed_in
 from chainrule.verifying.probes import Probe, probes
 from chainrule.verifying.saying.schema import Answer
+from chainrule.verifying.source.mending import Right, by_differences, by_formula
+from chainrule.verifying.source.named import by_source, wants_source
 from chainrule.verifying.subjects.fused import unfused
 from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
@@ -44,27 +46,57 @@ def verdict_of(
     chosen: int | None = None,
 ) -> Verdict:
     """What `verify` answers of one subject.  chosen: the output that was asked for, None: all."""
-    whole, subject = subject, _apart(subject, like)
+    given, subject = subject, _apart(subject, like)
     judge = Judge(subject, like, seed, progress)
     verdict = _mended(subject, judge.verdict(level), like, seed, progress)
     subject, judge, verdict = _at_one(subject, judge, verdict)
     if like is None and any(not each.mistake or each.mistake in SYMPTOMS for each in verdict.findings):
         like, judge, verdict = _guessed(subject, judge, verdict)
     verdict = _told_apart(subject, verdict, like, seed, progress)
-    if whole is not subject and verdict.verdict == "right":  # a bias of keys has no argument of its own
-        made = [*_by_differences(whole, _tried(whole, seed), seed, progress, None)]
+    if given is not subject and verdict.verdict == "right":  # a bias of keys has no argument of its own
+        made = [*_by_differences(given, _tried(given, seed), seed, progress, None)]
         verdict = replace(verdict, verdict="wrong", findings=tuple(made)) if made else verdict
-    if subject.together is None:
+    if subject.together is not None:
+        verdict = _of_all(subject, judge, verdict, progress, chosen)
+    if not wants_source(verdict) or subject.fixed:
         return verdict
-    tried = _tried(subject.together, seed)
+    progress(TEXTS["step.source"])
+
+    def again() -> Verdict:
+        other = Judge(subject, like, seed)
+        then = other.verdict(level)
+        if subject.together is None:
+            return then
+        return _of_all(subject, other, then, lambda step: None, chosen)
+
+    whole = subject if chosen is not None or subject.together is None else subject.together
+    return by_source(whole, verdict, _right(judge, whole, seed), again)
+
+
+def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
+    """What is right on the probes that tell most: the given arguments and fresh numbers."""
+    if subject is not judge.subject:
+        return by_differences(subject, _tried(subject, seed))
+    tried = [probe for probe in judge.tried if not probe.tied][:PROBES]
+    if judge.reference is None or judge.loosely:
+        return by_differences(subject, tried)
+    return by_formula(subject, judge.reference, tried)
+
+
+def _of_all(
+    subject: Subject, judge: Judge, verdict: Verdict, progress: Callable[[Say], None], chosen: int | None
+) -> Verdict:
+    """With what all outputs tell."""
+    assert subject.together is not None
+    tried = _tried(subject.together, judge.seed)
     first = next(iter(subject.alone)) if chosen is None else chosen
     findings = [_unused(each, subject.together, first, tried) for each in verdict.findings]
     notes = list(verdict.notes)
     if chosen is None:
         said = {finding.name for finding in findings} | judge.follows
         everywhere = "" in said or not tried  # what is no array's: the forward, or that nothing can be called
-        findings += [] if everywhere else _of_others(subject, seed, tried, progress, said)
-        key = "judged.outputs" if like is None else "judged.outputs_like"
+        findings += [] if everywhere else _of_others(subject, judge.seed, tried, progress, said)
+        key = "judged.outputs" if judge.like is None else "judged.outputs_like"
         notes.append(TEXTS.say(key, number=first, count=len(subject.alone)))
     answer: Answer = "wrong" if findings else verdict.verdict
     return replace(verdict, verdict=answer, findings=tuple(findings), notes=tuple(notes))

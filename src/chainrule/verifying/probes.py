@@ -120,6 +120,8 @@ def fresh(
     made = rng.normal(float(value.mean()), spread, tuple(shape))
     if value.min() >= 0:  # scales, probabilities, counts
         made = np.abs(made) + 1e-3 * spread
+    if value.min() > 0 and value.max() < 1:  # probabilities: folded back, for log(1 - p) has no value above 1
+        made = np.clip(np.abs((made + 1) % 2 - 1), 1e-3 * spread, 1 - 1e-3 * spread)
     return apart(held(made.astype(value.dtype), precision), precision)
 
 

@@ -412,6 +412,9 @@ class Judge:
             within = None if search is None else search.only(fitting)
             made, beside = self.judged(name, case.only(fitting), within, [tried[n] for n in fitting])
             missing = [number not in fitting for number in range(len(case.theirs))]
+            others = case.only([n for n, left in enumerate(missing) if left])
+            if not made and not missing[0] and _of_one_sample(others):
+                return [], [*beside, TEXTS["judged.one_sample"]]
             shown = right_where_shown(name, missing, tried)
             return made or [shown or finding(name, case, missing.index(True), None)], beside
         wrong = _wrong(case)
@@ -561,9 +564,23 @@ def _nearly(case: Case) -> bool:
     )
 
 
+def _of_one_sample(case: Case) -> bool:
+    """Whether theirs is right but for the sum over samples: written for one alone, in a column."""
+    pairs = zip(case.theirs, case.right, strict=True)
+    return all(_finite(theirs) and agree([_summed(theirs, right)], [right]) for theirs, right in pairs)
+
+
+def _summed(theirs: Array, right: Array) -> Array:
+    """The sum over axes of which `right` has one entry alone; as it is where that is no other shape."""
+    if theirs.ndim != right.ndim or theirs.shape == right.shape:
+        return theirs
+    sizes = enumerate(zip(theirs.shape, right.shape, strict=True))
+    return np.asarray(theirs.sum(axis=tuple(n for n, (a, b) in sizes if a != b == 1), keepdims=True))
+
+
 def _agree_where_finite(theirs: Sequence[Array], right: Sequence[Array]) -> bool:
     """On the probes on which theirs is no 0 / 0, as an unbiased variance of one sample is."""
-    pairs = [pair for pair in zip(theirs, right, strict=True) if _finite(pair[0])]
+    pairs = [(_summed(*pair), pair[1]) for pair in zip(theirs, right, strict=True) if _finite(pair[0])]
     return bool(pairs) and agree(*(list(side) for side in zip(*pairs, strict=True)))
 
 

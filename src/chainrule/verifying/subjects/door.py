@@ -80,6 +80,8 @@ def _kept_steps(steps: Steps, kept: Callable[[Callable[..., Any]], Callable[...,
 def _subject(
     given: Any, args: Sequence[Any], names: Sequence[str] | None, output: int | None, scalars_of: Any
 ) -> Subject:
+    if scalars_of is None:
+        scalars_of, args = scalars.taken_from(args)
     if scalars_of is not None:
         return scalars.of_scalars(given, args, names, scalars_of)
     if isinstance(given, (tuple, list)) and len(given) == 2 and all(map(callable, given)):

@@ -182,7 +182,7 @@ def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | Non
     trial = pair.forward(forward, backward, [value.copy() for value in arguments.arrays])
     pair = pair.reading(forward, backward, trial)
     out = trial.output()
-    taken = without_delta(backward, arguments.outer, by_place=not trial.passed.pieces)
+    taken = without_delta(backward, arguments.outer, by_place=not trial.passed.pieces, forward=forward)
     if taken is not None and not trial.passed.pieces:
         floats = wanted.floats()
         if out.size == 1:

@@ -57,10 +57,13 @@ def deltas_of(backward: Any, inputs: Sequence[str]) -> list[str]:
     return named or others[:1] or names[:1]
 
 
-def without_delta(backward: Any, inputs: Sequence[str], *, by_place: bool) -> list[str] | None:
+def without_delta(
+    backward: Any, inputs: Sequence[str], *, by_place: bool, forward: Any = None
+) -> list[str] | None:
     """Forward's arguments that it is called with where it takes no δ, a derivative; None where it takes one.
 
     It takes none where it takes nothing, or only what forward has by name; by_place: or as much as forward.
+    forward: whose parameters these are, where backward may have all of them, those with a default, too.
     """
     try:
         parameters = list(signature_of(backward).parameters.values())
@@ -69,6 +72,8 @@ def without_delta(backward: Any, inputs: Sequence[str], *, by_place: bool) -> li
     if not parameters:
         return []
     names = [parameter.name for parameter in parameters]
+    if forward is not None and names == [each.name for each in parameters_of(forward)]:
+        inputs = names  # Huber's delta, which forward has, too
     needed = [parameter.name for parameter in parameters if parameter.default is parameter.empty]
     if any(name not in inputs and (DELTA.fullmatch(name) or CACHE.fullmatch(name)) for name in names):
         return None

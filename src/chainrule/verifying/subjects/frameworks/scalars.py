@@ -59,6 +59,22 @@ def of_scalars(given: Any, args: Sequence[Any], names: Sequence[str] | None, kin
     return replace(subject, without={"overwritten_scalars": replace(subject, backward=adding.backward)})
 
 
+def taken_from(args: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
+    """(the class of the scalars among the arguments, None where there are none; the arguments as numbers)."""
+    listed = args if isinstance(args, (tuple, list)) else ()
+    kinds = {type(value) for value in listed if _is_scalar(value)}
+    if len(kinds) != 1:
+        return None, args
+    kind = kinds.pop()
+    return kind, tuple(float(value.data) if type(value) is kind else value for value in listed)
+
+
+def _is_scalar(value: Any) -> bool:
+    if isinstance(value, np.ndarray) or hasattr(value, "detach") or isinstance(value, type):
+        return False
+    return _plain(getattr(value, "data", None)) and hasattr(value, "grad") and hasattr(value, "backward")
+
+
 @dataclass(frozen=True, eq=False)
 class _Calls:
     """kind: the class of scalars.  held: whether the function has parameters, which stand behind the

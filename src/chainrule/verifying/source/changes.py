@@ -1,0 +1,463 @@
+"""Places of a function written otherwise: what people write for each kind of expression, the other way round.
+
+Every kind of node says which neighbours it has: an operator another, an index another index, a product one
+factor more or less. A change is a piece of text in place of another.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+from chainrule.verifying.source.scope import Scope, is_atom, own
+from chainrule.verifying.source.written import Written
+
+Piece = tuple[int, int, str]  # (where it begins, where it ends, what stands there instead)
+
+
+@dataclass(frozen=True)
+class Change:
+    """kind: a key of the texts.  rank: the most natural first.  wrong, right: the part that differs, as it is
+    and as it should be.  pieces: of the text.
+    """
+
+    kind: str
+    rank: int
+    wrong: str
+    right: str
+    pieces: tuple[Piece, ...]
+
+    def text(self, before: bytes) -> bytes:
+        """The text with the change made."""
+        made = before
+        for begin, end, new in sorted(self.pieces, reverse=True):
+            made = made[:begin] + new.encode() + made[end:]
+        return made
+
+
+OPERATORS: dict[type[ast.AST], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**",
+    ast.FloorDiv: "//",
+    ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=",
+}  # fmt: skip
+OTHERS = {
+    "+": "-", "-": "+", "*": "/ @", "/": "*", "@": "*", "**": "*",
+    ">": "< >= <=", ">=": "> < <=", "<": "> <= >=", "<=": "< > >=", "==": "!= >= <= >", "!=": "==",
+}  # fmt: skip
+# Functions of which one is written for another.
+ALIKE = (
+    ("argmax", "argmin"),
+    ("max", "min", "sum", "mean"),
+    ("maximum", "minimum"),
+    ("sum", "mean", "max"),
+    ("sign", "abs"),
+    ("exp", "log", "log1p", "expm1"),
+    ("sin", "cos"),
+    ("tanh", "sinh", "cosh", "arctan"),
+    ("sqrt", "square"),
+    ("outer", "dot", "multiply", "matmul"),
+    ("hstack", "vstack"),
+    ("zeros_like", "ones_like", "empty_like"),
+    ("zeros", "ones"),
+    ("ceil", "floor"),
+    ("add", "subtract"),
+    ("divide", "multiply"),
+)
+NUMBERS = (0, 1, 2, -1, 0.5)
+AXES = ("0", "1", "-1", "2", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 2, 3)")
+REDUCING = ("sum", "mean", "max", "argmax", "min", "argmin")
+
+
+class Changes:
+    """Those of one function."""
+
+    def __init__(self, place: Written, scope: Scope) -> None:
+        self.place, self.scope = place, scope
+
+    def __iter__(self) -> Iterator[Change]:
+        """Of every expression and assignment in it."""
+        told = set[tuple[Piece, ...]]()
+        for node in own(self.scope.node):
+            for kind, neighbours in _NEIGHBOURS.items():
+                for change in neighbours(self, node) if isinstance(node, kind) else ():
+                    if change.pieces not in told:
+                        told.add(change.pieces)
+                        yield change
+
+    def of(self, node: ast.AST) -> str:
+        return self.place.of(node)
+
+    def firm(self, node: ast.AST) -> str:
+        """The text of a node as it may stand in any expression."""
+        loose = (ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Lambda, ast.Starred)
+        if isinstance(node, loose) or (isinstance(node, ast.Tuple) and not self.of(node).startswith("(")):
+            return f"({self.of(node)})"
+        return self.of(node)
+
+    def instead(
+        self, kind: str, rank: int, node: ast.AST, new: str, right: str = "", wrong: str = ""
+    ) -> Change:
+        """Another text for a node."""
+        return Change(kind, rank, wrong or self.of(node), right or new, ((*self.place.span(node), new),))
+
+    def between(
+        self, kind: str, rank: int, left: ast.AST, right: ast.AST, old: str, new: str
+    ) -> Iterator[Change]:
+        """Another operator between two nodes."""
+        begin, end = self.place.span(left)[1], self.place.span(right)[0]
+        gap = self.place.text[begin:end].decode()
+        found = re.search(rf"(?<![*/<>=!]){re.escape(old)}(?![*/<>=])", gap)
+        if found is not None and "#" not in gap:
+            at = begin + len(gap[: found.start()].encode())
+            yield Change(kind, rank, old, new, ((at, at + len(old), new),))
+
+    # -- assignments
+    def assigned(self, node: ast.Assign) -> Iterator[Change]:
+        target = node.targets[0]
+        plain = isinstance(target, (ast.Name, ast.Attribute, ast.Subscript))
+        if len(node.targets) == 1 and plain:
+            for kind, new in (("overwritten", "+="), ("subtracted", "-=")):
+                yield from self.between(kind, 0, target, node.value, "=", new)
+        if isinstance(target, ast.Tuple) and len(node.targets) == 1:
+            yield from self.exchanged(target.elts)
+
+    def added(self, node: ast.AugAssign) -> Iterator[Change]:
+        old = OPERATORS.get(type(node.op), "") + "="
+        for new in {"+=": ("=", "-="), "-=": ("+=", "="), "*=": ("/=", "="), "/=": ("*=", "=")}.get(old, ()):
+            kind = "added_up" if (old, new) == ("+=", "=") else "operator"
+            yield from self.between(kind, 0, node.target, node.value, old, new)
+
+    def exchanged(self, parts: Sequence[ast.expr]) -> Iterator[Change]:
+        """Two of several that stand in a row."""
+        if any(isinstance(part, ast.Starred) for part in parts):
+            return
+        for first, one in enumerate(parts):
+            for other in parts[first + 1 :]:
+                texts = self.of(one), self.of(other)
+                if texts[0] != texts[1]:
+                    spans = self.place.span(one), self.place.span(other)
+                    pieces = ((*spans[0], texts[1]), (*spans[1], texts[0]))
+                    yield Change("exchanged", 1, ", ".join(texts), ", ".join(texts[::-1]), pieces)
+
+    # -- operations
+    def operation(self, node: ast.BinOp) -> Iterator[Change]:
+        old = OPERATORS.get(type(node.op), "")
+        left, right = self.of(node.left), self.of(node.right)
+        for new in OTHERS.get(old, "").split():
+            yield from self.between("operator", 1, node.left, node.right, old, new)
+        if old in ("-", "/", "@", "**"):
+            spans = self.place.span(node.left), self.place.span(node.right)
+            pieces = ((*spans[0], self.firm(node.right)), (*spans[1], self.firm(node.left)))
+            yield Change("exchanged", 1, f"{left} {old} {right}", f"{right} {old} {left}", pieces)
+        extra = {"*": "factor_extra", "/": "divisor_extra", "+": "term_extra", "-": "term_extra"}
+        kind = extra.get(old, "extra")
+        yield self.instead(kind, 2, node, self.firm(node.left), wrong=right)
+        if old == "-":
+            yield self.instead("term_extra", 2, node, f"(-{self.firm(node.right)})", wrong=left)
+        elif old != "/":
+            yield self.instead(kind, 2, node, self.firm(node.right), wrong=left)
+        if old in ("@", "*"):
+            for side in (node.left, node.right):
+                if old == "@" and not _transposed(side):
+                    yield self.instead("transposed", 1, side, f"{self.firm(side)}.T")
+
+    def slopes(self, node: ast.BinOp) -> Iterator[Change]:
+        """The derivative of the sigmoid for that of tanh, and the other way round, of what they gave."""
+        if not _is_one(getattr(node, "left", None)) and not isinstance(node.op, ast.Mult):
+            return
+        if isinstance(node.op, ast.Sub):
+            base = _squared(node.right)
+            if base is not None:
+                text = self.firm(base)
+                yield self.instead("slope", 1, node, f"{text} * (1 - {text})")
+            return
+        rest = node.right
+        if isinstance(rest, ast.BinOp) and isinstance(rest.op, ast.Sub) and _is_one(rest.left):
+            text, left = self.of(rest.right), node.left
+            if self.of(left) == text:
+                yield self.instead("slope", 1, node, f"(1 - {text} ** 2)")
+            elif (
+                isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult) and self.of(left.right) == text
+            ):
+                wrong, right = f"{text} * (1 - {text})", f"(1 - {text} ** 2)"
+                yield self.instead("slope", 1, node, f"{self.firm(left.left)} * {right}", right, wrong)
+                yield self.instead("factor_extra", 2, node, self.firm(left.left), wrong=wrong)
+
+    def negated(self, node: ast.UnaryOp) -> Iterator[Change]:
+        if isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
+            yield self.instead("sign", 1, node, self.firm(node.operand))
+        elif isinstance(node.op, (ast.Not, ast.Invert)):
+            yield self.instead("negated", 1, node, self.firm(node.operand))
+
+    def compared(self, node: ast.Compare) -> Iterator[Change]:
+        parts = [node.left, *node.comparators]
+        for op, left, right in zip(node.ops, parts, parts[1:], strict=False):
+            old = OPERATORS.get(type(op), "")
+            for new in OTHERS.get(old, "").split():
+                yield from self.between("operator", 1, left, right, old, new)
+
+    def chosen(self, node: ast.If) -> Iterator[Change]:
+        yield self.instead("negated", 3, node.test, f"not ({self.of(node.test)})")
+        yield self.instead("condition", 3, node.test, "True")
+
+    def looped(self, node: ast.For) -> Iterator[Change]:
+        if isinstance(node.iter, (ast.Name, ast.Attribute)):
+            yield self.instead("reversed", 1, node.iter, f"reversed({self.of(node.iter)})")
+
+    # -- names, numbers
+    def named(self, node: ast.AST) -> Iterator[Change]:
+        """Another name, attribute or entry of the same kind."""
+        if not is_atom(node) or not isinstance(getattr(node, "ctx", None), ast.Load):
+            return
+        text = ast.unparse(node)
+        mine = self.scope.atoms.get(text)
+        if mine is None or text in self.scope.grown:
+            return
+        for other in self.scope.atoms.values():
+            if other.text != text and other.like(mine) and other.text not in self.scope.grown:
+                yield self.instead("name", 1, node, other.text)
+        if mine.kind == "array":
+            yield self.instead("squared", 3, node, f"({text} ** 2)", f"{text} ** 2")
+        for dimensions in {len(mine.shape), self.scope.entered.get(text, 0)} & {3, 4}:
+            for order in list(permutations(range(dimensions)))[1:]:
+                yield self.instead("transposed", 3, node, f"{text}.transpose{order}")
+
+    def throughout(self, node: ast.Assign | ast.AugAssign | ast.Return) -> Iterator[Change]:
+        """Another name wherever one stands in a line twice; the same part of all arrays of one shape."""
+        if node.value is None:
+            return
+        loads: dict[str, list[ast.AST]] = {}
+        for each in ast.walk(node.value):
+            if is_atom(each) and ast.unparse(each) in self.scope.atoms:
+                loads.setdefault(ast.unparse(each), []).append(each)
+        for text, nodes in loads.items():
+            mine = self.scope.atoms[text]
+            for other in self.scope.atoms.values() if len(nodes) > 1 else ():
+                if other.text != text and other.like(mine):
+                    pieces = tuple((*self.place.span(each), other.text) for each in nodes)
+                    yield Change("name", 2, text, other.text, pieces)
+        target = getattr(node, "target", None)
+        mine_ = None if target is None else self.scope.atoms.get(ast.unparse(target))
+        if target is None or mine_ is None or mine_.kind != "array":
+            return
+        alike = [
+            each for text, nodes in loads.items() for each in nodes if self.scope.atoms[text].like(mine_)
+        ]
+        for part in ("[:, 1:]", "[1:]", "[:, :-1]", "[:-1]"):
+            ends = [self.place.span(each)[1] for each in (target, *alike)]
+            yield Change(
+                "part", 2, self.of(target), f"{self.of(target)}{part}", tuple((e, e, part) for e in ends)
+            )
+
+    def number(self, node: ast.Constant) -> Iterator[Change]:
+        value = node.value
+        if isinstance(value, str):
+            yield from self.key(node)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return
+        near = (
+            (value + 1, value - 1, -value, *NUMBERS)
+            if isinstance(value, int)
+            else (-value, 1 - value, *NUMBERS)
+        )
+        for other in dict.fromkeys(near):
+            if other != value:
+                yield self.instead("number", 2, node, repr(other))
+        for atom in self.scope.numbers:
+            yield self.instead("name", 3, node, atom.text)
+
+    def key(self, node: ast.Constant) -> Iterator[Change]:
+        """Another key of those that the function uses."""
+        texts = {
+            each.slice.value: None
+            for each in own(self.scope.node)
+            if isinstance(each, ast.Subscript) and isinstance(each.slice, ast.Constant)
+        }
+        for other in texts if node.value in texts else ():
+            if isinstance(other, str) and other != node.value:
+                yield self.instead("name", 1, node, repr(other))
+
+    # -- entries and parts
+    def part(self, node: ast.Subscript) -> Iterator[Change]:
+        if isinstance(node.ctx, ast.Load):
+            text = self.of(node)
+            yield self.instead("index_extra", 2, node, self.firm(node.value), wrong=self.of(node.slice))
+            yield self.instead("squared", 2, node, f"({text} ** 2)", f"{text} ** 2")
+        entries = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        for entry in entries:
+            for atom in self.scope.numbers:  # an index that stands still, or is another
+                if atom.kind == "whole number" and atom.text != self.of(entry):
+                    yield self.instead("index", 1, entry, atom.text)
+                    if self.of(entry) == ":" and len(entries) > 1 and self.scope.numpy:
+                        rows = f"{self.scope.numpy}.arange({atom.text})"
+                        yield self.instead("index", 2, entry, rows)
+            if isinstance(entry, ast.Slice):
+                yield from self.slice(entry)
+            elif not isinstance(entry, ast.Constant):
+                for by in (" - 1", " + 1"):
+                    yield self.instead("index", 1, entry, self.firm(entry) + by)
+                for atom in self.scope.numbers:  # of a window its beginning
+                    if atom.kind == "whole number" and atom.text != self.of(entry):
+                        yield self.instead("index", 2, entry, f"{atom.text} + {self.firm(entry)}")
+                if len(entries) > 1:
+                    yield self.instead("index", 2, entry, ":")
+        if len(entries) > 1:
+            yield from self.exchanged([each for each in entries if not isinstance(each, ast.Slice)])
+
+    def slice(self, node: ast.Slice) -> Iterator[Change]:
+        lower, upper, step = ("" if x is None else self.of(x) for x in (node.lower, node.upper, node.step))
+
+        def made(a: str, b: str, c: str) -> str:
+            return f"{a}:{b}" + (f":{c}" if c else "")
+
+        now = made(lower, upper, step)
+        whole = [atom.text for atom in self.scope.numbers if atom.kind == "whole number"]
+        others = [
+            made("", upper, step),
+            made(lower, "", step),
+            made(lower, upper, ""),
+            made(upper, lower, step),
+        ]
+        for by in ("-1", "+1"):
+            others += [made(f"{lower}{by}", upper, step)] if lower else []
+            others += [made(lower, f"{upper}{by}", step)] if upper else []
+        others += [] if lower or upper or step else ["1:", ":-1", "::-1"]
+        others += {"1:": [":-1"], ":-1": ["1:"], "::-1": [":"]}.get(now, [])
+        others += [made("", f"-{lower}", step)] if lower and not upper else []
+        others += [made(f"-{upper}", "", step), made(upper, "", step)] if upper and not lower else []
+        for name in whole if lower or upper else ():  # a window without its stride or its padding
+            if lower and upper.startswith(lower):
+                rest = upper.removeprefix(lower)
+                others += [made(f"{lower}*{name}", f"{lower}*{name}{rest}", step)]
+                others += [made(f"{lower}+{name}", f"{lower}+{name}{rest}", step)]
+            others += [made(f"{lower}+{name}" if lower else name, f"{upper}+{name}" if upper else "", step)]
+            others += [made(lower, f"{upper}-{name}" if upper else f"-{name}", step)]
+        for other in dict.fromkeys(others):
+            if other != now:
+                yield self.instead("slice", 2, node, other)
+
+    # -- calls
+    def called(self, node: ast.Call) -> Iterator[Change]:
+        function = node.func
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        end = self.place.span(function)[1]
+        for group in ALIKE if isinstance(function, ast.Attribute) else ():
+            for other in group if name in group else ():
+                if other != name:
+                    yield Change("function", 1, name, other, ((end - len(name), end, other),))
+        yield from self.exchanged(node.args)
+        if len(node.args) == 1 and name not in ("range", "len", "float", "int", "list", "dict"):
+            yield self.instead("call_extra", 2, node, self.firm(node.args[0]), wrong=name)
+        method = isinstance(function, ast.Attribute) and not (
+            isinstance(function.value, ast.Name) and function.value.id not in self.scope.atoms
+        )
+        if method and isinstance(function, ast.Attribute):
+            yield self.instead("call_extra", 2, node, self.firm(function.value), wrong=f".{name}")
+        if name in ("dot", "matmul", "tensordot", "outer"):
+            for side in node.args[:2]:
+                if not _transposed(side):
+                    yield self.instead("transposed", 1, side, f"{self.firm(side)}.T")
+        if name == "where" and len(node.args) == 3:
+            for branch in node.args[1:]:
+                for new in ("0", "1"):
+                    yield self.instead("name", 3, branch, new)
+                for atom in (*self.scope.arrays, *self.scope.numbers):
+                    yield self.instead("name", 3, branch, atom.text)
+        if name == "range":
+            yield from self.ranged(node)
+        if name == "reversed":
+            yield self.instead("reversed", 1, node, self.of(node.args[0]))
+        yield from self.axes(node, name)
+        if name == "transpose":
+            yield from self.orders(node)
+
+    def orders(self, node: ast.Call) -> Iterator[Change]:
+        """Another order of the axes."""
+        listed = node.args[0].elts if node.args and isinstance(node.args[0], ast.Tuple) else node.args
+        if not listed or not all(isinstance(each, ast.Constant) for each in listed):
+            return
+        now = [self.of(each) for each in listed]
+        if len(now) > 4:
+            return  # two of them exchanged is tried as of any arguments
+        begin, end = self.place.span(listed[0])[0], self.place.span(listed[-1])[1]
+        for order in permutations(now):
+            if list(order) != now:
+                yield Change("axes", 1, ", ".join(now), ", ".join(order), ((begin, end, ", ".join(order)),))
+
+    def ranged(self, node: ast.Call) -> Iterator[Change]:
+        yield self.instead("reversed", 1, node, f"reversed({self.of(node)})")
+        args = [self.of(each) for each in node.args]
+        if len(args) == 1:
+            others = [[f"{args[0]} - 1"], [f"{args[0]} + 1"], ["1", args[0]]]
+        else:
+            others = [[args[0], f"{args[1]}{by}", *args[2:]] for by in (" - 1", " + 1")]
+            others += [[f"{args[0]}{by}", *args[1:]] for by in (" - 1", " + 1")]
+            others += [[args[1]]] if len(args) == 2 else []
+        for other in others:
+            yield self.instead("range", 2, node, f"range({', '.join(other)})")
+
+    def axes(self, node: ast.Call, name: str) -> Iterator[Change]:
+        given = next((keyword for keyword in node.keywords if keyword.arg == "axis"), None)
+        for other in AXES if given is not None else ():
+            if given is not None and self.of(given.value).replace(" ", "") != other.replace(" ", ""):
+                yield self.instead(
+                    "axis", 1, given.value, other, f"axis={other}", f"axis={self.of(given.value)}"
+                )
+        close = self.place.span(node)[1] - 1
+        if given is None and name in REDUCING:
+            lead = ", " if node.args or node.keywords else ""
+            for axis in AXES:
+                for keep in ("", ", keepdims=True"):
+                    new = f"{lead}axis={axis}{keep}"
+                    yield Change("axis", 2, self.of(node), f"axis={axis}{keep}", ((close, close, new),))
+        if given is not None and not any(keyword.arg == "keepdims" for keyword in node.keywords):
+            piece = (close, close, ", keepdims=True")
+            yield Change("axis", 2, self.of(node), "keepdims=True", (piece,))
+
+    # -- what there is
+    def transposed(self, node: ast.Attribute) -> Iterator[Change]:
+        if node.attr == "T":
+            yield self.instead("not_transposed", 1, node, self.firm(node.value), wrong=".T")
+
+
+def _is_one(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value == 1
+
+
+def _squared(node: ast.AST) -> ast.expr | None:
+    """What is squared: of a ** 2 and of a * a."""
+    if not isinstance(node, ast.BinOp):
+        return None
+    twice = isinstance(node.op, ast.Mult) and ast.dump(node.left) == ast.dump(node.right)
+    power = isinstance(node.op, ast.Pow) and isinstance(node.right, ast.Constant) and node.right.value == 2
+    return node.left if twice or power else None
+
+
+def _transposed(node: ast.AST) -> bool:
+    inner = node.func if isinstance(node, ast.Call) else node
+    return isinstance(inner, ast.Attribute) and inner.attr in ("T", "transpose")
+
+
+_NEIGHBOURS: dict[type[ast.AST] | tuple[type[ast.AST], ...], Callable[[Changes, Any], Iterator[Change]]] = {
+    ast.Assign: Changes.assigned,
+    ast.AugAssign: Changes.added,
+    ast.BinOp: Changes.operation,
+    (ast.BinOp,): Changes.slopes,
+    ast.UnaryOp: Changes.negated,
+    ast.Compare: Changes.compared,
+    ast.If: Changes.chosen,
+    ast.For: Changes.looped,
+    ast.Constant: Changes.number,
+    ast.Call: Changes.called,
+    ast.Attribute: Changes.transposed,
+    ast.expr: Changes.named,
+    ast.Subscript: Changes.part,
+    (ast.Tuple, ast.List): lambda self, node: (
+        self.exchanged(node.elts) if isinstance(node.ctx, ast.Load) else iter(())
+    ),
+    (ast.Assign, ast.AugAssign, ast.Return): Changes.throughout,
+}

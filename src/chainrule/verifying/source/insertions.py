@@ -1,0 +1,138 @@
+"""What is missing in a function: a factor, a divisor, a term, at every place where one can stand."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import combinations, product
+
+from chainrule.verifying.source.changes import Change, Changes
+from chainrule.verifying.source.scope import Scope, own
+from chainrule.verifying.source.written import Written
+
+# Derivatives that people multiply by, of an array that they have.
+SLOPES = ("({0} > 0)", "(1 - {0} ** 2)", "{0} * (1 - {0})", "(1 - {0})", "{0} ** 2")
+JOINED = (ast.Add, ast.Sub, ast.MatMult)
+MOST_SIZES = 6
+
+
+class Insertions(Changes):
+    """Those of one function."""
+
+    def __init__(self, place: Written, scope: Scope, shapes: Iterable[tuple[int, ...]] = ()) -> None:
+        """shapes: of the arguments whose gradients are wrong."""
+        super().__init__(place, scope)
+        self.shapes = set(shapes)
+
+    def __iter__(self) -> Iterator[Change]:
+        whole = {id(node) for node in self.whole()}
+        for change, node in self.all():
+            # A whole value is where people forget something, before what stands within one.
+            yield change if id(node) in whole or change.rank != 4 else replace(change, rank=5)
+
+    def all(self) -> Iterator[tuple[Change, ast.expr]]:
+        """With the places where they stand."""
+        for node in self.places():
+            kinds = (
+                self.near(node),
+                self.divisors(node),
+                self.factors(node),
+                self.terms(node),
+                self.products(node),
+            )
+            for each in kinds:
+                yield from ((change, node) for change in each)
+
+    def near(self, node: ast.expr) -> Iterator[Change]:
+        yield self.behind("sign", node, "", "-", front="-")
+        yield self.behind("transposed", node, ".T")
+        yield self.behind("copy", node, ".copy()")
+        if isinstance(node, (ast.Name, ast.Subscript, ast.Attribute)):
+            zero = f"{self.scope.numpy or 'np'}.zeros_like({self.of(node)})"
+            yield replace(self.instead("zero", 4, node, zero), rank=3 if id(node) in self.begins() else 6)
+
+    def begins(self) -> set[int]:
+        """What is given to a name by itself."""
+        return {id(each.value) for each in own(self.scope.node) if isinstance(each, ast.Assign)}
+
+    def whole(self) -> Iterator[ast.expr]:
+        """Whole values, and entries of what is returned."""
+        for node in own(self.scope.node):
+            if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)) and node.value is not None:
+                yield from self.parts(node.value)
+        if isinstance(self.scope.node, ast.Lambda):
+            yield from self.parts(self.scope.node.body)
+
+    def places(self) -> Iterator[ast.expr]:
+        """Whole values, terms of sums, factors of matrices' products, and what functions are called with."""
+        yield from self.whole()
+        for node in own(self.scope.node):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, JOINED):
+                yield from (side for side in (node.left, node.right) if not isinstance(side, ast.Constant))
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") not in ("range", "len", "zip"):
+                kinds = (ast.Name, ast.Attribute, ast.BinOp, ast.Subscript, ast.Call)
+                yield from (each for each in node.args if isinstance(each, kinds))
+
+    def parts(self, value: ast.expr) -> Iterator[ast.expr]:
+        if isinstance(value, (ast.Tuple, ast.List)):
+            yield from (each for each in value.elts if not isinstance(each, (ast.Starred, ast.Tuple)))
+        elif isinstance(value, ast.Dict):
+            yield from value.values
+        else:
+            yield value
+
+    def behind(self, kind: str, node: ast.expr, new: str, right: str = "", front: str = "") -> Change:
+        begin, end = self.place.span(node)
+        before, close = ("", "") if self.firm(node) == self.of(node) else ("(", ")")
+        if front or new[:1] != ".":  # it may itself be within a product
+            front, new = f"({front}", f"{new})"
+        pieces = ((begin, begin, front + before), (end, end, close + new))
+        return Change(kind, 4, self.of(node), right or new.strip(" *+-/()"), pieces)
+
+    def divisors(self, node: ast.expr) -> Iterator[Change]:
+        sizes = [atom.text for atom in self.scope.numbers]
+        for atom in self.scope.arrays[:MOST_SIZES]:
+            sizes += [f"{atom.text}.shape[{axis}]" for axis in range(min(len(atom.shape), 2))]
+        for size in dict.fromkeys(sizes):
+            if size in self.scope.outside:
+                continue  # a factor of a closure too much, which cannot be left out, would be divided by
+            yield self.behind("divisor_missing", node, f" / {size}", size)
+            yield self.behind("factor_missing", node, f" * {size}", size)
+        counts = [atom.text for atom in self.scope.numbers if atom.kind == "whole number"][: 2 * MOST_SIZES]
+        for one, other in combinations(counts, 2):
+            size = f"({one} * {other})"
+            yield replace(self.behind("divisor_missing", node, f" / {size}", size), rank=5)
+
+    def factors(self, node: ast.expr) -> Iterator[Change]:
+        for atom in self.scope.arrays:
+            if atom.text == self.of(node):
+                continue
+            named = (form for name in self.scope.callables for form in _of_function(name))
+            for form in ("{0}", *SLOPES, *named) if atom.text not in self.scope.zero else ():
+                factor = form.format(atom.text)
+                yield self.behind("factor_missing", node, f" * {factor}", factor)
+            yield self.behind("divisor_missing", node, f" / {atom.text}", atom.text)
+
+    def terms(self, node: ast.expr) -> Iterator[Change]:
+        for atom in self.scope.arrays:
+            for sign in ("+", "-"):
+                made = self.behind("term_missing", node, f" {sign} {atom.text}", f"{sign} {atom.text}")
+                # What is computed and never read is what is missing, if anything is.
+                yield replace(made, rank=3) if atom.text in self.scope.unused else made
+
+    def products(self, node: ast.expr) -> Iterator[Change]:
+        """Terms of two matrices, of the shape of what is wrong."""
+        matrices = [
+            (a.text, a.shape) for a in self.scope.arrays if len(a.shape) == 2 and a.text.isidentifier()
+        ]
+        matrices += [(f"{text}.T", shape[::-1]) for text, shape in matrices]
+        for (one, left), (other, right) in product(matrices, matrices):
+            if left[1] == right[0] and (left[0], right[1]) in self.shapes:
+                yield replace(
+                    self.behind("term_missing", node, f" + {one} @ {other}", f"+ {one} @ {other}"), rank=5
+                )
+
+
+def _of_function(name: str) -> tuple[str, str]:
+    return f"{name}({{0}})", f"{name}({{0}}) * (1 - {name}({{0}}))"

@@ -1,0 +1,228 @@
+"""The search for the one place of their source that, written otherwise, makes what is wrong right.
+
+Every change is run on one probe; what is right there is run on all. Counted by the lines that it runs, not
+timed: the answer is the same on a busy machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import CodeType
+
+import numpy as np
+
+from chainrule.base.types import Array
+from chainrule.verifying.contract.calls import attempt, output
+from chainrule.verifying.differences import differences
+from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
+from chainrule.verifying.probes import Probe
+from chainrule.verifying.source.changes import Change, Changes
+from chainrule.verifying.source.insertions import Insertions
+from chainrule.verifying.source.scope import Scope, scope_of
+from chainrule.verifying.source.statements import Statements
+from chainrule.verifying.source.written import Ran, Written, lines_run, ran, written
+from chainrule.verifying.subjects.subject import Gradients, Subject
+
+# Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.
+MOST_LINES, PER_CHANGE = 2_000_000, 300
+MOST_LINES_OF_ONE = 60_000
+MOST_MENDED = 3  # places that are wrong at once
+CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
+
+
+@dataclass(frozen=True, eq=False)
+class Right:
+    """What is right on a probe.  values: per argument, None where none is known; known: which entries of it
+    are; slack: what they may be off by.
+    """
+
+    probe: Probe
+    out: Array
+    values: Sequence[Array | None]
+    known: Sequence[Array | None]
+    slack: Sequence[Array | float]
+
+    def wrong(self, given: Gradients | None) -> set[int]:
+        """The arguments whose gradients are not that; all of them where there is no answer."""
+        wanted = {number for number, value in enumerate(self.values) if value is not None}
+        if given is None:
+            return wanted
+        return {number for number in wanted if not self.fits(number, given[number])}
+
+    def fits(self, number: int, value: Array | None) -> bool:
+        right, known = self.values[number], self.known[number]
+        if value is None or right is None or value.shape != self.probe.args[number].shape:
+            return False
+        flat = np.asarray(value, dtype=np.float64).reshape(-1)
+        flat = flat if known is None else flat[known]
+        with np.errstate(all="ignore"):
+            return bool((np.abs(flat - right) <= self.slack[number]).all())
+
+
+def by_formula(subject: Subject, reference: Reference, probes: Sequence[Probe]) -> list[Right]:
+    """What is right by a formula."""
+    unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
+    made = []
+    for probe in probes:
+        given = reference(probe.args, probe.delta)
+        values = [None if v is None else np.asarray(v, np.float64).reshape(-1) for v in given]
+        slack = [
+            0.0 if v is None else (CLOSE + ROUNDINGS * unit) * np.abs(v).max(initial=1e-30) for v in values
+        ]
+        made.append(Right(probe, output(subject, probe.args), values, [None] * len(values), slack))
+    return made
+
+
+def by_differences(subject: Subject, probes: Sequence[Probe]) -> list[Right]:
+    """What is right by the differences of their forward."""
+    unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
+    made = []
+    for probe in probes:
+        given = attempt(subject, probe.args, probe.delta)
+        values: list[Array | None] = [None] * len(probe.args)
+        known: list[Array | None] = [None] * len(probe.args)
+        slack: list[Array | float] = [0.0] * len(probe.args)
+        for number, argument in enumerate(probe.args):
+            if argument.dtype.kind != "f" or given is None or given[number] is None:
+                continue
+            measured = differences(subject.forward, probe.args, number, probe.delta)
+            plain = ~measured.kinks & np.isfinite(measured.values)
+            values[number], known[number] = measured.values[plain], measured.entries[plain]
+            largest = np.abs(measured.values[plain]).max(initial=0.0)
+            slack[number] = 20 * measured.errors[plain] + max(1e-6, 16 * unit) * largest
+        made.append(Right(probe, output(subject, probe.args), values, known, slack))
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class Mended:
+    """A change, where it was made, and of which arguments it made the gradient right."""
+
+    place: Written
+    change: Change
+    text: bytes
+    numbers: frozenset[int]
+
+    @property
+    def line(self) -> int:
+        return self.place.line_at(min(piece[0] for piece in self.change.pieces))
+
+    def lines(self) -> tuple[str, str]:
+        """(as it is, as it should be) of the lines that it changes."""
+        begin = min(piece[0] for piece in self.change.pieces)
+        end = max(piece[1] for piece in self.change.pieces)
+        first, last = self.place.line_at(begin), self.place.line_at(end)
+        more = self.text.count(b"\n") - self.place.text.count(b"\n")
+        return self.place.lines(self.place.text, first, last), self.place.lines(self.text, first, last + more)
+
+
+@dataclass(eq=False)
+class Mending:
+    """The search of one verdict.  right: on the probes, that of the given arguments first."""
+
+    subject: Subject
+    right: Sequence[Right]
+    left: int = MOST_LINES
+    cost: int = PER_CHANGE
+
+    def mended(self) -> list[Mended]:
+        """The places that are wrong, each with what it makes right; [] where none is found."""
+        first = self.right[0].probe
+
+        def backward() -> Gradients | None:
+            return attempt(self.subject, first.args, first.delta)
+
+        theirs, forward = ran(backward), ran(lambda: output(self.subject, first.args))
+        self.cost = PER_CHANGE + lines_run(backward, MOST_LINES_OF_ONE)
+        if self.cost >= MOST_LINES_OF_ONE:
+            return []
+        places, made = written(theirs.values()), list[Mended]()
+        wrong = frozenset().union(*(right.wrong(self.given(right)) for right in self.right))
+        with contextlib.ExitStack() as kept:
+            while wrong and len(made) < MOST_MENDED:
+                found = self.next(places, forward, wrong)
+                if found is None:
+                    break
+                made.append(found)
+                wrong -= found.numbers
+                kept.enter_context(found.place.changed(found.text))
+                places = [each.rewritten(found.text) if each is found.place else each for each in places]
+        return made
+
+    def given(self, right: Right) -> Gradients | None:
+        return attempt(self.subject, right.probe.args, right.probe.delta)
+
+    def next(
+        self, places: Sequence[Written], forward: dict[CodeType, Ran], wrong: frozenset[int]
+    ) -> Mended | None:
+        """The best change: that of the lowest rank of those that make most right."""
+        own, shared = list[tuple[Written, Scope]](), list[tuple[Written, Scope]]()
+        for place in places:
+            for key, node in place.nodes.items():
+                scope = scope_of(node, place.ran[key], list(place.ran.values()))
+                if scope is not None:
+                    (shared if place.ran[key].code in forward else own).append((place, scope))
+        shapes = {self.right[0].probe.args[number].shape for number in wrong}
+        for scopes in (own, shared):
+            near = [
+                (place, change)
+                for place, scope in scopes
+                for change in (*Changes(place, scope), *Statements(place, scope))
+            ]
+            best = self.best(near, wrong)
+            if best is None:
+                far = [(place, each) for place, scope in scopes for each in Insertions(place, scope, shapes)]
+                best = self.best(far, wrong)
+            if best is not None:
+                return best
+        return None
+
+    def best(self, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int]) -> Mended | None:
+        found: Mended | None = None
+        told = set[bytes]()
+        for place, change in sorted(changes, key=lambda pair: pair[1].rank):
+            text = change.text(place.text)
+            least = -len(wrong), change.rank, len(text)
+            if text in told or (found is not None and self.order(found) <= least):
+                continue
+            told.add(text)
+            if self.left < 0:
+                break
+            self.left -= self.cost
+            numbers = self.gives(place, text, wrong)
+            if numbers:
+                made = Mended(place, change, text, numbers)
+                if found is None or self.order(made) < self.order(found):
+                    found = made
+        return found
+
+    @staticmethod
+    def order(mended: Mended) -> tuple[int, int, int]:
+        return -len(mended.numbers), mended.change.rank, len(mended.text)
+
+    def gives(self, place: Written, text: bytes, wrong: frozenset[int]) -> frozenset[int]:
+        """Of which of the wrong arguments a text gives the right gradient, of none that is right another."""
+        numbers = wrong
+        with place.changed(text) as possible:
+            for right in self.right if possible else ():
+                still = right.wrong(self.given(right))
+                if still - wrong or not (numbers := numbers - still):
+                    return frozenset()
+            if possible and not self.same_output():
+                return frozenset()
+        return numbers if possible else frozenset()
+
+    def same_output(self) -> bool:
+        """Whether their forward still gives what it gave."""
+        for right in self.right:
+            try:
+                out = output(self.subject, right.probe.args)
+            except Exception:  # their code may raise whatever it likes
+                return False
+            if out.shape != right.out.shape or not np.allclose(
+                out, right.out, rtol=1e-9, atol=0, equal_nan=True
+            ):
+                return False
+        return True

@@ -1,0 +1,95 @@
+"""The mistake named by the place of their source, written otherwise, that makes everything right."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from chainrule.base.languages import Say
+from chainrule.verifying.source.mending import Mended, Mending, Right
+from chainrule.verifying.subjects.subject import Subject
+from chainrule.verifying.texts import TEXTS
+from chainrule.verifying.verdict import Finding, Verdict
+
+# Words that say that something is wrong and not what was written: a place in the source says more.
+SYMPTOMS = frozenset(
+    (
+        *(
+            "",
+            "samples mixed",
+            "not linear in δ",
+            "not additive in δ",
+            "given shapes only",
+            "given numbers only",
+        ),
+        *("contiguous only", "zeros", "output unused", "NaN", "not repeatable", "wrong shape", "stale cache"),
+    )
+)
+WHOLE = ("term_missing", "line_missing")
+
+
+def wants_source(verdict: Verdict) -> bool:
+    """Whether something in it is wrong without a cause."""
+    return verdict.verdict == "wrong" and any(each.mistake in SYMPTOMS for each in verdict.findings)
+
+
+def by_source(
+    subject: Subject, verdict: Verdict, right: Sequence[Right], again: Callable[[], Verdict]
+) -> Verdict:
+    """The verdict with the places that were found.  right: on the probes that tell.  again: the verdict of
+    their code as it is then, with the changes made.
+    """
+    found = Mending(subject, right).mended()
+    if not found:
+        return verdict
+    with contextlib.ExitStack() as kept:
+        for mended in found:
+            kept.enter_context(mended.place.changed(mended.text))
+        after = again()
+    left = {finding.name for finding in after.findings}
+    mended_names = [
+        frozenset(name for name in (subject.names[number] for number in each.numbers) if name not in left)
+        for each in found
+    ]
+    cured = {finding.name for finding in verdict.findings} - left
+    if not cured or not any(mended_names):
+        return verdict
+    findings, notes, told = list[Finding](), list(verdict.notes), dict[int, Finding]()
+    alone = len(found) == 1 and not after.findings
+    for finding in sorted(verdict.findings, key=lambda each: alone and each.mistake in SYMPTOMS):
+        number = _by(finding, mended_names, cured)
+        if number is not None and finding.mistake == "zeros" and found[number].change.kind in WHOLE:
+            number = None  # nothing is computed, and all of it would be added
+        if number is None or (finding.mistake not in SYMPTOMS and not alone):
+            findings.append(finding)
+        elif number in told:
+            if finding.name and finding.name != told[number].name:
+                notes.append(TEXTS.say("judged.follows", name=finding.name))
+        else:
+            told[number] = _said(finding, found[number])
+            findings.append(told[number])
+    if told:
+        notes.append(TEXTS["judged.source"])
+    return replace(verdict, findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
+
+
+def _by(finding: Finding, names: Sequence[Iterable[str]], cured: Iterable[str]) -> int | None:
+    """The place that makes a finding vanish, None where none does."""
+    for number, each in enumerate(names):
+        if finding.name in each:
+            return number
+    return len(names) - 1 if finding.name in cured else None
+
+
+def _said(finding: Finding, mended: Mended) -> Finding:
+    wrong, right = mended.lines()
+    change = mended.change
+    why = TEXTS.within("source")[change.kind].format(wrong=change.wrong, right=change.right)
+    file = mended.place.title
+    key = "source.instead" if right.strip() and right != "pass" else "source.without"
+    fix: Say = TEXTS.say(key, line=mended.line, file=file, right=right, wrong=wrong)
+    evidence = {**finding.evidence, "file": file, "line": mended.line}
+    word = finding.mistake or change.kind.replace("_", " ")
+    said = replace(finding, fix=fix, mistake=word, formulas=None, observed=None, evidence=evidence)
+    return said if finding.mistake not in SYMPTOMS else replace(said, why=finding.why or why)

@@ -1,0 +1,254 @@
+"""What a function of theirs has at hand: names, attributes and entries, and what each was in the end."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from chainrule.verifying.source.written import Function, Ran
+
+# What changed code must not reach: what is outside the process.
+APART = frozenset(
+    [
+        "open",
+        "exec",
+        "eval",
+        "compile",
+        "input",
+        "exit",
+        "quit",
+        "__import__",
+        "os",
+        "sys",
+        "subprocess",
+        "shutil",
+        "socket",
+        "pathlib",
+        "Path",
+        "requests",
+        "urllib",
+        "pickle",
+        "save",
+        "savez",
+        "savez_compressed",
+        "savetxt",
+        "tofile",
+        "dump",
+        "unlink",
+        "remove",
+        "rmtree",
+        "rename",
+        "write",
+        "write_text",
+        "write_bytes",
+        "system",
+        "popen",
+        "kill",
+        "sleep",
+    ]
+)
+GROWING = frozenset(("append", "extend", "insert", "add", "update"))
+MOST_ATOMS = 40
+
+
+@dataclass(frozen=True)
+class Atom:
+    """A name, an attribute or an entry that the function uses, as it is written.
+
+    kind: "array", "number", "whole number", "list", "object" and its class, or "" of anything else; shape: of
+    an array, or (length,).
+    """
+
+    text: str
+    kind: str
+    shape: tuple[int, ...] = ()
+
+    def like(self, other: Atom) -> bool:
+        """Whether one may stand where the other does."""
+        numbers = ("number", "whole number")
+        if self.kind in numbers and other.kind in numbers:
+            return True
+        if self.kind != other.kind or not self.kind:
+            return False
+        return self.shape == other.shape or (self.kind == "array" and len(self.shape) == len(other.shape) < 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """Of one function.  atoms: by their text; stored: names that it assigns; grown: lists that it makes
+    longer; unused: that it assigns and never reads, or not within its loop; zero: atoms that hold nothing but
+    0; callables: functions of one argument that its file calls; numpy: what it calls NumPy, "" where it does
+    not use it; entered: how many axes its arguments had; outside: names of the functions around it.
+    """
+
+    node: Function
+    atoms: Mapping[str, Atom]
+    stored: frozenset[str]
+    grown: frozenset[str]
+    callables: tuple[str, ...]
+    numpy: str
+    unused: frozenset[str]
+    zero: frozenset[str]
+    entered: Mapping[str, int]
+    outside: frozenset[str]
+
+    @property
+    def arrays(self) -> list[Atom]:
+        return [atom for atom in self.atoms.values() if atom.kind == "array" and atom.shape]
+
+    @property
+    def numbers(self) -> list[Atom]:
+        scalar = ("number", "whole number")
+        return [a for a in self.atoms.values() if a.kind in scalar or (a.kind == "array" and not a.shape)]
+
+
+def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | None:
+    """What is at hand in a function; None of one that must not be run otherwise than it is."""
+    nodes = list(own(node))
+    if any(not _harmless(each, node) for each in ast.walk(node)):
+        return None
+    stored = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+    grown = set()
+    for each in nodes:
+        if isinstance(each, ast.Attribute) and each.attr in GROWING:
+            grown.add(ast.unparse(each.value))
+    atoms: dict[str, Atom] = {}
+    for name, value in ran.names.items():
+        if name.isidentifier():
+            atoms[name] = _atom(name, value)
+    for each in nodes:
+        if isinstance(each, (ast.Attribute, ast.Subscript)) and is_atom(each):
+            text = ast.unparse(each)
+            known, value = _looked_up(each, ran)
+            if known:
+                atoms[text] = _atom(text, value)
+        elif isinstance(each, ast.Name) and each.id in ran.world and each.id not in ran.names:
+            atoms[each.id] = _atom(each.id, ran.world[each.id])
+    owners = {
+        text: value for text, value in ran.names.items() if _atom(text, value).kind.startswith("object")
+    }
+    words = {each.attr for each in nodes if isinstance(each, ast.Attribute)}
+    for owner, word in product(owners, sorted(words)):  # of one object what is taken of another
+        slot = getattr(type(owners[owner]), word, None)
+        if not callable(slot) and not isinstance(slot, property):
+            atoms[f"{owner}.{word}"] = _atom(f"{owner}.{word}", getattr(owners[owner], word, None))
+    kept = dict([(text, atom) for text, atom in atoms.items() if atom.kind][:MOST_ATOMS])
+    calls = {
+        name
+        for other in (ran, *others)
+        for name in other.code.co_names
+        if _of_one(other.world.get(name)) and other.world is ran.world
+    }
+    numpy = next((name for name, value in ran.world.items() if value is np), "")
+    read = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
+    entered = {name: np.ndim(value) for name, value in ran.given.items() if hasattr(value, "shape")}
+    zero = frozenset(
+        name for name, value in ran.names.items() if isinstance(value, np.ndarray) and not value.any()
+    )
+    unused = frozenset(stored - read).union(*(_left(each) for each in nodes if isinstance(each, ast.For)))
+    outside = frozenset(ran.code.co_freevars)
+    calls_ = tuple(sorted(calls))
+    return Scope(
+        node, kept, frozenset(stored), frozenset(grown), calls_, numpy, unused, zero, entered, outside
+    )
+
+
+def _left(loop: ast.For) -> set[str]:
+    """Names that a loop sets and does not read: what the next step should have taken over."""
+    names = [each for each in own(loop) if isinstance(each, ast.Name)]
+    read = {each.id for each in names if isinstance(each.ctx, ast.Load)}
+    added = {ast.unparse(each.target) for each in own(loop) if isinstance(each, ast.AugAssign)}
+    return {each.id for each in names if isinstance(each.ctx, ast.Store)} - read - added
+
+
+def own(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a function, without those of the functions in it."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            yield from own(child)
+
+
+def is_atom(node: ast.AST) -> bool:
+    """Whether it is a name, an attribute of one, or its entry at a text or a whole number."""
+    if isinstance(node, ast.Name):
+        return True
+    if isinstance(node, ast.Attribute):
+        return is_atom(node.value)
+    return (
+        isinstance(node, ast.Subscript)
+        and is_atom(node.value)
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, (str, int))
+    )
+
+
+def _looked_up(node: ast.AST, ran: Ran) -> tuple[bool, Any]:
+    """What an atom was, by the names and attributes that are kept: nothing of theirs is called."""
+    if isinstance(node, ast.Name):
+        for names in (ran.names, ran.world):
+            if node.id in names:
+                return True, names[node.id]
+        return False, None
+    assert isinstance(node, (ast.Attribute, ast.Subscript))
+    known, owner = _looked_up(node.value, ran)
+    if not known:
+        return False, None
+    if isinstance(node, ast.Attribute):
+        if isinstance(owner, np.ndarray):
+            return node.attr == "T", owner.T if node.attr == "T" else None
+        kept = getattr(owner, "__dict__", {})
+        return (True, kept[node.attr]) if node.attr in kept else (False, None)
+    assert isinstance(node.slice, ast.Constant)
+    if isinstance(owner, (dict, list, tuple)):
+        try:
+            key: Any = node.slice.value
+            return True, owner[key]
+        except (LookupError, TypeError):
+            return False, None
+    return False, None
+
+
+def _atom(text: str, value: Any) -> Atom:
+    if isinstance(value, np.ndarray) or type(value).__module__.startswith("torch"):
+        shape = tuple(getattr(value, "shape", ()))
+        return Atom(text, "array" if hasattr(value, "shape") else "", shape)
+    if isinstance(value, (bool, np.bool_)) or value is None:
+        return Atom(text, "")
+    if isinstance(value, (int, np.integer)):
+        return Atom(text, "whole number")
+    if isinstance(value, (float, np.floating)):
+        return Atom(text, "number")
+    if isinstance(value, (list, tuple)):
+        return Atom(text, "list", (len(value),))
+    if hasattr(value, "__dict__") and not callable(value) and not isinstance(value, (type, ModuleType)):
+        return Atom(text, f"object {type(value).__qualname__}")
+    return Atom(text, "")
+
+
+def _harmless(node: ast.AST, function: Function) -> bool:
+    name = getattr(function, "name", "")
+    if isinstance(node, (ast.Import, ast.ImportFrom, ast.While, ast.Global, ast.Delete)):
+        return False
+    if isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await)):
+        return False
+    if isinstance(node, ast.Name):
+        return node.id not in APART
+    if isinstance(node, ast.Attribute):
+        return node.attr not in APART
+    if isinstance(node, ast.Call):
+        called = node.func
+        return not (isinstance(called, ast.Name) and called.id == name != "")
+    return True
+
+
+def _of_one(value: Any) -> bool:
+    """Whether it is a function of theirs of one argument."""
+    code = getattr(value, "__code__", None)
+    return code is not None and code.co_argcount == 1 and not code.co_flags & 0x0C

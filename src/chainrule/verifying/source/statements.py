@@ -1,0 +1,102 @@
+"""Lines of a function that are too many, too early, too late, or within a loop and belong behind it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+
+from chainrule.verifying.source.changes import Change, Changes
+from chainrule.verifying.source.scope import own
+
+FARTHEST = 4  # lines that one is moved by
+Block = Sequence[ast.stmt]
+
+
+class Statements(Changes):
+    """Those of one function."""
+
+    def __iter__(self) -> Iterator[Change]:
+        if isinstance(self.scope.node, ast.Lambda):
+            return
+        yield from self.within(self.scope.node.body)
+        for node in own(self.scope.node):
+            for name in ("body", "orelse"):
+                block = getattr(node, name, None)
+                if isinstance(node, (ast.For, ast.If, ast.With)) and block:
+                    yield from self.within(block)
+
+    def within(self, block: Block) -> Iterator[Change]:
+        alone = [each for each in block if self.on_its_own(each)]
+        for number, each in enumerate(block):
+            if each not in alone or isinstance(each, (ast.Pass, ast.FunctionDef)):
+                continue
+            if isinstance(each, ast.AugAssign):
+                yield from self.again(each)
+            if not isinstance(each, ast.Return):
+                yield Change("line_extra", 2, self.of(each), "", ((*self.place.span(each), "pass"),))
+            for step in range(1, FARTHEST + 1):
+                if number + step < len(block) and not isinstance(each, (ast.Return, ast.Break)):
+                    yield from self.moved(block[number : number + step + 1])
+            yield from self.around(block, number)
+
+    def again(self, node: ast.AugAssign) -> Iterator[Change]:
+        """The same line for another name, behind it."""
+        lead = self.place.text[: self.place.span(node)[0]].rpartition(b"\n")[2].decode()
+        for name in {each.id for each in ast.walk(node.target) if isinstance(each, ast.Name)}:
+            mine = self.scope.atoms.get(name)
+            for other in self.scope.atoms.values() if mine is not None else ():
+                if mine is not None and other.text != name and other.text.isidentifier() and other.like(mine):
+                    line = re.sub(rf"\b{name}\b", other.text, self.of(node))
+                    pieces = ((self.end(node), self.end(node), f"\n{lead}{line}"),)
+                    yield Change("line_missing", 3, self.of(node), line, pieces)
+
+    def moved(self, run: Block) -> Iterator[Change]:
+        """The first of some lines behind the others, and the last before them."""
+        if not all(map(self.on_its_own, run)) or isinstance(run[-1], ast.Return):
+            return
+        first, last = run[0], run[-1]
+        gap = self.place.text[self.place.span(first)[1] : self.place.span(run[1])[0]].decode()
+        pieces = (
+            (self.place.span(first)[0], self.place.span(run[1])[0], ""),
+            (*(self.end(last),) * 2, gap + self.of(first)),
+        )
+        yield Change("line_early", 3, self.of(first), self.of(last), pieces)
+        if len(run) > 2:
+            before = self.place.span(run[-2])[1]
+            at = self.place.span(first)[0]
+            pieces = ((at, at, self.of(last) + gap), (before, self.end(last), ""))
+            yield Change("line_late", 3, self.of(last), self.of(first), pieces)
+
+    def around(self, block: Block, number: int) -> Iterator[Change]:
+        """A line out of the loop behind it, or before it; and one of beside the loop into it."""
+        each = block[number]
+        if isinstance(each, ast.For) and self.on_its_own(each):
+            indent = " " * each.col_offset
+            for inner in each.body if len(each.body) > 1 else ():
+                if not self.on_its_own(inner) or isinstance(inner, ast.For):
+                    continue
+                gone, text = (*self.place.span(inner), "pass"), self.of(inner)
+                behind, before = self.end(each), self.place.span(each)[0]
+                at_end = (behind, behind, f"\n{indent}{text}")
+                if inner is each.body[-1]:
+                    at_end = (gone[1], gone[1], f"\n{indent}{text}")
+                yield Change("line_in_loop", 3, text, text, (gone, at_end))
+                if not isinstance(inner, (ast.Return, ast.Break)):
+                    yield Change("line_in_loop", 3, text, text, (gone, (before, before, f"{text}\n{indent}")))
+            for beside in block[number + 1 : number + 3]:
+                if self.on_its_own(beside) and not isinstance(beside, (ast.Return, ast.For)):
+                    inner_indent = " " * each.body[-1].col_offset
+                    piece = (self.end(each), self.end(each), f"\n{inner_indent}{self.of(beside)}")
+                    gone = (*self.place.span(beside), "pass")
+                    yield Change("line_behind_loop", 3, self.of(beside), self.of(beside), (piece, gone))
+
+    def end(self, node: ast.stmt) -> int:
+        return self.place.span(node)[1]
+
+    def on_its_own(self, node: ast.stmt) -> bool:
+        """Whether nothing else stands on its lines, and none of its text is cut by lines of a string."""
+        begin, end = self.place.span(node)
+        lead = self.place.text[:begin].rpartition(b"\n")[2]
+        rest = self.place.text[end:].partition(b"\n")[0].split(b"#")[0]
+        return not lead.strip() and not rest.strip()

@@ -1,0 +1,247 @@
+"""A mistake in the source: named by the one place of it that, written otherwise, makes everything right."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.verifying.source.named import SYMPTOMS
+from chainrule.verifying.texts import TEXTS
+
+RNG = np.random.default_rng(5)
+NUMBERS = itertools.count()
+
+
+def normal(*shape: int) -> Any:
+    return RNG.normal(size=shape)
+
+
+def loaded(text: str, folder: Path) -> ModuleType:
+    """A program as a file."""
+    path = folder / f"theirs{next(NUMBERS)}.py"
+    path.write_text(f"import numpy as np\n{text}", encoding="utf-8")
+    module = ModuleType(path.stem)
+    exec(compile(path.read_text("utf-8"), str(path), "exec"), module.__dict__)
+    return module
+
+
+LOOPS = """
+def forward(x, w, b):
+    out = np.zeros((x.shape[0], w.shape[1]))
+    for n in range(x.shape[0]):
+        for m in range(w.shape[1]):
+            out[n, m] = np.tanh(x[n] @ w[:, m] + b[m])
+    return out, (x, w, out)
+def backward(dout, cache):
+    x, w, out = cache
+    dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros(w.shape[1])
+    for n in range(x.shape[0]):
+        for m in range(w.shape[1]):
+            dz = dout[n, m] * (1 - out[n, m] ** 2)
+            db[m] += dz
+            for d in range(x.shape[1]):
+                dx[n, d] += dz * w[d, m]
+                dw[d, m] += dz * x[n, d]
+    return dx, dw, db
+"""
+STEPS = """
+def forward(x, h, W, U):
+    hs, states = [], []
+    for t in range(x.shape[1]):
+        states.append(h)
+        h = np.tanh(x[:, t] @ W + h @ U)
+        hs.append(h)
+    return np.stack(hs, axis=1), (x, W, U, hs, states)
+def backward(dhs, cache):
+    x, W, U, hs, states = cache
+    dx, dW, dU = np.zeros_like(x), np.zeros_like(W), np.zeros_like(U)
+    dnext = np.zeros_like(states[0])
+    for t in reversed(range(x.shape[1])):
+        dh = dhs[:, t] + dnext
+        dz = dh * (1 - hs[t] * hs[t])
+        dx[:, t] = dz @ W.T
+        dW += x[:, t].T @ dz
+        dU += states[t].T @ dz
+        dnext = dz @ U.T
+    return dx, dnext, dW, dU
+"""
+LOSS = """
+def loss(x, y):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    probs = e / e.sum(axis=1, keepdims=True)
+    n = len(x)
+    dx = probs.copy()
+    dx[np.arange(n), y] -= 1
+    dx /= n
+    return -np.log(probs[np.arange(n), y]).mean(), dx
+"""
+NETWORK = """
+def f(X, y, W1, b1, W2, b2):
+    n = len(X)
+    z = X @ W1 + b1
+    h = np.maximum(z, 0)
+    d = (h @ W2 + b2 - y) / n
+    dh = d @ W2.T
+    dz = dh * (z > 0)
+    value = n * np.sum(d ** 2) / 2
+    return value, {"W1": X.T @ dz, "b1": dz.sum(axis=0), "W2": h.T @ d, "b2": d.sum(axis=0)}
+"""
+POOL = """
+def forward(x):
+    out = np.lib.stride_tricks.sliding_window_view(x, 3, axis=1).max(axis=-1)
+    return out, x
+def backward(d, x):
+    dx = np.zeros_like(x)
+    for n in range(x.shape[0]):
+        for i in range(d.shape[1]):
+            k = np.argmax(x[n, i:i + 3])
+            dx[n, i + k] += d[n, i]
+    return dx
+"""
+PAIR = ("forward", "backward")
+PROGRAMS: dict[str, tuple[str, Any, tuple[Any, ...]]] = {
+    "loops": (LOOPS, PAIR, (normal(3, 4), normal(4, 5), normal(5))),
+    "steps": (STEPS, PAIR, (normal(2, 3, 3), normal(2, 4), normal(3, 4), normal(4, 4))),
+    "loss": (LOSS, "loss", (normal(6, 4), RNG.integers(0, 4, 6))),
+    "network": (NETWORK, "f", (normal(6, 3), normal(6, 2), normal(3, 5), normal(5), normal(5, 2), normal(2))),
+    "pool": (POOL, PAIR, (normal(2, 8),)),
+}
+# (program, what stands there, what is written instead, the word, what must be said to write)
+MISTAKES = [
+    ("loops", "db[m] += dz", "db[m] = dz", "overwritten", "db[m] += dz"),
+    ("loops", "x[n, d]\n", "x[0, d]\n", "index", "x[n, d]"),
+    ("loops", "dz * w[d, m]", "dz * w[d, 0]", "index", "w[d, m]"),
+    ("loops", "w.shape[1]):\n            dz", "1, w.shape[1]):\n            dz", "range", "(w.shape[1])"),
+    ("loops", "(1 - out[n, m] ** 2)", "(1 - out[n, m])", "squared", "out[n, m] ** 2"),
+    ("steps", "dhs[:, t] + dnext", "dhs[:, t]", "term missing", "dhs[:, t] + dnext"),
+    ("steps", "dU += states", "dU = states", "overwritten", "dU += states[t].T @ dz"),
+    ("steps", "states[t].T @ dz", "hs[t].T @ dz", "name", "states[t].T @ dz"),
+    ("steps", "dz @ U.T", "dz @ U", "transposed", "dz @ U.T"),
+    ("steps", "reversed(range(x.shape[1]))", "range(x.shape[1])", "reversed", "reversed(range(x.shape[1]))"),
+    ("loss", "] -= 1\n    dx /= n", "] -= 1 / n", "divisor missing", "/ n"),
+    ("loss", "dx[np.arange(n), y]", "dx[:, y]", "index", "dx[np.arange(n), y] -= 1"),
+    ("loss", "dx = probs.copy()", "dx = e.copy()", "name", "dx = probs.copy()"),
+    ("network", "dz = dh * (z > 0)", "dz = dh * (z > 0.5)", "number", "(z > 0)"),
+    ("network", '"b1": dz.sum', '"b1": dh.sum', "name", '"b1": dz.sum'),
+    ("network", "dh = d @", "W2 = W2 - d.mean() * W2\n    dh = d @", "line extra", "W2 = W2 - d.mean() * W2"),
+    ("pool", "argmax", "argmin", "function", "np.argmax(x[n, i:i + 3])"),
+    ("pool", "i + k] += d", "k] += d", "index", "dx[n, i + k] += d[n, i]"),
+]  # fmt: skip
+
+
+def judged(program: str, old: str, new: str, folder: Path, **options: Any) -> cr.Verdict:
+    text, given, args = PROGRAMS[program]
+    assert old in text
+    module = loaded(text.replace(old, new, 1), folder)
+    names = given if isinstance(given, tuple) else (given,)
+    functions = [getattr(module, name) for name in names]
+    before = [function.__code__ for function in functions]
+    verdict = cr.verify(*functions, args=args, **options)
+    assert [function.__code__ for function in functions] == before  # their functions are theirs again
+    return verdict
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_what_is_right_is_right(program: str, tmp_path: Path) -> None:
+    assert judged(program, "", "", tmp_path)
+
+
+@pytest.mark.parametrize(("program", "old", "new", "word", "written"), MISTAKES)
+def test_a_kind_of_mistake_is_named_and_where(
+    program: str, old: str, new: str, word: str, written: str, tmp_path: Path
+) -> None:
+    verdict = judged(program, old, new, tmp_path)
+    assert verdict.why == (word,), str(verdict)
+    assert written in verdict.fix[0]
+    assert "line" in verdict.evidence[0]
+    for language in ("en", "zh"):
+        assert written in verdict.text(language)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["open('nothing')", "import os", "while n < 0: n += 1", "eval('1')", "exit"],
+    ids=lambda line: line[:5],
+)
+def test_code_that_reaches_outside_is_never_run_otherwise(line: str, tmp_path: Path) -> None:
+    """It is run as it is, and a place of it is not tried: the cause is unknown then."""
+    new = f"    if n < -5:\n        {line}\n    dx = e.copy()"
+    verdict = judged("loss", "    dx = probs.copy()", new, tmp_path)
+    assert verdict.why == ("",)
+
+
+def test_a_source_that_is_not_what_runs_says_nothing(tmp_path: Path) -> None:
+    text = LOSS.replace("dx = probs.copy()", "dx = e.copy()")
+    module = loaded(text, tmp_path)
+    Path(module.loss.__code__.co_filename).write_text(
+        "import numpy as np\n" + LOSS.replace("n = len", "m = n = len")
+    )
+    assert cr.verify(module.loss, args=PROGRAMS["loss"][2]).why == ("",)
+
+
+def test_every_kind_has_words_in_both_languages() -> None:
+    said = TEXTS.within("source")
+    assert all(text.en and text.zh for text in said.values())
+    assert "" in SYMPTOMS
+
+
+NIELSEN = """
+def f(x, y, W1, b1, W2, b2):
+    a1 = 1 / (1 + np.exp(-(W1 @ x + b1)))
+    a2 = 1 / (1 + np.exp(-(W2 @ a1 + b2)))
+    d2 = (a2 - y) * a2 * (1 - a2)
+    d1 = W2.T @ d2 * a1 * (1 - a1)
+    return np.sum((a2 - y) ** 2) / 2, {"W1": d1 @ x.T, "b1": d1, "W2": d2 @ a1.T, "b2": d2}
+"""
+
+
+def test_what_is_written_for_one_sample_is_right_for_one(tmp_path: Path) -> None:
+    args = normal(3, 1), normal(2, 1), normal(4, 3), normal(4, 1), normal(2, 4), normal(2, 1)
+    layers = [cr.Dense(4), cr.Sigmoid(), cr.Dense(2), cr.Sigmoid()]
+    verdict = cr.verify(loaded(NIELSEN, tmp_path).f, args=args, like=layers, loss="mse")
+    assert verdict, str(verdict)
+    assert "one sample at a time" in str(verdict)
+    wrong = loaded(NIELSEN.replace("(a2 - y) * a2", "(y - a2) * a2"), tmp_path).f
+    assert cr.verify(wrong, args=args, like=layers, loss="mse").why == ("minus",)
+
+
+def huber(a: Any, y: Any, delta: float = 0.7) -> Any:
+    r = np.abs(a - y)
+    return np.where(r <= delta, 0.5 * r * r, delta * (r - 0.5 * delta)).mean()
+
+
+def huber_gradient(a: Any, y: Any, delta: float = 0.7) -> Any:
+    return np.clip(a - y, -delta, delta) / a.size
+
+
+def test_an_option_of_the_name_delta_is_no_delta() -> None:
+    assert cr.verify(huber, huber_gradient, args=(normal(6, 3), normal(6, 3)))
+
+
+def propagate(w: Any, b: Any, X: Any, Y: Any) -> Any:
+    A = 1 / (1 + np.exp(-(w.T @ X + b)))
+    cost = -np.mean(Y * np.log(A) + (1 - Y) * np.log(1 - A))
+    return {"dw": X @ (A - Y).T / X.shape[1], "db": np.sum(A - Y)}, cost
+
+
+def test_gradients_before_the_value_and_of_a_number() -> None:
+    args = normal(4, 1), 0.3, normal(4, 7), RNG.integers(0, 2, (1, 7))
+    verdict = cr.verify(propagate, args=args, like=[cr.Dense(1), cr.Sigmoid()], loss="bce")
+    assert [(finding.name, finding.mistake) for finding in verdict.findings] == [("b", "factor m")]
+
+
+def test_several_probabilities_a_sample() -> None:
+    def bce(p: Any, y: Any) -> Any:
+        return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+
+    def gradient(p: Any, y: Any) -> Any:
+        return (p - y) / (p * (1 - p)) / len(p)  # and not of all numbers
+
+    args = RNG.uniform(0.1, 0.9, (6, 3)), RNG.integers(0, 2, (6, 3)).astype(float)
+    assert cr.verify(bce, gradient, args=args, like="bce").why == ("factor n",)
