@@ -151,11 +151,8 @@ class Communicator(ABC):
         first, *others = self.gather(data)
         differing = [rank for rank, other in enumerate(others, 1) if other != first]
         if differing:
-            ranks = ", ".join(map(str, differing))
-            those = f"rank {ranks} has" if len(differing) == 1 else f"ranks {ranks} have"
-            raise RankError(
-                f"{what} must be the same on all {self.size} ranks, and {those} others than rank 0{advice}"
-            )
+            those = f"{named(differing)} others than rank 0"
+            raise RankError(f"{what} must be the same on all {self.size} ranks, and {those}{advice}")
 
     def abort(self, message: str, code: int = LOST) -> NoReturn:
         """End the whole job, also the ranks that wait or hang, with one message on stderr and an exit
@@ -273,3 +270,9 @@ def check_communicator(comm: Any) -> None:
 def _joined(arrays: Sequence[Array], like: Array) -> Array:
     """One after the other; of none, nothing."""
     return np.concatenate(arrays) if arrays else np.empty(0, like.dtype)
+
+
+def named(ranks: Sequence[int]) -> str:
+    """ "rank 1 has", "ranks 1, 2 have" """
+    told = ", ".join(map(str, ranks))
+    return f"rank {told} has" if len(ranks) == 1 else f"ranks {told} have"

@@ -7,6 +7,7 @@ Signs of life lie in the store by which the processes have found each other: it 
 from __future__ import annotations
 
 import os
+import signal
 import time
 import warnings
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ import numpy as np
 
 from chainrule.base.errors import MissingExtraError, RankError, SettingError
 from chainrule.base.types import Array
-from chainrule.distributed.communicator import Communicator, say
+from chainrule.distributed.communicator import Communicator, named, say
 from chainrule.distributed.watch import SECONDS_AFTER_LEAVING, SECONDS_UNTIL_SAID, Sign, State
 
 # What torchrun and its like tell every process.
@@ -164,11 +165,8 @@ class GlooCommunicator(Communicator):
     def _end(self, code: int) -> NoReturn:
         try:
             self._store.set(ENDED, str(code))
+            beside = None if self.watch is None else self.watch.beside
+            if beside is not None and beside.fate() == "stopped":  # torchrun's SIGTERM would wait 30 s for it
+                os.kill(beside.process, signal.SIGKILL)
         finally:
             os._exit(code)
-
-
-def named(ranks: Sequence[int]) -> str:
-    """ "rank 1 has", "ranks 1, 2 have" """
-    told = ", ".join(map(str, ranks))
-    return f"rank {told} has" if len(ranks) == 1 else f"ranks {told} have"

@@ -17,7 +17,7 @@ from chainrule.distributed.watch import Sign, State
 # How many processes the starters of the MPI libraries say that there are: MPICH and Intel, Open MPI, and
 # PMIx.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
-SECONDS_OF_LEAVING = 1.0
+SECONDS_OF_LEAVING, SECONDS_BETWEEN_LOOKS = 1.0, 0.01
 
 
 class MPICommunicator(Communicator):
@@ -73,6 +73,11 @@ class MPICommunicator(Communicator):
 
     def leave(self) -> None:
         super().leave()
+        if self.watch is not None:
+            request = self._signs.Ibarrier()  # MPI_Finalize waits for all, and could not tell for whom
+            while not request.Test():
+                self.watch.see_beside()
+                time.sleep(SECONDS_BETWEEN_LOOKS)
         # Until the last sign is taken, here and behind: UCX complains of one that nobody has taken.
         until, heard = time.monotonic() + SECONDS_OF_LEAVING, self.watch is None
         while time.monotonic() < until and not (heard and self._sending.Test()):

@@ -98,7 +98,9 @@ class Watch:
                 f"init(timeout=...), which is {self.seconds:g} s here"
             )
         if waited:
-            self._see_who_has_ended(now)
+            if self.other.state == State.left and now - self.since > SECONDS_AFTER_LEAVING:
+                self.end(f"rank {self.before} has ended, and the others wait for it")
+            self.see_beside()
             if self.state == State.resting:
                 self._see_who_is_missing(waited)
 
@@ -106,18 +108,17 @@ class Watch:
         """Whether the other has not come to where this rank is."""
         return self.other.met < self.met
 
-    def _see_who_has_ended(self, now: float) -> None:
-        if self.other.state == State.left and now - self.since > SECONDS_AFTER_LEAVING:
-            self.end(f"rank {self.before} has ended, and the others wait for it")
+    def see_beside(self) -> None:
+        """What has become of the process beside this one, for which it waits."""
         if self.beside is None:
             return
-        fate = self.beside.fate()
+        now, fate = time.monotonic(), self.beside.fate()
         if fate != self.fate:
             self.fate, self.fated = fate, now
         who = f"rank {self.beside.rank} (PID {self.beside.process})"
         if fate == "ended" and now - self.fated > SECONDS_AFTER_LEAVING:
             self.end(f"{who} has ended, and the others wait for it")
-        if fate == "stopped" and self.state == State.resting and now - self.fated > self.seconds:
+        if fate == "stopped" and self.state != State.working and now - self.fated > self.seconds:
             self.end(f"{who} has been stopped for {now - self.fated:.0f} s, and the others wait for it")
 
     def _see_who_is_missing(self, waited: float) -> None:
