@@ -85,14 +85,14 @@ class GlooCommunicator(Communicator):
             waited = time.monotonic() - began
             if self._store.check([ENDED]):
                 os._exit(1)  # another rank has said why
-            if waited > min(SECONDS_UNTIL_SAID, patience / 2) and not said:
-                said = True
+            if waited > (patience if said else min(SECONDS_UNTIL_SAID, patience / 2)):
                 missing = [rank for rank, key in enumerate(keys) if not self._store.check([key])]
+                who = f"{named(missing)} not come to init for {waited:.0f} s"
+                if said:
+                    self.abort(f"{who}: they hang, were stopped or have ended, or need init(patience=...)")
                 if min({*range(self.size)} - {*missing}) == self.rank:
-                    say(f"{named(missing)} not come to init for {waited:.0f} s; it waits for {patience:g} s")
-            if waited > patience:
-                missing = [rank for rank, key in enumerate(keys) if not self._store.check([key])]
-                self.abort(f"{named(missing)} not come to init for {waited:.0f} s: init(patience=...)")
+                    say(f"{who}, and the others wait as long as init(patience=...), here {patience:g} s")
+                said = True
             time.sleep(min(0.001 + waited / 8, 0.5))
 
     def _exchange(

@@ -5,6 +5,7 @@ lost.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import shlex
@@ -64,6 +65,9 @@ def ended(command: list[str], ranks: int) -> int:
             if lost:
                 complain(lost)
                 process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(SECONDS_AFTER_LEAVING)
+                process.kill()
                 process.wait()
                 return LOST
 
