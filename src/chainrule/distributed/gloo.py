@@ -142,12 +142,12 @@ class GlooCommunicator(Communicator):
         assert self.watch is not None
         began = time.monotonic()
         while (waited := time.monotonic() - began) < self._timeout + SECONDS_AFTER_LEAVING:
-            self.watch.look(max(waited, 1e-9))
             if self.watch.behind() and waited > self._timeout:
                 before = f"rank {self.watch.before}"
                 self.abort(
                     f"{before} has given no sign since a connection was lost: it has ended or is cut off"
                 )
+            self.watch.look(max(waited, 1e-9))
             time.sleep(0.05)
         self.abort(f"{self} has lost its connection: {str(error).splitlines()[0]}")
 

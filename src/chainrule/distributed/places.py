@@ -5,7 +5,6 @@ is told from one that is busy.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -42,14 +41,12 @@ def told(process: int) -> list[str]:
 
 def place_of(rank: int) -> Place:
     """This process."""
-    try:  # containers on one machine number their processes each from 1
-        machine, began = (
-            f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}",
-            told(os.getpid())[BEGAN],
-        )
+    process = os.getpid()
+    try:  # machines may have one name, and containers on one machine number their processes each from 1
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return Place(rank, f"{boot} {os.readlink('/proc/self/ns/pid')}", process, told(process)[BEGAN])
     except OSError:
-        machine, began = socket.gethostname(), ""
-    return Place(rank, machine, os.getpid(), began)
+        return Place(rank, "", process, "")
 
 
 def beside(rank: int, places: Sequence[Place]) -> Place | None:
