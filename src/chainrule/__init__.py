@@ -83,7 +83,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         LearnedPositions as LearnedPositions,
         PositionalEncoding as PositionalEncoding,
     )
-    from chainrule.layers.flatten import Flatten as Flatten
+    from chainrule.layers.axes import Flatten as Flatten
     from chainrule.layers.activations.hard import (
         HardSigmoid as HardSigmoid,
         HardSwish as HardSwish,
@@ -293,7 +293,7 @@ HOMES = {
     "Features": "chainrule.layers.columns.features",
     "FileError": "chainrule.base.errors",
     "FlatCosine": "chainrule.training.schedules",
-    "Flatten": "chainrule.layers.flatten",
+    "Flatten": "chainrule.layers.axes",
     "GaussianNLL": "chainrule.losses.likelihoods",
     "GlobalAveragePool": "chainrule.layers.windows.pooling",
     "GlobalMaxPool": "chainrule.layers.windows.pooling",

@@ -68,6 +68,7 @@ def test_ranks_of_gloo_train_what_one_process_trains(how: str) -> None:
         ("exits", "rank 1 has ended, and the others wait for it"),
         ("hangs", r"rank 1 has given no sign for \d s"),
         ("is stopped", r"rank 1 has given no sign for \d s"),
+        ("is stopped before", r"rank 1 \(PID \d+\) has been stopped for \d s"),
     ],
 )
 def test_a_rank_that_is_lost_ends_the_job_and_is_named(harm: str, said: str) -> None:
@@ -99,15 +100,25 @@ def test_launch_names_a_rank_that_was_killed_and_goes_on_with_fewer(tmp_path: Pa
 
 
 @needs_mpi
-def test_launch_ends_what_one_rank_has_left_before_it_met_the_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (3, "with exit code 3 before it had met the others"),
+        (0, "rank 1 has ended before it had met the others, and they wait for it"),
+    ],
+)
+def test_launch_ends_what_one_rank_has_left_before_it_met_the_others(
+    code: int, said: str, tmp_path: Path
+) -> None:
     """For whom MPICH would wait for ever."""
     (tmp_path / "train.py").write_text(
-        "import os, sys\nif os.environ['PMI_RANK'] == '1':\n    sys.exit(3)\nimport mpi4py.MPI"
+        f"import os, sys\nif os.environ['PMI_RANK'] == '1':\n    sys.exit({code})\n"
+        "from chainrule.distributed import init\ninit('mpi')"
     )
     launch = (sys.executable, "-m", "chainrule", "launch", "-n", 2, "--max-restarts", 0, "--")
     done = finished(*launch, tmp_path / "train.py")
     assert done.returncode != 0
-    assert "with exit code 3 before it had met the others" in done.stderr
+    assert [said in line for line in done.stderr.splitlines() if "chainrule: " in line] == [True]
 
 
 @needs_mpi

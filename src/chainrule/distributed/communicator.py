@@ -10,7 +10,7 @@ import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import accumulate, pairwise
 from typing import Any, NoReturn, TypeVar, cast
 
@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.base.errors import RankError, describe
 from chainrule.base.types import Array
 from chainrule.distributed.order import Node, nodes_of_all, total_of
-from chainrule.distributed.watch import State, Watch
+from chainrule.distributed.watch import Sign, State, Watch
 
 T = TypeVar("T")
 
@@ -37,13 +37,19 @@ HEARD = 0.1  # seconds that the last line has to pass through mpiexec, which los
 
 # Whoever has started a rank may have left it a pipe, in which it says what it has come to.
 PIPE = "CHAINRULE_PIPE"
-BEGUN, ENDED, LEFT = b"b", b"e", b"l"
+MEETING, BEGUN, ENDED, LEFT = b"m", b"b", b"e", b"l"  # behind the first, whole seconds of patience
 
 
 def tell_starter(word: bytes) -> None:
     """Into the pipe, if there is one."""
     with suppress(OSError, ValueError):
         os.write(int(os.environ.get(PIPE, "")), word)
+
+
+def say(message: str) -> None:
+    """A line on stderr in one piece: mpiexec mixes those of the ranks."""
+    sys.stderr.write(f"chainrule: {message}\n")
+    sys.stderr.flush()
 
 
 class Communicator(ABC):
@@ -76,6 +82,10 @@ class Communicator(ABC):
     def _end(self, code: int) -> NoReturn:
         """End every process of the job."""
 
+    def _speaks(self) -> bool:
+        """Whether no other rank has said why the job ends."""
+        return True
+
     # -- what training asks for
 
     def reduce(self, nodes: Sequence[Node], out: Array) -> None:
@@ -105,7 +115,8 @@ class Communicator(ABC):
     def gather(self, data: bytes) -> list[bytes]:
         """The data of every rank, on every rank, in the order of the ranks."""
         lengths = np.empty(self.size, np.int64)
-        self._collect(np.array([len(data)], np.int64), lengths, [1] * self.size)
+        with nullcontext() if self.watch is None else self.watch.meeting():
+            self._collect(np.array([len(data)], np.int64), lengths, [1] * self.size)
         counts = lengths.tolist()
         received = np.empty(sum(counts), np.uint8)
         self._collect(np.frombuffer(data, np.uint8), received, counts)
@@ -140,19 +151,15 @@ class Communicator(ABC):
         first, *others = self.gather(data)
         differing = [rank for rank, other in enumerate(others, 1) if other != first]
         if differing:
-            ranks = ", ".join(map(str, differing))
-            those = f"rank {ranks} has" if len(differing) == 1 else f"ranks {ranks} have"
-            raise RankError(
-                f"{what} must be the same on all {self.size} ranks, and {those} others than rank 0{advice}"
-            )
+            those = f"{named(differing)} others than rank 0"
+            raise RankError(f"{what} must be the same on all {self.size} ranks, and {those}{advice}")
 
     def abort(self, message: str, code: int = LOST) -> NoReturn:
         """End the whole job, also the ranks that wait or hang, with one message on stderr and an exit
         code.
         """
-        # In one piece: mpiexec mixes those of the ranks.
-        sys.stderr.write(f"chainrule: {message}\n")
-        sys.stderr.flush()
+        if self._speaks():
+            say(message)
         time.sleep(HEARD)
         tell_starter(ENDED)
         self._end(code)
@@ -170,17 +177,22 @@ class Communicator(ABC):
     # -- signs of life
 
     def watched(
-        self, before: int, seconds: float, send: Callable[[State], None], last: Callable[[], State | None]
+        self,
+        before: int,
+        seconds: float,
+        patience: float,
+        send: Callable[[Sign], None],
+        last: Callable[[], Sign | None],
     ) -> None:
         """Watch the rank before this one from now on."""
-        self.watch = Watch(before, seconds, send, last, self.abort)
+        self.watch = Watch(before, seconds, patience, send, last, say, self.abort)
 
     def alive(self) -> None:
         """Give a sign of life: to be called every few seconds while `working`, cheap enough for every 50
         ms.
         """
         if self.watch is not None:
-            self.watch.look(waiting=False)
+            self.watch.look()
 
     def working(self) -> AbstractContextManager[None]:
         """Within, every rank gives signs of life, and one that gives none ends the job."""
@@ -212,7 +224,7 @@ class Communicator(ABC):
             if waited < UNWATCHED:
                 continue
             if self.watch is not None:
-                self.watch.look(waiting=True)
+                self.watch.look(waited)
             if moved > LITTLE or waited < ATTENTIVE:
                 yield_processor()
             else:
@@ -258,3 +270,9 @@ def check_communicator(comm: Any) -> None:
 def _joined(arrays: Sequence[Array], like: Array) -> Array:
     """One after the other; of none, nothing."""
     return np.concatenate(arrays) if arrays else np.empty(0, like.dtype)
+
+
+def named(ranks: Sequence[int]) -> str:
+    """ "rank 1 has", "ranks 1, 2 have" """
+    told = ", ".join(map(str, ranks))
+    return f"rank {told} has" if len(ranks) == 1 else f"ranks {told} have"

@@ -7,6 +7,7 @@ Signs of life lie in the store by which the processes have found each other: it 
 from __future__ import annotations
 
 import os
+import signal
 import time
 import warnings
 from collections.abc import Sequence
@@ -16,14 +17,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from chainrule.base.errors import MissingExtraError, SettingError
+from chainrule.base.errors import MissingExtraError, RankError, SettingError
 from chainrule.base.types import Array
-from chainrule.distributed.communicator import Communicator
-from chainrule.distributed.watch import SECONDS_AFTER_LEAVING, State
+from chainrule.distributed.communicator import Communicator, named, say
+from chainrule.distributed.watch import SECONDS_AFTER_LEAVING, SECONDS_UNTIL_SAID, Sign, State
 
 # What torchrun and its like tell every process.
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-ENDED = "chainrule/ended"
+ENDED, SPOKEN = "chainrule/ended", "chainrule/spoken"
 numbers = count()  # of the communicators of this process, which every rank makes in the same order
 
 
@@ -32,7 +33,7 @@ class GlooCommunicator(Communicator):
 
     kind = "Gloo"
 
-    def __init__(self, shards: int, timeout: float) -> None:
+    def __init__(self, shards: int, timeout: float, patience: float) -> None:
         missing = [name for name in VARIABLES if name not in os.environ]
         if missing:
             raise SettingError(
@@ -47,20 +48,52 @@ class GlooCommunicator(Communicator):
         self._torch: Any = torch
         self._library: Any = torch_distributed
         super().__init__(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), shards)
-        patience = timedelta(days=365)  # who is gone is seen by his signs
-        self._group: Any = None
-        if torch_distributed.is_initialized():  # by Ray Train, or by this program
-            store = torch_distributed.distributed_c10d._get_default_store()
-            self._group = torch_distributed.new_group(backend="gloo", timeout=patience)
-        else:
-            store, _, _ = next(torch_distributed.rendezvous("env://", self.rank, self.size))
-            torch_distributed.init_process_group(
-                "gloo", store=store, rank=self.rank, world_size=self.size, timeout=patience
-            )
+        never = timedelta(days=365)  # who is gone is seen by his signs
+        ready = torch_distributed.is_initialized()  # by Ray Train, or by this program
+        store = torch_distributed.distributed_c10d._get_default_store() if ready else self._found(patience)
         self._store = torch_distributed.PrefixStore(f"chainrule {next(numbers)}", store)
+        self._meet(patience)
+        self._group: Any = None
+        if ready:
+            self._group = torch_distributed.new_group(backend="gloo", timeout=never)
+        else:
+            torch_distributed.init_process_group(
+                "gloo", store=store, rank=self.rank, world_size=self.size, timeout=never
+            )
         self._given, self._seen, self._timeout = 0, "", timeout
         if self.size > 1:
-            self.watched((self.rank - 1) % self.size, timeout, self._send, self._last)
+            self.watched((self.rank - 1) % self.size, timeout, patience, self._send, self._last)
+
+    def _found(self, patience: float) -> Any:
+        """The store by which all find each other.  RankError where they do not."""
+        try:
+            seconds = timedelta(seconds=patience)
+            return next(self._library.rendezvous("env://", self.rank, self.size, timeout=seconds))[0]
+        except RuntimeError as error:
+            where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}, where rank 0 listens"
+            told = str(error).splitlines()[0]
+            raise RankError(
+                f"the {self.size} ranks have not all come to {where}, within {patience:g} s: {told}"
+            ) from error
+
+    def _meet(self, patience: float) -> None:
+        """Wait until all are here: in the library's own waiting nobody could say for whom."""
+        keys = [f"here {rank}" for rank in range(self.size)]
+        self._store.set(keys[self.rank], "")
+        began, said = time.monotonic(), False
+        while not self._store.check(keys):
+            waited = time.monotonic() - began
+            if self._store.check([ENDED]):
+                os._exit(1)  # another rank has said why
+            if waited > (patience if said else min(SECONDS_UNTIL_SAID, patience / 2)):
+                missing = [rank for rank, key in enumerate(keys) if not self._store.check([key])]
+                who = f"{named(missing)} not come to init for {waited:.0f} s"
+                if said:
+                    self.abort(f"{who}: they hang, were stopped or have ended, or need init(patience=...)")
+                if min({*range(self.size)} - {*missing}) == self.rank:
+                    say(f"{who}, and the others wait as long as init(patience=...), here {patience:g} s")
+                said = True
+            time.sleep(min(0.001 + waited / 8, 0.5))
 
     def _exchange(
         self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
@@ -81,17 +114,17 @@ class GlooCommunicator(Communicator):
     def _collect(self, sent: Array, received: Array, counts: Sequence[int]) -> None:
         self._exchange(np.tile(sent, self.size), [sent.size] * self.size, received, counts)
 
-    def _send(self, state: State) -> None:
+    def _send(self, sign: Sign) -> None:
         self._given += 1
         try:
-            self._store.set(f"sign {self.rank}", f"{self._given} {int(state)}")
+            self._store.set(f"sign {self.rank}", f"{self._given} {int(sign.state)} {sign.met}")
             ended = self._store.check([ENDED])
         except RuntimeError:  # whoever holds the store is gone: the one behind it sees that it gives no signs
             return
         if ended:
             os._exit(1)  # another rank has said why
 
-    def _last(self) -> State | None:
+    def _last(self) -> Sign | None:
         assert self.watch is not None
         key = f"sign {self.watch.before}"
         try:
@@ -101,14 +134,20 @@ class GlooCommunicator(Communicator):
         if not told or told == self._seen:
             return None
         self._seen = told
-        return State(int(told.split()[1]))
+        _, state, met = map(int, told.split())
+        return Sign(State(state), met)
 
     def _lost(self, error: Exception) -> NoReturn:
         """A connection is closed: whose it was is seen by who gives no signs any more."""
         assert self.watch is not None
-        until = time.monotonic() + self._timeout + SECONDS_AFTER_LEAVING
-        while time.monotonic() < until:
-            self.watch.look(waiting=True)
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) < self._timeout + SECONDS_AFTER_LEAVING:
+            if self.watch.behind() and waited > self._timeout:
+                before = f"rank {self.watch.before}"
+                self.abort(
+                    f"{before} has given no sign since a connection was lost: it has ended or is cut off"
+                )
+            self.watch.look(max(waited, 1e-9))
             time.sleep(0.05)
         self.abort(f"{self} has lost its connection: {str(error).splitlines()[0]}")
 
@@ -117,8 +156,17 @@ class GlooCommunicator(Communicator):
         if self._group is None:
             self._library.destroy_process_group()
 
+    def _speaks(self) -> bool:
+        try:
+            return bool(self._store.add(SPOKEN, 1) == 1)
+        except RuntimeError:
+            return True
+
     def _end(self, code: int) -> NoReturn:
         try:
             self._store.set(ENDED, str(code))
+            beside = None if self.watch is None else self.watch.beside
+            if beside is not None and beside.fate() == "stopped":  # torchrun's SIGTERM would wait 30 s for it
+                os.kill(beside.process, signal.SIGKILL)
         finally:
             os._exit(code)

@@ -12,12 +12,12 @@ import numpy as np
 from chainrule.base.errors import MissingExtraError, SettingError
 from chainrule.base.types import Array
 from chainrule.distributed.communicator import Communicator
-from chainrule.distributed.watch import State
+from chainrule.distributed.watch import Sign, State
 
 # How many processes the starters of the MPI libraries say that there are: MPICH and Intel, Open MPI, and
 # PMIx.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
-SECONDS_OF_LEAVING = 1.0
+SECONDS_OF_LEAVING, SECONDS_BETWEEN_LOOKS = 1.0, 0.01
 
 
 class MPICommunicator(Communicator):
@@ -25,7 +25,7 @@ class MPICommunicator(Communicator):
 
     kind = "MPI"
 
-    def __init__(self, shards: int, timeout: float) -> None:
+    def __init__(self, shards: int, timeout: float, patience: float) -> None:
         try:
             from mpi4py import MPI
         except (
@@ -44,10 +44,10 @@ class MPICommunicator(Communicator):
             )
         if self.size > 1:
             self._signs = MPI.COMM_WORLD.Dup()
-            self._sign, self._sending = np.zeros(1, np.int64), MPI.REQUEST_NULL
+            self._sign, self._sending = np.zeros(2, np.int64), MPI.REQUEST_NULL
             self._behind, before = (self.rank + 1) % self.size, (self.rank - 1) % self.size
             self._before = before
-            self.watched(before, timeout, self._send, self._last)
+            self.watched(before, timeout, patience, self._send, self._last)
 
     def _exchange(
         self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
@@ -59,24 +59,30 @@ class MPICommunicator(Communicator):
         request = self._world.Iallgatherv(sent, [received, counts])
         self._wait(request.Test, received.nbytes)
 
-    def _send(self, state: State) -> None:
+    def _send(self, sign: Sign) -> None:
         if self._sending.Test():  # else the rank behind has not yet taken the last one
-            self._sign[0] = state
+            self._sign[:] = sign
             self._sending = self._signs.Isend(self._sign, self._behind)
 
-    def _last(self) -> State | None:
-        state, taken = None, np.empty(1, np.int64)
+    def _last(self) -> Sign | None:
+        sign, taken = None, np.empty(2, np.int64)
         while self._signs.Iprobe(source=self._before):
             self._signs.Recv(taken, source=self._before)
-            state = State(int(taken[0]))
-        return state
+            sign = Sign(State(int(taken[0])), int(taken[1]))
+        return sign
 
     def leave(self) -> None:
         super().leave()
+        if self.watch is not None:
+            request = self._signs.Ibarrier()  # MPI_Finalize waits for all, and could not tell for whom
+            while not request.Test():
+                self.watch.see_beside()
+                time.sleep(SECONDS_BETWEEN_LOOKS)
         # Until the last sign is taken, here and behind: UCX complains of one that nobody has taken.
         until, heard = time.monotonic() + SECONDS_OF_LEAVING, self.watch is None
         while time.monotonic() < until and not (heard and self._sending.Test()):
-            heard = heard or self.watch is None or State.left in (self.watch.other, self._last())
+            signs = () if self.watch is None else (self.watch.other, self._last())
+            heard = heard or any(sign is not None and sign.state == State.left for sign in signs)
             time.sleep(0.001)
 
     def _end(self, code: int) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import socket
 import sys
@@ -12,15 +13,18 @@ from types import TracebackType
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.scalars import check_count, check_number
-from chainrule.distributed.communicator import BEGUN, Alone, Communicator, tell_starter
+from chainrule.distributed.communicator import BEGUN, MEETING, Alone, Communicator, tell_starter
 from chainrule.distributed.gloo import VARIABLES, GlooCommunicator
 from chainrule.distributed.mpi import SIZES, MPICommunicator
 from chainrule.distributed.order import MOST_SHARDS
+from chainrule.distributed.places import Place, beside, place_of
 
 ENGINES = ("auto", "mpi", "gloo", None)
 
 
-def init(engine: str | None = "auto", *, shards: int = 8, timeout: float = 10.0) -> Communicator:
+def init(
+    engine: str | None = "auto", *, shards: int = 8, timeout: float = 10.0, patience: float = 600.0
+) -> Communicator:
     """The processes that were started together, to be called once in each of them.
 
     engine: "mpi": those of mpiexec, extra `mpi`; "gloo": those of torchrun, extra `gloo`; None: this process
@@ -28,6 +32,8 @@ def init(engine: str | None = "auto", *, shards: int = 8, timeout: float = 10.0)
     shards: into how many parts a batch is cut, a power of two.  It fixes the bits of what is trained, which
         the number of processes does not; no more than so many of them compute.
     timeout: seconds without a sign of life in the midst of training, after which the job is ended.
+    patience: seconds that ranks wait for one another outside training, where one may read data; after ten it
+        is said who is waited for, after these the job is ended.
 
     From here on an exception that nothing catches, and a rank that leaves while others wait for it, end all.
 
@@ -43,11 +49,15 @@ def init(engine: str | None = "auto", *, shards: int = 8, timeout: float = 10.0)
     if shards & (shards - 1):
         raise ArgumentError(f"shards must be a power of two, such as 8, received {shards}")
     check_number("timeout", timeout)
+    check_number("patience", patience)
     chosen = started_by(os.environ) if engine == "auto" else engine
     if chosen is None:
         return Alone(shards)
-    comm = (MPICommunicator if chosen == "mpi" else GlooCommunicator)(shards, float(timeout))
-    if comm.size > 1:
+    tell_starter(MEETING + str(int(patience)).encode())
+    comm = (MPICommunicator if chosen == "mpi" else GlooCommunicator)(shards, float(timeout), float(patience))
+    if comm.watch is not None:
+        places = [Place(*json.loads(told)) for told in comm.gather(json.dumps(place_of(comm.rank)).encode())]
+        comm.watch.beside = beside(comm.rank, places)
         comm.check_same("shards of init", str(shards).encode())
         comm.neighbours = comm.gather(cores := cores_here()).count(cores)
         tell_starter(BEGUN)

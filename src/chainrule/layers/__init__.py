@@ -26,7 +26,7 @@ from chainrule.layers.activations.smooth import (
     Tanh,
 )
 from chainrule.layers.activations.softmax import LogSoftmax, Softmax
-from chainrule.layers.axes import Permute, Resample, Reshape
+from chainrule.layers.axes import Flatten, Permute, Resample, Reshape
 from chainrule.layers.base import Layer, Parameter, call_formula
 from chainrule.layers.columns.clamp import Clamp
 from chainrule.layers.columns.features import Features
@@ -34,7 +34,6 @@ from chainrule.layers.columns.periodic import PeriodicEmbedding
 from chainrule.layers.columns.scale import Bias, Scale
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.flatten import Flatten
 from chainrule.layers.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from chainrule.layers.parts import Heads, Part
 from chainrule.layers.sequences.attention import MultiHeadAttention

@@ -1,5 +1,6 @@
-r"""A sample's axes: turned, cut anew, or mixed along one of them.
+r"""A sample's axes: made one, turned, cut anew, or mixed along one of them.
 
+Flatten     (H, W, C) -> H·W·C in row-major order, the channel running fastest
 Permute     z_{j,k,i} = x_{i,j,k}             ∂J/∂x is δ with the axes put back
 Reshape     z = x, row by row in another shape    ∂J/∂x is δ in that of x
 Resample    z_u = Σ_i A_{u,i} x_i along an axis    ∂J/∂x_i = Σ_u A_{u,i} δ_u, with A fixed
@@ -11,7 +12,7 @@ import math
 import operator
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +23,24 @@ from chainrule.formulas import along, flatten, permuted, reshaped, unflatten
 from chainrule.formulas.primitives.axes import Taps, inverse, transposed
 from chainrule.layers.base import Layer, Shape, Value
 from chainrule.layers.checks import whole
+
+
+class Flatten(Layer):
+    """An image as a vector: entry (i, j, c) becomes entry (i·W + j)·C + c."""
+
+    kind = "flatten"
+    family = "flatten"
+    output = "output"
+    roles: ClassVar = {"x": "image"}
+
+    def forward(self, x: Value) -> Value:
+        return flatten(x)
+
+    def delta(self, d: Value, x: Value) -> Value:
+        return unflatten(d, like=x)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (math.prod(input_shape),)
 
 
 class Permute(Layer):

@@ -5,18 +5,28 @@ lost.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 from chainrule.base.errors import DataError, MissingExtraError
 from chainrule.cli.output import complain
+from chainrule.cli.supervised import FOLDER, GONE
 
 # Another attempt ends as this one: success, wrong arguments, Ctrl-C, SIGTERM, SIGHUP.
 FINAL = (0, 2, 130, 143, 129)
 FAILED = 1  # of `train`: the network became NaN, or its gradients are wrong
+
+LOST = 75  # as in distributed/communicator.py, which would load NumPy
+WAITS = re.compile(r"m(\d+)")  # of a rank that waits in `init`, and how many seconds it may
+SECONDS_BETWEEN_LOOKS, SECONDS_AFTER_LEAVING, SECONDS_UNTIL_SAID = 0.25, 3, 10
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,10 +43,65 @@ def run(arguments: argparse.Namespace) -> int:
             again = f"attempt {attempt + 1} of {arguments.max_restarts + 1}, with {ranks} ranks"
             complain(f"the ranks have ended with exit code {code}: {again}")
         command = command_of(words, arguments.max_restarts, again=attempt > 0)
-        code = subprocess.call([*starter, "-n", str(ranks), *command])
+        code = ended([*starter, "-n", str(ranks), *command], ranks)
         if code in FINAL or (code == FAILED and words[0] == "train"):
             break
     return code
+
+
+def ended(command: list[str], ranks: int) -> int:
+    """The exit code of a job: of mpiexec, or LOST if it waited for a rank that has left or does not come."""
+    with tempfile.TemporaryDirectory(prefix="chainrule-") as folder:
+        process = subprocess.Popen(command, env={**os.environ, FOLDER: folder})
+        meeting = Meeting(Path(folder), ranks)
+        while True:
+            try:
+                return process.wait(SECONDS_BETWEEN_LOOKS)
+            except subprocess.TimeoutExpired:
+                lost = meeting.lost()
+            except KeyboardInterrupt:
+                process.wait()
+                raise
+            if lost:
+                complain(lost)
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(SECONDS_AFTER_LEAVING)
+                process.kill()
+                process.wait()
+                return LOST
+
+
+class Meeting:
+    """Whether ranks wait in `init` for one that does not come: nobody else can say so of MPI."""
+
+    def __init__(self, folder: Path, ranks: int) -> None:
+        self.folder, self.ranks = folder, ranks
+        self.since: float | None = None
+        self.said = False
+
+    def lost(self) -> str:
+        """Why the job has to be ended, or nothing."""
+        told = {path.name: path.read_text(encoding="utf-8") for path in self.folder.iterdir()}
+        patience = next((int(found[1]) for text in told.values() if (found := WAITS.fullmatch(text))), None)
+        if patience is None or len(told) < self.ranks:  # or on other machines, where this folder is not
+            self.since = None
+            return ""
+        self.since = self.since or time.monotonic()
+        waited = time.monotonic() - self.since
+        left = sorted(rank for rank, text in told.items() if text.endswith(GONE))
+        if left and waited > SECONDS_AFTER_LEAVING:
+            return f"rank {left[0]} has ended before it had met the others, and they wait for it"
+        missing = sorted(rank for rank, text in told.items() if not text)
+        if not missing:
+            return ""
+        who = f"rank {', '.join(missing)} has not come to init for {waited:.0f} s"
+        if waited > min(SECONDS_UNTIL_SAID, patience / 2) and not self.said:
+            self.said = True
+            complain(
+                f"{who}, and the others wait for it as long as init(patience=...), which is {patience} s here"
+            )
+        return f"{who}: it hangs, or needs a longer init(patience=...)" if waited > patience else ""
 
 
 def starter_of(told: str | None) -> list[str]:

@@ -13,7 +13,7 @@ from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
 # Words that say that something is wrong and not what was written: a place in the source says more.
-SYMPTOMS = frozenset(
+NO_CAUSE = frozenset(
     (
         *(
             "",
@@ -31,7 +31,7 @@ WHOLE = ("term_missing", "line_missing")
 
 def wants_source(verdict: Verdict) -> bool:
     """Whether something in it is wrong without a cause."""
-    return verdict.verdict == "wrong" and any(each.mistake in SYMPTOMS for each in verdict.findings)
+    return verdict.verdict == "wrong" and any(each.mistake in NO_CAUSE for each in verdict.findings)
 
 
 def by_source(
@@ -57,11 +57,11 @@ def by_source(
         return verdict
     findings, notes, told = list[Finding](), list(verdict.notes), dict[int, Finding]()
     alone = len(found) == 1 and not after.findings
-    for finding in sorted(verdict.findings, key=lambda each: alone and each.mistake in SYMPTOMS):
+    for finding in sorted(verdict.findings, key=lambda each: alone and each.mistake in NO_CAUSE):
         number = _by(finding, mended_names, cured)
         if number is not None and finding.mistake == "zeros" and found[number].change.kind in WHOLE:
             number = None  # nothing is computed, and all of it would be added
-        if number is None or (finding.mistake not in SYMPTOMS and not alone):
+        if number is None or (finding.mistake not in NO_CAUSE and not alone):
             findings.append(finding)
         elif number in told:
             if finding.name and finding.name != told[number].name:
@@ -92,4 +92,4 @@ def _said(finding: Finding, mended: Mended) -> Finding:
     evidence = {**finding.evidence, "file": file, "line": mended.line}
     word = finding.mistake or change.kind.replace("_", " ")
     said = replace(finding, fix=fix, mistake=word, formulas=None, observed=None, evidence=evidence)
-    return said if finding.mistake not in SYMPTOMS else replace(said, why=finding.why or why)
+    return said if finding.mistake not in NO_CAUSE else replace(said, why=finding.why or why)
