@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from chainrule.verifying.probes import Probe
 from chainrule.verifying.texts import TEXTS
 
 RNG = np.random.default_rng(5)
+OF_EACH = 20  # of a kind that names the same things
 X, D = Symbol("x", "input"), Symbol("d", "gradient of output")
 
 
@@ -118,7 +120,7 @@ def test_every_kind_has_its_sentence(kind: str) -> None:
     args = mutated.draw(np.random.default_rng(0))
     meaning, out = mutated.meaning, mutated.given.forward(*args)
     bound = meaning.bind(Probe(tuple(args), np.ones_like(out)))
-    sentences = TEXTS.within("mistake")
+    sentences, told = TEXTS.within("mistake"), Counter[tuple[str, ...]]()
     for argument in meaning.arguments:
         if argument.gradient:
             name = argument.gradient
@@ -126,6 +128,9 @@ def test_every_kind_has_its_sentence(kind: str) -> None:
             edits += [*meaning.others(name), *meaning.instead(name, bound)]
             edits += [made_by(0.5) for made_by in meaning.updated(name)]
             for edit in edits:
+                told[edit.kind, *edit.values] += 1
+                if told[edit.kind, *edit.values] > OF_EACH:  # an LSTM has nine thousand
+                    continue
                 sentence = sentences[edit.kind.replace(" ", "_")]
                 values = {"part": edit.part, "node": edit.node, **edit.values}
                 assert all(vars(sentence.format(**values)).values())

@@ -434,7 +434,7 @@ layer_options = (
     *("weight", "weights", "class_weight", "ignore_index", "gamma", "logs", "padding_idx"),
     *("approximate", "beta", "ceil_mode", "gate", "mean_steps", "output_weight", "pos_weight", "scale"),
     *("shared", "shift", "threshold", "layers", "bidirectional", "reset_after", "padding_mode", "mode"),
-    *("cropping", "block"),
+    *("cropping", "block", "order", "axis", "shape"),
 )
 
 

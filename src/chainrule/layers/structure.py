@@ -89,8 +89,8 @@ class Composite(Layer):
 
     @property
     def prefix(self) -> str:
-        """What the names of the layers within begin with."""
-        return f"{self.name}."
+        """What the names of the layers within begin with; of what is no name yet nothing does."""
+        return f"{self.name}." if isinstance(self.name, str) else "."
 
     def named(self, given: Sequence[str]) -> list[str]:
         """The names of what came in and of what every branch puts out; `given`: those of what comes in."""
