@@ -66,13 +66,13 @@ _SLOW = (
 )  # fmt: skip
 
 
-# Of a test of so many cases every second one is taken, of so many every third, of so many every fifth.
+# Of a test of so many cases every second one is taken, of so many every third, of so many every eighth.
 MANY, VERY_MANY, MOST = 16, 64, 256
 
 
 def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of tests of many cases a part: which one is by the test's name, so that what one sweep leaves out is in
-    the next; other parts with --draw 1 to 4, all with --whole. The suite has ten minutes.
+    the next; other parts with --draw 1 to 7, all with --whole. The suite has ten minutes.
     """
     if CHOICE["whole"]:
         return
@@ -82,7 +82,7 @@ def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
             groups.setdefault(item.nodeid.partition("[")[0], []).append(item)
     left: list[pytest.Item] = []
     for name, group in groups.items():
-        turns = 1 + (len(group) > MANY) + (len(group) > VERY_MANY) + 2 * (len(group) > MOST)
+        turns = 1 + (len(group) > MANY) + (len(group) > VERY_MANY) + 5 * (len(group) > MOST)
         turn = (zlib.crc32(name.encode()) + CHOICE["draw"]) % turns
         left += [item for number, item in enumerate(group) if number % turns != turn]
     if left:

@@ -214,12 +214,14 @@ def test_every_operation_of_the_formulas_matters(case: LayerCase) -> None:
                 assert not same or case.id in EQUIVALENT, (name, text(tree), text(operand))
 
 
-# Cases in which a mutant is the formula: f' = 1 of the identity, also as a gate, 1x1 matrices and windows.
+# Cases in which a mutant is the formula: f' = 1 of the identity, also as a gate, 1x1 matrices and windows, p = 1.
 SMALL = {
     "identity-vector",
     "identity-image",
     "maxpool-one",
     "avgpool-one",
+    "lppool-one",
+    "upsample1d-single",
     "dense-one",
     "conv1d-one",
     "dropout-nothing",
