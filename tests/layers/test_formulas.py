@@ -214,7 +214,8 @@ def test_every_operation_of_the_formulas_matters(case: LayerCase) -> None:
                 assert not same or case.id in EQUIVALENT, (name, text(tree), text(operand))
 
 
-# Cases in which a mutant is the formula: f' = 1 of the identity, also as a gate, 1x1 matrices and windows, p = 1.
+# Cases in which a mutant is the formula: f' = 1 of the identity, also as a gate, 1x1 matrices and windows,
+# p = 1, a factor of 1.
 SMALL = {
     "identity-vector",
     "identity-image",
