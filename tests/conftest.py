@@ -66,8 +66,8 @@ _SLOW = (
 )  # fmt: skip
 
 
-# Of a test of so many cases every second one is taken, of so many every third, of so many every eighth.
-MANY, VERY_MANY, MOST = 16, 64, 256
+# Of a test of more than so many cases one of so many is taken.
+TURNS = ((256, 8), (64, 3), (16, 2))
 
 
 def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -82,7 +82,7 @@ def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
             groups.setdefault(item.nodeid.partition("[")[0], []).append(item)
     left: list[pytest.Item] = []
     for name, group in groups.items():
-        turns = 1 + (len(group) > MANY) + (len(group) > VERY_MANY) + 5 * (len(group) > MOST)
+        turns = next((turns for many, turns in TURNS if len(group) > many), 1)
         turn = (zlib.crc32(name.encode()) + CHOICE["draw"]) % turns
         left += [item for number, item in enumerate(group) if number % turns != turn]
     if left:

@@ -113,6 +113,14 @@ def _matched(name: str, known: Iterable[str]) -> Iterator[str]:
     return (candidate for candidate in known if candidate == name or fnmatchcase(candidate, name))
 
 
+def meant(name: str, known: Iterable[str]) -> str:
+    """What ends a sentence that has listed the names there are: the one that is spelt nearly so, if any."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; {near[0]!r} is meant?" if near else ""
+
+
 def _there_are(name: str, known: list[str], shown: list[str] | None = None) -> str:
     """What ends the sentence: the name that is spelt nearly so, or those there are."""
     import difflib

@@ -50,9 +50,12 @@ def verdict_of(
     judge = Judge(subject, like, seed, progress)
     verdict = _mended(subject, judge.verdict(level), like, seed, progress)
     subject, judge, verdict = _at_one(subject, judge, verdict)
-    if like is None and any(not each.mistake or each.mistake in SYMPTOMS for each in verdict.findings):
-        like, judge, verdict = _guessed(subject, judge, verdict)
-    verdict = _told_apart(subject, verdict, like, seed, progress)
+    unknown = any(not each.mistake or each.mistake in SYMPTOMS for each in verdict.findings)
+    guess = _guessed(subject, judge, verdict) if like is None and unknown else None
+    if guess is None:
+        verdict = _told_apart(subject, verdict, like, seed, progress)
+    else:
+        like, judge, verdict = guess
     if given is not subject and verdict.verdict == "right":  # a bias of keys has no argument of its own
         made = [*_by_differences(given, _tried(given, seed), seed, progress, None)]
         verdict = replace(verdict, verdict="wrong", findings=tuple(made)) if made else verdict
@@ -144,10 +147,10 @@ def _apart(subject: Subject, like: Like | None) -> Subject:
     return other if fits else subject
 
 
-def _guessed(
-    subject: Subject, judge: Judge, verdict: Verdict
-) -> tuple[Like | None, Judge, Verdict]:
-    """The verdict by a formula that nobody named and that gives the same output, where it names all."""
+def _guessed(subject: Subject, judge: Judge, verdict: Verdict) -> tuple[Like, Judge, Verdict] | None:
+    """The verdict by a formula that nobody named and that gives the same output, where it names all; None
+    where none does.
+    """
     out = output(subject, subject.args)
     for like in guesses(subject.title, subject.args, out):
         try:
@@ -161,7 +164,7 @@ def _guessed(
         if by_formula.findings and all(each.mistake and each.name for each in by_formula.findings):
             notes = *by_formula.notes, TEXTS.say("judged.guessed", like=like.title)
             return like, other, replace(by_formula, notes=notes)
-    return None, judge, verdict
+    return None
 
 
 def _told_apart(

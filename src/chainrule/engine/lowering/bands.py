@@ -11,7 +11,7 @@ from typing import NamedTuple
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Bands, Cut
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, rows_beside, winograd_applies
-from chainrule.engine.lowering.lanes import PASSING, cost
+from chainrule.engine.lowering.lanes import PASSING, Held, cost
 from chainrule.engine.lowering.operations import GLOBAL_POOLS
 from chainrule.engine.lowering.values import ACTIVATIONS, has_kernel
 from chainrule.layers import (
@@ -37,7 +37,7 @@ REARRANGING = 40.0  # to whole samples, and back: 25 cycles a vector, as measure
 LEAST_GAIN = 0.12  # of the time of the layers that are cut, as it is estimated
 
 
-Held = tuple[Shape, int | None]  # a value's shape, and the rows of a band of it
+Rows = Held[int | None]  # of a band; None where a value cannot be cut
 
 
 class Leaf(NamedTuple):
@@ -156,12 +156,12 @@ def first_layers(
 
 def _leaves(
     layers: Sequence[Layer],
-    given: tuple[Held, ...],
+    given: tuple[Rows, ...],
     shapes: Mapping[str, Shape],
     count: int,
     leaves: list[Leaf],
     names: dict[str, Bands],
-) -> Held:
+) -> Rows:
     """What comes out of a chain, and the rows of a band of it, None where a layer cannot be cut; given: what
     it reads, the first layer several values where it joins them; leaves, names: what is found.
     """
@@ -173,7 +173,7 @@ def _leaves(
         if isinstance(layer, Composite):
             parts: list[int | None] = []
 
-            def branch(_: int, inner: Chain, on: tuple[Held, ...], parts: list[int | None] = parts) -> Held:
+            def branch(_: int, inner: Chain, on: tuple[Rows, ...], parts: list[int | None] = parts) -> Rows:
                 end = _leaves(inner, on, shapes, count, leaves, names)
                 parts.append(end[1])
                 return end

@@ -73,7 +73,7 @@ def chosen_for_training(
     """What lies in the lanes of a step of training on `batch` samples, where a layer has the choice."""
     samples, positions, last = _costs_of_positions(layers, shape, shapes, batch, lanes, begins(layers, shape))
     if last == POSITIONS:
-        positions += moved(shapes[str(list(layers)[-1].name)], batch, lanes)
+        positions += _moved(shapes[str(list(layers)[-1].name)], batch, lanes)
     return POSITIONS if positions < samples else SAMPLES
 
 
@@ -91,7 +91,7 @@ def begins(layers: Iterable[Layer], shape: Shape) -> InLanes:
     return SAMPLES
 
 
-def moved(shape: Shape, batch: int, lanes: int) -> float:
+def _moved(shape: Shape, batch: int, lanes: int) -> float:
     """Vectors of putting something else in the lanes of a value."""
     return _REARRANGING * batch * math.prod(shape) / lanes
 
@@ -121,12 +121,12 @@ def _costs_of_positions(
             samples += sum(part[0] for part in parts)
             positions += sum(part[1] for part in parts)
             if POSITIONS in ends:
-                positions += moved(after, batch, lanes) * ends.count(SAMPLES)
+                positions += _moved(after, batch, lanes) * ends.count(SAMPLES)
             held = POSITIONS if POSITIONS in ends else SAMPLES
         else:
             by_samples = cost(layer, shape, after, batch, lanes)[0]
             wanted = POSITIONS if has_positions(layer, shape, held) else SAMPLES
-            positions += moved(shape, batch, lanes) if wanted != held else 0.0
+            positions += _moved(shape, batch, lanes) if wanted != held else 0.0
             positions += (
                 _cost_of_positions(layer, shape, after, batch, lanes) if wanted == POSITIONS else by_samples
             )

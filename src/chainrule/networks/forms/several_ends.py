@@ -20,6 +20,7 @@ from chainrule.layers.activations.softmax import LogSoftmax, Softmax
 from chainrule.losses.base import Loss
 from chainrule.losses.several import Losses
 from chainrule.networks.model import Model
+from chainrule.networks.names import meant
 
 
 def joined_inputs(X: Any, network: Model, argument: str = "X") -> Any:
@@ -141,11 +142,8 @@ def _by_name(
         raise TypeError(f"{argument} is by {what}, {form}, of {told}; received {describe(given)}")
     for name in given:
         if name not in names:
-            import difflib
-
-            near = difflib.get_close_matches(str(name), names, 1)
-            meant = f"; {near[0]!r} is meant?" if near else ""
-            raise ShapeError(f"{argument} has {name!r}, and the {what}s are {told}{meant}")
+            close = meant(str(name), names)
+            raise ShapeError(f"{argument} has {name!r}, and the {what}s are {told}{close}")
     missing = [name for name in names if name not in given]
     if missing:
         raise ShapeError(f"{argument} lacks {missing[0]!r}: the {what}s are {told}")

@@ -13,6 +13,7 @@ from chainrule.base.errors import ShapeError, describe
 from chainrule.layers import Layer, Sequential, Wiring
 from chainrule.layers.structure import chain
 from chainrule.layers.wiring import Join
+from chainrule.networks.names import meant
 
 _FORM = "'node': Dense(8), 'node': [Dense(8), ReLU()], or with what it reads, 'node': (Dense(8), 'source')"
 
@@ -123,12 +124,8 @@ def in_order(nodes: Sequence[Node], inputs: Sequence[str], outputs: Sequence[str
 
 
 def _unknown(what: str, name: str, known: Iterable[str], inputs: Sequence[str]) -> str:
-    import difflib
-
     names = [*inputs, *known]
-    near = difflib.get_close_matches(name, names, 1)
-    meant = f"; {near[0]!r} is meant?" if near else ""
-    return f"{what}, and there are {_listed(names)}{meant}"
+    return f"{what}, and there are {_listed(names)}{meant(name, names)}"
 
 
 def _check_used(ordered: Sequence[Node], inputs: Sequence[str], outputs: Sequence[str]) -> None:

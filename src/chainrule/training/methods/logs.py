@@ -28,6 +28,11 @@ class _Log(Callback):
         else:
             self.every_steps = check_count(f"{type(self).__name__} every_steps", every_steps)
 
+    @staticmethod
+    def _taken(context: Context) -> int:
+        """Steps over all epochs."""
+        return context.epoch * context.steps + context.step
+
 
 class JSONLines(_Log):
     """A file of one JSON object a line, which other programs can read while training runs.
@@ -70,9 +75,8 @@ class JSONLines(_Log):
         return kept
 
     def on_step_end(self, context: Context) -> None:
-        epoch = context.epoch + 1
-        taken = context.epoch * context.steps + context.step
-        self._write({"step": taken, "epoch": epoch, "loss": context.loss, "accuracy": context.accuracy})
+        done = {"step": self._taken(context), "epoch": context.epoch + 1}
+        self._write({**done, "loss": context.loss, "accuracy": context.accuracy})
 
     def on_epoch_end(self, context: Context) -> None:
         self._write(asdict(context.last))
@@ -116,9 +120,8 @@ class TensorBoard(_Log):
         self._writers = {name: SummaryWriter(str(Path(self.path) / name)) for name in wanted}
 
     def on_step_end(self, context: Context) -> None:
-        taken = context.epoch * context.steps + context.step
-        self._add("train", "step/loss", context.loss, taken)
-        self._add("train", "step/accuracy", context.accuracy, taken)
+        self._add("train", "step/loss", context.loss, self._taken(context))
+        self._add("train", "step/accuracy", context.accuracy, self._taken(context))
 
     def on_epoch_end(self, context: Context) -> None:
         for name, value in asdict(context.last).items():

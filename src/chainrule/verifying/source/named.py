@@ -7,25 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from chainrule.base.languages import Say
+from chainrule.verifying.contract.owed import SYMPTOMS
 from chainrule.verifying.source.mending import Mended, Mending, Right
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
 # Words that say that something is wrong and not what was written: a place in the source says more.
-NO_CAUSE = frozenset(
-    (
-        *(
-            "",
-            "samples mixed",
-            "not linear in δ",
-            "not additive in δ",
-            "given shapes only",
-            "given numbers only",
-        ),
-        *("contiguous only", "zeros", "output unused", "NaN", "not repeatable", "wrong shape", "stale cache"),
-    )
-)
+NO_CAUSE = SYMPTOMS | {
+    *("", "given shapes only", "given numbers only", "contiguous only", "zeros", "output unused", "NaN"),
+    *("not repeatable", "wrong shape", "stale cache"),
+}
 WHOLE = ("term_missing", "line_missing")
 
 
