@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -153,7 +154,16 @@ def theta_layers(document: Document) -> list[ThetaLayer]:
     if "theta" in document:
         return _layers(document)
     penalty = document["penalty"]
-    return list(_dense(document["graph"]["layers"], set(penalty["on"] if penalty else ())))
+    found = list(_dense(document["graph"]["layers"], set(penalty["on"] if penalty else ())))
+    uses = Counter(_parameters(document["graph"]["layers"]))  # one W of several layers has no Θ of each
+    return [layer for layer in found if uses[f"{layer.name}.W"] == 1]
+
+
+def _parameters(layers: list[LayerRecord]) -> Iterator[str]:
+    for layer in layers:
+        for branch in layer.get("branches", ()):
+            yield from _parameters(branch)
+        yield from layer["parameters"].values()
 
 
 def _dense(layers: list[LayerRecord], on: set[str]) -> Iterator[ThetaLayer]:
