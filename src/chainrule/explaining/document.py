@@ -26,8 +26,7 @@ from chainrule.explaining.facts.ends import loss_card, update_card
 from chainrule.explaining.facts.equations import equation_json
 from chainrule.explaining.facts.model import PassFacts, model_of
 from chainrule.explaining.facts.numbering import layer_numbers
-from chainrule.explaining.facts.penalised import Penalised
-from chainrule.explaining.facts.shared import Shared
+from chainrule.explaining.facts.shares import Penalised, Shared
 from chainrule.explaining.references.closing_box import ClosingBox, closing_boxes
 from chainrule.explaining.references.conventions import conventions_of
 from chainrule.explaining.references.notation_rows import notation_rows

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any
@@ -415,6 +416,7 @@ def _unfolded(layers: Iterable[Layer], known: dict[object, tuple[Layer, ...]]) -
     """
     unfolded: list[Layer] = []
     blocks = 0
+    given: dict[str, list[object]] = {}  # blocks by their names -> what is in them
     for layer in layers:
         if isinstance(layer, Skip):
             unfolded = layer.joined(unfolded)
@@ -432,6 +434,10 @@ def _unfolded(layers: Iterable[Layer], known: dict[object, tuple[Layer, ...]]) -
         blocks += layer.name is None
         name = f"{layer.kind}{blocks}" if layer.name is None else _checked_name(layer.name)
         inner = _named(_unfolded(layer.layers, known), known)
+        held = [part.identity for part in inner]
+        if given.get(name) == held:
+            name = _next(name, given)  # one block at another place
+        given[name] = held
         for part in inner:
             _rename(part, f"{name}.")
         unfolded += inner
@@ -482,13 +488,15 @@ def _named(layers: list[Layer], known: dict[object, tuple[Layer, ...]]) -> list[
 
     The layers in a composite's branches are named by themselves, with the composite's name in front.
     """
-    taken: set[str] = set()
+    taken: dict[str, object] = {}
     for layer in layers:
         if layer.name is None:
             continue
-        if _checked_name(layer.name) in taken:
+        if taken.get(_checked_name(layer.name)) is layer.identity:
+            layer.name = _next(layer.name, taken)  # one layer at another place
+        if layer.name in taken:
             raise ShapeError(f"two layers are named {layer.name!r}: give one of them another name=")
-        taken.add(layer.name)
+        taken[layer.name] = layer.identity
     counts: dict[str, int] = {}
     for layer in layers:
         while layer.name is None:
@@ -496,6 +504,11 @@ def _named(layers: list[Layer], known: dict[object, tuple[Layer, ...]]) -> list[
             name = f"{layer.kind}{counts[layer.kind]}"
             layer.name = None if name in taken else name
     return [_named_within(layer, known) if isinstance(layer, Composite) else layer for layer in layers]
+
+
+def _next(name: str, taken: Container[str]) -> str:
+    """name_2, or the first number behind it that is free."""
+    return next(called for n in itertools.count(2) if (called := f"{name}_{n}") not in taken)
 
 
 def _named_within(composite: Composite, known: dict[object, tuple[Layer, ...]]) -> Composite:

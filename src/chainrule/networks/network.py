@@ -69,8 +69,8 @@ if TYPE_CHECKING:
 class Network(Model, Attributes):
     """A chain of layers.
 
-    layers: Layer objects in order; they are copied, so one object may stand in a list twice or in two
-        networks.
+    layers: Layer objects in order. One object that stands in them twice is one layer, with the same weights at
+        both places; in two networks it is a description, and each has weights of its own.
     input_shape: shape of one sample, 784 or (784,) for vectors, (rows, columns, channels) for images.
     seed: of the initial parameters; every parameter has a random stream of its own, so that the same seed
         gives the same start in float32 and float64, and changing one layer's size leaves the other layers'

@@ -22,9 +22,8 @@ from chainrule.explaining.facts.parts import (
     part,
     traced,
 )
-from chainrule.explaining.facts.penalised import NO_PENALTY, Penalised
 from chainrule.explaining.facts.pictures import pictures_of
-from chainrule.explaining.facts.shared import NOTHING, Shared
+from chainrule.explaining.facts.shares import NO_PENALTY, NOTHING, Penalised, Shared
 from chainrule.explaining.facts.traced import is_recurrent
 from chainrule.explaining.schema import CardHead, CardRecord, PartRecord, Tensor
 from chainrule.explaining.words import derivations as texts

@@ -14,10 +14,17 @@ from chainrule.base.types import Array
 from chainrule.explaining.blocks.worked import element_json
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.choose import Chosen
-from chainrule.explaining.facts.penalised import NO_PENALTY, PART, REFERENCE, Penalised, data_gradient
-from chainrule.explaining.facts.shared import NOTHING, Shared
-from chainrule.explaining.facts.shared import PART as SHARED
-from chainrule.explaining.facts.shared import REFERENCE as SHARED_REFERENCE
+from chainrule.explaining.facts.shares import (
+    NO_PENALTY,
+    NOTHING,
+    PENALTY,
+    PENALTY_REFERENCE,
+    USES,
+    USES_REFERENCE,
+    Penalised,
+    Shared,
+    data_gradient,
+)
 from chainrule.explaining.schema import PackedSide, PartRecord, WorkedElement
 from chainrule.explaining.words import derivations as texts
 from chainrule.explaining.words.catalogues import DERIVATIONS, ELEMENTS
@@ -88,8 +95,8 @@ def gradient_parts(
     penalised: Penalised,
     share: tuple[Symbol, Chosen] | None = None,
 ) -> list[PartRecord]:
-    """The formula of a gradient; of a parameter that several layers share that of this one's share, and in the
-    first of them then their sum; of a penalised one that of the data's share, and then that of ∂J/∂W.
+    """The formula of a gradient; of a parameter that several layers share that of what this one gives, and in
+    the first of them their sum; of a penalised one that of the data's share, and then that of ∂J/∂W.
 
     share: of a sum over steps of which one is worked out, the letter of what that step gives and the entry.
     """
@@ -103,11 +110,11 @@ def gradient_parts(
     first, *others = shared.shares[name]
     if layer_name != first:
         why = DERIVATIONS.say("shared_share", name=name, first=first)
-        return [record | {"why": say_json(why), "reference": SHARED_REFERENCE}]
+        return [record | {"why": say_json(why), "reference": USES_REFERENCE}]
     total, numbers = shared.total(name, key)
     why = DERIVATIONS.say("shared_sum", name=name, layers=", ".join((first, *others)))
-    whole = _whole_gradient(layer, key, f"{key}{SHARED}", total, numbers, name, penalised, None, why)
-    whole[0] |= {"reference": SHARED_REFERENCE}
+    whole = _whole_gradient(layer, key, f"{key}{USES}", total, numbers, name, penalised, None, why)
+    whole[0] |= {"reference": USES_REFERENCE}
     return [record, *whole]
 
 
@@ -135,9 +142,9 @@ def _whole_gradient(
         return [record]
     whole, values, largest = penalised_part
     added = part(
-        f"{key}{PART}", layer, whole, values, f"gradient:{name}", [largest], DERIVATIONS["penalty_added"]
+        f"{key}{PENALTY}", layer, whole, values, f"gradient:{name}", [largest], DERIVATIONS["penalty_added"]
     )
-    return [record, added | {"reference": REFERENCE}]
+    return [record, added | {"reference": PENALTY_REFERENCE}]
 
 
 def traced(layer: Layer, given: Mapping[str, Any]) -> Any:

@@ -88,8 +88,8 @@ def pictures_of(
     *,
     first: bool = False,
 ) -> list[PictureRecord]:
-    """The pictures of a layer, but for those of tensors that there are not. full: of a layer and a parameter of
-    its own, what the network calls it.
+    """The pictures of a layer, but for those of tensors that there are not. full: of a layer and a parameter
+    of its own, what the network calls it.
     """
     pictures: list[PictureRecord] = []
     for picture in _asked(layer_pass, sample, first, full):
