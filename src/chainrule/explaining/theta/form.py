@@ -10,6 +10,7 @@ and `plain_form` gives it back.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -155,15 +156,9 @@ def theta_layers(document: Document) -> list[ThetaLayer]:
         return _layers(document)
     penalty = document["penalty"]
     found = list(_dense(document["graph"]["layers"], set(penalty["on"] if penalty else ())))
-    uses = Counter(_parameters(document["graph"]["layers"]))  # one W of several layers has no Θ of each
+    held = (layer["parameters"].values() for layer in all_layers(document["graph"]["layers"]))
+    uses = Counter(itertools.chain.from_iterable(held))  # one W of several layers has no Θ of each
     return [layer for layer in found if uses[f"{layer.name}.W"] == 1]
-
-
-def _parameters(layers: list[LayerRecord]) -> Iterator[str]:
-    for layer in layers:
-        for branch in layer.get("branches", ()):
-            yield from _parameters(branch)
-        yield from layer["parameters"].values()
 
 
 def _dense(layers: list[LayerRecord], on: set[str]) -> Iterator[ThetaLayer]:
