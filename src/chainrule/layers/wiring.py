@@ -8,7 +8,7 @@ Backward, δ of v_i is the sum of what all its readers hand down (the multivaria
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Self
 
 from chainrule.base.errors import ShapeError, describe
 from chainrule.base.keywords import teach
@@ -60,7 +60,7 @@ class Wiring(Composite):
     def prefix(self) -> str:
         return ""
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Wiring:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         made = copy.copy(self)
         made._chains = chains
         return made
@@ -91,7 +91,7 @@ class Join(Composite):
     def chains(self) -> tuple[Chain, ...]:
         return ((),) * len(self.sources)
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Join:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         return copy.copy(self)
 
     def joining(self, sources: tuple[str, ...]) -> Join:

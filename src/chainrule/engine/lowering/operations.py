@@ -473,7 +473,8 @@ def _positions(low: Builder, layer: PositionalEncoding, x: Value, z: Value, para
 
 def _host(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     made = low.steps_mask(z.shape[0]) if type(layer).mask is not Layer.mask else None
-    low.hosts.append(Hosted(layer, x, z, low.mask, made))
+    own = dict(zip(layer.parameters(x.shape), parameters, strict=True))
+    low.hosts.append(Hosted(layer, x, z, low.mask, made, own))
     low.mask = made or low.mask
     low.native.add_host(len(low.hosts) - 1, x.number, z.number)
 

@@ -8,7 +8,6 @@ the sum of the steps' gradients (backpropagation through time).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
@@ -116,7 +115,7 @@ class Recurrent(Layer):
             return (self,)
         made: list[Layer] = []
         for number in range(1, self.layers + 1):
-            single = copy.copy(self)
+            single = self.another()
             single.layers, single.bidirectional, single.name = 1, False, None
             single.outputs = self.outputs if number == self.layers else "all"
             made.append(Bidirectional(single) if self.bidirectional else single)

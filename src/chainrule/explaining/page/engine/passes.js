@@ -213,7 +213,7 @@
       const { layer } = one;
       if (layer.kind === "recurrent") return this.backThroughTime(one, d, gradients);
       const value = this.formula(layer, bindingsOf(one));
-      for (const name of layer.learned) gradients[`${layer.name}.${name}`] = value(`gradient:${name}`);
+      for (const name of layer.learned) add(gradients, layer.parameters[name], value(`gradient:${name}`));
       return value("delta");
     }
 
@@ -264,7 +264,7 @@
           return [name, zip((down, kept) => (down + kept) * cut, value(`step_delta:${name}`), past)];
         }));
       }
-      for (const name of layer.learned) gradients[`${layer.name}.${name}`] = shares[name];
+      for (const name of layer.learned) add(gradients, layer.parameters[name], shares[name]);
       return delta;
     }
 
@@ -307,6 +307,11 @@
   const sourcesOf = (layer, n) => layer.reads?.[n] ?? [0];
 
   const times = (a, b) => zip((p, q) => p * q, a, b);
+
+  /** What one layer gives of a gradient: layers that share a parameter add up. */
+  function add(gradients, id, share) {
+    gradients[id] = gradients[id] ? zip(at.plus, gradients[id], share) : share;
+  }
 
   /** Entry t of the first axis. */
   function step(x, t) {

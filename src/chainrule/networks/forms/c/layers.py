@@ -99,6 +99,7 @@ class Body:
     mask_place: str = ""  # where a layer that makes one writes it
 
     learns: bool = False  # whether the parameters may change
+    names: Callable[[Layer], Mapping[str, str]] = lambda layer: {}  # of its parameters
 
     def derivative(self, layer: Any) -> str:
         """The name of a function that is the f' of an activation."""
@@ -148,7 +149,8 @@ Writer = Callable[[Body, Any, Place, Place, Arrays], None]
 
 def given_arrays(body: Body, layer: Layer, given: Arrays, *names: str) -> list[str | None]:
     """The names of a layer's parameters as constants; None for one that it has not."""
-    return [body.array(f"{layer.name}_{name}", given[name]) if name in given else None for name in names]
+    called = body.names(layer)
+    return [body.array(called[name], given[name]) if name in given else None for name in names]
 
 
 def _dense(body: Body, layer: Dense, x: Place, z: Place, given: Arrays) -> None:
@@ -404,10 +406,10 @@ def _masking(body: Body, layer: Masking, x: Place, z: Place, given: Arrays) -> N
 
 def _positions(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) -> None:
     if isinstance(layer, LearnedPositions):
-        P = given["P"]
+        (P,) = given_arrays(body, layer, given, "P")
     else:
-        P = np.asarray(layer.forward(np.zeros((*x.shape, 1))))[..., 0]
-    body.call("add", x.name, body.array(f"{layer.name}_P", P), math.prod(x.shape), z.name)
+        P = body.array(f"{layer.name}_P", np.asarray(layer.forward(np.zeros((*x.shape, 1))))[..., 0])
+    body.call("add", x.name, P, math.prod(x.shape), z.name)
 
 
 CELLS = {"tanh": 0, "relu": 1, "sigmoid": 2, "identity": 3, "lstm": 4, "gru": 5}
