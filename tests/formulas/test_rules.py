@@ -135,13 +135,17 @@ EXAMPLES: dict[str, list[Example]] = {
     "arranged": [Example((RNG.standard_normal((60, 2)),), options={"shape": (5, 4, 3)})],
     "permuted": [Example((IMAGE,), options={"order": (2, 0, 1)})],
     "reshaped": [Example((IMAGE,), options={"shape": (-1, 2)}), Example((M,), options={"shape": (2, -1)})],
+    "merged": [Example((IMAGE,), options={"axes": 2}), Example((IMAGE,), options={"axes": 3})],
     "along": [
         Example(
             (IMAGE,),
             options={"axis": 1, "taps": (((0, 0.5), (2, 2.0)), ((1, -1.0),)), "size": IMAGE.shape[1]},
         )
     ],
-    "unflatten": [Example((RNG.standard_normal((60, 2)), IMAGE))],
+    "unflatten": [
+        Example((RNG.standard_normal((60, 2)), IMAGE)),
+        Example((RNG.standard_normal((5, 12, 2)), IMAGE)),
+    ],
     "window": [Example((IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],
     "place": [Example((WINDOWS, IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],
     "framed": [

@@ -71,7 +71,7 @@ from chainrule.formulas.primitives.arrays import (
     unflatten,
     window,
 )
-from chainrule.formulas.primitives.axes import along, permuted, reshaped
+from chainrule.formulas.primitives.axes import along, merged, permuted, reshaped
 from chainrule.formulas.primitives.bias_column import with_ones, with_zero_bias, without_bias
 from chainrule.formulas.primitives.declaring import named, primitive
 from chainrule.formulas.primitives.edges import framed, shuffled, tent, unframed, unshuffled
@@ -244,6 +244,7 @@ __all__ = [
     "mean_groups",
     "mean_over",
     "mean_samples",
+    "merged",
     "minimum",
     "mix_steps",
     "multiply",

@@ -4,14 +4,16 @@ r"""Normalisation: x̂ has mean 0 and variance 1 over some of the values; then c
 With e = δ ⊙ γ̂ = ∂J/∂x̂, the average ⟨ ⟩ being its own adjoint:
     ∂J/∂x = (e - ⟨e⟩ - x̂ ⊙ ⟨e ⊙ x̂⟩) / √(v + ε)        ∂J/∂γ = (δ ⊙ x̂) 1        ∂J/∂β = δ 1
 The layers differ in what ⟨ ⟩ is over: samples and positions (BatchNorm; the one layer in which samples mix),
-features (LayerNorm), a group of channels and all positions (GroupNorm), or each channel by itself
-(InstanceNorm). RMSNorm divides by √(⟨x²⟩ + ε) alone. scale=False leaves γ out, shift=False β.
+features, or the last axes together (LayerNorm), a group of channels and all positions (GroupNorm), or each
+channel by itself (InstanceNorm). RMSNorm divides by √(⟨x²⟩ + ε) alone. scale=False leaves γ out, shift=False
+β.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 
 from chainrule.base.errors import DataError, ShapeError
 from chainrule.base.keywords import teach
@@ -22,10 +24,12 @@ from chainrule.formulas import (
     mean_features,
     mean_groups,
     mean_samples,
+    merged,
     named,
     sqrt,
     sum_positions,
     sum_samples,
+    unflatten,
 )
 from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
 from chainrule.layers.checks import whole
@@ -59,22 +63,24 @@ class Normalization(Layer):
         root = named("r", sqrt(self.average("v", centred**2) + self.epsilon))
         return named("x̂", centred / root), root
 
+    def column(self, b: Value) -> Value:
+        """γ̂ or β̂: the same for every sample."""
+        return broadcast_samples(b)
+
     def forward(self, x: Value, gamma: Value = None, beta: Value = None) -> Value:
         return self._shifted(self._scaled(self.normal(x)[0], gamma), beta)
 
     def _scaled(self, normal: Value, gamma: Value) -> Value:
-        return broadcast_samples(gamma) * normal if self.scale else normal
+        return self.column(gamma) * normal if self.scale else normal
 
     def _shifted(self, scaled: Value, beta: Value) -> Value:
-        return scaled + broadcast_samples(beta) if self.shift else scaled
-
-    def _of_normal(self, d: Value, gamma: Value) -> Value:
-        """∂J/∂x̂."""
-        return named("e", d * broadcast_samples(gamma)) if self.scale else d
+        return scaled + self.column(beta) if self.shift else scaled
 
     def delta(self, d: Value, x: Value, gamma: Value = None) -> Value:
-        normal, root = self.normal(x)
-        e = self._of_normal(d, gamma)
+        return self.from_normal(named("e", d * self.column(gamma)) if self.scale else d, *self.normal(x))
+
+    def from_normal(self, e: Value, normal: Value, root: Value) -> Value:
+        """∂J/∂x from e = ∂J/∂x̂."""
         return (e - self.average("s", e) - normal * self.average("t", e * normal)) / root
 
     def gradients(self, d: Value, x: Value) -> Values:
@@ -167,26 +173,88 @@ class BatchNorm(Normalization):
             )
 
 
-class LayerNorm(Normalization):
-    """Every sample by its own features: of a vector, of each step of a sequence, of each pixel's channels.
-
-    ShapeError for a single feature, whose variance is 0. Source: Ba, Kiros, Hinton, Layer Normalization,
-    2016.
+class OverLastAxes(Normalization):
+    """What LayerNorm and RMSNorm share: the last `axes` axes of a sample as the features of its rows, with γ
+    and β of their shape.
     """
 
-    kind = "layernorm"
+    axes: int = 1
 
-    @teach("LayerNorm(), which normalises the last axis whatever its size")
-    def __init__(
-        self, *, epsilon: float = 1e-5, scale: bool = True, shift: bool = True, name: str | None = None
-    ) -> None:
-        self._keep(epsilon, scale, shift, name)
+    def _keep_axes(self, axes: int) -> None:
+        self.axes = whole(axes, f"{type(self).__name__} axes")
 
     def average(self, name: str, x: Value) -> Value:
         return named(name, mean_features(x))
 
+    def rows(self, x: Value) -> Value:
+        return x if self.axes == 1 else named("U", merged(x, axes=self.axes))
+
+    def column(self, b: Value) -> Value:
+        column = broadcast_samples(b)
+        return column if self.axes == 1 else merged(column, axes=self.axes)
+
+    def forward(self, x: Value, gamma: Value = None, beta: Value = None) -> Value:
+        z = super().forward(self.rows(x), gamma, beta)
+        return z if self.axes == 1 else unflatten(z, x)
+
+    def delta(self, d: Value, x: Value, gamma: Value = None) -> Value:
+        below = super().delta(self.rows(d), self.rows(x), gamma)
+        return below if self.axes == 1 else unflatten(below, x)
+
+    def gradients(self, d: Value, x: Value, gamma: Value = None, beta: Value = None) -> Values:
+        by_name = super().gradients(self.rows(d), self.rows(x))
+        if self.axes == 1:
+            return by_name
+        likes = {"gamma": gamma, "beta": beta}
+        return {name: unflatten(gradient, likes[name]) for name, gradient in by_name.items()}
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        return {
+            name: replace(parameter, shape=input_shape[-self.axes :])
+            for name, parameter in super().parameters(input_shape).items()
+        }
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if self.axes > len(input_shape):
+            raise ShapeError(
+                f"{self!r} needs a sample of at least {self.axes} axes, received {input_shape}; write "
+                f"axes={len(input_shape)} or fewer"
+            )
+        return input_shape
+
+    def rows_of(self, input_shape: Shape) -> Shape:
+        """(rows, features): what the norm is over."""
+        return (
+            *((math.prod(input_shape[: -self.axes]),) if len(input_shape) > self.axes else ()),
+            math.prod(input_shape[-self.axes :]),
+        )
+
+
+class LayerNorm(OverLastAxes):
+    """Every sample by its own features: of a vector, of each step of a sequence, of each pixel's channels.
+
+    axes: how many of the last axes of a sample are normalised together, with γ and β of their shape: of an
+    image (H, W, C) 1 takes the channels of every pixel, 3 everything. ShapeError for a single feature, whose
+    variance is 0, and where a sample has fewer axes. Source: Ba, Kiros, Hinton, Layer Normalization, 2016.
+    """
+
+    kind = "layernorm"
+
+    @teach("LayerNorm(), which normalises the last axis whatever its size, LayerNorm(axes=3) the last three")
+    def __init__(
+        self,
+        *,
+        axes: int = 1,
+        epsilon: float = 1e-5,
+        scale: bool = True,
+        shift: bool = True,
+        name: str | None = None,
+    ) -> None:
+        self._keep(epsilon, scale, shift, name)
+        self._keep_axes(axes)
+
     def constant(self, input_shape: Shape) -> str | None:
-        if input_shape[-1] > 1:
+        if math.prod(input_shape[-self.axes :]) > 1:
             return None
         advice = "write GroupNorm(1), which takes all positions together"
         return _always_beta(self, input_shape, advice if math.prod(input_shape) > 1 else "leave it out")
@@ -262,32 +330,27 @@ class InstanceNorm(Normalization):
         return _always_beta(self, input_shape, advice)
 
 
-class RMSNorm(Normalization):
+class RMSNorm(OverLastAxes):
     """Every sample's features by their root mean square, without a mean and without β.
 
-    As `LayerNorm`: of a vector, of each step, of each pixel. Of a single feature, x / √(x² + ε), hardly more
-    than the sign is left. Source: Zhang & Sennrich 2019.
+    As `LayerNorm`: of a vector, of each step, of each pixel, or over several axes. Of a single feature,
+    x / √(x² + ε), hardly more than the sign is left. Source: Zhang & Sennrich 2019.
     """
 
     kind = "rmsnorm"
 
-    @teach("RMSNorm(), which normalises the last axis whatever its size")
-    def __init__(self, *, epsilon: float = 1e-5, scale: bool = True, name: str | None = None) -> None:
+    @teach("RMSNorm(), which normalises the last axis whatever its size, RMSNorm(axes=3) the last three")
+    def __init__(
+        self, *, axes: int = 1, epsilon: float = 1e-5, scale: bool = True, name: str | None = None
+    ) -> None:
         self._keep(epsilon, scale, False, name)
-
-    def average(self, name: str, x: Value) -> Value:
-        return named(name, mean_features(x))
+        self._keep_axes(axes)
 
     def normal(self, x: Value) -> tuple[Value, Value]:
         root = named("r", sqrt(self.average("v", x**2) + self.epsilon))
         return named("x̂", x / root), root
 
-    def forward(self, x: Value, gamma: Value = None) -> Value:  # type: ignore[override]
-        return self._scaled(self.normal(x)[0], gamma)
-
-    def delta(self, d: Value, x: Value, gamma: Value = None) -> Value:
-        normal, root = self.normal(x)
-        e = self._of_normal(d, gamma)
+    def from_normal(self, e: Value, normal: Value, root: Value) -> Value:
         return (e - normal * self.average("t", e * normal)) / root
 
 

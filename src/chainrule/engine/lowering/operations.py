@@ -293,6 +293,18 @@ def _softmax(low: Builder, layer: Softmax, x: Value, z: Value, parameters: list[
 
 
 def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
+    if over_axes(layer):  # one over rows, between two copies
+        rows, made = (low.value(layer.rows_of(x.shape), NO_HALO, NO_HALO, v.with_delta) for v in (x, z))
+        parameters = [low.parameter_of(layer, name, x.shape) for name in layer.parameters(x.shape)]
+        _moved(low, Reshape(rows.shape), x, rows, [])
+        _norm_of(low, layer, rows, made, parameters)
+        _moved(low, Reshape(x.shape), made, z, [])
+        low.parts.update({value.number: str(layer.name) for value in (rows, made)})
+        return
+    _norm_of(low, layer, x, z, parameters)
+
+
+def _norm_of(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     groups, momentum = vars(layer).get("groups", EACH_POSITION), 0.0
     wanted = ["gamma", "beta"]
     if isinstance(layer, BatchNorm):
@@ -510,9 +522,14 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
 IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding, Heads)
 
 
+def over_axes(layer: Layer) -> bool:
+    """Whether it normalises several axes of a sample together, in rows that are copied."""
+    return isinstance(layer, LayerNorm | RMSNorm) and layer.axes > 1
+
+
 def in_parts(layer: Layer) -> bool:
     """Whether several operations make it, which ask for its parameters themselves, each for its own."""
-    return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk)
+    return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk) or over_axes(layer)
 
 
 FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)

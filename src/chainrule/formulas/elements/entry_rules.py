@@ -272,14 +272,10 @@ def every_feature(at: Reading, node: Operation, place: Place) -> Place:
 
 
 @moving
-def flatten(at: Reading, node: Operation, place: Place) -> Place:
-    shape = at.shape(node.operands[0])[:-1]
-    return (*(int(i) for i in np.unravel_index(place[0], shape)), place[-1])
-
-
-@moving
-def unflatten(at: Reading, node: Operation, place: Place) -> Place:
-    return (int(np.ravel_multi_index(place[:-1], at.shape(node)[:-1])), place[-1])
+def reshaped(at: Reading, node: Operation, place: Place) -> Place:
+    """The same entry, row by row, of another shape."""
+    number = np.ravel_multi_index(place, at.shape(node))
+    return tuple(int(i) for i in np.unravel_index(number, at.shape(node.operands[0])))
 
 
 @moving
@@ -376,13 +372,6 @@ def unshuffled(at: Reading, node: Operation, place: Place) -> Place:
 def permuted(at: Reading, node: Operation, place: Place) -> Place:
     order = node.options["order"]
     return (*(place[order.index(axis)] for axis in range(len(order))), place[-1])
-
-
-@moving
-def reshaped(at: Reading, node: Operation, place: Place) -> Place:
-    number = np.ravel_multi_index(place[:-1], at.shape(node)[:-1])
-    shape = at.shape(node.operands[0])[:-1]
-    return (*(int(i) for i in np.unravel_index(number, shape)), place[-1])
 
 
 @entry_rule

@@ -53,6 +53,17 @@ def reshaped(x: Any, *, shape: tuple[int, ...]) -> Any:
 
 
 @primitive(
+    layout=("function", "rows"),
+    entry="reshaped",
+    adjoint=lambda d, y, x, *, axes: (unflatten(d, x),),
+    remark="rows(x) takes the last {axes} axes of a sample as features, row by row",
+)
+def merged(x: Any, *, axes: int) -> Any:
+    """The last `axes` axes of a sample as one of features, row by row: (T, H, W, C, m) -> (T, H W C, m)."""
+    return x.reshape(*x.shape[: x.ndim - 1 - axes], -1, x.shape[-1])
+
+
+@primitive(
     layout="along",
     entry="along",
     adjoint=lambda d, y, x, *, axis, taps, size, back=False: (

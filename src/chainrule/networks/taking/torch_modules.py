@@ -356,24 +356,10 @@ def _scales(m: Any) -> dict[str, Array]:
 
 
 def _layer_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
-    several = len(m.normalized_shape)
-    if several > 1:
-        return _over_several(r, name, m, x, several)
-    if type(m).__name__ == "RMSNorm":
-        epsilon = r.torch.finfo(r.torch.float32).eps if m.eps is None else m.eps
-        return r.building.norm(name, x, "rms", _scales(m), epsilon)
-    return r.building.norm(name, x, "layer", _scales(m), m.eps)
-
-
-def _over_several(r: _Reading, name: str, m: Any, x: Value, several: int) -> Value:
-    """A norm over the last axes together, as one over rows."""
-    kept, normed = x.theirs[:-several], x.theirs[-several:]
-    rows = r.building.reshaped(f"{name}_rows", x, (*kept, int(np.prod(normed))))
     rms = type(m).__name__ == "RMSNorm"
     epsilon = r.torch.finfo(r.torch.float32).eps if m.eps is None else m.eps
-    numbers = {key: array.ravel() for key, array in _scales(m).items()}
-    made = r.building.norm(name, rows, "rms" if rms else "layer", numbers, epsilon)
-    return r.building.as_before(f"{name}_like", r.building.reshaped(f"{name}_axes", made, x.theirs), x)
+    axes = len(m.normalized_shape)
+    return r.building.last_norm(name, x, "rms" if rms else "layer", _scales(m), epsilon, axes)
 
 
 def _group_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:

@@ -440,6 +440,7 @@
       const rest = sizeOf(x.shape.slice(0, -1)) / Math.abs(sizeOf(shape));
       return reshaped(x, [...shape.map((size) => (size < 0 ? rest : size)), x.shape[samples(x)]]);
     },
+    merged: (x, { axes }) => reshaped(x, [...x.shape.slice(0, samples(x) - axes), sizeOf(x.shape.slice(samples(x) - axes, -1)), x.shape[samples(x)]]),
     along,
     window,
     place,

@@ -270,9 +270,10 @@ def _batch_norm(body: Body, layer: BatchNorm, x: Place, z: Place, given: Arrays)
 
 
 def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
-    """Over groups of channels and all positions, or every position by itself."""
+    """Over groups of channels and all positions, or every row by itself: a position, or several."""
     gamma, beta = given_arrays(body, layer, given, "gamma", "beta")
-    channels, count = x.shape[-1], positions(x.shape)
+    shape = layer.rows_of(x.shape) if isinstance(layer, LayerNorm | RMSNorm) else x.shape
+    channels, count = shape[-1], positions(shape)
     centred = int(not isinstance(layer, RMSNorm))
     if isinstance(layer, GroupNorm | InstanceNorm):
         groups = channels if isinstance(layer, InstanceNorm) else layer.groups

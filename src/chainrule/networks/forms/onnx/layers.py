@@ -62,6 +62,7 @@ from chainrule.layers import (
     ReLU6,
     Resample,
     Reshape,
+    RMSNorm,
     Sigmoid,
     Softmax,
     Softplus,
@@ -298,9 +299,9 @@ def _global_pool(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str 
 
 
 # -- normalisation -----------------------------------------------------------------------------------------
-def _scales(x: Value) -> dict[str, Array]:
+def _scales(x: Value, axes: int = 1) -> dict[str, Array]:
     """γ and β where there are none."""
-    return {"gamma": np.ones(x.shape[-1:]), "beta": np.zeros(x.shape[-1:])}
+    return {"gamma": np.ones(x.shape[-axes:]), "beta": np.zeros(x.shape[-axes:])}
 
 
 def _batch_norm(graph: Graph, layer: BatchNorm, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -312,12 +313,26 @@ def _batch_norm(graph: Graph, layer: BatchNorm, x: Value, given: Arrays, mask: s
 
 def _layer_norm(graph: Graph, layer: LayerNorm, x: Value, given: Arrays, mask: str | None) -> Value:
     if graph.opset < 17:
-        return by_formula(graph, layer, x, given, mask)
-    scales = {**_scales(x), **given}
+        return _norm_by_formula(graph, layer, x, given, mask)
+    scales = {**_scales(x, layer.axes), **given}
     wanted = ("gamma", "beta") if layer.shift else ("gamma",)
     names = [graph.constant(scales[name], name) for name in wanted]
-    z = graph.add("LayerNormalization", graph.last(x), *names, axis=-1, epsilon=layer.epsilon)
+    z = graph.add("LayerNormalization", graph.last(x), *names, axis=-layer.axes, epsilon=layer.epsilon)
     return Value(x.shape, z)
+
+
+def _norm_by_formula(
+    graph: Graph, layer: LayerNorm | RMSNorm, x: Value, given: Arrays, mask: str | None
+) -> Value:
+    """Over several axes as over those of rows."""
+    if layer.axes == 1:
+        return by_formula(graph, layer, x, given, mask)
+    shape = layer.rows_of(x.shape)
+    rows = Value(shape, graph.reshape(graph.last(x), *shape))
+    over_rows = type(layer)(**{**layer.config(), "axes": 1})
+    flat = {name: array.ravel() for name, array in given.items()}
+    z = by_formula(graph, over_rows, rows, flat, mask)
+    return Value(x.shape, graph.reshape(graph.last(z), *x.shape))
 
 
 def _group_norm(graph: Graph, layer: GroupNorm, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -430,6 +445,7 @@ LAYERS: dict[type[Layer], Writer] = {
     GlobalMaxPool: _global_pool,
     BatchNorm: _batch_norm,
     LayerNorm: _layer_norm,
+    RMSNorm: _norm_by_formula,
     GroupNorm: _group_norm,
     InstanceNorm: _instance_norm,
     ReLU: _entrywise("Relu"),

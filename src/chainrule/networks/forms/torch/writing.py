@@ -412,12 +412,13 @@ def _batch_norm(w: Writing, layer: BatchNorm, x: Shape, z: Shape, first: bool) -
 
 def _layer_norm(w: Writing, layer: LayerNorm, x: Shape, z: Shape, first: bool) -> Made:
     affine = layer.scale or layer.shift
-    norm = w.nn.LayerNorm(x[-1], layer.epsilon, affine, **({"bias": layer.shift} if affine else {}))
+    shift = {"bias": layer.shift} if affine else {}
+    norm = w.nn.LayerNorm(x[-layer.axes :], layer.epsilon, affine, **shift)
     return Made(norm, _affine(layer, norm))
 
 
 def _rms_norm(w: Writing, layer: RMSNorm, x: Shape, z: Shape, first: bool) -> Made:
-    norm = w.nn.RMSNorm(x[-1], layer.epsilon, layer.scale)
+    norm = w.nn.RMSNorm(x[-layer.axes :], layer.epsilon, layer.scale)
     return Made(norm, _named(norm, gamma="weight") if layer.scale else [])
 
 
