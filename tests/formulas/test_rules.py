@@ -117,6 +117,11 @@ EXAMPLES: dict[str, list[Example]] = {
     "max_positions": [Example((IMAGE,))],
     "first_position": [Example((IMAGE,), ())],
     "sum_features": [Example((M,)), Example((IMAGE,))],
+    "sum_near": [
+        Example((IMAGE,), options={"before": 1, "after": 0}),
+        Example((M,), options={"before": 0, "after": 2}),
+        Example((M,), options={"before": 7, "after": 9}),
+    ],
     "mean_features": [Example((M,)), Example((IMAGE,))],
     "mean_samples": [Example((M,)), Example((IMAGE,))],
     "mean_groups": [

@@ -71,7 +71,7 @@ from chainrule.formulas.primitives.arrays import (
     unflatten,
     window,
 )
-from chainrule.formulas.primitives.axes import along, merged, permuted, reshaped
+from chainrule.formulas.primitives.axes import along, merged, permuted, reshaped, sum_near
 from chainrule.formulas.primitives.bias_column import with_ones, with_zero_bias, without_bias
 from chainrule.formulas.primitives.declaring import named, primitive
 from chainrule.formulas.primitives.edges import framed, shuffled, tent, unframed, unshuffled
@@ -277,6 +277,7 @@ __all__ = [
     "subtract",
     "sum_entries",
     "sum_features",
+    "sum_near",
     "sum_outputs",
     "sum_over",
     "sum_positions",

@@ -335,6 +335,12 @@ _OWN: dict[str, dict[str, Advice]] = {
         for n, between in ((1, "linear"), (2, "bilinear"))
     },
     "PixelShuffle": by_name({"block=2": ("upscale_factor", "block_size", "blocksize", "factor", "r")}),
+    "LocalResponseNorm": by_name(
+        {
+            "size=11 for a radius of 5, and alpha as many times as large": ("depth_radius", "radius"),
+            "k=1.0": ("bias", "add"),
+        }
+    ),
     "RMSNorm": {**_NORM, **_LAST_AXES, **_RMS},
     "Dropout": {**_INPLACE, **_DROPOUT},
     "Flatten": {**_INPLACE, **_FLATTEN},

@@ -54,6 +54,7 @@ from chainrule.layers import (
     L2Pool2D,
     Layer,
     LayerNorm,
+    LocalResponseNorm,
     LogSoftmax,
     LpPool1D,
     LpPool2D,
@@ -318,6 +319,26 @@ def _norm_of(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]
     low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, numbers, centred)
 
 
+def _local_norm(low: Builder, layer: LocalResponseNorm, x: Value, z: Value, parameters: list[int]) -> None:
+    """x times r^{-β}, r from the sums of the squares beside each other."""
+    itself, read = low.readers(x, 2)
+    squares = _entrywise(low, layer, lambda entry: entry**2, read, lambda entry: 2 * entry)
+    sums = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta)
+    band = Resample(len(x.shape) - 1, layer.taps(x.shape), x.shape[-1])
+    _resample(low, band, squares, sums, [])
+    k, share, power = layer.k, layer.share, layer.beta
+    shrunk = _entrywise(
+        low,
+        layer,
+        lambda entry: (k + share * entry) ** -power,
+        sums,
+        lambda entry: (-power * share) * (k + share * entry) ** (-power - 1),
+    )
+    low.parts.update({value.number: str(layer.name) for value in (itself, read, sums)})
+    ends = [itself.number, shrunk.number]
+    low.native.add_join(ends, [Act.identity] * 2, [0.0] * 2, [-1] * 2, z.number, JoinKind.product)
+
+
 def _dropout(low: Builder, layer: Dropout, x: Value, z: Value, parameters: list[int]) -> None:
     low.native.add_dropout(x.number, z.number, zlib.crc32(layer.stream.encode()), layer.rate)
 
@@ -501,6 +522,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     **dict.fromkeys((LpPool1D, LpPool2D), _lp_pool),
     **dict.fromkeys(GLOBAL_POOLS, _global_pool),
     **dict.fromkeys(NORMALIZATIONS, _norm),
+    LocalResponseNorm: _local_norm,
     Dropout: _dropout,
     Flatten: _flatten,
     Features: _features,

@@ -196,6 +196,14 @@ def sum_entries(at: Reading, node: Operation, place: Place) -> Element:
 
 
 @entry_rule
+def sum_near(at: Reading, node: Operation, place: Place) -> Element:
+    (x,) = node.operands
+    *here, c, s = place
+    first, last = max(c - node.options["before"], 0), min(c + node.options["after"], at.shape(x)[-2] - 1)
+    return total(at.read(x, (*here, j, s)) for j in range(first, last + 1))
+
+
+@entry_rule
 def mean_features(at: Reading, node: Operation, place: Place) -> Element:
     return _mean(at, node, sum_features(at, node, place))
 

@@ -64,6 +64,23 @@ def merged(x: Any, *, axes: int) -> Any:
 
 
 @primitive(
+    layout="near",
+    entry="sum_near",
+    adjoint=lambda d, y, x, *, before, after: (sum_near(d, before=after, after=before),),
+    remark="a sum over near channels j, from c−{before} to c+{after} for channel c, is 0 beyond the channels",
+)
+def sum_near(x: Any, *, before: int, after: int) -> Any:
+    """Σ_j x_j over the features from so many before each to so many after it: (..., n, m), the same shape."""
+    count = x.shape[-2]
+    out = x.copy()
+    for apart in (*range(-before, 0), *range(1, after + 1)):
+        here = slice(max(-apart, 0), max(count - max(apart, 0), 0))
+        there = slice(max(apart, 0), max(count + min(apart, 0), 0))
+        out[..., here, :] += x[..., there, :]
+    return out
+
+
+@primitive(
     layout="along",
     entry="along",
     adjoint=lambda d, y, x, *, axis, taps, size, back=False: (

@@ -164,6 +164,13 @@ def along(c: Composing, node: Operation, at: At) -> Box:
 
 
 @layout
+def near(c: Composing, node: Operation, at: At) -> Box:
+    """near_{−2…2}(operand)."""
+    reach = phrase(f"−{node.options['before']}…{node.options['after']}")
+    return call(Scripts(Word("near"), sub=reach), c.box(node.operands[0], at))
+
+
+@layout
 def beside(c: Composing, node: Operation, at: At) -> Box:
     """(a ; b): one above the other."""
     upper, lower = (c.box(operand, at) for operand in node.operands)

@@ -42,6 +42,7 @@ from chainrule.layers import (
     L2Pool2D,
     Layer,
     LayerNorm,
+    LocalResponseNorm,
     LpPool1D,
     LpPool2D,
     MaxPool1D,
@@ -414,6 +415,14 @@ class Building(Axes):
             layer = RMSNorm(axes=axes, epsilon=epsilon, scale=options["scale"])
         made = read.like(self.node(name, read, with_numbers(layer, numbers)))
         return made if axes == 1 or whole else self.as_before(f"{name}_like", made, x)
+
+    def local_norm(
+        self, name: str, x: Value, size: Any, alpha: float, beta: float, k: float, first: bool = True
+    ) -> Value:
+        if not isinstance(size, int) and size[0] == size[1]:
+            size = sum(size) + 1
+        x = self.plain(name, x) if x.columns is not None else x
+        return self.over_features(name, x, LocalResponseNorm(size, alpha=alpha, beta=beta, k=k), first)
 
     def prelu(self, name: str, x: Value, alpha: Array, first: bool) -> Value:
         x = self.read(name, x, first)

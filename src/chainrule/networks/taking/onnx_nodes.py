@@ -812,6 +812,12 @@ def _group_norm(r: _Reading, name: str, at: Attributes, x: Known, gamma: Known, 
     return r.building.norm(name, value, "group", numbers, at.get("epsilon", 1e-5), groups)
 
 
+def _local_norm(r: _Reading, name: str, at: Attributes, x: Known) -> Value:
+    size = at["size"]
+    alpha, beta, k = at.get("alpha", 1e-4), at.get("beta", 0.75), at.get("bias", 1.0)
+    return r.building.local_norm(name, _value(name, x), ((size - 1) // 2, size // 2), alpha, beta, k)
+
+
 # -- shapes ------------------------------------------------------------------------------------------------
 def _flatten(r: _Reading, name: str, at: Attributes, x: Known) -> Value:
     value, axis = _value(name, x), at.get("axis", 1)
@@ -1106,6 +1112,7 @@ NODES: dict[str, Callable[..., Any]] = {
     "LayerNormalization": _layer_norm,
     "InstanceNormalization": _instance_norm,
     "GroupNormalization": _group_norm,
+    "LRN": _local_norm,
     "RMSNormalization": _rms_norm,
     "Flatten": _flatten,
     "Reshape": _reshape,

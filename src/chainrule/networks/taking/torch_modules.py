@@ -370,6 +370,10 @@ def _group_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
     return r.building.norm(name, x, kind, _scales(m), m.eps, groups or 1)
 
 
+def _local_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    return r.building.local_norm(name, x, m.size, m.alpha, m.beta, m.k)
+
+
 def _flatten(r: _Reading, name: str, m: Any, x: Value) -> Value:
     return _flat(r, name, x, m.start_dim, m.end_dim)
 
@@ -527,6 +531,7 @@ MODULES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), _batch_norm),
     **dict.fromkeys(("LayerNorm", "RMSNorm"), _layer_norm),
     **dict.fromkeys(("GroupNorm", "InstanceNorm1d", "InstanceNorm2d"), _group_norm),
+    "LocalResponseNorm": _local_norm,
     **dict.fromkeys(("ZeroPad1d", "ZeroPad2d", "ConstantPad1d", "ConstantPad2d"), _padded("zeros")),
     **dict.fromkeys(("ReflectionPad1d", "ReflectionPad2d"), _padded("reflect")),
     **dict.fromkeys(("ReplicationPad1d", "ReplicationPad2d"), _padded("replicate")),
@@ -830,6 +835,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "size": _size,
     "getattr": lambda r, name, x, what: _size(r, name, x) if what == "shape" else None,
     "contiguous": lambda r, name, x: x,
+    "local_response_norm": lambda r, name, x, size, alpha=1e-4, beta=0.75, k=1.0: r.building.local_norm(
+        name, x, size, alpha, beta, k
+    ),
     "pad": _pad,
     "interpolate": _interpolate,
     "pixel_shuffle": lambda r, name, x, upscale_factor: r.building.shuffle(name, x, upscale_factor),

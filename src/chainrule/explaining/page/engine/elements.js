@@ -270,6 +270,12 @@
     sum_features: features,
     sum_outputs: summed((n) => upTo(n - 1), (place, n) => [...zeros(n - 1), ...place]),
     sum_entries: summed(upTo, (_, n) => zeros(n)),
+    sum_near: (r, { to: [x], with: { before, after } }, place) => {
+      const [here, c, s] = ends(place);
+      const first = Math.max(c - before, 0);
+      const last = Math.min(c + after, r.shape(x).at(-2) - 1);
+      return total(upTo(last - first + 1).map((n) => r.read(x, [...here, first + n, s])));
+    },
     mean_features: mean(features),
     mean_samples: mean(allSamples),
     mean_groups: meanGroups,

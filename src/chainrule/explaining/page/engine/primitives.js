@@ -394,6 +394,15 @@
     max_positions: (x) => max(x, positions(x)),
     first_position: (x) => marked(at.winner, x, sizeOf(x.shape.slice(0, -2)), sizeOf(x.shape.slice(-2))),
     sum_features: (x) => sum(x, [features(x)], true),
+    sum_near: (x, { before, after }) => {
+      const [channels, width] = x.shape.slice(-2);
+      const out = array(x.shape);
+      for (let n = 0; n < x.data.length; n += 1) {
+        const c = Math.floor(n / width) % channels;
+        for (let j = Math.max(c - before, 0); j <= Math.min(c + after, channels - 1); j += 1) out.data[n] += x.data[n + (j - c) * width];
+      }
+      return out;
+    },
     mean_features: (x) => mean(x, [features(x)], true),
     per_feature: (x, { weights }) => array([weights.length, 1], Float64Array.from(weights)),
     count_features: (x) => scalar(x.shape[features(x)]),

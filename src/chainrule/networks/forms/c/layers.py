@@ -45,6 +45,7 @@ from chainrule.layers import (
     Layer,
     LayerNorm,
     LearnedPositions,
+    LocalResponseNorm,
     LogSoftmax,
     LpPool1D,
     LpPool2D,
@@ -287,6 +288,11 @@ def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> Non
     body.lines[-1] = "    " + body.lines[-1]
 
 
+def _local_norm(body: Body, layer: LocalResponseNorm, x: Place, z: Place, given: Arrays) -> None:
+    numbers = (number(layer.share), number(layer.k), number(layer.beta))
+    body.call("local_norm", x.name, positions(x.shape), x.shape[-1], *layer.sides, *numbers, z.name)
+
+
 # -- activations -------------------------------------------------------------------------------------------
 def entrywise(body: Body, layer: Activation, x: Place, z: Place) -> None:
     """An activation by its own f."""
@@ -461,6 +467,7 @@ LAYERS: dict[type[Layer], Writer] = {
     BatchNorm: _batch_norm,
     LayerNorm: _normalise,
     GroupNorm: _normalise,
+    LocalResponseNorm: _local_norm,
     InstanceNorm: _normalise,
     RMSNorm: _normalise,
     Softmax: _softmax,

@@ -47,6 +47,7 @@ from chainrule.layers import (
     Layer,
     LayerNorm,
     LeakyReLU,
+    LocalResponseNorm,
     LogSoftmax,
     LpPool1D,
     LpPool2D,
@@ -356,6 +357,22 @@ def _instance_norm(graph: Graph, layer: InstanceNorm, x: Value, given: Arrays, m
     return Value(x.shape, None, z)
 
 
+def _local_norm(graph: Graph, layer: LocalResponseNorm, x: Value, given: Arrays, mask: str | None) -> Value:
+    """LRN is of images, and has the larger half of an even number behind the channel."""
+    count = sum(layer.sides) + 1
+    if len(x.shape) == 3 and layer.sides[0] == (count - 1) // 2:
+        options: dict[str, Any] = {"alpha": layer.alpha, "beta": layer.beta, "bias": layer.k}
+        return Value(x.shape, None, graph.add("LRN", graph.first(x), size=count, **options))
+    band = np.zeros((x.shape[-1], x.shape[-1]))
+    for c, row in enumerate(layer.taps(x.shape)):
+        for j, weight in row:
+            band[j, c] = weight * layer.share
+    last = graph.last(x)
+    sums = graph.add("MatMul", graph.add("Mul", last, last), graph.constant(band))
+    root = graph.add("Pow", graph.add("Add", sums, graph.constant(layer.k)), graph.constant(-layer.beta))
+    return Value(x.shape, graph.add("Mul", last, root))
+
+
 # -- activations -------------------------------------------------------------------------------------------
 def _entrywise(operator: str, *options: Callable[[Any], tuple[str, float]]) -> Writer:
     def write(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -448,6 +465,7 @@ LAYERS: dict[type[Layer], Writer] = {
     RMSNorm: _norm_by_formula,
     GroupNorm: _group_norm,
     InstanceNorm: _instance_norm,
+    LocalResponseNorm: _local_norm,
     ReLU: _entrywise("Relu"),
     Sigmoid: _entrywise("Sigmoid"),
     Tanh: _entrywise("Tanh"),

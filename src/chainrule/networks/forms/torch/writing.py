@@ -60,6 +60,7 @@ from chainrule.layers import (
     LayerNorm,
     LeakyReLU,
     LearnedPositions,
+    LocalResponseNorm,
     LogSigmoid,
     LogSoftmax,
     LpPool1D,
@@ -433,6 +434,13 @@ def _instance_norm(w: Writing, layer: InstanceNorm, x: Shape, z: Shape, first: b
     return Made(norm, _affine(layer, norm))
 
 
+def _local_norm(w: Writing, layer: LocalResponseNorm, x: Shape, z: Shape, first: bool) -> Made:
+    (before, after), numbers = layer.sides, (layer.alpha, layer.beta, layer.k)
+    if before == (before + after + 1) // 2 and len(x) > 1:
+        return Made(w.nn.LocalResponseNorm(before + after + 1, *numbers))
+    return Made(w.own.LocalResponse(before, after, *numbers))
+
+
 # -- sequences -----------------------------------------------------------------------------------------------
 def _embedding(w: Writing, layer: Embedding, x: Shape, z: Shape, first: bool) -> Made:
     table = w.nn.Embedding(layer.vocabulary, layer.features)
@@ -552,6 +560,7 @@ WINDOWS: dict[type[Layer], Callable[..., Made]] = {
     BatchNorm: _batch_norm,
     GroupNorm: _group_norm,
     InstanceNorm: _instance_norm,
+    LocalResponseNorm: _local_norm,
     PReLU: _prelu,
 }
 WRITERS: dict[type[Layer], Callable[..., Made]] = {
