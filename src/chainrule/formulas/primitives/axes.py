@@ -53,10 +53,10 @@ def reshaped(x: Any, *, shape: tuple[int, ...]) -> Any:
 
 
 @primitive(
-    layout=("function", "rows"),
+    layout="merged",
     entry="reshaped",
     adjoint=lambda d, y, x, *, axes: (unflatten(d, x),),
-    remark="rows(x) takes the last {axes} axes of a sample as features, row by row",
+    remark="vec_{axes} takes the last {axes} axes of a sample as features, row by row; vec⁻¹ puts them back",
 )
 def merged(x: Any, *, axes: int) -> Any:
     """The last `axes` axes of a sample as one of features, row by row: (T, H, W, C, m) -> (T, H W C, m)."""

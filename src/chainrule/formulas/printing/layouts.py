@@ -164,6 +164,12 @@ def along(c: Composing, node: Operation, at: At) -> Box:
 
 
 @layout
+def merged(c: Composing, node: Operation, at: At) -> Box:
+    """vec_3(operand)."""
+    return call(Scripts(Word("vec"), sub=Numeral(str(node.options["axes"]))), c.box(node.operands[0], at))
+
+
+@layout
 def near(c: Composing, node: Operation, at: At) -> Box:
     """near_{−2…2}(operand)."""
     reach = phrase(f"−{node.options['before']}…{node.options['after']}")

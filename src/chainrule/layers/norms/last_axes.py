@@ -26,23 +26,23 @@ class OverLastAxes(Normalization):
     def average(self, name: str, x: Value) -> Value:
         return named(name, mean_features(x))
 
-    def rows(self, x: Value) -> Value:
-        return x if self.axes == 1 else named("U", merged(x, axes=self.axes))
+    def rows(self, name: str, x: Value) -> Value:
+        return x if self.axes == 1 else named(name, merged(x, axes=self.axes))
 
     def column(self, b: Value) -> Value:
         column = broadcast_samples(b)
         return column if self.axes == 1 else merged(column, axes=self.axes)
 
     def forward(self, x: Value, gamma: Value = None, beta: Value = None) -> Value:
-        z = super().forward(self.rows(x), gamma, beta)
+        z = super().forward(self.rows("U", x), gamma, beta)
         return z if self.axes == 1 else unflatten(z, x)
 
     def delta(self, d: Value, x: Value, gamma: Value = None) -> Value:
-        below = super().delta(self.rows(d), self.rows(x), gamma)
+        below = super().delta(self.rows("D", d), self.rows("U", x), gamma)
         return below if self.axes == 1 else unflatten(below, x)
 
     def gradients(self, d: Value, x: Value, gamma: Value = None, beta: Value = None) -> Values:
-        by_name = super().gradients(self.rows(d), self.rows(x))
+        by_name = super().gradients(self.rows("D", d), self.rows("U", x))
         if self.axes == 1:
             return by_name
         likes = {"gamma": gamma, "beta": beta}
