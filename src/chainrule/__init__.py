@@ -185,6 +185,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         KLDivergence as KLDivergence,
         NegativeLogLikelihood as NegativeLogLikelihood,
     )
+    from chainrule.losses.sequences.ctc import CTC as CTC
     from chainrule.losses.margins import (
         CategoricalHinge as CategoricalHinge,
         Hinge as Hinge,
@@ -266,6 +267,7 @@ HOMES = {
     "Bidirectional": "chainrule.layers.sequences.bidirectional",
     "BinaryCrossEntropy": "chainrule.losses.cross_entropy",
     "Callback": "chainrule.training.callbacks",
+    "CTC": "chainrule.losses.sequences.ctc",
     "CategoricalHinge": "chainrule.losses.margins",
     "ChainruleError": "chainrule.base.errors",
     "Checkpoint": "chainrule.training.callbacks",

@@ -22,7 +22,7 @@ OPERATIONS: dict[str, Rule | Binder] = {**rules, **binders}
 # Primitives of layers that have kernels of their own, or are computed by the host: no program has them.
 NO_PROGRAM = {
     "arranged", "beside", "block_diagonal", "canvas", "chosen", "correlate", "count_positions",
-    "count_values",
+    "count_labels", "count_values", "log_paths", "path_shares",
     "diagonal_blocks", "even_features", "every_feature", "features_between", "features_placed",
     "along", "first_features", "first_position", "flatten", "framed", "permuted", "reshaped",
     "shuffled", "tent", "unframed", "unshuffled",

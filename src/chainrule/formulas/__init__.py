@@ -105,6 +105,7 @@ from chainrule.formulas.primitives.elementwise import (
 )
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.formulas.primitives.over import argmax_over, max_over, mean_over, stack_over, sum_over
+from chainrule.formulas.primitives.paths import count_labels, log_paths, path_shares
 from chainrule.formulas.primitives.steps import (
     join_heads,
     mix_steps,
@@ -204,6 +205,7 @@ __all__ = [
     "correlate",
     "cos",
     "count_features",
+    "count_labels",
     "count_outputs",
     "count_positions",
     "count_values",
@@ -234,6 +236,7 @@ __all__ = [
     "latex",
     "log",
     "log1p",
+    "log_paths",
     "mathml",
     "matmul",
     "max_features",
@@ -256,6 +259,7 @@ __all__ = [
     "one_hot",
     "ones_like",
     "other_features",
+    "path_shares",
     "per_feature",
     "permuted",
     "place",

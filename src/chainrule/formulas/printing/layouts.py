@@ -157,6 +157,14 @@ def permuted(c: Composing, node: Operation, at: At) -> Box:
 
 
 @layout
+def likelihood(c: Composing, node: Operation, at: At, word: str) -> Box:
+    """word(y | a)."""
+    a, labels = (c.box(operand, at) for operand in node.operands)
+    head, _, name = word.rpartition(" ")
+    return tight(*([Word(head), Sign(" ")] if head else []), call(Word(name), row(labels, Sign("|"), a)))
+
+
+@layout
 def along(c: Composing, node: Operation, at: At) -> Box:
     """A(operand), and Aᵀ(operand) on the way back."""
     name = Scripts(Word("A"), sup=phrase("T")) if node.options.get("back") else Word("A")
