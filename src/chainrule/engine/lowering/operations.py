@@ -54,6 +54,7 @@ from chainrule.layers import (
     L2Pool2D,
     Layer,
     LayerNorm,
+    LocalResponseNorm,
     LogSoftmax,
     LpPool1D,
     LpPool2D,
@@ -293,6 +294,18 @@ def _softmax(low: Builder, layer: Softmax, x: Value, z: Value, parameters: list[
 
 
 def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
+    if over_axes(layer):  # one over rows, between two copies
+        rows, made = (low.value(layer.rows_of(x.shape), NO_HALO, NO_HALO, v.with_delta) for v in (x, z))
+        parameters = [low.parameter_of(layer, name, x.shape) for name in layer.parameters(x.shape)]
+        _moved(low, Reshape(rows.shape), x, rows, [])
+        _norm_of(low, layer, rows, made, parameters)
+        _moved(low, Reshape(x.shape), made, z, [])
+        low.parts.update({value.number: str(layer.name) for value in (rows, made)})
+        return
+    _norm_of(low, layer, x, z, parameters)
+
+
+def _norm_of(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     groups, momentum = vars(layer).get("groups", EACH_POSITION), 0.0
     wanted = ["gamma", "beta"]
     if isinstance(layer, BatchNorm):
@@ -304,6 +317,26 @@ def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
     numbers = [known.get(name, -1) for name in wanted]
     centred = not isinstance(layer, RMSNorm)
     low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, numbers, centred)
+
+
+def _local_norm(low: Builder, layer: LocalResponseNorm, x: Value, z: Value, parameters: list[int]) -> None:
+    """x times r^{-β}, r from the sums of the squares beside each other."""
+    itself, read = low.readers(x, 2)
+    squares = _entrywise(low, layer, lambda entry: entry**2, read, lambda entry: 2 * entry)
+    sums = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta)
+    band = Resample(len(x.shape) - 1, layer.taps(x.shape), x.shape[-1])
+    _resample(low, band, squares, sums, [])
+    k, share, power = layer.k, layer.share, layer.beta
+    shrunk = _entrywise(
+        low,
+        layer,
+        lambda entry: (k + share * entry) ** -power,
+        sums,
+        lambda entry: (-power * share) * (k + share * entry) ** (-power - 1),
+    )
+    low.parts.update({value.number: str(layer.name) for value in (itself, read, sums)})
+    ends = [itself.number, shrunk.number]
+    low.native.add_join(ends, [Act.identity] * 2, [0.0] * 2, [-1] * 2, z.number, JoinKind.product)
 
 
 def _dropout(low: Builder, layer: Dropout, x: Value, z: Value, parameters: list[int]) -> None:
@@ -490,6 +523,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     **dict.fromkeys((LpPool1D, LpPool2D), _lp_pool),
     **dict.fromkeys(GLOBAL_POOLS, _global_pool),
     **dict.fromkeys(NORMALIZATIONS, _norm),
+    LocalResponseNorm: _local_norm,
     Dropout: _dropout,
     Flatten: _flatten,
     Features: _features,
@@ -511,9 +545,14 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
 IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding, Heads)
 
 
+def over_axes(layer: Layer) -> bool:
+    """Whether it normalises several axes of a sample together, in rows that are copied."""
+    return isinstance(layer, LayerNorm | RMSNorm) and layer.axes > 1
+
+
 def in_parts(layer: Layer) -> bool:
     """Whether several operations make it, which ask for its parameters themselves, each for its own."""
-    return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk)
+    return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk) or over_axes(layer)
 
 
 FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)

@@ -45,6 +45,7 @@ from chainrule.layers import (
     Layer,
     LayerNorm,
     LearnedPositions,
+    LocalResponseNorm,
     LogSoftmax,
     LpPool1D,
     LpPool2D,
@@ -272,9 +273,10 @@ def _batch_norm(body: Body, layer: BatchNorm, x: Place, z: Place, given: Arrays)
 
 
 def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
-    """Over groups of channels and all positions, or every position by itself."""
+    """Over groups of channels and all positions, or every row by itself: a position, or several."""
     gamma, beta = given_arrays(body, layer, given, "gamma", "beta")
-    channels, count = x.shape[-1], positions(x.shape)
+    shape = layer.rows_of(x.shape) if isinstance(layer, LayerNorm | RMSNorm) else x.shape
+    channels, count = shape[-1], positions(shape)
     centred = int(not isinstance(layer, RMSNorm))
     if isinstance(layer, GroupNorm | InstanceNorm):
         groups = channels if isinstance(layer, InstanceNorm) else layer.groups
@@ -286,6 +288,11 @@ def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> Non
     at = f"p * {channels}"
     body.call("normalise", f"{x.name} + {at}", gamma, beta, *sizes, f"{z.name} + {at}")
     body.lines[-1] = "    " + body.lines[-1]
+
+
+def _local_norm(body: Body, layer: LocalResponseNorm, x: Place, z: Place, given: Arrays) -> None:
+    numbers = (number(layer.share), number(layer.k), number(layer.beta))
+    body.call("local_norm", x.name, positions(x.shape), x.shape[-1], *layer.sides, *numbers, z.name)
 
 
 # -- activations -------------------------------------------------------------------------------------------
@@ -462,6 +469,7 @@ LAYERS: dict[type[Layer], Writer] = {
     BatchNorm: _batch_norm,
     LayerNorm: _normalise,
     GroupNorm: _normalise,
+    LocalResponseNorm: _local_norm,
     InstanceNorm: _normalise,
     RMSNorm: _normalise,
     Softmax: _softmax,
