@@ -163,7 +163,8 @@
           return passes;
         });
         const ends = (layer.reads ? made.slice(-1) : made.slice(1)).flat();
-        return { inside, ends, output: ends.reduce((joined, end) => this.joined(layer, joined, end)) };
+        const rows = layer.join === "row" ? ends.map(row) : ends;
+        return { inside, ends, output: rows.reduce((joined, end) => this.joined(layer, joined, end)) };
       }
       const given = this.given(layer);
       if (layer.kind === "recurrent") return { given, ...this.passage(layer, x, given) };
@@ -189,6 +190,12 @@
     parts({ layer, inside, ends }, d) {
       return inside.map((_, n) => {
         if (layer.join === "product") return ends.filter((_, other) => other !== n).reduce(times, d);
+        if (layer.join === "row") {
+          const own = row(ends[n]);
+          const part = n === inside.length - 1 ? d : chainrule.primitives.first_features(d, own);
+          d = n === inside.length - 1 ? d : chainrule.primitives.other_features(d, own);
+          return reshaped(part, ends[n].shape);
+        }
         if (layer.join !== "concat" || n === inside.length - 1) return d;
         const part = chainrule.primitives.first_features(d, ends[n]);
         d = chainrule.primitives.other_features(d, ends[n]);
@@ -305,6 +312,8 @@
 
   /** What branch n of a composite reads: 0 what comes in, k what branch k puts out. */
   const sourcesOf = (layer, n) => layer.reads?.[n] ?? [0];
+
+  const row = (x) => reshaped(x, [at.sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)]);
 
   const times = (a, b) => zip((p, q) => p * q, a, b);
 

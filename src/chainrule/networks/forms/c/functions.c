@@ -308,25 +308,38 @@ static void net_recurrent(const float* x, const float* W, const float* U, const 
 }
 
 /* softmax(Q K' / root(size)) V of each head; Q, K, V and out are (steps, features), work holds `steps` numbers */
-static void net_attention(const float* Q, const float* K, const float* V, const float* mask, int steps, int features, int heads,
-                          int causal, float* work, float* out) {
-  const int size = features / heads;
+/* Features k and k + size / 2 of every head turned by the angle of the step, in place. */
+static void net_turn(float* x, const float* cosines, const float* sines, int steps, int heads, int size) {
+  const int half = size / 2;
+  for (int t = 0; t < steps; t++)
+    for (int head = 0; head < heads; head++, x += size)
+      for (int k = 0; k < half; k++) {
+        const float a = x[k], b = x[k + half], c = cosines[t * half + k], s = sines[t * half + k];
+        x[k] = a * c - b * s;
+        x[k + half] = b * c + a * s;
+      }
+}
+
+static void net_attention(const float* Q, const float* K, const float* V, const float* mask, const float* seen, int queries,
+                          int keys, int features, int heads, int shared, int causal, float* work, float* out) {
+  const int size = features / heads, row = features / shared;
   for (int head = 0; head < heads; head++)
-    for (int i = 0; i < steps; i++) {
+    for (int i = 0; i < queries; i++) {
       const float* q = Q + (size_t)i * features + head * size;
       float *o = out + (size_t)i * features + head * size, largest = -INFINITY, sum = 0.0f;
-      for (int j = 0; j < steps; j++) {
-        const float* k = K + (size_t)j * features + head * size;
-        if ((causal && j > i) || (mask && mask[j] == 0.0f)) continue;
+      for (int j = 0; j < keys; j++) {
+        const float* k = K + (size_t)j * row + head / shared * size;
+        work[j] = -INFINITY;
+        if ((causal && j > i) || (mask && mask[j] == 0.0f) || (seen && seen[(size_t)i * keys + j] == 0.0f)) continue;
         work[j] = 0.0f;
         for (int n = 0; n < size; n++) work[j] += q[n] * k[n];
         work[j] /= sqrtf((float)size);
         if (work[j] > largest) largest = work[j];
       }
       for (int n = 0; n < size; n++) o[n] = 0.0f;
-      for (int j = 0; j < steps; j++) {
-        const float* v = V + (size_t)j * features + head * size;
-        if ((causal && j > i) || (mask && mask[j] == 0.0f)) continue;
+      for (int j = 0; j < keys; j++) {
+        const float* v = V + (size_t)j * row + head / shared * size;
+        if (work[j] == -INFINITY) continue;
         const float weight = expf(work[j] - largest);
         sum += weight;
         for (int n = 0; n < size; n++) o[n] += weight * v[n];

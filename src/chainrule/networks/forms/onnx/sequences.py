@@ -6,6 +6,7 @@ padding at the end; where a mask is, a recurrence is a Scan over its own formula
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 
 from chainrule.formulas.calling import call_formula
 from chainrule.formulas.expression import Symbol
+from chainrule.formulas.primitives.steps import turns
 from chainrule.layers import GRU, LSTM, RNN, Embedding, Layer, Masking, MultiHeadAttention, Recurrent
+from chainrule.layers.sequences.attention import GIVEN
 from chainrule.networks.forms.onnx.formulas import Formula
 from chainrule.networks.forms.onnx.graph import SAMPLES, Graph, Value
 from chainrule.networks.forms.onnx.layers import Arrays, Writer, product
@@ -136,27 +139,72 @@ def _zero_states(graph: Graph, x: Value, layer: Recurrent) -> str:
 
 # -- attention ---------------------------------------------------------------------------------------------
 def _attention(graph: Graph, layer: MultiHeadAttention, x: Value, given: Arrays, mask: str | None) -> Value:
-    (steps, features), name = x.shape, graph.last(x)
-    size = features // layer.heads
+    of_q, of_k, _ = layer.shapes(x.shape)
+    (steps, features), size, fewer = of_q, of_q[-1] // layer.heads, layer.heads // layer.shared
+    *read, seen = _sources(graph, layer, x)
 
-    def heads(key: str, perm: Sequence[int]) -> str:
-        """(N, heads, steps, size), or with the last two exchanged."""
+    def heads(key: str, name: str, count: int, keys: int) -> str:
+        """(N, heads, steps, size)."""
         projected = product(graph, name, given[f"W_{key}"], given.get(f"b_{key}"))
-        return graph.add("Transpose", graph.reshape(projected, steps, layer.heads, size), perm=[*perm])
+        split = graph.add("Transpose", graph.reshape(projected, keys, count, size), perm=[0, 2, 1, 3])
+        if layer.rotary and key != "v":
+            split = _turned(graph, split, keys, size, layer.rotary_base)
+        if count == layer.heads:
+            return split
+        every = graph.constant(np.repeat(np.arange(count), layer.shared), dtype=np.int64)
+        return graph.add("Gather", split, every, axis=1)
 
-    Q, K, V = heads("q", (0, 2, 1, 3)), heads("k", (0, 2, 3, 1)), heads("v", (0, 2, 1, 3))
+    Q = heads("q", read[0], layer.heads, steps)
+    K, V = (heads(key, name, fewer, of_k[0]) for key, name in zip("kv", read[1:], strict=True))
+    K = graph.add("Transpose", K, perm=[0, 1, 3, 2])
     S = graph.add("Mul", graph.add("MatMul", Q, K), graph.constant(size**-0.5))
-    A = _weights(graph, S, steps, layer.causal, mask)
+    A = _weights(graph, S, _seen(graph, layer, (steps, of_k[0]), seen, mask))
     O = graph.add("Transpose", graph.add("MatMul", A, V), perm=[0, 2, 1, 3])  # noqa: E741
-    return Value(x.shape, product(graph, graph.reshape(O, steps, features), given["W_o"], given.get("b_o")))
+    return Value(of_q, product(graph, graph.reshape(O, steps, features), given["W_o"], given.get("b_o")))
 
 
-def _weights(graph: Graph, S: str, steps: int, causal: bool, mask: str | None) -> str:
-    """Softmax over the keys that are seen; 0 everywhere where none is."""
-    seen = graph.constant(np.tri(steps), dtype=bool) if causal else None
+def _sources(graph: Graph, layer: Any, x: Value) -> list[Any]:
+    """What queries, keys and values are made of, and what says which keys are seen, or None."""
+    if not layer.sources:
+        return [graph.last(x)] * 3 + [None]
+    parts = [part_of_row(graph, x, start, stop, shape) for start, stop, shape in layer.places]
+    seen = parts.pop() if layer.seen == GIVEN else None
+    return [*parts[:2], parts[-1], seen]
+
+
+def part_of_row(graph: Graph, x: Value, start: int, stop: int, shape: Sequence[int]) -> str:
+    """One of several values side by side, in its own shape."""
+    part = graph.add("Slice", graph.last(x), *map(graph.whole, (start, stop, -1)))
+    return graph.reshape(part, *shape)
+
+
+def _turned(graph: Graph, x: str, steps: int, size: int, base: float) -> str:
+    """Rotary positions: what stands beside the sines is the other feature of every pair."""
+    cosine, sine = turns(steps, size, base)
+    others = graph.constant(np.roll(np.arange(size), size // 2), dtype=np.int64)
+    cosines = graph.constant(np.concatenate([cosine, cosine], axis=1))
+    sines = graph.constant(np.concatenate([-sine, sine], axis=1))
+    other = graph.add("Mul", graph.add("Gather", x, others, axis=-1), sines)
+    return graph.add("Add", graph.add("Mul", x, cosines), other)
+
+
+def _seen(
+    graph: Graph, layer: MultiHeadAttention, pairs: tuple[int, int], given: str | None, mask: str | None
+) -> str | None:
+    """Which keys a query sees, as far as something says so."""
+    says = [graph.constant(np.tri(*pairs), dtype=bool)] if layer.causal else []
+    if isinstance(layer.seen, tuple):
+        says.append(graph.constant(np.array(layer.seen), dtype=bool))
+    if given is not None:
+        hidden = graph.add("Equal", given, graph.constant(0))
+        says.append(graph.axes("Unsqueeze", graph.add("Not", hidden), 1))
     if mask is not None:
-        keys = graph.holds(graph.axes("Unsqueeze", mask, 1, 2))
-        seen = keys if seen is None else graph.add("And", seen, keys)
+        says.append(graph.holds(graph.axes("Unsqueeze", mask, 1, 2)))
+    return functools.reduce(lambda a, b: graph.add("And", a, b), says) if says else None
+
+
+def _weights(graph: Graph, S: str, seen: str | None) -> str:
+    """Softmax over the keys that are seen; 0 everywhere where none is."""
     if seen is None:
         return graph.add("Softmax", S, axis=-1)
     # The lowest finite number and not -inf: a row of -inf alone would be 0/0.
