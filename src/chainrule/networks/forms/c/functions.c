@@ -307,7 +307,6 @@ static void net_recurrent(const float* x, const float* W, const float* U, const 
   for (int k = 0; !every && k < units; k++) out[k] = h[k];
 }
 
-/* softmax(Q K' / root(size)) V of each head; Q, K, V and out are (steps, features), work holds `steps` numbers */
 /* Features k and k + size / 2 of every head turned by the angle of the step, in place. */
 static void net_turn(float* x, const float* cosines, const float* sines, int steps, int heads, int size) {
   const int half = size / 2;
@@ -320,6 +319,8 @@ static void net_turn(float* x, const float* cosines, const float* sines, int ste
       }
 }
 
+/* softmax(Q K' / root(size)) V of each head, `shared` of which read the same keys; Q and out are (queries, features), seen is
+   (queries, keys), work holds `keys` numbers */
 static void net_attention(const float* Q, const float* K, const float* V, const float* mask, const float* seen, int queries,
                           int keys, int features, int heads, int shared, int causal, float* work, float* out) {
   const int size = features / heads, row = features / shared;
