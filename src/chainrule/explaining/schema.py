@@ -10,7 +10,7 @@ A tensor is named by its id: "input", "y", "weights", "dense1" (its output), "de
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NotRequired, TypedDict, TypeVar, cast, final
+from typing import Any, Literal, NotRequired, TypedDict, TypeVar, cast, final
 
 from chainrule.base.languages import SayRecord
 from chainrule.checking import report
@@ -78,6 +78,9 @@ class Passage(TypedDict):
     outputs: Literal["last", "all"]
     reverse: bool
     truncate: int | None  # steps that δ goes back; None: all
+    units: int
+    sources: list[list[Any]]  # of its sequence and its first states side by side: begin, end, shape; none of either
+    ends: bool  # whether its states stand in a row behind its output
 
 
 class LayerRecord(Classed):

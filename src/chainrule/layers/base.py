@@ -169,6 +169,10 @@ class Layer(Attributes):
         """(steps, m): 1 where a step of the sequence is there, 0 where it is padding; None: says nothing."""
         return None
 
+    def masks_behind(self, mask: Value) -> Value:
+        """What goes on of a mask that arrives."""
+        return mask
+
     def branches(self, x: Value) -> Value:
         """Which branch of a piecewise formula x takes (ReLU: x > 0, max pooling: winners); None if smooth."""
         return None

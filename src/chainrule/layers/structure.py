@@ -331,9 +331,9 @@ def mask_for(layer: Layer, mask: Any) -> Any:
     return mask[layer.mask_source] if isinstance(mask, Masks) else mask
 
 
-def mask_behind(mask: Any) -> Any:
+def mask_behind(layer: Layer, mask: Any) -> Any:
     """The mask that goes on behind a layer: of several sources that of the first."""
-    return mask[0] if isinstance(mask, Masks) else mask
+    return layer.masks_behind(mask[0] if isinstance(mask, Masks) else mask)
 
 
 def shape_after(chain: Chain, shape: Shape, shapes: Mapping[str, Shape]) -> Shape:

@@ -126,7 +126,7 @@ def run_forward(
         if context.training:
             given |= layer.draw(x.shape, context.bits(layer.stream))
         mask = layer.mask(x)
-        context.mask = mask_behind(context.mask) if mask is None else mask
+        context.mask = mask_behind(layer, context.mask) if mask is None else mask
         return Pass(layer, x, layer_forward(layer, x, given, training=context.training), given)
 
     if context.training:

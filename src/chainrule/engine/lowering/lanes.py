@@ -29,6 +29,7 @@ from chainrule.layers import (
     Masking,
     MultiHeadAttention,
     PositionalEncoding,
+    Recurrent,
     RMSNorm,
     Softmax,
 )
@@ -69,6 +70,8 @@ def has_positions(layer: Layer, x: Shape, held: InLanes) -> bool:
 
 def _by_samples(layer: Layer) -> bool:
     """Whether its kernels know nothing but samples in the lanes."""
+    if isinstance(layer, Recurrent):
+        return bool(layer.sources) or layer.ends
     return isinstance(layer, MultiHeadAttention) and not layer.plain
 
 
@@ -245,7 +248,8 @@ def cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[floa
         return float(blocks * terms * outputs), slow * batch * terms * panels(outputs)
     if kind in CELLS:
         rows = len(layer.gates) * layer.units  # type: ignore[attr-defined]
-        terms = x[0] * (inputs + layer.units)  # type: ignore[attr-defined]
+        steps, inputs = layer.sequence_shape(x)  # type: ignore[attr-defined]
+        terms = steps * (inputs + layer.units)  # type: ignore[attr-defined]
         return blocks * terms * rows, batch * terms * panels(rows)
     if isinstance(layer, MultiHeadAttention):
         steps, inputs = layer.shapes(x)[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from chainrule.engine.lowering.values import (
     Value,
     as_image,
     cell,
+    in_panels,
     slope,
 )
 from chainrule.engine.programs import Formula, entry_programs, layer_programs
@@ -79,6 +80,7 @@ from chainrule.layers import (
     UpSample2D,
 )
 from chainrule.layers.columns.periodic import TURN
+from chainrule.layers.parts import places_of
 from chainrule.layers.sequences.attention import GIVEN
 from chainrule.layers.windows.convolution import Convolution
 
@@ -276,13 +278,29 @@ def _activation(low: Builder, layer: Layer, x: Value, z: Value, parameters: list
 
 
 def _recurrent(low: Builder, layer: Recurrent, x: Value, z: Value, parameters: list[int]) -> None:
+    first, made, specs = -1, z, layer.parameters(x.shape)
+    if layer.sources:
+        steps, states = layer.sources[0], (len(layer.states) * layer.units,)
+        x, given = parts_read(low, layer, x, [steps, states])
+        first = given.number
+    if layer.ends:
+        rows = math.prod(z.shape) // layer.units
+        made = low.value((rows, layer.units), NO_HALO, NO_HALO, z.with_delta)
+        low.parts[made.number] = str(layer.name)
+    if not parameters:
+        parameters = [
+            low.parameter(f"{layer.name}.{name}", spec.shape, spec.penalised, in_panels(layer, name, x.shape))
+            for name, spec in specs.items()
+        ]
     if not layer.bias:
         parameters = [*parameters, -1, *([-1] if cell(layer) == Cell.gru else [])]
     activation = ACTIVATIONS[type(layer.f)] if isinstance(layer, RNN) else Act.identity
     shape = (cell(layer), len(layer.gates), layer.units, activation)
     mask = low.mask.number if low.mask else -1
     way = (layer.outputs == "all", layer.reverse, layer.truncate or 0)
-    low.native.add_recurrent(x.number, z.number, parameters, mask, *shape, *way, -1, False)
+    low.native.add_recurrent(x.number, made.number, parameters, mask, *shape, *way, first, layer.ends)
+    if layer.ends:
+        low.native.add_flatten(made.number, z.number)
 
 
 def _masking(low: Builder, layer: Masking, x: Value, z: Value, parameters: list[int]) -> None:
@@ -492,7 +510,7 @@ def _sources(low: Builder, layer: Any, x: Value) -> tuple[list[Value], Value | N
         readers = low.readers(x, 3)
         low.parts.update({value.number: str(layer.name) for value in readers})
         return readers, None
-    parts = parts_read(low, layer, x)
+    parts = parts_read(low, layer, x, layer.sources)
     seen = parts.pop() if layer.seen == GIVEN else None
     if len(parts) == 2:
         parts[1:] = low.readers(parts[1], 2)
@@ -500,11 +518,11 @@ def _sources(low: Builder, layer: Any, x: Value) -> tuple[list[Value], Value | N
     return parts, seen
 
 
-def parts_read(low: Builder, layer: Any, x: Value) -> list[Value]:
+def parts_read(low: Builder, layer: Layer, x: Value, shapes: Sequence[Shape]) -> list[Value]:
     """The values that lie side by side in what a layer of several sources reads."""
     made = []
-    readers = low.readers(x, len(layer.places))
-    for reader, (start, _, shape) in zip(readers, layer.places, strict=True):
+    readers = low.readers(x, len(shapes))
+    for reader, (start, _, shape) in zip(readers, places_of(shapes), strict=True):
         part = low.value(shape, NO_HALO, NO_HALO, x.with_delta)
         low.parts.update({value.number: str(layer.name) for value in (reader, part)})
         _part(low, Part(start, shape), reader, part, [])
@@ -571,6 +589,8 @@ IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding, Head
 
 def in_parts(layer: Layer) -> bool:
     """Whether several operations make it, which ask for its parameters themselves, each for its own."""
+    if isinstance(layer, Recurrent):
+        return bool(layer.sources) or layer.ends
     return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk)
 
 

@@ -168,7 +168,7 @@ class Lowering(Builder):
         operation = OPERATIONS.get(type(layer), by_formulas)
         if type(layer) in ACTIVATIONS and not has_kernel(layer):
             operation = by_formulas
-        read, behind = mask_for(layer, self.mask), mask_behind(self.mask)
+        read, behind = mask_for(layer, self.mask), mask_behind(layer, self.mask)
         self.mask = read
         operation(self, layer, x, z, numbers)
         self.mask = behind if self.mask is read else self.mask

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import itertools
 import math
 import operator
 from typing import Any, NamedTuple
@@ -50,7 +49,7 @@ from chainrule.formulas import (
 from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
 from chainrule.layers.checks import whole
 from chainrule.layers.initializers import Glorot, InitializerLike, Zeros, given_initializer
-from chainrule.layers.parts import part_of
+from chainrule.layers.parts import part_of, places_of
 from chainrule.layers.sequences.embedding import sequence
 from chainrule.layers.sequences.masking import UNSEEN
 
@@ -304,8 +303,7 @@ class MultiHeadAttention(Layer):
     @property
     def places(self) -> list[tuple[int, int, Shape]]:
         """Of every source the first of its numbers, the one behind its last, and its shape."""
-        stops = [0, *itertools.accumulate(map(math.prod, self.sources))]
-        return list(zip(stops, stops[1:], self.sources, strict=False))
+        return places_of(self.sources)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if not self.sources:

@@ -6,13 +6,57 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from chainrule.base.errors import ShapeError
 from chainrule.base.types import Shape
-from chainrule.layers import Composite, Layer, Row, Sequential
+from chainrule.layers import Composite, Layer, Part, Recurrent, Row, Sequential
 from chainrule.layers.base import InnerNode
 from chainrule.layers.wiring import Join
 from chainrule.networks.graphs.nodes import Node
+
+
+class _Taken(Layer):
+    """Of a recurrence that puts out its states, one of them, or its output: made a `Part` by its shape."""
+
+    def __init__(self, cell: Recurrent, state: str | None) -> None:
+        self.cell, self.state = cell, state
+
+    def part(self, row: Shape, name: str) -> Part:
+        units, states = self.cell.units, self.cell.states
+        shown = row[0] - len(states) * units
+        if self.state is None:
+            return Part(0, self.cell.shown_shape(shown // units), name=name)
+        return Part(shown + states.index(self.state) * units, (units,), name=name)
+
+
+def with_states(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
+    """The nodes, those of the states of recurrences among them that others read, "encoder.h"."""
+    known = {node.name for node in nodes}
+    used = {*outputs, *(source for node in nodes for source in node.sources)}
+    made: list[Node] = []
+    for node in nodes:
+        members = _members(node.layer)
+        cell = members[-1]
+        states = cell.states if isinstance(cell, Recurrent) else ()
+        wanted = [state for state in states if f"{node.name}.{state}" in used - known]
+        if not wanted or not isinstance(cell, Recurrent):
+            made.append(node)
+            continue
+        every = f"{node.name}.states"
+        if cell.unfolded() != (cell,):
+            raise ShapeError(
+                f"node {node.name!r}: {cell!r} stands for several layers, each with states of its own: write "
+                "a node for each of them"
+            )
+        single = not isinstance(node.layer, Sequential)
+        ending = copy.copy(cell)
+        ending.ends, ending.name = True, None if single else cell.name
+        block = Sequential([*members[:-1], ending], name=node.name)
+        made.append(Node(every, block, node.sources))
+        made += [Node(node.name, _Taken(cell, None), (every,))] if node.name in used else []
+        made += [Node(f"{node.name}.{state}", _Taken(cell, state), (every,)) for state in wanted]
+    return made
 
 
 def with_rows(nodes: Sequence[Node], inputs: Mapping[str, Shape]) -> list[Node]:
@@ -26,12 +70,19 @@ def with_rows(nodes: Sequence[Node], inputs: Mapping[str, Shape]) -> list[Node]:
     return made
 
 
+def _members(layer: Any) -> list[Layer]:
+    return list(layer.layers) if isinstance(layer, Sequential) else [layer]
+
+
 def _taken_apart(node: Node, shapes: Mapping[str, Shape]) -> Iterator[Node]:
     of = tuple(shapes[source] for source in node.sources if source in shapes)
     if len(of) < len(node.sources) or isinstance(node.layer, Join):  # what does not fit is told later
         yield node
         return
-    members = list(node.layer.layers) if isinstance(node.layer, Sequential) else [node.layer]
+    if isinstance(node.layer, _Taken):
+        yield Node(node.name, node.layer.part(of[0], node.name), node.sources)
+        return
+    members = _members(node.layer)
     try:
         inner = members[0].inner_nodes(of)
         if len(of) > 1 and not inner:

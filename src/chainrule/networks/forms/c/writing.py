@@ -119,7 +119,7 @@ class _Writing:
         if type(layer).mask is not Layer.mask and (steps := x.shape[0]):
             self.body.mask_place = self.place((steps,)).name
         self.body.lines.append(f"/* {layer.name}: {layer!r}, {x.shape} -> {shape} */".replace("*/ ", ""))
-        read, behind = mask_for(layer, self.body.mask), mask_behind(self.body.mask)
+        read, behind = mask_for(layer, self.body.mask), mask_behind(layer, self.body.mask)
         self.body.mask = read
         try:
             write(self.body, layer, x, z, self.network.layer_parameters(layer))

@@ -231,7 +231,7 @@ class Writing:
         return Value(shape, None, joined) if first else Value(shape, joined)
 
     def leaf(self, layer: Layer, x: Value) -> Value:
-        if isinstance(layer, Part):
+        if isinstance(layer, Part) and str(layer.name) in self.network.input_parts:
             return self.part(layer)
         graph, shape = self.graph, self.network.shapes[str(layer.name)]
         if type(layer).mask is not Layer.mask and type(layer) not in SEQUENCES:
@@ -240,7 +240,7 @@ class Writing:
             )
         if (mask := mask_of(graph, layer, x)) is not None:
             self.mask = mask
-        read, behind = mask_for(layer, self.mask), mask_behind(self.mask)
+        read, behind = mask_for(layer, self.mask), mask_behind(layer, self.mask)
         given: Arrays = self.network.layer_parameters(layer)
         steps = x.shape[0]
         self.mask = read
