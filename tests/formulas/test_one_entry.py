@@ -29,7 +29,8 @@ NO_PROGRAM = {
     "gate", "gate_place", "inside", "interleave", "join_heads", "kernel_at", "kernel_place", "matmul",
     "max_positions", "mean_groups", "mean_samples", "mix_steps", "not_later", "odd_features", "one_hot",
     "other_features", "per_feature", "place", "repeat_heads", "seen_by", "sinusoids", "split_heads",
-    "step_products", "sum_heads", "sum_steps", "swap_steps", "turned", "transpose", "unflatten", "window", "with_ones", "with_zero_bias", "without_bias",
+    "step_products", "sum_heads", "sum_steps", "swap_steps", "transpose", "turned", "unflatten", "window",
+    "with_ones", "with_zero_bias", "without_bias",
 }  # fmt: skip
 NOT_IN_JAVASCRIPT = {"erf"}  # Math has none: a line with it is shown with four digits, as all are at first
 

@@ -236,3 +236,87 @@ def test_arguments_of_attention_teach() -> None:
     }.items():
         with pytest.raises(cr.ChainruleError, match=said):
             cr.MultiHeadAttention(4, **{options[0]: options[1]})  # type: ignore[arg-type]
+
+
+def states(cell: Any, reverse: bool = False, **options: Any) -> cr.Graph:
+    """An encoder and a decoder that begins with its states; the decoder's steps read the encoder's."""
+    given = ("encoder.h", "encoder.c") if cell is cr.LSTM else ("encoder.h",)
+    nodes = {
+        "read_source": (cr.Embedding(9, 3, padding=0), "source"),
+        "encoder": cell(4, outputs="all", reverse=reverse),
+        "read_target": (cr.Embedding(9, 2, padding=0), "target"),
+        "decoder": ([cell(4, outputs="all"), cr.Dense(4)], "read_target", *given),
+        "read": (cr.MultiHeadAttention(2), "decoder", "encoder"),
+        "end": ([cr.GlobalAveragePool(), cr.Dense(3), cr.Softmax()], "read"),
+    }
+    return cr.Graph(nodes, inputs={"source": 6, "target": 5}, seed=3, **options)
+
+
+def begun() -> cr.Graph:
+    """Without masks, and without a bias: the last state of one is the first of the next."""
+    nodes = {
+        "first": (cr.LSTM(3, bias=False, reverse=True), "x"),
+        "second": (cr.LSTM(3, outputs="all"), "x", "first.h", "first.c"),
+        "third": (cr.GRU(3), "x", "second.h"),
+        "end": (cr.Dense(2), "third"),
+    }
+    return cr.Graph(nodes, inputs={"x": (4, 2)}, seed=5)
+
+
+def sentences(samples: int) -> tuple[Arrays, Any]:
+    r = np.random.default_rng(samples)
+    X = {"source": r.integers(1, 9, (samples, 6)), "target": r.integers(1, 9, (samples, 5))}
+    X["source"][::2, 3:], X["source"][samples // 2], X["target"][::3, 2:] = 0, 0, 0
+    return X, r.integers(0, 3, samples)
+
+
+@pytest.mark.parametrize(("number", "cell"), [(0, cr.LSTM), (1, cr.GRU), (2, cr.RNN)])
+def test_states_go_from_node_to_node(number: int, cell: Any) -> None:
+    net = states(cell, reverse=number == 1)
+    level, dtype = LEVELS[number % len(LEVELS)], DTYPES[number % 2]
+    samples = width(level, dtype) + 1
+    problem, objective = net.problem(*sentences(samples))
+    inputs, y = np.asarray(problem.inputs, np.float32), np.eye(3, dtype=np.float32)[problem.targets]
+    own = Problem(net, inputs, y, objective.loss)
+    assert_like_reference(own, level, dtype, samples, own.step())
+    double, (X, targets) = states(cell, reverse=number == 1, dtype="float64"), sentences(3)
+    assert cr.check_gradients(double, X, targets, entries=2)
+    (answer,) = run([{"do": "selftest", "document": modelled(double, X, targets).document}])
+    assert answer["frozen"] is None
+    assert answer["worst"]["error"] < 1e-12
+
+
+def test_a_sequence_in_two_pieces_is_one() -> None:
+    """The second begins with the states of the first; all three of what it puts out."""
+    whole = cr.Graph({"all": (cr.LSTM(4, outputs="all"), "x")}, inputs={"x": (7, 3)}, dtype="float64", seed=1)
+    pieces = cr.Graph(
+        {
+            "first": (cr.LSTM(4, outputs="all"), "a"),
+            "second": (cr.LSTM(4, outputs="all"), "b", "first.h", "first.c"),
+        },
+        inputs={"a": (3, 3), "b": (4, 3)},
+        outputs=["first", "second", "second.h", "second.c"],
+        dtype="float64",
+    )
+    for name in pieces.parameters:
+        pieces.parameters[name] = whole.parameters[f"all.{name.rpartition('.')[2]}"]
+    x = np.random.default_rng(0).standard_normal((5, 7, 3))
+    steps, found = whole.predict(x), pieces.predict({"a": x[:, :3], "b": x[:, 3:]})
+    np.testing.assert_allclose(np.concatenate([found["first"], found["second"]], 1), steps, rtol=1e-13)
+    np.testing.assert_array_equal(found["second.h"], found["second"][:, -1])
+    assert found["second.c"].shape == (5, 4)
+
+
+def test_states_that_do_not_fit_are_told() -> None:
+    for layer, sources, said in (
+        (cr.LSTM(4), ("x", "h"), r"reads a sequence and h and c, 3 values, received 2"),
+        (cr.GRU(3), ("x", "h"), r"shape \(3,\), its units, received \(4,\): write GRU\(4, ...\)"),
+        (cr.GRU(4, layers=2), ("x", "h"), "stands for several layers, and states are given to one"),
+        (cr.RNN(4), ("x", "n.h"), "read each other in a circle"),
+        (cr.GRU(4), ("x", "e.c"), "reads 'e.c', and there are"),
+    ):
+        nodes = {"e": (cr.GRU(4), "x"), "n": (layer, *sources)}
+        with pytest.raises(cr.ChainruleError, match=said):
+            cr.Graph(nodes, inputs={"x": (5, 3), "h": 4}, outputs=["n", "e"])
+    with pytest.raises(cr.ShapeError, match="write a node for each"):
+        cr.Graph({"e": cr.GRU(4, bidirectional=True), "n": (cr.Dense(2), "e.h")}, input_shape=(5, 3))

@@ -260,12 +260,17 @@ static float net_sigma(float z) { return 1.0f / (1.0f + expf(-z)); }
 
 /* h after every step, or after the last one. kind 0 to 3: h = f(W x + U h + b), f tanh, relu, sigmoid, identity;
    4: LSTM, z_i, z_f, z_g, z_o one above the other, h and then the cell c; 5: GRU, r, u, n, v the bias of n within
-   the reset; 6: GRU that resets in front of U. b and v may be NULL. work holds 6 numbers per unit */
+   the reset; 6: GRU that resets in front of U. first: the states in front of the first step, NULL for 0; ends: those at
+   the end go behind the others. b and v may be NULL. work holds 6 numbers per unit */
 static void net_recurrent(const float* x, const float* W, const float* U, const float* b, const float* v, const float* mask,
-                          int kind, int steps, int features, int units, int reverse, int every, float* work, float* out) {
+                          const float* first, int kind, int steps, int features, int units, int reverse, int every, int ends,
+                          float* work, float* out) {
   const int rows = (kind == 4 ? 4 : kind >= 5 ? 3 : 1) * units;
   float *h = work, *c = work + units, *z = work + 2 * units;
-  for (int k = 0; k < units; k++) h[k] = c[k] = 0.0f;
+  for (int k = 0; k < units; k++) {
+    h[k] = first ? first[k] : 0.0f;
+    c[k] = first && kind == 4 ? first[units + k] : 0.0f;
+  }
   for (int s = 0; s < steps; s++) {
     const int t = reverse ? steps - 1 - s : s;
     const float* xt = x + (size_t)t * features;
@@ -305,6 +310,11 @@ static void net_recurrent(const float* x, const float* W, const float* U, const 
     for (int k = 0; every && k < units; k++) to[k] = h[k];
   }
   for (int k = 0; !every && k < units; k++) out[k] = h[k];
+  out += (size_t)(every ? steps : 1) * units;
+  for (int k = 0; ends && k < units; k++) {
+    out[k] = h[k];
+    if (kind == 4) out[units + k] = c[k];
+  }
 }
 
 /* Features k and k + size / 2 of every head turned by the angle of the step, in place. */

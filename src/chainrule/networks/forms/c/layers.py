@@ -419,8 +419,11 @@ def _recurrent(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> Non
     names = given_arrays(body, layer, given, "W", "U", "b", "v")
     kind = CELLS[layer.activation if isinstance(layer, RNN) else layer.kind]
     kind += isinstance(layer, GRU) and not layer.reset_after
-    options = (kind, *x.shape, layer.units, int(layer.reverse), int(layer.outputs == "all"))
-    body.call("recurrent", x.name, *names, body.mask, *options, body.needs(6 * layer.units), z.name)
+    steps, features = layer.sequence_shape(x.shape)
+    first = f"{x.name} + {steps * features}" if layer.sources else None
+    way = (int(layer.reverse), int(layer.outputs == "all"), int(layer.ends))
+    options = (first, kind, steps, features, layer.units, *way, body.needs(6 * layer.units))
+    body.call("recurrent", x.name, *names, body.mask, *options, z.name)
 
 
 def _attention(body: Body, layer: MultiHeadAttention, x: Place, z: Place, given: Arrays) -> None:

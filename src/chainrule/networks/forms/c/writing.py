@@ -96,7 +96,7 @@ class _Writing:
         """The layers in order; shared: others read what is given after them."""
         x = given[0]
         for layer in layers:
-            shape = self.network.shapes[str(layer.name)]
+            shape, several = self.network.shapes[str(layer.name)], isinstance(self.body.mask, Masks)
             if type(layer) in SAME:
                 y = Place(x.name, shape)
             else:
@@ -107,9 +107,8 @@ class _Writing:
                 if not shared:
                     self.release(x)
                 shared = False
-            if isinstance(self.body.mask, Masks):
-                pass  # they are the next layer's, which reads several values
-            elif self.body.mask is not None and (len(shape) != 2 or shape[0] != x.shape[0]):
+            ends = len(shape) != 2 or (shape[0] != x.shape[0] and not several)
+            if ends and not isinstance(self.body.mask, Masks):
                 self.body.mask = None  # the steps end here
             x, given = y, (y,)
         return x

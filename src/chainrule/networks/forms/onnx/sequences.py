@@ -15,7 +15,8 @@ import numpy as np
 from chainrule.formulas.calling import call_formula
 from chainrule.formulas.expression import Symbol
 from chainrule.formulas.primitives.steps import turns
-from chainrule.layers import GRU, LSTM, RNN, Embedding, Layer, Masking, MultiHeadAttention, Recurrent
+from chainrule.layers import GRU, LSTM, RNN, Embedding, Layer, Masking, MultiHeadAttention, Part, Recurrent
+from chainrule.layers.parts import places_of
 from chainrule.layers.sequences.attention import GIVEN
 from chainrule.networks.forms.onnx.formulas import Formula
 from chainrule.networks.forms.onnx.graph import SAMPLES, Graph, Value
@@ -50,6 +51,10 @@ def _masking(graph: Graph, layer: Masking, x: Value, given: Arrays, mask: str | 
     return Value(x.shape, graph.add("Mul", graph.last(x), _there(graph, layer, x)))
 
 
+def _part(graph: Graph, layer: Part, x: Value, given: Arrays, mask: str | None) -> Value:
+    return Value(layer.shape, part_of_row(graph, x, layer.start, layer.stop, layer.shape))
+
+
 def _embedding(graph: Graph, layer: Embedding, x: Value, given: Arrays, mask: str | None) -> Value:
     E = given["E"].copy()
     if layer.padding is not None:
@@ -59,8 +64,9 @@ def _embedding(graph: Graph, layer: Embedding, x: Value, given: Arrays, mask: st
 
 # -- recurrences -------------------------------------------------------------------------------------------
 def _recurrent(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: str | None) -> Value:
+    sequence, first = _begun(graph, layer, x)
     if mask is not None:
-        return _scan(graph, layer, x, given, mask)
+        return _scan(graph, layer, sequence, first, x, given, mask)
     operator, order = OPERATORS[type(layer)]
     arrays = [gates_in_order(given[name], layer.gates, order) for name in ("W", "U", "b") if name in given]
     if layer.bias:  # ONNX has two: ours is the first, and v of a GRU in the second
@@ -78,15 +84,38 @@ def _recurrent(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: st
             options |= {"activation_alpha": [1.0], "activation_beta": [0.0]}
     if isinstance(layer, GRU):
         options["linear_before_reset"] = int(layer.reset_after)
-    steps = graph.add("Transpose", graph.last(x), perm=[1, 0, 2])
-    every, last = graph.several(operator, steps, *names, outputs=2, **options)
-    shape = layer.output_shape(x.shape)
+    steps = graph.add("Transpose", graph.last(sequence), perm=[1, 0, 2])
+    if first:
+        names += [""] * (4 - len(names))  # without a bias, and without lengths
+        names += [graph.axes("Unsqueeze", state, 0) for state in first]
+    every, *last = graph.several(operator, steps, *names, outputs=1 + len(layer.states), **options)
+    states = [graph.axes("Squeeze", state, 0) for state in last]
     if layer.outputs == "last":
-        return Value(shape, graph.axes("Squeeze", last, 0))
-    return Value(shape, graph.add("Transpose", graph.axes("Squeeze", every, 1), perm=[1, 0, 2]))
+        return _ended(graph, layer, x, states[0], states)
+    shown = graph.add("Transpose", graph.axes("Squeeze", every, 1), perm=[1, 0, 2])
+    return _ended(graph, layer, x, shown, states)
 
 
-def _scan(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: str) -> Value:
+def _begun(graph: Graph, layer: Recurrent, x: Value) -> tuple[Value, list[str]]:
+    """The sequence, and the states that it begins with where they are given, (N, units) each."""
+    if not layer.sources:
+        return x, []
+    sequence, *first = (part_of_row(graph, x, *place) for place in places_of(layer.sources))
+    return Value(layer.sources[0], sequence), first
+
+
+def _ended(graph: Graph, layer: Recurrent, x: Value, shown: str, states: Sequence[str]) -> Value:
+    """What is put out, and where a node reads them the states behind it."""
+    shape = layer.output_shape(x.shape)
+    if not layer.ends:
+        return Value(shape, shown)
+    row = graph.reshape(shown, shape[0] - len(states) * layer.units)
+    return Value(shape, graph.add("Concat", row, *states, axis=-1))
+
+
+def _scan(
+    graph: Graph, layer: Recurrent, x: Value, first: Sequence[str], row: Value, given: Arrays, mask: str
+) -> Value:
     """The step's formula again and again: where a step is padding the states stay, and 0 is put out."""
     make, body = graph.onnx.helper, graph.inner()
     inputs = [*(f"{name}_before" for name in layer.states), "x_t", "there"]
@@ -110,12 +139,12 @@ def _scan(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: str) ->
         [described(name, layer.units) for name in (*states, shown)],
         body.tensors(),
     )
-    zeros = _zero_states(graph, x, layer)
+    begins = first or [_zero_states(graph, x, layer)] * len(layer.states)
     given_steps = (graph.last(x), graph.axes("Unsqueeze", mask, 2))
     direction = [int(layer.reverse)]
     results = graph.several(
         "Scan",
-        *(zeros for _ in layer.states),
+        *begins,
         *given_steps,
         outputs=len(states) + 1,
         body=block,
@@ -125,8 +154,8 @@ def _scan(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: str) ->
         scan_input_directions=direction * 2,
         scan_output_directions=direction,
     )
-    shape = layer.output_shape(x.shape)
-    return Value(shape, results[0] if layer.outputs == "last" else results[-1])
+    shown = results[0] if layer.outputs == "last" else results[-1]
+    return _ended(graph, layer, row, shown, results[:-1])
 
 
 def _zero_states(graph: Graph, x: Value, layer: Recurrent) -> str:
@@ -216,6 +245,7 @@ def _weights(graph: Graph, S: str, seen: str | None) -> str:
 SEQUENCES: Mapping[type[Layer], Writer] = {
     Masking: _masking,
     Embedding: _embedding,
+    Part: _part,
     RNN: _recurrent,
     LSTM: _recurrent,
     GRU: _recurrent,

@@ -240,14 +240,15 @@ class Writing:
             )
         if (mask := mask_of(graph, layer, x)) is not None:
             self.mask = mask
+        several = isinstance(self.mask, Masks)
         read, behind = mask_for(layer, self.mask), mask_behind(layer, self.mask)
         given: Arrays = self.network.layer_parameters(layer)
         steps = x.shape[0]
         self.mask = read
         y = self._written(layer, x, given)
         y.shape, self.mask = shape, behind
-        steps = steps if behind is read else shape[0]
-        if self.mask is not None and (len(shape) != 2 or shape[0] != steps):
+        ends = len(shape) != 2 or (shape[0] != steps and not several)
+        if ends and not isinstance(self.mask, Masks):
             self.mask = None
         return y
 
