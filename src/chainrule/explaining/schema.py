@@ -79,7 +79,7 @@ class Passage(TypedDict):
     reverse: bool
     truncate: int | None  # steps that δ goes back; None: all
     units: int
-    sources: list[list[Any]]  # of its sequence and its first states side by side: begin, end, shape; none of either
+    sources: list[list[Any]]  # of its sequence and its first states in a row: begin, end, shape
     ends: bool  # whether its states stand in a row behind its output
 
 
