@@ -290,7 +290,7 @@ def _recurrent(low: Builder, layer: Recurrent, x: Value, z: Value, parameters: l
         low.parts[made.number] = str(layer.name)
     if not parameters:
         parameters = [
-            low.parameter(f"{layer.name}.{name}", spec.shape, spec.penalised, in_panels(layer, name, x.shape))
+            low.parameter(low.names(layer)[name], spec.shape, spec.penalised, in_panels(layer, name, x.shape))
             for name, spec in specs.items()
         ]
     if not layer.bias:
@@ -502,13 +502,13 @@ def _embedding(low: Builder, layer: Embedding, x: Value, z: Value, parameters: l
 
 def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, parameters: list[int]) -> None:
     """Dense layers for queries, keys and values, what lies between, and a dense layer."""
-    specs = layer.parameters(x.shape)
+    specs, names = layer.parameters(x.shape), low.names(layer)
 
     def dense(key: str, x: Value, z: Value) -> None:
         panels = z.lanes == InLanes.channels or low.has_rows(x, z.halo)
         W, b = specs[f"W_{key}"], specs.get(f"b_{key}")
-        number = low.parameter(f"{layer.name}.W_{key}", W.shape, W.penalised, panels)
-        bias = low.parameter(f"{layer.name}.b_{key}", b.shape, b.penalised, False) if b else -1
+        number = low.parameter(names[f"W_{key}"], W.shape, W.penalised, panels)
+        bias = low.parameter(names[f"b_{key}"], b.shape, b.penalised, False) if b else -1
         _at_every_step(low, x, z, number, bias)
 
     def made(shape: Shape) -> Value:
