@@ -71,8 +71,9 @@ TURNS = ((256, 8), (64, 3), (16, 2))
 
 
 def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of tests of many cases a part: which one is by the test's name, so that what one sweep leaves out is in
-    the next; other parts with --draw 1 to 7, all with --whole. The suite has ten minutes.
+    """Of tests of many cases, and of those marked `turns`, a part: other parts with --draw 1 to 7, all with
+    --whole. The suite has ten minutes. Cases are dealt by their names, so that no value of a parameter is
+    left out because it stands at every second place.
     """
     if CHOICE["whole"]:
         return
@@ -80,14 +81,16 @@ def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent != Path(__file__).parent:  # those beside this file ask for names and words: 22 s
             groups.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    left: list[pytest.Item] = []
+    gone = set[int]()
     for name, group in groups.items():
+        told = group[0].get_closest_marker("turns")
         turns = next((turns for many, turns in TURNS if len(group) > many), 1)
+        turns = max(turns, told.args[0] if told else 1)
         turn = (zlib.crc32(name.encode()) + CHOICE["draw"]) % turns
-        left += [item for number, item in enumerate(group) if number % turns != turn]
-    if left:
-        config.hook.pytest_deselected(items=left)
-        gone = set(map(id, left))
+        dealt = sorted(group, key=lambda item: zlib.crc32(item.nodeid.encode()))
+        gone |= {id(item) for number, item in enumerate(dealt) if number % turns != turn}
+    if gone:
+        config.hook.pytest_deselected(items=[item for item in items if id(item) in gone])
         items[:] = [item for item in items if id(item) not in gone]
 
 

@@ -114,6 +114,7 @@ LOOKS = """[document.querySelector("main").textContent,
   document.querySelector("#dock .objective").textContent]"""
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("make", CHANGES)
 def test_a_change_recomputes_everything(make: Any, page: Page, tmp_path: Path) -> None:
     """One after another on the same page, each taken back before the next."""
@@ -377,6 +378,7 @@ def test_nudge_at_a_kink(page: Page, tmp_path: Path) -> None:
     assert "relu1 changes sides" in page.text("#dock-nudge .warning")
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("make", "language"),
     [(dense, "zh"), (conv, "en"), (residual, "zh"), (recurrent, "en"), (attention, "zh")],

@@ -69,6 +69,7 @@ def picture(source: str) -> str:
     return f'{source[: source.index("<main")]}<main>{source[places[0] : places[1]]}</main></body></html>'
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_picture_of_a_network_scrolls_the_page(name: str, page: Page) -> None:
     layers, shape = NETWORKS[name]

@@ -51,6 +51,7 @@ def slide(page: Page, count: int) -> None:
     )
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("layer", "shape", "place"), CASES, ids=lambda case: str(case))
 def test_both_end_in_the_same_number(
     layer: Any, shape: tuple[int, ...], place: tuple[int, ...], page: Page, tmp_path: Path

@@ -73,6 +73,7 @@ def tested(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Callab
     return ask
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("make", [dense, conv, residual, recurrent, attention])
 def test_the_page_computes_the_batch_again(make: Any, tested: Any) -> None:
     result = tested(make)

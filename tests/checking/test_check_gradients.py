@@ -165,6 +165,7 @@ class WrongBias(Conv2D):
         return {**super().gradients(d, x), "b": d[0, 0].sum(axis=-1)}
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("layers", "wrong", "formula"),
@@ -244,6 +245,7 @@ def test_a_wrong_penalty_is_named() -> None:
         check_gradients(net, VECTORS, VECTORS[:, :2], None, HalfPenalty(0.5), engine="native")
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", ["conv1.W", "dense1.b", "input"])
 @pytest.mark.parametrize("error", [1e-5, -2.0, 0.2])
 def test_wrong_kernels_are_told_from_wrong_formulas(name, error, monkeypatch) -> None:
@@ -299,6 +301,7 @@ def test_one_wrong_entry_in_a_big_parameter_shows_along_the_direction(monkeypatc
 
 
 # -- kinks
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(
     ("engine", "seed"), [*(("native", seed) for seed in range(5)), ("reference", 0), ("reference", 3)]
 )

@@ -41,6 +41,7 @@ def test_normalisation_is_right_however_far_from_0_the_data_lie(norm, shift, eng
         assert report["input"].kind == "ok", str(report)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(
     ("norm", "shift", "factor"), each(NORMS[:3], SHIFTS, [-1.0, 0.0, 2.0, 1 / 6, 1.001], turns=2)
 )
@@ -155,6 +156,7 @@ def test_a_change_that_is_swallowed_on_its_way_to_j_accuses_nobody() -> None:
 SEEDS = range(5000, 5012)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_networks_raise_no_alarm_and_planted_mistakes_do(seed: int) -> None:
     of = problem(seed)

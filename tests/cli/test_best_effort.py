@@ -42,6 +42,7 @@ def raising(error: BaseException) -> Any:
     return call
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("backend", [NOTEBOOK, "no such backend", "tkagg"])
 def test_a_backend_that_is_not_installed_is_not_needed(flowers: Path, tmp_path: Path, backend: str) -> None:
     pytest.importorskip("matplotlib")
@@ -85,6 +86,7 @@ def test_a_matplotlib_that_fails_gives_an_svg_and_a_line(
     assert result.out.splitlines()[-1].startswith("test accuracy")
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(
     ("place", "missing"),

@@ -48,6 +48,7 @@ def training(flowers: Path, *more: object) -> list[str]:
     return [str(argument) for argument in argv]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", ENDS)
 def test_a_training_program_ends_with_a_usable_run(
     run: Run, flowers: Path, tmp_path: Path, name: str

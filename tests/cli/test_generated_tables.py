@@ -111,6 +111,7 @@ def value_differences(way: object, truth: Truth, numbers: Array, order: Array) -
     return []
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("part", range(4))
 def test_what_was_meant_is_learned_or_refused_with_an_option(part: int, tmp_path: Path) -> None:
     wrong, refused = [], Counter[str]()

@@ -31,6 +31,7 @@ def letters(count: int, classes: int) -> tuple[Array, Array]:
     return X, y
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("classes", "packed", "test"), pairwise([2, 13], ["", ".gz"], [True, False]))
 def test_any_idx_set(classes: int, packed: str, test: bool, run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "set"
@@ -113,6 +114,7 @@ EMBEDDED = (
 )
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(
     ("X", "options"),
     [

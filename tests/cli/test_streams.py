@@ -82,6 +82,7 @@ def test_output_that_is_cut_off(run: Run, flowers: Path) -> None:
         assert result.stdout.count("\n") == 1
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("output", [">&- 2>&-", ">/dev/full 2>/dev/full", "2>&1 | head -1 >first", "| true"])
 def test_training_goes_on_without_anybody_who_reads(run: Run, flowers: Path, output: str) -> None:
     train = "$C train flowers.csv --target species --epochs 30 --no-check --no-report --out run"

@@ -153,6 +153,7 @@ def test_what_was_told_of_the_file_holds_for_the_next(run: Run, tmp_path: Path) 
     assert described()["preparation"]["reading"]["missing"] == "?"
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("change", ["appended", "shuffled", "fewer", "all"])
 def test_held_out_rows_are_recognised_in_changed_data(change: str, run: Run, tmp_path: Path) -> None:
     """The model's own scale is applied, and no row that was trained on is judged as held out."""

@@ -38,6 +38,7 @@ FORMS: dict[str, Array] = {
 }  # fmt: skip
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("form", "shape"), each(FORMS, [(4,), (5, 5), (5, 5, 3)], turns=2))
 def test_labels_of_every_form(run: Run, form: str, shape: tuple[int, ...]) -> None:
     X = np.random.default_rng(0).normal(size=(90, *shape)) + LABELS.reshape(-1, *(1 for _ in shape))

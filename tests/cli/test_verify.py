@@ -466,6 +466,7 @@ MISBEHAVE = {
 }
 
 
+@pytest.mark.turns(3)
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize("case", MISBEHAVE)
 def test_code_that_never_ends_or_crashes(tmp_path: Path, case: str) -> None:

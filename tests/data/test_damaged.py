@@ -46,6 +46,7 @@ def samples(folder: Path) -> dict[str, tuple[bytes, Callable[[Path], Any]]]:
     }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", ["x.npy", "x.npz", "packed.npz", "x.idx", "x.gz", "x.csv"])
 def test_a_damaged_file_ends_in_an_error_that_names_it_or_in_an_array(name: str, tmp_path: Path) -> None:
     raw, load = samples(tmp_path)[name]

@@ -196,6 +196,7 @@ def test_the_highest_level_is_the_default() -> None:
     assert output("print(engine.level)", CHAINRULE_ISA="") == LEVELS[-1]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("value", ["avx512", "x86-64-v9", "X86-64-V2", "v3"])
 def test_a_level_that_cannot_run_is_an_error_that_names_the_choices(value: str) -> None:
     reason = f"CHAINRULE_ISA={value} cannot run here; choose one of {', '.join(LEVELS)}"

@@ -83,6 +83,7 @@ def expected(name: str, samples: int) -> tuple[dict[str, Any], Any]:
     return gradients, np.sqrt(sum((g.reshape(samples, -1) ** 2).sum(1) for g in gradients.values()))
 
 
+@pytest.mark.turns(2)
 @networks
 @pytest.mark.parametrize(("level", "dtype"), MACHINES)
 def test_norms_by_the_kernels(name: str, level: str, dtype: str) -> None:
@@ -103,6 +104,7 @@ def test_norms_by_the_kernels(name: str, level: str, dtype: str) -> None:
                 np.testing.assert_allclose(of_batch[key], gradient.mean(0), atol=scale, rtol=0)
 
 
+@pytest.mark.turns(3)
 @networks
 def test_a_step_gives_them(name: str) -> None:
     network, X, y, w = problem(name)

@@ -142,6 +142,7 @@ def test_the_kernels_compute_the_formulas(name: str, level: str, dtype: str) -> 
         assert_like_reference(problem, level, dtype, samples, problem.step())
 
 
+@pytest.mark.turns(4)
 @networks
 def test_gradients_are_derivatives(name: str) -> None:
     problem = problem_of(name).first(2)

@@ -215,6 +215,7 @@ WINDOWS: dict[str, tuple[tuple[int, int, int], list[cr.Layer]]] = {
 }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("name", "machine"), pairwise(WINDOWS, MACHINES))
 def test_windows_of_many_samples(name: str, machine: tuple[str, str]) -> None:
     level, dtype = machine

@@ -90,6 +90,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("estimator", cases, ids=[str(case).replace("\n", "") for case in cases])
 
 
+@pytest.mark.turns(2)
 @pytest.mark.filterwarnings("ignore")
 def test_all_checks_pass(estimator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # or the check of arrays of other libraries is skipped

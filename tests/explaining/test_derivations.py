@@ -47,6 +47,7 @@ def report_of(one: StoredNetwork) -> tuple[cr.Network, Report]:
     return network, Report(json.loads(report.json()))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("part", range(0, EVERY * 5, EVERY))
 def test_printed_formulas_give_the_kernels_numbers(part: int) -> None:
     count = 0

@@ -34,6 +34,7 @@ def of_healthy() -> list[Diagnosis]:
     return [examine(healthy(generator("healthy", seed))) for seed in HEALTHY]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("rule", FAULTS)
 def test_recall(rule: str) -> None:
     """At most one of three networks with the fault is missed; what is found can be said and written down."""

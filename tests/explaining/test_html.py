@@ -117,6 +117,7 @@ def pages() -> list[str]:
     return [*made, *(text(kind) for kind in ("conv", "branches", "deep"))]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("number", range(5))
 def test_it_is_well_formed(number: int) -> None:
     page = Page(pages()[number])
@@ -131,6 +132,7 @@ def test_it_is_well_formed(number: int) -> None:
     assert all(after <= before + 1 for before, after in pairwise(heads)), heads
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("number", range(5))
 def test_who_cannot_see_it_is_told(number: int) -> None:
     source = pages()[number]
@@ -188,6 +190,7 @@ def test_names_and_labels_are_text() -> None:
     assert html_document.embedded({"a": EVIL}).count("<") == 0
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("language", ["en", "zh", "en+zh"])
 @pytest.mark.parametrize("kind", ["conv", "branches"])
 def test_languages(kind: str, language: str) -> None:
@@ -299,6 +302,7 @@ def all_panels(made: Outline) -> int:
     return count(made.sections)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(
     ("kind", "budget"),
     each(["conv", "lenet", "deep"], [300_000, 600_000, 1_000_000, 1_500_000], turns=2),

@@ -93,6 +93,7 @@ def definitions(shown: tuple[Block, ...], scope: str = "") -> Iterator[tuple[str
             yield from (("", letter, meaning) for letter, meaning in found)
 
 
+@pytest.mark.turns(4)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_no_letter_is_defined_twice(loss: str) -> None:
     place = list(LOSSES).index(loss)  # every pair of loss, penalty and weights meets, not every three

@@ -73,6 +73,7 @@ def of_kind(outline: Outline, *kinds: type) -> list[object]:
     return found
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("name", "dtype"), each(NAMES, ["float32", "float64"]))
 def test_tables_are_whole(name: str, dtype: str) -> None:
     """Every row has as many cells as the head, whatever bars stand in formulas and texts."""
@@ -89,6 +90,7 @@ def test_tables_are_whole(name: str, dtype: str) -> None:
 NOTATIONS = ["tutorial", "ufldl", "ng", "matrix", "nielsen"]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("name", "notation"), each(NAMES, NOTATIONS, turns=3))
 def test_formulas_are_in_a_latex_that_all_readers_know(name: str, notation: str) -> None:
     text = made(name, language="en", notation=notation)
@@ -128,6 +130,7 @@ def test_terms_add_up_as_printed(name: str, dtype: str) -> None:
     assert count >= 2
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", NAMES)
 def test_pictures_lie_beside_the_text(name: str, tmp_path: Path) -> None:
     path = tmp_path / "my report.md"

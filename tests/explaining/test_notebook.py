@@ -19,6 +19,7 @@ KINDS = {"text/plain", "text/markdown", "text/html"}
 _PICTURE = re.compile(r"!\[[^\n]*?\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]*)\)")
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_kind(name: str) -> None:
     bundle = report(name)._repr_mimebundle_()

@@ -113,11 +113,13 @@ def explained(name: str, *, weighted: bool = False, **options: Any) -> cr.Report
     return cr.explain(network, X, y, loss=loss, penalty=penalty, sample_weight=weights, **options)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", problems())
 def test_a_document_is_of_its_schema(name: str) -> None:
     assert not list(faults(explained(name).document, Document))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("notation", NOTATIONS)
 def test_a_document_is_of_its_schema_in_every_notation(notation: str) -> None:
     for name in ("deep", "branches"):

@@ -281,6 +281,7 @@ def test_the_terminal_prints_it_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert PLAIN.search(printed) is None
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("notation", ["tutorial", "ufldl", "matrix", "nielsen"])
 def test_a_report_can_be_written_in_the_other_form_again(notation: str, tmp_path: Path) -> None:
     ng, plain = reports(3)
@@ -337,6 +338,7 @@ def mixed(name: str) -> cr.Report:
     return cr.explain(network, X, np.array([0, 1, 2, 0]), **options)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", MIXED)
 def test_layers_that_the_text_has_not_keep_their_letters_and_it_is_said(name: str) -> None:
     _, _, own, said = MIXED[name]

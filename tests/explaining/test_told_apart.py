@@ -57,6 +57,7 @@ def test_what_the_data_give_has_a_symbol_of_its_own(notation: str) -> None:
             assert ("λ" in right) == left.startswith(f"∂{J}/"), text
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     "penalty", [cr.L2(0.3), cr.L2(3.0, per_sample=True), cr.L1(0.1), cr.ElasticNet(0.1, 0.2)]
 )
@@ -210,6 +211,7 @@ def test_no_equality_is_printed_before_a_rounded_number(name: str) -> None:
             assert sum(value for value in values if value is not None) == printed_value(block.total)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_result_is_printed_once(name: str) -> None:
     """Where the line of numbers is the result alone - a long sum, an entry as it is - nothing follows it."""
@@ -249,6 +251,7 @@ def classifier(**options: Any) -> cr.Report:
     return cr.explain(network, X, [0, 1], check=False, **options)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("notation", "letter"), WEIGHTED.items())
 def test_the_weight_of_a_sample_has_one_letter_and_is_in_the_closing_box(notation: str, letter: str) -> None:
     report = classifier(sample_weight=[1, 3], notation=notation)
@@ -385,6 +388,7 @@ def test_every_step_computes_one_quantity_and_reads_what_a_step_has_computed(
         known.add(row[3])
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("notation", "loss", "x"), [
     ("tutorial", "J", "x"), ("ufldl", "J", "a"), ("matrix", "C", "A"), ("nielsen", "C", "a"),
 ])  # fmt: skip

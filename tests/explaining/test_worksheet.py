@@ -73,6 +73,7 @@ def told(answer: str, tokens: list[str]) -> list[str]:
     return found
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("name", "ending"), each(NAMES, ENDINGS, turns=2))
 def test_no_answer_is_told_in_the_sheet(name: str, ending: str, tmp_path: Path) -> None:
     sheet, key = written(name, ending, tmp_path, blanks=0.5, seed=3)
@@ -109,6 +110,7 @@ def test_the_page_carries_no_document_and_no_script(tmp_path: Path) -> None:
         assert "blank" not in attribute or attribute == "blank"
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_blanks_in_every_form_language_and_layout(name: str) -> None:
     made = [
@@ -140,6 +142,7 @@ def test_at_least_one() -> None:
     assert len(key_of("recurrent", blanks=0.001)) == 1
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)
 def test_sums_are_right_when_the_answers_are_put_in(name: str, dtype: str) -> None:

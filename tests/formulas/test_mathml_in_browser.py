@@ -35,6 +35,7 @@ def _gallery(notation: str) -> str:
     return f'<!DOCTYPE html><meta charset="utf-8"><style>{style}</style>{"".join(lines)}'
 
 
+@pytest.mark.turns(4)
 @pytest.mark.parametrize("notation", NOTATIONS)
 def test_every_formula_is_well_set(page: Page, notation: str) -> None:
     page.show(_gallery(notation))

@@ -191,6 +191,7 @@ PAIRS = {
 }
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("like", ["dense", None])
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_verdict_is_the_same_by_any_clock(name: str, like: str | None, request: Any) -> None:

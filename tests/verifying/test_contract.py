@@ -15,6 +15,7 @@ from chainrule.verifying.contract import peeking
 from chainrule.verifying.verify import verify
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("like", ["dense", None])
 @pytest.mark.parametrize("name", CHEATS)
 def test_a_cheat_is_refused_by_name(name: str, like: str | None) -> None:

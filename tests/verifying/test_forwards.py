@@ -52,6 +52,7 @@ def norm(
     return forward, backward
 
 
+@pytest.mark.turns(4)
 @pytest.mark.parametrize(
     ("like", "learned"),
     [*product(["layernorm", "batchnorm"], [0, 1, 2]), ("rmsnorm", 0), ("rmsnorm", 1)],
@@ -139,6 +140,7 @@ def by_gate(order: str) -> tuple[Any, Any]:
     return read, written
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(
     "form",
     [stacked("UW", True), stacked("WU", False), stacked("bWU", False), stacked("UWb", True),
@@ -201,6 +203,7 @@ GRUS = {
 }
 
 
+@pytest.mark.turns(4)
 @pytest.mark.parametrize("form", GRUS)
 @pytest.mark.parametrize(("after", "keeps"), [(True, True), (True, False), (False, True), (False, False)])
 def test_every_gated_unit(form: str, after: bool, keeps: bool) -> None:

@@ -116,6 +116,7 @@ RIGHT: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("like", ["attention", "flash_attention"])
 @pytest.mark.parametrize("name", some(RIGHT, 6))
 def test_right_attention(name: str, like: str) -> None:
@@ -209,6 +210,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", some(MISTAKES, 9))
 def test_a_mistake_of_flash_attention_is_named(name: str) -> None:
     wrong, words, options = MISTAKES[name]

@@ -173,6 +173,7 @@ def test_impulses_of_an_output_with_more_axes_than_the_argument() -> None:
 
 
 # -- small constants -----------------------------------------------------------------------------------------
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("guard", [1e-12, 1e-8, 1e-6])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_guarded_quotient_with_its_own_derivative_is_right(guard: float, dtype: str) -> None:
@@ -216,6 +217,7 @@ def test_a_constant_of_few_digits_in_backward_alone_is_a_mistake() -> None:
     assert cr.verify((forward, lambda d, x: backward(d, x, 4)), args=(x,), like="selu").verdict == "wrong"
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("like", ["batchnorm", "layernorm"])
 @pytest.mark.parametrize(("theirs", "word"), [(0.0, "add only"), (1e-8, "epsilon"), (1e-3, "epsilon")])
 def test_another_epsilon_in_backward(like: str, theirs: float, word: str) -> None:

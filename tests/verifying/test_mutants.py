@@ -28,6 +28,7 @@ def test_a_right_backward_pass_is_right(kind: str) -> None:
     assert "judged by the formulas" in str(verdict)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("kind", some(KINDS, 5))
 def test_every_wrong_neighbour_is_named_or_the_same_function(kind: str) -> None:
     plans = planned([kind])

@@ -113,6 +113,7 @@ def test_where_delta_goes_through_alone() -> None:
     assert any(np.allclose(each, wanted) for each in made(tree, "across", **values))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_its_sentence(kind: str) -> None:
     """In both languages, with all that it names."""

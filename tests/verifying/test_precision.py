@@ -61,6 +61,7 @@ def answers(seed: int, precision: str) -> list[tuple[Array, Array, Array]]:
     return [(np.asarray(t, dtype=np.float64), np.asarray(r), np.asarray(a)) for t, r, a in each]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("precision", FORMATS)
 def test_right_programs_raise_no_alarm(precision: str, request: pytest.FixtureRequest) -> None:
     draw = request.config.getoption("--draw")
@@ -157,6 +158,7 @@ def cross_entropy_gradient(d: Any, cache: Any) -> Any:
     return None, d * gradient / len(y)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("like", ["cross_entropy", None])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_whole_numbers_in_front_say_nothing_of_the_format(dtype: str, like: str | None) -> None:

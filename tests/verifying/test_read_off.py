@@ -93,6 +93,7 @@ GENERATORS = {
 }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("kind", GENERATORS)
 @pytest.mark.parametrize("like", [None, "dropout"])
 def test_generators_that_are_kept(kind: str, like: str | None) -> None:

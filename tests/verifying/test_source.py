@@ -153,6 +153,7 @@ def test_what_is_right_is_right(program: str, tmp_path: Path) -> None:
     assert judged(program, "", "", tmp_path)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(("program", "old", "new", "word", "written"), MISTAKES)
 def test_a_kind_of_mistake_is_named_and_where(
     program: str, old: str, new: str, word: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -90,6 +90,7 @@ FORMS: dict[str, tuple[Callable[[list[Any]], Any], str]] = {
 CASES = some(product(FORMS, [None, 0, 1, 2, 3, 4]), 13, itemgetter(0), itemgetter(1))
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(("form", "wrong"), CASES)
 def test_only_the_layer_that_is_wrong_is_blamed(form: str, wrong: int | None) -> None:
     made, name = FORMS[form]

@@ -196,6 +196,7 @@ FORMS: dict[str, tuple[Callable[[bool], Any], list[str]]] = {
 }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("form", "used"), some(product(FORMS, [False, True]), len(FORMS) + 2, itemgetter(0), itemgetter(1))
 )

@@ -117,6 +117,7 @@ STYLES: dict[str, tuple[Callable[[Array, Array, Array, Array], Any], Callable[[b
 }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("style", STYLES)
 def test_every_style_of_a_call(style: str) -> None:
     kept, made = STYLES[style]

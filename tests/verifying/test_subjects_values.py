@@ -362,6 +362,7 @@ class AssigningSlots(Assigning):
     __slots__ = ("grad",)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("kind", [Assigning, AssigningSlots])
 @pytest.mark.parametrize(
     "f", [lambda a, b: (a + b) * (a + a * b), lambda a, b: a * b + (b + a.tanh()) * (a + b)]
@@ -393,6 +394,7 @@ SCALARS: dict[str, tuple[Any, tuple[Any, ...], list[str], bool]] = {
 }
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("form", SCALARS)
 def test_scalars(form: str) -> None:
     f, args, names, takes = SCALARS[form]

@@ -191,6 +191,7 @@ def verdict_on(name: str) -> Verdict:
     return verify(pair, args=args, like=like, **options)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", MUSEUM)
 def test_the_mistake_is_named(name: str) -> None:
     words, verdict = MUSEUM[name][-1], verdict_on(name)
@@ -216,6 +217,7 @@ def test_a_level_of_hints_is_that_of_the_verdict() -> None:
         assert str(made) == str(replace(verdict_on("doubled"), hint_level=level))
 
 
+@pytest.mark.turns(4)
 @pytest.mark.parametrize("name", some(MUSEUM, 15, lambda name: MUSEUM[name][2]))
 def test_it_is_wrong_also_by_differences_alone(name: str) -> None:
     pair, args, _, _, words = MUSEUM[name]
@@ -291,6 +293,7 @@ def test_right_is_right(name: str, dtype: str, seed: int) -> None:
     assert verdict, str(verdict)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_is_right_by_differences_alone(name: str) -> None:
     pair, args, like, options = RIGHT[name]
@@ -325,6 +328,7 @@ CHEATS: dict[str, Any] = {
 }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("like", ["dense", None])
 @pytest.mark.parametrize("name", CHEATS)
 def test_cheats_are_refused(name: str, like: str | None) -> None:
