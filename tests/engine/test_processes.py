@@ -288,7 +288,7 @@ INTERRUPT = """
     import os, signal, threading, time
     sent = []
     def interrupt():
-        time.sleep(0.5)
+        time.sleep(1.0)  # training has begun by then, on a loaded machine, too
         sent.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
     net = network()
