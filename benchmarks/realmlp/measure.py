@@ -175,8 +175,8 @@ def run(path: Path, names: list[str], splits: int, methods: list[str]) -> None:
             print(f"{name} is left out: {type(error).__name__}: {error}", flush=True)
     tables.sort(key=lambda table: len(table.y))
     done = {(entry["table"], entry["method"], entry["split"]) for entry in results(path)}
-    for split in range(splits):
-        for table in tables:
+    for table in tables:  # whole ones first, where somebody ends it
+        for split in range(splits):
             for method in methods:
                 if (table.name, method, split) not in done:
                     line = json.dumps(score(table, method, split))

@@ -257,6 +257,10 @@ def test_texts_that_are_fractions_are_numbers_and_codes_are_none() -> None:
     assert [way.kind for way in given.inputs.ways] == ["quantity"] * 2 + ["levels"] * 4
     usual = {way.name: way.kind for way in Preparation.learn(texts).inputs.ways}
     assert [usual[name] for name in ("codes", "thousands", "long")] == ["dropped"] * 3
+    categories = polars.DataFrame(texts).cast(polars.Categorical)
+    for frame in (pandas.DataFrame(texts).astype("category"), categories):
+        told = Preparation.learn(frame, kinds={"codes": "levels"})
+        assert {way.kind for way in told.inputs.ways} == {"dropped", "levels"}
     as_numbers = Preparation.learn({"fractions": numbers})
     for form in (texts, {**texts, "fractions": numbers}):
         np.testing.assert_array_equal(given(form)[:, :1], as_numbers({"fractions": numbers}))

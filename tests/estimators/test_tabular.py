@@ -181,6 +181,10 @@ def test_rows_of_texts_and_numbers_are_a_table() -> None:
     with_target = made("two").fit(frame.assign(answer=y), "answer")
     for new in (frame, frame.assign(answer=y)):
         np.testing.assert_array_equal(with_target.predict_log_proba(new), np.log(model.predict_proba(frame)))
+    with pytest.raises(ValueError, match="y is 'anser', but the columns of X are age, city, code"):
+        made("two").fit(frame, "anser")
+    with pytest.raises(ValueError, match="no column but the target 'city'"):
+        made("two").fit(frame[["city"]], "city")
     heavy = made("two", epochs=5, class_weight={"no": 1e6, "yes": 1.0}).fit(frame, y)
     light = made("two", epochs=5).fit(frame, y, sample_weight=np.where(y == "no", 1e6, 1.0))
     np.testing.assert_array_equal(heavy.predict(frame), light.predict(frame))

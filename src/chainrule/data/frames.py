@@ -34,6 +34,7 @@ class Column:
     whole: of numbers: every one is whole, and was written or kept as such.
     levels: of texts: all that may occur, in their order, where the source says so (an ordered categorical);
         of truth values: the words for false and true, where the source has words.
+    categorical: of texts: the source says that they are levels, whatever they look like.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Column:
     missing: Mask
     whole: bool = False
     levels: tuple[str, ...] | None = None
+    categorical: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
@@ -219,7 +221,7 @@ def _of_series(name: Any, series: Any, argument: str) -> Column:
         levels = tuple(map(str, series.cat.get_categories().to_list())) if _ordered(series, dtype) else None
         texts = np.array(series.cast(nw.String).to_list(), dtype=object)
         texts[missing] = ""  # pandas has NaN there
-        return Column(label, "text", texts, missing, levels=levels)
+        return Column(label, "text", texts, missing, levels=levels, categorical=dtype != nw.String)
     raise DataError(f"the column '{label}' of {argument} is of type {dtype}: {_FORMS}")
 
 

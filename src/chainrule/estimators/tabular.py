@@ -26,7 +26,7 @@ from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_number
 from chainrule.base.types import Array
 from chainrule.data import Preparation, Standardizer, read_table, split
-from chainrule.data.frames import Column, Frame, column_of, frame_of
+from chainrule.data.frames import Column, Frame, column_of, frame_of, listed
 from chainrule.estimators.base import Answering
 from chainrule.estimators.targets import numbers_of, weights_of
 from chainrule.networks.network import Network
@@ -145,6 +145,10 @@ class _Tabular(Answering, BaseEstimator):
             y = X.names[-1] if y is None else str(y)
         frame = frame_of(X, "X")
         if frame is not None and isinstance(y, str):
+            if y not in frame.names:
+                raise DataError(f"y is {y!r}, but the columns of X are {listed(frame.names)}")
+            if len(frame.names) == 1:
+                raise DataError(f"X has no column but the target {y!r}: there is nothing to learn from")
             self._source = y
             frame, y = frame.without([y]), frame.column(y).labels()
         self._named = frame is not None and frame.named

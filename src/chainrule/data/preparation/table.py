@@ -269,7 +269,8 @@ def _way(
         dates = as_dates(column)
         if dates is not None:
             return _way(dates, kinds, levels, most, robust)
-        if kind is None and (numbers := _as_measured(column, there)) is not None:
+        numbers = _as_measured(column, there) if kind is None and not column.categorical else None
+        if numbers is not None:
             return _way(numbers, kinds, levels, most, robust)
     if kind is None and (reason := _useless(column, there)) is not None:
         return Dropped(name, reason) if len(there) == len(column) else Gap(name, reason)
