@@ -49,6 +49,7 @@ from chainrule.layers import (
 from chainrule.layers.activations.rectifiers import SELU_ALPHA, SELU_SCALE
 from chainrule.networks.forms.onnx.sequences import OPERATORS
 from chainrule.networks.network import Network
+from chainrule.networks.taking.attending import Attending, attentions
 from chainrule.networks.taking.building import Building, cell
 from chainrule.networks.taking.fusing import Fused, constants_of, fused, pruned
 from chainrule.networks.taking.resizing import COORDINATES, REACH, Resizing
@@ -117,7 +118,7 @@ class _Reading:
         self.lead = 0 if samples is None else 1  # axes in front of those of a sample
         self.building = Building(self._shape(inputs[0], input_shape, samples))
         given, self.input_name = self.building.input, inputs[0].name
-        self.fused: dict[str, Fused] = {}
+        self.fused: dict[str, Fused | Attending] = {}
         self.known[inputs[0].name] = _StepsFirst(given) if samples else given
         kind = inputs[0].type.tensor_type.elem_type
         self.whole = kind not in (onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
@@ -146,7 +147,12 @@ class _Reading:
         names = [held.name for held in self.graph.output]
         needed = self._needed(output or names[0])
         numbers = constants_of(needed, self.known, self.onnx)
-        self.fused = fused(needed, numbers, self.input_name)
+        attending = list(attentions(self.onnx, self.opset, needed, numbers, self._sample()))
+        within = {number for _, _, region in attending for number in region}
+        self.fused = {
+            **fused(needed, numbers, self.input_name, within),
+            **{name: held for name, held, _ in attending},
+        }
         needed = pruned(needed, self.fused, output or names[0])
         read = [name for node in needed for name in self._reads(node)]
         self.readers = Counter([output or names[0], *read])
@@ -163,6 +169,12 @@ class _Reading:
             raise ArgumentError(f"the output {output or names[0]!r} is not made of the input")
         self.steps_first = isinstance(value, _StepsFirst)  # the model has its samples elsewhere
         return value.held if isinstance(value, _StepsFirst) else value
+
+    def _sample(self) -> dict[str, Array]:
+        """A batch of one sample, of numbers as good as any, by the name of the input."""
+        shape = (1,) * self.lead + self.building.input.theirs
+        numbers = np.random.default_rng(0).normal(size=shape)
+        return {self.input_name: numbers.astype(np.int64) * 0 if self.whole else numbers}
 
     def place(self, name: str, value: Value, axis: int) -> int:
         """Which axis of a sample an axis of the model is."""
@@ -222,9 +234,13 @@ class _Reading:
         made = NODES[node.op_type](self, name, attributes, *inputs)
         return made if isinstance(made, tuple) else (made,)
 
-    def _one(self, node: Any, held: Fused) -> Value:
+    def _one(self, node: Any, held: Fused | Attending) -> Value:
         """Several nodes that are one layer."""
-        name, value, layer = node.name or node.output[0], self.known[held.root], copy.copy(held.layer)
+        name, value = node.name or node.output[0], self.known[held.root]
+        if isinstance(held, Attending):
+            read = _value(name, value)
+            return self.building.attention(name, read, held.heads, held.weights, held.causal)
+        layer = copy.copy(held.layer)
         if held.axis is None:
             if isinstance(value, _StepsFirst):
                 return _StepsFirst(self.building.entrywise(name, value.held, layer))
