@@ -70,6 +70,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     )
     from chainrule.layers.sequences.attention import MultiHeadAttention as MultiHeadAttention
     from chainrule.layers.sequences.bidirectional import Bidirectional as Bidirectional
+    from chainrule.layers.sequences.decoder import TransformerDecoder as TransformerDecoder
     from chainrule.layers.base import Layer as Layer, Parameter as Parameter
     from chainrule.layers.windows.convolution import (
         Conv1D as Conv1D,
@@ -402,6 +403,7 @@ HOMES = {
     "Threshold": "chainrule.layers.activations.rectifiers",
     "Uniform": "chainrule.layers.initializers",
     "Verdict": "chainrule.verifying.verdict",
+    "TransformerDecoder": "chainrule.layers.sequences.decoder",
     "UpSample1D": "chainrule.layers.windows.growing",
     "UpSample2D": "chainrule.layers.windows.growing",
     "Warmup": "chainrule.training.schedules",

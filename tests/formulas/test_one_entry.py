@@ -28,9 +28,9 @@ NO_PROGRAM = {
     "shuffled", "tent", "unframed", "unshuffled",
     "gate", "gate_place", "inside", "interleave", "join_heads", "kernel_at", "kernel_place", "matmul",
     "max_positions", "mean_groups", "mean_samples", "merged", "mix_steps", "not_later", "odd_features",
-    "one_hot", "other_features", "per_feature", "place", "sinusoids", "split_heads", "step_products",
-    "sum_near", "sum_steps", "swap_steps", "transpose", "unflatten", "window", "with_ones",
-    "with_zero_bias", "without_bias",
+    "one_hot", "other_features", "per_feature", "place", "repeat_heads", "seen_by", "sinusoids",
+    "split_heads", "step_products", "sum_heads", "sum_near", "sum_steps", "swap_steps", "transpose", "turned",
+    "unflatten", "window", "with_ones", "with_zero_bias", "without_bias",
 }  # fmt: skip
 NOT_IN_JAVASCRIPT = {"erf"}  # Math has none: a line with it is shown with four digits, as all are at first
 

@@ -41,6 +41,7 @@ from chainrule.layers.norms.neighbours import LocalResponseNorm
 from chainrule.layers.parts import Heads, Part
 from chainrule.layers.sequences.attention import MultiHeadAttention
 from chainrule.layers.sequences.bidirectional import Bidirectional
+from chainrule.layers.sequences.decoder import TransformerDecoder
 from chainrule.layers.sequences.embedding import Embedding, LearnedPositions, PositionalEncoding
 from chainrule.layers.sequences.masking import Masking
 from chainrule.layers.sequences.recurrent import GRU, LSTM, RNN, Recurrent
@@ -61,7 +62,7 @@ from chainrule.layers.windows.pooling import (
     MaxPool2D,
 )
 from chainrule.layers.windows.transposed import ConvTranspose1D, ConvTranspose2D
-from chainrule.layers.wiring import Add, Concat, Multiply, Wiring
+from chainrule.layers.wiring import Add, Concat, Multiply, Row, Wiring
 
 _built_in: tuple[type[Layer], ...] = (
     Dense,
@@ -144,9 +145,9 @@ layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 # The ends of a graph of several inputs or outputs, which a Graph makes.
 end_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Part, Heads)}
 # Layers made of layers: they have branches instead of formulas of their own.
+_structures = (Sequential, Residual, Parallel, Skip, Bidirectional, Wiring, Add, Concat, Multiply, Row)
 structure_classes: dict[str, type[Layer]] = {
-    cls.__name__: cls
-    for cls in (Sequential, Residual, Parallel, Skip, Bidirectional, Wiring, Add, Concat, Multiply)
+    cls.__name__: cls for cls in (*_structures, TransformerDecoder)
 }
 
 __all__ = [
@@ -225,6 +226,7 @@ __all__ = [
     "Resample",
     "Reshape",
     "Residual",
+    "Row",
     "Scale",
     "Sequential",
     "SiLU",
@@ -240,6 +242,7 @@ __all__ = [
     "Threshold",
     "UpSample1D",
     "UpSample2D",
+    "TransformerDecoder",
     "Wiring",
     "call_formula",
     "end_classes",

@@ -19,8 +19,8 @@ from chainrule.base.types import Array
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.equations import SAMPLE_WEIGHT, equation_json
 from chainrule.explaining.facts.parts import part, shapes_of
-from chainrule.explaining.facts.penalised import constants
 from chainrule.explaining.facts.pictures import rounded
+from chainrule.explaining.facts.shares import constants
 from chainrule.explaining.schema import (
     Jacobian,
     LossCard,

@@ -32,6 +32,7 @@ from chainrule.formulas.elements.entry import (
 from chainrule.formulas.expression import Expression, Operation, Over, Symbol
 from chainrule.formulas.primitives.edges import source
 from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.primitives.steps import turns
 
 ONES = "a_0"  # the name of the entry 1 that with_ones puts in front
 
@@ -152,6 +153,27 @@ def mix_steps(at: Reading, node: Operation, place: Place) -> Element:
     return total(
         times(at.read(a, (*heads, t, k, s)), at.read(x, (*heads, k, n, s))) for k in range(at.shape(x)[-3])
     )
+
+
+@entry_rule
+def turned(at: Reading, node: Operation, place: Place) -> Element:
+    (x,) = node.operands
+    *heads, t, n, s = place
+    half = at.shape(x)[-2] // 2
+    cosine, sine = turns(at.shape(x)[-3], 2 * half, node.options["base"], node.options.get("back", False))
+    k, other = n % half, n + half if n < half else n - half
+    weights = cosine[t, k], sine[t, k] if n >= half else -sine[t, k]
+    return total(
+        times(number(float(weight)), at.read(x, (*heads, t, feature, s)))
+        for weight, feature in zip(weights, (n, other), strict=True)
+    )
+
+
+@entry_rule
+def sum_heads(at: Reading, node: Operation, place: Place) -> Element:
+    (x,) = node.operands
+    head, times_ = place[0], node.options["times"]
+    return total(at.read(x, (head * times_ + n, *place[1:])) for n in range(times_))
 
 
 # -- sums, means and maxima along axes -----------------------------------------------------------------------
@@ -297,6 +319,11 @@ def join_heads(at: Reading, node: Operation, place: Place) -> Place:
     t, f, s = place
     width = at.shape(node.operands[0])[-2]
     return f // width, t, f % width, s
+
+
+@moving
+def repeat_heads(at: Reading, node: Operation, place: Place) -> Place:
+    return (place[0] // node.options["times"], *place[1:])
 
 
 @moving

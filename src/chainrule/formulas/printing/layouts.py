@@ -150,6 +150,14 @@ def inverse_function(c: Composing, node: Operation, at: At, word: str) -> Box:
 
 
 @layout
+def turned(c: Composing, node: Operation, at: At) -> Box:
+    """turn(operand), or back."""
+    turn = Word("turn")
+    back = Scripts(turn, sup=phrase("−1")) if node.options.get("back") else turn
+    return call(back, c.box(node.operands[0], at))
+
+
+@layout
 def permuted(c: Composing, node: Operation, at: At) -> Box:
     """perm_{2,0,1}(operand)."""
     order = listed(*(Numeral(str(axis)) for axis in node.options["order"]))
@@ -308,6 +316,12 @@ def ones(c: Composing, node: Operation, at: At) -> Box:
 @layout
 def not_later(c: Composing, node: Operation, at: At) -> Box:
     return Fence(row(at.feature or Word("k"), Sign("≤"), Word("i")), "[", "]")
+
+
+@layout
+def seen_by(c: Composing, node: Operation, at: At) -> Box:
+    """[i sees k]"""
+    return Fence(row(Word("i"), Sign("→"), at.feature or Word("k")), "[", "]")
 
 
 @layout

@@ -85,6 +85,7 @@ class Building(Axes):
         """The network that makes `output` of the input."""
         if output.columns is not None:
             output = self.plain("output", output)
+        self.calls.unite()
         layers = layers_between(self.input, output)
         if not layers:
             layers = [Identity()]
@@ -429,7 +430,7 @@ class Building(Axes):
         slopes = np.broadcast_to(np.ravel(alpha), x.ours[-1:])
         if x.columns is not None and alpha.size > 1:
             slopes = slopes[x.columns]
-        return x.like(self.node(name, x, with_numbers(PReLU(), {"alpha": slopes.copy()})))
+        return x.like(self.node(name, x, with_numbers(PReLU(), {"alpha": slopes})))
 
     # -- sequences -------------------------------------------------------------------------------------------
     def embedding(self, name: str, x: Value, E: Array, padding: int | None = None) -> Value:

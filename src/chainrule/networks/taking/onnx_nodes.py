@@ -158,6 +158,7 @@ class _Reading:
         self.readers = Counter([output or names[0], *read])
         for node in needed:
             self.node = node
+            self.building.calls.begin(self._weights(node))
             outputs = self._outputs(node)
             for name, value in zip(node.output, outputs, strict=False):
                 if name:
@@ -199,6 +200,13 @@ class _Reading:
         if not fits:
             raise _refuse(name, f"a constant of the shape {constant.shape} beside samples of {value.theirs}")
         return constant
+
+    def _weights(self, node: Any) -> Any:
+        """What tells a node with weights from others: nodes that have the same tensors are one layer."""
+        arrays = [name for name in node.input if isinstance(self.known.get(name), np.ndarray)]
+        if not any(self.known[name].ndim > 1 for name in arrays):  # type: ignore[union-attr]
+            return None
+        return node.op_type, *arrays, *sorted(held.SerializeToString() for held in node.attribute)
 
     def _reads(self, node: Any) -> list[str]:
         held = self.fused.get(node.output[0])
@@ -336,7 +344,8 @@ def _gemm(r: _Reading, name: str, at: Attributes, x: Known, W: Known, b: Known =
         if r.lead or len(value.theirs) != 2:
             raise _refuse(name, "transA=1, which turns samples and features about,")
         value = r.building.permuted(f"{name}_transA", value, (1, 0))
-    matrix = _constant(name, W, "matrix") * at.get("alpha", 1.0)
+    matrix, alpha = _constant(name, W, "matrix"), at.get("alpha", 1.0)
+    matrix = matrix if alpha == 1 else matrix * alpha  # the same memory: another node may have it
     matrix = matrix if at.get("transB", 0) else matrix.T
     if b is None:
         return r.building.dense(name, value, matrix, None)

@@ -109,6 +109,7 @@ class _Reading:
     def __init__(self, torch: Any, module: Any, building: Building) -> None:
         self.torch, self.module, self.building = torch, module, building
         self.values: dict[Any, Any] = {}
+        self.tensors: dict[int, tuple[str, Any]] = {}  # a parameter -> the module that has it
 
     def read(self, graph: Any) -> Value:
         """The value that the graph puts out."""
@@ -139,6 +140,7 @@ class _Reading:
         return known
 
     def _call(self, node: Any) -> Any:
+        self.building.calls.begin(None)
         arguments = [self._known(argument) for argument in node.args]
         options = {name: self._known(value) for name, value in node.kwargs.items()}
         if node.op == "call_module":
@@ -158,7 +160,20 @@ class _Reading:
         known = getattr(self.torch.nn, kind, None)
         if type(layer) is not known or kind not in MODULES:
             raise ArgumentError(f"{name}: {kind} has no layer in chainrule")
+        self._check_tied(name, layer)
+        self.building.calls.begin(layer if any(True for _ in layer.parameters()) else None)
         return MODULES[kind](self, name, layer, *arguments, **options)
+
+    def _check_tied(self, name: str, layer: Any) -> None:
+        """ArgumentError where a module shares a tensor that is not the matrix of a Linear or an Embedding."""
+        for key, tensor in layer.named_parameters():
+            by, held = self.tensors.setdefault(id(tensor), (name, layer))
+            kinds = {type(one).__name__ for one in (layer, held)}
+            if held is not layer and not (key == "weight" and kinds <= {"Linear", "Embedding"}):
+                raise ArgumentError(
+                    f"{name}: its {key} is that of {by}; the matrix of a Linear can be that of another "
+                    "Linear or of an Embedding, nothing else"
+                )
 
 
 # -- modules -----------------------------------------------------------------------------------------------

@@ -265,6 +265,15 @@
       return total(each(r.shape(x).at(-3), (k) =>
         times(r.read(a, [...heads, t, k, s]), r.read(x, [...heads, k, n, s]))));
     },
+    turned: (r, { to: [x], with: options }, place) => {
+      const [heads, [t, n, s]] = [place.slice(0, -3), place.slice(-3)];
+      const half = r.shape(x).at(-2) / 2;
+      const [cosine, sine] = chainrule.turnOf(t, n % half, 2 * half, options);
+      const shares = [[cosine, n], n < half ? [-sine, n + half] : [sine, n - half]];
+      return total(shares.map(([share_, k]) => times(number(share_), r.read(x, [...heads, t, k, s]))));
+    },
+    sum_heads: (r, { to: [x], with: { times: often } }, place) =>
+      total(each(often, (n) => r.read(x, [place[0] * often + n, ...place.slice(1)]))),
     sum_positions: positions,
     sum_samples: summed((n) => [n - 1], (place) => [...place, 0]),
     sum_features: features,
@@ -373,6 +382,8 @@
       const width = r.shape(x).at(-2);
       return [Math.floor(f / width), t, f % width, s];
     }),
+    repeat_heads: moved((r, { with: { times: often } }, place) =>
+      [Math.floor(place[0] / often), ...place.slice(1)]),
     swap_steps: moved((r, node, place) => [...place.slice(0, -3), place.at(-2), place.at(-3), place.at(-1)]),
   };
 

@@ -316,6 +316,26 @@
     return out;
   }
 
+  /** [cosine, sine] by which features k and k + n/2 of step t are turned. */
+  function turnOf(t, k, n, { base, back = false }) {
+    const angle = t * base ** (-(2 * k) / n);
+    return [Math.cos(angle), back ? -Math.sin(angle) : Math.sin(angle)];
+  }
+
+  function turned(x, options) {
+    const [steps, n, m] = x.shape.slice(-3);
+    const out = array(x.shape);
+    for (let i = 0; i < out.data.length; i += 1) {
+      const k = Math.floor(i / m) % n;
+      const t = Math.floor(i / (m * n)) % steps;
+      const [cosine, sine] = turnOf(t, k % (n / 2), n, options);
+      const first = k < n / 2;
+      const other = x.data[i + (first ? 1 : -1) * (n / 2) * m];
+      out.data[i] = x.data[i] * cosine + (first ? -sine : sine) * other;
+    }
+    return out;
+  }
+
   function oneHot(x, like, { skip = null }) {
     const ids = array([like.shape[0], 1], Float64Array.from(range(like.shape[0])));
     return zip((id, n) => (id === n && id !== skip ? 1 : 0), widened(x, samples(x)), ids);
@@ -566,6 +586,17 @@
       const seen = range(steps * keys).map((i) => (i % keys <= Math.floor(i / keys) ? 1 : 0));
       return array([steps, keys, 1], Float64Array.from(seen));
     },
+    seen_by: (s, { mask }) => array([...s.shape.slice(-3, -1), 1], Float64Array.from(mask.flat(), Number)),
+    repeat_heads: (x, { times }) => {
+      const [heads, ...rest] = x.shape;
+      const many = stretched(reshaped(x, [heads, 1, ...rest]), [heads, times, ...rest]);
+      return reshaped(many, [heads * times, ...rest]);
+    },
+    sum_heads: (x, { times }) => {
+      const [heads, ...rest] = x.shape;
+      return reshaped(sum(reshaped(x, [heads / times, times, ...rest]), [1], true), [heads / times, ...rest]);
+    },
+    turned,
   };
 
   // -- reductions over the offsets of a kernel: values in row-major order, and the ranges of the indices ---
@@ -595,6 +626,6 @@
     },
   };
 
-  Object.assign(chainrule, { primitives, binders, grids, fillOf, source });
+  Object.assign(chainrule, { primitives, binders, grids, fillOf, source, turnOf });
   if (typeof module === "object") module.exports = chainrule;
 })((globalThis.chainrule ??= {}));

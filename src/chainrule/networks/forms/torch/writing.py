@@ -139,6 +139,7 @@ class Writing:
         self.torch, self.nn, self.own, self.network = torch, torch.nn, modules, network
         self.dtype = getattr(torch, str(np.dtype(network.dtype)))
         self.readings: list[tuple[str, str, tuple[Any, ...]]] = []
+        self.known: dict[str, tuple[str, tuple[Any, ...]]] = {}  # parameter -> how it lies, and where
 
     def whole(self, made: Sequence[Any]) -> Any:
         """The module, with the names of its tensors known."""
@@ -192,9 +193,16 @@ class Writing:
 
     def _keep(self, layer: Layer, made: Made) -> None:
         """The numbers of the layer, in its tensors."""
-        given = self.network.layer_parameters(layer)
+        given, names = self.network.layer_parameters(layer), self.network.parameter_names(layer)
         for name, how, tensors in made.parameters:
-            self.readings.append((f"{layer.name}.{name}", how, tensors))
+            lies, known = self.known.setdefault(names[name], (how, tensors))
+            if known is not tensors:  # of a layer before it that shares them
+                if lies != how or any(a.shape != b.shape for a, b in zip(tensors, known, strict=True)):
+                    raise self.refuse(layer, f"it shares {names[name]}, which lies otherwise there")
+                for mine, theirs in zip(tensors, known, strict=True):
+                    _tie(made.module, mine, theirs)
+                continue
+            self.readings.append((names[name], how, tensors))
             write(self.torch, how, tensors, given[name])
 
     def _composite(self, layer: Composite, shape: Shape, first: bool) -> tuple[Any, bool]:
@@ -235,6 +243,15 @@ def write(torch: Any, how: str, tensors: Sequence[Any], array: Array) -> None:
         if how in ("bias", "bias of gru"):
             tensors[1].zero_()
         target.copy_(torch.as_tensor(value).reshape(target.shape))
+
+
+def _tie(module: Any, mine: Any, theirs: Any) -> None:
+    """One tensor in place of another, wherever the module has it."""
+    for part in module.modules():
+        for held in (part._parameters, part._buffers):
+            for key, tensor in held.items():
+                if tensor is mine:
+                    held[key] = theirs
 
 
 # -- dense, shapes -------------------------------------------------------------------------------------------
