@@ -32,7 +32,7 @@ from chainrule.layers import (
     Softsign,
     TanhShrink,
 )  # fmt: skip
-from chainrule.networks.taking.attending import Attending
+from chainrule.networks.taking.onnx.attending import Attending
 
 # Operators of single entries, and means over features.
 ENTRIES = {

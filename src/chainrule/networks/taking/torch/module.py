@@ -1,0 +1,154 @@
+"""A module of PyTorch as a network: its layers, and its weights.
+
+`torch.fx` follows the module's own forward, so that sums, concatenations and functions in it are seen, too.
+The network takes images with their channels last, (N, rows, columns, channels), where the module takes them
+first; what the two compute is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, MissingExtraError, describe
+from chainrule.networks.network import Network
+from chainrule.networks.taking.building import Building
+from chainrule.networks.taking.torch import arithmetic, elements, moving, norms, sequences, shapes, windows
+from chainrule.networks.taking.torch.reading import Reading, States
+from chainrule.networks.taking.values import Value
+
+MODULES: dict[str, Callable[..., Any]] = {
+    **elements.MODULES,
+    **moving.MODULES,
+    **norms.MODULES,
+    **sequences.MODULES,
+    **shapes.MODULES,
+    **windows.MODULES,
+}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **arithmetic.FUNCTIONS,
+    **elements.FUNCTIONS,
+    **moving.FUNCTIONS,
+    **norms.FUNCTIONS,
+    **sequences.FUNCTIONS,
+    **shapes.FUNCTIONS,
+    **windows.FUNCTIONS,
+}
+
+
+def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None) -> Network:
+    """A network that computes what the module computes in eval mode, with its weights; it can be trained on.
+
+    module: an nn.Sequential, or a module whose forward `torch.fx` can follow. Its layers are those that
+        chainrule has; the error names the one that it has not.
+    input_shape: of one sample as the module takes it, (channels, rows, columns) of images, by default what
+        its first layer, a Linear, reads. The network itself takes (rows, columns, channels).
+    dtype: by default that of the module's weights.
+    Raises ArgumentError for what has no layer here, and MissingExtraError without PyTorch.
+    """
+    try:
+        import torch
+        from torch import fx
+    except ImportError:
+        raise MissingExtraError("PyTorch", "torch", "from_torch") from None
+    if not isinstance(module, torch.nn.Module):
+        raise ArgumentError(f"from_torch takes a torch.nn.Module, received {describe(module)}")
+    shape = _input_shape(torch, module, input_shape)
+    held = next((str(p.dtype) for p in module.parameters()), "torch.float32").removeprefix("torch.")
+    single = fx.Tracer().is_leaf_module(module, "") and not isinstance(module, torch.nn.Sequential)
+    whole = torch.nn.Sequential(module) if single else module
+    try:
+        graph = fx.Tracer().trace(whole)
+    except Exception as error:  # whatever a stranger's forward does with symbols
+        raise ArgumentError(
+            f"from_torch cannot follow the forward of {type(module).__name__}: {error}; write it as an "
+            "nn.Sequential, or without branches that depend on numbers"
+        ) from error
+    reading = Nodes(torch, whole, Building(shape))
+    output = reading.read(graph)
+    chosen = dtype or (held if held in ("float32", "float64") else "float32")
+    return reading.building.network(output, chosen)
+
+
+def _input_shape(torch: Any, module: Any, given: Any) -> tuple[int, ...]:
+    if given is not None:
+        return (int(given),) if isinstance(given, (int, np.integer)) else tuple(int(size) for size in given)
+    for held in module.modules():
+        if isinstance(held, torch.nn.Linear):
+            return (int(held.in_features),)
+        if not isinstance(held, torch.nn.Sequential | torch.nn.Flatten) and held is not module:
+            break
+    raise ArgumentError(
+        "from_torch needs input_shape, the shape of one sample as the module takes it: (3, 32, 32) for "
+        "images of 3 channels, (100, 16) for 100 steps of 16 features"
+    )
+
+
+class Nodes(Reading):
+    """The nodes of a graph, one after the other."""
+
+    def read(self, graph: Any) -> Value:
+        """The value that the graph puts out."""
+        for node in graph.nodes:
+            if node.op == "placeholder":
+                self.values[node] = self.building.input
+            elif node.op == "get_attr":
+                raise ArgumentError(
+                    f"{node.target}: a tensor of the module that is no layer's weight cannot be taken"
+                )
+            elif node.op == "output":
+                output = self._known(node.args[0])
+                if not isinstance(output, Value):
+                    raise ArgumentError("from_torch takes modules with one output; this one gives several")
+                return output
+            else:
+                self.values[node] = self._call(node)
+        raise ArgumentError("the module has no output")
+
+    def _known(self, argument: Any) -> Any:
+        if isinstance(argument, tuple | list):
+            return type(argument)(self._known(entry) for entry in argument)
+        known = self.values.get(argument, argument) if hasattr(argument, "op") else argument
+        if isinstance(known, States):
+            raise ArgumentError(
+                f"{known.name}: the states after the last step are taken as output[:, -1] alone"
+            )
+        return known
+
+    def _call(self, node: Any) -> Any:
+        self.building.calls.begin(None)
+        arguments = [self._known(argument) for argument in node.args]
+        options = {name: self._known(value) for name, value in node.kwargs.items()}
+        if node.op == "call_module":
+            layer = self.module.get_submodule(node.target)
+            return self._module(str(node.target), layer, arguments, options)
+        name = (
+            node.target
+            if isinstance(node.target, str)
+            else getattr(node.target, "__name__", str(node.target))
+        )
+        if name not in FUNCTIONS:
+            raise ArgumentError(f"{node.name}: {name} has no layer in chainrule")
+        return FUNCTIONS[name](self, node.name, *arguments, **options)
+
+    def _module(self, name: str, layer: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        kind = type(layer).__name__
+        known = getattr(self.torch.nn, kind, None)
+        if type(layer) is not known or kind not in MODULES:
+            raise ArgumentError(f"{name}: {kind} has no layer in chainrule")
+        self._check_tied(name, layer)
+        self.building.calls.begin(layer if any(True for _ in layer.parameters()) else None)
+        return MODULES[kind](self, name, layer, *arguments, **options)
+
+    def _check_tied(self, name: str, layer: Any) -> None:
+        """ArgumentError where a module shares a tensor that is not the matrix of a Linear or an Embedding."""
+        for key, tensor in layer.named_parameters():
+            by, held = self.tensors.setdefault(id(tensor), (name, layer))
+            kinds = {type(one).__name__ for one in (layer, held)}
+            if held is not layer and not (key == "weight" and kinds <= {"Linear", "Embedding"}):
+                raise ArgumentError(
+                    f"{name}: its {key} is that of {by}; the matrix of a Linear can be that of another "
+                    "Linear or of an Embedding, nothing else"
+                )
