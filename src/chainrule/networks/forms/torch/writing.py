@@ -118,7 +118,7 @@ def torch_module(network: Model, channels: str) -> Any:
         made, ended = writing.chain(network.layers, network.input_shape, first)
         if len(network.output_shape) > 1 and ended is not first:
             made.append(("output", writing.turned(network.output_shape, first)))
-        return writing.whole(made)
+        return writing.whole(made, first)
     finally:
         torch.set_default_dtype(before)
 
@@ -141,15 +141,20 @@ class Writing:
         self.readings: list[tuple[str, str, tuple[Any, ...]]] = []
         self.known: dict[str, tuple[str, tuple[Any, ...]]] = {}  # parameter -> how it lies, and where
 
-    def whole(self, made: Sequence[Any]) -> Any:
-        """The module, with the names of its tensors known."""
+    def whole(self, made: Sequence[Any], first: bool) -> Any:
+        """The module, with the names of its tensors known, and the network that it is."""
         module = self.own.Translated(self._named(made))
         paths = {id(held): name for name, held in [*module.named_parameters(), *module.named_buffers()]}
         module.shapes = {name: array.shape for name, array in self.network.parameters.items()}
         module.readings = [
             (name, how, tuple(paths[id(held)] for held in tensors)) for name, how, tensors in self.readings
         ]
-        return module.to(self.dtype)
+        shape = self.network.input_shape
+        module.origin = self.network.copy()
+        module.takes = (shape[-1], *shape[:-1]) if first and len(shape) > 1 else shape
+        module = module.to(self.dtype)
+        module.printed = repr(module)
+        return module
 
     def _named(self, made: Sequence[Any]) -> Any:
         return OrderedDict(made)

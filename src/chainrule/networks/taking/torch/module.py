@@ -40,6 +40,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None) -> Network:
     """A network that computes what the module computes in eval mode, with its weights; it can be trained on.
+    What `network.to_torch()` made, and nobody has changed but by training, is that network again.
 
     module: an nn.Sequential, or a module whose forward `torch.fx` can follow. Its layers are those that
         chainrule has; the error names the one that it has not.
@@ -55,12 +56,16 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         raise MissingExtraError("PyTorch", "torch", "from_torch") from None
     if not isinstance(module, torch.nn.Module):
         raise ArgumentError(f"from_torch takes a torch.nn.Module, received {describe(module)}")
-    shape = _input_shape(torch, module, input_shape)
     held = next((str(p.dtype) for p in module.parameters()), "torch.float32").removeprefix("torch.")
+    chosen = dtype or (held if held in ("float32", "float64") else "float32")
+    again = _as_it_was(module, input_shape, chosen)
+    if again is not None:
+        return again
+    shape = _input_shape(torch, module, input_shape)
     single = fx.Tracer().is_leaf_module(module, "") and not isinstance(module, torch.nn.Sequential)
     whole = torch.nn.Sequential(module) if single else module
     try:
-        graph = fx.Tracer().trace(whole)
+        graph = _followed(fx, whole)
     except Exception as error:  # whatever a stranger's forward does with symbols
         raise ArgumentError(
             f"from_torch cannot follow the forward of {type(module).__name__}: {error}; write it as an "
@@ -68,13 +73,45 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         ) from error
     reading = Nodes(torch, whole, Building(shape))
     output = reading.read(graph)
-    chosen = dtype or (held if held in ("float32", "float64") else "float32")
     return reading.building.network(output, chosen)
+
+
+def _followed(fx: Any, whole: Any) -> Any:
+    """The graph of what the module does in eval mode; where it does the same in both modes, of the mode it is
+    in, so that a dropout that is a function stays one.
+    """
+    graph, modes = fx.Tracer().trace(whole), [(part, part.training) for part in whole.modules()]
+    try:
+        whole.eval()
+        predicting = fx.Tracer().trace(whole)
+    finally:
+        for part, mode in modes:
+            part.training = mode
+    calls = ([(node.op, node.target) for node in held.nodes] for held in (graph, predicting))
+    return graph if next(calls) == next(calls) else predicting
+
+
+def _as_it_was(module: Any, input_shape: Any, dtype: str) -> Network | None:
+    """The network that `to_torch` made the module of, with the numbers that the module has now; None where it
+    made none, where the module has been changed since, or is to take other samples.
+    """
+    origin = vars(module).get("origin")
+    if not isinstance(origin, Network) or repr(module) != module.printed:
+        return None
+    if input_shape is not None and _given_shape(input_shape) != tuple(module.takes):
+        return None
+    network = origin.copy(dtype=dtype)
+    network.set_parameters(module.by_name())
+    return network
+
+
+def _given_shape(given: Any) -> tuple[int, ...]:
+    return (int(given),) if isinstance(given, (int, np.integer)) else tuple(int(size) for size in given)
 
 
 def _input_shape(torch: Any, module: Any, given: Any) -> tuple[int, ...]:
     if given is not None:
-        return (int(given),) if isinstance(given, (int, np.integer)) else tuple(int(size) for size in given)
+        return _given_shape(given)
     for held in module.modules():
         if isinstance(held, torch.nn.Linear):
             return (int(held.in_features),)
