@@ -56,9 +56,9 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         raise MissingExtraError("PyTorch", "torch", "from_torch") from None
     if not isinstance(module, torch.nn.Module):
         raise ArgumentError(f"from_torch takes a torch.nn.Module, received {describe(module)}")
-    held = next((str(p.dtype) for p in module.parameters()), "torch.float32").removeprefix("torch.")
+    held = next((str(p.dtype).removeprefix("torch.") for p in module.parameters()), "")
     chosen = dtype or (held if held in ("float32", "float64") else "float32")
-    again = _as_it_was(module, input_shape, chosen)
+    again = _as_it_was(module, input_shape, chosen if dtype or held else None)
     if again is not None:
         return again
     shape = _input_shape(torch, module, input_shape)
@@ -91,7 +91,7 @@ def _followed(fx: Any, whole: Any) -> Any:
     return graph if next(calls) == next(calls) else predicting
 
 
-def _as_it_was(module: Any, input_shape: Any, dtype: str) -> Network | None:
+def _as_it_was(module: Any, input_shape: Any, dtype: str | None) -> Network | None:
     """The network that `to_torch` made the module of, with the numbers that the module has now; None where it
     made none, where the module has been changed since, or is to take other samples.
     """
