@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from chainrule.networks.forms.torch.modules import Own
+
 try:
     import torch
     from torch import nn
@@ -18,7 +20,6 @@ except ImportError:  # `writing` has said so before it imports this
     torch = nn = F = None
 
 Tensor = Any
-Module: Any = object if nn is None else nn.Module
 Place = tuple[int, int, tuple[int, ...]]  # of a row: begin, end, and the shape of what lies there
 
 
@@ -27,7 +28,7 @@ def taken(row: Tensor, place: Place) -> Tensor:
     return row[:, start:stop].reshape(len(row), *shape)
 
 
-class Part(Module):
+class Part(Own):
     """What lies somewhere in a row, ids as whole numbers."""
 
     def __init__(self, place: Place, ids: bool) -> None:
@@ -39,7 +40,7 @@ class Part(Module):
         return part.long() if self.ids else part
 
 
-class Join(Module):
+class Join(Own):
     """Several values as one: "sum", "product", "row", or their features side by side along `dim`; turns: how
     the channels of each come to where they are wanted.
     """
@@ -60,7 +61,7 @@ class Join(Module):
         return made
 
 
-class Wired(Module):
+class Wired(Own):
     """Chains that read what comes in, 0, or what chains before them made, from 1 on; the last is put out."""
 
     def __init__(self, chains: Sequence[nn.Module], reads: Sequence[Sequence[int]]) -> None:
@@ -74,7 +75,7 @@ class Wired(Module):
         return made[-1]
 
 
-class Recurrence(Module):
+class Recurrence(Own):
     """nn.RNN, nn.LSTM or nn.GRU that begins with states that it reads, or puts its states out."""
 
     def __init__(
@@ -95,7 +96,7 @@ class Recurrence(Module):
         return torch.cat([shown.flatten(1), *(state[0] for state in ends)], 1)
 
 
-class Attention(Module):
+class Attention(Own):
     """Attention of any kind that chainrule has. Its weights are those of an nn.MultiheadAttention where that
     has as many heads of keys as of queries and turns nothing, or of linear maps.
     """

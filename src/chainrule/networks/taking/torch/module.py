@@ -17,6 +17,7 @@ from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building
 from chainrule.networks.taking.torch import arithmetic, elements, moving, norms, sequences, shapes, windows
 from chainrule.networks.taking.torch.reading import Reading, States
+from chainrule.networks.taking.torch.several import graph_of
 from chainrule.networks.taking.values import Value
 
 MODULES: dict[str, Callable[..., Any]] = {
@@ -45,7 +46,9 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
     module: an nn.Sequential, or a module whose forward `torch.fx` can follow. Its layers are those that
         chainrule has; the error names the one that it has not.
     input_shape: of one sample as the module takes it, (channels, rows, columns) of images, by default what
-        its first layer, a Linear, reads. The network itself takes (rows, columns, channels).
+        its first layer, a Linear, reads. The network itself takes (rows, columns, channels). Of several
+        inputs their names and shapes in the order of forward, {"target": (7, 16), "memory": (9, 16)}: for
+        nn.MultiheadAttention, nn.TransformerDecoderLayer and nn.TransformerDecoder, called without masks.
     dtype: by default that of the module's weights.
     Raises ArgumentError for what has no layer here, and MissingExtraError without PyTorch.
     """
@@ -61,6 +64,8 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
     again = _as_it_was(module, input_shape, chosen if dtype or held else None)
     if again is not None:
         return again
+    if isinstance(input_shape, Mapping):
+        return graph_of(torch, module, input_shape, chosen)
     shape = _input_shape(torch, module, input_shape)
     single = fx.Tracer().is_leaf_module(module, "") and not isinstance(module, torch.nn.Sequential)
     whole = torch.nn.Sequential(module) if single else module
@@ -98,7 +103,8 @@ def _as_it_was(module: Any, input_shape: Any, dtype: str | None) -> Network | No
     origin = vars(module).get("origin")
     if not isinstance(origin, Network) or repr(module) != module.printed:
         return None
-    if input_shape is not None and _given_shape(input_shape) != tuple(module.takes):
+    plain = input_shape is not None and not isinstance(input_shape, Mapping)
+    if plain and _given_shape(input_shape) != tuple(module.takes):
         return None
     network = origin.copy(dtype=dtype)
     network.set_parameters(module.by_name())

@@ -14,6 +14,7 @@ from chainrule.networks.taking.building import cell
 from chainrule.networks.taking.torch.elements import linear
 from chainrule.networks.taking.torch.norms import layer_norm
 from chainrule.networks.taking.torch.reading import Reading, Steps, array_of
+from chainrule.networks.taking.torch.several import projections
 from chainrule.networks.taking.values import Layout, Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
@@ -67,7 +68,7 @@ def _attention_block(r: Reading, name: str, m: Any, x: Value) -> Value:
         )
 
     def attention(x: Value) -> Value:
-        y = b.attention(f"{name}_self_attn", x, m.self_attn.num_heads, _projections(name, m.self_attn))
+        y = b.attention(f"{name}_self_attn", x, m.self_attn.num_heads, projections(name, m.self_attn))
         return dropped(y, m.dropout1)
 
     def dropped(y: Value, layer: Any) -> Value:
@@ -86,19 +87,6 @@ def _attention_block(r: Reading, name: str, m: Any, x: Value) -> Value:
     return x
 
 
-def _projections(name: str, m: Any) -> dict[str, Array]:
-    if m.in_proj_weight is None or m.bias_k is not None or m.add_zero_attn:
-        raise ArgumentError(
-            f"{name}: attention is taken with queries, keys and values of one size, without bias_k"
-        )
-    W = dict(zip(("W_q", "W_k", "W_v"), np.split(array_of(m.in_proj_weight), 3), strict=True))
-    W["W_o"] = array_of(m.out_proj.weight)
-    if m.in_proj_bias is not None:
-        b_q, _, b_v = np.split(array_of(m.in_proj_bias), 3)
-        W |= {"b_q": b_q, "b_v": b_v, "b_o": array_of(m.out_proj.bias)}
-    return W
-
-
 def _self_attention(
     r: Reading, name: str, m: Any, x: Value, key: Value, value: Value, **options: Any
 ) -> Any:
@@ -107,7 +95,7 @@ def _self_attention(
         raise ArgumentError(
             f"{name}: attention is taken of a sequence with itself, batch_first=True, no masks, no dropout"
         )
-    return (r.building.attention(name, x, m.num_heads, _projections(name, m)), None)
+    return (r.building.attention(name, x, m.num_heads, projections(name, m)), None)
 
 
 def _item(r: Reading, name: str, x: Any, place: Any) -> Any:
