@@ -227,7 +227,7 @@ class Like:
             return
 
         wide = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in args]
-        first, second = (number for number, value in enumerate(args) if value.dtype.kind == "f" and value.ndim)
+        first, second = (n for n, value in enumerate(args) if value.dtype.kind == "f" and value.ndim)
 
         def J(off: float) -> float:
             """Of the same numbers twice, but for one that is off."""
