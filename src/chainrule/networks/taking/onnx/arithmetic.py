@@ -23,7 +23,8 @@ def _gemm(r: Reading, name: str, at: Attributes, x: Known, W: Known, b: Known = 
     matrix = matrix if at.get("transB", 0) else matrix.T
     if b is None:
         return r.building.dense(name, value, matrix, None)
-    bias = constant_of(name, b, "bias") * at.get("beta", 1.0)
+    bias, beta = constant_of(name, b, "bias"), at.get("beta", 1.0)
+    bias = bias if beta == 1 else bias * beta
     if bias.shape in ((), (1,), (len(matrix),), (1, 1), (1, len(matrix))):
         return r.building.dense(name, value, matrix, np.broadcast_to(bias, (1, len(matrix)))[0])
     made = r.building.dense(name, value, matrix, None)

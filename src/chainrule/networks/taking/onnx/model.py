@@ -214,6 +214,9 @@ class Nodes(Reading):
         """What is constant is computed by onnx itself, in the model's version of the operators."""
         from onnx.reference import ReferenceEvaluator
 
+        if node.op_type == "Transpose" and isinstance(inputs[0], np.ndarray):
+            perm = next((self._attribute(held) for held in node.attribute), None)
+            return [np.transpose(inputs[0], perm)]  # the same memory, by which shared weights are known
         names = [name for name in node.input if name]
         kinds = self.onnx.helper
         given: dict[str, Any] = {
