@@ -9,6 +9,7 @@ mode the gradients of a squared error, beside those of the formulas, to 1e-9 of 
 from __future__ import annotations
 
 import contextlib
+import copy
 import sys
 from typing import Any
 
@@ -68,6 +69,7 @@ def there_and_back(network: cr.Network, X: Any, first: bool) -> float:
     expected.set_parameters(module.by_name())
     X = X.astype(np.int64) if network.vocabulary else X
     same = repr(back) == repr(network) and (back.predict(X) == expected.predict(X)).all()
+    assert repr(cr.from_torch(copy.deepcopy(module))) == repr(network)
     module.add_module("more", torch.nn.Tanh())
     with contextlib.suppress(ArgumentError):
         same &= repr(cr.from_torch(module, module.takes)) != repr(network)

@@ -39,14 +39,14 @@ class Own(Module):
 class Translated(Sequential):
     """A network of chainrule as a module. `by_name()` gives its parameters under their names there.
 
-    origin: the network, which `from_torch` makes again as long as the module prints as it did, `printed`.
+    origin: the network, which `from_torch` makes again as long as the module is what it was, `made`.
     takes: the shape of a sample as the module has it.
     """
 
     readings: Sequence[Reading] = ()
     shapes: dict[str, tuple[int, ...]]
     origin: Any = None
-    printed: str = ""
+    made: str = ""
     takes: tuple[int, ...] = ()
 
     def forward(self, *values: Tensor) -> Tensor:
@@ -55,6 +55,15 @@ class Translated(Sequential):
             return super().forward(*values)
         dtype = next((p.dtype for p in self.parameters()), torch.get_default_dtype())
         return super().forward(torch.cat([value.flatten(1).to(dtype) for value in values], 1))
+
+    def described(self) -> str:
+        """What the module is apart from its tensors: its parts, each with what it keeps."""
+        others = ("training", *Translated.__annotations__)
+        parts = [
+            (name, type(part), [(key, kept) for key, kept in vars(part).items() if key not in others])
+            for name, part in self.named_modules()
+        ]
+        return repr([(name, kind, [k for k in kept if k[0][0] != "_"]) for name, kind, kept in parts])
 
     def by_name(self, gradients: bool = False) -> dict[str, Any]:
         """NumPy arrays by chainrule's names, for `set_parameters`; gradients: those of `backward()`."""

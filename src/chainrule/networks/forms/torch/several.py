@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.networks.forms.torch.modules import Own
-
 try:
     import torch
     from torch import nn
@@ -20,6 +18,7 @@ except ImportError:  # `writing` has said so before it imports this
     torch = nn = F = None
 
 Tensor = Any
+Module: Any = object if nn is None else nn.Module
 Place = tuple[int, int, tuple[int, ...]]  # of a row: begin, end, and the shape of what lies there
 
 
@@ -28,7 +27,7 @@ def taken(row: Tensor, place: Place) -> Tensor:
     return row[:, start:stop].reshape(len(row), *shape)
 
 
-class Part(Own):
+class Part(Module):
     """What lies somewhere in a row, ids as whole numbers."""
 
     def __init__(self, place: Place, ids: bool) -> None:
@@ -40,7 +39,7 @@ class Part(Own):
         return part.long() if self.ids else part
 
 
-class Join(Own):
+class Join(Module):
     """Several values as one: "sum", "product", "row", or their features side by side along `dim`; turns: how
     the channels of each come to where they are wanted.
     """
@@ -61,7 +60,7 @@ class Join(Own):
         return made
 
 
-class Wired(Own):
+class Wired(Module):
     """Chains that read what comes in, 0, or what chains before them made, from 1 on; the last is put out."""
 
     def __init__(self, chains: Sequence[nn.Module], reads: Sequence[Sequence[int]]) -> None:
@@ -75,7 +74,7 @@ class Wired(Own):
         return made[-1]
 
 
-class Recurrence(Own):
+class Recurrence(Module):
     """nn.RNN, nn.LSTM or nn.GRU that begins with states that it reads, or puts its states out."""
 
     def __init__(
@@ -96,7 +95,7 @@ class Recurrence(Own):
         return torch.cat([shown.flatten(1), *(state[0] for state in ends)], 1)
 
 
-class Attention(Own):
+class Attention(Module):
     """Attention of any kind that chainrule has. Its weights are those of an nn.MultiheadAttention where that
     has as many heads of keys as of queries and turns nothing, or of linear maps.
     """

@@ -159,7 +159,7 @@ class Writing:
         module.origin = self.network.copy()
         module.takes = (shape[-1], *shape[:-1]) if first and len(shape) > 1 else shape
         module = module.to(self.dtype)
-        module.printed = repr(module)
+        module.made = module.described()
         return module
 
     def _named(self, made: Sequence[Any]) -> Any:

@@ -101,7 +101,7 @@ def _as_it_was(module: Any, input_shape: Any, dtype: str | None) -> Network | No
     made none, where the module has been changed since, or is to take other samples.
     """
     origin = vars(module).get("origin")
-    if not isinstance(origin, Network) or repr(module) != module.printed:
+    if not isinstance(origin, Network) or module.described() != module.made:
         return None
     plain = input_shape is not None and not isinstance(input_shape, Mapping)
     if plain and _given_shape(input_shape) != tuple(module.takes):
