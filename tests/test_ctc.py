@@ -64,8 +64,8 @@ def test_the_engine_takes_it_and_it_is_checked_and_printed(dtype: str) -> None:
         assert "(−log P(y | a" in report
         assert "γ(t, k) is the share of P" in report
         before = net.loss(X, LABELS, loss=loss)
-        cr.fit(net, X, LABELS, loss=loss, epochs=60, batch_size=2, optimizer=cr.Adam(0.02))
-        assert net.loss(X, LABELS, loss=loss) < 0.3 * before
+        cr.fit(net, X, LABELS, loss=loss, epochs=25, batch_size=2, optimizer=cr.Adam(0.05))
+        assert net.loss(X, LABELS, loss=loss) < 0.5 * before
 
 
 def test_what_no_way_reads() -> None:

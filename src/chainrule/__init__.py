@@ -195,8 +195,8 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     )
     from chainrule.networks.network import Network as Network, load as load
     from chainrule.networks.taking.multilayer import from_sklearn as from_sklearn
-    from chainrule.networks.taking.onnx_nodes import from_onnx as from_onnx
-    from chainrule.networks.taking.torch_modules import from_torch as from_torch
+    from chainrule.networks.taking.onnx.model import from_onnx as from_onnx
+    from chainrule.networks.taking.torch.module import from_torch as from_torch
     from chainrule.losses.penalties import L1 as L1, L2 as L2, ElasticNet as ElasticNet, Penalty as Penalty
     from chainrule.networks.step import Step as Step
     from chainrule.training.callbacks import (
@@ -421,8 +421,8 @@ HOMES = {
     "fit_full_batch": "chainrule.training.full_batch",
     "formulas": "chainrule.formulas",
     "from_sklearn": "chainrule.networks.taking.multilayer",
-    "from_onnx": "chainrule.networks.taking.onnx_nodes",
-    "from_torch": "chainrule.networks.taking.torch_modules",
+    "from_onnx": "chainrule.networks.taking.onnx.model",
+    "from_torch": "chainrule.networks.taking.torch.module",
     "info": "chainrule.engine.isa",
     "load": "chainrule.networks.network",
     "rate_range_test": "chainrule.training.methods.range_test",

@@ -22,7 +22,7 @@ import onnx
 from onnx.backend.test.case.node import collect_testcases
 
 from chainrule.base.errors import ChainruleError
-from chainrule.networks.taking.onnx_nodes import NODES, _Reading
+from chainrule.networks.taking.onnx.model import NODES, Nodes
 
 TAKEN_APART = "_expanded"
 SAMPLES: tuple[int | None, ...] = (0, 1, None)
@@ -76,7 +76,7 @@ def _compared(case: Any, inputs: Sequence[Any], outputs: Sequence[Any], samples:
     X, held = _with_constants(case.model, inputs)
     tolerances = case.rtol, case.atol
     for information, expected in zip(case.model.graph.output, outputs, strict=True):
-        reading = _Reading(onnx, held, None, samples)
+        reading = Nodes(onnx, held, None, samples)
         value = reading.read(information.name)
         network = reading.building.network(value, "float64")
         made = network.predict(_to_ours(X, reading.building.input, samples))

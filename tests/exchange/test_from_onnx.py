@@ -52,7 +52,7 @@ def same(model: Any, network: cr.Network, shape: tuple[int, ...], tolerance: flo
 
 # Written by their formulas, as operators that are no layers, and not put together again.
 BY_FORMULA = {
-    *("Masking", "MultiHeadAttention", "ParametricActivation", "PeriodicEmbedding", "LpPool1D", "LpPool2D"),
+    *("Masking", "ParametricActivation", "PeriodicEmbedding", "LpPool1D", "LpPool2D"),
     *("Threshold", "GLU", "SwiGLU"),
 }
 BY_FORMULA_TOO = {
@@ -286,6 +286,81 @@ def test_a_norm_that_was_taken_apart_is_one_layer(rms: bool, axis: int) -> None:
     network = cr.from_onnx(model)
     assert [layer.kind for layer in network.layers] == ["rmsnorm" if rms else "layernorm", "scale", "bias"]
     same(model, network, (3, 5))
+
+
+def attention_of(heads: int, packed: bool, operator: bool) -> tuple[list[Any], dict[str, Any]]:
+    """Causal self-attention of steps of 6 features, as an exporter writes it, or by opset 23's operator."""
+    r = np.random.default_rng(heads)
+    constants = {name: r.normal(size=(6, 6)) for name in ("W_q", "W_k", "W_v", "W_o")}
+    constants |= {f"b_{key}": r.normal(size=6) for key in "qkvo"}
+    nodes = [
+        node
+        for key in "qkv"
+        for node in (
+            helper.make_node("MatMul", ["X", f"W_{key}"], [f"p_{key}"]),
+            helper.make_node("Add", [f"b_{key}", f"p_{key}"], [key]),
+        )
+    ]
+    if packed:
+        constants |= {"W": np.hstack([constants.pop(f"W_{key}") for key in "qkv"])}
+        constants |= {"b": np.hstack([constants.pop(f"b_{key}") for key in "qkv"])}
+        nodes = [
+            helper.make_node("MatMul", ["X", "W"], ["p"]),
+            helper.make_node("Add", ["p", "b"], ["pb"]),
+            helper.make_node("Split", ["pb"], ["q", "k", "v"], axis=-1, num_outputs=3),
+        ]
+    if operator:
+        options = {"q_num_heads": heads, "kv_num_heads": heads, "is_causal": 1, "scale": 0.3}
+        nodes.append(helper.make_node("Attention", ["q", "k", "v"], ["o"], **options))
+    else:
+        constants |= {"sizes": np.array([0, 0, heads, 6 // heads]), "back": np.array([0, 0, 6])}
+        constants |= {"scale": np.array(0.3), "mask": np.triu(np.full((4, 4), -1e9), 1)}
+        for key in "qkv":
+            nodes.append(helper.make_node("Reshape", [key, "sizes"], [f"{key}_r"]))
+            perm = [0, 2, 3, 1] if key == "k" else [0, 2, 1, 3]
+            nodes.append(helper.make_node("Transpose", [f"{key}_r"], [f"{key}_h"], perm=perm))
+        nodes += [
+            helper.make_node("MatMul", ["q_h", "k_h"], ["s"]),
+            helper.make_node("Mul", ["s", "scale"], ["scaled"]),
+            helper.make_node("Add", ["scaled", "mask"], ["masked"]),
+            helper.make_node("Softmax", ["masked"], ["weights"], axis=-1),
+            helper.make_node("MatMul", ["weights", "v_h"], ["sums"]),
+            helper.make_node("Transpose", ["sums"], ["sums_t"], perm=[0, 2, 1, 3]),
+            helper.make_node("Reshape", ["sums_t", "back"], ["o"]),
+        ]
+    nodes += [
+        helper.make_node("MatMul", ["o", "W_o"], ["z"]),
+        helper.make_node("Add", ["z", "b_o"], ["z_b"]),
+        helper.make_node("Add", ["z_b", "X"], ["a"]),
+    ]
+    return nodes, constants
+
+
+@pytest.mark.parametrize("operator", [False, True])
+@pytest.mark.parametrize("heads", [1, 3])
+def test_attention_that_was_taken_apart_is_one_layer(heads: int, operator: bool) -> None:
+    nodes, constants = attention_of(heads, heads == 3, operator)
+    model = model_of(nodes, [4, 6], constants, 23 if operator else 18)
+    network = cr.from_onnx(model)
+    (block,) = network.layers
+    assert isinstance(block, cr.Residual)
+    ((layer,),) = (chain for chain in block.chains if chain)
+    assert isinstance(layer, cr.MultiHeadAttention)
+    assert (layer.heads, layer.causal) == (heads, True)
+    X = np.random.default_rng(3).normal(size=(3, 4, 6)).astype(np.float32)
+    from onnx.reference import ReferenceEvaluator  # onnxruntime may be older than opset 23
+
+    (a,) = ReferenceEvaluator(model).run(None, {"X": X})
+    np.testing.assert_allclose(network.predict(X), a, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_that_is_no_layer_is_refused() -> None:
+    """Another mask: every step sees those beside it."""
+    nodes, constants = attention_of(3, False, False)
+    near = np.abs(np.subtract.outer(np.arange(4), np.arange(4))) <= 1
+    constants["mask"] = np.where(near, 0, -1e9)
+    with pytest.raises(ArgumentError, match="must be a constant of the model"):
+        cr.from_onnx(model_of(nodes, [4, 6], constants, 18))
 
 
 def test_shapes_that_are_computed() -> None:

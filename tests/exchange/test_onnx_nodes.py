@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from chainrule.base.errors import ChainruleError
-from chainrule.networks.taking.onnx_nodes import _Reading
+from chainrule.networks.taking.onnx.model import Nodes
 from tests.pairwise import some
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -189,7 +189,7 @@ def differs(drawn: Drawn) -> float:
     expected = np.concatenate(rows) if one else rows[0]
     if not expected.size:
         return -1.0
-    reading = _Reading(onnx, model, None)
+    reading = Nodes(onnx, model, None)
     value = reading.read(None)
     network = reading.building.network(value, "float64")
     ours = reading.building.input

@@ -86,6 +86,22 @@ class UNet(nn.Module):
         return torch.sigmoid(s.c(torch.cat([a, s.up(F.elu(s.b(a)))], 1)))
 
 
+class Attention(nn.Module):
+    """Written out, causal, queries, keys and values packed; then PyTorch's own, in two encoder layers."""
+
+    def __init__(s):
+        super().__init__()
+        s.qkv, s.o = nn.Linear(8, 24), nn.Linear(8, 8)
+        layer = nn.TransformerEncoderLayer(8, 4, 16, batch_first=True, norm_first=True, activation="gelu")
+        s.encoder, s.head = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), nn.Linear(8, 3)
+
+    def forward(s, x):
+        q, k, v = (y.view(*y.shape[:2], 2, 4).transpose(1, 2) for y in s.qkv(x).chunk(3, -1))
+        later = torch.triu(torch.full((5, 5), float("-inf")), 1)
+        y = (q @ k.transpose(-2, -1) / 2 + later).softmax(-1) @ v
+        return s.head(s.encoder(x + s.o(y.transpose(1, 2).flatten(2))))
+
+
 ACTIVATIONS = (
     *(nn.GELU(), nn.GELU(approximate="tanh"), nn.SiLU(), nn.Mish(), nn.Hardswish(), nn.Softsign()),
     *(nn.Tanhshrink(), nn.LogSigmoid(), nn.Hardsigmoid(), nn.SELU()),
@@ -93,6 +109,7 @@ ACTIVATIONS = (
 MODELS = {
     "convnext": (ConvNeXt(), (3, 16, 16)),
     "mixer": (Mixer(), (3, 16, 16)),
+    "attention": (Attention(), (5, 8)),
     "mobilenet": (
         nn.Sequential(
             *(nn.Conv2d(3, 8, 3, 2, 1), nn.Hardswish(), Inverted(8, 8, 1), Inverted(8, 12, 2)),

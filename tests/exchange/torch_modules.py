@@ -307,6 +307,19 @@ CASES |= {
 }
 
 
+class Modes(nn.Module):
+    """Another function in training, which is no matter here."""
+
+    def __init__(s):
+        super().__init__()
+        s.a = nn.Linear(5, 3)
+
+    def forward(s, x):
+        y = F.dropout(s.a(x), 0.5, s.training)
+        return y if s.training else torch.tanh(y)
+
+
+CASES["modes"] = (Modes(), (5,))
 REFUSED = {
     "area": (nn.Upsample(scale_factor=2, mode="area"), (3, 5, 5)),
     "odd norm": (nn.LPPool2d(3, 2), (3, 6, 6)),
@@ -333,7 +346,9 @@ def ours(network: cr.Network, x: Any) -> Any:
 
 def difference(module: Any, shape: tuple[int, ...]) -> float:
     module = drawn(module)
-    network = cr.from_torch(module, shape)
+    network = cr.from_torch(module.train(), shape)
+    assert all(part.training for part in module.modules())
+    module.eval()
     x = torch.randn(3, *shape, dtype=torch.float64)
     theirs = module(x).detach().numpy()
     a = network.predict(ours(network, x))

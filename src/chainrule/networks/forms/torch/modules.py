@@ -28,11 +28,42 @@ Linear: Any = object if nn is None else nn.Linear
 Reading = tuple[str, str, tuple[str, ...]]
 
 
+class Own(Module):
+    """A module that prints its numbers, as PyTorch's do."""
+
+    def extra_repr(self) -> str:
+        held = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return ", ".join(f"{name}={value}" for name, value in held.items() if name != "training")
+
+
 class Translated(Sequential):
-    """A network of chainrule as a module. `by_name()` gives its parameters under their names there."""
+    """A network of chainrule as a module. `by_name()` gives its parameters under their names there.
+
+    origin: the network, which `from_torch` makes again as long as the module is what it was, `made`.
+    takes: the shape of a sample as the module has it.
+    """
 
     readings: Sequence[Reading] = ()
     shapes: dict[str, tuple[int, ...]]
+    origin: Any = None
+    made: str = ""
+    takes: tuple[int, ...] = ()
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """Of several inputs each by itself, in their order, or all side by side in a row."""
+        if len(values) == 1:
+            return super().forward(*values)
+        dtype = next((p.dtype for p in self.parameters()), torch.get_default_dtype())
+        return super().forward(torch.cat([value.flatten(1).to(dtype) for value in values], 1))
+
+    def described(self) -> str:
+        """What the module is apart from its tensors: its parts, each with what it keeps."""
+        others = ("training", *Translated.__annotations__)
+        parts = [
+            (name, type(part), [(key, kept) for key, kept in vars(part).items() if key not in others])
+            for name, part in self.named_modules()
+        ]
+        return repr([(name, kind, [k for k in kept if k[0][0] != "_"]) for name, kind, kept in parts])
 
     def by_name(self, gradients: bool = False) -> dict[str, Any]:
         """NumPy arrays by chainrule's names, for `set_parameters`; gradients: those of `backward()`."""
@@ -45,7 +76,7 @@ class Translated(Sequential):
         return read_back(self.readings, array, gradients, self.shapes)
 
 
-class Permute(Module):
+class Permute(Own):
     """Axes of a sample in another order."""
 
     def __init__(self, *order: int) -> None:
@@ -56,7 +87,7 @@ class Permute(Module):
         return x.permute(*self.order)
 
 
-class LocalResponse(Module):
+class LocalResponse(Own):
     """nn.LocalResponseNorm with other sides, and of vectors too."""
 
     def __init__(self, before: int, after: int, alpha: float, beta: float, k: float) -> None:
@@ -70,7 +101,7 @@ class LocalResponse(Module):
         return x * (k + alpha / count * sums) ** -beta
 
 
-class Reshape(Module):
+class Reshape(Own):
     def __init__(self, *shape: int) -> None:
         super().__init__()
         self.shape = shape
@@ -79,7 +110,7 @@ class Reshape(Module):
         return x.reshape(-1, *self.shape)
 
 
-class Along(Module):
+class Along(Own):
     """A product by a fixed matrix (made, size) along an axis, that of samples being 0."""
 
     matrix: Tensor
@@ -93,7 +124,7 @@ class Along(Module):
         return F.linear(x.transpose(self.axis, -1), self.matrix).transpose(self.axis, -1)
 
 
-class PowerPool(Module):
+class PowerPool(Own):
     """The p-th root of sums of |x|^p, the sums by matrices along the axes of positions."""
 
     def __init__(self, p: float, sums: Sequence[nn.Module], factor: float) -> None:
@@ -107,7 +138,7 @@ class PowerPool(Module):
         return torch.where(there, torch.where(there, total, 1) ** (1 / self.p), 0)
 
 
-class Branches(Module):
+class Branches(Own):
     """Branches on the same input, summed up or their features in a row along the axis `dim`."""
 
     def __init__(self, branches: Sequence[nn.Module], dim: int | None) -> None:
@@ -124,7 +155,7 @@ class Branches(Module):
         return total
 
 
-class Recurrence(Module):
+class Recurrence(Own):
     """nn.RNN, nn.LSTM or nn.GRU, of which the states after every step or after the last go on."""
 
     def __init__(self, cell: nn.Module, every: bool, reverse: bool) -> None:
@@ -138,7 +169,7 @@ class Recurrence(Module):
         return out.flip(1) if self.reverse else out
 
 
-class SelfAttention(Module):
+class SelfAttention(Own):
     """nn.MultiheadAttention of a sequence with itself; causal: a step sees itself and those before it."""
 
     def __init__(self, features: int, heads: int, bias: bool, causal: bool) -> None:
@@ -154,7 +185,7 @@ class SelfAttention(Module):
         return self.attention(x, x, x, need_weights=False, attn_mask=later)[0]
 
 
-class Scaled(Module):
+class Scaled(Own):
     """x times s, or x plus s, s a parameter of the last axes; in front of the positions where `first`."""
 
     def __init__(self, shape: Sequence[int], plus: bool, first_axes: int = 0) -> None:
@@ -174,7 +205,7 @@ class NtkLinear(Linear):
         return F.linear(x, self.weight / self.in_features**0.5, self.bias)
 
 
-class Positions(Module):
+class Positions(Own):
     """A fixed table added to every sequence."""
 
     table: Tensor
@@ -187,7 +218,7 @@ class Positions(Module):
         return x + self.table
 
 
-class Features(Module):
+class Features(Own):
     def __init__(self, start: int, stop: int, dim: int) -> None:
         super().__init__()
         self.start, self.stop, self.dim = start, stop, dim
@@ -196,7 +227,7 @@ class Features(Module):
         return x.narrow(self.dim, self.start, self.stop - self.start)
 
 
-class HardSigmoid(Module):
+class HardSigmoid(Own):
     """Not nn.Hardsigmoid: its gradient in float64 is that of float32's 1/6, 3e-8 off (PyTorch 2.13)."""
 
     def __init__(self, slope: float, shift: float) -> None:
@@ -207,7 +238,7 @@ class HardSigmoid(Module):
         return (self.slope * x + self.shift).clamp(0, 1)
 
 
-class Selu(Module):
+class Selu(Own):
     def __init__(self, alpha: float, scale: float) -> None:
         super().__init__()
         self.alpha, self.scale = alpha, scale
@@ -216,7 +247,7 @@ class Selu(Module):
         return self.scale * F.elu(x, self.alpha)
 
 
-class Gated(Module):
+class Gated(Own):
     """The first half of the features times a function of the other half."""
 
     def __init__(self, gate: nn.Module, dim: int, behind: bool) -> None:
@@ -228,7 +259,7 @@ class Gated(Module):
         return first * self.gate(other) if self.behind else self.gate(first) * other
 
 
-class Parametric(Module):
+class Parametric(Own):
     """x + α (f(x) - x), α of every feature."""
 
     def __init__(self, f: nn.Module, features: int, first_axes: int) -> None:
@@ -240,7 +271,7 @@ class Parametric(Module):
         return x + self.alpha.reshape(-1, *(1,) * self.ones) * (self.f(x) - x)
 
 
-class Periodic(Module):
+class Periodic(Own):
     """PeriodicEmbedding: every number, and linear maps of cosines of it."""
 
     def __init__(self, numbers: int, hidden: int, features: int) -> None:
@@ -259,7 +290,7 @@ class Periodic(Module):
         return torch.cat([x, made.reshape(len(x), -1) + self.c], 1)
 
 
-class Clamp(Module):
+class Clamp(Own):
     """Numbers held within limits by predictions; training passes them on."""
 
     def __init__(self, low: float, high: float) -> None:

@@ -32,6 +32,7 @@ from chainrule.layers import (
     Softsign,
     TanhShrink,
 )  # fmt: skip
+from chainrule.networks.taking.onnx.attending import Attending
 
 # Operators of single entries, and means over features.
 ENTRIES = {
@@ -97,15 +98,19 @@ class Fused:
     axis: int | None = None
 
 
-def fused(nodes: Sequence[Any], constants: Mapping[str, Any], input_name: str) -> dict[str, Fused]:
-    """By the name of a value, the layer that makes it; `nodes` are in their order."""
+def fused(
+    nodes: Sequence[Any], constants: Mapping[str, Any], input_name: str, others: set[int]
+) -> dict[str, Fused]:
+    """By the name of a value, the layer that makes it; `nodes` are in their order, and `others` are not asked
+    after.
+    """
     maker = {name: number for number, node in enumerate(nodes) for name in node.output}
     varying = {input_name}
     for node in nodes:
         if any(name in varying for name in node.input):
             varying.update(node.output)
     found: dict[str, Fused] = {}
-    within: set[int] = set()
+    within = set(others)
     for number in reversed(range(len(nodes))):
         if nodes[number].op_type in ENDS and number not in within:
             made = _chain(nodes, number, maker, varying, constants)
@@ -202,7 +207,7 @@ def _candidates(norm: bool, single: Sequence[float]) -> Iterator[Layer]:
         yield Softplus(number)
 
 
-def pruned(nodes: Sequence[Any], found: Mapping[str, Fused], output: str) -> list[Any]:
+def pruned(nodes: Sequence[Any], found: Mapping[str, Fused | Attending], output: str) -> list[Any]:
     """The nodes that are still read."""
     wanted, kept = {output}, []
     for node in reversed(nodes):

@@ -1,0 +1,152 @@
+"""Products with matrices, sums, factors and what is put one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.types import Array
+from chainrule.networks.taking.onnx.reading import Attributes, Known, Reading, constant_of, refuse, value_of
+from chainrule.networks.taking.values import Value
+
+
+def _gemm(r: Reading, name: str, at: Attributes, x: Known, W: Known, b: Known = None) -> Value:
+    value = value_of(name, x)
+    if at.get("transA", 0):
+        if r.lead or len(value.theirs) != 2:
+            raise refuse(name, "transA=1, which turns samples and features about,")
+        value = r.building.permuted(f"{name}_transA", value, (1, 0))
+    matrix, alpha = constant_of(name, W, "matrix"), at.get("alpha", 1.0)
+    matrix = matrix if alpha == 1 else matrix * alpha  # the same memory: another node may have it
+    matrix = matrix if at.get("transB", 0) else matrix.T
+    if b is None:
+        return r.building.dense(name, value, matrix, None)
+    bias, beta = constant_of(name, b, "bias"), at.get("beta", 1.0)
+    bias = bias if beta == 1 else bias * beta
+    if bias.shape in ((), (1,), (len(matrix),), (1, 1), (1, len(matrix))):
+        return r.building.dense(name, value, matrix, np.broadcast_to(bias, (1, len(matrix)))[0])
+    made = r.building.dense(name, value, matrix, None)
+    return r.building.plus(f"{name}_bias", made, r.of_sample(name, made, bias))
+
+
+def _matmul(r: Reading, name: str, at: Attributes, x: Known, W: Known) -> Value:
+    value, matrix = value_of(name, x), constant_of(name, W, "matrix")
+    if matrix.ndim == 1:
+        made = _matmul(r, name, at, value, matrix[:, None])
+        return r.building.reshaped(f"{name}_axes", made, made.theirs[:-1])
+    if matrix.ndim != 2:
+        return _products(r, name, value, matrix)
+    if len(value.theirs) > 2:
+        *front, features = value.theirs
+        rows = r.building.reshaped(f"{name}_rows", value, (int(np.prod(front)), features))
+        made = r.building.dense(name, rows, matrix.T, None)
+        return r.building.reshaped(f"{name}_axes", made, (*front, matrix.shape[1]))
+    return r.building.dense(name, value, matrix.T, None)
+
+
+def _products(r: Reading, name: str, x: Value, matrices: Array) -> Value:
+    """A matrix of its own for every place of the axes in front: branches side by side."""
+    matrices = (
+        matrices[0] if r.lead and matrices.ndim == len(x.theirs) + 1 and len(matrices) == 1 else matrices
+    )
+    front, inner = matrices.shape[:-2], matrices.shape[-2:]
+    rows = x.theirs if len(x.theirs) > 1 else (1, *x.theirs)
+    try:
+        fits = np.broadcast_shapes(front, rows[:-2]) and matrices.ndim <= len(rows) + (not r.lead)
+    except ValueError:
+        fits = False
+    if not fits or rows[-1] != inner[0] or (r.lead and matrices.ndim > len(rows)):
+        raise refuse(name, f"a product by an array of the shape {matrices.shape}")
+    places = np.broadcast_shapes(front, rows[:-2])
+    count, (steps, features) = int(np.prod(places)), rows[-2:]
+    numbers = np.broadcast_to(np.arange(int(np.prod(rows[:-2]))).reshape(rows[:-2]), places).ravel()
+    every = np.broadcast_to(matrices, (*places, *inner)).reshape(count, *inner)
+    flat = r.building.reshaped(f"{name}_rows", x, (int(np.prod(rows[:-2])) * steps, features))
+    made = []
+    for place, (number, matrix) in enumerate(zip(numbers, every, strict=True)):
+        taps = tuple(((int(number) * steps + step, 1.0),) for step in range(steps))
+        part = r.building.along(f"{name}_part_{place}", flat, 0, taps)
+        made.append(r.building.dense(f"{name}_{place}", part, matrix.T, None))
+    joined = r.building.join(f"{name}_joined", made, "concat", 0) if len(made) > 1 else made[0]
+    shape = (*places, *(rows[-2:-1] if len(x.theirs) > 1 else ()), inner[1])
+    return r.building.reshaped(f"{name}_axes", joined, shape)
+
+
+def _add(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
+    values = [value for value in given if isinstance(value, Value)]
+    if not values:
+        raise refuse(name, "a sum of constants")
+    made = r.building.join(name, values, "sum") if len(values) > 1 else values[0]
+    for number, value in enumerate(given):
+        if isinstance(value, np.ndarray):
+            read = next(place for place, held in enumerate(given) if held is values[0])
+            alone = len(values) == 1 and r.readers[r.node.input[read]] == 1
+            made = r.building.shifted(
+                f"{name}_{number}" if len(given) > 2 else name, made, r.of_sample(name, made, value), alone
+            )
+    return made
+
+
+def _subtract(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
+    if isinstance(a, Value) and isinstance(b, Value):
+        raise refuse(name, "a difference of two values")
+    if any(isinstance(given, np.ndarray) and given.dtype.kind == "u" for given in (a, b)):
+        raise refuse(name, "a difference of unsigned numbers, which is never below 0,")
+    if isinstance(a, Value):
+        return _add(r, name, at, a, -constant_of(name, b, "constant"))
+    value = value_of(name, b)
+    made = r.building.times(f"{name}_negative", value, np.array(-1.0))
+    return r.building.plus(name, made, r.of_sample(name, made, constant_of(name, a, "constant")))
+
+
+def _times(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
+    value, constant = (a, b) if isinstance(a, Value) else (b, a)
+    if isinstance(constant, Value):
+        raise refuse(name, "a product of two values")
+    held = value_of(name, value)
+    return r.building.times(name, held, r.of_sample(name, held, constant_of(name, constant, "constant")))
+
+
+def _divided(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
+    if not isinstance(a, Value) or isinstance(b, Value):
+        raise refuse(name, "a division by a value")
+    if r.whole:
+        raise refuse(name, "a division of whole numbers, which is rounded,")
+    return _times(r, name, at, a, 1 / constant_of(name, b, "constant").astype(np.float64))
+
+
+def _concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
+    values = [value for value in given if isinstance(value, Value)]
+    if not values:
+        raise refuse(name, "constants one after the other")
+    axis = r.place(name, values[0], at["axis"])
+    made = [
+        value if isinstance(value, Value) else _beside(r, f"{name}_{number}", values[0], value, axis)
+        for number, value in enumerate(given)
+    ]
+    return r.building.join(name, made, "concat", axis) if len(made) > 1 else made[0]
+
+
+def _beside(r: Reading, name: str, like: Value, constant: Known, axis: int) -> Value:
+    """A constant as a value: nothing of another one, with a bias."""
+    array = constant_of(name, constant, "value")
+    if r.lead and array.ndim == len(like.theirs) + 1 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != len(like.theirs) or 0 in array.shape:
+        raise refuse(name, f"a constant of the shape {array.shape} beside samples of {like.theirs}")
+    nothing = r.building.along(f"{name}_nothing", like, axis, ((),) * array.shape[axis])
+    return r.building.plus(name, nothing, r.of_sample(name, nothing, array))
+
+
+NODES: dict[str, Callable[..., Any]] = {
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+    "Add": _add,
+    "Sum": _add,
+    "Sub": _subtract,
+    "Mul": _times,
+    "Div": _divided,
+    "Concat": _concat,
+}

@@ -1,0 +1,297 @@
+"""Self-attention that an exporter has taken apart, put together again.
+
+Around every softmax between two products of values: what the nodes make of unit vectors tells the matrices,
+whatever the transposes and reshapes between them, and a layer is taken only where it computes on other
+numbers what all the nodes do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.types import Array
+from chainrule.layers import MultiHeadAttention
+
+MOST = 80  # nodes between x and the softmax: with sizes that are computed about 50
+# What may stand between the weighted sums and the projection behind them, and behind that.
+PASSING = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Cast", "Flatten"}
+PRODUCTS = {"MatMul", "Gemm"}
+SCALING = {"Mul", "Div", "Add", "Where"}  # between the scores and the softmax, masks among them
+TOLERANCE = 1e-5  # relative, of numbers that a model holds as float32
+
+
+@dataclass(frozen=True)
+class Attending:
+    """Attention that nodes are, with its weights by our names, and the value that it reads."""
+
+    heads: int
+    causal: bool
+    weights: Mapping[str, Array]
+    root: str
+
+
+@dataclass(frozen=True)
+class _Core:
+    """The middle: queries, keys and values, what the softmax reads, and the weighted sums, by name."""
+
+    q: str
+    k: str
+    v: str
+    scores: tuple[str, str] | None  # the product of queries and keys, and what the softmax reads
+    sums: str
+    turned: bool  # whether keys have their steps last
+    heads: int | None = None  # where they are not axes
+    scale: float | None = None
+
+
+class Attentions:
+    """The nodes of a model, and what they compute on a sample of numbers."""
+
+    def __init__(
+        self,
+        onnx: Any,
+        opset: int,
+        nodes: Sequence[Any],
+        constants: Mapping[str, Any],
+        given: Mapping[str, Array],
+    ) -> None:
+        """given: a batch of one sample, by the name of the model's input."""
+        self.onnx, self.opset, self.given = onnx, opset, given
+        self.nodes = [self._in_double(node) for node in nodes]
+        self.constants = {
+            name: value.astype(np.float64) if value.dtype == np.float32 else value
+            for name, value in constants.items()
+        }
+        self.maker = {name: number for number, node in enumerate(nodes) for name in node.output if name}
+        self.readers: dict[str, list[int]] = {}
+        for number, node in enumerate(nodes):
+            for name in dict.fromkeys(node.input if node.op_type != "Shape" else ()):
+                self.readers.setdefault(name, []).append(number)
+        self.varying = set(given)
+        for node in nodes:
+            if any(name in self.varying for name in node.input):
+                self.varying.update(node.output)
+
+    def _in_double(self, node: Any) -> Any:
+        """The node with numbers of 64 bits where it makes some of 32."""
+        kinds, make = self.onnx.TensorProto, self.onnx.helper.make_node
+        if node.op_type == "Cast" and node.attribute[0].i in (kinds.FLOAT, kinds.FLOAT16):
+            return make("Cast", node.input, node.output, to=kinds.DOUBLE)
+        filled = [held.t for held in node.attribute if node.op_type == "ConstantOfShape"]
+        if filled and filled[0].data_type == kinds.FLOAT:
+            number = self.onnx.numpy_helper.to_array(filled[0]).astype(np.float64)
+            value = self.onnx.numpy_helper.from_array(number)
+            return make("ConstantOfShape", node.input, node.output, value=value)
+        return node
+
+    def found(self) -> Iterator[tuple[str, Attending, set[int]]]:
+        """(the name of the output, the layer, the nodes that make it)"""
+        for number in range(len(self.nodes)):
+            core = self._core(number)
+            made = core and self._whole(core)
+            if made:
+                yield made
+
+    def _core(self, number: int) -> _Core | None:
+        node = self.nodes[number]
+        at = {held.name: self.onnx.helper.get_attribute_value(held) for held in node.attribute}
+        if node.op_type == "Attention" and len([name for name in node.input if name]) == 3:
+            scale = at.get("scale")
+            heads, others = at.get("q_num_heads"), at.get("kv_num_heads")
+            q, k, v = node.input[:3]
+            return None if heads != others else _Core(q, k, v, None, node.output[0], False, heads, scale)
+        if node.op_type != "Softmax":
+            return None
+        behind = self._passed(node.output[0])
+        product = self._back(node.input[0])
+        if behind is None or product is None:
+            return None
+        q, k = self.nodes[product].input
+        scores = self.nodes[product].output[0], node.input[0]
+        last = self.nodes[behind]
+        return _Core(q, k, last.input[1], scores, last.output[0], True)
+
+    def _passed(self, name: str) -> int | None:
+        """The product of two values that the softmax is the first factor of."""
+        names = [name]
+        for _ in range(MOST):
+            if not names:
+                return None
+            name = names.pop()
+            for number in self.readers.get(name, ()):
+                node = self.nodes[number]
+                if node.op_type == "MatMul" and node.input[0] == name and node.input[1] in self.varying:
+                    return number
+                if node.op_type in {"Where", "Mul", "IsNaN", *PASSING}:
+                    names.append(node.output[0])
+        return None
+
+    def _back(self, name: str) -> int | None:
+        """The product of two values that the softmax's scores are made of."""
+        names = [name]
+        for _ in range(MOST):
+            number = self.maker.get(names.pop(), -1) if names else -1
+            if number >= 0:
+                node = self.nodes[number]
+                varying = [read for read in node.input if read in self.varying]
+                if node.op_type == "MatMul" and len(varying) == 2:
+                    return number
+                names += varying if node.op_type in SCALING | PASSING else []
+        return None
+
+    def _whole(self, core: _Core) -> tuple[str, Attending, set[int]] | None:
+        for end in self._ends(core.sums):
+            for root, region in self._roots((core.q, core.k, core.v)):
+                made = self._matched(core, root, end)
+                if made is not None:
+                    return end, made, region | self._between(root, end)
+        return None
+
+    def _ends(self, name: str) -> list[str]:
+        """The values that what attends may end in, the last first: one product and its bias behind it."""
+        ends, products = [name], 0
+        while len(self.readers.get(name, ())) == 1:
+            node = self.nodes[self.readers[name][0]]
+            alone = [read for read in node.input if read in self.varying] == [name]
+            sizes = node.op_type in PASSING and node.input[0] == name
+            if node.op_type in PRODUCTS and alone and not products:
+                products += 1
+            elif not (sizes or (node.op_type == "Add" and alone and products)):
+                break
+            name = node.output[0]
+            ends.append(name)
+        return ends[::-1]
+
+    def _roots(self, operands: Sequence[str]) -> Iterator[tuple[str, set[int]]]:
+        """The values that alone lead to queries, keys and values, the nearest first, and the nodes behind."""
+        region: set[int] = set()
+        edge = {name for name in operands if name in self.varying}
+        while len(region) <= MOST:
+            if len(edge) == 1:
+                yield next(iter(edge)), set(region)
+            number = max((self.maker.get(name, -1) for name in edge), default=-1)
+            if number < 0:
+                return
+            region.add(number)
+            edge |= {name for name in self.nodes[number].input if name in self.varying}
+            edge -= set(self.nodes[number].output)
+
+    def _between(self, root: str, end: str) -> set[int]:
+        """The nodes that make `end` of `root`."""
+        wanted, nodes = {end}, set()
+        for number in reversed(range(len(self.nodes))):
+            if wanted & set(self.nodes[number].output) and root not in self.nodes[number].output:
+                nodes.add(number)
+                wanted |= {name for name in self.nodes[number].input if name in self.varying}
+        return nodes
+
+    # -- what the nodes compute ------------------------------------------------------------------------------
+    def _run(self, given: Mapping[str, Array], wanted: Sequence[str]) -> list[Array]:
+        """Values made of others that are given; raises whatever onnx does."""
+        from onnx.reference import ReferenceEvaluator
+
+        needed, nodes = set(wanted) - set(given), []
+        for node in reversed(self.nodes):
+            if needed & set(node.output) - self.constants.keys():
+                nodes.append(node)
+                needed = (needed - set(node.output)) | ({*node.input} - {"", *given})
+        helper, tensor = self.onnx.helper, self.onnx.numpy_helper.from_array
+        held = [name for name in needed if name in self.constants]
+        constants = [tensor(np.asarray(self.constants[name]), name) for name in held]
+        kinds = [(name, helper.np_dtype_to_tensor_dtype(value.dtype)) for name, value in given.items()]
+        graph = helper.make_graph(
+            nodes[::-1],
+            "part",
+            [helper.make_tensor_value_info(name, kind, None) for name, kind in kinds],
+            [helper.make_empty_tensor_value_info(name) for name in wanted],
+            constants,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_operatorsetid("", self.opset)])
+        return list(ReferenceEvaluator(model).run(list(wanted), dict(given)))
+
+    def _matched(self, core: _Core, root: str, end: str) -> Attending | None:
+        try:
+            return self._read(core, root, end)
+        except Exception:  # what onnx cannot compute, or is of other axes, is no attention of ours
+            return None
+
+    def _read(self, core: _Core, root: str, end: str) -> Attending | None:
+        (x,) = self._run(self.given, [root]) if root not in self.given else (self.given[root],)
+        if x.ndim != 3 or len(x) != 1 or x.dtype.kind != "f":
+            return None
+        _, steps, features = x.shape
+        X = np.random.default_rng(0).normal(size=(1, steps, features))
+        operands = [core.q, core.k, core.v]
+        of_zero = self._heads(core, self._run({root: np.zeros_like(X)}, operands))
+        heads, _, width = of_zero[0].shape
+        if heads * width != features or any(part.shape != (heads, steps, width) for part in of_zero):
+            return None
+        columns: list[list[Array]] = [[], [], []]
+        for unit in np.eye(features):
+            every = self._heads(core, self._run({root: np.broadcast_to(unit, X.shape).copy()}, operands))
+            for column, part, zero in zip(columns, every, of_zero, strict=True):
+                column.append((part - zero)[:, 0].ravel())
+        matrices = [np.stack(column, axis=1) for column in columns]
+        scale = (core.scale or width**-0.5) * width**0.5
+        if core.scores:
+            scores, read = self._run({root: X}, core.scores)
+            scale = float(read[..., -1, 0].ravel()[0] / scores[..., -1, 0].ravel()[0]) * width**0.5
+        weights = dict(zip(("W_q", "W_k", "W_v"), matrices, strict=True))
+        weights["W_q"] = scale * weights["W_q"]
+        biases = {"b_q": scale * of_zero[0][:, 0].ravel(), "b_v": of_zero[2][:, 0].ravel()}
+        weights["W_o"], biases["b_o"] = self._projection(core, root, end, X)
+        weights |= biases if any(map(np.any, biases.values())) else {}
+        (wanted,) = self._run({root: X}, [end])
+        for causal in (False, True) if steps > 1 else (False,):
+            layer = MultiHeadAttention(heads, causal=causal, bias="b_q" in weights)
+            made = np.moveaxis(layer.forward(np.moveaxis(X, 0, -1), **weights), -1, 0)
+            if made.shape == wanted.shape and np.allclose(
+                made, wanted, rtol=TOLERANCE, atol=TOLERANCE * np.abs(wanted).max()
+            ):
+                return Attending(heads, causal, weights, root)
+        return None
+
+    def _heads(self, core: _Core, parts: Sequence[Array]) -> list[Array]:
+        """Queries, keys and values of a sample as (heads, steps, features of a head)."""
+        made = []
+        for part, turned in zip(parts, (False, core.turned, False), strict=True):
+            plain = part.reshape(-1, *part.shape[-2:]) if part.ndim > 2 else part[None]
+            plain = np.swapaxes(plain, 1, 2) if turned else plain
+            if core.heads and part.ndim == 3:  # the features lie side by side
+                plain = np.moveaxis(plain.reshape(plain.shape[1], core.heads, -1), 1, 0)
+            made.append(plain)
+        return made
+
+    def _projection(self, core: _Core, root: str, end: str, X: Array) -> tuple[Array, Array]:
+        """(W_o, b_o): what is made of the weighted sums."""
+        (sums,) = self._run({root: X}, [core.sums])
+        beside = core.heads is not None and sums.ndim == 3  # (1, T, F), not (heads, T, n)
+        heads = core.heads if beside else int(np.prod(sums.shape[:-2]))
+        width = sums.shape[-1] // heads if beside and heads else sums.shape[-1]
+
+        def made(of: Array) -> Array:
+            (z,) = self._run({root: X, core.sums: of}, [end]) if end != core.sums else (of,)
+            return np.asarray(z[0, 0])
+
+        zero = made(np.zeros_like(sums))
+        columns = []
+        for head in range(int(heads or 1)):
+            for feature in range(width):
+                unit = np.zeros_like(sums)
+                if beside:
+                    unit[..., head * width + feature] = 1
+                else:
+                    unit.reshape(-1, *sums.shape[-2:])[head, :, feature] = 1
+                columns.append(made(unit) - zero)
+        return np.stack(columns, axis=1), zero
+
+
+def attentions(
+    onnx: Any, opset: int, nodes: Sequence[Any], constants: Mapping[str, Any], given: Mapping[str, Array]
+) -> Iterator[tuple[str, Attending, set[int]]]:
+    """Of a model's nodes those that are self-attention, if there is a softmax between products at all."""
+    yield from Attentions(onnx, opset, nodes, constants, given).found()

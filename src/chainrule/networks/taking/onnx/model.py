@@ -1,0 +1,244 @@
+"""An ONNX model as a network: its nodes as layers, and its constants as their weights.
+
+Models of networks are taken, as PyTorch, Keras and others export them: one input of samples, one output,
+nodes that are layers. The network takes images with their channels last, (N, rows, columns, channels), where
+the model has them first.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, FileError, MissingExtraError
+from chainrule.base.scalars import text_path
+from chainrule.base.types import Array
+from chainrule.layers import RMSNorm
+from chainrule.networks.network import Network
+from chainrule.networks.taking.onnx import arithmetic, elements, moving, norms, sequences, shapes, windows
+from chainrule.networks.taking.onnx.attending import Attending, attentions
+from chainrule.networks.taking.onnx.fusing import Fused, constants_of, fused, pruned
+from chainrule.networks.taking.onnx.reading import (
+    SAMPLES,
+    Attributes,
+    Known,
+    Reading,
+    StepsFirst,
+    refuse,
+    value_of,
+)
+from chainrule.networks.taking.onnx.sequences import ORDERS
+from chainrule.networks.taking.values import Value
+
+NODES: dict[str, Callable[..., Any]] = {
+    **arithmetic.NODES,
+    **elements.NODES,
+    **moving.NODES,
+    **norms.NODES,
+    **sequences.NODES,
+    **shapes.NODES,
+    **windows.NODES,
+}
+STEPS_FIRST = {
+    "Transpose",
+    "Squeeze",
+    "Reshape",
+    "Identity",
+    "Cast",
+    *ORDERS,
+}  # know steps in front of samples
+ENTRYWISE = {
+    *("Relu", "LeakyRelu", "Elu", "Selu", "Gelu", "Mish", "Sigmoid", "Tanh", "Softplus", "Softsign"),
+    *("HardSigmoid", "HardSwish", "Clip", "Dropout", "Celu", "ThresholdedRelu", "Shrink"),
+}
+
+
+def from_onnx(
+    model: Any, input_shape: Any = None, *, output: str | None = None, samples: int | None = 0,
+    dtype: str | None = None,
+) -> Network:  # fmt: skip
+    """A network that computes what an ONNX model computes, with its weights; train it on from there.
+
+    model: the path of a file, or an onnx.ModelProto.
+    input_shape: of one sample as the model takes it, (channels, rows, columns) of images, where the model
+        leaves sizes open. The network itself takes (rows, columns, channels).
+    output: which of several outputs, by default the first. dtype: by default that of the model's input.
+    samples: which axis of the model's input has the samples: 0, 1 of sequences whose steps stand in front,
+        or None for a model that takes one sample and has no such axis.
+    Raises ArgumentError that names the node and the attribute that have no layer here, FileError for a file
+    that is no model, and MissingExtraError without the extra `onnx`.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise MissingExtraError("onnx", "onnx", "from_onnx") from None
+    if not isinstance(model, onnx.ModelProto):
+        model = _loaded(onnx, text_path(model, "model"))
+    reading = Nodes(onnx, model, input_shape, samples)
+    value = reading.read(output)
+    return reading.building.network(value, dtype or reading.dtype)
+
+
+def _loaded(onnx: Any, path: str) -> Any:
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(path)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # protobuf's and the checker's own
+        raise FileError(f"{path}: is no ONNX model ({str(error).splitlines()[0]})") from error
+    return model
+
+
+class Nodes(Reading):
+    """The nodes of a model, in their order."""
+
+    def read(self, output: str | None) -> Value:
+        """The value that the model puts out."""
+        names = [held.name for held in self.graph.output]
+        needed = self._needed(output or names[0])
+        numbers = constants_of(needed, self.known, self.onnx)
+        attending = list(attentions(self.onnx, self.opset, needed, numbers, self._sample()))
+        within = {number for _, _, region in attending for number in region}
+        self.fused = {
+            **fused(needed, numbers, self.input_name, within),
+            **{name: held for name, held, _ in attending},
+        }
+        needed = pruned(needed, self.fused, output or names[0])
+        read = [name for node in needed for name in self._reads(node)]
+        self.readers = Counter([output or names[0], *read])
+        for node in needed:
+            self.node = node
+            self.building.calls.begin(self._weights(node))
+            outputs = self._outputs(node)
+            for name, value in zip(node.output, outputs, strict=False):
+                if name:
+                    self.known[name] = value
+        if output is not None and output not in self.known:
+            raise ArgumentError(f"the model has no output {output!r}; it has {', '.join(names)}")
+        value = self.known.get(output or names[0])
+        if not isinstance(value, Value):
+            raise ArgumentError(f"the output {output or names[0]!r} is not made of the input")
+        self.steps_first = isinstance(value, StepsFirst)  # the model has its samples elsewhere
+        return value.held if isinstance(value, StepsFirst) else value
+
+    def _sample(self) -> dict[str, Array]:
+        """A batch of one sample, of numbers as good as any, by the name of the input."""
+        shape = (1,) * self.lead + self.building.input.theirs
+        numbers = np.random.default_rng(0).normal(size=shape)
+        return {self.input_name: numbers.astype(np.int64) * 0 if self.whole else numbers}
+
+    def _weights(self, node: Any) -> Any:
+        """What tells a node with weights from others: nodes that have the same tensors are one layer."""
+        arrays = [name for name in node.input if isinstance(self.known.get(name), np.ndarray)]
+        if not any(self.known[name].ndim > 1 for name in arrays):  # type: ignore[union-attr]
+            return None
+        return node.op_type, *arrays, *sorted(held.SerializeToString() for held in node.attribute)
+
+    def _reads(self, node: Any) -> list[str]:
+        held = self.fused.get(node.output[0])
+        return list(node.input) if held is None else [held.root]
+
+    def _needed(self, output: str) -> list[Any]:
+        """The nodes that an output is made by."""
+        wanted, needed = {output}, []
+        for node in reversed(self.graph.node):
+            if wanted & {name for name in node.output if name}:
+                needed.append(node)
+                wanted |= set(node.input)
+        return needed[::-1]
+
+    def _outputs(self, node: Any) -> Sequence[Known]:
+        if node.output[0] in self.fused:
+            return (self._one(node, self.fused[node.output[0]]),)
+        attributes = {held.name: self._attribute(held) for held in node.attribute}
+        inputs = [
+            self.known[name] if name in self.known else self._missing(node, name) for name in node.input
+        ]
+        if node.op_type == "Shape" and isinstance(inputs[0], Value):
+            return [self._sizes(inputs[0])[slice(attributes.get("start", 0), attributes.get("end"))]]
+        if node.op_type == "Constant":
+            return [np.asarray(next(iter(attributes.values())))]
+        if all(given is None or isinstance(given, np.ndarray) for given in inputs):
+            return self._computed(node, inputs)
+        name = node.name or next(output for output in node.output if output)
+        if node.op_type not in NODES or node.domain not in ("", "ai.onnx"):
+            raise ArgumentError(f"node {name}: the operator {node.op_type} has no layer in chainrule")
+        if node.op_type not in STEPS_FIRST and any(isinstance(given, StepsFirst) for given in inputs):
+            return (StepsFirst(self._of_steps(node, name, attributes, inputs)),)
+        made = NODES[node.op_type](self, name, attributes, *inputs)
+        return made if isinstance(made, tuple) else (made,)
+
+    def _one(self, node: Any, held: Fused | Attending) -> Value:
+        """Several nodes that are one layer."""
+        name, value = node.name or node.output[0], self.known[held.root]
+        if isinstance(held, Attending):
+            read = value_of(name, value)
+            return self.building.attention(name, read, held.heads, held.weights, held.causal)
+        layer = copy.copy(held.layer)
+        if held.axis is None:
+            if isinstance(value, StepsFirst):
+                return StepsFirst(self.building.entrywise(name, value.held, layer))
+            return self.building.entrywise(name, value_of(name, value), layer)
+        one = value_of(name, value)
+        if isinstance(value, StepsFirst) or self.place(name, one, held.axis) != len(one.theirs) - 1:
+            raise refuse(name, f"a norm over axis {held.axis}")
+        kind = "rms" if isinstance(layer, RMSNorm) else "layer"
+        return self.building.last_norm(name, one, kind, {}, layer.epsilon)  # type: ignore[attr-defined]
+
+    def _sizes(self, value: Value) -> Array:
+        """What Shape gives, with a number of its own for the samples."""
+        if isinstance(value, StepsFirst):
+            return np.array([value.held.theirs[0], SAMPLES, *value.held.theirs[1:]])
+        return np.array([*(SAMPLES,)[: self.lead], *value.theirs])
+
+    def _of_steps(self, node: Any, name: str, attributes: Attributes, inputs: Sequence[Any]) -> Value:
+        """What acts on every entry, or every step, alone, of a sequence with its steps in front."""
+        x, *others = inputs
+        alone = node.op_type in ENTRYWISE or (
+            node.op_type == "MatMul" and isinstance(others[0], np.ndarray) and others[0].ndim == 2
+        )
+        if type(x) is not StepsFirst or not alone:
+            raise refuse(name, f"{node.op_type} of a sequence with its steps in front of the samples")
+        made: Value = NODES[node.op_type](self, name, attributes, x.held, *others)
+        return made
+
+    def _missing(self, node: Any, name: str) -> Known:
+        raise ArgumentError(f"node {node.name}: reads {name!r}, which no node before it puts out")
+
+    def _computed(self, node: Any, inputs: Sequence[Known]) -> Sequence[Known]:
+        """What is constant is computed by onnx itself, in the model's version of the operators."""
+        from onnx.reference import ReferenceEvaluator
+
+        if node.op_type == "Transpose" and isinstance(inputs[0], np.ndarray):
+            perm = next((self._attribute(held) for held in node.attribute), None)
+            return [np.transpose(inputs[0], perm)]  # the same memory, by which shared weights are known
+        names = [name for name in node.input if name]
+        kinds = self.onnx.helper
+        given: dict[str, Any] = {
+            name: value for name, value in zip(node.input, inputs, strict=True) if name
+        }
+        described = [
+            kinds.make_tensor_value_info(name, kinds.np_dtype_to_tensor_dtype(given[name].dtype), None)
+            for name in dict.fromkeys(names)
+        ]
+        made = [kinds.make_empty_tensor_value_info(name) for name in node.output if name]
+        graph = kinds.make_graph([node], "constants", described, made)
+        model = kinds.make_model(graph, opset_imports=[kinds.make_operatorsetid("", self.opset)])
+        return list(ReferenceEvaluator(model).run(None, given))
+
+    def _attribute(self, held: Any) -> Any:
+        value = self.onnx.helper.get_attribute_value(held)
+        if isinstance(value, bytes):
+            return value.decode()
+        if isinstance(value, self.onnx.TensorProto):
+            return self.onnx.numpy_helper.to_array(value)
+        return (
+            [entry.decode() if isinstance(entry, bytes) else entry for entry in value]
+            if isinstance(value, list)
+            else value
+        )

@@ -1,0 +1,154 @@
+"""What is known of an ONNX model while its nodes are read, and what every node asks of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.types import Array
+from chainrule.networks.taking.building import Building
+from chainrule.networks.taking.onnx.attending import Attending
+from chainrule.networks.taking.onnx.fusing import Fused
+from chainrule.networks.taking.values import Value
+
+Known = Value | Array | None
+
+
+SAMPLES = 7919  # how many samples a model is told there are, that counts them; they are never so many here
+
+
+Attributes = Mapping[str, Any]
+
+
+class Reading:
+    """What is known of a model while its nodes are read, and what a node asks of it."""
+
+    def __init__(self, onnx: Any, model: Any, input_shape: Any, samples: int | None = 0) -> None:
+        if samples not in (0, 1, None) or isinstance(samples, bool):
+            raise ArgumentError(
+                f"from_onnx samples must be 0, 1 or None, which axis holds them, received {describe(samples)}"
+            )
+        self.onnx, self.graph = onnx, model.graph
+        self.opset = next((held.version for held in model.opset_import if held.domain in ("", "ai.onnx")), 1)
+        self.known: dict[str, Known] = {"": None}
+        self.readers: Counter[str] = Counter()  # how many nodes that are needed read a value
+        self.node: Any = None
+        for tensor in self.graph.initializer:
+            self.known[tensor.name] = onnx.numpy_helper.to_array(tensor)
+        inputs = [given for given in self.graph.input if given.name not in self.known]
+        if len(inputs) != 1:
+            raise ArgumentError(f"the model has {len(inputs)} inputs; a network of chainrule has one")
+        self.lead = 0 if samples is None else 1  # axes in front of those of a sample
+        self.building = Building(self._shape(inputs[0], input_shape, samples))
+        given, self.input_name = self.building.input, inputs[0].name
+        self.fused: dict[str, Fused | Attending] = {}
+        self.known[inputs[0].name] = StepsFirst(given) if samples else given
+        kind = inputs[0].type.tensor_type.elem_type
+        self.whole = kind not in (onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+        self.dtype = "float64" if kind == onnx.TensorProto.DOUBLE else "float32"
+
+    def _shape(self, given: Any, chosen: Any, samples: int | None) -> tuple[int, ...]:
+        if chosen is not None:
+            return (int(chosen),) if isinstance(chosen, (int, np.integer)) else tuple(map(int, chosen))
+        sizes = [axis.dim_value for axis in given.type.tensor_type.shape.dim]
+        if samples and len(sizes) != 3:
+            raise ArgumentError(
+                "from_onnx samples=1 is of sequences (steps, samples, features); the input has "
+                f"{len(sizes)} axes"
+            )
+        if samples is not None:
+            del sizes[samples : samples + 1]
+        if not sizes or 0 in sizes:
+            raise ArgumentError(
+                "from_onnx needs input_shape, the shape of one sample as the model takes it: the model "
+                f"leaves sizes of its input {given.name!r} open"
+            )
+        return tuple(sizes)
+
+    def place(self, name: str, value: Value, axis: int) -> int:
+        """Which axis of a sample an axis of the model is."""
+        rank = len(value.theirs) + self.lead
+        if not -rank <= axis < rank or axis % rank < self.lead:
+            raise refuse(name, f"what goes over axis {axis}, of the samples,")
+        return axis % rank - self.lead
+
+    def places(self, name: str, value: Value, axes: Sequence[int] | None) -> list[int]:
+        """The axes of a sample that are told, in order; by default all, the samples among them."""
+        told = range(len(value.theirs) + self.lead) if axes is None else axes
+        return sorted(self.place(name, value, axis) for axis in told)
+
+    def of_sample(self, name: str, value: Value, constant: Array) -> Array:
+        """A constant beside a value, without the axis of samples."""
+        if self.lead and constant.ndim == len(value.theirs) + 1 and constant.shape[0] == 1:
+            constant = constant[0]
+        try:
+            fits = np.broadcast_shapes(constant.shape, value.theirs) == value.theirs
+        except ValueError:
+            fits = False
+        if not fits:
+            raise refuse(name, f"a constant of the shape {constant.shape} beside samples of {value.theirs}")
+        return constant
+
+    def wanted(self, output: int) -> bool:
+        """Whether anything reads an output of the node at hand."""
+        return len(self.node.output) > output and self.readers[self.node.output[output]] > 0
+
+
+def refuse(name: str, what: str) -> ArgumentError:
+    return ArgumentError(f"node {name}: {what} has no layer in chainrule")
+
+
+def only_with(name: str, attributes: Attributes, **meant: Any) -> None:
+    """Refuse an attribute of another value."""
+    for key, value in meant.items():
+        if attributes.get(key, value) != value:
+            raise refuse(name, f"{key}={attributes[key]!r}")
+
+
+def constant_of(name: str, value: Known, what: str) -> Array:
+    if not isinstance(value, np.ndarray):
+        raise ArgumentError(f"node {name}: its {what} must be a constant of the model")
+    return value
+
+
+def value_of(name: str, value: Known) -> Value:
+    if not isinstance(value, Value):
+        raise refuse(name, "a constant as the input")
+    return value
+
+
+class StepsFirst(Value):
+    """A sequence with its steps in front of the samples, as RNN, LSTM and GRU want it."""
+
+    def __init__(self, held: Value, axis: bool = False) -> None:
+        super().__init__(held.theirs, held.layout, held.node)
+        self.held, self.axis = held, axis
+
+    def turned(self, r: Reading, name: str, perm: Sequence[int]) -> Value:
+        if list(perm) != [1, 0, 2] or self.axis:
+            raise refuse(name, f"perm={list(perm)} of a recurrence's output")
+        return self.held
+
+
+class Recurred(StepsFirst):
+    """Y or Y_h of a recurrence, with an axis of directions that a Squeeze leaves out."""
+
+    def __init__(self, held: Value, directions: int) -> None:
+        super().__init__(held, axis=True)
+        self.directions = directions
+
+    def turned(self, r: Reading, name: str, perm: Sequence[int]) -> Value:
+        if list(perm) == [0, 2, 1, 3] and self.directions == 1:  # both directions go beside the features
+            return BesideDirections(self.held)
+        return super().turned(r, name, perm)
+
+
+class BesideDirections(StepsFirst):
+    """Y with the axis of directions in front of the features, with which a Reshape puts it together."""
+
+    def __init__(self, held: Value) -> None:
+        super().__init__(held, axis=True)

@@ -1,0 +1,105 @@
+"""Embeddings and recurrences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.networks.forms.onnx.sequences import OPERATORS
+from chainrule.networks.taking.building import cell
+from chainrule.networks.taking.onnx.reading import (
+    Attributes,
+    Known,
+    Reading,
+    Recurred,
+    StepsFirst,
+    constant_of,
+    only_with,
+    refuse,
+    value_of,
+)
+from chainrule.networks.taking.onnx.shapes import squeeze
+from chainrule.networks.taking.values import Value
+
+
+def _gather(r: Reading, name: str, at: Attributes, E: Known, x: Known) -> Value:
+    if isinstance(E, Value):
+        places = constant_of(name, x, "places")
+        axis = r.place(name, E, at.get("axis", 0))
+        size = E.theirs[axis]
+        taps = tuple(((int(place) % size, 1.0),) for place in places.ravel())
+        made = r.building.along(name, E, axis, taps)
+        return r.building.reshaped(
+            f"{name}_axes", made, (*E.theirs[:axis], *places.shape, *E.theirs[axis + 1 :])
+        )
+    only_with(name, at, axis=0)
+    return r.building.embedding(name, value_of(name, x), constant_of(name, E, "table"))
+
+
+ORDERS = dict(OPERATORS.values())  # in which the gates lie
+
+
+def _recurrent(kind: str) -> Callable[..., Any]:
+    def read(
+        r: Reading, name: str, at: Attributes, x: Known, W: Known, U: Known, B: Known = None,
+        lengths: Known = None, *states: Known,
+    ) -> Any:  # fmt: skip
+        only_with(name, at, clip=None, input_forget=0)
+        batchwise = bool(at.get("layout", 0)) and isinstance(x, Value) and not isinstance(x, StepsFirst)
+        if batchwise:
+            x = StepsFirst(value_of(name, x))
+        if not isinstance(x, StepsFirst) or (at.get("layout", 0) and not batchwise):
+            raise refuse(
+                name, f"{kind} of a sequence that no Transpose has brought to (steps, samples, features)"
+            )
+        zeros = all(state is None or not np.any(state) for state in states if not isinstance(state, Value))
+        short = lengths is not None and (
+            isinstance(lengths, Value) or set(np.ravel(lengths).tolist()) != {x.held.theirs[0]}
+        )
+        if short or any(isinstance(state, Value) for state in states) or not zeros:
+            raise refuse(name, "a recurrence with lengths, states or peepholes")
+        direction = at.get("direction", "forward")
+        options: dict[str, Any] = {"reverse": direction == "reverse"}
+        wanted = ["Tanh"] if kind == "RNN" else ["Sigmoid", "Tanh", "Tanh"][: 3 if kind == "LSTM" else 2]
+        functions = at.get("activations", wanted * (2 if direction == "bidirectional" else 1))
+        if kind == "RNN" and set(functions) <= {"Tanh", "Relu", "Sigmoid"}:
+            options["activation"] = functions[0].lower()
+        elif functions[: len(wanted)] != wanted:
+            raise refuse(name, f"activations={functions}")
+        if kind == "GRU":
+            options["reset_after"] = bool(at.get("linear_before_reset", 0))
+        arrays = [constant_of(name, array, "weights") for array in (W, U)]
+        given = [{"W": w, "U": u} for w, u in zip(*arrays, strict=True)]
+        if B is not None:
+            after, biases = options.get("reset_after", False), constant_of(name, B, "bias")
+            halves = (np.split(b, 2) for b in biases)
+            given = [cell(kind, w, u, b, c, after) for w, u, (b, c) in zip(*arrays, halves, strict=True)]
+        every, last = r.wanted(0), r.wanted(1)
+        if (every and last) or r.wanted(2):
+            raise refuse(name, "a recurrence whose steps and last states are both read")
+        value = r.building.recurrent(name, x.held, kind, given, ORDERS[kind], every=every, **options)
+        if batchwise:
+            shape = (*value.theirs[:-1], len(given), value.theirs[-1] // len(given))
+            value = r.building.reshaped(f"{name}_directions", value, shape)
+            return (value, None, None) if every else (None, value, None)
+        return (Recurred(value, 1), None, None) if every else (None, Recurred(value, 0), None)
+
+    return read
+
+
+def _squeeze_steps(r: Reading, name: str, at: Attributes, x: Known, axes: Known = None) -> Value:
+    if not isinstance(x, Recurred):
+        return squeeze(r, name, at, x, axes)
+    given = at.get("axes") if axes is None else constant_of(name, axes, "axes").tolist()
+    if given != [x.directions]:
+        raise refuse(name, f"the axes {given} of a recurrence's output")
+    return StepsFirst(x.held) if x.directions else x.held
+
+
+NODES: dict[str, Callable[..., Any]] = {
+    "Squeeze": _squeeze_steps,
+    "Gather": _gather,
+    **{kind: _recurrent(kind) for kind in ORDERS},
+}

@@ -1,0 +1,197 @@
+"""A module of PyTorch as a network: its layers, and its weights.
+
+`torch.fx` follows the module's own forward, so that sums, concatenations and functions in it are seen, too.
+The network takes images with their channels last, (N, rows, columns, channels), where the module takes them
+first; what the two compute is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, MissingExtraError, describe
+from chainrule.networks.network import Network
+from chainrule.networks.taking.building import Building
+from chainrule.networks.taking.torch import arithmetic, elements, moving, norms, sequences, shapes, windows
+from chainrule.networks.taking.torch.reading import Reading, States
+from chainrule.networks.taking.torch.several import graph_of
+from chainrule.networks.taking.values import Value
+
+MODULES: dict[str, Callable[..., Any]] = {
+    **elements.MODULES,
+    **moving.MODULES,
+    **norms.MODULES,
+    **sequences.MODULES,
+    **shapes.MODULES,
+    **windows.MODULES,
+}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **arithmetic.FUNCTIONS,
+    **elements.FUNCTIONS,
+    **moving.FUNCTIONS,
+    **norms.FUNCTIONS,
+    **sequences.FUNCTIONS,
+    **shapes.FUNCTIONS,
+    **windows.FUNCTIONS,
+}
+
+
+def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None) -> Network:
+    """A network that computes what the module computes in eval mode, with its weights; it can be trained on.
+    What `network.to_torch()` made, and nobody has changed but by training, is that network again.
+
+    module: an nn.Sequential, or a module whose forward `torch.fx` can follow. Its layers are those that
+        chainrule has; the error names the one that it has not.
+    input_shape: of one sample as the module takes it, (channels, rows, columns) of images, by default what
+        its first layer, a Linear, reads. The network itself takes (rows, columns, channels). Of several
+        inputs their names and shapes in the order of forward, {"target": (7, 16), "memory": (9, 16)}: for
+        nn.MultiheadAttention, nn.TransformerDecoderLayer and nn.TransformerDecoder, called without masks.
+    dtype: by default that of the module's weights.
+    Raises ArgumentError for what has no layer here, and MissingExtraError without PyTorch.
+    """
+    try:
+        import torch
+        from torch import fx
+    except ImportError:
+        raise MissingExtraError("PyTorch", "torch", "from_torch") from None
+    if not isinstance(module, torch.nn.Module):
+        raise ArgumentError(f"from_torch takes a torch.nn.Module, received {describe(module)}")
+    held = next((str(p.dtype).removeprefix("torch.") for p in module.parameters()), "")
+    chosen = dtype or (held if held in ("float32", "float64") else "float32")
+    again = _as_it_was(module, input_shape, chosen if dtype or held else None)
+    if again is not None:
+        return again
+    if isinstance(input_shape, Mapping):
+        return graph_of(torch, module, input_shape, chosen)
+    shape = _input_shape(torch, module, input_shape)
+    single = fx.Tracer().is_leaf_module(module, "") and not isinstance(module, torch.nn.Sequential)
+    whole = torch.nn.Sequential(module) if single else module
+    try:
+        graph = _followed(fx, whole)
+    except Exception as error:  # whatever a stranger's forward does with symbols
+        raise ArgumentError(
+            f"from_torch cannot follow the forward of {type(module).__name__}: {error}; write it as an "
+            "nn.Sequential, or without branches that depend on numbers"
+        ) from error
+    reading = Nodes(torch, whole, Building(shape))
+    output = reading.read(graph)
+    return reading.building.network(output, chosen)
+
+
+def _followed(fx: Any, whole: Any) -> Any:
+    """The graph of what the module does in eval mode; where it does the same in both modes, of the mode it is
+    in, so that a dropout that is a function stays one.
+    """
+    graph, modes = fx.Tracer().trace(whole), [(part, part.training) for part in whole.modules()]
+    try:
+        whole.eval()
+        predicting = fx.Tracer().trace(whole)
+    finally:
+        for part, mode in modes:
+            part.training = mode
+    calls = ([(node.op, node.target) for node in held.nodes] for held in (graph, predicting))
+    return graph if next(calls) == next(calls) else predicting
+
+
+def _as_it_was(module: Any, input_shape: Any, dtype: str | None) -> Network | None:
+    """The network that `to_torch` made the module of, with the numbers that the module has now; None where it
+    made none, where the module has been changed since, or is to take other samples.
+    """
+    origin = vars(module).get("origin")
+    if not isinstance(origin, Network) or module.described() != module.made:
+        return None
+    plain = input_shape is not None and not isinstance(input_shape, Mapping)
+    if plain and _given_shape(input_shape) != tuple(module.takes):
+        return None
+    network = origin.copy(dtype=dtype)
+    network.set_parameters(module.by_name())
+    return network
+
+
+def _given_shape(given: Any) -> tuple[int, ...]:
+    return (int(given),) if isinstance(given, (int, np.integer)) else tuple(int(size) for size in given)
+
+
+def _input_shape(torch: Any, module: Any, given: Any) -> tuple[int, ...]:
+    if given is not None:
+        return _given_shape(given)
+    for held in module.modules():
+        if isinstance(held, torch.nn.Linear):
+            return (int(held.in_features),)
+        if not isinstance(held, torch.nn.Sequential | torch.nn.Flatten) and held is not module:
+            break
+    raise ArgumentError(
+        "from_torch needs input_shape, the shape of one sample as the module takes it: (3, 32, 32) for "
+        "images of 3 channels, (100, 16) for 100 steps of 16 features"
+    )
+
+
+class Nodes(Reading):
+    """The nodes of a graph, one after the other."""
+
+    def read(self, graph: Any) -> Value:
+        """The value that the graph puts out."""
+        for node in graph.nodes:
+            if node.op == "placeholder":
+                self.values[node] = self.building.input
+            elif node.op == "get_attr":
+                raise ArgumentError(
+                    f"{node.target}: a tensor of the module that is no layer's weight cannot be taken"
+                )
+            elif node.op == "output":
+                output = self._known(node.args[0])
+                if not isinstance(output, Value):
+                    raise ArgumentError("from_torch takes modules with one output; this one gives several")
+                return output
+            else:
+                self.values[node] = self._call(node)
+        raise ArgumentError("the module has no output")
+
+    def _known(self, argument: Any) -> Any:
+        if isinstance(argument, tuple | list):
+            return type(argument)(self._known(entry) for entry in argument)
+        known = self.values.get(argument, argument) if hasattr(argument, "op") else argument
+        if isinstance(known, States):
+            raise ArgumentError(
+                f"{known.name}: the states after the last step are taken as output[:, -1] alone"
+            )
+        return known
+
+    def _call(self, node: Any) -> Any:
+        self.building.calls.begin(None)
+        arguments = [self._known(argument) for argument in node.args]
+        options = {name: self._known(value) for name, value in node.kwargs.items()}
+        if node.op == "call_module":
+            layer = self.module.get_submodule(node.target)
+            return self._module(str(node.target), layer, arguments, options)
+        name = (
+            node.target
+            if isinstance(node.target, str)
+            else getattr(node.target, "__name__", str(node.target))
+        )
+        if name not in FUNCTIONS:
+            raise ArgumentError(f"{node.name}: {name} has no layer in chainrule")
+        return FUNCTIONS[name](self, node.name, *arguments, **options)
+
+    def _module(self, name: str, layer: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        kind = type(layer).__name__
+        known = getattr(self.torch.nn, kind, None)
+        if type(layer) is not known or kind not in MODULES:
+            raise ArgumentError(f"{name}: {kind} has no layer in chainrule")
+        self._check_tied(name, layer)
+        self.building.calls.begin(layer if any(True for _ in layer.parameters()) else None)
+        return MODULES[kind](self, name, layer, *arguments, **options)
+
+    def _check_tied(self, name: str, layer: Any) -> None:
+        """ArgumentError where a module shares a tensor that is not the matrix of a Linear or an Embedding."""
+        for key, tensor in layer.named_parameters():
+            by, held = self.tensors.setdefault(id(tensor), (name, layer))
+            kinds = {type(one).__name__ for one in (layer, held)}
+            if held is not layer and not (key == "weight" and kinds <= {"Linear", "Embedding"}):
+                raise ArgumentError(
+                    f"{name}: its {key} is that of {by}; the matrix of a Linear can be that of another "
+                    "Linear or of an Embedding, nothing else"
+                )

@@ -1,0 +1,62 @@
+"""Normalisations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError
+from chainrule.base.types import Array
+from chainrule.networks.taking.torch.reading import Reading, array_of
+from chainrule.networks.taking.values import Value
+
+
+def _batch_norm(r: Reading, name: str, m: Any, x: Value) -> Value:
+    if m.running_mean is None:
+        raise ArgumentError(f"{name}: a BatchNorm without running statistics has no layer here")
+    numbers = {**_scales(m), "mean": array_of(m.running_mean), "variance": array_of(m.running_var)}
+    if m.momentum is None:
+        numbers["batches"] = np.array([float(m.num_batches_tracked)])
+    return r.building.batch_norm(name, x, numbers, m.eps, m.momentum)
+
+
+def _scales(m: Any) -> dict[str, Array]:
+    """γ and β, where there are."""
+    given = {"gamma": m.weight, "beta": getattr(m, "bias", None)}
+    return {key: array_of(value) for key, value in given.items() if value is not None}
+
+
+def layer_norm(r: Reading, name: str, m: Any, x: Value) -> Value:
+    rms = type(m).__name__ == "RMSNorm"
+    epsilon = r.torch.finfo(r.torch.float32).eps if m.eps is None else m.eps
+    axes = len(m.normalized_shape)
+    return r.building.last_norm(name, x, "rms" if rms else "layer", _scales(m), epsilon, axes)
+
+
+def _group_norm(r: Reading, name: str, m: Any, x: Value) -> Value:
+    if getattr(m, "track_running_stats", False):
+        raise ArgumentError(f"{name}: an InstanceNorm with running statistics has no layer in chainrule")
+    groups = getattr(m, "num_groups", None)
+    kind = "instance" if groups is None else "group"
+    return r.building.norm(name, x, kind, _scales(m), m.eps, groups or 1)
+
+
+def _local_norm(r: Reading, name: str, m: Any, x: Value) -> Value:
+    return r.building.local_norm(name, x, m.size, m.alpha, m.beta, m.k)
+
+
+MODULES: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), _batch_norm),
+    **dict.fromkeys(("LayerNorm", "RMSNorm"), layer_norm),
+    **dict.fromkeys(("GroupNorm", "InstanceNorm1d", "InstanceNorm2d"), _group_norm),
+    "LocalResponseNorm": _local_norm,
+}
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "local_response_norm": lambda r, name, x, size, alpha=1e-4, beta=0.75, k=1.0: r.building.local_norm(
+        name, x, size, alpha, beta, k
+    ),
+}

@@ -1,0 +1,59 @@
+"""What is known of a module of PyTorch while its calls are read, and sizes and axes as it has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError
+from chainrule.base.types import Array
+from chainrule.networks.taking.building import Building
+from chainrule.networks.taking.values import Value
+
+
+def array_of(tensor: Any) -> Array:
+    return np.asarray(tensor.detach().cpu().numpy())
+
+
+class Reading:
+    """What is known of a module while its calls are read."""
+
+    def __init__(self, torch: Any, module: Any, building: Building) -> None:
+        self.torch, self.module, self.building = torch, module, building
+        self.values: dict[Any, Any] = {}
+        self.tensors: dict[int, tuple[str, Any]] = {}  # a parameter -> the module that has it
+
+
+def axes_of(m: Any) -> int:
+    return 1 if type(m).__name__.endswith("1d") else 2
+
+
+def axis_of(name: str, x: Value, dim: int) -> int:
+    """Which axis of a sample an axis of theirs is, whose samples are axis 0."""
+    place = dim % (len(x.theirs) + 1) - 1
+    if place < 0:
+        raise ArgumentError(f"{name}: dim={dim} goes over the samples, which stay apart in chainrule")
+    return place
+
+
+def sizes_of(value: Any, axes: int) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (value,) * axes
+
+
+class Steps:
+    """What a recurrent module gives: (the outputs of all steps, the states after the last)."""
+
+    def __init__(self, name: str, every: Value) -> None:
+        self.name, self.every = name, every
+
+    def item(self, place: Any) -> Any:
+        return self.every if place == 0 else States(self.name)
+
+
+@dataclass(frozen=True)
+class States:
+    """The states after the last step, which nothing may read."""
+
+    name: str

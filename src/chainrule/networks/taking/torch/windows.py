@@ -1,0 +1,115 @@
+"""Convolutions and poolings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chainrule.base.errors import ArgumentError
+from chainrule.networks.taking.torch.reading import Reading, array_of, axes_of, sizes_of
+from chainrule.networks.taking.values import Value
+
+
+def _frame(name: str, m: Any) -> list[tuple[int, int]]:
+    """The padding of every axis."""
+    if m.padding == "valid":
+        return [(0, 0)] * len(m.kernel_size)
+    if m.padding == "same":
+        totals = [d * (k - 1) for d, k in zip(m.dilation, m.kernel_size, strict=True)]
+        return [(total // 2, total - total // 2) for total in totals]
+    return [(p, p) for p in sizes_of(m.padding, axes_of(m))]
+
+
+def _conv(r: Reading, name: str, m: Any, x: Value) -> Value:
+    b = None if m.bias is None else array_of(m.bias)
+    options: dict[str, Any] = {"stride": m.stride, "dilation": m.dilation, "groups": m.groups}
+    frame, mode = _frame(name, m), getattr(m, "padding_mode", "zeros")
+    if mode != "zeros" and any(map(any, frame)):
+        x = r.building.pad(f"{name}_pad", x, frame, mode)
+        frame = [(0, 0)] * len(frame)
+    if m.transposed:
+        options["output_padding"] = m.output_padding
+        return r.building.transposed_convolution(name, x, array_of(m.weight), b, pads=frame, **options)
+    return r.building.convolution(name, x, array_of(m.weight), b, pads=frame, **options)
+
+
+def _pooled(kind: str) -> Callable[..., Value]:
+    """F.max_pool2d and its kin, along as many axes as the input has; a module gives its own options."""
+
+    def read(
+        r: Reading, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, *,
+        axes: int | None = None, dilation: Any = 1, norm_type: float = 2, count_include_pad: bool = True,
+        ceil_mode: bool = False, **others: Any,
+    ) -> Value:  # fmt: skip
+        axes = len(x.theirs) - 1 if axes is None else axes
+        for option, value in others.items():  # return_indices, divisor_override
+            if value:
+                raise ArgumentError(f"{name}: a pooling with {option}={value} has no layer in chainrule")
+        if kind == "l2" and (norm_type % 2 or norm_type < 2):
+            raise ArgumentError(
+                f"{name}: a pooling by the norm {norm_type} has no layer in chainrule: PyTorch leaves out "
+                "the absolute value, which makes a norm of even numbers alone"
+            )
+        kernel = sizes_of(kernel_size, axes)
+        step = kernel if stride is None else sizes_of(stride, axes)
+        pads = [(p, p) for p in sizes_of(padding, axes)]
+        counts = kind == "average" and bool(count_include_pad)
+        return r.building.pool(
+            name, x, kind, kernel, step, pads, dilation=sizes_of(dilation, axes), norm=float(norm_type),
+            ceil_mode=bool(ceil_mode), count_padding=counts,
+        )  # fmt: skip
+
+    return read
+
+
+# Of the modules of pooling, beside kernel_size and stride; not every one has all.
+POOL_OPTIONS = (
+    *("padding", "dilation", "norm_type", "count_include_pad"),
+    *("ceil_mode", "return_indices", "divisor_override"),
+)
+
+
+def _pool(kind: str) -> Callable[..., Value]:
+    pooled = _pooled(kind)
+
+    def read(r: Reading, name: str, m: Any, x: Value) -> Value:
+        options = {option: getattr(m, option) for option in POOL_OPTIONS if hasattr(m, option)}
+        return pooled(r, name, x, m.kernel_size, m.stride, axes=axes_of(m), **options)
+
+    return read
+
+
+def _adaptively(kind: str) -> Callable[..., Value]:
+    def read(r: Reading, name: str, x: Value, output_size: Any) -> Value:
+        x = r.building.read(name, x, True)
+        *positions, _ = x.ours
+        told = sizes_of(output_size, len(positions))
+        sizes = [old if new is None else int(new) for old, new in zip(positions, told, strict=True)]
+        if set(sizes) == {1}:
+            return r.building.global_pool(name, x, kind, keep=True)
+        return r.building.adaptive(name, x, kind, sizes)
+
+    return read
+
+
+def _adaptive(kind: str) -> Callable[..., Value]:
+    pooled = _adaptively(kind)
+    return lambda r, name, m, x: pooled(r, name, x, m.output_size)
+
+
+MODULES: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"), _conv),
+    **dict.fromkeys(("MaxPool1d", "MaxPool2d"), _pool("max")),
+    **dict.fromkeys(("AvgPool1d", "AvgPool2d"), _pool("average")),
+    **dict.fromkeys(("LPPool1d", "LPPool2d"), _pool("l2")),
+    **dict.fromkeys(("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"), _adaptive("average")),
+    **dict.fromkeys(("AdaptiveMaxPool1d", "AdaptiveMaxPool2d"), _adaptive("max")),
+}
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("max_pool1d", "max_pool2d", "boolean_dispatch"), _pooled("max")),
+    **dict.fromkeys(("avg_pool1d", "avg_pool2d"), _pooled("average")),
+    **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d"), _adaptively("average")),
+    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), _adaptively("max")),
+}
