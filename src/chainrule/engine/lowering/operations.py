@@ -27,7 +27,6 @@ from chainrule.engine.lowering.values import (
     Value,
     as_image,
     cell,
-    in_panels,
     slope,
 )
 from chainrule.engine.programs import Formula, entry_programs, layer_programs
@@ -278,7 +277,7 @@ def _activation(low: Builder, layer: Layer, x: Value, z: Value, parameters: list
 
 
 def _recurrent(low: Builder, layer: Recurrent, x: Value, z: Value, parameters: list[int]) -> None:
-    first, made, specs = -1, z, layer.parameters(x.shape)
+    first, made, shape = -1, z, x.shape
     if layer.sources:
         steps, states = layer.sources[0], (len(layer.states) * layer.units,)
         x, given = parts_read(low, layer, x, [steps, states])
@@ -288,17 +287,14 @@ def _recurrent(low: Builder, layer: Recurrent, x: Value, z: Value, parameters: l
         made = low.value((rows, layer.units), NO_HALO, NO_HALO, z.with_delta)
         low.parts[made.number] = str(layer.name)
     if not parameters:
-        parameters = [
-            low.parameter(f"{layer.name}.{name}", spec.shape, spec.penalised, in_panels(layer, name, x.shape))
-            for name, spec in specs.items()
-        ]
+        parameters = [low.parameter_of(layer, name, shape) for name in layer.parameters(shape)]
     if not layer.bias:
         parameters = [*parameters, -1, *([-1] if cell(layer) == Cell.gru else [])]
     activation = ACTIVATIONS[type(layer.f)] if isinstance(layer, RNN) else Act.identity
-    shape = (cell(layer), len(layer.gates), layer.units, activation)
+    cell_ = (cell(layer), len(layer.gates), layer.units, activation)
     mask = low.mask.number if low.mask else -1
     way = (layer.outputs == "all", layer.reverse, layer.truncate or 0)
-    low.native.add_recurrent(x.number, made.number, parameters, mask, *shape, *way, first, layer.ends)
+    low.native.add_recurrent(x.number, made.number, parameters, mask, *cell_, *way, first, layer.ends)
     if layer.ends:
         low.native.add_flatten(made.number, z.number)
 
@@ -469,13 +465,12 @@ def _embedding(low: Builder, layer: Embedding, x: Value, z: Value, parameters: l
 
 def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, parameters: list[int]) -> None:
     """Dense layers for queries, keys and values, what lies between, and a dense layer."""
-    specs = layer.parameters(x.shape)
+    specs, shape = layer.parameters(x.shape), x.shape
 
     def dense(key: str, x: Value, z: Value) -> None:
         panels = z.lanes == InLanes.channels or low.has_rows(x, z.halo)
-        W, b = specs[f"W_{key}"], specs.get(f"b_{key}")
-        number = low.parameter(f"{layer.name}.W_{key}", W.shape, W.penalised, panels)
-        bias = low.parameter(f"{layer.name}.b_{key}", b.shape, b.penalised, False) if b else -1
+        number = low.parameter_of(layer, f"W_{key}", shape, panels=panels)
+        bias = low.parameter_of(layer, f"b_{key}", shape) if key in layer.biased else -1
         _at_every_step(low, x, z, number, bias)
 
     def made(shape: Shape) -> Value:

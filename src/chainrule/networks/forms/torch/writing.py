@@ -71,6 +71,7 @@ from chainrule.layers import (
     Pad1D,
     Pad2D,
     ParametricActivation,
+    Part,
     PeriodicEmbedding,
     Permute,
     PixelShuffle,
@@ -94,7 +95,11 @@ from chainrule.layers import (
     Threshold,
     UpSample1D,
     UpSample2D,
+    Wiring,
 )  # fmt: skip
+from chainrule.layers.parts import places_of
+from chainrule.layers.sequences.attention import GIVEN
+from chainrule.layers.structure import shape_after
 from chainrule.networks.model import Model
 
 Arrays = Mapping[str, Array]
@@ -108,9 +113,9 @@ def torch_module(network: Model, channels: str) -> Any:
         import torch
     except ImportError:
         raise MissingExtraError("PyTorch", "torch", "to_torch") from None
-    from chainrule.networks.forms.torch import modules
+    from chainrule.networks.forms.torch import modules, several
 
-    writing = Writing(torch, modules, network)
+    writing = Writing(torch, modules, several, network)
     first, before = channels == "first", torch.get_default_dtype()
     torch.set_default_dtype(writing.dtype)
     try:
@@ -134,8 +139,9 @@ class Made:
 class Writing:
     """A network on its way into modules."""
 
-    def __init__(self, torch: Any, modules: Any, network: Model) -> None:
+    def __init__(self, torch: Any, modules: Any, several: Any, network: Model) -> None:
         self.torch, self.nn, self.own, self.network = torch, torch.nn, modules, network
+        self.several = several
         self.dtype = getattr(torch, str(np.dtype(network.dtype)))
         self.readings: list[tuple[str, str, tuple[Any, ...]]] = []
 
@@ -196,7 +202,31 @@ class Writing:
             self.readings.append((f"{layer.name}.{name}", how, tensors))
             write(self.torch, how, tensors, given[name])
 
+    def _wiring(self, layer: Wiring, shape: Shape, first: bool) -> tuple[Any, bool]:
+        """Chains that read each other, a join the first of those that read several."""
+        chains, values = [], [(shape, first)]
+        for chain, sources in zip(layer.chains, layer.reads, strict=True):
+            read = [values[source] for source in sources]
+            before, own = read[0]
+            made: list[Any] = []
+            if len(sources) > 1:
+                join: Any = chain[0]
+                own = all(front for _, front in read) and len(before) > 1 and join.join != "row"
+                turns = [
+                    self.nn.Identity() if len(of) < 2 or front is own else self.turned(of, own)
+                    for of, front in read
+                ]
+                before, chain = self.network.shapes[str(join.name)], chain[1:]
+                made.append(("join", self.several.Join(join.join, 1 if own else -1, turns)))
+            parts, end = self.chain(chain, before, own)
+            made += parts
+            chains.append(self.nn.Sequential(self._named(made)))
+            values.append((shape_after(chain, before, self.network.shapes), end))
+        return self.several.Wired(chains, layer.reads), values[-1][1]
+
     def _composite(self, layer: Composite, shape: Shape, first: bool) -> tuple[Any, bool]:
+        if isinstance(layer, Wiring):
+            return self._wiring(layer, shape, first)
         if type(layer).__name__ not in ("Residual", "Parallel", "Sequential", "Bidirectional"):
             raise ArgumentError(f"to_torch cannot write {layer.name}, a {type(layer).__name__}")
         ends = [self.chain(branch, shape, first) for branch in layer.chains]
@@ -453,21 +483,51 @@ def _recurrent(w: Writing, layer: Any, x: Shape, z: Shape, first: bool) -> Made:
         options["nonlinearity"] = layer.activation
     if kind == "GRU" and not layer.reset_after:
         raise w.refuse(layer, "nn.GRU resets behind U: reset_after=True")
-    cell = getattr(w.nn, kind)(x[-1], layer.units, **options)
+    cell = getattr(w.nn, kind)(layer.sequence_shape(x)[-1], layer.units, **options)
     made = _named(cell, W="weight_ih_l0", U="weight_hh_l0")
     if layer.bias:
         gru = kind == "GRU"
         made.append(("b", "bias of gru" if gru else "bias", (cell.bias_ih_l0, cell.bias_hh_l0)))
         if gru:
             made.append(("v", "part 2", (cell.bias_hh_l0,)))
-    return Made(w.own.Recurrence(cell, layer.outputs == "all", layer.reverse), made)
+    way = (cell, layer.outputs == "all", layer.reverse)
+    if layer.sources or layer.ends:
+        return Made(w.several.Recurrence(*way, places_of(layer.sources), layer.ends), made)
+    return Made(w.own.Recurrence(*way), made)
+
+
+def _part(w: Writing, layer: Part, x: Shape, z: Shape, first: bool) -> Made:
+    _, vocabulary = w.network.input_parts.get(str(layer.name), (z, None))
+    return Made(w.several.Part((layer.start, layer.stop, z), vocabulary is not None), (), LAST)
 
 
 def _attention(w: Writing, layer: MultiHeadAttention, x: Shape, z: Shape, first: bool) -> Made:
-    module = w.own.SelfAttention(x[-1], layer.heads, layer.bias, layer.causal)
+    if layer.plain:
+        module = w.own.SelfAttention(x[-1], layer.heads, layer.bias, layer.causal)
+    else:
+        module = w.several.Attention(
+            [shape[-1] for shape in layer.shapes(x)],
+            layer.heads,
+            layer.shared,
+            bias=layer.bias,
+            causal=layer.causal,
+            base=layer.rotary_base if layer.rotary else None,
+            seen=np.array(layer.seen) if isinstance(layer.seen, tuple) else None,
+            places=layer.places,
+            given=layer.seen == GIVEN,
+        )
     held = module.attention
-    made: list[Any] = [
-        (f"W_{key}", f"part {place}", (held.in_proj_weight,)) for place, key in enumerate("qkv")
+    if held is None:
+        linear = [(key, getattr(module, f"{key}_proj")) for key in "qkv"] + [("o", module.out_proj)]
+        made: list[Any] = [named for key, own in linear for named in _named(own, **{f"W_{key}": "weight"})]
+        biased = [(key, own) for key, own in linear if key in layer.biased]
+        made += [named for key, own in biased for named in _named(own, **{f"b_{key}": "bias"})]
+        return Made(module, made)
+    made = [
+        (f"W_{key}", f"part {place}", (held.in_proj_weight,))
+        if held.in_proj_weight is not None
+        else (f"W_{key}", "same", (getattr(held, f"{key}_proj_weight"),))
+        for place, key in enumerate("qkv")
     ]
     made += _named(held.out_proj, W_o="weight")
     if layer.bias:
@@ -569,6 +629,7 @@ WRITERS: dict[type[Layer], Callable[..., Made]] = {
     PositionalEncoding: _positions,
     **dict.fromkeys((RNN, LSTM, GRU), _recurrent),
     MultiHeadAttention: _attention,
+    Part: _part,
     **dict.fromkeys((Softmax, LogSoftmax), _softmax),
     **dict.fromkeys((GLU, SwiGLU), _gated),
     ParametricActivation: _parametric,
