@@ -204,6 +204,8 @@ MODULES = by_name(
             "TransformerEncoder",
             "Transformer",
         ),
+        "chainrule.TransformerDecoder(heads, hidden), a node of a Graph: 'decoder': "
+        "(chainrule.TransformerDecoder(4, 128), 'target', 'memory')": ("TransformerDecoderLayer",),
         "no such join: chainrule.Add(), chainrule.Multiply() and chainrule.Concat() are those of a Graph": (
             *("Dot", "Subtract", "Maximum"),
         ),
