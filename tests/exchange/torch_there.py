@@ -79,8 +79,56 @@ def random_networks(count: int) -> Any:
         yield f"network {seed}", network, X, False
 
 
+def apart_of_graph(network: Any, X: Any) -> float:
+    """Of a graph of several inputs, each by itself, predictions and gradients."""
+    given = [torch.tensor(array) for array in X.values()]
+    module, expected = network.to_torch(), network.predict(X)
+    y = np.random.default_rng(5).standard_normal(expected.shape)
+    step, a = network.backpropagate(X, y, loss=cr.SquaredError()), module(*given)
+    (0.5 * ((a - torch.tensor(y)) ** 2).sum() / len(y)).backward()
+    gradients = module.by_name(gradients=True)
+    differences = [apart(gradients[name], step.gradients[name]) for name in step.gradients]
+    return max(apart(a.detach().numpy(), expected), *differences)
+
+
+def graphs() -> Any:
+    """(name, difference) of graphs whose nodes read several values, and of PyTorch's modules as graphs."""
+    nn, r = torch.nn, np.random.default_rng(0)
+    shapes = {"target": (5, 8), "memory": (7, 8)}
+    X = {name: r.standard_normal((3, *shape)) for name, shape in shapes.items()}
+    read = cr.MultiHeadAttention(4, key_value_heads=2, rotary=True, causal=True)
+    for node in (cr.TransformerDecoder(2, 7), cr.TransformerDecoder(2, 7, norm_first=True), read):
+        net = cr.Graph(
+            {"n": (node, *shapes), "e": [cr.Flatten(), cr.Dense(2)]}, inputs=shapes, dtype="float64"
+        )
+        yield repr(node), apart_of_graph(net, X)
+    states = {
+        "e": (cr.LSTM(4, outputs="all"), "target"),
+        "d": (cr.LSTM(4, outputs="all"), "memory", "e.h", "e.c"),
+        "r": ([cr.MultiHeadAttention(2), cr.Flatten(), cr.Dense(2)], "d", "e"),
+    }
+    yield "states", apart_of_graph(cr.Graph(states, inputs=shapes, dtype="float64"), X)
+    layer = nn.TransformerDecoderLayer(8, 4, 16, dropout=0.0, batch_first=True, dtype=torch.float64)
+    for module in (
+        nn.TransformerDecoder(layer, 2, norm=nn.LayerNorm(8, dtype=torch.float64)),
+        nn.MultiheadAttention(8, 4, batch_first=True, dtype=torch.float64),
+    ):
+        for parameter in module.parameters():
+            nn.init.normal_(parameter, std=0.4)
+        given = [torch.tensor(array) for array in X.values()]
+        several = isinstance(module, nn.MultiheadAttention)
+        a = module(*given, given[1])[0] if several else module(*given)
+        net = cr.from_torch(module, shapes)
+        yield type(module).__name__, max(apart(net.predict(X), a.detach().numpy()), apart_of_graph(net, X))
+
+
 def main(count: int) -> int:
     done, wrong, refused = 0, 0, {}
+    for name, found in graphs():
+        done += 1
+        if not found <= TOLERANCE:
+            wrong += 1
+            print(f"WRONG {name} {found:.1e}")
     for source in (cases(), random_networks(count)):
         for name, network, X, first in source:
             try:

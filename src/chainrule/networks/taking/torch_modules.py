@@ -46,6 +46,7 @@ from chainrule.layers import (
 from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building, cell
 from chainrule.networks.taking.resizing import Resizing
+from chainrule.networks.taking.torch_several import graph_of, projections
 from chainrule.networks.taking.values import Layout, Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
@@ -57,7 +58,9 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
     module: an nn.Sequential, or a module whose forward `torch.fx` can follow. Its layers are those that
         chainrule has; the error names the one that it has not.
     input_shape: of one sample as the module takes it, (channels, rows, columns) of images, by default what
-        its first layer, a Linear, reads. The network itself takes (rows, columns, channels).
+        its first layer, a Linear, reads. The network itself takes (rows, columns, channels). Of several
+        inputs their names and shapes in the order of forward, {"target": (7, 16), "memory": (9, 16)}: for
+        nn.MultiheadAttention, nn.TransformerDecoderLayer and nn.TransformerDecoder, called without masks.
     dtype: by default that of the module's weights.
     Raises ArgumentError for what has no layer here, and MissingExtraError without PyTorch.
     """
@@ -68,8 +71,11 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         raise MissingExtraError("PyTorch", "torch", "from_torch") from None
     if not isinstance(module, torch.nn.Module):
         raise ArgumentError(f"from_torch takes a torch.nn.Module, received {describe(module)}")
-    shape = _input_shape(torch, module, input_shape)
     held = next((str(p.dtype) for p in module.parameters()), "torch.float32").removeprefix("torch.")
+    chosen = dtype or (held if held in ("float32", "float64") else "float32")
+    if isinstance(input_shape, Mapping):
+        return graph_of(torch, module, input_shape, chosen)
+    shape = _input_shape(torch, module, input_shape)
     single = fx.Tracer().is_leaf_module(module, "") and not isinstance(module, torch.nn.Sequential)
     whole = torch.nn.Sequential(module) if single else module
     try:
@@ -81,7 +87,6 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         ) from error
     reading = _Reading(torch, whole, Building(shape))
     output = reading.read(graph)
-    chosen = dtype or (held if held in ("float32", "float64") else "float32")
     return reading.building.network(output, chosen)
 
 
@@ -453,7 +458,7 @@ def _attention_block(r: _Reading, name: str, m: Any, x: Value) -> Value:
         )
 
     def attention(x: Value) -> Value:
-        y = b.attention(f"{name}_self_attn", x, m.self_attn.num_heads, _projections(name, m.self_attn))
+        y = b.attention(f"{name}_self_attn", x, m.self_attn.num_heads, projections(name, m.self_attn))
         return dropped(y, m.dropout1)
 
     def dropped(y: Value, layer: Any) -> Value:
@@ -472,19 +477,6 @@ def _attention_block(r: _Reading, name: str, m: Any, x: Value) -> Value:
     return x
 
 
-def _projections(name: str, m: Any) -> dict[str, Array]:
-    if m.in_proj_weight is None or m.bias_k is not None or m.add_zero_attn:
-        raise ArgumentError(
-            f"{name}: attention is taken with queries, keys and values of one size, without bias_k"
-        )
-    W = dict(zip(("W_q", "W_k", "W_v"), np.split(_array(m.in_proj_weight), 3), strict=True))
-    W["W_o"] = _array(m.out_proj.weight)
-    if m.in_proj_bias is not None:
-        b_q, _, b_v = np.split(_array(m.in_proj_bias), 3)
-        W |= {"b_q": b_q, "b_v": b_v, "b_o": _array(m.out_proj.bias)}
-    return W
-
-
 def _self_attention(
     r: _Reading, name: str, m: Any, x: Value, key: Value, value: Value, **options: Any
 ) -> Any:
@@ -493,7 +485,7 @@ def _self_attention(
         raise ArgumentError(
             f"{name}: attention is taken of a sequence with itself, batch_first=True, no masks, no dropout"
         )
-    return (r.building.attention(name, x, m.num_heads, _projections(name, m)), None)
+    return (r.building.attention(name, x, m.num_heads, projections(name, m)), None)
 
 
 def _entrywise(make: Callable[[Any], Layer]) -> Callable[..., Value]:
