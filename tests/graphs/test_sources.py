@@ -24,6 +24,8 @@ from tests.engine.harness import (
 )
 from tests.explaining.modelled import modelled
 from tests.explaining.node import run
+from tests.graphs import drawn_sources
+from tests.pairwise import some
 
 Arrays = dict[str, Any]
 T, S = 5, 18  # queries, and keys: more than a run of queries
@@ -320,3 +322,14 @@ def test_states_that_do_not_fit_are_told() -> None:
             cr.Graph(nodes, inputs={"x": (5, 3), "h": 4}, outputs=["n", "e"])
     with pytest.raises(cr.ShapeError, match="write a node for each"):
         cr.Graph({"e": cr.GRU(4, bidirectional=True), "n": (cr.Dense(2), "e.h")}, input_shape=(5, 3))
+
+
+@pytest.mark.parametrize("seed", some(range(300), 8))
+def test_graphs_drawn_at_random(seed: int) -> None:
+    net = drawn_sources.graph(seed)
+    level, dtype = LEVELS[seed % len(LEVELS)], DTYPES[seed // len(LEVELS) % 2]
+    samples = batch_sizes(width(level, dtype))[seed % 3]
+    problem, objective = net.problem(*drawn_sources.batch(samples, seed))
+    inputs, y = np.asarray(problem.inputs, np.float32), np.eye(3, dtype=np.float32)[problem.targets]
+    own = Problem(net, inputs, y, objective.loss)
+    assert_like_reference(own, level, dtype, samples, own.step())
