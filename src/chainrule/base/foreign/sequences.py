@@ -95,7 +95,7 @@ _OF_ATTENTION = by_name(
         besides("nothing: a Graph reads them, (MultiHeadAttention(4), 'queries', 'keys_and_values')", None): (
             *("kdim", "vdim", "key", "value", "query", "context"),
         ),
-        "key_value_heads=2": (
+        "key_value_heads=1": (
             *("num_kv_heads", "num_key_value_heads", "n_kv_heads", "n_kv_head", "kv_heads"),
             *("num_query_groups", "enable_gqa"),
         ),
@@ -118,6 +118,25 @@ _OF_ATTENTION = by_name(
         besides("no other axis than the steps", None, 1, (1,)): ("attention_axes",),
         steps_order(False): ("batch_first",),
         "nothing: how it is computed does not change what": ("flash_attention",),
+    }
+)
+_DECODER = by_name(
+    {
+        "heads=4": ("num_heads", "n_heads", "nhead", "n_head"),
+        "hidden=128": ("dim_feedforward", "intermediate_dim", "ff_dim", "mlp_dim", "d_ff"),
+        "nothing: it finds out the features": ("d_model", "embed_dim", "features"),
+        "dropout=0.1": ("dropout_rate", "p", "rate"),
+        by_value("norm_first=True", {"norm_first=False, as it is without it": (False,)}): (
+            *("normalize_first", "pre_norm"),
+        ),
+        "a node of a Graph for each: 'second': (TransformerDecoder(4, 128), 'first', 'memory')": (
+            *("num_layers", "n_layers", "layers"),
+        ),
+        by_value("causal=False or True, as it is without it", {"causal=False": (False,)}): (
+            *("is_causal", "tgt_is_causal", "use_causal_mask"),
+        ),
+        besides("no other ε than 1e-5", 1e-5): ("layer_norm_eps", "layer_norm_epsilon", "epsilon"),
+        steps_order(False): ("batch_first",),
     }
 )
 _NO_BIAS_START = by_name(
@@ -178,4 +197,5 @@ SEQUENCES: dict[str, dict[str, Advice]] = {
     },
     "PositionalEncoding": _POSITIONS,
     "Masking": _MASKING,
+    "TransformerDecoder": _DECODER,
 }
