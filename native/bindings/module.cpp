@@ -43,6 +43,12 @@ void bind_plan(nb::module_& m, const char* name) {
             return p.add_parameter({size, panels ? Layout::panels : Layout::plain, outputs, inputs, penalised});
           },
           "size"_a, "outputs"_a, "inputs"_a, "panels"_a, "penalised"_a)
+      .def(
+          "add_use",
+          [](P& p, int of, int64_t size, int64_t outputs, int64_t inputs, bool panels) {
+            return p.add_use(of, {size, panels ? Layout::panels : Layout::plain, outputs, inputs});
+          },
+          "of"_a, "size"_a, "outputs"_a, "inputs"_a, "panels"_a)
       .def("set_post", &P::set_post, "activation"_a, "slope"_a, "saved"_a)
       .def("set_input_post", &P::set_input_post, "activation"_a, "slope"_a, "saved"_a)
       .def("add_dense", &P::add_dense, "x"_a, "z"_a, "weights"_a, "bias"_a)
@@ -329,7 +335,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 17;
+  m.attr("INTERFACE") = 18;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

@@ -86,11 +86,23 @@ int Plan<T>::add_parameter(const ParameterShape& shape) {
       panels ? (size_t(shape.outputs) + l - 1) / l * l * size_t(shape.inputs) : (size_t(shape.size) + l - 1) / l * l;
   // A cache line between parameters; every parameter is whole vectors of zeros beyond its end, and stays so.
   const size_t line = 64 / sizeof(T);
-  p.offset = parameter_size_;
+  p.vectors = count;
+  p.offset = p.gradient_offset = parameter_size_;
   p.padded = (count + line - 1) / line * line;
   parameter_size_ += p.padded;
   parameters_.push_back(p);
   return int(parameters_.size()) - 1;
+}
+
+template <class T>
+int Plan<T>::add_use(int of, const ParameterShape& shape) {
+  require(parameter(of).of < 0, "what is used again is a parameter, no use of one");
+  require(parameter(of).shape.size == shape.size, "a use of a parameter has as many numbers");
+  const size_t before = parameter_size_;
+  const int i = add_parameter(shape);
+  parameters_[size_t(i)].of = of;   // where it lies is told by `finish`, behind all parameters
+  parameter_size_ = before;
+  return i;
 }
 
 // `value` as the kernels will use it; an error where T holds no such number. Users meet the same check first, in

@@ -98,13 +98,16 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         TanhShrink as TanhShrink,
     )
     from chainrule.layers.sequences.masking import Masking as Masking
-    from chainrule.layers.normalization import (
-        BatchNorm as BatchNorm,
-        InstanceNorm as InstanceNorm,
+    from chainrule.layers.norms.batch import BatchNorm as BatchNorm
+    from chainrule.layers.norms.groups import (
         GroupNorm as GroupNorm,
+        InstanceNorm as InstanceNorm,
+    )
+    from chainrule.layers.norms.last_axes import (
         LayerNorm as LayerNorm,
         RMSNorm as RMSNorm,
     )
+    from chainrule.layers.norms.neighbours import LocalResponseNorm as LocalResponseNorm
     from chainrule.layers.windows.pooling import (
         AveragePool1D as AveragePool1D,
         AveragePool2D as AveragePool2D,
@@ -183,6 +186,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         KLDivergence as KLDivergence,
         NegativeLogLikelihood as NegativeLogLikelihood,
     )
+    from chainrule.losses.sequences.ctc import CTC as CTC
     from chainrule.losses.margins import (
         CategoricalHinge as CategoricalHinge,
         Hinge as Hinge,
@@ -259,11 +263,12 @@ HOMES = {
     "AveragePool1D": "chainrule.layers.windows.pooling",
     "AveragePool2D": "chainrule.layers.windows.pooling",
     "AverageWeights": "chainrule.training.callbacks",
-    "BatchNorm": "chainrule.layers.normalization",
+    "BatchNorm": "chainrule.layers.norms.batch",
     "Bias": "chainrule.layers.columns.scale",
     "Bidirectional": "chainrule.layers.sequences.bidirectional",
     "BinaryCrossEntropy": "chainrule.losses.cross_entropy",
     "Callback": "chainrule.training.callbacks",
+    "CTC": "chainrule.losses.sequences.ctc",
     "CategoricalHinge": "chainrule.losses.margins",
     "ChainruleError": "chainrule.base.errors",
     "Checkpoint": "chainrule.training.callbacks",
@@ -300,7 +305,7 @@ HOMES = {
     "GlobalMaxPool": "chainrule.layers.windows.pooling",
     "Glorot": "chainrule.layers.initializers",
     "Graph": "chainrule.networks.graphs.graph",
-    "GroupNorm": "chainrule.layers.normalization",
+    "GroupNorm": "chainrule.layers.norms.groups",
     "HardShrink": "chainrule.layers.activations.shrinks",
     "HardSigmoid": "chainrule.layers.activations.hard",
     "HardSwish": "chainrule.layers.activations.hard",
@@ -316,11 +321,12 @@ HOMES = {
     "L2Pool1D": "chainrule.layers.windows.pooling",
     "L2Pool2D": "chainrule.layers.windows.pooling",
     "Layer": "chainrule.layers.base",
-    "InstanceNorm": "chainrule.layers.normalization",
-    "LayerNorm": "chainrule.layers.normalization",
+    "InstanceNorm": "chainrule.layers.norms.groups",
+    "LayerNorm": "chainrule.layers.norms.last_axes",
     "LeakyReLU": "chainrule.layers.activations.rectifiers",
     "LearnedPositions": "chainrule.layers.sequences.embedding",
     "Lion": "chainrule.training.optimizers",
+    "LocalResponseNorm": "chainrule.layers.norms.neighbours",
     "LogSigmoid": "chainrule.layers.activations.smooth",
     "LogSoftmax": "chainrule.layers.activations.softmax",
     "Loss": "chainrule.losses.base",
@@ -363,7 +369,7 @@ HOMES = {
     "Preparation": "chainrule.data.preparation.preparation",
     "Prepared": "chainrule.data.arrays",
     "RAdam": "chainrule.training.optimizers",
-    "RMSNorm": "chainrule.layers.normalization",
+    "RMSNorm": "chainrule.layers.norms.last_axes",
     "RMSProp": "chainrule.training.optimizers",
     "RangeTest": "chainrule.training.methods.range_test",
     "ReLU": "chainrule.layers.activations.rectifiers",

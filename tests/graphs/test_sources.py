@@ -163,17 +163,17 @@ def test_the_decoder_is_what_it_is_short_for(norm_first: bool) -> None:
     decoder = cr.TransformerDecoder(2, 7, norm_first=norm_first, activation="gelu")
     inputs: dict[str, Any] = {"target": (4, 6), "memory": (5, 3)}
     net = cr.Graph({"d": (decoder, "target", "memory"), "e": cr.Flatten()}, inputs=inputs, dtype="float64")
-    add, norm, read = cr.Add(), cr.LayerNorm(), cr.MultiHeadAttention
+    add, norm, read = cr.Add(), cr.LayerNorm, cr.MultiHeadAttention
     feed = [cr.Dense(7), cr.GELU(), cr.Dense(6)]
     if norm_first:
         nodes = {
-            "n1": (norm, "target"),
+            "n1": (norm(), "target"),
             "s": read(2, causal=True),
             "a": (add, "target", "s"),
-            "n2": norm,
+            "n2": norm(),
             "c": (read(2), "n2", "memory"),
             "b": (add, "a", "c"),
-            "n3": norm,
+            "n3": norm(),
             "f": feed,
             "z": (add, "b", "f"),
         }
@@ -181,13 +181,13 @@ def test_the_decoder_is_what_it_is_short_for(norm_first: bool) -> None:
         nodes = {
             "s": (read(2, causal=True), "target"),
             "a": (add, "target", "s"),
-            "n1": norm,
+            "n1": norm(),
             "c": (read(2), "n1", "memory"),
             "b": (add, "n1", "c"),
-            "n2": norm,
+            "n2": norm(),
             "f": feed,
             "y": (add, "n2", "f"),
-            "n3": norm,
+            "n3": norm(),
         }
     written = cr.Graph({**nodes, "e": cr.Flatten()}, inputs=inputs, dtype="float64")
     names = {"self_attn": "s", "multihead_attn": "c", "linear1": "f.dense1", "linear2": "f.dense2"}

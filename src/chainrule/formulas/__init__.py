@@ -71,7 +71,7 @@ from chainrule.formulas.primitives.arrays import (
     unflatten,
     window,
 )
-from chainrule.formulas.primitives.axes import along, permuted, reshaped
+from chainrule.formulas.primitives.axes import along, merged, permuted, reshaped, sum_near
 from chainrule.formulas.primitives.bias_column import with_ones, with_zero_bias, without_bias
 from chainrule.formulas.primitives.declaring import named, primitive
 from chainrule.formulas.primitives.edges import framed, shuffled, tent, unframed, unshuffled
@@ -105,6 +105,7 @@ from chainrule.formulas.primitives.elementwise import (
 )
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.formulas.primitives.over import argmax_over, max_over, mean_over, stack_over, sum_over
+from chainrule.formulas.primitives.paths import count_labels, log_paths, path_shares
 from chainrule.formulas.primitives.steps import (
     join_heads,
     mix_steps,
@@ -208,6 +209,7 @@ __all__ = [
     "correlate",
     "cos",
     "count_features",
+    "count_labels",
     "count_outputs",
     "count_positions",
     "count_values",
@@ -238,6 +240,7 @@ __all__ = [
     "latex",
     "log",
     "log1p",
+    "log_paths",
     "mathml",
     "matmul",
     "max_features",
@@ -248,6 +251,7 @@ __all__ = [
     "mean_groups",
     "mean_over",
     "mean_samples",
+    "merged",
     "minimum",
     "mix_steps",
     "multiply",
@@ -259,6 +263,7 @@ __all__ = [
     "one_hot",
     "ones_like",
     "other_features",
+    "path_shares",
     "per_feature",
     "permuted",
     "place",
@@ -283,6 +288,7 @@ __all__ = [
     "sum_entries",
     "sum_features",
     "sum_heads",
+    "sum_near",
     "sum_outputs",
     "sum_over",
     "sum_positions",

@@ -34,7 +34,10 @@ from chainrule.layers.columns.periodic import PeriodicEmbedding
 from chainrule.layers.columns.scale import Bias, Scale
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from chainrule.layers.norms.batch import BatchNorm
+from chainrule.layers.norms.groups import GroupNorm, InstanceNorm
+from chainrule.layers.norms.last_axes import LayerNorm, RMSNorm
+from chainrule.layers.norms.neighbours import LocalResponseNorm
 from chainrule.layers.parts import Heads, Part
 from chainrule.layers.sequences.attention import MultiHeadAttention
 from chainrule.layers.sequences.bidirectional import Bidirectional
@@ -94,6 +97,7 @@ _built_in: tuple[type[Layer], ...] = (
     GroupNorm,
     InstanceNorm,
     RMSNorm,
+    LocalResponseNorm,
     Dropout,
     Identity,
     Sigmoid,
@@ -193,6 +197,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "LearnedPositions",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "LpPool1D",
@@ -235,9 +240,9 @@ __all__ = [
     "Tanh",
     "TanhShrink",
     "Threshold",
+    "TransformerDecoder",
     "UpSample1D",
     "UpSample2D",
-    "TransformerDecoder",
     "Wiring",
     "call_formula",
     "end_classes",

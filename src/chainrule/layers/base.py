@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from weakref import WeakKeyDictionary
 
 from chainrule.base.attributes import Attributes
@@ -68,6 +69,8 @@ class Layer(Attributes):
     name: str | None = None
     mixes_samples: ClassVar[bool] = False  # whether a training pass computes with all samples together
     given: Mapping[str, Any] = {}  # values its parameters start with, where it comes out of a network
+    identity: object  # one layer, wherever it stands in a network; a deepcopy is another one
+    tied: Any = None  # the layer whose weights it takes, or its name
     # How its formulas print (see formulas/printing/notation.py): the role of the output (z^l; activations
     # a^l), roles of arguments that differ from the default, and whether x and d are shown at positions:
     # X_{i,j}, or X_i of a sequence.
@@ -84,6 +87,11 @@ class Layer(Attributes):
     saturated_below: float | None = None  # |f'| under which an entry is saturated; None: f is not bounded
     suits: ClassVar[Initializer | None] = None  # how weights in front of it start that leave it open
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        layer = super().__new__(cls)
+        layer.identity = object()  # goes with copy.copy, as all attributes do
+        return layer
+
     @teach("nothing in the parentheses, or name='...'")
     def __init__(self, *, name: str | None = None) -> None:
         if name is not None:
@@ -97,6 +105,17 @@ class Layer(Attributes):
     def output_shape(self, input_shape: Shape) -> Shape:
         """Shape of one sample's output; raises ShapeError for an input that does not fit."""
         return input_shape
+
+    def another(self) -> Self:
+        """A copy that is another layer: where both stand in a network each has parameters of its own."""
+        made = copy.copy(self)
+        made.identity = object()
+        return made
+
+    @property
+    def ties(self) -> Mapping[str, str]:
+        """Of a layer that is tied to another one: own name of a parameter -> that one's."""
+        return {}
 
     def unfolded(self) -> tuple[Layer, ...]:
         """The layers that a network takes in its place: itself, or what its options are short for."""

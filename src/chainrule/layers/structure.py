@@ -13,7 +13,7 @@ import copy
 import functools
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from chainrule.base.errors import ShapeError, describe
 from chainrule.base.keywords import teach
@@ -71,9 +71,12 @@ class Composite(Layer):
         """The branches."""
         raise NotImplementedError(f"{type(self).__name__} must define chains")
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Composite:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         """A copy with other layers in its branches."""
         raise NotImplementedError(f"{type(self).__name__} must define with_chains(self, chains)")
+
+    def another(self) -> Self:
+        return self.with_chains(tuple(tuple(layer.another() for layer in chain) for chain in self.chains))
 
     @property
     def reads(self) -> tuple[tuple[int, ...], ...]:
@@ -191,7 +194,7 @@ class Residual(Composite):
     def title(self) -> str:
         return "Residual: x + F(x)" if not self.shortcut else "Residual: shortcut(x) + F(x)"
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Residual:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         made = copy.copy(self)
         made.shortcut, made.layers = chains
         return made
@@ -232,7 +235,7 @@ class Parallel(Composite):
     def chains(self) -> tuple[Chain, ...]:
         return self._chains
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Parallel:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         made = copy.copy(self)
         made._chains = chains
         return made

@@ -11,7 +11,7 @@ import copy
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from chainrule.base.errors import ShapeError, describe
 from chainrule.base.keywords import teach
@@ -64,7 +64,7 @@ class Wiring(Composite):
     def prefix(self) -> str:
         return ""
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Wiring:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         made = copy.copy(self)
         made._chains = chains
         return made
@@ -95,7 +95,7 @@ class Join(Composite):
     def chains(self) -> tuple[Chain, ...]:
         return ((),) * len(self.sources)
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Join:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         return copy.copy(self)
 
     def joining(self, sources: tuple[str, ...]) -> Join:

@@ -256,8 +256,7 @@ def layer_backward(
 def parameters_of(network: Model, layer: Layer, parameters: Values | None, dtype: Any) -> dict[str, Array]:
     """The parameters of one layer by their own names."""
     return {
-        key: _value(network, f"{layer.name}.{key}", parameters, dtype)
-        for key in network.layer_parameters(layer)
+        key: _value(network, name, parameters, dtype) for key, name in network.parameter_names(layer).items()
     }
 
 

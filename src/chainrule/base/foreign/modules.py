@@ -227,7 +227,6 @@ MODULES = by_name(
                 "FocalLoss",
                 "LogCosh",
                 "TripletMarginLoss",
-                "CTCLoss",
             ),
             *("MeanAbsolutePercentageError", "MeanSquaredLogarithmicError", "DiceLoss"),
         ),

@@ -5,7 +5,7 @@ activations.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +49,8 @@ class Builder:
     native: Any
     keep: bool  # one value and one δ per layer, nothing fused: what `backpropagate` shows
     shapes: Mapping[str, Shape]  # layer name -> output shape
-    parameters: dict[str, int] = field(default_factory=dict)  # name -> number
+    names: Callable[[Layer], Mapping[str, str]]  # of its parameters: as Model.parameter_names
+    parameters: dict[str, int] = field(default_factory=dict)  # name -> number of its first use
     values: dict[str, int] = field(default_factory=dict)  # layer name -> value (its output)
     hosts: list[Hosted] = field(default_factory=list)
     parts: dict[int, str] = field(default_factory=dict)  # values within a layer -> its name
@@ -114,8 +115,8 @@ class Builder:
         """Whether a δ is wanted for a parameter of the layer, or to be shown."""
         if not self.backward or self.keep:
             return self.backward
-        specs = layer.parameters(input_shape).items()
-        return any(spec.learned and f"{layer.name}.{name}" not in self.frozen for name, spec in specs)
+        specs, names = layer.parameters(input_shape).items(), self.names(layer)
+        return any(spec.learned and names[name] not in self.frozen for name, spec in specs)
 
     def keep_mask(self, x: Value) -> None:
         """The mask goes on where x, which comes next, has its steps."""
@@ -127,8 +128,12 @@ class Builder:
     def parameter(self, name: str, shape: Shape, penalised: bool, panels: bool) -> int:
         size = math.prod(shape)
         outputs, inputs = (shape[0], size // shape[0]) if panels else (0, 0)
-        number: int = self.native.add_parameter(size, outputs, inputs, panels, penalised)
-        self.parameters[name] = number
+        number: int
+        if name in self.parameters:
+            number = self.native.add_use(self.parameters[name], size, outputs, inputs, panels)
+        else:
+            number = self.native.add_parameter(size, outputs, inputs, panels, penalised)
+            self.parameters[name] = number
         if panels:
             self.panels.add(number)
         return number
@@ -143,7 +148,7 @@ class Builder:
         """
         spec = layer.parameters(input_shape)[name]
         panels = panels or in_panels(layer, name, input_shape)
-        return self.parameter(f"{layer.name}.{name}", spec.shape, spec.penalised, panels)
+        return self.parameter(self.names(layer)[name], spec.shape, spec.penalised, panels)
 
     def readers(self, x: Value, count: int) -> list[Value]:
         """x as several read it: its memory, with a δ of each one's own, which are added up."""

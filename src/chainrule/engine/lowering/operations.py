@@ -56,6 +56,7 @@ from chainrule.layers import (
     L2Pool2D,
     Layer,
     LayerNorm,
+    LocalResponseNorm,
     LogSoftmax,
     LpPool1D,
     LpPool2D,
@@ -309,6 +310,18 @@ def _softmax(low: Builder, layer: Softmax, x: Value, z: Value, parameters: list[
 
 
 def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
+    if over_axes(layer):  # one over rows, between two copies
+        rows, made = (low.value(layer.rows_of(x.shape), NO_HALO, NO_HALO, v.with_delta) for v in (x, z))
+        parameters = [low.parameter_of(layer, name, x.shape) for name in layer.parameters(x.shape)]
+        _moved(low, Reshape(rows.shape), x, rows, [])
+        _norm_of(low, layer, rows, made, parameters)
+        _moved(low, Reshape(x.shape), made, z, [])
+        low.parts.update({value.number: str(layer.name) for value in (rows, made)})
+        return
+    _norm_of(low, layer, x, z, parameters)
+
+
+def _norm_of(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     groups, momentum = vars(layer).get("groups", EACH_POSITION), 0.0
     wanted = ["gamma", "beta"]
     if isinstance(layer, BatchNorm):
@@ -320,6 +333,26 @@ def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
     numbers = [known.get(name, -1) for name in wanted]
     centred = not isinstance(layer, RMSNorm)
     low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, numbers, centred)
+
+
+def _local_norm(low: Builder, layer: LocalResponseNorm, x: Value, z: Value, parameters: list[int]) -> None:
+    """x times r^{-β}, r from the sums of the squares beside each other."""
+    itself, read = low.readers(x, 2)
+    squares = _entrywise(low, layer, lambda entry: entry**2, read, lambda entry: 2 * entry)
+    sums = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta)
+    band = Resample(len(x.shape) - 1, layer.taps(x.shape), x.shape[-1])
+    _resample(low, band, squares, sums, [])
+    k, share, power = layer.k, layer.share, layer.beta
+    shrunk = _entrywise(
+        low,
+        layer,
+        lambda entry: (k + share * entry) ** -power,
+        sums,
+        lambda entry: (-power * share) * (k + share * entry) ** (-power - 1),
+    )
+    low.parts.update({value.number: str(layer.name) for value in (itself, read, sums)})
+    ends = [itself.number, shrunk.number]
+    low.native.add_join(ends, [Act.identity] * 2, [0.0] * 2, [-1] * 2, z.number, JoinKind.product)
 
 
 def _dropout(low: Builder, layer: Dropout, x: Value, z: Value, parameters: list[int]) -> None:
@@ -545,7 +578,8 @@ def _positions(low: Builder, layer: PositionalEncoding, x: Value, z: Value, para
 
 def _host(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     made = low.steps_mask(z.shape[0]) if type(layer).mask is not Layer.mask else None
-    low.hosts.append(Hosted(layer, x, z, low.mask, made))
+    own = dict(zip(layer.parameters(x.shape), parameters, strict=True))
+    low.hosts.append(Hosted(layer, x, z, low.mask, made, own))
     low.mask = made or low.mask
     low.native.add_host(len(low.hosts) - 1, x.number, z.number)
 
@@ -561,6 +595,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     **dict.fromkeys((LpPool1D, LpPool2D), _lp_pool),
     **dict.fromkeys(GLOBAL_POOLS, _global_pool),
     **dict.fromkeys(NORMALIZATIONS, _norm),
+    LocalResponseNorm: _local_norm,
     Dropout: _dropout,
     Flatten: _flatten,
     Features: _features,
@@ -582,11 +617,16 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
 IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding, Heads)
 
 
+def over_axes(layer: Layer) -> bool:
+    """Whether it normalises several axes of a sample together, in rows that are copied."""
+    return isinstance(layer, LayerNorm | RMSNorm) and layer.axes > 1
+
+
 def in_parts(layer: Layer) -> bool:
     """Whether several operations make it, which ask for its parameters themselves, each for its own."""
     if isinstance(layer, Recurrent):
         return bool(layer.sources) or layer.ends
-    return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk)
+    return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk) or over_axes(layer)
 
 
 FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)

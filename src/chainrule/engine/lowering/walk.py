@@ -310,7 +310,11 @@ def lower(
     elif not (keep or per_sample):
         lanes = chosen_for_training(body, *sizes)
     low = Lowering(
-        native, keep, network.shapes, frozen=frozen, backward=backward, lanes=lanes, per_sample=per_sample
+        *(native, keep, network.shapes, network.parameter_names),
+        frozen=frozen,
+        backward=backward,
+        lanes=lanes,
+        per_sample=per_sample,
     )
     if backward and alone and lanes == SAMPLES and not (keep or per_sample):
         low.cut = chosen_bands(body, *sizes)

@@ -158,7 +158,9 @@ class _Graph:
         layer, specs = layer_pass.layer, self.network.parameter_specs
         trees = self.trees[layer_pass.name]
         parameters = {
-            name: f"{layer_pass.name}.{name}" for name in layer_pass.given if _is_parameter(layer_pass, name)
+            name: full
+            for name, full in self.network.parameter_names(layer).items()
+            if _is_parameter(layer_pass, name)
         }
         record: LayerRecord = {
             "name": layer_pass.name,

@@ -218,6 +218,14 @@ def sum_entries(at: Reading, node: Operation, place: Place) -> Element:
 
 
 @entry_rule
+def sum_near(at: Reading, node: Operation, place: Place) -> Element:
+    (x,) = node.operands
+    *here, c, s = place
+    first, last = max(c - node.options["before"], 0), min(c + node.options["after"], at.shape(x)[-2] - 1)
+    return total(at.read(x, (*here, j, s)) for j in range(first, last + 1))
+
+
+@entry_rule
 def mean_features(at: Reading, node: Operation, place: Place) -> Element:
     return _mean(at, node, sum_features(at, node, place))
 
@@ -294,14 +302,10 @@ def every_feature(at: Reading, node: Operation, place: Place) -> Place:
 
 
 @moving
-def flatten(at: Reading, node: Operation, place: Place) -> Place:
-    shape = at.shape(node.operands[0])[:-1]
-    return (*(int(i) for i in np.unravel_index(place[0], shape)), place[-1])
-
-
-@moving
-def unflatten(at: Reading, node: Operation, place: Place) -> Place:
-    return (int(np.ravel_multi_index(place[:-1], at.shape(node)[:-1])), place[-1])
+def reshaped(at: Reading, node: Operation, place: Place) -> Place:
+    """The same entry, row by row, of another shape."""
+    number = np.ravel_multi_index(place, at.shape(node))
+    return tuple(int(i) for i in np.unravel_index(number, at.shape(node.operands[0])))
 
 
 @moving
@@ -403,13 +407,6 @@ def unshuffled(at: Reading, node: Operation, place: Place) -> Place:
 def permuted(at: Reading, node: Operation, place: Place) -> Place:
     order = node.options["order"]
     return (*(place[order.index(axis)] for axis in range(len(order))), place[-1])
-
-
-@moving
-def reshaped(at: Reading, node: Operation, place: Place) -> Place:
-    number = np.ravel_multi_index(place[:-1], at.shape(node)[:-1])
-    shape = at.shape(node.operands[0])[:-1]
-    return (*(int(i) for i in np.unravel_index(number, shape)), place[-1])
 
 
 @entry_rule

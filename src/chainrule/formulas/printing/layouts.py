@@ -165,10 +165,31 @@ def permuted(c: Composing, node: Operation, at: At) -> Box:
 
 
 @layout
+def likelihood(c: Composing, node: Operation, at: At, word: str) -> Box:
+    """word(y | a)."""
+    a, labels = (c.box(operand, at) for operand in node.operands)
+    head, _, name = word.rpartition(" ")
+    return tight(*([Word(head), Sign(" ")] if head else []), call(Word(name), row(labels, Sign("|"), a)))
+
+
+@layout
 def along(c: Composing, node: Operation, at: At) -> Box:
     """A(operand), and Aᵀ(operand) on the way back."""
     name = Scripts(Word("A"), sup=phrase("T")) if node.options.get("back") else Word("A")
     return call(name, c.box(node.operands[0], at))
+
+
+@layout
+def merged(c: Composing, node: Operation, at: At) -> Box:
+    """vec_3(operand)."""
+    return call(Scripts(Word("vec"), sub=Numeral(str(node.options["axes"]))), c.box(node.operands[0], at))
+
+
+@layout
+def near(c: Composing, node: Operation, at: At) -> Box:
+    """near_{−2…2}(operand)."""
+    reach = phrase(f"−{node.options['before']}…{node.options['after']}")
+    return call(Scripts(Word("near"), sub=reach), c.box(node.operands[0], at))
 
 
 @layout

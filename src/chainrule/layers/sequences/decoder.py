@@ -20,7 +20,7 @@ from chainrule.layers.base import InnerNode, Layer, Shape
 from chainrule.layers.checks import whole
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.normalization import LayerNorm
+from chainrule.layers.norms.last_axes import LayerNorm
 from chainrule.layers.sequences.attention import MultiHeadAttention
 from chainrule.layers.sequences.embedding import sequence
 from chainrule.layers.wiring import Add

@@ -138,7 +138,7 @@ class Recurrent(Layer):
             return (self,)
         made: list[Layer] = []
         for number in range(1, self.layers + 1):
-            single = copy.copy(self)
+            single = self.another()
             single.layers, single.bidirectional, single.name = 1, False, None
             single.outputs = self.outputs if number == self.layers else "all"
             made.append(Bidirectional(single) if self.bidirectional else single)

@@ -220,7 +220,7 @@
       const { layer } = one;
       if (layer.kind === "recurrent") return this.backThroughTime(one, d, gradients);
       const value = this.formula(layer, bindingsOf(one));
-      for (const name of layer.learned) gradients[`${layer.name}.${name}`] = value(`gradient:${name}`);
+      for (const name of layer.learned) add(gradients, layer.parameters[name], value(`gradient:${name}`));
       return value("delta");
     }
 
@@ -279,7 +279,7 @@
           return [name, zip((down, kept) => (down + kept) * cut, value(`step_delta:${name}`), past)];
         }));
       }
-      for (const name of layer.learned) gradients[`${layer.name}.${name}`] = shares[name];
+      for (const name of layer.learned) add(gradients, layer.parameters[name], shares[name]);
       return sources.length ? side([delta, ...states.map((name) => arrived[name])]) : delta;
     }
 
@@ -332,6 +332,11 @@
   const unitsOf = (layer) => layer.recurrent.units;
 
   const times = (a, b) => zip((p, q) => p * q, a, b);
+
+  /** What one layer gives of a gradient: layers that share a parameter add up. */
+  function add(gradients, id, share) {
+    gradients[id] = gradients[id] ? zip(at.plus, gradients[id], share) : share;
+  }
 
   /** Entry t of the first axis. */
   function step(x, t) {

@@ -300,12 +300,12 @@
     const [kind, name] = /^(delta|gradient):/.test(quantity) ? quantity.split(/:(.*)/s) : ["", quantity];
     if (kind === "delta") return ofDelta(name, index);
     if (kind === "gradient") {
-      const [owner, parameter] = [...layers.values()].flatMap((layer) =>
+      const uses = [...layers.values()].flatMap((layer) =>
         Object.entries(layer.parameters ?? {})
           .filter(([, id]) => id === name)
-          .map(([own]) => [layer, own]),
-      )[0];
-      return [...ofLayer(owner, `gradient:${parameter}`, index), ...ofPenalty(name, index)];
+          .flatMap(([own]) => ofLayer(layer, `gradient:${own}`, index)),
+      );
+      return [...uses, ...ofPenalty(name, index)];
     }
     const layer = layers.get(quantity);
     if (!layer) return [];

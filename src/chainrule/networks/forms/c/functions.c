@@ -146,6 +146,17 @@ static void net_normalise(const float* x, const float* gamma, const float* beta,
   }
 }
 
+/* x (k + share sum of x^2)^-power, over the channels from `before` in front of each to `after` behind it */
+static void net_local_norm(const float* x, int positions, int channels, int before, int after, float share, float k,
+                           float power, float* z) {
+  for (int p = 0; p < positions; p++, x += channels, z += channels)
+    for (int c = 0; c < channels; c++) {
+      float sum = 0.0f;
+      for (int j = c < before ? 0 : c - before; j < channels && j <= c + after; j++) sum += x[j] * x[j];
+      z[c] = x[c] * powf(k + share * sum, -power);
+    }
+}
+
 /* e^{z_k} over their sum, of each row; the largest is subtracted first */
 static void net_softmax(const float* z, int rows, int features, float* a) {
   for (int r = 0; r < rows; r++, z += features, a += features) {

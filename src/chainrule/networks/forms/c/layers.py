@@ -46,6 +46,7 @@ from chainrule.layers import (
     Layer,
     LayerNorm,
     LearnedPositions,
+    LocalResponseNorm,
     LogSoftmax,
     LpPool1D,
     LpPool2D,
@@ -101,6 +102,7 @@ class Body:
     mask_place: str = ""  # where a layer that makes one writes it
 
     learns: bool = False  # whether the parameters may change
+    names: Callable[[Layer], Mapping[str, str]] = lambda layer: {}  # of its parameters
 
     def derivative(self, layer: Any) -> str:
         """The name of a function that is the f' of an activation."""
@@ -150,7 +152,8 @@ Writer = Callable[[Body, Any, Place, Place, Arrays], None]
 
 def given_arrays(body: Body, layer: Layer, given: Arrays, *names: str) -> list[str | None]:
     """The names of a layer's parameters as constants; None for one that it has not."""
-    return [body.array(f"{layer.name}_{name}", given[name]) if name in given else None for name in names]
+    called = body.names(layer)
+    return [body.array(called[name], given[name]) if name in given else None for name in names]
 
 
 def _dense(body: Body, layer: Dense, x: Place, z: Place, given: Arrays) -> None:
@@ -272,9 +275,10 @@ def _batch_norm(body: Body, layer: BatchNorm, x: Place, z: Place, given: Arrays)
 
 
 def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
-    """Over groups of channels and all positions, or every position by itself."""
+    """Over groups of channels and all positions, or every row by itself: a position, or several."""
     gamma, beta = given_arrays(body, layer, given, "gamma", "beta")
-    channels, count = x.shape[-1], positions(x.shape)
+    shape = layer.rows_of(x.shape) if isinstance(layer, LayerNorm | RMSNorm) else x.shape
+    channels, count = shape[-1], positions(shape)
     centred = int(not isinstance(layer, RMSNorm))
     if isinstance(layer, GroupNorm | InstanceNorm):
         groups = channels if isinstance(layer, InstanceNorm) else layer.groups
@@ -286,6 +290,11 @@ def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> Non
     at = f"p * {channels}"
     body.call("normalise", f"{x.name} + {at}", gamma, beta, *sizes, f"{z.name} + {at}")
     body.lines[-1] = "    " + body.lines[-1]
+
+
+def _local_norm(body: Body, layer: LocalResponseNorm, x: Place, z: Place, given: Arrays) -> None:
+    numbers = (number(layer.share), number(layer.k), number(layer.beta))
+    body.call("local_norm", x.name, positions(x.shape), x.shape[-1], *layer.sides, *numbers, z.name)
 
 
 # -- activations -------------------------------------------------------------------------------------------
@@ -406,10 +415,10 @@ def _masking(body: Body, layer: Masking, x: Place, z: Place, given: Arrays) -> N
 
 def _positions(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) -> None:
     if isinstance(layer, LearnedPositions):
-        P = given["P"]
+        (P,) = given_arrays(body, layer, given, "P")
     else:
-        P = np.asarray(layer.forward(np.zeros((*x.shape, 1))))[..., 0]
-    body.call("add", x.name, body.array(f"{layer.name}_P", P), math.prod(x.shape), z.name)
+        P = body.array(f"{layer.name}_P", np.asarray(layer.forward(np.zeros((*x.shape, 1))))[..., 0])
+    body.call("add", x.name, P, math.prod(x.shape), z.name)
 
 
 CELLS = {"tanh": 0, "relu": 1, "sigmoid": 2, "identity": 3, "lstm": 4, "gru": 5}
@@ -482,6 +491,7 @@ LAYERS: dict[type[Layer], Writer] = {
     BatchNorm: _batch_norm,
     LayerNorm: _normalise,
     GroupNorm: _normalise,
+    LocalResponseNorm: _local_norm,
     InstanceNorm: _normalise,
     RMSNorm: _normalise,
     Softmax: _softmax,

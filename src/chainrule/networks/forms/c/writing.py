@@ -75,7 +75,8 @@ class _Memory:
 
 class _Writing:
     def __init__(self, network: Model, training: bool) -> None:
-        self.network, self.body, self.memory = network, Body(learns=training), _Memory()
+        self.network, self.memory = network, _Memory()
+        self.body = Body(learns=training, names=network.parameter_names)
         self.training = training
         self.held: dict[str, tuple[int, int]] = {}  # expression -> stretch of memory
         self.multiplications = 0
