@@ -60,7 +60,7 @@ class TransformerDecoder(Layer):
         self.activation = check_choice("TransformerDecoder activation", activation, ACTIVATIONS)
         self.causal = check_flag("TransformerDecoder causal", causal)
         self.norm_first = check_flag("TransformerDecoder norm_first", norm_first)
-        self.dropout = Dropout(dropout).rate if dropout else 0.0
+        self.dropout = Dropout(dropout).rate
         self.name = name
         # By features: what stands in its place is the same wherever it stands, and so are the parameters.
         self._inner: dict[int, list[InnerNode]] = {}

@@ -151,8 +151,10 @@ Writer = Callable[[Body, Any, Place, Place, Arrays], None]
 
 
 def given_arrays(body: Body, layer: Layer, given: Arrays, *names: str) -> list[str | None]:
-    """The names of a layer's parameters as constants; None for one that it has not."""
-    called = body.names(layer)
+    """The names of a layer's parameters, or of what is made of them, as constants; None for one that it has
+    not.
+    """
+    called = {name: f"{layer.name}.{name}" for name in names} | dict(body.names(layer))
     return [body.array(called[name], given[name]) if name in given else None for name in names]
 
 
