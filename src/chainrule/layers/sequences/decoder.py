@@ -78,7 +78,7 @@ class TransformerDecoder(Layer):
     def inner_nodes(self, shapes: tuple[Shape, ...]) -> list[InnerNode]:
         if len(shapes) != 2:
             self.output_shape(shapes[0])
-        features = [sequence(shape, "TransformerDecoder")[-1] for shape in shapes][0]
+        (_, features), _ = (sequence(shape, "TransformerDecoder") for shape in shapes)
         return self._inner.setdefault(features, self._nodes(features))
 
     def _nodes(self, features: int) -> list[InnerNode]:
