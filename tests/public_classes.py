@@ -31,6 +31,7 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "PixelShuffle": ({"block": 2}, (3, 2, 8)),
     "Bidirectional": ({"layer": cr.LSTM(2)}, (3, 2)),
     "MultiHeadAttention": ({"heads": 1}, (3, 2)),
+    "TransformerDecoder": ({"heads": 1, "hidden": 2}, (3, 2)),
     "Embedding": ({"vocabulary": 3, "features": 2}, (4,)),
     "GroupNorm": ({"groups": 1}, (4,)),
     "InstanceNorm": ({}, (3, 2)),

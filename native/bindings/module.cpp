@@ -99,8 +99,8 @@ void bind_plan(nb::module_& m, const char* name) {
              const ProgramCode* infer) { p.add_program(x, z, forward, backward, parameters, infer ? *infer : ProgramCode{}); },
           "x"_a, "z"_a, "forward"_a, "backward"_a, "parameters"_a, "infer"_a.none() = nb::none())
       .def("add_embedding", &P::add_embedding, "x"_a, "z"_a, "table"_a, "mask"_a, "vocabulary"_a, "padding"_a)
-      .def("add_attention", &P::add_attention, "queries"_a, "keys"_a, "values"_a, "z"_a, "mask"_a, "seen"_a, "fixed"_a, "heads"_a,
-           "key_heads"_a, "causal"_a)
+      .def("add_attention", &P::add_attention, "queries"_a, "keys"_a, "values"_a, "z"_a, "mask"_a, "seen"_a, "fixed"_a,
+           "heads"_a, "key_heads"_a, "causal"_a)
       .def("add_table", &P::add_table, "x"_a, "z"_a, "table"_a)
       .def("add_norm", &P::add_norm, "x"_a, "z"_a, "groups"_a, "epsilon"_a, "momentum"_a, "parameters"_a, "centred"_a)
       .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "rate"_a)

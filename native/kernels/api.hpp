@@ -80,11 +80,11 @@ struct RecurrentArgs {
   T *h = nullptr, *c = nullptr, *s = nullptr;          // s: tanh(c_t) of an LSTM, U_n h + v of a GRU, or r h
   // [block][2][units]: h and c at the end; ∂J/∂h and ∂J/∂c
   T *last = nullptr, *arrived = nullptr;
-  T *dp = nullptr, *dq = nullptr;          // δ of W x + b and of U h
-  Map<T> z, z_delta, mask;                 // mask: data may be null
-  Map<T> first;                            // h, and c behind it, in front of the first step; data is null where they are 0
-  bool ends = false;                       // z has the states at the end behind the others
-  ptrdiff_t p_row = 0, state_row = 0;      // where the lanes are units: numbers from row to row of p and q, and of states
+  T *dp = nullptr, *dq = nullptr;       // δ of W x + b and of U h
+  Map<T> z, z_delta, mask;              // mask: data may be null
+  Map<T> first;                         // h, and c behind it, in front of the first step; data is null where they are 0
+  bool ends = false;                    // z has the states at the end behind the others
+  ptrdiff_t p_row = 0, state_row = 0;   // where the lanes are units: numbers from row to row of p and q, and of states
 };
 
 // Products in whose vectors the lanes are output channels: a convolution, or a dense layer, which is one of a single pixel.

@@ -257,7 +257,8 @@ void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, in
   if (cell.units < 1 || from.height != 1 || to.channels != cell.units || to.width != steps || to.height != 1 ||
       cell.gates != gates_of(cell.cell) || (cell.cell == Cell::gru_before && !samples) ||
       parameters.size() != (gru ? 4u : 3u) || cell.truncate < 0 || ((first >= 0 || cell.ends) && !samples) ||
-      (first >= 0 && value(first).shape.features() != states * cell.units) || (mask >= 0 && value(mask).shape.features() != from.width))
+      (first >= 0 && value(first).shape.features() != states * cell.units) ||
+      (mask >= 0 && value(mask).shape.features() != from.width))
     throw std::invalid_argument("a recurrence's cell, values and parameters do not fit together");
   const int64_t sizes[] = {rows * from.channels, rows * cell.units, rows, cell.units};
   for (size_t i = 0; i < parameters.size(); i++)

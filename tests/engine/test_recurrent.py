@@ -78,7 +78,7 @@ def test_what_does_not_fit_together_is_refused(what: str) -> None:
     plan.add_parameter(16, 0, 0, False, False)
     fitting = {"parameters": [0, 1, 2], "mask": -1, "gates": 4, "units": 4}
     fitting |= {"cell": _native.Cell.lstm, "activation": _native.Act.identity}
-    fitting |= {"every": False, "reverse": False, "truncate": 0}
+    fitting |= {"every": False, "reverse": False, "truncate": 0, "first": -1, "ends": False}
     plan.add_recurrent(x, z, **fitting)
     with pytest.raises((ValueError, IndexError)):
         plan.add_recurrent(x, z, **{**fitting, **REFUSED[what]})

@@ -24,6 +24,8 @@ from tests.engine.harness import (
 )
 from tests.explaining.modelled import modelled
 from tests.explaining.node import run
+from tests.graphs import drawn_sources
+from tests.pairwise import some
 
 Arrays = dict[str, Any]
 T, S = 5, 18  # queries, and keys: more than a run of queries
@@ -206,6 +208,26 @@ def test_the_decoder_is_what_it_is_short_for(norm_first: bool) -> None:
     assert sorted(dropped) == ["d.dropout", "d.dropout1", "d.dropout2", "d.dropout3"]
 
 
+def test_one_object_at_several_nodes_is_one_layer() -> None:
+    """A decoder, an attention and a recurrence, each with one set of parameters."""
+    decoder, read, cell = cr.TransformerDecoder(2, 3), cr.MultiHeadAttention(2), cr.LSTM(4, outputs="all")
+    nodes = {
+        "a": (decoder, "target", "memory"),
+        "b": (decoder, "memory", "a"),
+        "c": (read, "a", "b"),
+        "d": (read, "b", "c"),
+        "e": (cell, "c"),
+        "f": (cell, "d", "e.h", "e.c"),
+        "end": [cr.Flatten(), cr.Dense(1)],
+    }
+    inputs = {"target": (3, 4), "memory": (2, 4)}
+    net = cr.Graph(nodes, inputs=inputs, dtype="float64", seed=1)
+    assert {name.partition(".")[0] for name in net.parameters} == {"a", "c", "e", "end"}
+    r = np.random.default_rng(0)
+    X = {name: r.standard_normal((3, *shape)) for name, shape in inputs.items()}
+    assert cr.check_gradients(net, X, np.ones((3, 1)), entries=2)
+
+
 WRONG: list[tuple[Any, tuple[str, ...], str]] = [
     (cr.MultiHeadAttention(4), ("a", "b"), r"node 'n': .*6 is no multiple of 4: write heads=3"),
     (cr.MultiHeadAttention(2), ("a", "b", "c"), r"as many keys as values, received \(5, 3\) and \(4, 3\)"),
@@ -320,3 +342,14 @@ def test_states_that_do_not_fit_are_told() -> None:
             cr.Graph(nodes, inputs={"x": (5, 3), "h": 4}, outputs=["n", "e"])
     with pytest.raises(cr.ShapeError, match="write a node for each"):
         cr.Graph({"e": cr.GRU(4, bidirectional=True), "n": (cr.Dense(2), "e.h")}, input_shape=(5, 3))
+
+
+@pytest.mark.parametrize("seed", some(range(300), 8))
+def test_graphs_drawn_at_random(seed: int) -> None:
+    net = drawn_sources.graph(seed)
+    level, dtype = LEVELS[seed % len(LEVELS)], DTYPES[seed // len(LEVELS) % 2]
+    samples = batch_sizes(width(level, dtype))[seed % 3]
+    problem, objective = net.problem(*drawn_sources.batch(samples, seed))
+    inputs, y = np.asarray(problem.inputs, np.float32), np.eye(3, dtype=np.float32)[problem.targets]
+    own = Problem(net, inputs, y, objective.loss)
+    assert_like_reference(own, level, dtype, samples, own.step())

@@ -85,8 +85,8 @@ static void products(const Products<T>& g) {
   for (int j = 0, size; (size = cut.next()) > 0; j += size) products_columns<T, attention_columns>(g, j, size);
 }
 
-// One head of a block: where its first feature of step 0 lies, and what the loops need to know. There may be fewer heads of keys
-// and values, each read by as many neighbours of queries.
+// One head of a block: where its first feature of step 0 lies, and what the loops need to know. There may be fewer heads of
+// keys and values, each read by as many neighbours of queries.
 template <class T>
 struct Head {
   const AttentionArgs<T>& g;

@@ -12,8 +12,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from chainrule.base.errors import ShapeError
+from chainrule.base.errors import ShapeError, describe
 from chainrule.base.keywords import teach
+from chainrule.base.scalars import entries
 from chainrule.formulas import arranged, beside, features_between, features_placed, flatten
 from chainrule.layers.activations.smooth import Identity, Sigmoid
 from chainrule.layers.activations.softmax import LogSoftmax, Softmax
@@ -128,6 +129,17 @@ def places_of(shapes: Sequence[Shape]) -> list[tuple[int, int, Shape]]:
     """
     stops = [0, *itertools.accumulate(map(math.prod, shapes))]
     return list(zip(stops, stops[1:], shapes, strict=False))
+
+
+def shapes_from(sources: Any, layer: str) -> tuple[Shape, ...]:
+    """The shapes of what a layer reads side by side, as a Graph fills them in."""
+    given = [entries(shape) for shape in entries(sources) or ()]
+    if (entries(sources) is None or None in given) and sources is not None:
+        raise ShapeError(
+            f"{layer} sources are the shapes of what a node reads, which a Graph fills in, received "
+            f"{describe(sources)}: leave it out"
+        )
+    return tuple(tuple(whole(size, f"{layer} sources") for size in shape or ()) for shape in given)
 
 
 def activation_delta(f: Layer, d: Value, a: Value) -> Value:

@@ -204,6 +204,8 @@ MODULES = by_name(
             "TransformerEncoder",
             "Transformer",
         ),
+        "chainrule.Graph({'decoder': (chainrule.TransformerDecoder(4, 128), 'target', 'memory')}, "
+        "inputs={'target': (7, 16), 'memory': (9, 16)})": ("TransformerDecoderLayer",),
         "no such join: chainrule.Add(), chainrule.Multiply() and chainrule.Concat() are those of a Graph": (
             *("Dot", "Subtract", "Maximum"),
         ),

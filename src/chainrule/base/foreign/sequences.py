@@ -22,10 +22,10 @@ _RECURRENT = by_name(
             "outputs='all' (every step) or 'last'",
             {"outputs='all', every step": (True,), "outputs='last', as it is without it": (False,)},
         ): ("return_sequences",),
-        besides("no last state beside the outputs: outputs='last' is h after the last step", False): (
-            "return_state",
+        besides("nothing: another node of a Graph reads the last states, 'lstm.h' and 'lstm.c'", False): (
+            *("return_state", "return_final_state", "return_carry"),
         ),
-        besides("no state from outside: every sequence starts at zeros", None): (
+        besides("nothing: a node of a Graph reads them behind its sequence, (GRU(8), 'x', 'h')", None): (
             *("initial_state", "initial_carry", "h0", "hx", "h_0", "c0"),
         ),
         besides("no state that is kept: every sequence starts at zeros", False): ("stateful",),
@@ -92,16 +92,23 @@ _OF_ATTENTION = by_name(
         "heads=4": ("num_heads", "n_heads", "nhead", "n_head"),
         "nothing: it finds out the features": ("embed_dim", "d_model", "qkv_features", "features", "units"),
         besides("no size of a head but features / heads", None): ("key_dim", "head_dim", "value_dim"),
-        besides("no key or value from elsewhere: it is self-attention", None): (
-            *("kdim", "vdim", "key", "value"),
+        besides("nothing: a Graph reads them, (MultiHeadAttention(4), 'queries', 'keys_and_values')", None): (
+            *("kdim", "vdim", "key", "value", "query", "context"),
         ),
+        "key_value_heads=1": (
+            *("num_kv_heads", "num_key_value_heads", "n_kv_heads", "n_kv_head", "kv_heads"),
+            *("num_query_groups", "enable_gqa"),
+        ),
+        by_value("rotary=True", {"rotary=False, as it is without it": (False,)}): (
+            *("rope", "use_rope", "rotary_embedding", "use_rotary"),
+        ),
+        "rotary_base=10000.0": ("rope_theta", "rotary_embedding_base"),
         besides("no other number of outputs than of inputs", None): ("output_shape", "out_features"),
         by_value("causal=True", {"causal=False, as it is without it": (False,)}): (
             *("is_causal", "use_causal_mask"),
         ),
-        "no mask of pairs: causal=True hides later steps, Masking() in front hides padding": (
-            *("attn_mask", "attention_mask", "mask"),
-        ),
+        "seen=, True where a query sees a key (of PyTorch's attn_mask the opposite); causal=True hides later "
+        "steps, Masking() in front hides padding": (*("attn_mask", "attention_mask", "mask"),),
         "Embedding(..., padding=0) or Masking(), in front of this layer": ("key_padding_mask",),
         besides("no dropout of the weights A", 0): ("dropout", "dropout_rate"),
         besides("no second output: network.formulas() shows what A is", False): (
@@ -111,6 +118,25 @@ _OF_ATTENTION = by_name(
         besides("no other axis than the steps", None, 1, (1,)): ("attention_axes",),
         steps_order(False): ("batch_first",),
         "nothing: how it is computed does not change what": ("flash_attention",),
+    }
+)
+_DECODER = by_name(
+    {
+        "heads=4": ("num_heads", "n_heads", "nhead", "n_head"),
+        "hidden=128": ("dim_feedforward", "intermediate_dim", "ff_dim", "mlp_dim", "d_ff"),
+        "nothing: it finds out the features": ("d_model", "embed_dim", "features"),
+        "dropout=0.1": ("dropout_rate", "p", "rate"),
+        by_value("norm_first=True", {"norm_first=False, as it is without it": (False,)}): (
+            *("normalize_first", "pre_norm"),
+        ),
+        "a node of a Graph for each: 'second': (TransformerDecoder(4, 128), 'first', 'memory')": (
+            *("num_layers", "n_layers", "layers"),
+        ),
+        by_value("causal=False or True, as it is without it", {"causal=False": (False,)}): (
+            *("is_causal", "tgt_is_causal", "use_causal_mask"),
+        ),
+        besides("no other ε than 1e-5", 1e-5): ("layer_norm_eps", "layer_norm_epsilon", "epsilon"),
+        steps_order(False): ("batch_first",),
     }
 )
 _NO_BIAS_START = by_name(
@@ -171,4 +197,5 @@ SEQUENCES: dict[str, dict[str, Advice]] = {
     },
     "PositionalEncoding": _POSITIONS,
     "Masking": _MASKING,
+    "TransformerDecoder": _DECODER,
 }

@@ -52,7 +52,7 @@ from chainrule.formulas import (
 from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
 from chainrule.layers.checks import whole
 from chainrule.layers.initializers import Glorot, InitializerLike, Zeros, given_initializer
-from chainrule.layers.parts import part_of, places_of
+from chainrule.layers.parts import part_of, places_of, shapes_from
 from chainrule.layers.sequences.embedding import sequence
 from chainrule.layers.sequences.masking import UNSEEN
 
@@ -133,9 +133,7 @@ class MultiHeadAttention(Layer):
         check_number("MultiHeadAttention rotary_base", rotary_base)
         self.rotary_base = float(rotary_base)
         self.seen = _seen(seen)
-        self.sources: tuple[Shape, ...] = tuple(
-            tuple(whole(size, "MultiHeadAttention sources") for size in shape) for shape in sources
-        )
+        self.sources = shapes_from(sources, "MultiHeadAttention")
         self.initializer = given_initializer(initializer)
         self.name = name
 

@@ -60,8 +60,10 @@ class TransformerDecoder(Layer):
         self.activation = check_choice("TransformerDecoder activation", activation, ACTIVATIONS)
         self.causal = check_flag("TransformerDecoder causal", causal)
         self.norm_first = check_flag("TransformerDecoder norm_first", norm_first)
-        self.dropout = Dropout(dropout).rate if dropout else 0.0
+        self.dropout = Dropout(dropout).rate
         self.name = name
+        # By features: what stands in its place is the same wherever it stands, and so are the parameters.
+        self._inner: dict[int, list[InnerNode]] = {}
 
     @property
     def most_sources(self) -> int:
@@ -76,9 +78,11 @@ class TransformerDecoder(Layer):
     def inner_nodes(self, shapes: tuple[Shape, ...]) -> list[InnerNode]:
         if len(shapes) != 2:
             self.output_shape(shapes[0])
+        (_, features), _ = (sequence(shape, "TransformerDecoder") for shape in shapes)
+        return self._inner.setdefault(features, self._nodes(features))
+
+    def _nodes(self, features: int) -> list[InnerNode]:
         target, memory = 0, 1
-        steps_and_features = [sequence(shape, "TransformerDecoder") for shape in shapes]
-        features = steps_and_features[target][-1]
         feeding: list[Layer] = [
             Dense(self.hidden, name="linear1"),
             ACTIVATIONS[self.activation](name="activation"),

@@ -42,7 +42,7 @@ from chainrule.layers.initializers import (
     Zeros,
     given_initializer,
 )
-from chainrule.layers.parts import part_of, places_of
+from chainrule.layers.parts import part_of, places_of, shapes_from
 from chainrule.layers.sequences.bidirectional import Bidirectional
 from chainrule.layers.structure import Masks, chain_shape
 
@@ -116,7 +116,7 @@ class Recurrent(Layer):
         self.bias = check_flag(f"{kind} bias", bias)
         self.truncate = None if truncate is None else whole(truncate, f"{kind} truncate")
         self.ends = check_flag(f"{kind} ends", ends)
-        self.sources = tuple(tuple(whole(n, f"{kind} sources") for n in shape) for shape in sources)
+        self.sources = shapes_from(sources, kind)
         self.initializer = given_initializer(initializer)
         self.recurrent_initializer = given_initializer(recurrent_initializer, "recurrent_initializer")
         self.name = name

@@ -190,19 +190,32 @@ def _depthwise(layer: DepthwiseConv2D) -> list[Weight]:
 
 
 def _attention(layer: Any, given: Mapping[str, Array]) -> list[Weight]:
-    size, heads = len(given["W_q"]), layer.heads
-    apart = (heads, size // heads)
+    if layer.rotary:
+        raise ArgumentError(f"{layer.name}, {layer!r}, has no like in Keras: its attention turns nothing")
+    size, features = len(given["W_q"]), len(given["W_q"]) // layer.heads
+
+    def there(W: Array) -> Array:
+        return W.T.reshape(W.shape[1], -1, features)
+
+    def back(K: Array) -> Array:
+        return K.reshape(len(K), -1).T
+
     made = []
     for name, key in (("query", "q"), ("key", "k"), ("value", "v")):
-        made.append(
-            Weight(name, f"W_{key}", lambda W: W.T.reshape(size, *apart), lambda K: K.reshape(size, size).T)
-        )
+        made.append(Weight(name, f"W_{key}", there, back))
         if layer.bias:  # that of the keys cancels in the softmax
             made.append(
-                Weight(f"{name} bias", f"b_{key}", lambda b: b.reshape(apart), lambda b: b.reshape(-1))
+                Weight(
+                    f"{name} bias", f"b_{key}", lambda b: b.reshape(-1, features), lambda b: b.reshape(-1)
+                )
             )
     made.append(
-        Weight("output", "W_o", lambda W: W.T.reshape(*apart, size), lambda K: K.reshape(size, size).T)
+        Weight(
+            "output",
+            "W_o",
+            lambda W: W.T.reshape(-1, features, size),
+            lambda K: K.reshape(size, size).T,
+        )
     )
     return [*made, *([Weight("output bias", "b_o")] if layer.bias else [])]
 
@@ -260,7 +273,7 @@ _PARTS = ("query_dense", "key_dense", "value_dense", "output_dense")
 
 def _turned(weight: Weight, given: Mapping[str, Array]) -> Array:
     if weight.ours == "b_k":
-        return weight.there(np.zeros_like(given["b_q"]))
+        return weight.there(np.zeros_like(given["b_v"]))
     return np.ascontiguousarray(weight.there(given[weight.ours]))
 
 
