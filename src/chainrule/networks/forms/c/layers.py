@@ -149,7 +149,10 @@ Writer = Callable[[Body, Any, Place, Place, Arrays], None]
 
 def given_arrays(body: Body, layer: Layer, given: Arrays, *names: str) -> list[str | None]:
     """The names of a layer's parameters as constants; None for one that it has not."""
-    called = body.names(layer)
+    own = body.names(layer)
+    owners = {full.rpartition(".")[0] for full in own.values()}  # one, of a layer that stands twice the first
+    owner = owners.pop() if len(owners) == 1 else layer.name
+    called = {name: own.get(name, f"{owner}_{name}") for name in names}  # parameters, or made of them
     return [body.array(called[name], given[name]) if name in given else None for name in names]
 
 
