@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 import chainrule as cr
 from chainrule.base.errors import ArgumentError
@@ -112,7 +113,8 @@ def test_it_stays_one(made: Callable[[], cr.Network], tmp_path: Path) -> None:
         assert other.parameter_uses() == uses
         assert other.summary() == network.summary()
     shared, layers = next((name, layers) for name, layers in uses.items() if len(layers) > 1)
-    cr.fit(again := network.copy(), X, y, epochs=1, freeze=layers[-1])
+    key = next(key for key, name in network.parameter_names(layers[-1]).items() if name == shared)
+    cr.fit(again := network.copy(), X, y, epochs=1, freeze=[layers[-1], f"{layers[-1]}.{key}"])
     learned = {name for name, spec in network.parameter_specs.items() if spec.learned}
     held = {name for name in learned if np.array_equal(again.parameters[name], network.parameters[name])}
     assert shared in held
@@ -137,6 +139,8 @@ def test_what_is_another_layer_shares_nothing() -> None:
     assert [len(uses) for name, uses in both.parameter_uses().items() if name.endswith("W")] == [2, 1, 1, 1]
     cells = cr.Network([cr.LSTM(2, layers=2, bidirectional=True, outputs="all")], input_shape=(3, 2))
     assert not cells.shares
+    again = clone(NetworkClassifier(layers=[dense, cr.ReLU(), dense], epochs=1))
+    assert again.fit(RNG.normal(size=(8, 3)), [0, 1] * 4).network_.shares
     slopes = NetworkClassifier(hidden_layers=(3, 3), activation=cr.PReLU(), epochs=1)
     assert not slopes.fit(RNG.normal(size=(8, 3)), [0, 1] * 4).network_.shares
 
