@@ -200,6 +200,14 @@ def test_it_goes_elsewhere_as_one(tmp_path: Path) -> None:
     network.to_onnx(tmp_path / "net.onnx")
     assert [[*held.dims] for held in onnx.load(tmp_path / "net.onnx").graph.initializer] == [[3, 3], [3]]
     assert cr.from_onnx(tmp_path / "net.onnx").count_parameters() == 12
+    table, dense = cr.Embedding(9, 5), cr.Dense(5)  # W is read as it lies, and turned
+    layers = [table, dense, cr.GELU(), cr.Dense(9, tied=table), cr.Dense(5, bias=False)]
+    steps = cr.Network([*layers, dense, cr.GlobalAveragePool(), dense], input_shape=4, seed=1)
+    steps.parameters["dense1.b"] = np.arange(5.0)
+    steps.to_onnx(tmp_path / "steps.onnx")
+    again, ids = cr.from_onnx(tmp_path / "steps.onnx"), RNG.integers(0, 9, (3, 4))
+    assert again.count_parameters() == steps.count_parameters()
+    np.testing.assert_allclose(again.predict(ids), steps.predict(ids), rtol=1e-4, atol=1e-5)
     network.to_c(tmp_path / "net.h")
     assert (tmp_path / "net.h").read_text(encoding="utf-8").count("static const float net_") == 2
     weights = network.keras_weights()

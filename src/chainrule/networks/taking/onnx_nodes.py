@@ -271,6 +271,9 @@ class _Reading:
         """What is constant is computed by onnx itself, in the model's version of the operators."""
         from onnx.reference import ReferenceEvaluator
 
+        if node.op_type == "Transpose" and isinstance(inputs[0], np.ndarray):
+            perm = next((self._attribute(held) for held in node.attribute), None)
+            return [np.transpose(inputs[0], perm)]  # the same memory, by which shared weights are known
         names = [name for name in node.input if name]
         kinds = self.onnx.helper
         given: dict[str, Any] = {
@@ -333,7 +336,8 @@ def _gemm(r: _Reading, name: str, at: Attributes, x: Known, W: Known, b: Known =
     matrix = matrix if at.get("transB", 0) else matrix.T
     if b is None:
         return r.building.dense(name, value, matrix, None)
-    bias = _constant(name, b, "bias") * at.get("beta", 1.0)
+    bias, beta = _constant(name, b, "bias"), at.get("beta", 1.0)
+    bias = bias if beta == 1 else bias * beta
     if bias.shape in ((), (1,), (len(matrix),), (1, 1), (1, len(matrix))):
         return r.building.dense(name, value, matrix, np.broadcast_to(bias, (1, len(matrix)))[0])
     made = r.building.dense(name, value, matrix, None)
