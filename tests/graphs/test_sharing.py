@@ -154,9 +154,13 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: cr.Network([cr.Dense(3, tied=cr.Dense(3))], input_shape=3),
         r"is tied to Dense\(3\), which is no layer of this network",
     ),
+    "turned": (
+        lambda: cr.Network([code := cr.Dense(2), cr.Dense(3, tied=code)], input_shape=3),
+        r"dense1\.W has the shape \(2, 3\): tied weights are one array, .* not its transpose",
+    ),
     "no matrix": (
         lambda: cr.Network([cr.ReLU(name="r"), cr.Dense(3, tied="r")], input_shape=3),
-        r"takes r\.W as its W, .* and r\.W has none",
+        r"takes r\.W as its W, .* and r\.W is no parameter: tied weights are one array",
     ),
     "theta": (lambda: _square().theta(), "layers share parameters"),
     "scikit-learn": (lambda: _square().to_sklearn(), "an MLP's layers have their own"),
