@@ -146,7 +146,7 @@ class Plan {
   void add_activation(int x, int z, Act kind, double slope);
   void add_softmax(int x, int z);
   // parameters: W, U, b, and the inner bias of a GRU; mask: -1 for none.
-  void add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, const RecurrentArgs<T>& cell);
+  void add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, int first, const RecurrentArgs<T>& cell);
   void add_masking(int x, int z, int mask, double value);   // writes the mask, a value of one channel
   void add_masked_pool(int x, int z, int mask, bool average);
   void add_host(int number, int x, int z);
@@ -167,7 +167,8 @@ class Plan {
   void add_rearranged(int x, int z);   // the same numbers, with something else in the lanes
   void add_embedding(int x, int z, int table, int mask, int64_t vocabulary, int64_t padding);
   // O from Q, K, V, of one shape; mask: a value of one channel, or -1.
-  void add_attention(int queries, int keys, int values, int z, int mask, int heads, bool causal);
+  void add_attention(int queries, int keys, int values, int z, int mask, int seen, const std::vector<bool>& fixed, int heads,
+                     int key_heads, bool causal);
   void add_table(int x, int z, const std::vector<double>& table);   // z = x + table, of one sample, for every sample
   int add_view(int of);     // the same memory as a vector per sample; `of` must have no halo
   int add_reader(int of);   // the same memory, with a δ of its own: what one of several branches reads

@@ -19,6 +19,7 @@ from chainrule.formulas.types import Value, Values
 from chainrule.layers.initializers import Initializer, Zeros
 
 __all__ = ["Layer", "Parameter", "Passage", "Shape", "Value", "Values", "call_formula", "weights_and_bias"]
+InnerNode = tuple[str, Any, tuple[str | int, ...]]
 # What δ passes through on its way down.
 Passage = Literal["weights", "activation", "recurrent", "composite", "norm", "table", "dropout", "other"]
 
@@ -76,6 +77,8 @@ class Layer(Attributes):
     output: ClassVar[str] = "preactivation"
     roles: ClassVar[Mapping[str, str]] = {}
     spatial: ClassVar[bool | Literal["sequence"]] = False
+    # Which of several sources the mask belongs to that its formulas read.
+    mask_source: ClassVar[int] = 0
     # False: the input is ids and the like, numbers without a derivative; δ ends here as zeros.
     differentiable_input: ClassVar[bool] = True
     # What is true of it, for whoever speaks about it; a layer of your own may leave these as they are.
@@ -153,6 +156,24 @@ class Layer(Attributes):
         """The name under which `draw` is given its random numbers: another name, other numbers."""
         return str(self.name)
 
+    @property
+    def most_sources(self) -> int:
+        """How many values a node of a `Graph` of it may read; several then lie side by side in its input."""
+        return 1
+
+    def reading(self, shapes: tuple[Shape, ...]) -> Layer:
+        """A copy whose input is several values of these shapes side by side; ShapeError where they do not
+        fit.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define reading(self, shapes)")
+
+    def inner_nodes(self, shapes: tuple[Shape, ...]) -> list[InnerNode]:
+        """The nodes that a `Graph` takes in place of one of it, which reads values of these shapes: each with
+        a name, a layer or several, and the names of what it reads, a number for one of these values; the last
+        one's name is "". None where it is a layer by itself.
+        """
+        return []
+
     def constant(self, input_shape: Shape) -> str | None:
         """Why the output is the same whatever an input of this shape; None where it is not. A new network is
         refused then; one in a file, written while that was no error, is loaded.
@@ -169,6 +190,10 @@ class Layer(Attributes):
     def mask(self, x: Value) -> Value:
         """(steps, m): 1 where a step of the sequence is there, 0 where it is padding; None: says nothing."""
         return None
+
+    def masks_behind(self, mask: Value) -> Value:
+        """What goes on of a mask that arrives."""
+        return mask
 
     def branches(self, x: Value) -> Value:
         """Which branch of a piecewise formula x takes (ReLU: x > 0, max pooling: winners); None if smooth."""

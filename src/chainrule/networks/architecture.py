@@ -82,8 +82,8 @@ class Architecture:
         wiring = self.layers[0]
         if not isinstance(wiring, Wiring):
             return found
-        for number, chain in enumerate(wiring.chains, 1):
-            if isinstance(part := chain[0], Part):
+        for number, (chain, sources) in enumerate(zip(wiring.chains, wiring.reads, strict=True), 1):
+            if isinstance(part := chain[0], Part) and sources == (0,):
                 behind = [c for c, read in zip(wiring.chains, wiring.reads, strict=True) if number in read]
                 embeddings = [e for c in ([chain[1:]] if chain[1:] else behind) for e in _readers(c)]
                 sizes = [embedding.vocabulary for embedding in embeddings]

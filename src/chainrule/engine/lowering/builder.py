@@ -25,6 +25,7 @@ from chainrule.engine.lowering.values import (
     slope,
 )
 from chainrule.layers import Identity, Layer
+from chainrule.layers.structure import Masks
 
 Bands = tuple[int, int]  # how many, and of how many rows
 WHOLE: Bands = (1, 0)
@@ -60,7 +61,7 @@ class Builder:
     panels: set[int] = field(default_factory=set)  # parameters that lie so
     held: dict[int, Value] = field(default_factory=dict)  # by number
     cut: Cut = field(default_factory=Cut)  # the layers whose images are cut into bands
-    mask: Value | None = None  # (steps, 1): 1 where a step is there, as in PassContext
+    mask: Any = None  # a Value (steps, 1): 1 where a step is there, or Masks, as in PassContext
 
     def is_cut(self, layer: Layer) -> bool:
         """Whether a layer's values are cut into bands of rows."""
@@ -119,6 +120,8 @@ class Builder:
 
     def keep_mask(self, x: Value) -> None:
         """The mask goes on where x, which comes next, has its steps."""
+        if isinstance(self.mask, Masks):
+            return  # they are the next layer's, which reads several values
         if self.mask and (len(x.shape) != 2 or x.shape[0] != self.mask.shape[0]):
             self.mask = None
 

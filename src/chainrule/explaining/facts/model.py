@@ -26,6 +26,7 @@ from chainrule.explaining.facts.traced import (
 from chainrule.explaining.schema import LayerRecord, LossPart, ModelPart, Passage, PenaltyPart
 from chainrule.formulas.exchange import plain
 from chainrule.layers import Composite, Wiring
+from chainrule.layers.parts import places_of
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
@@ -195,4 +196,7 @@ def _passage(layer: Any) -> Passage:
         "outputs": layer.outputs,
         "reverse": layer.reverse,
         "truncate": plain(layer.truncate),
+        "units": layer.units,
+        "sources": plain(places_of(layer.sources)),
+        "ends": layer.ends,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,8 +13,8 @@ from chainrule.base.types import Shape
 from chainrule.layers import Concat, Flatten, Heads, Identity, Layer, Part, Sequential
 from chainrule.layers.parts import TAKEN
 from chainrule.networks.architecture import INPUT, input_shape_from
-from chainrule.networks.graphs.broadcasting import begin, tell
 from chainrule.networks.graphs.nodes import Node
+from chainrule.networks.graphs.sources import shape_of
 
 
 def inputs_from(input_shape: Any, inputs: Any) -> dict[str, Shape]:
@@ -118,7 +119,8 @@ def _renamed(layer: Layer, name: str) -> Layer:
 
 def _shapes(nodes: Sequence[Node], inputs: Mapping[str, Shape]) -> dict[str, Shape]:
     """The shape of every node as far as it can be told."""
-    shapes = begin(inputs)
+    shapes: dict[str, Shape] = {INPUT: (sum(math.prod(shape) for shape in inputs.values()),), **inputs}
     for node in nodes:
-        tell(node, shapes)
+        if (shape := shape_of(node, shapes)) is not None:
+            shapes[node.name] = shape
     return shapes

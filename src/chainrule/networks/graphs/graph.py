@@ -8,9 +8,9 @@ from typing import Any
 from chainrule.base.keywords import teach
 from chainrule.data.preparation import Preparation
 from chainrule.networks.architecture import INPUT
-from chainrule.networks.graphs.broadcasting import with_repeats
 from chainrule.networks.graphs.ends import inputs_from, outputs_from, parts_of, with_heads
 from chainrule.networks.graphs.nodes import ending, in_order, layers_of, nodes_from
+from chainrule.networks.graphs.sources import with_rows, with_states
 from chainrule.networks.network import Network
 
 
@@ -26,10 +26,11 @@ class Graph(Network):
         }, input_shape=(28, 28, 1))
 
     nodes: name -> a layer, a list of layers, or a tuple of these and the names of its sources: one, or
-        several of an Add, a Concat or a Multiply. Add and Multiply repeat what is shorter, or of size 1, as
-        NumPy does: (64,) or (1, 1, 64) on (28, 28, 64), (100, 1) on (100, 16). Without a source a node reads
-        the one before it, the first the input, which is called "input". A node's layer has the node's name,
-        of a list "node.dense1". One object in several nodes is one layer, with the same weights.
+        several of an Add, a Concat or a Multiply, a MultiHeadAttention (queries, keys, values) or a
+        TransformerDecoder (target, memory). Add and Multiply repeat what is shorter, or of size 1, as NumPy
+        does: (64,) or (1, 1, 64) on (28, 28, 64), (100, 1) on (100, 16). Without a source a node reads the
+        one before it, the first the input, which is called "input". A node's layer has the node's name, of a
+        list "node.dense1". One object in several nodes is one layer, with the same weights.
     input_shape: shape of one sample, or by the input's name, inputs={"image": (28, 28, 1)}.
     inputs: of several inputs, name -> shape of one sample, inputs={"image": (28, 28, 1), "age": 4}. X is then
         {"image": images, "age": ages}, or a tuple in this order, for `fit`, `predict` and all others.
@@ -58,8 +59,10 @@ class Graph(Network):
     ) -> None:
         shapes = inputs_from(input_shape, inputs)
         given = nodes_from(nodes, list(shapes))
-        chosen = [ending(given)] if outputs is None else outputs_from(outputs)
-        ordered = with_repeats(in_order(given, list(shapes), chosen), shapes)
+        named = [] if outputs is None else outputs_from(outputs)
+        given = with_states(given, named)
+        chosen = named or [ending(given)]
+        ordered = with_rows(in_order(given, list(shapes), chosen), shapes)
         begin, shape = next(iter(shapes.items()))
         if len(chosen) > 1:
             ordered = with_heads(ordered, shapes, chosen)

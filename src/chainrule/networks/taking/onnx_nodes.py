@@ -241,7 +241,7 @@ class _Reading:
         if isinstance(value, _StepsFirst) or self.place(name, one, held.axis) != len(one.theirs) - 1:
             raise _refuse(name, f"a norm over axis {held.axis}")
         kind = "rms" if isinstance(layer, RMSNorm) else "layer"
-        return self.building.norm(name, one, kind, {}, layer.epsilon)  # type: ignore[attr-defined]
+        return self.building.last_norm(name, one, kind, {}, layer.epsilon)  # type: ignore[attr-defined]
 
     def _sizes(self, value: Value) -> Array:
         """What Shape gives, with a number of its own for the samples."""
@@ -787,7 +787,7 @@ def _statistic(r: _Reading, name: str, at: Attributes, value: Value, which: int)
     centred = tuple(tuple((i, (i == u) - 1 / n) for i in range(n)) for u in range(n))
     beside = r.building.along(f"{name}_centred", rows, first, (*centred, ()))
     beside = r.building.plus(f"{name}_epsilon", beside, np.array([*(0.0,) * n, math.sqrt(n * epsilon)]))
-    made = r.building.norm(f"{name}_norm", beside, "rms", {}, 1e-30)
+    made = r.building.last_norm(f"{name}_norm", beside, "rms", {}, 1e-30)
     last = (((n, 1 / math.sqrt((n + 1) * epsilon)),),)
     made = r.building.along(f"{name}_deviation", made, first, last)
     return r.building.reshaped(f"{name}_axes", made, (*kept, *(1,) * (len(value.theirs) - first)))
@@ -801,15 +801,10 @@ def _norm_from(
     r: _Reading, name: str, at: Attributes, kind: str, value: Value, numbers: dict[str, Array]
 ) -> Value:
     """A norm over all axes of a sample from one on."""
-    epsilon, first = at.get("epsilon", 1e-5), r.place(name, value, at.get("axis", -1))
-    if first == len(value.theirs) - 1 and all(array.ndim <= 1 for array in numbers.values()):
-        numbers = {key: np.broadcast_to(array, value.theirs[-1:]) for key, array in numbers.items()}
-        return r.building.norm(name, value, kind, numbers, epsilon)
+    first = r.place(name, value, at.get("axis", -1))
     normed = value.theirs[first:]
-    size = int(np.prod(normed))
-    rows = r.building.reshaped(f"{name}_rows", value, (*value.theirs[:first], size))
-    flat = {key: np.broadcast_to(array, normed).ravel() for key, array in numbers.items()}
-    return r.building.reshaped(f"{name}_axes", r.building.norm(name, rows, kind, flat, epsilon), value.theirs)
+    numbers = {key: np.broadcast_to(array, normed) for key, array in numbers.items()}
+    return r.building.last_norm(name, value, kind, numbers, at.get("epsilon", 1e-5), len(normed))
 
 
 def _scales(name: str, gamma: Known, beta: Known = None) -> dict[str, Array]:
@@ -828,6 +823,12 @@ def _group_norm(r: _Reading, name: str, at: Attributes, x: Known, gamma: Known, 
     if len(numbers["gamma"]) == groups:  # up to version 20 there is one number per group
         numbers = {key: np.repeat(array, channels // groups) for key, array in numbers.items()}
     return r.building.norm(name, value, "group", numbers, at.get("epsilon", 1e-5), groups)
+
+
+def _local_norm(r: _Reading, name: str, at: Attributes, x: Known) -> Value:
+    size = at["size"]
+    alpha, beta, k = at.get("alpha", 1e-4), at.get("beta", 0.75), at.get("bias", 1.0)
+    return r.building.local_norm(name, _value(name, x), ((size - 1) // 2, size // 2), alpha, beta, k)
 
 
 # -- shapes ------------------------------------------------------------------------------------------------
@@ -1124,6 +1125,7 @@ NODES: dict[str, Callable[..., Any]] = {
     "LayerNormalization": _layer_norm,
     "InstanceNormalization": _instance_norm,
     "GroupNormalization": _group_norm,
+    "LRN": _local_norm,
     "RMSNormalization": _rms_norm,
     "Flatten": _flatten,
     "Reshape": _reshape,

@@ -371,24 +371,10 @@ def _scales(m: Any) -> dict[str, Array]:
 
 
 def _layer_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
-    several = len(m.normalized_shape)
-    if several > 1:
-        return _over_several(r, name, m, x, several)
-    if type(m).__name__ == "RMSNorm":
-        epsilon = r.torch.finfo(r.torch.float32).eps if m.eps is None else m.eps
-        return r.building.norm(name, x, "rms", _scales(m), epsilon)
-    return r.building.norm(name, x, "layer", _scales(m), m.eps)
-
-
-def _over_several(r: _Reading, name: str, m: Any, x: Value, several: int) -> Value:
-    """A norm over the last axes together, as one over rows."""
-    kept, normed = x.theirs[:-several], x.theirs[-several:]
-    rows = r.building.reshaped(f"{name}_rows", x, (*kept, int(np.prod(normed))))
     rms = type(m).__name__ == "RMSNorm"
     epsilon = r.torch.finfo(r.torch.float32).eps if m.eps is None else m.eps
-    numbers = {key: array.ravel() for key, array in _scales(m).items()}
-    made = r.building.norm(name, rows, "rms" if rms else "layer", numbers, epsilon)
-    return r.building.as_before(f"{name}_like", r.building.reshaped(f"{name}_axes", made, x.theirs), x)
+    axes = len(m.normalized_shape)
+    return r.building.last_norm(name, x, "rms" if rms else "layer", _scales(m), epsilon, axes)
 
 
 def _group_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
@@ -397,6 +383,10 @@ def _group_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
     groups = getattr(m, "num_groups", None)
     kind = "instance" if groups is None else "group"
     return r.building.norm(name, x, kind, _scales(m), m.eps, groups or 1)
+
+
+def _local_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    return r.building.local_norm(name, x, m.size, m.alpha, m.beta, m.k)
 
 
 def _flatten(r: _Reading, name: str, m: Any, x: Value) -> Value:
@@ -556,6 +546,7 @@ MODULES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), _batch_norm),
     **dict.fromkeys(("LayerNorm", "RMSNorm"), _layer_norm),
     **dict.fromkeys(("GroupNorm", "InstanceNorm1d", "InstanceNorm2d"), _group_norm),
+    "LocalResponseNorm": _local_norm,
     **dict.fromkeys(("ZeroPad1d", "ZeroPad2d", "ConstantPad1d", "ConstantPad2d"), _padded("zeros")),
     **dict.fromkeys(("ReflectionPad1d", "ReflectionPad2d"), _padded("reflect")),
     **dict.fromkeys(("ReplicationPad1d", "ReplicationPad2d"), _padded("replicate")),
@@ -859,6 +850,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "size": _size,
     "getattr": lambda r, name, x, what: _size(r, name, x) if what == "shape" else None,
     "contiguous": lambda r, name, x: x,
+    "local_response_norm": lambda r, name, x, size, alpha=1e-4, beta=0.75, k=1.0: r.building.local_norm(
+        name, x, size, alpha, beta, k
+    ),
     "pad": _pad,
     "interpolate": _interpolate,
     "pixel_shuffle": lambda r, name, x, upscale_factor: r.building.shuffle(name, x, upscale_factor),

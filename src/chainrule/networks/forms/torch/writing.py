@@ -60,6 +60,7 @@ from chainrule.layers import (
     LayerNorm,
     LeakyReLU,
     LearnedPositions,
+    LocalResponseNorm,
     LogSigmoid,
     LogSoftmax,
     LpPool1D,
@@ -429,12 +430,13 @@ def _batch_norm(w: Writing, layer: BatchNorm, x: Shape, z: Shape, first: bool) -
 
 def _layer_norm(w: Writing, layer: LayerNorm, x: Shape, z: Shape, first: bool) -> Made:
     affine = layer.scale or layer.shift
-    norm = w.nn.LayerNorm(x[-1], layer.epsilon, affine, **({"bias": layer.shift} if affine else {}))
+    shift = {"bias": layer.shift} if affine else {}
+    norm = w.nn.LayerNorm(x[-layer.axes :], layer.epsilon, affine, **shift)
     return Made(norm, _affine(layer, norm))
 
 
 def _rms_norm(w: Writing, layer: RMSNorm, x: Shape, z: Shape, first: bool) -> Made:
-    norm = w.nn.RMSNorm(x[-1], layer.epsilon, layer.scale)
+    norm = w.nn.RMSNorm(x[-layer.axes :], layer.epsilon, layer.scale)
     return Made(norm, _named(norm, gamma="weight") if layer.scale else [])
 
 
@@ -447,6 +449,13 @@ def _instance_norm(w: Writing, layer: InstanceNorm, x: Shape, z: Shape, first: b
     """As groups of one channel: nn.InstanceNorm wants to know how many axes there are."""
     norm = w.nn.GroupNorm(x[-1], x[-1], layer.epsilon, layer.scale or layer.shift)
     return Made(norm, _affine(layer, norm))
+
+
+def _local_norm(w: Writing, layer: LocalResponseNorm, x: Shape, z: Shape, first: bool) -> Made:
+    (before, after), numbers = layer.sides, (layer.alpha, layer.beta, layer.k)
+    if before == (before + after + 1) // 2 and len(x) > 1:
+        return Made(w.nn.LocalResponseNorm(before + after + 1, *numbers))
+    return Made(w.own.LocalResponse(before, after, *numbers))
 
 
 # -- sequences -----------------------------------------------------------------------------------------------
@@ -568,6 +577,7 @@ WINDOWS: dict[type[Layer], Callable[..., Made]] = {
     BatchNorm: _batch_norm,
     GroupNorm: _group_norm,
     InstanceNorm: _instance_norm,
+    LocalResponseNorm: _local_norm,
     PReLU: _prelu,
 }
 WRITERS: dict[type[Layer], Callable[..., Made]] = {
