@@ -132,6 +132,26 @@ def test_whose_parameters_they_are() -> None:
     assert "as l.dense1" in network.summary()
 
 
+def test_blocks_that_a_graph_takes_apart() -> None:
+    """A decoder and attention to another sequence at two nodes, and a recurrence whose states are read."""
+    decoder, look, cell = cr.TransformerDecoder(2, 6), cr.MultiHeadAttention(2), cr.GRU(4, outputs="all")
+    for block, other, count in (
+        (decoder, cr.TransformerDecoder(2, 6), 24),
+        (look, cr.MultiHeadAttention(2), 7),
+    ):
+        nodes = {"m": (cr.Dense(4), "x"), "p": (block, "t", "m"), "q": (block, "p", "m")}
+        nodes |= {"r": (other, "q", "m"), "out": ([cr.GlobalAveragePool(), *END], "r")}
+        network = cr.Graph(nodes, inputs={"x": (4, 3), "t": (3, 4)}, dtype="float64")
+        twice = [name for name, uses in network.parameter_uses().items() if len(uses) > 1]
+        assert len(twice) == count
+        assert all(name.startswith("p") for name in twice)
+        assert cr.check_gradients(network, *_data(network, 3), entries=1)
+    steps = {"p": (cell, "x"), "q": (cell, "p"), "s": (cr.Add(), "q.h", "p.h"), "out": [*END]}
+    network = cr.Graph(steps, inputs={"x": (3, 4)}, dtype="float64")
+    assert len([uses for uses in network.parameter_uses().values() if len(uses) == 2]) == 4
+    assert cr.check_gradients(network, *_data(network, 3), entries=1)
+
+
 def test_what_is_another_layer_shares_nothing() -> None:
     dense = cr.Dense(3)
     one, other = (cr.Network([dense], input_shape=3) for _ in range(2))
