@@ -84,7 +84,7 @@ void Plan<T>::side_by_side(const Batch& batch, int samples) {
     counts.push_back(shard < sharing_.end ? first_of_shard(shard + 1, samples) - first : 0);
     p.pass = pass, p.pass.training = true, p.pass.first = first, p.pass.whole = samples;
     if (k > 0) std::copy_n(theta_, parameter_size_, p.theta_), p.version_++;
-    if (counts[k] == 0) std::fill_n(p.gradient_, parameter_size_, T(0));
+    if (counts[k] == 0) std::fill_n(p.gradient_, parameter_size_ + uses_size_, T(0));
     else p.gather(batch, batch.inputs.order + first, counts[k]);
     Batch own = batch;
     own.inputs.order += first;
@@ -111,7 +111,7 @@ void Plan<T>::side_by_side(const Batch& batch, int samples) {
     }
     if (o.hands_down(*this) && o.x != input_) each([&](Plan<T>& p, int count) { p.operations_[i]->delta(p, count); });
   }
-  each([](Plan<T>& p, int) { p.add_uses(); });
+  for (Plan<T>* p : plans) p->add_uses();   // also of an empty shard, which may keep a gradient of the whole batch
   bool overflowed = false;
   for (Plan<T>* p : plans) overflowed = p->take_overflowed() || overflowed;
   for (int shard = sharing_.first; shard < sharing_.end; shard++) {

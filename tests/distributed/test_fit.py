@@ -45,9 +45,10 @@ def images() -> cr.Network:
 
 
 def normalised() -> cr.Network:
-    """By the statistics of the whole batch, in front of a residual sum and behind one."""
+    """By the statistics of the whole batch, in front of a residual sum and behind one, by one layer."""
+    norm = cr.BatchNorm()
     branches = [[cr.Conv2D(4, 3, padding="same"), cr.BatchNorm(), cr.ReLU()], []]
-    layers = [cr.Conv2D(4, 3), cr.BatchNorm(), cr.ReLU(), cr.Parallel(branches, join="sum"), cr.BatchNorm()]
+    layers = [cr.Conv2D(4, 3), norm, cr.ReLU(), cr.Parallel(branches, join="sum"), norm]
     layers += [cr.Flatten(), cr.Dropout(0.2), cr.Dense(3), cr.Softmax()]
     return cr.Network(layers, input_shape=(6, 6, 1), seed=1)
 

@@ -320,7 +320,55 @@ class Modes(nn.Module):
 
 
 CASES["modes"] = (Modes(), (5,))
+
+
+class Twice(nn.Module):
+    """One module at two places, of a matrix, of gates and of channels."""
+
+    def __init__(s):
+        super().__init__()
+        s.c, s.n = nn.Conv1d(4, 4, 3, padding=1), nn.BatchNorm1d(4)
+        s.l, s.d = nn.LSTM(4, 4, batch_first=True), nn.Linear(4, 4)
+
+    def forward(s, x):
+        x = F.relu(s.n(s.c(F.relu(s.n(s.c(x)))))).transpose(1, 2)
+        return s.d(torch.tanh(s.d(s.l(s.l(x)[0])[0])))[:, -1]
+
+
+class Tied(nn.Module):
+    """One matrix in two modules, each with a bias of its own."""
+
+    def __init__(s):
+        super().__init__()
+        s.a, s.b, s.c = nn.Linear(5, 5), nn.Linear(5, 5), nn.Linear(5, 5)
+        s.b.weight = s.a.weight
+
+    def forward(s, x):
+        return s.c(torch.sigmoid(s.b(torch.tanh(s.a(x)))))
+
+
+class Biased(Tied):
+    def __init__(s):
+        super().__init__()
+        s.c.bias = s.a.bias
+
+
+class Behind(nn.Module):
+    """The second time behind a Flatten of channels, where its inputs lie otherwise here."""
+
+    def __init__(s):
+        super().__init__()
+        s.d, s.c = nn.Linear(12, 12), nn.Conv2d(1, 3, 1)
+
+    def forward(s, x):
+        return s.d(torch.flatten(s.c(s.d(x).reshape(-1, 1, 2, 6)[:, :, :, :2]), 1))
+
+
+CASES |= {"twice": (Twice(), (4, 6)), "tied": (Tied(), (5,))}
+
 REFUSED = {
+    "bias tied": (Biased(), (5,)),
+    "otherwise": (Behind(), (12,)),
     "area": (nn.Upsample(scale_factor=2, mode="area"), (3, 5, 5)),
     "odd norm": (nn.LPPool2d(3, 2), (3, 6, 6)),
     "three axes": (nn.Sequential(nn.Conv3d(2, 3, 2)), (2, 4, 4, 4)),
@@ -351,6 +399,7 @@ def difference(module: Any, shape: tuple[int, ...]) -> float:
     module.eval()
     x = torch.randn(3, *shape, dtype=torch.float64)
     theirs = module(x).detach().numpy()
+    assert network.shares == isinstance(module, (Twice, Tied))
     a = network.predict(ours(network, x))
     if a.shape != theirs.shape:
         a = np.moveaxis(a, -1, 1)

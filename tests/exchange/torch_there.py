@@ -93,6 +93,23 @@ def cases() -> Any:
             yield case.id, network, inputs(case), first
 
 
+def shared_networks() -> Any:
+    """One layer at several places, and a tied matrix."""
+    rng = np.random.default_rng(0)
+    conv, norm, lstm = cr.Conv2D(2, 3, padding="same"), cr.BatchNorm(), cr.LSTM(4, outputs="all")
+    look, dense, table = cr.MultiHeadAttention(2), cr.Dense(4), cr.Embedding(7, 5)
+    for layers, shape in (
+        ([conv, norm, cr.ReLU(), conv, norm, cr.Flatten(), cr.Dense(2)], (4, 5, 2)),
+        ([dense, lstm, look, lstm, look, dense, cr.Residual([dense, cr.Tanh()])], (5, 4)),
+        ([table, cr.GRU(5), cr.Dense(7, tied=table)], (3,)),
+    ):
+        network = cr.Network(layers, input_shape=shape, dtype="float64")
+        X = rng.integers(0, 7, (6, *shape)) if network.vocabulary else rng.standard_normal((6, *shape))
+        assert network.shares
+        for first in (False, True)[: 1 + (len(shape) == 3)]:
+            yield "shared", network, X, first
+
+
 def random_networks(count: int) -> Any:
     for seed in range(count):
         of = problem(seed, ordinary=True)
@@ -176,7 +193,7 @@ def main(count: int) -> int:
         if not found <= TOLERANCE:
             wrong += 1
             print(f"WRONG {name} {found:.1e}")
-    for source in (cases(), random_networks(count)):
+    for source in (cases(), shared_networks(), random_networks(count)):
         for name, network, X, first in source:
             try:
                 found = max(difference(network, X, first), there_and_back(network, X, first))

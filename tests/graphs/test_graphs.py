@@ -93,6 +93,27 @@ def test_delta_adds_up_over_the_readers() -> None:
     assert "Dense(4) of a" in text
 
 
+def test_sums_and_products_repeat_what_is_shorter() -> None:
+    """Squeeze and excitation, a gate of every step, and both at once; what NumPy refuses is refused."""
+    gate = [cr.GlobalAveragePool(), cr.Dense(4), cr.Sigmoid()]
+    end = [cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    image = {"f": cr.Conv2D(4, 2), "g": (gate, "f"), "s": (cr.Multiply(), "g", "f"), "out": end}
+    steps = {"f": cr.Dense(4), "g": (cr.Dense(1), "input"), "h": (gate, "input"), "s": (cr.Add(), "f", "g")}
+    steps |= {"t": (cr.Multiply(), "g", "h"), "u": (cr.Add(), "s", "t"), "out": end}
+    for nodes, shape in ((image, (5, 4, 2)), (steps, (5, 3))):
+        network = cr.Graph(nodes, input_shape=shape, dtype="float64")
+        X, y = batch(network, 3)
+        assert cr.check_gradients(network, X, y, entries=2)
+        found = network.activations(X)
+        f, g = found.get("f", found.get("f.conv1")), found.get("g", found.get("g.sigmoid1"))
+        wide = (3, *(1,) * (f.ndim - g.ndim), *g.shape[1:])
+        np.testing.assert_allclose(found["s"], g.reshape(wide) * f if nodes is image else f + g, rtol=1e-14)
+        if nodes is steps:
+            np.testing.assert_allclose(found["t"], g * found["h.sigmoid1"][:, None, :], rtol=1e-14)
+    with pytest.raises(cr.ShapeError, match=r"values of one shape, and they are f \(4,\), g \(3,\)"):
+        cr.Graph({"f": cr.Dense(4), "g": (cr.Dense(3), "input"), "s": (cr.Add(), "f", "g")}, input_shape=5)
+
+
 def test_a_graph_with_one_way_is_a_network() -> None:
     nodes = {"a": cr.Dense(4), "b": cr.ReLU(), "c": [cr.Dense(2), cr.Tanh()]}
     one = cr.Graph(nodes, input_shape=3)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 import chainrule as cr
 from chainrule.base.errors import ArgumentError
@@ -112,7 +113,8 @@ def test_it_stays_one(made: Callable[[], cr.Network], tmp_path: Path) -> None:
         assert other.parameter_uses() == uses
         assert other.summary() == network.summary()
     shared, layers = next((name, layers) for name, layers in uses.items() if len(layers) > 1)
-    cr.fit(again := network.copy(), X, y, epochs=1, freeze=layers[-1])
+    key = next(key for key, name in network.parameter_names(layers[-1]).items() if name == shared)
+    cr.fit(again := network.copy(), X, y, epochs=1, freeze=[layers[-1], f"{layers[-1]}.{key}"])
     learned = {name for name, spec in network.parameter_specs.items() if spec.learned}
     held = {name for name in learned if np.array_equal(again.parameters[name], network.parameters[name])}
     assert shared in held
@@ -130,6 +132,26 @@ def test_whose_parameters_they_are() -> None:
     assert "as l.dense1" in network.summary()
 
 
+def test_blocks_that_a_graph_takes_apart() -> None:
+    """A decoder and attention to another sequence at two nodes, and a recurrence whose states are read."""
+    decoder, look, cell = cr.TransformerDecoder(2, 6), cr.MultiHeadAttention(2), cr.GRU(4, outputs="all")
+    for block, other, count in (
+        (decoder, cr.TransformerDecoder(2, 6), 24),
+        (look, cr.MultiHeadAttention(2), 7),
+    ):
+        nodes = {"m": (cr.Dense(4), "x"), "p": (block, "t", "m"), "q": (block, "p", "m")}
+        nodes |= {"r": (other, "q", "m"), "out": ([cr.GlobalAveragePool(), *END], "r")}
+        network = cr.Graph(nodes, inputs={"x": (4, 3), "t": (3, 4)}, dtype="float64")
+        twice = [name for name, uses in network.parameter_uses().items() if len(uses) > 1]
+        assert len(twice) == count
+        assert all(name.startswith("p") for name in twice)
+        assert cr.check_gradients(network, *_data(network, 3), entries=1)
+    steps = {"p": (cell, "x"), "q": (cell, "p"), "s": (cr.Add(), "q.h", "p.h"), "out": [*END]}
+    network = cr.Graph(steps, inputs={"x": (3, 4)}, dtype="float64")
+    assert len([uses for uses in network.parameter_uses().values() if len(uses) == 2]) == 4
+    assert cr.check_gradients(network, *_data(network, 3), entries=1)
+
+
 def test_what_is_another_layer_shares_nothing() -> None:
     dense = cr.Dense(3)
     one, other = (cr.Network([dense], input_shape=3) for _ in range(2))
@@ -137,6 +159,8 @@ def test_what_is_another_layer_shares_nothing() -> None:
     assert [len(uses) for name, uses in both.parameter_uses().items() if name.endswith("W")] == [2, 1, 1, 1]
     cells = cr.Network([cr.LSTM(2, layers=2, bidirectional=True, outputs="all")], input_shape=(3, 2))
     assert not cells.shares
+    again = clone(NetworkClassifier(layers=[dense, cr.ReLU(), dense], epochs=1))
+    assert again.fit(RNG.normal(size=(8, 3)), [0, 1] * 4).network_.shares
     slopes = NetworkClassifier(hidden_layers=(3, 3), activation=cr.PReLU(), epochs=1)
     assert not slopes.fit(RNG.normal(size=(8, 3)), [0, 1] * 4).network_.shares
 
@@ -150,9 +174,13 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: cr.Network([cr.Dense(3, tied=cr.Dense(3))], input_shape=3),
         r"is tied to Dense\(3\), which is no layer of this network",
     ),
+    "turned": (
+        lambda: cr.Network([code := cr.Dense(2), cr.Dense(3, tied=code)], input_shape=3),
+        r"dense1\.W has the shape \(2, 3\): tied weights are one array, .* not its transpose",
+    ),
     "no matrix": (
         lambda: cr.Network([cr.ReLU(name="r"), cr.Dense(3, tied="r")], input_shape=3),
-        r"takes r\.W as its W, .* and r\.W has none",
+        r"takes r\.W as its W, .* and r\.W is no parameter: tied weights are one array",
     ),
     "theta": (lambda: _square().theta(), "layers share parameters"),
     "scikit-learn": (lambda: _square().to_sklearn(), "an MLP's layers have their own"),
@@ -196,6 +224,14 @@ def test_it_goes_elsewhere_as_one(tmp_path: Path) -> None:
     network.to_onnx(tmp_path / "net.onnx")
     assert [[*held.dims] for held in onnx.load(tmp_path / "net.onnx").graph.initializer] == [[3, 3], [3]]
     assert cr.from_onnx(tmp_path / "net.onnx").count_parameters() == 12
+    table, dense = cr.Embedding(9, 5), cr.Dense(5)  # W is read as it lies, and turned
+    layers = [table, dense, cr.GELU(), cr.Dense(9, tied=table), cr.Dense(5, bias=False)]
+    steps = cr.Network([*layers, dense, cr.GlobalAveragePool(), dense], input_shape=4, seed=1)
+    steps.parameters["dense1.b"] = np.arange(5.0)
+    steps.to_onnx(tmp_path / "steps.onnx")
+    again, ids = cr.from_onnx(tmp_path / "steps.onnx"), RNG.integers(0, 9, (3, 4))
+    assert again.count_parameters() == steps.count_parameters()
+    np.testing.assert_allclose(again.predict(ids), steps.predict(ids), rtol=1e-4, atol=1e-5)
     network.to_c(tmp_path / "net.h")
     assert (tmp_path / "net.h").read_text(encoding="utf-8").count("static const float net_") == 2
     weights = network.keras_weights()

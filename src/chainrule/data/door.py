@@ -192,6 +192,11 @@ def check_pairs(X: Any, y: Any, argument: str = "y", *, stacklevel: int) -> None
 
 def check_weights(w: Any, n: int, argument: str = "sample_weight") -> NDArray[np.float64]:
     """Sample weights (n,) as float64, scaled to mean 1; they must be finite, not negative and not all 0."""
+    if isinstance(w, dict):
+        raise TypeError(
+            f"{argument} is a number for every sample, ({n},), the same for all outputs: of an output write "
+            f"Losses({{...}}, weights={{{next(iter(w), 'kind')!r}: 0.5}}) or class_weight by output"
+        )
     array = numbers(plain_array(one_column(w), argument), argument)
     if array.shape != (n,):
         hint = f"; write {argument}.ravel()" if array.size == n else ""

@@ -6,9 +6,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from chainrule.base.errors import DataError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_choice, check_count, check_flag
+from chainrule.base.types import Array
 from chainrule.data.arrays import plain_array
 from chainrule.data.door import one_column
 from chainrule.data.frames import Frame, frame_of
@@ -50,9 +53,9 @@ class Doctor(Callback):
     ) -> None:
         self.every = check_count("every", every)
         thresholds_from(thresholds)  # a wrong name is refused before the training, not after its first epoch
-        self.X = frame_of(X, "X") or plain_array(X, "X")
-        self.y = plain_array(one_column(y), "y")
-        if not (self.y.ndim and (isinstance(self.X, Frame) or self.X.ndim)):
+        self.X = _by_name(X, "X") or frame_of(X, "X") or plain_array(X, "X")
+        self.y = _by_name(y, "y") or plain_array(one_column(y), "y")
+        if not all(isinstance(held, (Frame, dict)) or held.ndim for held in (self.X, self.y)):
             raise DataError("Doctor(X, y) takes what is trained on: X and y with a sample in every row")
         self.options = {
             "penalty": penalty,
@@ -93,7 +96,7 @@ class Doctor(Callback):
             self.y,
             loss=history.loss_function,
             history=history,
-            training_size=len(self.X),
+            training_size=len(next(iter(self.X.values())) if isinstance(self.X, dict) else self.X),
             **self.options,
         )
         self.diagnoses[context.epoch] = diagnosis
@@ -107,3 +110,10 @@ class Doctor(Callback):
         if self.stop and not diagnosis:
             worst = diagnosis.findings[0]
             context.stop(f"the doctor: {worst['what']['en'].replace('`', '')}")
+
+
+def _by_name(given: Any, argument: str) -> dict[str, Array] | None:
+    """Several inputs or outputs by name; None for a table, whose columns have one value a row."""
+    if not isinstance(given, Mapping) or (argument == "X" and all(np.ndim(v) < 2 for v in given.values())):
+        return None
+    return {name: plain_array(values, f"{argument}[{name!r}]") for name, values in given.items()}

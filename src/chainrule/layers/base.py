@@ -112,6 +112,9 @@ class Layer(Attributes):
         made.identity = object()
         return made
 
+    def __sklearn_clone__(self) -> Self:
+        return copy.copy(self)  # lists are cloned one by one: what stands there twice stays one layer
+
     @property
     def ties(self) -> Mapping[str, str]:
         """Of a layer that is tied to another one: own name of a parameter -> that one's."""

@@ -94,6 +94,13 @@ class Losses(Loss):
         of = dict(zip(heads.names, (part.loss for part in parts), strict=True))
         return replace(self, losses=of, weights=weights or None, parts=tuple(parts))
 
+    def alone(self, output: str) -> Losses:
+        """The loss of one output: the others weigh nothing."""
+        names = list(self.losses)
+        weights = {name: float(name == output) for name in names}
+        parts = [replace(part, weight=weights[name]) for name, part in zip(names, self._bound(), strict=True)]
+        return replace(self, weights=weights, parts=tuple(parts))
+
     def pairs_with(self, last: Layer) -> bool:
         return isinstance(last, Heads)
 

@@ -171,7 +171,8 @@ class _Building:
     constant: dict[str, str]
     owners: Mapping[str, str]  # layer -> that whose parameters it has
     names: dict[str, dict[str, str]] = field(default_factory=dict)
-    shared: list[tuple[str, str, str, Shape]] = field(default_factory=list)  # place, own and full name, shape
+    # Of what a layer has of another one: place, own and full name, shape, whether it is tied to that.
+    shared: list[tuple[str, str, str, Shape, bool]] = field(default_factory=list)
 
     def connect(
         self, chain: Sequence[Layer], given: tuple[Shape, ...], behind: tuple[Layer, ...]
@@ -233,7 +234,7 @@ class _Building:
                 full = f"{self.owners[str(layer.tied.name)]}.{layer.ties[name]}"
             self.names.setdefault(str(layer.name), {})[name] = full
             if full != f"{layer.name}.{name}":
-                self.shared.append((place, name, full, spec.shape))
+                self.shared.append((place, name, full, spec.shape, name in layer.ties))
                 continue
             if name in layer.given:
                 spec = replace(spec, initializer=Given(layer.given[name]))
@@ -242,14 +243,22 @@ class _Building:
 
     def check_shared(self) -> None:
         """ShapeError where a parameter that layers share is not of one shape in all of them."""
-        for place, name, full, shape in self.shared:
+        for place, name, full, shape, tied in self.shared:
             spec = self.specs.get(full)
             if spec is None or spec.shape != shape:
-                there = "has none" if spec is None else f"has the shape {spec.shape}"
-                raise ShapeError(
-                    f"{place}: takes {full} as its {name}, of the shape {shape} here, and {full} {there}: a "
-                    "layer object that stands in a network twice is one layer with the same parameters; "
+                there = "is no parameter" if spec is None else f"has the shape {spec.shape}"
+                advice = (
+                    "a layer object that stands in a network twice is one layer with the same parameters; "
                     "write another object for parameters of its own"
+                )
+                if tied:
+                    turned = spec is not None and spec.shape == shape[::-1]
+                    advice = "tied weights are one array, and Dense reads W (units, inputs) as it lies" + (
+                        ", not its transpose" if turned else ""
+                    )
+                raise ShapeError(
+                    f"{place}: takes {full} as its {name}, of the shape {shape} here, and {full} {there}: "
+                    f"{advice}"
                 )
 
 

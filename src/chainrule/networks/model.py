@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Self
 
 from chainrule.base.errors import ShapeError
@@ -22,6 +23,9 @@ class Model:
     """Layers in order, every one with its unique name, and their parameters; `Network` is its face."""
 
     preparation: Preparation | None = None  # how inputs are made for it and outputs read; copied and saved
+
+    # Of several outputs by name: the labels in the order of its numbers, of those that have been told them.
+    output_labels: Mapping[str, Array] = MappingProxyType({})
 
     several_labels: bool = False  # whether every output says yes or no by itself: see Network.classify
 
@@ -175,7 +179,7 @@ class Model:
         made = type(self)._made(self.layers, self._parameters, self.input_shape, dtype, self.name)
         made._classes = None if self._classes is None else self._classes.copy()
         made.seed, made._executor, made.preparation = self.seed, self._executor, self.preparation
-        made.several_labels = self.several_labels
+        made.several_labels, made.output_labels = self.several_labels, dict(self.output_labels)
         return made
 
     @property

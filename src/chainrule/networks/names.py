@@ -91,10 +91,18 @@ def _parameters_of(network: Model, argument: str, name: Any) -> set[str]:
         )
     parameters = list(network.parameter_specs)
     layers = [str(layer.name) for layer in all_layers(network.layers)]
-    chosen = set(_matched(name, parameters))
+    uses = network.parameter_uses()
+    # A parameter that several layers share has a name in each.
+    names = {
+        f"{layer}.{key}": full
+        for full, users in uses.items()
+        for layer in users
+        for key, held in network.parameter_names(layer).items()
+        if held == full
+    }
+    chosen = {names[matched] for matched in _matched(name, names)}
     named = list(_matched(name, layers))
     blocks = [] if chosen or named else [name]  # whose layers are called "block.dense1"
-    uses = network.parameter_uses()
     for layer in (*named, *blocks):
         chosen |= {
             key for key in parameters if any(f"{use}.".startswith(f"{layer}.") for use in uses[key])

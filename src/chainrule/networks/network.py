@@ -25,7 +25,7 @@ from chainrule.data.door import check_pairs, check_weights, class_ids, inputs_of
 from chainrule.data.mapped import in_pieces, pieces
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Composite, Layer, Sequential, Sigmoid
-from chainrule.losses import BinaryCrossEntropy, Loss, loss_from
+from chainrule.losses import BinaryCrossEntropy, Loss, Losses, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
 from chainrule.networks.architecture import INPUT, all_layers
 from chainrule.networks.batch import Batch
@@ -42,6 +42,7 @@ from chainrule.networks.forms.several_ends import (
     joined_inputs,
     joined_targets,
     labels_right,
+    output_labels,
     split_labels,
     split_outputs,
 )
@@ -76,7 +77,8 @@ class Network(Model, Attributes):
         gives the same start in float32 and float64, and changing one layer's size leaves the other layers'
         start as it was.
     dtype: of parameters and predictions, "float32" or "float64".
-    classes: the labels in the order of the outputs; without them those that the first fit sees.
+    classes: the labels in the order of the outputs, of a `Graph` with several outputs by their names; without
+        them those that the first fit sees.
     preparation: how inputs are made for it, a `Preparation`, or "pixels" (0 to 255, divided by 255) or
         "numbers" (as they are, images of uint8, too); without it that of a network which is the first layer,
         else the first fit remembers what its data were.
@@ -106,7 +108,9 @@ class Network(Model, Attributes):
             input_shape = len(outputs)
         self._build(layers, input_shape, dtype, name)
         self._architecture.check_new(self.dtype)
-        if classes is not None:
+        if isinstance(classes, Mapping):
+            self.output_labels = classes
+        elif classes is not None:
             self.classes = [*classes] if isinstance(classes, range) else classes
         if preparation is None and isinstance(layers, (list, tuple)):
             preparation = _inherited(layers[0])
@@ -118,6 +122,8 @@ class Network(Model, Attributes):
         if name == "dtype" and "_parameters" in self.__dict__:
             form = "network.copy(dtype='float64'), which is a network of that dtype"
             raise AttributeError(f"a network's dtype cannot be set; write {form}", name=name, obj=self)
+        if name == "output_labels":
+            value = output_labels(value, self.outputs)
         if name == "preparation" and value is not None:
             value = Preparation.of(value, self.input_shape, self.output_shape)
         super().__setattr__(name, value)
@@ -335,10 +341,13 @@ class Network(Model, Attributes):
         """J of the predictions for X; arguments and errors as for `backpropagate`.
 
         reduction: "mean" over the samples, with the penalty; "sum" over them; "none", the loss of every
-        sample, (N,), times its weight. The latter two are of the data alone.
+        sample, (N,), times its weight. The latter two are of the data alone. "outputs": of several outputs
+        the mean loss of each by its name, without its weight.
         """
         allowed = check_flag("allow_nonfinite", allow_nonfinite)
-        check_choice("reduction", reduction, ("mean", "sum", "none"))
+        check_choice("reduction", reduction, ("mean", "sum", "none", "outputs"))
+        if reduction == "outputs":
+            return self._of_outputs(X, y, loss, penalty, sample_weight, allow_nonfinite)
         if reduction != "mean" and penalty is not None:
             raise ArgumentError(f"a penalty is of no single sample: leave it out, or {reduction=}")
         batch, objective = self.problem(X, y, loss, penalty, sample_weight, training_size)
@@ -356,6 +365,18 @@ class Network(Model, Attributes):
             return each
         return value * len(batch) if reduction == "sum" else value + of_penalty
 
+    def _of_outputs(self, X: Any, y: Any, loss: Any, penalty: Any, *others: Any) -> dict[str, float]:
+        heads, whole = self.heads, loss_from(loss, self.layers[-1])
+        if heads is None or not isinstance(whole, Losses):
+            raise ArgumentError("reduction='outputs' is of a Graph with several outputs")
+        if penalty is not None:
+            raise ArgumentError("a penalty is of no single output: leave it out, or reduction='mean'")
+        weight, allowed = others
+        return {
+            name: self.loss(X, y, loss=whole.alone(name), sample_weight=weight, allow_nonfinite=allowed)
+            for name in heads.names
+        }
+
     @teach("network.accuracy(X, y), and the others by name")
     def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False) -> Any:
         """The share of samples that `classify` labels as y does (y: labels or one-hot rows).
@@ -365,7 +386,9 @@ class Network(Model, Attributes):
         """
         if self.heads:
             weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-            return labels_right(self.classify(X, allow_nonfinite=allow_nonfinite), y, weights)
+            return labels_right(
+                self.classify(X, allow_nonfinite=allow_nonfinite), y, weights, self.output_labels
+            )
         parts = pieces(X, self)
         if self.several_labels or say_several(self.layers[-1], y):
 
@@ -600,7 +623,7 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
             stored.layers, stored.parameters, stored.input_shape, stored.dtype, stored.name
         )
         network.classes, network.preparation = stored.classes, stored.preparation
-        network.several_labels = stored.several_labels
+        network.several_labels, network.output_labels = stored.several_labels, stored.output_labels
     except Exception as error:  # a layer made of what a damaged file says may fail in any way
         said = str(error) or type(error).__name__
         raise FileError(f"{path}: does not describe a network that fits its arrays ({said})") from error

@@ -1,16 +1,22 @@
-"""Class weights: a weight for every label, turned into one for every sample."""
+"""Class weights: a weight for every label, turned into one for every sample; of several outputs into those of
+their losses.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base.errors import DataError, describe
+from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.scalars import finite_number
 from chainrule.base.types import Array
+from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Losses
+from chainrule.losses.several import LossPart
+from chainrule.networks.model import Model
 
 _FORMS = "class_weight must be 'balanced' or a dict such as {0: 1.0, 1: 5.0}"
 
@@ -48,3 +54,55 @@ def class_weights(value: Any, ids: Array | None, classes: Array | None) -> NDArr
             )
         weights[labels.index(key)] = weight
     return weights[numbers]
+
+
+def weighted_outputs(value: Any, loss: Losses, network: Model, targets: Any) -> Losses:
+    """The losses of several outputs with weights of their classes, which are of mean 1 over the samples.
+
+    value: output -> what `class_weights` takes. targets: of all outputs side by side, labels one-hot, (N, K).
+    """
+    heads = network.heads
+    assert heads is not None
+    if not isinstance(value, Mapping) or not set(value) <= set(heads.names):
+        form = f"{{{heads.names[0]!r}: 'balanced'}}"
+        raise ArgumentError(f"class_weight of several outputs is by their names, {form}, received {value!r}")
+    if not isinstance(targets, np.ndarray):
+        raise ArgumentError("class_weight of several outputs counts samples, which batches do not tell")
+    parts = dict(zip(heads.names, loss.parts, strict=True))
+    for name, weights in value.items():
+        parts[name] = _weighted(name, weights, parts[name], targets, network.output_labels.get(name))
+    of = {name: part.loss for name, part in parts.items()}
+    return replace(loss, losses=of, parts=tuple(parts.values()))
+
+
+def _weighted(name: str, value: Any, part: LossPart, targets: Array, labels: Array | None) -> LossPart:
+    rows = targets[:, part.start : part.stop]
+    if len(part.shape) > 1 or not _unweighted(part):
+        raise ArgumentError(
+            f"class_weight[{name!r}] is of an output that ends in one Softmax or Sigmoid, trained by "
+            f"CrossEntropy() or BinaryCrossEntropy() without weights; it has {part.loss!r}"
+        )
+    single = rows.shape[-1] == 1
+    ids = (rows[:, 0] > 0.5).astype(np.int64) if single else rows.argmax(axis=-1)
+    count = 2 if single else rows.shape[-1]
+    if isinstance(value, str):
+        of_class = np.ones(count)
+        of_class[ids] = class_weights(value, ids, None)
+    else:
+        of_class = class_weights(value, np.arange(count), labels)
+    of_class = of_class / of_class[ids].mean()
+    loss: Any = part.loss
+    if not single:
+        return replace(part, loss=replace(loss, class_weight=tuple(of_class.tolist())))
+    no, yes = of_class.tolist()
+    if no == 0:
+        raise ArgumentError(f"class_weight[{name!r}] gives the first of two classes no weight")
+    return replace(part, loss=replace(loss, output_weight=(no,), pos_weight=yes / no))
+
+
+def _unweighted(part: LossPart) -> bool:
+    names = ("class_weight", "pos_weight", "output_weight")
+    softmax = part.shape[-1] > 1
+    return isinstance(part.loss, CrossEntropy if softmax else BinaryCrossEntropy) and all(
+        getattr(part.loss, name, None) is None for name in names
+    )

@@ -98,10 +98,15 @@ def prepare(
 
 
 def by_name(network: Network, loss: Loss, X: Any, y: Any, validation: Any) -> tuple[Any, Any, Any]:
-    """X, y and validation of several inputs or outputs as the layers read them, in a row of numbers each."""
+    """X, y and validation of several inputs or outputs as the layers read them, in a row of numbers each; the
+    network remembers the labels of its outputs.
+    """
     if not (network.input_parts or network.heads) or y is None:
         return X, y, validation
-    X, y = joined_inputs(X, network), joined_targets(y, network, loss)
+    learned: dict[str, Array] = {}
+    X, y = joined_inputs(X, network), joined_targets(y, network, loss, learned=learned)
+    if learned:
+        network.output_labels = {**network.output_labels, **learned}
     if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):
         inputs = joined_inputs(validation[0], network, "validation X")
         targets = joined_targets(validation[1], network, loss, "validation y")

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DataError, ShapeError, describe
+from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
 from chainrule.base.types import Array, Shape
 from chainrule.data.arrays import plain_array, prepared
-from chainrule.data.door import check_inputs, targets_of
+from chainrule.data.door import check_inputs, classes_array, targets_of
 from chainrule.layers import Sigmoid
 from chainrule.layers.activations.softmax import LogSoftmax, Softmax
 from chainrule.losses.base import Loss
@@ -45,11 +45,14 @@ def joined_inputs(X: Any, network: Model, argument: str = "X") -> Any:
     return prepared(np.concatenate(rows, axis=1))
 
 
-def joined_targets(y: Any, network: Model, loss: Loss, argument: str = "y") -> Any:
+def joined_targets(
+    y: Any, network: Model, loss: Loss, argument: str = "y", learned: dict[str, Array] | None = None
+) -> Any:
     """y as the losses of several outputs read it: one row of numbers per sample, labels one-hot.
 
     y: {name: array} of all outputs, or a tuple in their order; an array (N, numbers of all) is taken as it
-    is. Labels are the whole numbers 0 .. K - 1. Raises DataError and ShapeError that name the output.
+    is. Labels are numbered as those of a single output, by what the network knows of each. learned: takes
+    the labels of the outputs, for training. Raises DataError and ShapeError that name the output.
     """
     heads = network.heads
     if heads is None or not isinstance(loss, Losses) or isinstance(y, np.ndarray):
@@ -59,15 +62,21 @@ def joined_targets(y: Any, network: Model, loss: Loss, argument: str = "y") -> A
     for name, shape, part in zip(heads.names, heads.shapes, loss.parts, strict=True):
         what = f"{argument}[{name!r}]"
         array = plain_array(given[name], what)
-        if array.dtype.kind not in "biuf":
-            raise DataError(
-                f"{what} holds {array.dtype}: of several outputs labels are whole numbers 0 .. "
-                f"{shape[-1] - 1}, numpy.unique(y, return_inverse=True)[1]"
-            )
-        receiver = _Output(shape, network.dtype)
-        if array.shape == (len(array), *shape[:-1]) and shape[-1] == 1:
+        known = network.output_labels.get(name)
+        receiver: Any = _Output(shape, network.dtype, known)
+        labels = known is not None or array.dtype.kind not in "biuf"
+        if array.shape == (len(array), *shape[:-1]) and shape[-1] == 1 and not labels:
             array = array[..., None]
-        targets, _ = targets_of(array, receiver, part.loss, len(array), what)  # type: ignore[arg-type]
+        targets, found = targets_of(array, receiver, part.loss, len(array), what, grow=learned is not None)
+        if found is not None and found.tolist() != list(range(len(found))):
+            if learned is not None:
+                learned[name] = found
+            elif known is None:
+                raise DataError(
+                    f"{what} has the labels {', '.join(map(repr, found.tolist()[:12]))}, and the network has "
+                    f"been told none of {name!r}: train it on them, or write "
+                    f"network.output_labels = {{{name!r}: [...]}}"
+                )
         if targets.dtype.kind in "iu":
             targets = np.eye(shape[-1])[targets]
         rows.append(targets.astype(network.dtype, copy=False).reshape(len(targets), -1))
@@ -92,11 +101,15 @@ def split_labels(a: Array, network: Model) -> dict[str, Array]:
     assert heads is not None
     labels: dict[str, Array] = {}
     for (name, part), f in zip(split_outputs(a, network).items(), heads.activations, strict=True):
+        known = network.output_labels.get(name)
         if isinstance(f, (Softmax, LogSoftmax)):
-            labels[name] = part.argmax(axis=-1)
+            ids = part[..., : None if known is None else len(known)].argmax(axis=-1)
+            labels[name] = ids if known is None else known[ids]
         elif isinstance(f, Sigmoid):
             yes = (part > 0.5).astype(np.int64)
             labels[name] = yes[..., 0] if part.shape[-1] == 1 else yes
+            if part.shape[-1] == 1 and known is not None:
+                labels[name] = known[labels[name]]
     if not labels:
         raise DataError(
             "classify needs an output with Softmax or Sigmoid at its end; these are numbers: predict"
@@ -104,17 +117,36 @@ def split_labels(a: Array, network: Model) -> dict[str, Array]:
     return labels
 
 
-def labels_right(labels: Mapping[str, Array], y: Any, weights: Array | None) -> dict[str, float]:
-    """The share of right labels of every output that has some, by name; y: labels or one-hot rows by name."""
+def labels_right(
+    labels: Mapping[str, Array], y: Any, weights: Array | None, told: Mapping[str, Array]
+) -> dict[str, float]:
+    """The share of right labels of every output that has some, by name; y: labels or one-hot rows by name.
+    told: the labels of the outputs.
+    """
     shares: dict[str, float] = {}
     for name, found in labels.items():
         if not isinstance(y, Mapping) or name not in y:
             raise ShapeError(f"accuracy takes y by output, {{{name!r}: labels, ...}}; received {describe(y)}")
         true = plain_array(y[name], f"y[{name!r}]")
-        true = true.argmax(axis=-1) if true.ndim > found.ndim and true.shape[-1] > 1 else true
+        if true.ndim > found.ndim and true.shape[-1] > 1:
+            true = true.argmax(axis=-1)
+            true = told[name][true] if name in told else true
         right = (true.reshape(found.shape) == found).reshape(len(found), -1).mean(axis=1)
         shares[name] = float(np.average(right, weights=weights))
     return shares
+
+
+def output_labels(given: Any, outputs: Mapping[str, Shape]) -> dict[str, Array]:
+    """The labels of outputs by name, checked."""
+    if not isinstance(given, Mapping):
+        form = f"{{{next(iter(outputs))!r}: [...]}}"
+        raise TypeError(f"labels of several outputs are by name, {form}, received {describe(given)}")
+    for name in given:
+        if name not in outputs:
+            known = ", ".join(map(repr, outputs))
+            raise ArgumentError(f"labels are of {describe(name)}, and the outputs are {known}")
+    held = {name: [*labels] if isinstance(labels, range) else labels for name, labels in given.items()}
+    return {name: classes_array(labels, outputs[name], f"labels[{name!r}]") for name, labels in held.items()}
 
 
 @dataclass(frozen=True)
@@ -123,7 +155,7 @@ class _Output:
 
     output_shape: Shape
     dtype: Any
-    classes: None = None
+    classes: Array | None = None
     preparation: None = None
 
 

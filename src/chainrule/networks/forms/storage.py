@@ -96,6 +96,7 @@ class Stored:
     classes: list[Any] | None
     preparation: Preparation | None
     several_labels: bool
+    output_labels: dict[str, Any]
 
 
 def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Stored:
@@ -129,6 +130,7 @@ def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
         classes=description.get("classes"),
         preparation=None if prepared is None else Preparation.from_json(prepared, source),
         several_labels=description.get("several_labels") is True,
+        output_labels=description.get("output_labels", {}),
     )
 
 
@@ -146,12 +148,17 @@ def describe(network: Model, arrays: Mapping[str, Array]) -> dict[str, Any]:
         "classes": None if network.classes is None else network.classes.tolist(),
         "preparation": None if network.preparation is None else network.preparation.to_json(),
         **({"several_labels": True} if network.several_labels else {}),  # older files have no such entry
+        **({"output_labels": labels} if (labels := _labels(network)) else {}),
         "layers": [_record(layer) for layer in network.layers],
         **({"shared": shared} if (shared := _shared(network)) else {}),  # files of networks without have none
         "arrays": {
             name: {"shape": list(array.shape), "sha256": sha256(array)} for name, array in arrays.items()
         },
     }
+
+
+def _labels(network: Model) -> dict[str, Any]:
+    return {name: labels.tolist() for name, labels in network.output_labels.items()}
 
 
 def _shared(network: Model) -> dict[str, str]:

@@ -47,6 +47,10 @@ def summary_lines(network: Model) -> list[tuple[str, str]]:
         labels = [str(label) for label in network.classes.tolist()]
         shown = ", ".join(labels[:10]) + (f", … ({len(labels)})" if len(labels) > 10 else "")
         lines.append(("classes", shown))
+    for name, known in network.output_labels.items():
+        told = [str(label) for label in known.tolist()]
+        more = f", … ({len(told)})" if len(told) > 10 else ""
+        lines.append((f"classes of {name}", ", ".join(told[:10]) + more))
     if network.several_labels:
         lines.append(("labels", "several per sample, every output above ½"))
     return lines

@@ -13,6 +13,7 @@ from chainrule.base.types import Shape
 from chainrule.layers import Composite, Layer, Part, Recurrent, Row, Sequential
 from chainrule.layers.base import InnerNode
 from chainrule.layers.wiring import Join
+from chainrule.networks.graphs.broadcasting import repeated
 from chainrule.networks.graphs.nodes import Node
 
 
@@ -62,8 +63,9 @@ def with_states(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
 def with_rows(nodes: Sequence[Node], inputs: Mapping[str, Shape]) -> list[Node]:
     """The nodes, in the order of computation, of which every one reads a value, or joins several."""
     shapes, made = dict(inputs), list[Node]()
+    blocks: dict[object, list[Layer]] = {}
     for node in nodes:
-        for part in _taken_apart(node, shapes):
+        for part in _taken_apart(node, shapes, blocks):
             made.append(part)
             if (shape := shape_of(part, shapes)) is not None:
                 shapes[part.name] = shape
@@ -74,10 +76,15 @@ def _members(layer: Any) -> list[Layer]:
     return list(layer.layers) if isinstance(layer, Sequential) else [layer]
 
 
-def _taken_apart(node: Node, shapes: Mapping[str, Shape]) -> Iterator[Node]:
+def _taken_apart(
+    node: Node, shapes: Mapping[str, Shape], blocks: dict[object, list[Layer]]
+) -> Iterator[Node]:
+    """blocks: by the identity of one that has been taken apart the layers in it, which are those of another
+    node of the same block, too.
+    """
     of = tuple(shapes[source] for source in node.sources if source in shapes)
     if len(of) < len(node.sources) or isinstance(node.layer, Join):  # what does not fit is told later
-        yield node
+        yield from repeated(node, shapes)
         return
     if isinstance(node.layer, _Taken):
         yield Node(node.name, node.layer.part(of[0], node.name), node.sources)
@@ -90,7 +97,10 @@ def _taken_apart(node: Node, shapes: Mapping[str, Shape]) -> Iterator[Node]:
     except ShapeError as error:
         raise ShapeError(f"node {node.name!r}: {error}") from error
     if inner:
-        yield from _within(node, inner, members[1:], shapes)
+        own = [layer for _, layers, _ in inner if not isinstance(layers, Join) for layer in layers]
+        for layer, before in zip(own, blocks.setdefault(members[0].identity, own), strict=True):
+            layer.identity = before.identity
+        yield from _within(node, inner, members[1:], shapes, blocks)
         return
     if len(of) == 1:
         yield node
@@ -114,7 +124,11 @@ def shape_of(node: Node, shapes: Mapping[str, Shape]) -> Shape | None:
 
 
 def _within(
-    node: Node, inner: Sequence[InnerNode], behind: Sequence[Layer], shapes: Mapping[str, Shape]
+    node: Node,
+    inner: Sequence[InnerNode],
+    behind: Sequence[Layer],
+    shapes: Mapping[str, Shape],
+    blocks: dict[object, list[Layer]],
 ) -> Iterator[Node]:
     """The nodes of a block, whose layers have its name in front of theirs, and the layers behind it."""
     for suffix, layers, sources in inner:
@@ -129,4 +143,4 @@ def _within(
                 yield Node(name, Sequential(behind, name=node.name), (joined,))
             continue
         block = [*layers, *(behind if not suffix else ())]
-        yield from _taken_apart(Node(name, Sequential(block, name=node.name), read), shapes)
+        yield from _taken_apart(Node(name, Sequential(block, name=node.name), read), shapes, blocks)

@@ -164,7 +164,7 @@ class Building(Axes):
             by_feature = constant.shape[: 1 - len(x.theirs)] == (constant.size,) or constant.size == 1
         if not isinstance(layer, Dense | Conv1D | Conv2D) or layer.bias or not by_feature or not alone:
             return self.plus(name, x, constant)
-        b = np.broadcast_to(constant.ravel(), (x.ours[-1],)).copy()
+        b = np.broadcast_to(constant.ravel(), (x.ours[-1],))
         layer.bias, layer.given = True, {**layer.given, "b": b}
         return x
 

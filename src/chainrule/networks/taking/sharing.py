@@ -37,8 +37,7 @@ class Calls:
             for layer in own:
                 same = next((other for other in held if layer.identity is other.identity), None)
                 if same is None and isinstance(layer, Dense):
-                    W = layer.given["W"]
-                    layer.tied = next((other for other in held if _is(W, _matrix(other))), None)
+                    _tie(layer, held)
                 if same is None and isinstance(layer, Dense | Embedding):
                     held.append(layer)
         for _, layers in self.made:
@@ -59,6 +58,16 @@ def _one(known: Sequence[Layer], layers: Sequence[Layer]) -> None:
                 continue
             raise _unlike([layer])
         layer.identity = before.identity
+
+
+def _tie(layer: Dense, held: Sequence[Layer]) -> None:
+    """Its W is that of a layer before it, where both have one matrix; all of it where b is one, too."""
+    W = layer.given["W"]
+    other = next((other for other in held if _is(W, _matrix(other))), None)
+    same = isinstance(other, Dense) and layer.given.keys() == other.given.keys()
+    if other and same and all(_is(array, other.given[key]) for key, array in layer.given.items()):
+        layer.identity, other = other.identity, None
+    layer.tied = other
 
 
 def _unlike(layers: Sequence[Layer]) -> ArgumentError:

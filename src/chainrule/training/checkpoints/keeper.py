@@ -233,6 +233,7 @@ class Keeper:
         it.plan.set_optimizer_state(state["optimizer"])
         it.network.set_parameters(saved.parameters)
         it.network.several_labels = saved.network.get("several_labels") is True
+        it.network.output_labels = saved.network.get("output_labels", {})
         context.history.rows[:] = History.rows_of(state["history"])
         context.epoch, context.epochs, context.stopped = epoch, it.epochs, state["stopped"]
         it.finished, it.number, self.done = epoch, epoch + 1, state["done"]

@@ -109,12 +109,24 @@ class Graph:
 
     def constant(self, value: Any, name: str = "constant", dtype: Any = None) -> str:
         """The name of a constant, in the network's dtype unless another is given."""
-        array = np.asarray(value, self.dtype if dtype is None else dtype)
-        array = np.ascontiguousarray(array).reshape(array.shape)
-        key = (array.dtype.str, array.shape, array.tobytes())
+        key, array = self._key(value, dtype)
         if key not in self.constants:
             self.constants[key] = (self.fresh(name), array)
         return self.constants[key][0]
+
+    def _key(self, value: Any, dtype: Any = None) -> tuple[tuple[str, Any, bytes], Array]:
+        array = np.asarray(value, self.dtype if dtype is None else dtype)
+        array = np.ascontiguousarray(array).reshape(array.shape)
+        return (array.dtype.str, array.shape, array.tobytes()), array
+
+    def matrix(self, W: Array, name: str = "W") -> str:
+        """The name of a matrix; one whose transpose is there already is that, turned by a node: layers that
+        share their weights have one tensor, whichever way each of them reads it.
+        """
+        key, _ = self._key(W.T)
+        if key in self.constants and self._key(W)[0] not in self.constants:
+            return self.add("Transpose", self.constants[key][0], perm=[1, 0])
+        return self.constant(W, name)
 
     def texts(self, values: Sequence[str]) -> str:
         """The name of a constant list of texts."""

@@ -96,7 +96,7 @@ def by_formula(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str | 
 # -- dense -------------------------------------------------------------------------------------------------
 def product(graph: Graph, x: str, W: Array, b: Array | None) -> str:
     """W x + b of the last axis of x, whatever stands before it."""
-    z = graph.add("MatMul", x, graph.constant(W.T, "W"))
+    z = graph.add("MatMul", x, graph.matrix(W.T))
     return z if b is None else graph.add("Add", z, graph.constant(b, "b"))
 
 
@@ -105,7 +105,7 @@ def _dense(graph: Graph, layer: Dense, x: Value, given: Arrays, mask: str | None
     shape = layer.output_shape(x.shape)
     if len(x.shape) > 1:
         return Value(shape, product(graph, graph.last(x), W, b))
-    names = [graph.constant(W, "W"), *([] if b is None else [graph.constant(b, "b")])]
+    names = [graph.matrix(W), *([] if b is None else [graph.constant(b, "b")])]
     return Value(shape, graph.add("Gemm", graph.last(x), *names, transB=1))
 
 

@@ -59,7 +59,7 @@ def _embedding(graph: Graph, layer: Embedding, x: Value, given: Arrays, mask: st
     E = given["E"].copy()
     if layer.padding is not None:
         E[layer.padding] = 0
-    return Value(layer.output_shape(x.shape), graph.add("Gather", graph.constant(E, "E"), graph.ids(x)))
+    return Value(layer.output_shape(x.shape), graph.add("Gather", graph.matrix(E, "E"), graph.ids(x)))
 
 
 # -- recurrences -------------------------------------------------------------------------------------------
