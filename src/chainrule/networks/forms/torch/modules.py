@@ -65,13 +65,6 @@ class Translated(Sequential):
         ]
         return repr([(name, kind, [k for k in kept if k[0][0] != "_"]) for name, kind, kept in parts])
 
-    def forward(self, *values: Tensor) -> Tensor:
-        """Of several inputs each by itself, in their order, or all side by side in a row."""
-        if len(values) == 1:
-            return super().forward(*values)
-        dtype = next((p.dtype for p in self.parameters()), torch.get_default_dtype())
-        return super().forward(torch.cat([value.flatten(1).to(dtype) for value in values], 1))
-
     def by_name(self, gradients: bool = False) -> dict[str, Any]:
         """NumPy arrays by chainrule's names, for `set_parameters`; gradients: those of `backward()`."""
         held = dict(self.named_parameters()) | dict(self.named_buffers())
