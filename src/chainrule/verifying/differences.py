@@ -21,6 +21,9 @@ STEP = 3e-4
 # in its few digits move. A kink spoils 7 of the 18: the lower third is looked at.
 NOISE_STEP, NOISE_ORDER, NOISE_POINTS, NOISE_QUANTILE = 1e-4, 6, 24, 0.3
 WIDER = (30, 900)  # steps, where nothing moves
+# A power of this order moves by this share of J in the small step where it moves so much in a wider one: what
+# does not is flat up to a kink that the wider one is beyond.
+FLAT, FLAT_ORDER = 1e-15, 4
 MOST_ENTRIES = 400  # of an argument; of a larger one so many, spread evenly
 
 
@@ -70,6 +73,9 @@ def differences(
             if any(point != middle for point in points):
                 break
             wide = [J(entry, n * h * wider) for n in (1, -1, 2, -2)]
+            most = max(abs(point - middle) for point in wide)
+            if most > FLAT * scale * wider**FLAT_ORDER:
+                break
             if any(point != middle for point in wide):
                 up, down, far_up, far_down = points = wide
                 h, stair = h * wider, min(abs(point - middle) for point in wide if point != middle)

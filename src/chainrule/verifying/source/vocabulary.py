@@ -65,16 +65,19 @@ def expressions(scope: Scope, others: Iterable[ast.AST], given: Mapping[str, Any
                 if len(text) < LONGEST:
                     found[text] = None
     texts = sorted(found, key=len)[:MOST_TEXTS]
-    return [*texts, *dict.fromkeys(each for text in texts for each in _beside(text))]
+    arrays = [atom.text for atom in scope.arrays]
+    return [*texts, *dict.fromkeys(each for text in texts for each in _beside(text, arrays))]
 
 
-def _beside(text: str) -> Iterator[str]:
-    """An entry of the step before and of the one behind, 0 where there is none."""
+def _beside(text: str, arrays: Sequence[str]) -> Iterator[str]:
+    """The same entry of other arrays; one of the step before and of the one behind, 0 where there is none."""
     node = ast.parse(text, mode="eval").body
     if not isinstance(node, ast.Subscript) or "(" in text:
         return
     whole = ast.unparse(node.value)
     entries = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if any(isinstance(each, ast.Name) for each in ast.walk(node.slice)):
+        yield from (f"{other}[{ast.unparse(node.slice)}]" for other in arrays if other != whole)
     for number, entry in enumerate(entries):
         if isinstance(entry, ast.Name):
             index = [ast.unparse(each) for each in entries]
@@ -177,7 +180,8 @@ class Vocabulary:
         for form in SPREAD if value[0].ndim else SPREAD[:1]:
             flat = self.flat([_formed(each, form) for each in value])
             if flat is not None and np.isfinite(flat).all() and flat.any():
-                key = np.round(flat / np.abs(flat).max(), 9).tobytes()
+                largest = np.abs(flat).max()
+                key = np.round(flat / largest, 9).tobytes() + f"{largest:.8g}".encode()
                 if key not in self._told:
                     self._told.add(key)
                     self.words.append((form.format(firm(text)) if form != "{0}" else text, flat))
@@ -236,29 +240,40 @@ class Vocabulary:
         return [Made(times, written(triples, "*"), 3), Made(by, written(pairs, "/"), 3)]
 
     def matrices(self) -> list[Made]:
-        """Products of two matrices, and of two vectors."""
+        """Products of matrices and vectors."""
         shape = self.places[0].shape
-        if len(shape) != 2:
-            return []
-        few = [(t, v) for t, v in self.known if v[0].ndim == 2 and "(" not in t][:MOST_MATRICES]
+        steady = [(t, v) for t, v in self.known if "(" not in t and len({each.shape for each in v}) == 1]
+        few = [(t, v) for t, v in steady if v[0].ndim == 2][:MOST_MATRICES]
         few += [(f"{firm(text)}.T", [each.T for each in value]) for text, value in few]
+        vectors = [(t, v) for t, v in steady if v[0].ndim == 1]
         found = list[tuple[str, Array | None]]()
-        for (one, left), (other, right) in product(few, few):
-            inner = left[0].shape[1] == right[0].shape[0]
-            if inner and (left[0].shape[0], right[0].shape[1]) == shape:
+        for (one, left), (other, right) in product(few, [*few, *vectors]):
+            if left[0].shape[1] == right[0].shape[0] and (left[0].shape[0], *right[0].shape[1:]) == shape:
                 flat = self.flat([a @ b for a, b in zip(left, right, strict=True)])
                 found.append((f"{firm(one)} @ {firm(other)}", flat))
-        vectors = [(t, v) for t, v in self.known if v[0].ndim == 1 and "(" not in t]
         for (one, left), (other, right) in product(vectors, vectors) if self.numpy else ():
             if (left[0].size, right[0].size) == shape:
                 flat = self.flat([np.outer(a, b) for a, b in zip(left, right, strict=True)])
                 found.append((f"{self.numpy}.outer({one}, {other})", flat))
         return _joined(found, 2)
 
+    def masks(self) -> list[Made]:
+        """Where one array is as small as another, of any two."""
+        shape = self.places[0].shape
+        alike = [(t, v) for t, v in self.known if all(each.shape == shape for each in v)]
+        named = [(t, v) for t, v in alike if shape and t.isidentifier()]
+        found = list[tuple[str, Array | None]]()
+        for (one, left), (other, right) in product(named, named):
+            if one != other:
+                flat = self.flat([1.0 * (a <= b) for a, b in zip(left, right, strict=True)])
+                found.append((f"({one} <= {other}) * 1.0", flat))
+        return _joined(found, 2)
+
     def jacobians(self) -> list[Made]:
         """δ through a softmax, of any two arrays."""
         shape = self.places[0].shape
-        fitting = [(t, v) for t, v in self.known if shape and v[0].shape == shape and t.isidentifier()]
+        alike = [(t, v) for t, v in self.known if all(each.shape == shape for each in v)]
+        fitting = [(t, v) for t, v in alike if shape and t.isidentifier()]
         found = list[tuple[str, Array | None]]()
         for (p, of), (d, by) in product(fitting, fitting):
             for axis in range(-1, len(shape) - 1) if p != d else ():
