@@ -174,6 +174,11 @@ def backward(d, cache):
     dg = d * v
     return g * (dg - (g * dg).sum(axis=1, keepdims=True)), d * g
 """
+KL = """
+def kl(m, v):
+    value = np.sum(np.exp(v) + m ** 2 - v) / 2 + np.sum(m * v)
+    return value, {"m": m + v, "v": m + 0.5 * (np.exp(v) - 1)}
+"""
 PAIR = ("forward", "backward")
 PROGRAMS: dict[str, tuple[str, Any, tuple[Any, ...]]] = {
     "loops": (LOOPS, PAIR, (normal(3, 4), normal(4, 5), normal(5))),
@@ -185,6 +190,7 @@ PROGRAMS: dict[str, tuple[str, Any, tuple[Any, ...]]] = {
     "scan": (SCAN, PAIR, (normal(4, 2), normal(4, 2))),
     "elman": (ELMAN, "loss", (0.6 * normal(3, 3), normal(3))),
     "svm": (SVM, "svm", (normal(3, 4), normal(5, 3), np.array([0, 3, 2, 1, 1]))),
+    "kl": (KL, "kl", (normal(3, 2), normal(3, 2))),
     "gate": (GATE, PAIR, (normal(3, 4), normal(3, 4))),
 }
 # (program, what stands there, what is written instead, the word, what must be said to write)
@@ -209,9 +215,10 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-# What is solved for: a term that is a product, one of what the step before leaves, an entry of the step before,
-# and the whole of a softmax's Jacobian.
+# What is solved for: a term that is a product or a sum, one of what the step before leaves, an entry of the
+# step before, the whole of a softmax's Jacobian.
 SOLVED = [
+    ("kl", "m + 0.5 * (np.exp(v) - 1)", "m", "term missing", "0.5 * np.exp(v) - 0.5"),
     ("highway", "    dX += dY * (1 - T)\n", "", "term missing", "dX + dY * (1 - T)"),
     ("scan", "hs[t - 1] if t > 0 else 0", "hs[t]", "name", "dh * (hs[t - 1] if t > 0 else 0)"),
     ("elman", "        dh += U.T @ da\n", "", "term missing", "h[t].copy() + U.T @ da"),

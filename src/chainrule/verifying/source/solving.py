@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,20 @@ from chainrule.base.types import Array
 from chainrule.verifying.source.changes import Change
 from chainrule.verifying.source.insertions import Insertions
 from chainrule.verifying.source.scope import Scope, own
-from chainrule.verifying.source.vocabulary import LITERALS, Made, Vocabulary, copied, expressions, firm
+from chainrule.verifying.source.vocabulary import (
+    LITERALS,
+    PARALLEL,
+    Made,
+    Vocabulary,
+    copied,
+    expressions,
+    firm,
+)
 from chainrule.verifying.source.written import Written
 
 HIDDEN = "__moved__"  # what a place is handed to, among the names of its file
 MOST_ENTRIES = 160  # of one place, at all of its runs
-SOLVED, PARALLEL, FACTOR = 1e-4, 4e-5, 4e-5
+SOLVED, FACTOR = 1e-4, 4e-5
 MOST_OF_A_PLACE = 6
 Rows = Callable[[], list[Array] | None]  # all gradients on the probe; None where there is no answer
 
@@ -92,6 +100,8 @@ class Solving:
         wanted = lacking + (there if system is None else system @ there)
         search = _Search(insertions, node, words.numbers(), system, lacking, wanted, there)
         found = [*search.among(words.made()), *search.instead([*words.jacobians(), *words.masks()])]
+        if not found and system is None:
+            found = list(search.sums(words))
         found = found or list(search.among(words.of_three()))
         yield from sorted(found, key=lambda each: (each.rank, len(each.right)))[:MOST_OF_A_PLACE]
 
@@ -215,6 +225,15 @@ class _Search:
                 right = f"{sign} {whole}"
                 change = self.insertions.behind("term_missing", self.node, f" {right}", right)
                 yield replace(change, rank=4 + parts + more)
+
+    def sums(self, words: Vocabulary) -> Iterator[Change]:
+        """Two terms at once."""
+        for one, first, other, second in words.sums(self.lacking):
+            firsts, seconds = self.scaled(one, first), self.scaled(other, second)
+            for (sign, text, far), (minus, more, farther) in product(firsts, list(seconds)):
+                right = f"{sign} {text} {minus} {more}"
+                change = self.insertions.behind("term_missing", self.node, f" {right}", right)
+                yield replace(change, rank=6 + far + farther)
 
     def factors(self, made: Sequence[Made]) -> Iterator[Change]:
         one = Made(np.ones((1, len(self.there))), lambda at: "1", 0)

@@ -27,6 +27,8 @@ SPREAD = ("{0}", "{0}[:, None]", "{0}.T", "{0}[:, None, :]", "{0}[:, :, None, No
 LITERALS = {"2": 2.0, "3": 3.0, "4": 4.0, "0.5": 0.5, "1.5": 1.5, "0.25": 0.25}
 MOST_TEXTS, MOST_WORDS, MOST_OF_THREE, MOST_MATRICES, MOST_NUMBERS = 90, 110, 30, 12, 12
 LONGEST = 50
+PARALLEL = 4e-5  # of what is wanted: how far what is the same may be off
+FEWEST_ENTRIES, INDEPENDENT, NEARLY, MOST_SUMS = 5, 1e-6, 1e-7, 40
 WHOLE = (np.dtype(np.int64), np.dtype(np.int32))
 Values = list[Array]  # of an expression, at every run of a place
 
@@ -215,6 +217,26 @@ class Vocabulary:
                 Made(values[upper] / values[lower], lambda at: f"{texts[upper[at]]} / {texts[lower[at]]}", 2),
                 *self.matrices(),
             ]
+
+    def sums(self, wanted: Array) -> Iterator[tuple[str, float, str, float]]:
+        """Two words, or one and 1, each with a factor, that together are what is wanted."""
+        if len(wanted) < FEWEST_ENTRIES or not self.words:
+            return
+        texts = ["1", *(text for text, _ in self.words)]
+        values = np.stack([np.ones_like(wanted), *(value for _, value in self.words)])
+        values, sizes = values / (scale := np.linalg.norm(values, axis=1))[:, None], np.linalg.norm(wanted)
+        gram, along = values @ values.T, values @ wanted
+        one, other = np.triu_indices(len(values), 1)
+        with np.errstate(all="ignore"):
+            left = 1 - gram[one, other] ** 2
+            first = (along[one] - gram[one, other] * along[other]) / left
+            second = (along[other] - gram[one, other] * along[one]) / left
+            off = sizes**2 - first * along[one] - second * along[other]
+        near = np.flatnonzero((left > INDEPENDENT) & (np.abs(off) <= NEARLY * sizes**2))
+        for at in near[:MOST_SUMS]:
+            a, b = int(one[at]), int(other[at])
+            if np.linalg.norm(first[at] * values[a] + second[at] * values[b] - wanted) <= PARALLEL * sizes:
+                yield texts[b], float(second[at] / scale[b]), texts[a], float(first[at] / scale[a])
 
     def of_three(self) -> list[Made]:
         """Products of three of the first, and of two by a third."""
