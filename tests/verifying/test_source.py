@@ -218,7 +218,7 @@ MISTAKES = [
 # What is solved for: a term that is a product or a sum, one of what the step before leaves, an entry of the
 # step before, the whole of a softmax's Jacobian.
 SOLVED = [
-    ("kl", "2 * m + 0.5 * (np.exp(v) - 1)", "2 * m", "term missing", "0.5 * np.exp(v) - 0.5"),
+    ("kl", "2 * m + 0.5 * (np.exp(v) - 1)", "2 * m", "term missing", "np.exp(v) / 2 - 0.5"),
     ("highway", "    dX += dY * (1 - T)\n", "", "term missing", "dX + dY * (1 - T)"),
     ("scan", "hs[t - 1] if t > 0 else 0", "hs[t]", "name", "dh * (hs[t - 1] if t > 0 else 0)"),
     ("elman", "        dh += U.T @ da\n", "", "term missing", "h[t].copy() + U.T @ da"),

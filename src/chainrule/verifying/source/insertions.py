@@ -76,7 +76,9 @@ class Insertions(Changes):
 
     def parts(self, value: ast.expr) -> Iterator[ast.expr]:
         if isinstance(value, (ast.Tuple, ast.List)):
-            yield from (each for each in value.elts if not isinstance(each, (ast.Starred, ast.Tuple)))
+            for each in value.elts:
+                if not isinstance(each, (ast.Starred, ast.Tuple)):
+                    yield from self.parts(each)
         elif isinstance(value, ast.Dict):
             yield from value.values
         else:

@@ -103,7 +103,9 @@ class Solving:
         if not found and system is None:
             found = list(search.sums(words))
         found = found or list(search.among(words.of_three()))
-        yield from sorted(found, key=lambda each: (each.rank, len(each.right)))[:MOST_OF_A_PLACE]
+        deeper = id(node) not in {id(each) for each in insertions.whole()}
+        found = sorted(found, key=lambda each: (each.rank, len(each.right)))[:MOST_OF_A_PLACE]
+        yield from (replace(each, rank=each.rank + deeper) for each in found)
 
     @staticmethod
     def names_of(place: Written, scope: Scope) -> Mapping[str, Any]:
