@@ -140,7 +140,8 @@ class Vocabulary:
     def _enter_all(self) -> None:
         for text, value in self.known:
             self._enter(text, value)
-        short = [text for text, _ in self.known if "(" not in text]
+        # Of a number as it is alone: √4 and 2 are the same wherever there are four samples.
+        short = [text for text, value in self.known if "(" not in text and value[0].ndim]
         for text in short:
             for form in FORMS:
                 self._enter(form.format(firm(text)))
