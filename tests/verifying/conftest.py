@@ -15,4 +15,5 @@ FEW_LINES = 200_000
 def shorter_search(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of the lines for the search of the source: most mistakes without a cause here have none."""
     if not any(name in request.node.nodeid for name in WHOLE_SEARCH):
-        monkeypatch.setattr(mending.Mending.__init__, "__defaults__", (FEW_LINES, mending.PER_CHANGE))
+        few = FEW_LINES, mending.PER_CHANGE, FEW_LINES
+        monkeypatch.setattr(mending.Mending.__init__, "__defaults__", few)

@@ -673,3 +673,24 @@ def test_nan_in_an_argument_is_refused() -> None:
     x[1, 2] = np.nan
     with pytest.raises(DataError, match=r"x holds NaN, first at \[1, 2\]"):
         verify((lambda x: (2 * x, None), lambda d, cache: 2 * d), args=(x,))
+
+
+def test_weights_of_an_output_that_is_not_judged_are_handed_in_with_the_others() -> None:
+    """As in dl.ai's rnn_cell, whose backward takes the δ of the state alone."""
+
+    def forward(x: Any, h: Any, weights: Any) -> Any:
+        out = np.tanh(weights["W"] @ x + weights["U"] @ h + weights["b"])
+        return out, weights["V"] @ out, (out, x, h, weights)
+
+    def backward(d: Any, cache: Any) -> Any:
+        out, x, h, weights = cache
+        dz = (1 - out**2) * d
+        below = {"dx": weights["W"].T @ dz, "dh": weights["U"].T @ dz}
+        return below | {"dW": dz @ x.T, "dU": dz @ h.T, "db": dz.sum(axis=1, keepdims=True)}
+
+    shapes = {"W": (5, 3), "U": (5, 5), "b": (5, 1), "V": (2, 5)}
+    rng = np.random.default_rng(4)
+    weights = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    args = rng.normal(size=(3, 4)), rng.normal(size=(5, 4)), weights
+    verdict = cr.verify((forward, backward), args=args, like="rnn")
+    assert verdict, str(verdict)

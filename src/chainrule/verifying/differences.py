@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -21,6 +22,9 @@ STEP = 3e-4
 # in its few digits move. A kink spoils 7 of the 18: the lower third is looked at.
 NOISE_STEP, NOISE_ORDER, NOISE_POINTS, NOISE_QUANTILE = 1e-4, 6, 24, 0.3
 WIDER = (30, 900)  # steps, where nothing moves
+# Where it begins to move is looked for in so many halvings; a stair moves there at once, by more than this
+# share of all that it moves by in the wider step, and what is flat up to a kink by nothing.
+HALVINGS, AT_ONCE = 40, 1e-6
 MOST_ENTRIES = 400  # of an argument; of a larger one so many, spread evenly
 
 
@@ -70,6 +74,8 @@ def differences(
             if any(point != middle for point in points):
                 break
             wide = [J(entry, n * h * wider) for n in (1, -1, 2, -2)]
+            if _flat(partial(J, entry), middle, h, h * wider):
+                break
             if any(point != middle for point in wide):
                 up, down, far_up, far_down = points = wide
                 h, stair = h * wider, min(abs(point - middle) for point in wide if point != middle)
@@ -81,6 +87,23 @@ def differences(
         # Of a smooth function the bend halves with the step; at a kink it stays.
         kinks[place] = abs(bend) > 1e-5 * (1 + abs(near)) + 8 * noise / h and abs(bend) > 0.75 * abs(far_bend)
     return Differences(entries, values, errors, kinks, left, right)
+
+
+def _flat(J: Callable[[float], float], middle: float, near: float, far: float) -> bool:
+    """Whether it stands still from here to a kink between the two steps, on every side on which it moves."""
+    found = False
+    for sign in (1, -1):
+        still, moved = sign * near, sign * 2 * far
+        most = abs(J(moved) - middle)
+        if not most:
+            continue
+        for _ in range(HALVINGS):
+            between = (still + moved) / 2
+            still, moved = (between, moved) if J(between) == middle else (still, between)
+        if not abs(J(moved) - middle) <= AT_ONCE * most:
+            return False
+        found = True
+    return found
 
 
 def _noise(at: Callable[[Sequence[Array]], float], args: Sequence[Array], number: int) -> float:

@@ -46,7 +46,7 @@ def verdict_of(
     chosen: int | None = None,
 ) -> Verdict:
     """What `verify` answers of one subject.  chosen: the output that was asked for, None: all."""
-    given, subject = subject, _apart(subject, like)
+    given, subject = subject, _reached(_apart(subject, like), like)
     judge = Judge(subject, like, seed, progress)
     verdict = _mended(subject, judge.verdict(level), like, seed, progress)
     subject, judge, verdict = _at_one(subject, judge, verdict)
@@ -145,6 +145,54 @@ def _apart(subject: Subject, like: Like | None) -> Subject:
     out = output(subject, subject.args)
     fits = like.meaning(other.args, other.names, out, other.forward, other.precision) is not None
     return other if fits else subject
+
+
+def _reached(subject: Subject, like: Like | None) -> Subject:
+    """Without the arguments that do not reach the output and whose gradients do not come back, where the rest
+    is what is meant: the weights of an output that is not judged, handed in with the others.
+    """
+    if like is None or subject.fixed or subject.together is not None:
+        return subject
+    out = output(subject, subject.args)
+    if like.meaning(subject.args, subject.names, out, subject.forward, subject.precision) is not None:
+        return subject
+    given = attempt(subject, subject.args, np.ones_like(out))
+    loose = [n for n, value in enumerate(given or ()) if value is None and _apart_from(subject, n, out)]
+    kept = [number for number in range(len(subject.args)) if number not in loose]
+    if not loose or not kept:
+        return subject
+
+    def whole(values: Sequence[Array]) -> list[Array]:
+        by_number = dict(zip(kept, values, strict=True))
+        return [by_number.get(number, value) for number, value in enumerate(subject.args)]
+
+    def backward(values: Sequence[Array], delta: Array) -> Gradients:
+        made = subject.backward(whole(values), delta)
+        return tuple(made[number] for number in kept)
+
+    made = replace(
+        subject,
+        names=tuple(subject.names[number] for number in kept),
+        args=tuple(subject.args[number] for number in kept),
+        forward=lambda values: subject.forward(whole(values)),
+        backward=backward,
+        steps=None,
+        without={},
+        as_is=None,
+    )
+    fits = like.meaning(made.args, made.names, out, made.forward, made.precision) is not None
+    return made if fits else subject
+
+
+def _apart_from(subject: Subject, number: int, out: Array) -> bool:
+    """Whether another value of an argument gives the same output."""
+    if subject.args[number].dtype.kind != "f":
+        return False
+    moved = [value + 1 if place == number else value for place, value in enumerate(subject.args)]
+    try:
+        return bool(np.array_equal(output(subject, moved), out))
+    except Exception:  # their code may raise whatever it likes
+        return False
 
 
 def _guessed(subject: Subject, judge: Judge, verdict: Verdict) -> tuple[Like, Judge, Verdict] | None:

@@ -221,13 +221,12 @@ class Like:
         at 0.
         """
         by_name = isinstance(self.like, str) and not self.options and "(" not in self.like
-        pair = [value for value in args if value.dtype.kind == "f" and value.ndim]
+        wide = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in args]
+        pair = [value for value in wide if value.dtype.kind == "f" and value.ndim]
         alike = len(pair) == 2 and pair[0].shape == pair[1].shape
         if not by_name or LOSSES.get(plain(self.like)) != (Huber,) or not alike:
             return
-
-        wide = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in args]
-        first, second = (n for n, value in enumerate(args) if value.dtype.kind == "f" and value.ndim)
+        first, second = (number for number, value in enumerate(wide) if any(value is each for each in pair))
 
         def J(off: float) -> float:
             """Of the same numbers twice, but for one that is off."""

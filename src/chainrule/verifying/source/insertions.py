@@ -76,7 +76,9 @@ class Insertions(Changes):
 
     def parts(self, value: ast.expr) -> Iterator[ast.expr]:
         if isinstance(value, (ast.Tuple, ast.List)):
-            yield from (each for each in value.elts if not isinstance(each, (ast.Starred, ast.Tuple)))
+            for each in value.elts:
+                if not isinstance(each, (ast.Starred, ast.Tuple)):
+                    yield from self.parts(each)
         elif isinstance(value, ast.Dict):
             yield from value.values
         else:
@@ -97,8 +99,9 @@ class Insertions(Changes):
         for size in dict.fromkeys(sizes):
             if size in self.scope.outside:
                 continue  # a factor of a closure too much, which cannot be left out, would be divided by
-            yield self.behind("divisor_missing", node, f" / {size}", size)
-            yield self.behind("factor_missing", node, f" * {size}", size)
+            rank = 6 if "shape" in size else 4
+            yield replace(self.behind("divisor_missing", node, f" / {size}", size), rank=rank)
+            yield replace(self.behind("factor_missing", node, f" * {size}", size), rank=rank)
         counts = [atom.text for atom in self.scope.numbers if atom.kind == "whole number"][: 2 * MOST_SIZES]
         for one, other in combinations(counts, 2):
             size = f"({one} * {other})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import CodeType
 
 import numpy as np
@@ -20,6 +20,7 @@ from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.changes import Change, Changes
 from chainrule.verifying.source.insertions import Insertions
+from chainrule.verifying.source.outside import Outside
 from chainrule.verifying.source.scope import Scope, scope_of
 from chainrule.verifying.source.solving import Solving
 from chainrule.verifying.source.statements import Statements
@@ -148,6 +149,8 @@ class Mending:
     right: Sequence[Right]
     left: int = MOST_LINES
     cost: int = PER_CHANGE
+    left_to_solve: int = MOST_LINES_SOLVED
+    outside: Outside | None = field(default=None, init=False)
 
     def mended(self) -> list[Mended]:
         """The places that are wrong, each with what it makes right; [] where none is found."""
@@ -161,6 +164,7 @@ class Mending:
         if self.cost >= MOST_LINES_OF_ONE:
             return []
         places, made = written(theirs.values()), list[Mended]()
+        self.outside = Outside([*theirs.values(), *forward.values()])
         wrong = frozenset().union(*(right.wrong(self.given(right)) for right in self.right))
         with contextlib.ExitStack() as kept:
             while wrong and len(made) < MOST_MENDED:
@@ -217,7 +221,7 @@ class Mending:
             right = first.values[number]
             if number in wrong and right is not None:
                 lacking[at] = right[first.exact(number)] - base[at]
-        solving = Solving(lambda: first.rows(self.given(first)), lacking, self.cost, MOST_LINES_SOLVED)
+        solving = Solving(lambda: first.rows(self.given(first)), lacking, self.cost, self.left_to_solve)
         functions = [scope.node for _, scope in scopes]
         for place, scope in scopes:
             yield from ((place, change) for change in solving.changes(place, scope, functions))
@@ -250,6 +254,13 @@ class Mending:
 
     def gives(self, place: Written, text: bytes, wrong: frozenset[int]) -> frozenset[int]:
         """Of which of the wrong arguments a text gives the right gradient, of none that is right another."""
+        try:
+            return self._gives(place, text, wrong)
+        finally:
+            if self.outside is not None:
+                self.outside.restore()
+
+    def _gives(self, place: Written, text: bytes, wrong: frozenset[int]) -> frozenset[int]:
         numbers = wrong
         with place.changed(text) as possible:
             for right in self.right if possible else ():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,20 @@ from chainrule.base.types import Array
 from chainrule.verifying.source.changes import Change
 from chainrule.verifying.source.insertions import Insertions
 from chainrule.verifying.source.scope import Scope, own
-from chainrule.verifying.source.vocabulary import LITERALS, Made, Vocabulary, copied, expressions, firm
+from chainrule.verifying.source.vocabulary import (
+    LITERALS,
+    PARALLEL,
+    Made,
+    Vocabulary,
+    copied,
+    expressions,
+    firm,
+)
 from chainrule.verifying.source.written import Written
 
 HIDDEN = "__moved__"  # what a place is handed to, among the names of its file
 MOST_ENTRIES = 160  # of one place, at all of its runs
-SOLVED, PARALLEL, FACTOR = 1e-4, 4e-5, 4e-5
+SOLVED, FACTOR = 1e-4, 4e-5
 MOST_OF_A_PLACE = 6
 Rows = Callable[[], list[Array] | None]  # all gradients on the probe; None where there is no answer
 
@@ -38,10 +46,11 @@ class Moved:
         self.by: list[Array] | None = None
         self.count = 0
         self.fits = True
+        self.keeps = True
 
     def __call__(self, value: Any, names: Mapping[str, Any]) -> Any:
         number, self.count = self.count, self.count + 1
-        if self.by is None:
+        if self.keeps:
             real = isinstance(value, (float, np.floating)) or (
                 isinstance(value, np.ndarray) and value.dtype.kind == "f"
             )
@@ -49,6 +58,7 @@ class Moved:
             if self.fits:
                 self.values.append(np.array(value, dtype=np.float64))
                 self.names.append(copied(names))
+        if self.by is None:
             return value
         if number >= len(self.by) or np.shape(value) != self.by[number].shape or not self.by[number].any():
             return value
@@ -89,9 +99,13 @@ class Solving:
         assert there is not None
         wanted = lacking + (there if system is None else system @ there)
         search = _Search(insertions, node, words.numbers(), system, lacking, wanted, there)
-        found = [*search.among(words.made()), *search.instead(words.jacobians())]
+        found = [*search.among(words.made()), *search.instead([*words.jacobians(), *words.masks()])]
+        if not found and system is None:
+            found = list(search.sums(words))
         found = found or list(search.among(words.of_three()))
-        yield from sorted(found, key=lambda each: (each.rank, len(each.right)))[:MOST_OF_A_PLACE]
+        deeper = id(node) not in {id(each) for each in insertions.whole()}
+        found = sorted(found, key=lambda each: (each.rank, len(each.right)))[:MOST_OF_A_PLACE]
+        yield from (replace(each, rank=each.rank + deeper) for each in found)
 
     @staticmethod
     def names_of(place: Written, scope: Scope) -> Mapping[str, Any]:
@@ -126,6 +140,7 @@ class Solving:
         base = self.run()
         if base is None or not moved.fits or not moved.values:
             return None
+        moved.keeps = False
         scale = max(float(np.abs(each).max(initial=0.0)) for each in moved.values) or 1.0
         rng = np.random.default_rng(len(moved.values))
         way = [scale * rng.normal(size=each.shape) for each in moved.values]
@@ -161,9 +176,19 @@ class Solving:
         solution, _, rank, _ = np.linalg.lstsq(system, lacking, rcond=1e-10)
         if np.linalg.norm(system @ solution - lacking) > SOLVED * np.linalg.norm(lacking):
             return None
-        if rank == system.shape[1]:
-            return moved, None, solution
-        return moved, system, lacking
+        if rank < system.shape[1]:
+            return moved, system, lacking
+        return (moved, None, solution) if self._again(moved, solution) else None
+
+    def _again(self, moved: Moved, solution: Array) -> bool:
+        """Keeps what is there when what it lacks has been added: in a loop it goes on from that."""
+        if len(moved.values) > 1:
+            ends = np.cumsum([0, *(each.size for each in moved.values)])
+            pairs = zip(pairwise(ends), moved.values, strict=True)
+            moved.by = [solution[begin:end].reshape(each.shape) for (begin, end), each in pairs]
+            moved.values, moved.names, moved.count, moved.keeps = [], [], 0, True
+            return self.run() is not None and moved.fits and len(moved.values) == len(moved.by)
+        return True
 
 
 def _places(insertions: Insertions) -> Iterator[ast.expr]:
@@ -202,6 +227,15 @@ class _Search:
                 right = f"{sign} {whole}"
                 change = self.insertions.behind("term_missing", self.node, f" {right}", right)
                 yield replace(change, rank=4 + parts + more)
+
+    def sums(self, words: Vocabulary) -> Iterator[Change]:
+        """Two terms at once."""
+        for one, first, other, second in words.sums(self.lacking):
+            firsts, seconds = self.scaled(one, first), self.scaled(other, second)
+            for (sign, text, far), (minus, more, farther) in product(firsts, list(seconds)):
+                right = f"{sign} {text} {minus} {more}"
+                change = self.insertions.behind("term_missing", self.node, f" {right}", right)
+                yield replace(change, rank=6 + far + farther)
 
     def factors(self, made: Sequence[Made]) -> Iterator[Change]:
         one = Made(np.ones((1, len(self.there))), lambda at: "1", 0)

@@ -27,6 +27,8 @@ SPREAD = ("{0}", "{0}[:, None]", "{0}.T", "{0}[:, None, :]", "{0}[:, :, None, No
 LITERALS = {"2": 2.0, "3": 3.0, "4": 4.0, "0.5": 0.5, "1.5": 1.5, "0.25": 0.25}
 MOST_TEXTS, MOST_WORDS, MOST_OF_THREE, MOST_MATRICES, MOST_NUMBERS = 90, 110, 30, 12, 12
 LONGEST = 50
+PARALLEL = 4e-5  # of what is wanted: how far what is the same may be off
+FEWEST_ENTRIES, INDEPENDENT, NEARLY, MOST_SUMS = 5, 1e-6, 1e-7, 40
 WHOLE = (np.dtype(np.int64), np.dtype(np.int32))
 Values = list[Array]  # of an expression, at every run of a place
 
@@ -65,16 +67,19 @@ def expressions(scope: Scope, others: Iterable[ast.AST], given: Mapping[str, Any
                 if len(text) < LONGEST:
                     found[text] = None
     texts = sorted(found, key=len)[:MOST_TEXTS]
-    return [*texts, *dict.fromkeys(each for text in texts for each in _beside(text))]
+    arrays = [atom.text for atom in scope.arrays]
+    return [*texts, *dict.fromkeys(each for text in texts for each in _beside(text, arrays))]
 
 
-def _beside(text: str) -> Iterator[str]:
-    """An entry of the step before and of the one behind, 0 where there is none."""
+def _beside(text: str, arrays: Sequence[str]) -> Iterator[str]:
+    """The same entry of other arrays; one of the step before and of the one behind, 0 where there is none."""
     node = ast.parse(text, mode="eval").body
     if not isinstance(node, ast.Subscript) or "(" in text:
         return
     whole = ast.unparse(node.value)
     entries = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if any(isinstance(each, ast.Name) for each in ast.walk(node.slice)):
+        yield from (f"{other}[{ast.unparse(node.slice)}]" for other in arrays if other != whole)
     for number, entry in enumerate(entries):
         if isinstance(entry, ast.Name):
             index = [ast.unparse(each) for each in entries]
@@ -135,7 +140,8 @@ class Vocabulary:
     def _enter_all(self) -> None:
         for text, value in self.known:
             self._enter(text, value)
-        short = [text for text, _ in self.known if "(" not in text]
+        # Of a number as it is alone: √4 and 2 are the same wherever there are four samples.
+        short = [text for text, value in self.known if "(" not in text and value[0].ndim]
         for text in short:
             for form in FORMS:
                 self._enter(form.format(firm(text)))
@@ -177,7 +183,8 @@ class Vocabulary:
         for form in SPREAD if value[0].ndim else SPREAD[:1]:
             flat = self.flat([_formed(each, form) for each in value])
             if flat is not None and np.isfinite(flat).all() and flat.any():
-                key = np.round(flat / np.abs(flat).max(), 9).tobytes()
+                largest = np.abs(flat).max()
+                key = np.round(flat / largest, 9).tobytes() + f"{largest:.8g}".encode()
                 if key not in self._told:
                     self._told.add(key)
                     self.words.append((form.format(firm(text)) if form != "{0}" else text, flat))
@@ -212,6 +219,26 @@ class Vocabulary:
                 *self.matrices(),
             ]
 
+    def sums(self, wanted: Array) -> Iterator[tuple[str, float, str, float]]:
+        """Two words, or one and 1, each with a factor, that together are what is wanted."""
+        if len(wanted) < FEWEST_ENTRIES or not self.words:
+            return
+        texts = ["1", *(text for text, _ in self.words)]
+        values = np.stack([np.ones_like(wanted), *(value for _, value in self.words)])
+        values, sizes = values / (scale := np.linalg.norm(values, axis=1))[:, None], np.linalg.norm(wanted)
+        gram, along = values @ values.T, values @ wanted
+        one, other = np.triu_indices(len(values), 1)
+        with np.errstate(all="ignore"):
+            left = 1 - gram[one, other] ** 2
+            first = (along[one] - gram[one, other] * along[other]) / left
+            second = (along[other] - gram[one, other] * along[one]) / left
+            off = sizes**2 - first * along[one] - second * along[other]
+        near = np.flatnonzero((left > INDEPENDENT) & (np.abs(off) <= NEARLY * sizes**2))
+        for at in near[:MOST_SUMS]:
+            a, b = int(one[at]), int(other[at])
+            if np.linalg.norm(first[at] * values[a] + second[at] * values[b] - wanted) <= PARALLEL * sizes:
+                yield texts[b], float(second[at] / scale[b]), texts[a], float(first[at] / scale[a])
+
     def of_three(self) -> list[Made]:
         """Products of three of the first, and of two by a third."""
         if not self.words:
@@ -236,29 +263,40 @@ class Vocabulary:
         return [Made(times, written(triples, "*"), 3), Made(by, written(pairs, "/"), 3)]
 
     def matrices(self) -> list[Made]:
-        """Products of two matrices, and of two vectors."""
+        """Products of matrices and vectors."""
         shape = self.places[0].shape
-        if len(shape) != 2:
-            return []
-        few = [(t, v) for t, v in self.known if v[0].ndim == 2 and "(" not in t][:MOST_MATRICES]
+        steady = [(t, v) for t, v in self.known if "(" not in t and len({each.shape for each in v}) == 1]
+        few = [(t, v) for t, v in steady if v[0].ndim == 2][:MOST_MATRICES]
         few += [(f"{firm(text)}.T", [each.T for each in value]) for text, value in few]
+        vectors = [(t, v) for t, v in steady if v[0].ndim == 1]
         found = list[tuple[str, Array | None]]()
-        for (one, left), (other, right) in product(few, few):
-            inner = left[0].shape[1] == right[0].shape[0]
-            if inner and (left[0].shape[0], right[0].shape[1]) == shape:
+        for (one, left), (other, right) in product(few, [*few, *vectors]):
+            if left[0].shape[1] == right[0].shape[0] and (left[0].shape[0], *right[0].shape[1:]) == shape:
                 flat = self.flat([a @ b for a, b in zip(left, right, strict=True)])
                 found.append((f"{firm(one)} @ {firm(other)}", flat))
-        vectors = [(t, v) for t, v in self.known if v[0].ndim == 1 and "(" not in t]
         for (one, left), (other, right) in product(vectors, vectors) if self.numpy else ():
             if (left[0].size, right[0].size) == shape:
                 flat = self.flat([np.outer(a, b) for a, b in zip(left, right, strict=True)])
                 found.append((f"{self.numpy}.outer({one}, {other})", flat))
         return _joined(found, 2)
 
+    def masks(self) -> list[Made]:
+        """Where one array is as small as another, of any two."""
+        shape = self.places[0].shape
+        alike = [(t, v) for t, v in self.known if all(each.shape == shape for each in v)]
+        named = [(t, v) for t, v in alike if shape and t.isidentifier()]
+        found = list[tuple[str, Array | None]]()
+        for (one, left), (other, right) in product(named, named):
+            if one != other:
+                flat = self.flat([1.0 * (a <= b) for a, b in zip(left, right, strict=True)])
+                found.append((f"({one} <= {other}) * 1.0", flat))
+        return _joined(found, 2)
+
     def jacobians(self) -> list[Made]:
         """δ through a softmax, of any two arrays."""
         shape = self.places[0].shape
-        fitting = [(t, v) for t, v in self.known if shape and v[0].shape == shape and t.isidentifier()]
+        alike = [(t, v) for t, v in self.known if all(each.shape == shape for each in v)]
+        fitting = [(t, v) for t, v in alike if shape and t.isidentifier()]
         found = list[tuple[str, Array | None]]()
         for (p, of), (d, by) in product(fitting, fitting):
             for axis in range(-1, len(shape) - 1) if p != d else ():

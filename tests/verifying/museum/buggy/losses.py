@@ -345,3 +345,19 @@ def poisson_without_division() -> Made:
         return (a - y * np.log(a)).mean(), (1 - y) / len(a)
 
     return loss, (np.exp(LOGITS), np.array([0.0, 2, 1, 4, 0, 1]))
+
+
+@bug("paper: t-SNE", "1/(1 + |y_i - y_j|²) is left out of the gradient", None, ("factor missing",))
+def tsne_without_kernel() -> Made:
+    P = np.exp(normal(65, (5, 5))[0])
+    P = (P + P.T) * (1 - np.eye(5))
+    P = P / P.sum()
+
+    def cost(Y):
+        near = (1 - np.eye(5)) / (1 + ((Y[:, None] - Y) ** 2).sum(-1))
+        Q = near / near.sum()
+        value = (P * np.log((P + np.eye(5)) / (Q + np.eye(5)))).sum()
+        PQ = P - Q
+        return value, 4 * (PQ[:, :, None] * (Y[:, None] - Y)).sum(1)
+
+    return cost, (normal(66, (5, 2))[0],)

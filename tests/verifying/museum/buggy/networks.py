@@ -300,3 +300,15 @@ def columns_bias_averaged_twice() -> Made:
         return -(Y * np.log(P)).sum() / m, grads
 
     return cost, (X.T, np.eye(3)[Y].T, W1.T, B1[:, None], W2.T, B2[:, None])
+
+
+@bug("paper: denoising autoencoders", "the decoder's share of the tied weights", None, ("term missing",))
+def tied_weights_once() -> Made:
+    def loss(W, b, c):
+        H = sigma(X @ W + b)
+        dR = (H @ W.T + c - X) / len(X)
+        dA = dR @ W * H * (1 - H)
+        value = len(X) * (dR**2).sum() / 2
+        return value, {"W": X.T @ dA, "b": dA.sum(0), "c": dR.sum(0)}
+
+    return loss, (W1, B1, normal(93, (4,))[0])

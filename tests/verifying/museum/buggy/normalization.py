@@ -358,3 +358,18 @@ def group_means_over_all() -> Made:
         return gamma * hat + beta, (hat, np.repeat(rstd[:, :, 0], 3, axis=1), gamma)
 
     return (forward, layer_back(lambda e, hat, rstd: rstd * (e - mean(e) - hat * mean(e * hat)))), ROWS
+
+
+@bug("paper: weight normalisation", "the part of dW along V is not taken out", None, ("term missing",))
+def weight_norm_without_projection() -> Made:
+    def forward(x, V, g):
+        size = np.sqrt((V**2).sum(axis=0))
+        return x @ (g * V / size), (x, V, g, size)
+
+    def backward(d, cache):
+        x, V, g, size = cache
+        dW = x.T @ d
+        dg = (dW * V).sum(axis=0) / size
+        return d @ (g * V / size).T, dW * g / size, dg
+
+    return (forward, backward), normal(57, (5, 4), (4, 3), (3,))
