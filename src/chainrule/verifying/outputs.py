@@ -25,7 +25,7 @@ from chainrule.verifying.precision import computed_in
 from chainrule.verifying.probes import Probe, probes
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.source.mending import Right, by_differences, by_formula
-from chainrule.verifying.source.named import by_source, wants_source
+from chainrule.verifying.source.named import by_source, lines_for
 from chainrule.verifying.subjects.fused import unfused
 from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
@@ -61,7 +61,8 @@ def verdict_of(
         verdict = replace(verdict, verdict="wrong", findings=tuple(made)) if made else verdict
     if subject.together is not None:
         verdict = _of_all(subject, judge, verdict, progress, chosen)
-    if not wants_source(verdict) or subject.fixed:
+    lines = lines_for(verdict)
+    if not lines or subject.fixed:
         return verdict
     progress(TEXTS["step.source"])
 
@@ -73,17 +74,30 @@ def verdict_of(
         return _of_all(subject, other, then, lambda step: None, chosen)
 
     whole = subject if chosen is not None or subject.together is None else subject.together
-    return by_source(whole, verdict, _right(judge, whole, seed), again)
+    return by_source(whole, verdict, _right(judge, whole, seed), lines, again)
 
 
 def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
-    """What is right on the probes that tell most: the given arguments and fresh numbers."""
+    """What is right on the probes that tell most: the given arguments, fresh numbers, other sizes."""
     if subject is not judge.subject:
         return by_differences(subject, _tried(subject, seed))
-    tried = [probe for probe in judge.tried if not probe.tied][:PROBES]
-    if judge.reference is None or judge.loosely:
+    plain = [probe for probe in judge.tried if not probe.tied]
+    shapes = [value.shape for value in plain[0].args]
+    others = [probe for probe in plain if [value.shape for value in probe.args] != shapes]
+    loosely = judge.reference is None or judge.loosely
+    if loosely and judge.resized is not None:
+        others.append(judge.resized[0])
+    tried = [*plain[:PROBES], *(probe for probe in others if _fitting(subject, probe))][: 2 * PROBES]
+    if judge.reference is None or loosely:
         return by_differences(subject, tried)
     return by_formula(subject, judge.reference, tried)
+
+
+def _fitting(subject: Subject, probe: Probe) -> bool:
+    """Whether what comes back has the arguments' shapes: a forward may take sizes that belong to no layer."""
+    given = attempt(subject, probe.args, probe.delta)
+    pairs = zip(given or (), probe.args, strict=False)
+    return given is not None and all(made is None or made.shape == value.shape for made, value in pairs)
 
 
 def _of_all(

@@ -99,6 +99,10 @@ class Insertions(Changes):
                 continue  # a factor of a closure too much, which cannot be left out, would be divided by
             yield self.behind("divisor_missing", node, f" / {size}", size)
             yield self.behind("factor_missing", node, f" * {size}", size)
+            if self.scope.numpy:
+                root = f"{self.scope.numpy}.sqrt({size})"
+                yield replace(self.behind("divisor_missing", node, f" / {root}", root), rank=5)
+                yield replace(self.behind("factor_missing", node, f" * {root}", root), rank=5)
         counts = [atom.text for atom in self.scope.numbers if atom.kind == "whole number"][: 2 * MOST_SIZES]
         for one, other in combinations(counts, 2):
             size = f"({one} * {other})"
@@ -115,6 +119,9 @@ class Insertions(Changes):
             yield self.behind("divisor_missing", node, f" / {atom.text}", atom.text)
 
     def terms(self, node: ast.expr) -> Iterator[Change]:
+        for atom in self.scope.numbers:  # ε, say
+            if atom.kind == "number":
+                yield self.behind("term_missing", node, f" + {atom.text}", f"+ {atom.text}")
         for atom in self.scope.arrays:
             for sign in ("+", "-"):
                 made = self.behind("term_missing", node, f" {sign} {atom.text}", f"{sign} {atom.text}")
