@@ -56,7 +56,7 @@ def probes(
     rng = np.random.default_rng(seed)
     kept = tuple(held(np.array(value), precision) for value in args)
     place = samples[0][0] if samples else 0
-    sets = [(kept, kept[place].dtype.kind == "f" and has_ties(kept[place]))]
+    sets = [(kept, kept[place].dtype.kind == "f" and has_ties(_once(kept[place])))]
     for _ in range(FRESH):
         sets.append((tuple(fresh(value, value.shape, rng, precision) for value in kept), False))
     for more in MORE if samples else ():
@@ -122,6 +122,8 @@ def fresh(
         made = np.abs(made) + 1e-3 * spread
     if value.min() > 0 and value.max() < 1:  # probabilities: folded back, for log(1 - p) has no value above 1
         made = np.clip(np.abs((made + 1) % 2 - 1), 1e-3 * spread, 1 - 1e-3 * spread)
+    if tuple(shape) == value.shape and symmetric(value):
+        return held(_symmetric_like(value, made), precision)
     return apart(held(made.astype(value.dtype), precision), precision)
 
 
@@ -181,6 +183,28 @@ def _at_places(places: Array, name: str) -> Array:
     else:
         size = (bits << 16).astype(np.int32).view(np.float32).astype(np.float64)
     return np.where(places < 0, -size, size)
+
+
+def symmetric(value: Array) -> bool:
+    """Whether it is a symmetric matrix, or several."""
+    square = value.ndim > 1 and value.dtype.kind == "f" and value.shape[-1] == value.shape[-2] > 1
+    several = square and bool((value != value[..., :1, :1]).any())
+    return several and np.array_equal(value, np.swapaxes(value, -1, -2))
+
+
+def _once(value: Array) -> Array:
+    """Of symmetric matrices the lower triangle; all of anything else."""
+    return value[..., *np.tril_indices(value.shape[-1])] if symmetric(value) else value
+
+
+def _symmetric_like(value: Array, made: Array) -> Array:
+    """Symmetric matrices of these numbers, positive definite where those are."""
+    size = value.shape[-1]
+    if (np.linalg.eigvalsh(value.astype(np.float64)) > 0).all():
+        diagonal = np.trace(value, axis1=-2, axis2=-1)[..., None, None] / size * np.eye(size)
+        own = made @ np.swapaxes(made, -1, -2)
+        made = diagonal / 2 + diagonal.max() / 2 * own / np.trace(own, axis1=-2, axis2=-1).max() * size
+    return np.asarray((made + np.swapaxes(made, -1, -2)) / 2).astype(value.dtype)
 
 
 def has_ties(value: Array) -> bool:

@@ -17,7 +17,7 @@ from chainrule.base.errors import ChainruleError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
 from chainrule.verifying.contract.calls import answer, attempt, output
-from chainrule.verifying.contract.digits import lost_digits
+from chainrule.verifying.contract.digits import lost_digits, rounded_alone
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import Owed, owed, runnable, shapes
 from chainrule.verifying.decoding.impulses import Responses, responses
@@ -42,7 +42,7 @@ from chainrule.verifying.precision import (
     computed_in,
     fits,
 )
-from chainrule.verifying.probes import Probe, different_sizes, not_told_apart, probes
+from chainrule.verifying.probes import Probe, different_sizes, not_told_apart, probes, symmetric
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
@@ -95,7 +95,7 @@ class Judge:
                 notes.append(TEXTS.say("forward.elsewhere", layer=meaning.title))
                 made += [] if made else self.of_elsewhere(spoiled, notes)
         else:
-            self.tried = [probe for probe in self.tried if not probe.tied][:2]
+            self.tried = [probe for probe in self.tried if not probe.tied][:2] or self.tried[:1]
             made = self.of_differences(self.tried, spoiled, notes)
         findings += explained(owing, made, self.follows)
         if isinstance(meaning, LayerMeaning) and meaning.parameters and not owing:
@@ -142,19 +142,39 @@ class Judge:
         self, tried: Sequence[Probe], spoiled: Collection[str], notes: list[Say]
     ) -> list[Finding]:
         """What their own forward pass tells of these probes."""
-        made = []
+        made = list[Finding]()
         for name, case in self.by_differences(tried):
-            if name not in spoiled:
-                of_array, said_beside = self.judged(name, case, None, tried)
-                if len(of_array) == 1:
-                    of_array = [self.counted(of_array[0], case, tried)]
-                if of_array and not of_array[0].mistake and _nearly(case):
-                    self.unsure = True
-                    notes.append(TEXTS.say("unsure.nearly", name=name))
-                    continue
-                made += of_array
-                notes += said_beside
+            if name in spoiled:
+                continue
+            of_array, said_beside = self.judged(name, case, None, tried)
+            if len(of_array) == 1:
+                of_array = [self.counted(of_array[0], case, tried)]
+            if of_array and not of_array[0].mistake and (said := self.no_mistake(name, case, tried)):
+                notes += (each for each in said if isinstance(each, Say))
+                made += (each for each in said if isinstance(each, Finding))
+                continue
+            made += of_array
+            notes += said_beside
         return made
+
+    def no_mistake(self, name: str, case: Case, tried: Sequence[Probe]) -> list[Say | Finding]:
+        """Why an array that is off from the differences for no known cause is not wrong, or may not be, or is
+        so in its type alone; [] where it is.
+        """
+        number = self.subject.names.index(name)
+        if _symmetric_part_agrees(case, [probe.args[number] for probe in tried]):
+            return [TEXTS.say("judged.symmetric", name=name)]
+        wrong = [n for n in _wrong(case) if case.theirs[n].shape == case.right[n].shape]
+        said = [rounded_alone(self.subject, tried[n], number, case.theirs[n]) for n in wrong]
+        kept = [each for each in said if each is not None]
+        if kept and len(kept) == len(said):
+            self.unsure |= any(few for _, few in kept)
+            findings = [each for each, _ in kept if isinstance(each, Finding)]
+            return [*(findings[:1] or dict.fromkeys(each for each, _ in kept))]
+        if _nearly(case):
+            self.unsure = True
+            return [TEXTS.say("unsure.nearly", name=name)]
+        return []
 
     def counted(self, found: Finding, case: Case, tried: Sequence[Probe]) -> Finding:
         """With a factor that is a size named only if it follows that size, of the first axis or the last; a
@@ -562,6 +582,17 @@ def _nearly(case: Case) -> bool:
         and bool(np.abs(theirs - right).max(initial=0.0) <= NEARLY * np.abs(right).max(initial=0.0))
         for theirs, right in pairs
     )
+
+
+def _symmetric_part_agrees(case: Case, args: Sequence[Array]) -> bool:
+    """Whether, of symmetric arguments, theirs moves what it stands for as the right one does: a forward that
+    reads one triangle alone, such as Cholesky's, has its differences there.
+    """
+    pairs = list(zip(case.theirs, case.right, strict=True))
+    if not all(map(symmetric, args)) or any(theirs.shape != right.shape for theirs, right in pairs):
+        return False
+    both = [tuple(value + np.swapaxes(value, -1, -2) for value in pair) for pair in pairs]
+    return all(bool((np.abs(a - b) <= 1e-6 * np.abs(b).max(initial=0.0)).all()) for a, b in both)
 
 
 def _of_one_sample(case: Case) -> bool:

@@ -27,8 +27,7 @@ def lines_for(verdict: Verdict) -> int:
         return 0
     if any(each.mistake in NO_CAUSE for each in verdict.findings):
         return MOST_LINES
-    wanted = verdict.hint_level > 2 and any(each.where is not None for each in verdict.findings)
-    return LINES_OF_NAMED if wanted else 0
+    return LINES_OF_NAMED if any(each.where is not None for each in verdict.findings) else 0
 
 
 def by_source(
@@ -67,7 +66,7 @@ def by_source(
             findings.append(_placed(finding, found[number]))
         elif finding.name and finding.name != told[number].name:
             notes.append(TEXTS.say("judged.follows", name=finding.name))
-    if told and verdict.hint_level > 1:
+    if told:
         notes.append(TEXTS["judged.source"])
     return replace(verdict, findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
 
