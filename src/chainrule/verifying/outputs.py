@@ -99,7 +99,7 @@ def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
 def _beyond(judge: Judge, verdict: Verdict) -> Verdict:
     """With what is wrong on large numbers and on other sizes alone, where no formula judged these."""
     for probe in (*judge.beyond, *judge.linked):
-        if _agrees(judge.subject, probe):
+        if _agrees(judge.subject, probe) is not False:
             continue
         other = Judge(judge.subject, None, judge.seed, judge.progress, [probe])
         made = other.of_differences([probe], (), [])
@@ -281,9 +281,10 @@ def _tried(subject: Subject, seed: int) -> list[Probe]:
     return [probe for probe, _ in zip(runs, range(PROBES), strict=False)]
 
 
-def _agrees(subject: Subject, probe: Probe) -> bool:
+def _agrees(subject: Subject, probe: Probe) -> bool | None:
     """Whether what comes back fits the slope of their forward along random directions of all arguments at
-    once: a few calls, which spare the differences of every entry where all is right.
+    once: a few calls, which spare the differences of every entry where all is right.  None: a slope is not
+    known well enough to tell.
     """
     rng = np.random.default_rng(DIRECTIONS)
     given = attempt(subject, probe.args, probe.delta)
@@ -300,7 +301,9 @@ def _agrees(subject: Subject, probe: Probe) -> bool:
                 theirs += float((gradient * way).sum())
                 size = max(size, float(np.abs(gradient * way).max(initial=0.0)))
         slope, error = _slope(subject, args, along, probe.delta)
-        if not abs(theirs - slope) <= 20 * error + CLOSE * size or error > CLOSE * size:
+        if not error <= CLOSE * size:
+            return None
+        if not abs(theirs - slope) <= 20 * error + CLOSE * size:
             return False
     return True
 

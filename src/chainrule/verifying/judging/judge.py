@@ -249,7 +249,7 @@ class Judge:
         first = list(subject.args[0].shape[:1])
         for sizes in (None, *({size: MANY} for size in first)):
             args = linked_sizes(subject.args, subject.forward, rng, subject.precision, sizes)
-            if args is None or sum(value.size for value in args) > MOST_OF_MANY:
+            if args is None or sum(value.size for value in args) > MOST_OF_MANY // 4:
                 continue
             out = output(subject, args)
             delta = rng.normal(size=out.shape).astype(out.dtype) if subject.takes_delta else np.ones_like(out)
