@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -164,6 +165,43 @@ def test_a_kind_of_mistake_is_named_and_where(
     assert written in verdict.fix[0]
     assert "line" in verdict.evidence[0]
     assert written.partition("` for")[0] in verdict.text("zh")
+
+
+NORM = """
+def forward(x, g, eps=1e-5):
+    v = x.var(axis=1, keepdims=True)
+    h = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(v + eps)
+    return g * h, (h, g, v, eps)
+def backward(d, cache):
+    h, g, v, eps = cache
+    e = d * g
+    dg = (d * h).sum(axis=0)
+    e = e - e.mean(axis=1, keepdims=True) - h * (e * h).mean(axis=1, keepdims=True)
+    return e / np.sqrt(v + eps), dg
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "stands", "write"),
+    [
+        ("e / np.sqrt(v + eps), dg", "e / np.sqrt(v), dg", 12, "v", "v + eps"),
+        ("(d * h).sum(axis=0)", "(d * h).mean(axis=0)", 10, "(d * h).mean(axis=0)", "(d * h).sum(axis=0)"),
+        ("e = d * g", "e = d", 9, "d", "d * g"),
+    ],
+)
+def test_the_place_of_a_mistake_that_a_formula_names(
+    old: str, new: str, line: int, stands: str, write: str, tmp_path: Path
+) -> None:
+    module = loaded(NORM.replace(old, new), tmp_path)
+    verdict = cr.verify(module.forward, module.backward, args=(normal(3, 4), normal(4)), like="layernorm")
+    (finding,) = verdict.findings
+    assert finding.formulas or finding.fix  # by our formula
+    assert finding.source is not None, str(verdict)
+    assert (finding.source.line, finding.source.stands, finding.source.write) == (line, stands, write)
+    assert verdict.json()["findings"][0]["source"] is not None
+    for text in (str(verdict), verdict.text("zh"), verdict._repr_html_()):
+        assert f"`{write}`" in text
+    assert f"`{write}`" not in str(replace(verdict, hint_level=2))
 
 
 @pytest.mark.parametrize(
