@@ -102,15 +102,20 @@ def _scattered(subject: Subject, probe: Probe, number: int, entry: int) -> bool:
     rng, off = np.random.default_rng(number), []
     for _ in range(NEARBY):
         given = [*probe.args, probe.delta]
-        moves = ((1 + NEAR * rng.normal(size=value.shape)).astype(value.dtype) for value in given)
-        pairs = zip(given, moves, strict=True)
-        near = [value * by if value.dtype.kind == "f" else value for value, by in pairs]
+        near = [_moved(value, rng) if value.dtype.kind == "f" else value for value in given]
         wide = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in near]
         both = (attempt(subject, values[:-1], values[-1]) for values in (near, wide))
         first, second = (None if given is None else given[number] for given in both)
         if first is not None and second is not None and first.shape == second.shape:
             off.append(float(first.reshape(-1)[entry]) - float(second.reshape(-1)[entry]))
     return len(off) < 2 or float(np.std(off)) >= SCATTER * abs(float(np.mean(off)))
+
+
+def _moved(value: Array, rng: np.random.Generator) -> Array:
+    """Numbers near these, by a share of how far apart they are."""
+    wide = value.astype(np.float64)
+    by = float(wide.std()) or float(np.abs(wide).max(initial=0.0))
+    return np.asarray(wide + NEAR * by * rng.normal(size=value.shape)).astype(value.dtype)
 
 
 def _digits_left(value: Array, right: Array, reference: Reference, probe: Probe, number: int) -> bool:

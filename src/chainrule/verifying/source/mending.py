@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 
@@ -23,12 +23,14 @@ from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.changes import Change, Changes
 from chainrule.verifying.source.insertions import Insertions
 from chainrule.verifying.source.scope import Scope, scope_of
+from chainrule.verifying.source.solving import Solving
 from chainrule.verifying.source.statements import Statements
 from chainrule.verifying.source.written import Ran, Written, lines_run, ran, written
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
 # Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.
 MOST_LINES, PER_CHANGE = 2_000_000, 300
+MOST_LINES_SOLVED = 1_000_000  # in finding out what places would have to be
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
 # What is quoted by itself: no number and no slice, which say too little.
@@ -37,6 +39,7 @@ QUOTABLE = (
     ast.Name,
 )
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
+EXACT = 1e-5  # of the largest entry: as far may what is solved for be off
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,25 @@ class Right:
         if given is None:
             return wanted
         return {number for number in wanted if not self.fits(number, given[number])}
+
+    def exact(self, number: int) -> Array:
+        """Which entries of what is right of an argument are known to more digits than others."""
+        right = self.values[number]
+        assert right is not None
+        most = EXACT * np.abs(right).max(initial=1e-30)
+        return np.asarray(np.broadcast_to(self.slack[number], right.shape) <= most)
+
+    def rows(self, given: Gradients | None) -> list[Array] | None:
+        """Of all that came back what is known to many digits; None where one of them is missing."""
+        made = []
+        for number, right in enumerate(self.values):
+            value, known = None if given is None else given[number], self.known[number]
+            if right is not None:
+                if value is None or value.shape != self.probe.args[number].shape:
+                    return None
+                flat = np.asarray(value, dtype=np.float64).reshape(-1)
+                made.append((flat if known is None else flat[known])[self.exact(number)])
+        return made
 
     def fits(self, number: int, value: Array | None) -> bool:
         right, known = self.values[number], self.known[number]
@@ -168,11 +190,14 @@ def tidy(text: bytes, begin: int, end: int) -> bytes:
 
 @dataclass(eq=False)
 class Mending:
-    """The search of one verdict.  right: on the probes, that of the given arguments first."""
+    """The search of one verdict.  right: on the probes, that of the given arguments first.  left, solving:
+    lines that trying and solving may run.
+    """
 
     subject: Subject
     right: Sequence[Right]
     left: int = MOST_LINES
+    solving: int = MOST_LINES_SOLVED
     cost: int = PER_CHANGE
 
     def mended(self) -> list[Mended]:
@@ -221,13 +246,37 @@ class Mending:
             ]
             best = self.best(near, wrong)
             if best is None:
+                best = self.best(self.solved(scopes, wrong), wrong, free=True)
+            if best is None:
                 far = [(place, each) for place, scope in scopes for each in Insertions(place, scope, shapes)]
                 best = self.best(far, wrong)
             if best is not None:
                 return best
         return None
 
-    def best(self, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int]) -> Mended | None:
+    def solved(
+        self, scopes: Sequence[tuple[Written, Scope]], wrong: frozenset[int]
+    ) -> Iterator[tuple[Written, Change]]:
+        """What the places would have to be."""
+        first = self.right[0]
+        numbers = [number for number, right in enumerate(first.values) if right is not None]
+        base = first.rows(self.given(first))
+        if base is None:
+            return
+        lacking = [np.zeros_like(each) for each in base]
+        for at, number in enumerate(numbers):
+            right = first.values[number]
+            if number in wrong and right is not None:
+                lacking[at] = right[first.exact(number)] - base[at]
+        solving = Solving(lambda: first.rows(self.given(first)), lacking, self.cost, self.solving)
+        functions = [scope.node for _, scope in scopes]
+        for place, scope in scopes:
+            yield from ((place, change) for change in solving.changes(place, scope, functions))
+
+    def best(
+        self, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int], free: bool = False
+    ) -> Mended | None:
+        """Of these, in the order of their ranks.  free: they are few, and cost nothing of what is left."""
         found: Mended | None = None
         told = set[bytes]()
         for place, change in sorted(changes, key=lambda pair: pair[1].rank):
@@ -236,9 +285,9 @@ class Mending:
             if text in told or (found is not None and self.order(found) <= least):
                 continue
             told.add(text)
-            if self.left < 0:
+            if self.left < 0 and not free:
                 break
-            self.left -= self.cost
+            self.left -= 0 if free else self.cost
             numbers = self.gives(place, text, wrong)
             if numbers:
                 made = Mended(place, change, text, numbers)

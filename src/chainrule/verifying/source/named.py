@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from chainrule.verifying.contract.owed import SYMPTOMS
-from chainrule.verifying.source.mending import MOST_LINES, Mended, Mending, Right
+from chainrule.verifying.source.mending import MOST_LINES, MOST_LINES_SOLVED, Mended, Mending, Right
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Place, Verdict
@@ -36,7 +36,8 @@ def by_source(
     """The verdict with the places that were found.  right: on the probes that tell.  lines: that the search
     may run.  again: the verdict of their code as it is then, with the changes made.
     """
-    found = Mending(subject, right, lines).mended()
+    solving = MOST_LINES_SOLVED if lines == MOST_LINES else lines // 2
+    found = Mending(subject, right, lines, solving).mended()
     if not found:
         return verdict
     with contextlib.ExitStack() as kept:
