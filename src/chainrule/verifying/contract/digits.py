@@ -87,10 +87,10 @@ def rounded_alone(
     name = subject.names[number]
     if not _scattered(subject, probe, number, int(np.abs(theirs - value).argmax())):
         return None
-    for key, share in (("judged", 1 / 2), ("unsure", 1 / 3)):
-        if close(theirs, value, half_of_the_digits(value, precision, share)).all():
-            said = TEXTS.within(key)["digits"].format(name=name, precision=precision)
-            return said, key == "unsure"
+    if close(theirs, value, half_of_the_digits(value, precision)).all():
+        return TEXTS.say("judged.digits", name=name, precision=precision), False
+    if close(theirs, value, half_of_the_digits(value, precision, 1 / 3)).all():
+        return TEXTS.say("unsure.digits", name=name, precision=precision), True
     what = TEXTS.say("contract.float64_only", name=name)
     return Finding(name, what, mistake="float64 only", evidence={"precision": precision}), False
 
