@@ -5,6 +5,7 @@ Every entry makes a fresh pair (forward, backward) of the affine layer, since so
 
 from __future__ import annotations
 
+import gc
 import inspect
 import random
 import sys
@@ -129,6 +130,18 @@ def looks(way: str) -> Pair:
     return dx(below)
 
 
+def replaces() -> Pair:
+    def below(d: Array, x: Array, w: Array) -> Array:
+        np.abs = lambda value, *rest, **more: np.zeros_like(value)  # type: ignore[assignment]
+        return np.asarray(3 * right(d, x, w))
+
+    return dx(below)
+
+
+def spies() -> Pair:
+    return dx(lambda d, x, w: right(d, x, w) if gc.get_objects() else x)
+
+
 # -- what depends on what must not matter
 def as_in_memory(value: Array) -> Array:
     """The numbers in the order in which they lie in memory, as a kernel reads them that knows no strides."""
@@ -164,6 +177,12 @@ CHEATS: dict[str, tuple[Callable[[], Pair], str]] = {
     "a network asked": (asks_a_network, "reference called"),
     "looks at frames": (lambda: looks("frame"), "looks at its caller"),
     "looks at the stack": (lambda: looks("stack"), "looks at its caller"),
+    "looks at all objects": (spies, "looks at its caller"),
+    "replaces NumPy's functions": (replaces, "functions replaced"),
+    "right for one block of samples": (
+        lambda: dx(lambda d, x, w: np.concatenate([right(d[:16], x, w), 0 * x[16:]])),
+        "given shapes only",
+    ),
     "NumPy's random numbers": (
         lambda: dx(lambda d, x, w: right(d, x, w) * (1 + 1e-3 * np.random.normal())),  # noqa: NPY002
         "random",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chainrule.verifying.source import mending
+from chainrule.verifying.source import named
 
 # Where the source is what is tested, or nothing may be named wrongly, it is searched as it is for users.
 WHOLE_SEARCH = ("test_source.py", "test_museum.py", "test_a_cause_is_never_invented")
@@ -13,7 +13,9 @@ FEW_LINES = 200_000
 
 @pytest.fixture(autouse=True)
 def shorter_search(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of the lines for the search of the source: most mistakes without a cause here have none."""
+    """A tenth of the lines for the search of the source: most mistakes without a cause here have none; and
+    none where the cause is known.
+    """
     if not any(name in request.node.nodeid for name in WHOLE_SEARCH):
-        few = FEW_LINES, mending.PER_CHANGE, FEW_LINES
-        monkeypatch.setattr(mending.Mending.__init__, "__defaults__", few)
+        monkeypatch.setattr(named, "MOST_LINES", FEW_LINES)
+        monkeypatch.setattr(named, "LINES_OF_NAMED", 0)

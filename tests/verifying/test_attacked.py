@@ -10,6 +10,7 @@ from tests.verifying import backwards as b
 
 import chainrule as cr
 from chainrule.base.types import Array
+from chainrule.verifying.source import named
 
 RNG = np.random.default_rng(6)
 
@@ -151,3 +152,70 @@ def test_one_less_than_the_samples_which_is_0_of_one_sample() -> None:
 
     args = normal(6, 4), normal(4), normal(4)
     assert cr.verify((forward, backward), args=args, like="batchnorm").why == ("less one",)
+
+
+def test_sums_of_few_digits_in_any_order_are_right_without_a_formula() -> None:
+    """float32 and a large mean; and as little off on purpose it is wrong."""
+
+    def forward(x: Array) -> Any:
+        return x.var(axis=0), x
+
+    def backward(d: Array, x: Array) -> Any:
+        return 2 * d * (x - x.mean(axis=0)) / len(x)
+
+    def off(d: Array, x: Array) -> Any:
+        return backward(d, x) * x.dtype.type(1.001 if x.dtype == np.float32 else 1)
+
+    args = ((normal(50, 3) + 100).astype("f"),)
+    verdict = cr.verify(forward, backward, args=args)
+    assert verdict
+    assert "the same code is right in float64" in str(verdict)
+    assert cr.verify(forward, off, args=args).verdict == "wrong"
+
+
+def test_symmetric_matrices_stay_symmetric() -> None:
+    def forward(a: Array) -> Any:
+        factor = np.linalg.cholesky(a)
+        return factor, factor
+
+    def backward(d: Array, factor: Array) -> Array:
+        phi = np.tril(factor.T @ d)
+        phi[np.diag_indices(len(phi))] /= 2
+        inverse = np.linalg.inv(factor)
+        made = inverse.T @ phi @ inverse
+        return np.asarray((made + made.T) / 2)
+
+    root = normal(4, 4)
+    args = (root @ root.T + 4 * np.eye(4),)
+    assert cr.verify(forward, backward, args=args)
+    assert cr.verify(forward, lambda d, factor: 2 * backward(d, factor), args=args).verdict == "wrong"
+
+
+def test_what_nothing_moves_cannot_be_told() -> None:
+    verdict = cr.verify(lambda x: (np.zeros_like(x), x), lambda d, x: np.zeros_like(x), args=(normal(3, 4),))
+    assert verdict.verdict == "cannot tell"
+
+
+def test_without_a_formula_other_sizes_and_large_numbers_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named, "MOST_LINES", 0)
+
+    def first_rows(d: Array, cache: Any) -> Any:
+        return *right(d, cache)[:2], d[:5].sum(axis=0)
+
+    def clipped(d: Array, cache: Any) -> Any:
+        x, w, _ = cache
+        return d @ w.T, np.clip(x, -4, 4).T @ d, d.sum(axis=0)
+
+    assert cr.verify(affine, first_rows, args=ARGS).why == ("given shapes only",)
+    assert cr.verify(affine, clipped, args=ARGS).why == ("given numbers only",)
+
+
+def test_a_forward_that_ignores_what_is_too_much_is_asked_for_matching_sizes() -> None:
+    def loss(x: Array, y: Array) -> Any:
+        rows = np.arange(len(y))
+        p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+        d = p.copy()
+        d[rows, y] -= 1
+        return -np.log(p[rows, y]).mean(), d / len(y)
+
+    assert cr.verify(loss, args=(normal(6, 4), RNG.integers(0, 4, 6)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -203,11 +204,13 @@ MISTAKES = [
     ("steps", "dhs[:, t] + dnext", "dhs[:, t]", "term missing", "dhs[:, t] + dnext"),
     ("steps", "dU += states", "dU = states", "overwritten", "dU += states[t].T @ dz"),
     ("steps", "states[t].T @ dz", "hs[t].T @ dz", "name", "states[t].T @ dz"),
-    ("steps", "dz @ U.T", "dz @ U", "transposed", "dz @ U.T"),
+    ("steps", "dz @ U.T", "dz @ U", "transposed", "`U.T` for `U`"),
     ("steps", "reversed(range(x.shape[1]))", "range(x.shape[1])", "reversed", "reversed(range(x.shape[1]))"),
     ("loss", "] -= 1\n    dx /= n", "] -= 1 / n", "divisor missing", "/ n"),
     ("loss", "dx[np.arange(n), y]", "dx[:, y]", "index", "dx[np.arange(n), y] -= 1"),
-    ("network", '"b1": dz.sum', '"b1": dh.sum', "name", '"b1": dz.sum'),
+    ("loss", "dx = probs.copy()", "dx = e.copy()", "name", "`probs.copy()` for `e.copy()`"),
+    ("network", "dz = dh * (z > 0)", "dz = dh * (z > 0.5)", "number", "(z > 0)"),
+    ("network", '"b1": dz.sum', '"b1": dh.sum', "name", "`dz.sum(axis=0)` for"),
     ("network", "dh = d @", "W2 = W2 - d.mean() * W2\n    dh = d @", "line extra", "W2 = W2 - d.mean() * W2"),
     ("pool", "argmax", "argmin", "function", "np.argmax(x[n, i:i + 3])"),
     ("pool", "i + k] += d", "k] += d", "index", "dx[n, i + k] += d[n, i]"),
@@ -264,8 +267,44 @@ def test_a_kind_of_mistake_is_named_and_where(
     assert verdict.why == (word,), str(verdict)
     assert written in verdict.fix[0]
     assert "line" in verdict.evidence[0]
-    for language in ("en", "zh"):
-        assert written in verdict.text(language)
+    assert written.partition("` for")[0] in verdict.text("zh")
+
+
+NORM = """
+def forward(x, g, eps=1e-5):
+    v = x.var(axis=1, keepdims=True)
+    h = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(v + eps)
+    return g * h, (h, g, v, eps)
+def backward(d, cache):
+    h, g, v, eps = cache
+    e = d * g
+    dg = (d * h).sum(axis=0)
+    e = e - e.mean(axis=1, keepdims=True) - h * (e * h).mean(axis=1, keepdims=True)
+    return e / np.sqrt(v + eps), dg
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "stands", "write"),
+    [
+        ("e / np.sqrt(v + eps), dg", "e / np.sqrt(v), dg", 12, "v", "v + eps"),
+        ("(d * h).sum(axis=0)", "(d * h).mean(axis=0)", 10, "(d * h).mean(axis=0)", "(d * h).sum(axis=0)"),
+        ("e = d * g", "e = d", 9, "d", "d * g"),
+    ],
+)
+def test_the_place_of_a_mistake_that_a_formula_names(
+    old: str, new: str, line: int, stands: str, write: str, tmp_path: Path
+) -> None:
+    module = loaded(NORM.replace(old, new), tmp_path)
+    verdict = cr.verify(module.forward, module.backward, args=(normal(3, 4), normal(4)), like="layernorm")
+    (finding,) = verdict.findings
+    assert finding.formulas or finding.fix  # by our formula
+    assert finding.source is not None, str(verdict)
+    assert (finding.source.line, finding.source.stands, finding.source.write) == (line, stands, write)
+    assert verdict.json()["findings"][0]["source"] is not None
+    for text in (str(verdict), verdict.text("zh"), verdict._repr_html_()):
+        assert f"`{write}`" in text
+    assert f"`{write}`" not in str(replace(verdict, hint_level=2))
 
 
 @pytest.mark.parametrize(

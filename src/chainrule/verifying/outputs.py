@@ -6,7 +6,7 @@ Beside it the differences of all outputs joined judge what comes back for a δ o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +25,7 @@ from chainrule.verifying.precision import computed_in
 from chainrule.verifying.probes import Probe, probes
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.source.mending import Right, by_differences, by_formula
-from chainrule.verifying.source.named import by_source, wants_source
+from chainrule.verifying.source.named import by_source, lines_for
 from chainrule.verifying.subjects.fused import unfused
 from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
@@ -50,6 +50,8 @@ def verdict_of(
     judge = Judge(subject, like, seed, progress)
     verdict = _mended(subject, judge.verdict(level), like, seed, progress)
     subject, judge, verdict = _at_one(subject, judge, verdict)
+    if verdict.verdict == "right" and judge.reference is None:
+        verdict = _beyond(judge, verdict)
     unknown = any(not each.mistake or each.mistake in SYMPTOMS for each in verdict.findings)
     guess = _guessed(subject, judge, verdict) if like is None and unknown else None
     if guess is None:
@@ -57,11 +59,14 @@ def verdict_of(
     else:
         like, judge, verdict = guess
     if given is not subject and verdict.verdict == "right":  # a bias of keys has no argument of its own
-        made = [*_by_differences(given, _tried(given, seed), seed, progress, None)]
-        verdict = replace(verdict, verdict="wrong", findings=tuple(made)) if made else verdict
+        made, judge_of_given, said = _by_differences(given, _tried(given, seed), seed, progress)
+        if made or judge_of_given.unsure:
+            answer: Answer = "wrong" if made else "cannot tell"
+            verdict = replace(verdict, verdict=answer, findings=tuple(made), notes=(*verdict.notes, *said))
     if subject.together is not None:
         verdict = _of_all(subject, judge, verdict, progress, chosen)
-    if not wants_source(verdict) or subject.fixed:
+    lines = lines_for(verdict)
+    if not lines or subject.fixed:
         return verdict
     progress(TEXTS["step.source"])
 
@@ -73,17 +78,41 @@ def verdict_of(
         return _of_all(subject, other, then, lambda step: None, chosen)
 
     whole = subject if chosen is not None or subject.together is None else subject.together
-    return by_source(whole, verdict, _right(judge, whole, seed), again)
+    return by_source(whole, verdict, _right(judge, whole, seed), lines, again)
 
 
 def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
-    """What is right on the probes that tell most: the given arguments and fresh numbers."""
+    """What is right on the probes that tell most: the given arguments, fresh numbers, other sizes."""
     if subject is not judge.subject:
         return by_differences(subject, _tried(subject, seed))
-    tried = [probe for probe in judge.tried if not probe.tied][:PROBES]
-    if judge.reference is None or judge.loosely:
+    plain = [probe for probe in judge.tried if not probe.tied]
+    shapes = [value.shape for value in plain[0].args]
+    others = [probe for probe in plain if [value.shape for value in probe.args] != shapes]
+    loosely = judge.reference is None or judge.loosely
+    others += judge.linked if loosely else []
+    tried = [*plain[:PROBES], *others[:PROBES]]
+    if judge.reference is None or loosely:
         return by_differences(subject, tried)
     return by_formula(subject, judge.reference, tried)
+
+
+def _beyond(judge: Judge, verdict: Verdict) -> Verdict:
+    """With what is wrong on large numbers and on other sizes alone, where no formula judged these."""
+    for probe in (*judge.beyond, *judge.linked):
+        if _agrees(judge.subject, probe) is not False:
+            continue
+        other = Judge(judge.subject, None, judge.seed, judge.progress, [probe])
+        made = other.of_differences([probe], (), [])
+        if made:
+            alike = [value.shape for value in probe.args] == [value.shape for value in judge.subject.args]
+            word, key = ("given numbers only", "numbers") if alike else ("given shapes only", "shapes")
+            said = TEXTS.within("cheat")[key]
+            findings = [
+                replace(each, what=said.format(name=each.name), why=each.what, fix=None, mistake=word)
+                for each in made
+            ]
+            return replace(verdict, verdict="wrong", findings=tuple(findings))
+    return verdict
 
 
 def _of_all(
@@ -94,14 +123,16 @@ def _of_all(
     tried = _tried(subject.together, judge.seed)
     first = next(iter(subject.alone)) if chosen is None else chosen
     findings = [_unused(each, subject.together, first, tried) for each in verdict.findings]
-    notes = list(verdict.notes)
+    notes, unsure = list(verdict.notes), False
     if chosen is None:
         said = {finding.name for finding in findings} | judge.follows
         everywhere = "" in said or not tried  # what is no array's: the forward, or that nothing can be called
-        findings += [] if everywhere else _of_others(subject, judge.seed, tried, progress, said)
+        if not everywhere:
+            others, unsure = _of_others(subject, judge.seed, tried, progress, said, notes)
+            findings += others
         key = "judged.outputs" if judge.like is None else "judged.outputs_like"
         notes.append(TEXTS.say(key, number=first, count=len(subject.alone)))
-    answer: Answer = "wrong" if findings else verdict.verdict
+    answer: Answer = "wrong" if findings else "cannot tell" if unsure else verdict.verdict
     return replace(verdict, verdict=answer, findings=tuple(findings), notes=tuple(notes))
 
 
@@ -253,24 +284,31 @@ def _in_more_digits(subject: Subject) -> Subject:
 
 
 def _of_others(
-    subject: Subject, seed: int, tried: Sequence[Probe], progress: Callable[[Say], None], said: set[str]
-) -> list[Finding]:
+    subject: Subject,
+    seed: int,
+    tried: Sequence[Probe],
+    progress: Callable[[Say], None],
+    said: Collection[str],
+    notes: list[Say],
+) -> tuple[list[Finding], bool]:
     """What is wrong for a δ of all outputs, of arrays of which nothing is `said`: by the output whose δ shows
-    it, else by all.
+    it, else by all; and whether it cannot be told of one.
     """
     assert subject.together is not None
     if all(_agrees(subject.together, probe) for probe in tried):
-        return []
-    wrong = {each.name: each for each in _by_differences(subject.together, tried, seed, progress, None)}
-    wrong = {name: each for name, each in wrong.items() if name not in said}
+        return [], False
+    findings, judge, beside = _by_differences(subject.together, tried, seed, progress, said)
+    notes += beside
+    wrong = {each.name: each for each in findings}
     made: dict[str, Finding] = {}
     for number, alone in subject.alone.items() if wrong else ():
         probes_of = [_with_delta(alone, probe) for probe in tried]
-        for found in _by_differences(alone, probes_of, seed, progress, set(wrong) - set(made)):
+        spoiled = {name for name in subject.names if name not in wrong or name in made}
+        for found in _by_differences(alone, probes_of, seed, progress, spoiled)[0]:
             found = _unused(found, subject.together, number, tried)
             what = TEXTS.say("of_output", number=number, what=found.what)
             made[found.name] = replace(found, what=what)
-    return [made.get(name, each) for name, each in wrong.items()]
+    return [made.get(name, each) for name, each in wrong.items()], judge.unsure
 
 
 def _by_differences(
@@ -278,13 +316,11 @@ def _by_differences(
     tried: Sequence[Probe],
     seed: int,
     progress: Callable[[Say], None],
-    names: set[str] | None,
-) -> Iterator[Finding]:
-    """What is wrong with these arrays, None: with any."""
-    judge = Judge(subject, None, seed, progress, list(tried))
-    for name, case in judge.by_differences(judge.tried):
-        if names is None or name in names:
-            yield from judge.judged(name, case, None, judge.tried)[0]
+    spoiled: Collection[str] = (),
+) -> tuple[list[Finding], Judge, list[Say]]:
+    """What is wrong with arrays that are not `spoiled`, who judged it, and what is to be noted."""
+    judge, notes = Judge(subject, None, seed, progress, list(tried)), list[Say]()
+    return judge.of_differences(judge.tried, spoiled, notes), judge, notes
 
 
 def _tried(subject: Subject, seed: int) -> list[Probe]:
@@ -293,9 +329,10 @@ def _tried(subject: Subject, seed: int) -> list[Probe]:
     return [probe for probe, _ in zip(runs, range(PROBES), strict=False)]
 
 
-def _agrees(subject: Subject, probe: Probe) -> bool:
+def _agrees(subject: Subject, probe: Probe) -> bool | None:
     """Whether what comes back fits the slope of their forward along random directions of all arguments at
-    once: a few calls, which spare the differences of every entry where all is right.
+    once: a few calls, which spare the differences of every entry where all is right.  None: a slope is not
+    known well enough to tell.
     """
     rng = np.random.default_rng(DIRECTIONS)
     given = attempt(subject, probe.args, probe.delta)
@@ -312,7 +349,9 @@ def _agrees(subject: Subject, probe: Probe) -> bool:
                 theirs += float((gradient * way).sum())
                 size = max(size, float(np.abs(gradient * way).max(initial=0.0)))
         slope, error = _slope(subject, args, along, probe.delta)
-        if not abs(theirs - slope) <= 20 * error + CLOSE * size or error > CLOSE * size:
+        if not error <= CLOSE * size:
+            return None
+        if not abs(theirs - slope) <= 20 * error + CLOSE * size:
             return False
     return True
 

@@ -8,7 +8,7 @@ make ties and kinks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -56,16 +56,16 @@ def probes(
     rng = np.random.default_rng(seed)
     kept = tuple(held(np.array(value), precision) for value in args)
     place = samples[0][0] if samples else 0
-    sets = [(kept, kept[place].dtype.kind == "f" and has_ties(kept[place]))]
+    sets = [(kept, kept[place].dtype.kind == "f" and has_ties(_once(kept[place])))]
     for _ in range(FRESH):
         sets.append((tuple(fresh(value, value.shape, rng, precision) for value in kept), False))
     for more in MORE if samples else ():
         sizes = {axis: _size(kept, axis) + more for axis in samples}
-        sets.append((_of_sizes(kept, sizes, rng, precision), False))
+        sets.append((of_sizes(kept, sizes, rng, precision), False))
     if samples and _size(kept, samples[0]) > 1:
-        sets.append((_of_sizes(kept, dict.fromkeys(samples, 1), rng, precision), False))
+        sets.append((of_sizes(kept, dict.fromkeys(samples, 1), rng, precision), False))
     if steps and _size(kept, steps[0]) > FEW_STEPS:
-        sets.append((_of_sizes(kept, dict.fromkeys(steps, FEW_STEPS), rng, precision), False))
+        sets.append((of_sizes(kept, dict.fromkeys(steps, FEW_STEPS), rng, precision), False))
     if accepts is not None:
         other = different_sizes(kept, forward, rng, precision)
         sets += [] if other is None else [(other, False)]
@@ -122,6 +122,8 @@ def fresh(
         made = np.abs(made) + 1e-3 * spread
     if value.min() > 0 and value.max() < 1:  # probabilities: folded back, for log(1 - p) has no value above 1
         made = np.clip(np.abs((made + 1) % 2 - 1), 1e-3 * spread, 1 - 1e-3 * spread)
+    if tuple(shape) == value.shape and symmetric(value):
+        return held(_symmetric_like(value, made), precision)
     return apart(held(made.astype(value.dtype), precision), precision)
 
 
@@ -183,6 +185,28 @@ def _at_places(places: Array, name: str) -> Array:
     return np.where(places < 0, -size, size)
 
 
+def symmetric(value: Array) -> bool:
+    """Whether it is a symmetric matrix, or several."""
+    square = value.ndim > 1 and value.dtype.kind == "f" and value.shape[-1] == value.shape[-2] > 1
+    several = square and bool((value != value[..., :1, :1]).any())
+    return several and np.array_equal(value, np.swapaxes(value, -1, -2))
+
+
+def _once(value: Array) -> Array:
+    """Of symmetric matrices the lower triangle; all of anything else."""
+    return value[..., *np.tril_indices(value.shape[-1])] if symmetric(value) else value
+
+
+def _symmetric_like(value: Array, made: Array) -> Array:
+    """Symmetric matrices of these numbers, positive definite where those are."""
+    size = value.shape[-1]
+    if (np.linalg.eigvalsh(value.astype(np.float64)) > 0).all():
+        diagonal = np.trace(value, axis1=-2, axis2=-1)[..., None, None] / size * np.eye(size)
+        own = made @ np.swapaxes(made, -1, -2)
+        made = diagonal / 2 + diagonal.max() / 2 * own / np.trace(own, axis1=-2, axis2=-1).max() * size
+    return np.asarray((made + np.swapaxes(made, -1, -2)) / 2).astype(value.dtype)
+
+
 def has_ties(value: Array) -> bool:
     """Whether two numbers are equal."""
     return bool(np.unique(value).size < value.size)
@@ -193,7 +217,7 @@ def _size(args: Sequence[Array], axis: Axis) -> int:
     return int(args[axis[0]].shape[axis[1]])
 
 
-def _of_sizes(
+def of_sizes(
     args: Sequence[Array], sizes: dict[Axis, int], rng: np.random.Generator, precision: str | None
 ) -> tuple[Array, ...]:
     """Fresh numbers of the same shapes but for these sizes."""
@@ -218,11 +242,35 @@ def different_sizes(
         size = _size(args, group[0]) + 1
         while size in taken:
             size += 1
-        trial = _of_sizes(args, {**sizes, **dict.fromkeys(group, size)}, rng, precision)
+        trial = of_sizes(args, {**sizes, **dict.fromkeys(group, size)}, rng, precision)
         if _runs(forward, trial):
             sizes |= dict.fromkeys(group, size)
             taken.add(size)
-    return _of_sizes(args, sizes, rng, precision) if sizes else None
+    return of_sizes(args, sizes, rng, precision) if sizes else None
+
+
+def linked_sizes(
+    args: Sequence[Array],
+    forward: Forward,
+    rng: np.random.Generator,
+    precision: str | None = None,
+    sizes: Mapping[int, int] | None = None,
+) -> tuple[Array, ...] | None:
+    """The same where all axes of one size are one: `sizes` in place of these, None: larger ones that differ,
+    as far as forward takes them; None where it takes none.
+    """
+    by_size: dict[int, list[Axis]] = {}
+    for number, value in enumerate(args):
+        for axis, size in enumerate(value.shape):
+            by_size.setdefault(size, []).append((number, axis))
+    new: dict[Axis, int] = {}
+    largest = max(by_size, default=0)
+    for size, axes in by_size.items():
+        other = sizes.get(size, size) if sizes is not None else largest + 1 if size > 1 else size
+        trial = {**new, **dict.fromkeys(axes, other)}
+        if other != size and _runs(forward, of_sizes(args, trial, rng, precision)):
+            new, largest = trial, max(largest, other)
+    return of_sizes(args, new, rng, precision) if new else None
 
 
 def _changeable(
@@ -241,7 +289,7 @@ def _changeable(
                 if done & set(group) or trials >= MOST_TRIALS:
                     continue
                 trials += 1
-                if _runs(forward, _of_sizes(args, dict.fromkeys(group, size + 1), rng, precision)):
+                if _runs(forward, of_sizes(args, dict.fromkeys(group, size + 1), rng, precision)):
                     done |= set(group)
                     yield group
 

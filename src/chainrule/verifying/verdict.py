@@ -11,10 +11,33 @@ from chainrule.base.languages import SPACE, Say, say_json
 from chainrule.base.shown import shown
 from chainrule.base.tables import wrapped
 from chainrule.verifying.saying.marked import Marked
-from chainrule.verifying.saying.schema import Answer, VerdictFinding, VerdictRecord
+from chainrule.verifying.saying.schema import Answer, SourceRecord, VerdictFinding, VerdictRecord
 from chainrule.verifying.texts import TEXTS
 
 STYLE = ".verdict [data-ref=marked] { background: #fde2e2; border-bottom: 2px solid #c62828 }"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of their source that makes it right.
+
+    stands, write: the smallest expression there, or the line, as it is and as it must be; write is "" where
+    the line must go.
+    """
+
+    file: str
+    line: int
+    stands: str
+    write: str
+
+    @property
+    def said(self) -> Say:
+        """As a sentence."""
+        return TEXTS.say("source.instead" if self.write else "source.without", **vars(self))
+
+    def json(self) -> SourceRecord:
+        """Plain JSON."""
+        return {"file": self.file, "line": self.line, "stands": self.stands, "write": self.write}
 
 
 @dataclass(frozen=True)
@@ -23,7 +46,8 @@ class Finding:
 
     name: of the array, or "" of all. what, where, why, fix: texts; why is None where the cause is unknown.
     mistake: a word for programs, "" where unknown. evidence: numbers. formulas: the right one and theirs,
-    where both are known.  observed: where no cause is known, what single impulses of δ show.
+    where both are known.  observed: where no cause is known, what single impulses of δ show.  source: the
+    place in their source, where it was found.
     """
 
     name: str
@@ -35,13 +59,24 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     formulas: Marked | None = None
     observed: Say | None = None
+    source: Place | None = None
 
     def lines(self, language: str, hint_level: int) -> list[str]:
         """As text; hint_level 0: that it is wrong, 1: and where, 2: and why, 3: and what to write."""
-        texts = [self.what, self.where, self.why, None if self.formulas else self.fix]
+        texts = [self.told(hint_level), self.where, self.why, None if self.formulas else self.fix]
         if hint_level >= 2 and self.why is None and self.where is not None:
             texts[2] = TEXTS["unknown"] if self.observed is None else TEXTS["unknown"] + SPACE + self.observed
         return [shown(getattr(text, language)) for text in texts[: hint_level + 1] if text is not None]
+
+    def line_of_source(self, language: str, hint_level: int) -> list[str]:
+        """What stands in their source and what must, where `lines` do not have it."""
+        if self.source is None or self.source.said == self.fix or hint_level < 3:
+            return []
+        return [shown(getattr(self.source.said, language))]
+
+    def told(self, hint_level: int) -> Say:
+        """What is wrong; at hint level 0 of an array no more than that it is."""
+        return TEXTS.say("wrong_alone", name=self.name) if hint_level < 1 and self.where else self.what
 
     def json(self, hint_level: int) -> VerdictFinding:
         """Plain JSON, without what the hint level withholds."""
@@ -52,11 +87,12 @@ class Finding:
         return {
             "name": self.name,
             "mistake": (self.mistake or None) if hint_level > 1 else None,
-            "what": say_json(self.what),
+            "what": say_json(self.told(hint_level)),
             "where": None if where is None else say_json(where),
             "why": None if why is None else say_json(why),
             "fix": None if fix is None else say_json(fix),
             "formulas": self.formulas.json() if self.formulas and hint_level > 2 else None,
+            "source": self.source.json() if self.source and hint_level > 2 else None,
             "observed": say_json(self.observed) if self.observed and hint_level > 1 else None,
             "evidence": dict(self.evidence) if hint_level > 0 else {},
         }
@@ -108,6 +144,8 @@ class Verdict:
             if finding.formulas is not None and self.hint_level > 2:
                 room = None if width is None else width - 4
                 rows += ["    " + row for row in finding.formulas.rows(language, room)]
+            for line in finding.line_of_source(language, self.hint_level):
+                rows += broken(line, "  ", "  ", width)
         for note in self.notes:
             rows += broken(f"({shown(getattr(note, language))})", "", " ", width)
         return "\n".join(rows)
@@ -123,6 +161,7 @@ class Verdict:
             texts = [escape(line) for line in finding.lines("en", self.hint_level)]
             if finding.formulas is not None and self.hint_level > 2:
                 texts += [f"{word} {math}" for word, math in finding.formulas.maths("en")]
+            texts += [escape(line) for line in finding.line_of_source("en", self.hint_level)]
             items.append(f"<li>{'<br>'.join(texts)}</li>")
         notes = "".join(f"<p>({escape(shown(note.en))})</p>" for note in self.notes)
         head = f"<p>{escape(self._head('en'))}</p>"
@@ -132,7 +171,8 @@ class Verdict:
         return self.text()
 
     def __repr__(self) -> str:
-        return f"Verdict: {self.verdict}, {len(self.findings)} findings; print(verdict)"
+        count = len(self.findings)
+        return f"Verdict: {self.verdict}, {count} finding{'s' * (count != 1)}; print(verdict)"
 
     def json(self) -> VerdictRecord:
         """Plain JSON."""

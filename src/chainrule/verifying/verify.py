@@ -85,11 +85,7 @@ def verify(
     level = check_count("hint_level", hint_level, 0, 3)
     number = check_count("seed", seed, 0, np.inf)
     if net is not None:
-        if grads is None:
-            raise ArgumentError("net is given without grads: write grads={'W1': dW1} or grads='grads.npz'")
-        exact: Any = net.copy(dtype="float64") if isinstance(net, Model) else net
-        saved = beside_network(grads, exact, batch, loss=loss, penalty=penalty, names=names)
-        return _of_saved(saved, exact, exact.problem(*batch, loss=loss, penalty=penalty), level)
+        return _beside_network(net, grads, batch, loss, penalty, names, level)
     given = _with_backward(given, backward)
     given, args, names, options = with_keywords(given, args, names, options, like)
     if not len(args):
@@ -171,6 +167,17 @@ def _of_layers(
         whole = subject_from(given, args, names)
         verdicts.append(verdict_of(whole, None, seed, level, progress))
     return joined(title, verdicts, level)
+
+
+def _beside_network(
+    net: Any, grads: Any, batch: Any, loss: Any, penalty: Any, names: Any, level: int
+) -> Verdict:
+    """Gradients that were saved, beside those of one of our networks."""
+    if grads is None:
+        raise ArgumentError("net is given without grads: write grads={'W1': dW1} or grads='grads.npz'")
+    exact: Any = net.copy(dtype="float64") if isinstance(net, Model) else net
+    saved = beside_network(grads, exact, batch, loss=loss, penalty=penalty, names=names)
+    return _of_saved(saved, exact, exact.problem(*batch, loss=loss, penalty=penalty), level)
 
 
 def _of_saved(saved: Sequence[Saved], net: Any, problem: tuple[Batch, Objective], level: int) -> Verdict:

@@ -111,7 +111,7 @@ def judged(arguments: argparse.Namespace) -> tuple[Verdict, Arguments]:
             errors.append(error)
             continue
         others.append((verdict, given))
-        if "forward" not in verdict.why:
+        if "forward" not in verdict.why and verdict.verdict != "cannot tell":
             return others[-1]
     if not others:
         raise errors[0]

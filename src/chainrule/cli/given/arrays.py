@@ -19,8 +19,8 @@ from chainrule.base.shown import quoted
 from chainrule.base.types import Array
 from chainrule.cli.given.code import Code
 from chainrule.cli.given.failures import theirs
+from chainrule.cli.given.known import arrays_for
 from chainrule.data.readers.npz import load_npy, open_npz
-from chainrule.layers import layer_classes
 from chainrule.verifying.mutants.examples import SAMPLES, example_of
 from chainrule.verifying.saying.schema import ArrayRecord
 from chainrule.verifying.texts import TEXTS
@@ -193,10 +193,8 @@ def _of_layer(options: argparse.Namespace, wanted: Sequence[str], code: Code) ->
     """
     example = example_of(options.like, options.layer_options)
     if example is None:
-        raise FileError(
-            f"--like {quoted(options.like)}: no sizes are known for it: give --shapes 'x=3,4 w=4,5 b=5', or "
-            f"--args FILE.npz; sizes are drawn for {', '.join(layer_classes)}"
-        )
+        yield from _of_function(options, wanted)
+        return
     kind, variants = example
     seen: set[tuple[tuple[int, ...], ...]] = set()
     pair = isinstance(code.given, tuple)
@@ -220,6 +218,21 @@ def _of_layer(options: argparse.Namespace, wanted: Sequence[str], code: Code) ->
                 values[0] = rng.integers(0, next(iter(learned.values()))[0], shapes[0])
             names = [*wanted, *(f"argument {n}" for n in range(len(wanted), len(values)))][: len(values)]
             yield _typed(_of("drawn_for", names, values, layer=repr(layer)), options)
+
+
+def _of_function(options: argparse.Namespace, wanted: Sequence[str]) -> Iterator[Arguments]:
+    """What losses, penalties, attention and its kin take, as many as their function does."""
+    found = False
+    for values in arrays_for(options.like, options.layer_options, options.seed):
+        if not wanted or len(wanted) == len(values):
+            found, names = True, wanted or [f"argument {n}" for n in range(len(values))]
+            yield _typed(_of("drawn_for", names, values, layer=options.like), options)
+    if not found:
+        takes = f" that takes {', '.join(map(quoted, wanted))}" if wanted else ""
+        raise FileError(
+            f"--like {quoted(options.like)}: no sizes are known for one{takes}: give --shapes "
+            "'x=3,4 w=4,5 b=5', or --args FILE.npz"
+        )
 
 
 def _sizes_held(given: Any) -> list[int]:

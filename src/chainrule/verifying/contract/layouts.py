@@ -57,7 +57,7 @@ def _compared(
     if isinstance(after, Exception):
         if "refused" not in told:
             told.add("refused")
-            yield TEXTS.say("noticed.layout_refused", layout=layout, error=type(after).__name__)
+            yield TEXTS.say("noticed.layout_refused", layout=layout, error=after)
         return
     for name, before, now in each(subject, first, after):
         if name in told or roughly(subject, before, now):

@@ -13,7 +13,7 @@ from chainrule.base.languages import Say
 from chainrule.verifying.contract.calls import answer, attempt, output
 from chainrule.verifying.contract.layouts import layout_matters, type_matters
 from chainrule.verifying.contract.linear import not_linear
-from chainrule.verifying.contract.peeking import peeks
+from chainrule.verifying.contract.peeking import peeks, replaces
 from chainrule.verifying.contract.repeated import changed_in_place, constant, kept_results, not_repeatable
 from chainrule.verifying.contract.samples import mixed
 from chainrule.verifying.contract.steps import kept_between, shared
@@ -67,7 +67,7 @@ def owed(
         ("kept", lambda: kept_results(anew, first, probes[1:]), UNSTABLE),
         ("steps", lambda: kept_between(anew, first, other), UNSTABLE),
         ("linear", lambda: not_linear(subject, first), UNSTABLE | KEPT),
-        ("peeks", lambda: peeks(anew, first), set()),
+        ("peeks", lambda: (*replaces(anew, first), *peeks(anew, first)), set()),
         ("layouts", lambda: layout_matters(subject, first), UNSTABLE | KEPT),
         ("types", lambda: type_matters(subject, first), UNSTABLE | KEPT),
         ("samples", lambda: mixed(subject, first, reference), UNSTABLE | KEPT),

@@ -4,6 +4,7 @@ differences of its own forward.
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections import Counter
@@ -19,6 +20,7 @@ from typing import Any
 from chainrule.base.languages import Say
 from chainrule.verifying.contract.calls import answer, output
 from chainrule.verifying.probes import Probe
+from chainrule.verifying.subjects.calls.running import replaced
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding
@@ -31,6 +33,7 @@ DERIVATIVES = {
     "delta", "gradients", "gradient", "residual", "step_delta", "step_gradients", "layer_backward", "derive",
     "backpropagate", "run_backward", "check_gradients", "verify",
 }  # fmt: skip
+SPIES = (sys._getframe, sys._current_frames, gc.get_objects, gc.get_referrers)
 STACKS = {"stack", "currentframe", "extract_stack", "format_stack", "print_stack", "walk_stack"}
 DIFFERENCES = 6  # forward calls within backward: checkpointing makes one or two
 
@@ -66,8 +69,8 @@ class Watch:
                 self._looks(frame.f_back, code.co_name)
             elif not _of_a_library(file) and (file, code.co_name) != ("<string>", "__init__"):  # a dataclass
                 self.calls[code] += 1
-        elif event == "c_call" and argument is sys._getframe:
-            self._looks(frame, "sys._getframe")
+        elif event == "c_call" and any(argument is spy for spy in SPIES):
+            self._looks(frame, f"{argument.__module__}.{argument.__name__}")
 
     def _looks(self, frame: FrameType | None, name: str) -> None:
         file = "" if frame is None else frame.f_code.co_filename
@@ -91,6 +94,19 @@ def watched(call: Callable[[], Any]) -> Watch:
         sys.setprofile(before)
         threading.setprofile(of_threads)
     return watch
+
+
+def replaces(subject: Subject, probe: Probe) -> Iterator[Finding]:
+    """A finding on code that puts its own functions in the place of those that everybody calls."""
+    replaced.clear()
+    try:
+        output(subject, probe.args)
+        answer(subject, probe.args, probe.delta)
+    except Exception:  # their code may raise whatever it likes
+        return
+    if replaced:
+        names = ", ".join(sorted(replaced))
+        yield Finding("", TEXTS.say("contract.replaces", names=names), mistake="functions replaced")
 
 
 def peeks(subject: Subject, probe: Probe) -> Iterator[Finding | Say]:

@@ -17,7 +17,7 @@ from chainrule.base.errors import ChainruleError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
 from chainrule.verifying.contract.calls import answer, attempt, output
-from chainrule.verifying.contract.digits import lost_digits
+from chainrule.verifying.contract.digits import lost_digits, rounded_alone
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import Owed, owed, runnable, shapes
 from chainrule.verifying.decoding.impulses import Responses, responses
@@ -42,13 +42,22 @@ from chainrule.verifying.precision import (
     computed_in,
     fits,
 )
-from chainrule.verifying.probes import Probe, different_sizes, not_told_apart, probes
+from chainrule.verifying.probes import (
+    Probe,
+    different_sizes,
+    linked_sizes,
+    not_told_apart,
+    of_sizes,
+    probes,
+    symmetric,
+)
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
 NEARLY = 1e-4  # of the largest entry: differences of a forward with a guard, beside a derivative without
+MANY, MOST_OF_MANY = 67, 20_000  # samples, no multiple of any block; entries of all arguments with so many
 ROUNDINGS = 16  # of an array's largest entry, by which gradients are off beside differences in float64
 
 
@@ -64,6 +73,7 @@ class Judge:
     reference: Reference | None = None
     unsure: bool = False
     loosely: bool = False  # whether their forward is what is meant but for a small constant
+    beyond: list[Probe] = field(default_factory=list)  # that the differences need not judge entry by entry
     elsewhere: list[Probe] = field(default_factory=list)  # on which their forward is not what is meant
     follows: set[str] = field(default_factory=set)  # arrays that are wrong for another's reason alone
     # What is right, per array and probe: (what it may be off by, theirs, right).
@@ -91,11 +101,14 @@ class Judge:
             notes += said_beside
             if made and not any(finding.mistake for finding in made):
                 made = self.of_theirs(meaning, made, spoiled, notes)
+            if not made and not owing and not said_beside:
+                made = self.of_many(meaning)
             if self.elsewhere:
                 notes.append(TEXTS.say("forward.elsewhere", layer=meaning.title))
                 made += [] if made else self.of_elsewhere(spoiled, notes)
         else:
-            self.tried = [probe for probe in self.tried if not probe.tied][:2]
+            plain = [probe for probe in self.tried if not probe.tied] or self.tried[:1]
+            self.tried, self.beyond = plain[:2], plain[2:]
             made = self.of_differences(self.tried, spoiled, notes)
         findings += explained(owing, made, self.follows)
         if isinstance(meaning, LayerMeaning) and meaning.parameters and not owing:
@@ -142,19 +155,44 @@ class Judge:
         self, tried: Sequence[Probe], spoiled: Collection[str], notes: list[Say]
     ) -> list[Finding]:
         """What their own forward pass tells of these probes."""
-        made = []
+        made, moves, still = list[Finding](), False, ""
         for name, case in self.by_differences(tried):
-            if name not in spoiled:
-                of_array, said_beside = self.judged(name, case, None, tried)
-                if len(of_array) == 1:
-                    of_array = [self.counted(of_array[0], case, tried)]
-                if of_array and not of_array[0].mistake and _nearly(case):
-                    self.unsure = True
-                    notes.append(TEXTS.say("unsure.nearly", name=name))
-                    continue
-                made += of_array
-                notes += said_beside
+            moves |= any(value.any() for pair in (case.theirs, case.right) for value in pair)
+            still = still or name
+            if name in spoiled:
+                continue
+            of_array, said_beside = self.judged(name, case, None, tried)
+            if len(of_array) == 1:
+                of_array = [self.counted(of_array[0], case, tried)]
+            if of_array and not of_array[0].mistake and (said := self.no_mistake(name, case, tried)):
+                notes += (each for each in said if isinstance(each, Say))
+                made += (each for each in said if isinstance(each, Finding))
+                continue
+            made += of_array
+            notes += said_beside
+        if still and not moves and not made:  # nothing that is given moves the output
+            self.unsure = True
+            notes.append(TEXTS.say("unsure.zero", name=still))
         return made
+
+    def no_mistake(self, name: str, case: Case, tried: Sequence[Probe]) -> list[Say | Finding]:
+        """Why an array that is off from the differences for no known cause is not wrong, or may not be, or is
+        so in its type alone; [] where it is.
+        """
+        number = self.subject.names.index(name)
+        if _symmetric_part_agrees(case, [probe.args[number] for probe in tried]):
+            return [TEXTS.say("judged.symmetric", name=name)]
+        wrong = [n for n in _wrong(case) if case.theirs[n].shape == case.right[n].shape]
+        said = [rounded_alone(self.subject, tried[n], number, case.theirs[n]) for n in wrong]
+        kept = [each for each in said if each is not None]
+        if kept and len(kept) == len(said):
+            self.unsure |= any(few for _, few in kept)
+            findings = [each for each, _ in kept if isinstance(each, Finding)]
+            return [*(findings[:1] or dict.fromkeys(each for each, _ in kept))]
+        if _nearly(case):
+            self.unsure = True
+            return [TEXTS.say("unsure.nearly", name=name)]
+        return []
 
     def counted(self, found: Finding, case: Case, tried: Sequence[Probe]) -> Finding:
         """With a factor that is a size named only if it follows that size, of the first axis or the last; a
@@ -180,27 +218,46 @@ class Judge:
 
     def _follows(self, array: str, name: str, axis: int) -> bool | None:
         """Whether the factor of this name is there with other sizes, too; None where none can be had."""
-        if self.resized is None:
+        probe = self.resized
+        if probe is None or array not in self._of_resized or not probe.args[0].ndim:
             return None
-        probe, cases = self.resized
-        if array not in cases or not probe.args[0].ndim:
-            return None
-        case, sizes = cases[array], _counts(probe, axis)
+        case, sizes = self._of_resized[array], _counts(probe, axis)
         return agree(case.theirs, [factor(name, sizes) * right for right in case.right])
 
     @cached_property
-    def resized(self) -> tuple[Probe, dict[str, Case]] | None:
-        """A probe of other sizes, and the arrays beside the differences there; None where there is none."""
+    def _of_resized(self) -> dict[str, Case]:
+        """The arrays beside the differences there."""
+        return {} if self.resized is None else dict(self.by_differences([self.resized]))
+
+    @cached_property
+    def resized(self) -> Probe | None:
+        """A probe of sizes that all differ; None where there is none."""
         subject, rng = self.subject, np.random.default_rng(self.seed + 1)
         args = different_sizes(subject.args, subject.forward, rng, subject.precision)
         if args is None or sum(value.size for value in args) > MOST_ENTRIES:
             return None
         out = output(subject, args)
         delta = rng.normal(size=out.shape).astype(out.dtype) if subject.takes_delta else np.ones_like(out)
-        if attempt(subject, args, delta) is None:
-            return None
-        probe = Probe(args, delta)
-        return probe, dict(self.by_differences([probe]))
+        return None if attempt(subject, args, delta) is None else Probe(args, delta)
+
+    @cached_property
+    def linked(self) -> list[Probe]:
+        """Probes of other sizes, as far as forward takes them, and of many samples: all axes of one size are
+        taken to be one, for a forward may take some that belong to no layer, and ignore what is too much.
+        """
+        subject, rng, made = self.subject, np.random.default_rng(self.seed + 2), []
+        first = list(subject.args[0].shape[:1])
+        for sizes in (None, *({size: MANY} for size in first)):
+            args = linked_sizes(subject.args, subject.forward, rng, subject.precision, sizes)
+            if args is None or sum(value.size for value in args) > MOST_OF_MANY // 4:
+                continue
+            out = output(subject, args)
+            delta = rng.normal(size=out.shape).astype(out.dtype) if subject.takes_delta else np.ones_like(out)
+            given = attempt(subject, args, delta)
+            pairs = zip(given or (), args, strict=False)
+            if given is not None and all(g is None or g.shape == value.shape for g, value in pairs):
+                made.append(Probe(args, delta))
+        return made
 
     def of_theirs(
         self, meaning: Meaning, made: list[Finding], spoiled: Collection[str], notes: list[Say]
@@ -226,6 +283,40 @@ class Judge:
         notes.append(TEXTS.say("judged.theirs", layer=meaning.title))
         self.right.clear()  # how far off they are from ours says nothing
         return []
+
+    def of_many(self, meaning: Meaning) -> list[Finding]:
+        """What is wrong for so many samples as fill the blocks of a kernel, of what is right for a few."""
+        subject, samples = self.subject, meaning.samples
+        if not samples or subject.delta is not None or self.reference is None:
+            return []
+        place, axis = samples[0]
+        count = subject.args[place].shape[axis]
+        wide = sum(value.size for value in subject.args) * MANY > MOST_OF_MANY * max(count, 1)
+        if wide or count >= MANY:
+            return []
+        args = of_sizes(
+            subject.args, dict.fromkeys(samples, MANY), np.random.default_rng(self.seed), subject.precision
+        )
+        try:
+            out = output(subject, args)
+            delta = np.random.default_rng(MANY).normal(size=out.shape).astype(out.dtype)
+            probe = Probe(args, delta if subject.takes_delta else np.ones_like(delta))
+            if (meaning.off(probe, out) or 0.0) > agreement([out, *args], subject.precision, self.loosely):
+                return []
+            given, right = attempt(subject, args, probe.delta), self.reference(args, probe.delta)
+        except Exception:  # their code may raise whatever it likes
+            return []
+        made = []
+        for name, theirs, expected in zip(subject.names, given or (), right, strict=False):
+            if theirs is None or expected is None or theirs.shape != np.shape(expected):
+                continue
+            value, number = np.asarray(expected), subject.names.index(name)
+            within = Tolerance(self.tolerances([probe])[0], number)
+            off = _finite(theirs) and not close(theirs, value, precision=subject.precision).all()
+            if off and within.any_wrong(theirs, value):
+                what = TEXTS.say("cheat.many", name=name, count=count, many=MANY)
+                made.append(Finding(name, what, mistake="given shapes only", evidence={"samples": MANY}))
+        return made
 
     def of_elsewhere(self, spoiled: Collection[str], notes: list[Say]) -> list[Finding]:
         """Where their forward is not what is meant, its own differences judge, if they are not too many."""
@@ -562,6 +653,17 @@ def _nearly(case: Case) -> bool:
         and bool(np.abs(theirs - right).max(initial=0.0) <= NEARLY * np.abs(right).max(initial=0.0))
         for theirs, right in pairs
     )
+
+
+def _symmetric_part_agrees(case: Case, args: Sequence[Array]) -> bool:
+    """Whether, of symmetric arguments, theirs moves what it stands for as the right one does: a forward that
+    reads one triangle alone, such as Cholesky's, has its differences there.
+    """
+    pairs = list(zip(case.theirs, case.right, strict=True))
+    if not all(map(symmetric, args)) or any(theirs.shape != right.shape for theirs, right in pairs):
+        return False
+    both = [tuple(value + np.swapaxes(value, -1, -2) for value in pair) for pair in pairs]
+    return all(bool((np.abs(a - b) <= 1e-6 * np.abs(b).max(initial=0.0)).all()) for a, b in both)
 
 
 def _of_one_sample(case: Case) -> bool:

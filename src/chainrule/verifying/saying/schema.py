@@ -23,6 +23,15 @@ class FormulasRecord(TypedDict):
     yours: list[LineRecord]
 
 
+class SourceRecord(TypedDict):
+    """The place of the source that makes it right."""
+
+    file: str
+    line: int
+    stands: str  # the smallest expression there, or the line
+    write: str  # in its place; "" where the line must go
+
+
 class VerdictFinding(TypedDict):
     """One thing that is wrong.  What the hint level withholds is None."""
 
@@ -33,6 +42,7 @@ class VerdictFinding(TypedDict):
     why: SayRecord | None
     fix: SayRecord | None
     formulas: FormulasRecord | None
+    source: SourceRecord | None  # where it was found
     observed: SayRecord | None  # where the cause is unknown, what single impulses of δ show
     evidence: dict[str, Any]  # numbers and their places
 

@@ -408,6 +408,12 @@ class Changes:
                     "axis", 1, given.value, other, f"axis={other}", f"axis={self.of(given.value)}"
                 )
         close = self.place.span(node)[1] - 1
+        last = node.keywords[-1] if node.keywords else None
+        if last is not None and last.arg == "keepdims":
+            before = [*node.args, *(keyword.value for keyword in node.keywords)][-2:-1]
+            begin = self.place.span(before[0])[1] if before else self.place.span(node.func)[1] + 1
+            kept = "keepdims=" + self.of(last.value)
+            yield Change("extra", 2, kept, self.of(node.func), ((begin, close, ""),))
         if given is None and name in REDUCING:
             lead = ", " if node.args or node.keywords else ""
             for axis in AXES:

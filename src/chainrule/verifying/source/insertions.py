@@ -102,6 +102,10 @@ class Insertions(Changes):
             rank = 6 if "shape" in size else 4
             yield replace(self.behind("divisor_missing", node, f" / {size}", size), rank=rank)
             yield replace(self.behind("factor_missing", node, f" * {size}", size), rank=rank)
+            if self.scope.numpy:
+                root = f"{self.scope.numpy}.sqrt({size})"
+                yield replace(self.behind("divisor_missing", node, f" / {root}", root), rank=rank + 1)
+                yield replace(self.behind("factor_missing", node, f" * {root}", root), rank=rank + 1)
         counts = [atom.text for atom in self.scope.numbers if atom.kind == "whole number"][: 2 * MOST_SIZES]
         for one, other in combinations(counts, 2):
             size = f"({one} * {other})"
@@ -118,6 +122,9 @@ class Insertions(Changes):
             yield self.behind("divisor_missing", node, f" / {atom.text}", atom.text)
 
     def terms(self, node: ast.expr) -> Iterator[Change]:
+        for atom in self.scope.numbers:  # ε, say
+            if atom.kind == "number":
+                yield self.behind("term_missing", node, f" + {atom.text}", f"+ {atom.text}")
         for atom in self.scope.arrays:
             for sign in ("+", "-"):
                 made = self.behind("term_missing", node, f" {sign} {atom.text}", f"{sign} {atom.text}")

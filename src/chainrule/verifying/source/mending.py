@@ -6,7 +6,9 @@ timed: the answer is the same on a busy machine.
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
@@ -29,9 +31,13 @@ from chainrule.verifying.subjects.subject import Gradients, Subject
 
 # Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.
 MOST_LINES, PER_CHANGE = 2_000_000, 300
-MOST_LINES_SOLVED = 1_000_000  # in finding out what places would have to be
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
+# What is quoted by itself: no number and no slice, which say too little.
+QUOTABLE = (
+    *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Attribute, ast.Subscript),
+    ast.Name,
+)
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
 EXACT = 1e-5  # of the largest entry: as far may what is solved for be off
 
@@ -132,24 +138,67 @@ class Mended:
     def line(self) -> int:
         return self.place.line_at(min(piece[0] for piece in self.change.pieces))
 
-    def lines(self) -> tuple[str, str]:
-        """(as it is, as it should be) of the lines that it changes."""
-        begin = min(piece[0] for piece in self.change.pieces)
-        end = max(piece[1] for piece in self.change.pieces)
+    def quoted(self) -> tuple[str, str]:
+        """(as it is, as it must be) of the smallest expression that is changed and stands once in its lines;
+        of the lines where a statement is changed.
+        """
+        begin, end = self._span
+        whole = self._lines(self.text)[0]
+        tidied = tidy(self.text, begin, len(self.text) - (len(self.place.text) - end))
+        nodes = [node for top in self.place.nodes.values() for node in ast.walk(top)]
+        called = {id(each.func) for each in nodes if isinstance(each, ast.Call)}
+        called |= {id(each.value) for each in nodes if isinstance(each, ast.Attribute)}
+        quotable = (each for each in nodes if isinstance(each, QUOTABLE) and id(each) not in called)
+        held = map(self.place.span, quotable)
+        for first, last in sorted(held, key=lambda span: span[1] - span[0]):
+            if first <= begin and end <= last and not self.change.kind.startswith("line"):
+                behind = len(self.place.text) - last
+                stands = one_line(self.place.text[first:last])
+                if len(re.findall(rf"(?<![\w.]){re.escape(stands)}(?!\w)", whole)) == 1:
+                    return stands, one_line(tidied[first : len(tidied) - behind])
+        return self._lines(tidied)
+
+    @property
+    def _span(self) -> tuple[int, int]:
+        return min(piece[0] for piece in self.change.pieces), max(piece[1] for piece in self.change.pieces)
+
+    def _lines(self, text: bytes) -> tuple[str, str]:
+        """(as it is, as it is in `text`) of the lines that are changed."""
+        begin, end = self._span
         first, last = self.place.line_at(begin), self.place.line_at(end)
-        more = self.text.count(b"\n") - self.place.text.count(b"\n")
-        return self.place.lines(self.place.text, first, last), self.place.lines(self.text, first, last + more)
+        more = text.count(b"\n") - self.place.text.count(b"\n")
+        return self.place.lines(self.place.text, first, last), self.place.lines(text, first, last + more)
+
+
+def one_line(text: bytes) -> str:
+    return " ".join(line.strip() for line in text.decode().splitlines())
+
+
+def tidy(text: bytes, begin: int, end: int) -> bytes:
+    """A statement without the brackets, between two places, that change nothing."""
+    tree, at = ast.dump(ast.parse(text)), begin
+    while (at := text.find(b"(", at, end)) >= 0:
+        for close in (close for close in range(at, end) if text[close : close + 1] == b")"):
+            less = text[:at] + text[at + 1 : close] + text[close + 1 :]
+            with contextlib.suppress(SyntaxError, ValueError):
+                if ast.dump(ast.parse(less)) == tree:
+                    text, at, end = less, at - 1, end - 2
+                    break
+        at += 1
+    return text
 
 
 @dataclass(eq=False)
 class Mending:
-    """The search of one verdict.  right: on the probes, that of the given arguments first."""
+    """The search of one verdict.  right: on the probes, that of the given arguments first.  left,
+    left_to_solve: lines that trying and solving may run.
+    """
 
     subject: Subject
     right: Sequence[Right]
     left: int = MOST_LINES
+    left_to_solve: int = MOST_LINES // 2  # to find what places would have to be
     cost: int = PER_CHANGE
-    left_to_solve: int = MOST_LINES_SOLVED
     outside: Outside | None = field(default=None, init=False)
 
     def mended(self) -> list[Mended]:

@@ -6,12 +6,11 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from chainrule.base.languages import Say
 from chainrule.verifying.contract.owed import SYMPTOMS
-from chainrule.verifying.source.mending import Mended, Mending, Right
+from chainrule.verifying.source.mending import MOST_LINES, Mended, Mending, Right
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
-from chainrule.verifying.verdict import Finding, Verdict
+from chainrule.verifying.verdict import Finding, Place, Verdict
 
 # Words that say that something is wrong and not what was written: a place in the source says more.
 NO_CAUSE = SYMPTOMS | {
@@ -19,20 +18,25 @@ NO_CAUSE = SYMPTOMS | {
     *("not repeatable", "wrong shape", "stale cache"),
 }
 WHOLE = ("term_missing", "line_missing")
+LINES_OF_NAMED = MOST_LINES // 3  # where all causes are named: 1.3 s of work
 
 
-def wants_source(verdict: Verdict) -> bool:
-    """Whether something in it is wrong without a cause."""
-    return verdict.verdict == "wrong" and any(each.mistake in NO_CAUSE for each in verdict.findings)
+def lines_for(verdict: Verdict) -> int:
+    """How many lines the search of the source may run: 0 where nothing is wrong that a place may mend."""
+    if verdict.verdict != "wrong":
+        return 0
+    if any(each.mistake in NO_CAUSE for each in verdict.findings):
+        return MOST_LINES
+    return LINES_OF_NAMED if any(each.where is not None for each in verdict.findings) else 0
 
 
 def by_source(
-    subject: Subject, verdict: Verdict, right: Sequence[Right], again: Callable[[], Verdict]
+    subject: Subject, verdict: Verdict, right: Sequence[Right], lines: int, again: Callable[[], Verdict]
 ) -> Verdict:
-    """The verdict with the places that were found.  right: on the probes that tell.  again: the verdict of
-    their code as it is then, with the changes made.
+    """The verdict with the places that were found.  right: on the probes that tell.  lines: that the search
+    may run.  again: the verdict of their code as it is then, with the changes made.
     """
-    found = Mending(subject, right).mended()
+    found = Mending(subject, right, lines, lines // 2).mended()
     if not found:
         return verdict
     with contextlib.ExitStack() as kept:
@@ -53,14 +57,15 @@ def by_source(
         number = _by(finding, mended_names, cured)
         if number is not None and finding.mistake == "zeros" and found[number].change.kind in WHOLE:
             number = None  # nothing is computed, and all of it would be added
-        if number is None or (finding.mistake not in NO_CAUSE and not alone):
+        if number is None:
             findings.append(finding)
-        elif number in told:
-            if finding.name and finding.name != told[number].name:
-                notes.append(TEXTS.say("judged.follows", name=finding.name))
-        else:
+        elif number not in told:
             told[number] = _said(finding, found[number])
             findings.append(told[number])
+        elif finding.mistake not in NO_CAUSE and not alone:
+            findings.append(_placed(finding, found[number]))
+        elif finding.name and finding.name != told[number].name:
+            notes.append(TEXTS.say("judged.follows", name=finding.name))
     if told:
         notes.append(TEXTS["judged.source"])
     return replace(verdict, findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
@@ -74,14 +79,23 @@ def _by(finding: Finding, names: Sequence[Iterable[str]], cured: Iterable[str]) 
     return len(names) - 1 if finding.name in cured else None
 
 
+def _placed(finding: Finding, mended: Mended) -> Finding:
+    """With the place."""
+    stands, write = mended.quoted()
+    place = Place(mended.place.title, mended.line, stands, "" if write == "pass" else write)
+    return replace(
+        finding, source=place, evidence={**finding.evidence, "file": place.file, "line": place.line}
+    )
+
+
 def _said(finding: Finding, mended: Mended) -> Finding:
-    wrong, right = mended.lines()
+    """With the place, which is the cause where none is known."""
+    placed = _placed(finding, mended)
+    if finding.mistake and finding.mistake not in NO_CAUSE:
+        return placed
+    assert placed.source is not None
     change = mended.change
     why = TEXTS.within("source")[change.kind].format(wrong=change.wrong, right=change.right)
-    file = mended.place.title
-    key = "source.instead" if right.strip() and right != "pass" else "source.without"
-    fix: Say = TEXTS.say(key, line=mended.line, file=file, right=right, wrong=wrong)
-    evidence = {**finding.evidence, "file": file, "line": mended.line}
     word = finding.mistake or change.kind.replace("_", " ")
-    said = replace(finding, fix=fix, mistake=word, formulas=None, observed=None, evidence=evidence)
-    return said if finding.mistake not in NO_CAUSE else replace(said, why=finding.why or why)
+    why = finding.why or why
+    return replace(placed, why=why, fix=placed.source.said, mistake=word, formulas=None, observed=None)

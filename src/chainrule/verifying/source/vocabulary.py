@@ -245,8 +245,8 @@ class Vocabulary:
             return []
         texts = [firm(text) for text, _ in self.words[:MOST_OF_THREE]]
         values = np.stack([value for _, value in self.words[:MOST_OF_THREE]])
-        triples = np.array(list(combinations(range(len(values)), 3))).reshape(-1, 3)
-        pairs = np.array(list(product(*[range(len(values))] * 3))).reshape(-1, 3)
+        triples = np.array(list(combinations(range(len(values)), 3)), dtype=np.int64).reshape(-1, 3)
+        pairs = np.array(list(product(*[range(len(values))] * 3)), dtype=np.int64).reshape(-1, 3)
         first, second, third = pairs.T
         pairs = pairs[(first < second) & (third != first) & (third != second)]
 

@@ -21,6 +21,11 @@ from chainrule.base.errors import DataError
 from chainrule.base.files.disk import first_line
 from chainrule.base.shown import quoted
 
+# What everybody calls, also who judges: what code puts in its place is taken back behind every call, and
+# told.
+SHARED = ("numpy", "numpy.linalg", "math", "time", "builtins", "torch", "torch.nn.functional")
+replaced: set[str] = set()
+
 _LIBRARIES = (sysconfig.get_paths()["stdlib"], str(Path(__file__).parents[3]))
 
 
@@ -30,6 +35,7 @@ def quiet() -> Iterator[None]:
 
     So every call of theirs draws the same random numbers: a mask is the same in each.
     """
+    modules = {name: dict(vars(sys.modules[name])) for name in SHARED if name in sys.modules}
     numbers, state = _raw(), random.getstate()
     drawn = _numbers(numbers)
     torch = sys.modules.get("torch")
@@ -43,11 +49,22 @@ def quiet() -> Iterator[None]:
         try:
             yield
         finally:
+            for name, before in modules.items():
+                _put_back(name, before)
             if numbers is None or drawn["has_gauss"] or _raw() != numbers:
                 np.random.set_state(drawn)  # noqa: NPY002
             random.setstate(state)
             if torch is not None and generator is not None:
                 torch.set_rng_state(generator)
+
+
+def _put_back(name: str, before: dict[str, Any]) -> None:
+    """Functions of a module that are others now; what it loaded since stays."""
+    now = vars(sys.modules[name])
+    for word, value in before.items():
+        if now.get(word, value) is not value and callable(value):
+            replaced.add(f"{name}.{word}")
+            now[word] = value
 
 
 _KNOWN: dict[bytes, Any] = {}  # states of np.random by their memory, those without half a pair of normals
