@@ -209,7 +209,7 @@ MISTAKES = [
     ("loss", "] -= 1\n    dx /= n", "] -= 1 / n", "divisor missing", "/ n"),
     ("loss", "dx[np.arange(n), y]", "dx[:, y]", "index", "dx[np.arange(n), y] -= 1"),
     ("loss", "dx = probs.copy()", "dx = e.copy()", "name", "`probs.copy()` for `e.copy()`"),
-    ("network", "dz = dh * (z > 0)", "dz = dh * (z > 0.5)", "number", "(z > 0)"),
+    ("network", "dz = dh * (z > 0)", "dz = dh * (z > 0.5)", "number", "`z > 0` for"),
     ("network", '"b1": dz.sum', '"b1": dh.sum', "name", "`dz.sum(axis=0)` for"),
     ("network", "dh = d @", "W2 = W2 - d.mean() * W2\n    dh = d @", "line extra", "W2 = W2 - d.mean() * W2"),
     ("pool", "argmax", "argmin", "function", "np.argmax(x[n, i:i + 3])"),
