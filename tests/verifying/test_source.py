@@ -199,7 +199,7 @@ MISTAKES = [
     ("loops", "db[m] += dz", "db[m] = dz", "overwritten", "db[m] += dz"),
     ("loops", "x[n, d]\n", "x[0, d]\n", "index", "x[n, d]"),
     ("loops", "dz * w[d, m]", "dz * w[d, 0]", "index", "w[d, m]"),
-    ("loops", "[1]):\n            dz", "[1] - 1):\n            dz", "last left out", "`w.shape[1]` for `w.shape[1] - 1`"),
+    ("loops", "[1]):\n            dz", "[1] - 1):\n            dz", "last left out", "`w.shape[1]` for"),
     ("loops", "(1 - out[n, m] ** 2)", "(1 - out[n, m])", "squared", "out[n, m] ** 2"),
     ("steps", "dhs[:, t] + dnext", "dhs[:, t]", "term missing", "dhs[:, t] + dnext"),
     ("steps", "dU += states", "dU = states", "overwritten", "dU += states[t].T @ dz"),

@@ -127,7 +127,7 @@ class Verdict:
 
     @property
     def fix(self) -> tuple[str, ...]:
-        """What to write, in English, where a cause is known: by its formula, else by its place in the source."""
+        """What to write, in English, by the formula of the cause, else by its place in the source."""
         said = (each.fix or (each.source and each.source.said) for each in self.findings)
         return tuple(fix.en for fix in said if fix)
 
