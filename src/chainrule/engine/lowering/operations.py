@@ -312,8 +312,8 @@ def _softmax(low: Builder, layer: Softmax, x: Value, z: Value, parameters: list[
 def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     if over_axes(layer):  # one over rows, between two copies
         rows, made = (low.value(layer.rows_of(x.shape), NO_HALO, NO_HALO, v.with_delta) for v in (x, z))
-        parameters = [low.parameter_of(layer, name, x.shape) for name in layer.parameters(x.shape)]
         _moved(low, Reshape(rows.shape), x, rows, [])
+        parameters = [low.parameter_of(layer, name, x.shape) for name in layer.parameters(x.shape)]
         _norm_of(low, layer, rows, made, parameters)
         _moved(low, Reshape(x.shape), made, z, [])
         low.parts.update({value.number: str(layer.name) for value in (rows, made)})
