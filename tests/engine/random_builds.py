@@ -67,7 +67,9 @@ def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
     momentum = {"optimizer": cr.SGD(momentum=0.9)}
     adam = {"optimizer": cr.Adam(), "constraint": cr.MaxNorm(1.0), "penalty": cr.L2(0.1)}
     inception = cr.Parallel([cr.Conv2D(2, 1), []], join="concat")
+    table, dense = cr.Embedding(7, 5), cr.Dense(5)
     return [
+        ([table, dense, cr.Tanh(), dense, cr.Dense(7, tied=table)], 4, adam),
         ([cr.Dense(5), cr.GELU(), cr.Dense(3), cr.Softmax()], 4, {"loss": cr.CrossEntropy(), **adam}),
         ([cr.Conv2D(8, 3, padding=1), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten()], (6, 6, 8), adam),
         ([cr.Conv2D(9, 3, padding=2), cr.Tanh(), cr.GlobalAveragePool()], (5, 5, 8), per_sample),
