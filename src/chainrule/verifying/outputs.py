@@ -26,6 +26,7 @@ from chainrule.verifying.probes import Probe, probes
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.source.mending import Right, by_differences, by_formula
 from chainrule.verifying.source.named import by_source, wants_source
+from chainrule.verifying.subjects.frameworks.compiled import as_it_is
 from chainrule.verifying.subjects.fused import unfused
 from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
@@ -73,7 +74,9 @@ def verdict_of(
         return _of_all(subject, other, then, lambda step: None, chosen)
 
     whole = subject if chosen is not None or subject.together is None else subject.together
-    return by_source(whole, verdict, _right(judge, whole, seed), again)
+    right = _right(judge, whole, seed)
+    with as_it_is():
+        return by_source(whole, verdict, right, again)
 
 
 def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
@@ -128,7 +131,7 @@ def _at_one(subject: Subject, judge: Judge, verdict: Verdict) -> tuple[Subject, 
         made = subject.backward(values, np.ones_like(delta))
         return tuple(None if value is None else value * value.dtype.type(delta) for value in made)
 
-    alone = replace(subject, backward=backward, takes_delta=False, steps=None, without={}, as_is=None)
+    alone = replace(subject, backward=backward, takes_delta=False, steps=None, without={}, as_is=None, pulled=None)
     other = Judge(alone, judge.like, judge.seed, judge.progress)
     beside = other.verdict(verdict.hint_level)
     if beside.verdict != "wrong":
@@ -201,7 +204,7 @@ def _in_more_digits(subject: Subject) -> Subject:
         return tuple(None if value is None else value.astype(np.float32) for value in made)
 
     made = replace(subject, args=wide, forward=forward, backward=backward, precision="float32")
-    return replace(made, notes=(), steps=None, alone={}, together=None, without={}, as_is=None)
+    return replace(made, notes=(), steps=None, alone={}, together=None, without={}, as_is=None, pulled=None)
 
 
 def _of_others(

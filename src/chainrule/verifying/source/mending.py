@@ -7,8 +7,8 @@ timed: the answer is the same on a busy machine.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from types import CodeType
 
 import numpy as np
@@ -22,11 +22,12 @@ from chainrule.verifying.source.changes import Change, Changes
 from chainrule.verifying.source.insertions import Insertions
 from chainrule.verifying.source.scope import Scope, scope_of
 from chainrule.verifying.source.statements import Statements
-from chainrule.verifying.source.written import Ran, Written, lines_run, ran, written
+from chainrule.verifying.source.written import Ran, Written, calls_run, lines_run, ran, written
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
-# Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.
-MOST_LINES, PER_CHANGE = 2_000_000, 300
+# Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.  Calls
+# within libraries, of which JAX makes thousands, are counted as this part of a line each.
+MOST_LINES, PER_CHANGE, CALLS_PER_LINE = 2_000_000, 300, 4
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
@@ -125,7 +126,9 @@ class Mending:
     subject: Subject
     right: Sequence[Right]
     left: int = MOST_LINES
-    cost: int = PER_CHANGE
+    cost: dict[bool, int] = field(default_factory=dict)  # of a change, by whether it is in their pull alone
+    pulls: dict[int, Callable[[Array], Gradients]] = field(default_factory=dict)
+    behind: frozenset[CodeType] = frozenset()  # what runs only behind their forward
 
     def mended(self) -> list[Mended]:
         """The places that are wrong, each with what it makes right; [] where none is found."""
@@ -135,8 +138,12 @@ class Mending:
             return attempt(self.subject, first.args, first.delta)
 
         theirs, forward = ran(backward), ran(lambda: output(self.subject, first.args))
-        self.cost = PER_CHANGE + lines_run(backward, MOST_LINES_OF_ONE)
-        if self.cost >= MOST_LINES_OF_ONE:
+        self.cost[False] = self.cost_of(backward)
+        if self.subject.pulled is not None:
+            before = ran(lambda: self.pulled(self.right[0]))
+            self.behind = frozenset(ran(lambda: self.given(self.right[0], True))) - frozenset(before)
+            self.cost[True] = self.cost_of(lambda: self.given(self.right[0], True))
+        if min(self.cost.values()) >= MOST_LINES_OF_ONE:
             return []
         places, made = written(theirs.values()), list[Mended]()
         wrong = frozenset().union(*(right.wrong(self.given(right)) for right in self.right))
@@ -148,11 +155,28 @@ class Mending:
                 made.append(found)
                 wrong -= found.numbers
                 kept.enter_context(found.place.changed(found.text))
+                self.pulls.clear()
                 places = [each.rewritten(found.text) if each is found.place else each for each in places]
         return made
 
-    def given(self, right: Right) -> Gradients | None:
-        return attempt(self.subject, right.probe.args, right.probe.delta)
+    @staticmethod
+    def cost_of(call: Callable[[], object]) -> int:
+        return PER_CHANGE + lines_run(call, MOST_LINES_OF_ONE) + calls_run(call) // CALLS_PER_LINE
+
+    def given(self, right: Right, behind: bool = False) -> Gradients | None:
+        """Their gradients.  behind: without running their forward anew."""
+        if not behind:
+            return attempt(self.subject, right.probe.args, right.probe.delta)
+        try:
+            return self.pulled(right)(right.probe.delta.copy())
+        except Exception:  # their code may raise whatever it likes
+            return None
+
+    def pulled(self, right: Right) -> Callable[[Array], Gradients]:
+        assert self.subject.pulled is not None
+        if id(right) not in self.pulls:
+            self.pulls[id(right)] = self.subject.pulled([value.copy() for value in right.probe.args])
+        return self.pulls[id(right)]
 
     def next(
         self, places: Sequence[Written], forward: dict[CodeType, Ran], wrong: frozenset[int]
@@ -190,8 +214,9 @@ class Mending:
             told.add(text)
             if self.left < 0:
                 break
-            self.left -= self.cost
-            numbers = self.gives(place, text, wrong)
+            behind = self.behind.issuperset(each.code for each in place.ran.values())
+            self.left -= self.cost[behind and True in self.cost]
+            numbers = self.gives(place, text, wrong, behind)
             if numbers:
                 made = Mended(place, change, text, numbers)
                 if found is None or self.order(made) < self.order(found):
@@ -202,15 +227,17 @@ class Mending:
     def order(mended: Mended) -> tuple[int, int, int]:
         return -len(mended.numbers), mended.change.rank, len(mended.text)
 
-    def gives(self, place: Written, text: bytes, wrong: frozenset[int]) -> frozenset[int]:
+    def gives(
+        self, place: Written, text: bytes, wrong: frozenset[int], behind: bool = False
+    ) -> frozenset[int]:
         """Of which of the wrong arguments a text gives the right gradient, of none that is right another."""
         numbers = wrong
         with place.changed(text) as possible:
             for right in self.right if possible else ():
-                still = right.wrong(self.given(right))
+                still = right.wrong(self.given(right, behind))
                 if still - wrong or not (numbers := numbers - still):
                     return frozenset()
-            if possible and not self.same_output():
+            if possible and not behind and not self.same_output():
                 return frozenset()
         return numbers if possible else frozenset()
 

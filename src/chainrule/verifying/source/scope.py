@@ -55,6 +55,7 @@ APART = frozenset(
 )
 GROWING = frozenset(("append", "extend", "insert", "add", "update"))
 MOST_ATOMS = 40
+LIBRARIES = ("numpy", "jax.numpy", "torch")
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,9 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
         for name in other.code.co_names
         if _of_one(other.world.get(name)) and other.world is ran.world
     }
-    numpy = next((name for name, value in ran.world.items() if value is np), "")
+    modules = [name for name, value in ran.world.items() if getattr(value, "__name__", "") in LIBRARIES]
+    read_ = {each.id for each in nodes if isinstance(each, ast.Name)}
+    numpy = next((name for name in modules if name in read_), modules[0] if modules else "")
     read = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
     entered = {name: np.ndim(value) for name, value in ran.given.items() if hasattr(value, "shape")}
     zero = frozenset(
@@ -216,7 +219,7 @@ def _looked_up(node: ast.AST, ran: Ran) -> tuple[bool, Any]:
 
 
 def _atom(text: str, value: Any) -> Atom:
-    if isinstance(value, np.ndarray) or type(value).__module__.startswith("torch"):
+    if isinstance(value, np.ndarray) or _of_framework(value):
         shape = tuple(getattr(value, "shape", ()))
         return Atom(text, "array" if hasattr(value, "shape") else "", shape)
     if isinstance(value, (bool, np.bool_)) or value is None:
@@ -230,6 +233,10 @@ def _atom(text: str, value: Any) -> Atom:
     if hasattr(value, "__dict__") and not callable(value) and not isinstance(value, (type, ModuleType)):
         return Atom(text, f"object {type(value).__qualname__}")
     return Atom(text, "")
+
+
+def _of_framework(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] in ("torch", "jax", "jaxlib") and not callable(value)
 
 
 def _harmless(node: ast.AST, function: Function) -> bool:

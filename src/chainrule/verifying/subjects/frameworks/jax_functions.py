@@ -16,7 +16,7 @@ from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of
 from chainrule.verifying.subjects.calls.carriers import Maker, as_array, holds
 from chainrule.verifying.subjects.calls.running import call
-from chainrule.verifying.subjects.frameworks.compiled import Compiled, compiled
+from chainrule.verifying.subjects.frameworks.compiled import Compiled, compiled, is_as_it_is
 from chainrule.verifying.subjects.frameworks.judged import gradients_follow, judged, told
 from chainrule.verifying.subjects.subject import (
     Gradients,
@@ -48,8 +48,8 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
     calls = _Calls(title, given, replace(arguments, makers=(_maker(low),) * len(arrays)))
     out = calls.tried(arrays, output is None)
     by_hand = calls.has(arrays, "custom_vjp")
-    loops = calls.has(arrays, "scan") or calls.has(arrays, "while")
-    within = _by_operations if loops else _wide
+    calls.kept = calls.has(arrays, "scan") or calls.has(arrays, "while") or _jitted(given)
+    within = _by_operations if calls.kept else _wide
     if output is None and not by_hand and gradients_follow(out, arguments):
         read = replace(calls.arguments, arrays=arrays, precision=calls.precision)
         subject = of_function(compiled(given), args, names, read, _wide)
@@ -68,13 +68,14 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
         precision=calls.precision,
         args=arrays,
         notes=(*single, *(() if by_hand else (TEXTS.say("subject.jax", name=title),))),
+        pulled=calls.pulled,
     )
     plain = replace(calls, compiles=False, within=within)
     subject = replace(subject, as_is=replace(subject, forward=plain.forward, backward=plain.backward))
 
     def of_output(place: int | None) -> Any:
         of = replace(calls, places=tuple(several) if place is None else (place,))
-        return of.forward, of.backward
+        return of.forward, of.backward, of.pulled
 
     return with_outputs(subject, several, of_output)
 
@@ -92,7 +93,7 @@ def _maker(low: str | None) -> Maker:
 @dataclass(eq=False)
 class _Calls:
     """places: of the outputs that are judged, several joined.  compiles: whether it runs compiled.  within:
-    what it is called within, by its arrays.
+    what it is called within, by its arrays.  kept: whether something in it is compiled by their own code.
     """
 
     title: str
@@ -100,7 +101,11 @@ class _Calls:
     arguments: Arguments
     places: tuple[int, ...] = (0,)
     compiles: bool = True
+    kept: bool = False
     within: Callable[[Sequence[Array]], Any] = lambda values: _wide(values)
+
+    def _around(self, values: Sequence[Array]) -> Any:
+        return (_by_operations if self.kept and is_as_it_is() else self.within)(values)
 
     @cached_property
     def _forward(self) -> Callable[..., Any]:
@@ -158,7 +163,7 @@ class _Calls:
         return of_moving, [built[number] for number in moving], moving
 
     def forward(self, values: Sequence[Array]) -> Array:
-        with self.within(values):
+        with self._around(values):
             made = [as_array(out, f"the output of {self.title}") for out in self._forward(values)]
             return made[0] if len(made) == 1 else joined_outputs(made)
 
@@ -168,17 +173,33 @@ class _Calls:
         return [out[place] for place in self.places]
 
     def backward(self, values: Sequence[Array], delta: Array) -> Gradients:
-        with self.within(values):
-            moving, given_back = self._backward(values, delta)
-            gradients: list[Array | None] = [None] * len(self.arguments.names)
-            for number, value in zip(map(int, moving), given_back, strict=True):
-                _collect(self.arguments.tree[number], value, gradients, self.arguments)
-            return tuple(gradients)
+        with self._around(values):
+            return self._collected(*self._backward(values, delta))
+
+    def pulled(self, values: Sequence[Array]) -> Callable[[Array], Gradients]:
+        """Their forward once; what their backward gives of a δ, anew at each call."""
+        with self._around(values):
+            out, pull, moving = self.outputs(values)
+
+        def of_delta(delta: Array) -> Gradients:
+            with self._around(values):
+                return self._collected(moving, self._given_back(out, pull, delta))
+
+        return of_delta
+
+    def _collected(self, moving: Any, given_back: Any) -> Gradients:
+        gradients: list[Array | None] = [None] * len(self.arguments.names)
+        for number, value in zip(map(int, moving), given_back, strict=True):
+            _collect(self.arguments.tree[number], value, gradients, self.arguments)
+        return tuple(gradients)
 
     def _back(self, values: Sequence[Any], delta: Any) -> tuple[list[int], Any]:
         """The numbers of the arguments that have gradients, and these."""
-        jax = sys.modules["jax"]
         out, pull, moving = self.outputs(values)
+        return moving, self._given_back(out, pull, delta)
+
+    def _given_back(self, out: Any, pull: Any, delta: Any) -> Any:
+        jax = sys.modules["jax"]
         shapes = [tuple(out[place].shape) for place in self.places]
         parts = [delta] if len(shapes) == 1 else cut(delta, shapes)
         by_place = dict(zip(self.places, parts, strict=True))
@@ -188,7 +209,17 @@ class _Calls:
             else jax.numpy.zeros_like(value)
             for number, value in enumerate(out)
         )
-        return moving, call(f"the backward pass of {self.title}", pull, deltas)
+        return call(f"the backward pass of {self.title}", pull, deltas)
+
+
+def _jitted(given: Any) -> bool:
+    """Whether it, or a function that its file names, is one that their code has compiled."""
+    inner = given
+    while hasattr(inner, "__wrapped__"):
+        inner = inner.__wrapped__
+    named = getattr(inner, "__globals__", {}).values()
+    kinds = (each for each in (given, *named) if type(each).__name__ == "PjitFunction")
+    return any(not str(getattr(each, "__module__", "")).startswith("jax") for each in kinds)
 
 
 def _holds(jaxpr: Any, word: str) -> bool:
