@@ -130,8 +130,11 @@ class Mending:
     pulls: dict[int, Callable[[Array], Gradients]] = field(default_factory=dict)
     behind: frozenset[CodeType] = frozenset()  # what runs only behind their forward
 
-    def mended(self) -> list[Mended]:
-        """The places that are wrong, each with what it makes right; [] where none is found."""
+    def mended(self, far: bool) -> list[Mended]:
+        """The places that are wrong, each with what it makes right; [] where none is found.
+
+        far: looks for what is missing, else for what is there and should be another.
+        """
         first = self.right[0].probe
 
         def backward() -> Gradients | None:
@@ -149,7 +152,7 @@ class Mending:
         wrong = frozenset().union(*(right.wrong(self.given(right)) for right in self.right))
         with contextlib.ExitStack() as kept:
             while wrong and len(made) < MOST_MENDED:
-                found = self.next(places, forward, wrong)
+                found = self.next(places, forward, wrong, far)
                 if found is None:
                     break
                 made.append(found)
@@ -179,7 +182,7 @@ class Mending:
         return self.pulls[id(right)]
 
     def next(
-        self, places: Sequence[Written], forward: dict[CodeType, Ran], wrong: frozenset[int]
+        self, places: Sequence[Written], forward: dict[CodeType, Ran], wrong: frozenset[int], far: bool
     ) -> Mended | None:
         """The best change: that of the lowest rank of those that make most right."""
         own, shared = list[tuple[Written, Scope]](), list[tuple[Written, Scope]]()
@@ -190,15 +193,13 @@ class Mending:
                     (shared if place.ran[key].code in forward else own).append((place, scope))
         shapes = {self.right[0].probe.args[number].shape for number in wrong}
         for scopes in (own, shared):
-            near = [
+            changes = [
                 (place, change)
                 for place, scope in scopes
-                for change in (*Changes(place, scope), *Statements(place, scope))
+                for kind in ((Insertions(place, scope, shapes),) if far else _near(place, scope))
+                for change in kind
             ]
-            best = self.best(near, wrong)
-            if best is None:
-                far = [(place, each) for place, scope in scopes for each in Insertions(place, scope, shapes)]
-                best = self.best(far, wrong)
+            best = self.best(changes, wrong)
             if best is not None:
                 return best
         return None
@@ -253,3 +254,7 @@ class Mending:
             ):
                 return False
         return True
+
+
+def _near(place: Written, scope: Scope) -> tuple[Changes, ...]:
+    return Changes(place, scope), Statements(place, scope)

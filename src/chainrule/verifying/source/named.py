@@ -9,6 +9,7 @@ from dataclasses import replace
 from chainrule.base.languages import Say
 from chainrule.verifying.contract.owed import SYMPTOMS
 from chainrule.verifying.source.mending import Mended, Mending, Right
+from chainrule.verifying.source.paths import Paths
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
@@ -18,6 +19,7 @@ NO_CAUSE = SYMPTOMS | {
     *("", "given shapes only", "given numbers only", "contiguous only", "zeros", "output unused", "NaN"),
     *("not repeatable", "wrong shape", "stale cache"),
 }
+UNEXPLAINED = ("", "zeros")
 WHOLE = ("term_missing", "line_missing")
 
 
@@ -29,10 +31,47 @@ def wants_source(verdict: Verdict) -> bool:
 def by_source(
     subject: Subject, verdict: Verdict, right: Sequence[Right], again: Callable[[], Verdict]
 ) -> Verdict:
-    """The verdict with the places that were found.  right: on the probes that tell.  again: the verdict of
-    their code as it is then, with the changes made.
+    """The verdict with the places that were found: what should be another, else paths of their forward, else
+    what is missing.  right: on the probes that tell.  again: the verdict of their code as it is then, with the
+    changes made.
     """
-    found = Mending(subject, right).mended()
+    mending = Mending(subject, right)
+    verdict = _changed(subject, verdict, mending, again, False)
+    if wants_source(verdict):
+        verdict = _paths(subject, verdict, right)
+    return _changed(subject, verdict, mending, again, True) if wants_source(verdict) else verdict
+
+
+def _paths(subject: Subject, verdict: Verdict, right: Sequence[Right]) -> Verdict:
+    """With what comes by a path of their forward otherwise than it must."""
+    places = {name: number for number, name in enumerate(subject.names)}
+    wanted = {each.name for each in verdict.findings if each.mistake in UNEXPLAINED and each.name in places}
+    wrong = frozenset(places[name] for name in wanted)
+    found = Paths(subject, [each.probe for each in right], wrong).found() if wrong else []
+    findings, notes = list[Finding](), list(verdict.notes)
+    told = set[int]()
+    for finding in verdict.findings:
+        number = places.get(finding.name)
+        by = next((n for n, path in enumerate(found) if finding.name in wanted and number in path.numbers), None)
+        if by is None:
+            findings.append(finding)
+        elif by in told:
+            notes.append(TEXTS.say("judged.follows", name=finding.name))
+        else:
+            told.add(by)
+            why, fix = found[by].said()
+            evidence = {**finding.evidence, "file": found[by].place.title, "line": found[by].line}
+            made = replace(finding, why=why, fix=fix, mistake=f"path {found[by].kind}", evidence=evidence)
+            findings.append(replace(made, formulas=None, observed=None))
+    notes += [TEXTS["judged.path"]] if told else []
+    return replace(verdict, findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
+
+
+def _changed(
+    subject: Subject, verdict: Verdict, mending: Mending, again: Callable[[], Verdict], far: bool
+) -> Verdict:
+    """With the changes of their source named that make right what is wrong."""
+    found = mending.mended(far)
     if not found:
         return verdict
     with contextlib.ExitStack() as kept:
