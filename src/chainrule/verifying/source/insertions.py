@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 
 from chainrule.verifying.source.changes import Change, Changes
 from chainrule.verifying.source.scope import Scope, own
@@ -39,6 +39,7 @@ class Insertions(Changes):
                 self.divisors(node),
                 self.factors(node),
                 self.terms(node),
+                self.conditions(node),
                 self.products(node),
             )
             for each in kinds:
@@ -97,12 +98,34 @@ class Insertions(Changes):
         for size in dict.fromkeys(sizes):
             if size in self.scope.outside:
                 continue  # a factor of a closure too much, which cannot be left out, would be divided by
-            yield self.behind("divisor_missing", node, f" / {size}", size)
-            yield self.behind("factor_missing", node, f" * {size}", size)
+            made = self.behind("divisor_missing", node, f" / {size}", size)
+            # What was kept for this and is not read is what is missing, if anything is.
+            rank = 3 if size in self.scope.unused else made.rank
+            yield replace(made, rank=rank)
+            yield replace(self.behind("factor_missing", node, f" * {size}", size), rank=rank)
         counts = [atom.text for atom in self.scope.numbers if atom.kind == "whole number"][: 2 * MOST_SIZES]
         for one, other in combinations(counts, 2):
             size = f"({one} * {other})"
             yield replace(self.behind("divisor_missing", node, f" / {size}", size), rank=5)
+        for one, other in permutations(counts, 2):
+            size = f"({one} // {other})"
+            for kind, sign in (("divisor_missing", "/"), ("factor_missing", "*")):
+                yield replace(self.behind(kind, node, f" {sign} {size}", size), rank=5)
+        for number in ("2", "0.5", "3"):
+            yield replace(self.behind("factor_missing", node, f" * {number}", number), rank=5)
+
+    def conditions(self, node: ast.expr) -> Iterator[Change]:
+        """A mask, or one more condition of one."""
+        limits = [*self.scope.numbers, *(a for a in self.scope.arrays if a.shape in ((1,), (1, 1)))]
+        for atom in self.scope.arrays:
+            for limit in limits:
+                for sign in ("<", ">"):
+                    condition = f"({atom.text} {sign} {limit.text})"
+                    if isinstance(node, (ast.Compare, ast.BinOp)) and _is_condition(node):
+                        yield self.behind("condition_missing", node, f" & {condition}", condition)
+                    elif isinstance(node, (ast.Name, ast.BinOp)) and not _is_condition(node):
+                        made = self.behind("factor_missing", node, f" * {condition}", condition)
+                        yield replace(made, rank=5)
 
     def factors(self, node: ast.expr) -> Iterator[Change]:
         for atom in self.scope.arrays:
@@ -122,7 +145,12 @@ class Insertions(Changes):
                 yield replace(made, rank=3) if atom.text in self.scope.unused else made
 
     def products(self, node: ast.expr) -> Iterator[Change]:
-        """Terms of two matrices, of the shape of what is wrong."""
+        """Terms of two matrices, of the shape of what is wrong; products of two arrays of which one is unused."""
+        for one in self.scope.arrays if self.scope.unused else ():
+            for other in self.scope.arrays if one.text in self.scope.unused else ():
+                for sign in ("+", "-"):
+                    term = f"{sign} {one.text} * {other.text}"
+                    yield replace(self.behind("term_missing", node, f" {term}", term), rank=5)
         matrices = [
             (a.text, a.shape) for a in self.scope.arrays if len(a.shape) == 2 and a.text.isidentifier()
         ]
@@ -132,6 +160,12 @@ class Insertions(Changes):
                 yield replace(
                     self.behind("term_missing", node, f" + {one} @ {other}", f"+ {one} @ {other}"), rank=5
                 )
+
+
+def _is_condition(node: ast.expr) -> bool:
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, (ast.BitAnd, ast.BitOr)) and _is_condition(node.left)
+    return isinstance(node, ast.Compare)
 
 
 def _of_function(name: str) -> tuple[str, str]:

@@ -49,7 +49,9 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
     out = calls.tried(arrays, output is None)
     by_hand = calls.has(arrays, "custom_vjp")
     calls.kept = calls.has(arrays, "scan") or calls.has(arrays, "while") or _jitted(given)
-    within = _by_operations if calls.kept else _wide
+    wide = bool(sys.modules["jax"].config.jax_enable_x64)
+    calls.narrow = not wide and calls.has(arrays, "random_bits")  # float64 draws others than float32 does
+    within = _by_operations if calls.kept else calls.within
     if output is None and not by_hand and gradients_follow(out, arguments):
         read = replace(calls.arguments, arrays=arrays, precision=calls.precision)
         subject = of_function(compiled(given), args, names, read, _wide)
@@ -94,6 +96,7 @@ def _maker(low: str | None) -> Maker:
 class _Calls:
     """places: of the outputs that are judged, several joined.  compiles: whether it runs compiled.  within:
     what it is called within, by its arrays.  kept: whether something in it is compiled by their own code.
+    narrow: whether it is computed in float32 alone.
     """
 
     title: str
@@ -102,9 +105,11 @@ class _Calls:
     places: tuple[int, ...] = (0,)
     compiles: bool = True
     kept: bool = False
+    narrow: bool = False
     within: Callable[[Sequence[Array]], Any] = lambda values: _wide(values)
 
     def _around(self, values: Sequence[Array]) -> Any:
+        values = () if self.narrow else values
         return (_by_operations if self.kept and is_as_it_is() else self.within)(values)
 
     @cached_property
@@ -119,7 +124,7 @@ class _Calls:
     def precision(self) -> str | None:
         """In which it computes, where that is less than the arrays' type."""
         low = self.arguments.precision
-        return "float32" if low is None and not _wide_known() else low
+        return "float32" if low is None and (self.narrow or not _wide_known()) else low
 
     def tried(self, values: Sequence[Array], plain: bool) -> tuple[Any, ...]:
         """What the given arguments give, traced; plain: as they are, where their code cannot be traced."""
