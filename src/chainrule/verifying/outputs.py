@@ -22,7 +22,7 @@ from chainrule.verifying.judging.guesses import guesses
 from chainrule.verifying.judging.judge import Judge
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.precision import computed_in
-from chainrule.verifying.probes import Probe, probes
+from chainrule.verifying.probes import Probe, different_sizes, probes
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.source.mending import Right, by_differences, by_formula
 from chainrule.verifying.source.named import by_source, wants_source
@@ -33,6 +33,7 @@ from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
 FEW_DIGITS = ("float16", "bfloat16")
+MOST_RESIZED = 20_000  # entries of an argument
 PROBES = 2  # without ties: the given arguments and fresh numbers
 # Directions per probe, and of the largest term of a slope along one what it may be off by.
 DIRECTIONS, CLOSE = 2, 1e-6
@@ -76,7 +77,7 @@ def verdict_of(
     whole = subject if chosen is not None or subject.together is None else subject.together
     right = _right(judge, whole, seed)
     with as_it_is():
-        return by_source(whole, verdict, right, again)
+        return by_source(whole, verdict, right, lambda wrong: _resized(judge, whole, right, wrong), again)
 
 
 def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
@@ -87,6 +88,28 @@ def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
     if judge.reference is None or judge.loosely:
         return by_differences(subject, tried)
     return by_formula(subject, judge.reference, tried)
+
+
+def _resized(
+    judge: Judge, subject: Subject, right: Sequence[Right], wrong: frozenset[int]
+) -> list[Right]:
+    """What is right for other sizes, which tell sizes apart that are the same in the given arguments."""
+    if subject is not judge.subject:
+        return []
+    shapes = [value.shape for value in right[0].probe.args]
+    if judge.reference is not None and not judge.loosely:
+        others = [p for p in judge.tried if not p.tied and [value.shape for value in p.args] != shapes]
+        return by_formula(subject, judge.reference, others[:1])
+    rng = np.random.default_rng(judge.seed + 1)
+    args = different_sizes(subject.args, subject.forward, rng, subject.precision)
+    if args is None or max(value.size for value in args) > MOST_RESIZED:
+        return []
+    out = output(subject, args)
+    delta = rng.normal(size=out.shape).astype(out.dtype) if subject.takes_delta else np.ones_like(out)
+    probe = Probe(args, delta)
+    if attempt(subject, args, delta) is None:
+        return []
+    return by_differences(subject, [probe], wrong)
 
 
 def _of_all(

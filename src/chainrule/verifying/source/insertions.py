@@ -29,7 +29,7 @@ class Insertions(Changes):
         whole = {id(node) for node in self.whole()}
         for change, node in self.all():
             # A whole value is where people forget something, before what stands within one.
-            yield change if id(node) in whole or change.rank != 4 else replace(change, rank=5)
+            yield change if id(node) in whole or change.rank < 4 else replace(change, rank=change.rank + 1)
 
     def all(self) -> Iterator[tuple[Change, ast.expr]]:
         """With the places where they stand."""
@@ -112,7 +112,7 @@ class Insertions(Changes):
             for kind, sign in (("divisor_missing", "/"), ("factor_missing", "*")):
                 yield replace(self.behind(kind, node, f" {sign} {size}", size), rank=5)
         for number in ("2", "0.5", "3"):
-            yield replace(self.behind("factor_missing", node, f" * {number}", number), rank=5)
+            yield replace(self.behind("factor_missing", node, f" * {number}", number), rank=6)
 
     def conditions(self, node: ast.expr) -> Iterator[Change]:
         """A mask, or one more condition of one."""

@@ -7,7 +7,7 @@ timed: the answer is the same on a busy machine.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 
@@ -76,8 +76,10 @@ def by_formula(subject: Subject, reference: Reference, probes: Sequence[Probe]) 
     return made
 
 
-def by_differences(subject: Subject, probes: Sequence[Probe]) -> list[Right]:
-    """What is right by the differences of their forward."""
+def by_differences(
+    subject: Subject, probes: Sequence[Probe], numbers: Collection[int] | None = None
+) -> list[Right]:
+    """What is right by the differences of their forward.  numbers: of the arguments, None: all."""
     unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
     made = []
     for probe in probes:
@@ -87,6 +89,8 @@ def by_differences(subject: Subject, probes: Sequence[Probe]) -> list[Right]:
         slack: list[Array | float] = [0.0] * len(probe.args)
         for number, argument in enumerate(probe.args):
             if argument.dtype.kind != "f" or given is None or given[number] is None:
+                continue
+            if numbers is not None and number not in numbers:
                 continue
             measured = differences(subject.forward, probe.args, number, probe.delta)
             plain = ~measured.kinks & np.isfinite(measured.values)
@@ -121,11 +125,15 @@ class Mended:
 
 @dataclass(eq=False)
 class Mending:
-    """The search of one verdict.  right: on the probes, that of the given arguments first."""
+    """The search of one verdict.  right: on the probes, that of the given arguments first.  others: what is
+    right for other sizes, asked for where something is found.
+    """
 
     subject: Subject
     right: Sequence[Right]
+    others: Callable[[frozenset[int]], Sequence[Right]] = lambda wrong: ()
     left: int = MOST_LINES
+    resized: Sequence[Right] | None = None
     cost: dict[bool, int] = field(default_factory=dict)  # of a change, by whether it is in their pull alone
     pulls: dict[int, Callable[[Array], Gradients]] = field(default_factory=dict)
     behind: frozenset[CodeType] = frozenset()  # what runs only behind their forward
@@ -238,6 +246,10 @@ class Mending:
                 still = right.wrong(self.given(right, behind))
                 if still - wrong or not (numbers := numbers - still):
                     return frozenset()
+            if possible and self.resized is None:
+                self.resized = self.others(wrong)
+            for right in (self.resized or ()) if possible else ():
+                numbers -= right.wrong(self.given(right))
             if possible and not behind and not self.same_output():
                 return frozenset()
         return numbers if possible else frozenset()

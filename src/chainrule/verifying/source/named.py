@@ -29,13 +29,17 @@ def wants_source(verdict: Verdict) -> bool:
 
 
 def by_source(
-    subject: Subject, verdict: Verdict, right: Sequence[Right], again: Callable[[], Verdict]
+    subject: Subject,
+    verdict: Verdict,
+    right: Sequence[Right],
+    others: Callable[[frozenset[int]], Sequence[Right]],
+    again: Callable[[], Verdict],
 ) -> Verdict:
     """The verdict with the places that were found: what should be another, else paths of their forward, else
-    what is missing.  right: on the probes that tell.  again: the verdict of their code as it is then, with the
-    changes made.
+    what is missing.  right: on the probes that tell; others: for other sizes, of
+    these arguments.  again: the verdict of their code as it is then, with the changes made.
     """
-    mending = Mending(subject, right)
+    mending = Mending(subject, right, others)
     verdict = _changed(subject, verdict, mending, again, False)
     if wants_source(verdict):
         verdict = _paths(subject, verdict, right)

@@ -53,7 +53,13 @@ class Path:
         """(why, fix)."""
         values = {"part": " ".join(self.place.of(self.node).split()), "line": self.line}
         values |= {"file": self.place.title, "factor": self.factor}
-        return TEXTS.say(f"path.{self.kind}", **values), TEXTS.say("path.fix", **values)
+        kind = self.kind
+        if kind == "passed" and isinstance(self.node, ast.BinOp) and not isinstance(self.node.op, ast.Pow):
+            times = isinstance(self.node.op, ast.Mult)
+            sides = self.place.of(self.node.left), self.place.of(self.node.right)
+            kind = "times" if times else "divided"
+            values["factor"] = sides[sides[0] == self.factor]
+        return TEXTS.say(f"path.{kind}", **values), TEXTS.say("path.fix", **values)
 
 
 @dataclass(eq=False)
@@ -107,10 +113,10 @@ class Paths:
         return Probe(args, np.asarray(probe.delta, np.float64))
 
     @staticmethod
-    def order(path: Path) -> tuple[int, int, int]:
+    def order(path: Path) -> tuple[int, int, int, int]:
         kinds = ("constant", "sign", "common", "passed", "factor")
-        length = path.place.span(path.node)[1] - path.place.span(path.node)[0]
-        return -len(path.numbers), kinds.index(path.kind), -length
+        begin, end = path.place.span(path.node)  # of what says the same the last, and of that the whole
+        return -len(path.numbers), kinds.index(path.kind), -path.line, begin - end
 
     # -- slopes
     def of_theirs(self, number: int) -> list[tuple[Probe, Array, float, Slope, float]]:
