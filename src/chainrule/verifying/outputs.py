@@ -93,7 +93,7 @@ def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
 def _resized(
     judge: Judge, subject: Subject, right: Sequence[Right], wrong: frozenset[int]
 ) -> list[Right]:
-    """What is right for other sizes, which tell sizes apart that are the same in the given arguments."""
+    """What is right of these arguments for other sizes, which tell those apart that are the same as given."""
     if subject is not judge.subject:
         return []
     shapes = [value.shape for value in right[0].probe.args]
@@ -107,8 +107,9 @@ def _resized(
     out = output(subject, args)
     delta = rng.normal(size=out.shape).astype(out.dtype) if subject.takes_delta else np.ones_like(out)
     probe = Probe(args, delta)
-    if attempt(subject, args, delta) is None:
-        return []
+    given = attempt(subject, args, delta)
+    if given is None or any((value := given[n]) is None or value.shape != args[n].shape for n in wrong):
+        return []  # sizes that their forward takes and their backward does not
     return by_differences(subject, [probe], wrong)
 
 
@@ -154,7 +155,8 @@ def _at_one(subject: Subject, judge: Judge, verdict: Verdict) -> tuple[Subject, 
         made = subject.backward(values, np.ones_like(delta))
         return tuple(None if value is None else value * value.dtype.type(delta) for value in made)
 
-    alone = replace(subject, backward=backward, takes_delta=False, steps=None, without={}, as_is=None, pulled=None)
+    made = replace(subject, backward=backward, takes_delta=False, steps=None)
+    alone = replace(made, without={}, as_is=None, pulled=None)
     other = Judge(alone, judge.like, judge.seed, judge.progress)
     beside = other.verdict(verdict.hint_level)
     if beside.verdict != "wrong":

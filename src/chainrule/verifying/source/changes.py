@@ -67,6 +67,7 @@ ALIKE = (
     ("add", "subtract"),
     ("divide", "multiply"),
 )
+SETTING = {"index_copy_": "index_add_", "scatter_": "scatter_add_", "scatter": "scatter_add"}
 NUMBERS = (0, 1, 2, -1, 0.5)
 AXES = ("0", "1", "-1", "-2", "2", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 2, 3)")
 REDUCING = ("sum", "mean", "max", "argmax", "min", "argmin")
@@ -138,7 +139,8 @@ class Changes:
                 new = f"{array}.index_put_(({places}), {self.firm(node.value)}, accumulate=True)"
                 yield self.instead("overwritten", 2, node, new)
             elif self.scope.library == "numpy":
-                yield self.instead("overwritten", 1, node, f"{self.scope.numpy}.add.at({array}, ({index}), {value})")
+                new = f"{self.scope.numpy}.add.at({array}, ({index}), {value})"
+                yield self.instead("overwritten", 1, node, new)
 
     def added(self, node: ast.AugAssign) -> Iterator[Change]:
         old = OPERATORS.get(type(node.op), "") + "="
@@ -218,8 +220,6 @@ class Changes:
         if g and any(self.firm(each) == p for each in others):
             for axis in ("-1", "0", "1"):
                 new = f"{p} * ({g} - ({p} * {g}).sum({axis}, {keeps}=True))"
-                if library == "numpy" or library == "jax.numpy":
-                    new = f"{p} * ({g} - ({p} * {g}).sum(axis={axis}, keepdims=True))"
                 yield self.instead("diagonal", 1, node, f"({new})", new)
 
     def negated(self, node: ast.UnaryOp) -> Iterator[Change]:
@@ -412,9 +412,9 @@ class Changes:
             yield Change("overwritten", 1, "set", "add", ((end - len(name), end, "add"),))
         if name == "add" and isinstance(entries, ast.Attribute) and entries.attr == "at":
             yield Change("added_up", 1, "add", "set", ((end - len(name), end, "set"),))
-        for old, new in (("index_copy_", "index_add_"), ("scatter_", "scatter_add_"), ("scatter", "scatter_add")):
-            if name == old:
-                yield Change("overwritten", 1, old, new, ((end - len(name), end, new),))
+        if name in SETTING:
+            new = SETTING[name]
+            yield Change("overwritten", 1, name, new, ((end - len(name), end, new),))
         if name == "einsum" and node.args and isinstance(node.args[0], ast.Constant):
             yield from self.letters(node.args[0])
         yield from self.axes(node, name)

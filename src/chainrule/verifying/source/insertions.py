@@ -145,12 +145,11 @@ class Insertions(Changes):
                 yield replace(made, rank=3) if atom.text in self.scope.unused else made
 
     def products(self, node: ast.expr) -> Iterator[Change]:
-        """Terms of two matrices, of the shape of what is wrong; products of two arrays of which one is unused."""
-        for one in self.scope.arrays if self.scope.unused else ():
-            for other in self.scope.arrays if one.text in self.scope.unused else ():
-                for sign in ("+", "-"):
-                    term = f"{sign} {one.text} * {other.text}"
-                    yield replace(self.behind("term_missing", node, f" {term}", term), rank=5)
+        """Terms of two matrices, of the shape of what is wrong; of two arrays of which one is not used."""
+        unused = [atom for atom in self.scope.arrays if atom.text in self.scope.unused]
+        for atom, factor, sign in product(unused, self.scope.arrays, ("+", "-")):
+            term = f"{sign} {atom.text} * {factor.text}"
+            yield replace(self.behind("term_missing", node, f" {term}", term), rank=5)
         matrices = [
             (a.text, a.shape) for a in self.scope.arrays if len(a.shape) == 2 and a.text.isidentifier()
         ]

@@ -132,7 +132,7 @@ class Mending:
     subject: Subject
     right: Sequence[Right]
     others: Callable[[frozenset[int]], Sequence[Right]] = lambda wrong: ()
-    left: int = MOST_LINES
+    left: int = field(default_factory=lambda: MOST_LINES)
     resized: Sequence[Right] | None = None
     cost: dict[bool, int] = field(default_factory=dict)  # of a change, by whether it is in their pull alone
     pulls: dict[int, Callable[[Array], Gradients]] = field(default_factory=dict)

@@ -19,7 +19,6 @@ NO_CAUSE = SYMPTOMS | {
     *("", "given shapes only", "given numbers only", "contiguous only", "zeros", "output unused", "NaN"),
     *("not repeatable", "wrong shape", "stale cache"),
 }
-UNEXPLAINED = ("", "zeros")
 WHOLE = ("term_missing", "line_missing")
 
 
@@ -49,15 +48,15 @@ def by_source(
 def _paths(subject: Subject, verdict: Verdict, right: Sequence[Right]) -> Verdict:
     """With what comes by a path of their forward otherwise than it must."""
     places = {name: number for number, name in enumerate(subject.names)}
-    wanted = {each.name for each in verdict.findings if each.mistake in UNEXPLAINED and each.name in places}
+    wanted = {each.name for each in verdict.findings if not each.mistake and each.name in places}
     wrong = frozenset(places[name] for name in wanted)
     found = Paths(subject, [each.probe for each in right], wrong).found() if wrong else []
     findings, notes = list[Finding](), list(verdict.notes)
     told = set[int]()
     for finding in verdict.findings:
         number = places.get(finding.name)
-        by = next((n for n, path in enumerate(found) if finding.name in wanted and number in path.numbers), None)
-        if by is None:
+        by = next((n for n, path in enumerate(found) if number in path.numbers), None)
+        if by is None or finding.name not in wanted:
             findings.append(finding)
         elif by in told:
             notes.append(TEXTS.say("judged.follows", name=finding.name))

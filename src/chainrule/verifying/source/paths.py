@@ -37,7 +37,9 @@ Slope = tuple[float, float]  # and what it may be off by
 
 @dataclass(frozen=True)
 class Path:
-    """An expression of forward that explains gradients.  numbers: of the arguments.  factor: of its derivative."""
+    """An expression of forward that explains gradients.  numbers: of the arguments.  factor: what its
+    derivative is multiplied by; where it is "passed", the text of what it is then.
+    """
 
     place: Written
     node: ast.expr
@@ -219,7 +221,7 @@ class Paths:
         return bool(hook.kept)
 
     def held(self, number: int, hook: _Hook) -> float | None:
-        """By which factor its derivative is multiplied in theirs; None where no one number is on all probes."""
+        """By which factor its derivative is multiplied in theirs; None where none is on all probes."""
         factor, before = None, None
         for probe, way, theirs, (slope, off), size in self.asked[number]:
             if probe is not before and not self.record(hook, probe):
@@ -240,7 +242,7 @@ class Paths:
     def passes(self, number: int, hook: _Hook) -> bool:
         """Whether theirs is the gradient where the expression hands on what it is made of."""
         before = None
-        for probe, way, theirs, (slope, off), size in self.asked[number]:
+        for probe, way, theirs, (_, off), size in self.asked[number]:
             if probe is not before and not self.record(hook, probe):
                 return False
             before = probe
@@ -275,9 +277,10 @@ def _operands(node: ast.expr) -> list[ast.expr]:
         sides = [node.left, node.right] if isinstance(node.op, ast.Mult) else [node.left]
         return [side for side in sides if not isinstance(side, ast.Constant)]
     if isinstance(node, ast.Call):
-        given = [each for each in node.args if not isinstance(each, (ast.Constant, ast.Starred, ast.Compare))]
+        apart = (ast.Constant, ast.Starred, ast.Compare)
+        given = [each for each in node.args if not isinstance(each, apart)]
         receiver = [node.func.value] if isinstance(node.func, ast.Attribute) else []
-        return [*receiver, *given]
+        return receiver + given
     return []
 
 

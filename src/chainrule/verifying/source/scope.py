@@ -84,8 +84,9 @@ class Atom:
 class Scope:
     """Of one function.  atoms: by their text; stored: names that it assigns; grown: lists that it makes
     longer; unused: that it assigns and never reads, or not within its loop; zero: atoms that hold nothing but
-    0; callables: functions of one argument that its file calls; numpy: what it calls NumPy, or what stands in
-    for it, jax.numpy or torch, "" where it uses none, and library: which of them; entered: how many axes its arguments had; outside: names of the functions around it.
+    0; callables: functions of one argument that its file calls; numpy: what it calls NumPy, or jax.numpy or
+    torch, "" where it uses none; library: which of them; entered: how many axes its arguments had; outside:
+    names of the functions around it.
     """
 
     node: Function
@@ -164,9 +165,8 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
     outside = frozenset(ran.code.co_freevars)
     calls_ = tuple(sorted(calls))
     library = libraries.get(numpy, "")
-    return Scope(
-        node, kept, frozenset(stored), frozenset(grown), calls_, numpy, library, unused, zero, entered, outside
-    )
+    read_of = (numpy, library, unused, zero, entered, outside)
+    return Scope(node, kept, frozenset(stored), frozenset(grown), calls_, *read_of)
 
 
 def _left(loop: ast.For) -> set[str]:

@@ -58,7 +58,8 @@ def subject_from(
         return [v.astype(a.dtype) if v.dtype.kind == "f" != a.dtype.kind else v for v, a in pairs]
 
     def safe(given: Subject) -> Subject:
-        forward, backward, steps, pulled = kept(given.forward), kept(given.backward), given.steps, given.pulled
+        forward, backward = kept(given.forward), kept(given.backward)
+        steps, pulled = given.steps, given.pulled
         return replace(
             given,
             forward=lambda values: forward(typed(values)),

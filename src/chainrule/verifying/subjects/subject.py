@@ -74,7 +74,7 @@ class Subject:
         return self.delta is not None
 
 
-# What runs with a δ of one output, or of all of them (None), as (forward, backward), with `pulled` or without.
+# What runs with a δ of one output, or of all of them (None): (forward, backward), or these and `pulled`.
 OfOutput = Callable[[int | None], Sequence[Any]]
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from chainrule.base.types import Array
 
-
 _AS_IT_IS: list[None] = []
 
 
