@@ -175,6 +175,8 @@ class Changes:
         extra = {"*": "factor_extra", "/": "divisor_extra", "+": "term_extra", "-": "term_extra"}
         kind = extra.get(old, "extra")
         yield self.instead(kind, 2, node, self.firm(node.left), wrong=right)
+        if old == "-" and _is_one(node.left):
+            yield self.instead("name", 2, node, self.firm(node.right))
         if old == "-":
             yield self.instead("term_extra", 2, node, f"(-{self.firm(node.right)})", wrong=left)
         elif old != "/":
@@ -255,6 +257,8 @@ class Changes:
         for other in self.scope.atoms.values():
             if other.text != text and other.like(mine) and other.text not in self.scope.grown:
                 yield self.instead("name", 1, node, other.text)
+        if mine.kind in ("array", "number"):
+            yield self.instead("name", 3, node, f"(1 - {text})", f"1 - {text}")
         if mine.kind == "array":
             yield self.instead("squared", 3, node, f"({text} ** 2)", f"{text} ** 2")
         for dimensions in {len(mine.shape), self.scope.entered.get(text, 0)} & {3, 4}:

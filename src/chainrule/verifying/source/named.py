@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -23,8 +24,15 @@ WHOLE = ("term_missing", "line_missing")
 
 
 def wants_source(verdict: Verdict) -> bool:
-    """Whether something in it is wrong without a cause."""
-    return verdict.verdict == "wrong" and any(each.mistake in NO_CAUSE for each in verdict.findings)
+    """Whether something in it is wrong without a cause, or by a number that nobody can place."""
+    return verdict.verdict == "wrong" and any(
+        each.mistake in NO_CAUSE or _number(each) for each in verdict.findings
+    )
+
+
+def _number(finding: Finding) -> bool:
+    """Whether a gradient is off by a factor that is a number and no size: where it comes from says more."""
+    return re.fullmatch(r"factor (1/)?[0-9.]+", finding.mistake) is not None
 
 
 def by_source(
@@ -39,24 +47,29 @@ def by_source(
     these arguments.  again: the verdict of their code as it is then, with the changes made.
     """
     mending = Mending(subject, right, others)
-    verdict = _changed(subject, verdict, mending, again, False)
+    if any(each.mistake in NO_CAUSE for each in verdict.findings):
+        verdict = _changed(subject, verdict, mending, again, False)
     if wants_source(verdict):
         verdict = _paths(subject, verdict, right)
-    return _changed(subject, verdict, mending, again, True) if wants_source(verdict) else verdict
+    if not any(each.mistake in NO_CAUSE for each in verdict.findings):
+        return verdict
+    return _changed(subject, verdict, mending, again, True)
 
 
 def _paths(subject: Subject, verdict: Verdict, right: Sequence[Right]) -> Verdict:
     """With what comes by a path of their forward otherwise than it must."""
     places = {name: number for number, name in enumerate(subject.names)}
-    wanted = {each.name for each in verdict.findings if not each.mistake and each.name in places}
-    wrong = frozenset(places[name] for name in wanted)
+    unplaced = {each.name for each in verdict.findings if _number(each)}
+    wanted = unplaced | {each.name for each in verdict.findings if not each.mistake and each.name in places}
+    wrong = frozenset(places[name] for name in wanted if name in places)
     found = Paths(subject, [each.probe for each in right], wrong).found() if wrong else []
     findings, notes = list[Finding](), list(verdict.notes)
     told = set[int]()
     for finding in verdict.findings:
         number = places.get(finding.name)
         by = next((n for n, path in enumerate(found) if number in path.numbers), None)
-        if by is None or finding.name not in wanted:
+        more = by is not None and (found[by].says_more or finding.name not in unplaced)
+        if by is None or finding.name not in wanted or not more:
             findings.append(finding)
         elif by in told:
             notes.append(TEXTS.say("judged.follows", name=finding.name))

@@ -51,6 +51,11 @@ class Path:
     def line(self) -> int:
         return self.place.line_at(self.place.span(self.node)[0])
 
+    @property
+    def says_more(self) -> bool:
+        """Whether it tells where a factor comes from, and no more than that there is one."""
+        return self.kind in ("passed", "factor")
+
     def said(self) -> tuple[Say, Say]:
         """(why, fix)."""
         values = {"part": " ".join(self.place.of(self.node).split()), "line": self.line}
