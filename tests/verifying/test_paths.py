@@ -12,6 +12,7 @@ from tests.verifying.test_source import loaded
 
 import chainrule as cr
 from chainrule.base.types import Array
+from chainrule.verifying.source import mending
 
 RNG = np.random.default_rng(3)
 X, V, T = RNG.normal(size=(3, 4)), RNG.normal(size=(5, 4)), np.array([0, 2, 2])
@@ -25,6 +26,11 @@ def normed(x, v):
 def normed_backward(d, cache):
     x, v, n = cache
     return d @ (v / n), {normed}
+
+def leaky(x):
+    return 2 * np.where(x > 0, x, 0.01 * x), x
+def leaky_backward(d, x):
+    return 2 * d * {leaky}
 
 def tied(table, h, ids):
     return (table[ids] * h) @ table.T, (table, h, ids)
@@ -50,18 +56,26 @@ def squared_backward(d, cache):
     return p * (d * (1 + {squared}))[:, None]
 """
 RIGHT = {
+    "leaky": "np.where(x > 0, 1, 0.01)",
     "normed": "(d.T @ x - (v / n) * ((d.T @ x) * (v / n)).sum(axis=1, keepdims=True)) / n",
     "tied": "np.add.at(dtable, ids, (d @ table) * h)",
     "capped": "(1 - t * t) / cap",
     "squared": "0.6 * z",
 }
-ARGS = {"normed": (X, V), "tied": (V, X, T), "capped": (4 * X,), "squared": (X,)}
+ARGS = {"leaky": (X,), "normed": (X, V), "tied": (V, X, T), "capped": (4 * X,), "squared": (X,)}
 MISTAKES = [
     ("normed", "d.T @ x / n", "path constant", "comes through `n` is missing: in line 7"),
     ("tied", "pass", "path constant", "`table[ids] * h`"),
     ("capped", "(1 - t * t)", "path passed", "division by `cap` of `x / cap`"),
-    ("squared", "0.3 * z", "path common", "`0.3 * z ** 2` in line 30"),
+    ("leaky", "(x > 0)", "path other", "derivative is taken as that of"),
+    ("squared", "0.3 * z", "path common", "`0.3 * z ** 2` in line 35"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def few_lines(monkeypatch: pytest.MonkeyPatch, shorter_search: None) -> None:
+    """What is tested is what comes behind the search for another text."""
+    monkeypatch.setattr(mending, "MOST_LINES", 20_000)
 
 
 def judged(name: str, written: dict[str, str], folder: Path) -> cr.Verdict:

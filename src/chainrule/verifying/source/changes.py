@@ -172,6 +172,9 @@ class Changes:
             spans = self.place.span(node.left), self.place.span(node.right)
             pieces = ((*spans[0], self.firm(node.right)), (*spans[1], self.firm(node.left)))
             yield Change("exchanged", 1, f"{left} {old} {right}", f"{right} {old} {left}", pieces)
+        if old == "**" and not isinstance(node.right, ast.Constant):
+            for by in ("- 1", "+ 1"):
+                yield self.instead("name", 1, node.right, f"({self.firm(node.right)} {by})")
         extra = {"*": "factor_extra", "/": "divisor_extra", "+": "term_extra", "-": "term_extra"}
         kind = extra.get(old, "extra")
         yield self.instead(kind, 2, node, self.firm(node.left), wrong=right)

@@ -138,9 +138,12 @@ class Insertions(Changes):
             yield self.behind("divisor_missing", node, f" / {atom.text}", atom.text)
 
     def terms(self, node: ast.expr) -> Iterator[Change]:
+        own = self.scope.atoms.get(self.of(node))
         for atom in self.scope.arrays:
+            last = own is not None and own.kind == "array" and own.shape[:-1] == atom.shape
+            text = f"{atom.text}[..., None]" if last else atom.text  # one number for each row
             for sign in ("+", "-"):
-                made = self.behind("term_missing", node, f" {sign} {atom.text}", f"{sign} {atom.text}")
+                made = self.behind("term_missing", node, f" {sign} {text}", f"{sign} {text}")
                 # What is computed and never read is what is missing, if anything is.
                 yield replace(made, rank=3) if atom.text in self.scope.unused else made
 

@@ -27,7 +27,7 @@ from chainrule.verifying.subjects.subject import Gradients, Subject
 
 # Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.  Calls
 # within libraries, of which JAX makes thousands, are counted as this part of a line each.
-MOST_LINES, PER_CHANGE, CALLS_PER_LINE = 2_000_000, 300, 4
+MOST_LINES, PER_CHANGE, CALLS_PER_LINE = 2_000_000, 300, 2
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off

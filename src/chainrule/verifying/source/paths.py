@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
+from chainrule.layers import ELU, GELU, LeakyReLU, Mish, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from chainrule.verifying.contract.calls import attempt, output
 from chainrule.verifying.differences import STEP
 from chainrule.verifying.probes import Probe
@@ -32,13 +34,21 @@ CLOSE, ROUGH, SEEN = 1e-6, 1e-4, 1e-3  # of a slope's terms: what is equal, too 
 MOST_CALLS = 4_000_000  # of functions, libraries' among them, that the search of one verdict may run: 3 s
 FACTORS = {0.0: "constant", -1.0: "sign"}
 COMMON = (2.0, 0.5)
+# Functions of which one's derivative is taken for another's.
+ALIKE = {
+    repr(each): each
+    for each in (
+        GELU(), GELU(approximate="tanh"), SiLU(), Mish(), Sigmoid(), Tanh(), Softplus(), ReLU(), LeakyReLU(), ELU()
+    )
+}  # fmt: skip
 Slope = tuple[float, float]  # and what it may be off by
 
 
 @dataclass(frozen=True)
 class Path:
-    """An expression of forward that explains gradients.  numbers: of the arguments.  factor: what its
-    derivative is multiplied by; where it is "passed", the text of what it is then.
+    """An expression of forward that explains gradients.
+
+    numbers: of the arguments.  factor: what its derivative is multiplied by, or the text of what it is then.
     """
 
     place: Written
@@ -54,13 +64,15 @@ class Path:
     @property
     def says_more(self) -> bool:
         """Whether it tells where a factor comes from, and no more than that there is one."""
-        return self.kind in ("passed", "factor")
+        return self.kind in ("passed", "other", "factor")
 
     def said(self) -> tuple[Say, Say]:
         """(why, fix)."""
         values = {"part": " ".join(self.place.of(self.node).split()), "line": self.line}
         values |= {"file": self.place.title, "factor": self.factor}
         kind = self.kind
+        if kind == "other":
+            values["factor"], _, values["right"] = self.factor.partition("|")
         if kind == "passed" and isinstance(self.node, ast.BinOp) and not isinstance(self.node.op, ast.Pow):
             times = isinstance(self.node.op, ast.Mult)
             sides = self.place.of(self.node.left), self.place.of(self.node.right)
@@ -76,6 +88,7 @@ class _Hook:
     kept: list[tuple[Any, Any]] = field(default_factory=list)
     holds: bool = False
     at: int = 0
+    other: Callable[[Array], Array] | None = None  # of what passes through
 
     def __call__(self, value: Any, passing: Any = None) -> Any:
         if not self.holds:
@@ -89,7 +102,9 @@ class _Hook:
             return _copied(before)
         if tuple(np.shape(passing)) != tuple(np.shape(value)):
             raise TypeError("of another shape")
-        return before + (passing - passed)
+        if self.other is None:
+            return before + (passing - passed)
+        return before + _like(self.other(_numbers(passing)) - self.other(_numbers(passed)), before)
 
 
 @dataclass(eq=False)
@@ -121,7 +136,7 @@ class Paths:
 
     @staticmethod
     def order(path: Path) -> tuple[int, int, int, int]:
-        kinds = ("constant", "sign", "common", "passed", "factor")
+        kinds = ("constant", "sign", "common", "passed", "other", "factor")
         begin, end = path.place.span(path.node)  # of what says the same the last, and of that the whole
         return -len(path.numbers), kinds.index(path.kind), -path.line, begin - end
 
@@ -198,6 +213,23 @@ class Paths:
                 numbers = frozenset(passed)
             if numbers:
                 yield Path(place, node, "passed", place.of(operand), numbers)
+        yield from self.of_function(place, run, node)
+
+    def of_function(self, place: Written, run: Ran, node: ast.expr) -> Iterator[Path]:
+        """What the derivative of a function much like the one that an expression computes explains."""
+        for name in {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}:
+            if not isinstance(node, (ast.BinOp, ast.Call)) or not _real(run.names.get(name)):
+                continue
+            with self.hooked(place, run, node, name) as hook:
+                if hook is None or not self.record(hook, self.probes[0]) or not _same_shapes(hook.kept):
+                    continue
+                theirs = [text for text, function in ALIKE.items() if _gives(function, hook.kept)]
+                for text, function in ALIKE.items() if theirs else ():
+                    if text not in theirs:
+                        hook.other = lambda z, function=function: np.asarray(function.f(z))
+                        numbers = frozenset(n for n in self.asked if self.passes(n, hook))
+                        if numbers:
+                            yield Path(place, node, "other", f"{text}|{theirs[0]}", numbers)
 
     @contextlib.contextmanager
     def hooked(self, place: Written, run: Ran, node: ast.expr, operand: str) -> Iterator[_Hook | None]:
@@ -255,6 +287,25 @@ class Paths:
             if not abs(theirs - through) <= CLOSE * size + 20 * (off + error) or error > ROUGH * size:
                 return False
         return True
+
+
+def _numbers(value: Any) -> Array:
+    return np.asarray(value.detach() if hasattr(value, "detach") else value, dtype=np.float64)
+
+
+def _like(value: Array, given: Any) -> Any:
+    """An array as theirs are."""
+    return sys.modules["torch"].from_numpy(value).to(given) if hasattr(given, "detach") else value
+
+
+def _same_shapes(kept: Sequence[tuple[Any, Any]]) -> bool:
+    return all(np.shape(value) == np.shape(passing) and np.ndim(value) for value, passing in kept)
+
+
+def _gives(function: Any, kept: Sequence[tuple[Any, Any]]) -> bool:
+    """Whether what an expression gave is that function of what passed through it."""
+    pairs = [(_numbers(value), np.asarray(function.f(_numbers(passing)))) for value, passing in kept]
+    return all(value.any() and np.allclose(value, other, rtol=1e-6, atol=1e-9) for value, other in pairs)
 
 
 def _expressions(node: Function) -> Iterator[ast.expr]:
