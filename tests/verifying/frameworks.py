@@ -508,6 +508,24 @@ def what_is_drawn_is_drawn_in_their_own_type() -> None:
 
 
 @check
+def a_gradient_that_jax_makes_zeros_of_is_none() -> None:
+    import jax
+    import jax.numpy as jnp
+
+    def turned(given: Callable[[Any], Any]) -> Any:
+        turn = jax.custom_vjp(lambda x, c: x * c)
+        turn.defvjp(lambda x, c: (x * c, c), lambda c, d: (d * c, given(c)))
+        return turn
+
+    args = jnp.asarray(X, dtype=jnp.float32), jnp.asarray(X + 3, dtype=jnp.float32)
+    assert "no gradient of argument 1 came back" in str(verdict := verify(turned(lambda c: None), args=args)) or (
+        "no gradient of c came back" in str(verdict)
+    )
+    assert verdict
+    assert verify(turned(jnp.zeros_like), args=args).why == ("zeros",)
+
+
+@check
 def the_source_of_jax_s_functions_is_searched() -> None:
     import jax
     import jax.numpy as jnp

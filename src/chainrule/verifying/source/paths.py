@@ -38,9 +38,10 @@ COMMON = (2.0, 0.5)
 ALIKE = {
     repr(each): each
     for each in (
-        GELU(), GELU(approximate="tanh"), SiLU(), Mish(), Sigmoid(), Tanh(), Softplus(), ReLU(), LeakyReLU(), ELU()
+        *(GELU(), GELU(approximate="tanh"), SiLU(), Mish(), Sigmoid(), Tanh()),
+        *(Softplus(), ReLU(), LeakyReLU(), ELU()),
     )
-}  # fmt: skip
+}
 Slope = tuple[float, float]  # and what it may be off by
 
 

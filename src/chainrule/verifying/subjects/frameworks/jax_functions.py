@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of
 from chainrule.verifying.subjects.calls.carriers import Maker, as_array, holds
 from chainrule.verifying.subjects.calls.running import call
-from chainrule.verifying.subjects.frameworks.compiled import Compiled, compiled, is_as_it_is
+from chainrule.verifying.subjects.frameworks.compiled import Compiled, as_it_is, compiled, is_as_it_is
 from chainrule.verifying.subjects.frameworks.judged import gradients_follow, judged, told
 from chainrule.verifying.subjects.subject import (
     Gradients,
@@ -60,6 +61,7 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
         return replace(subject, notes=notes, as_is=as_is)
     likely = [n for n, value in enumerate(out) if "float" in getattr(value, "dtype", np.dtype(bool)).name]
     calls.places = (judged(out, likely, output, title, "an array"),)
+    calls.absent = calls.left_out(arrays)
     several = likely if by_hand else []
     single = () if output is None and len(several) > 1 else told(out, calls.places[0])
     subject = Subject(
@@ -96,7 +98,7 @@ def _maker(low: str | None) -> Maker:
 class _Calls:
     """places: of the outputs that are judged, several joined.  compiles: whether it runs compiled.  within:
     what it is called within, by its arrays.  kept: whether something in it is compiled by their own code.
-    narrow: whether it is computed in float32 alone.
+    narrow: whether it is computed in float32 alone.  absent: the arguments whose gradient is None.
     """
 
     title: str
@@ -106,6 +108,7 @@ class _Calls:
     compiles: bool = True
     kept: bool = False
     narrow: bool = False
+    absent: frozenset[int] = frozenset()
     within: Callable[[Sequence[Array]], Any] = lambda values: _wide(values)
 
     def _around(self, values: Sequence[Array]) -> Any:
@@ -192,9 +195,43 @@ class _Calls:
 
         return of_delta
 
+    def left_out(self, values: Sequence[Array]) -> frozenset[int]:
+        """The arguments for which a custom_vjp's backward returns None, of which JAX makes zeros."""
+        inner = self.function
+        while not hasattr(inner, "bwd") and hasattr(inner, "__wrapped__"):
+            inner = inner.__wrapped__
+        code = getattr(getattr(inner, "bwd", None), "__code__", None)
+        made: list[Any] = []
+
+        def note(frame: Any, event: str, value: Any) -> None:
+            if event == "return" and frame.f_code is code and isinstance(value, (tuple, list)):
+                made.append(value)
+
+        if code is None:
+            return frozenset()
+        with contextlib.suppress(Exception), as_it_is():  # their code may raise whatever it likes
+            shapes = [np.shape(out) for out in self.forward_of(values)]
+            pull = self.pulled(values)
+            before = sys.getprofile()
+            sys.setprofile(note)
+            try:
+                pull(np.ones(sum(map(math.prod, shapes))) if len(shapes) > 1 else np.ones(shapes[0]))
+            finally:
+                sys.setprofile(before)
+        apart = {int(n) for n in getattr(inner, "nondiff_argnums", ()) or () if isinstance(n, int)}
+        places = [n for n in range(len(self.arguments.tree)) if n not in apart]
+        given = made[-1] if made else ()
+        return frozenset(n for n, value in zip(places, given, strict=False) if value is None)
+
+    def forward_of(self, values: Sequence[Array]) -> list[Array]:
+        with self._around(values):
+            return [as_array(out, f"the output of {self.title}") for out in self._out(values)]
+
     def _collected(self, moving: Any, given_back: Any) -> Gradients:
         gradients: list[Array | None] = [None] * len(self.arguments.names)
         for number, value in zip(map(int, moving), given_back, strict=True):
+            if number in self.absent:
+                continue
             _collect(self.arguments.tree[number], value, gradients, self.arguments)
         return tuple(gradients)
 
