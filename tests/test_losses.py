@@ -12,6 +12,7 @@ from chainrule import layers as L
 from chainrule.base.errors import PairError
 from chainrule.formulas import adjoint, evaluate, trace
 from chainrule.losses import (
+    CTC,
     BinaryCrossEntropy,
     CategoricalHinge,
     CosineDistance,
@@ -46,7 +47,14 @@ UNLABELLED = CrossEntropy(ignore_index=-1, mean_steps=True)
 WITHOUT = ONE_HOT * np.array([1.0, 0.0, 1.0])
 LOG_SOFTMAX = L.LogSoftmax().forward(Z)
 
+WAYS = L.LogSoftmax().forward(np.random.default_rng(1).standard_normal((5, 3, 3)))
+READ = np.moveaxis(
+    CTC().rows([[1, 1, 2], [], [2]], (5, 3), input_lengths=np.array([5, 2, 3])), 0, -1
+)
+
 CASES: list[tuple[Loss, Any, Any]] = [
+    (CTC(), WAYS, READ),
+    (CTC(mean_labels=True, zero_infinity=True), WAYS, READ),
     (WEIGHTED, SOFTMAX, WEIGHTED.prepared(ONE_HOT)),
     (WEIGHTED, SOFTMAX, WEIGHTED.prepared(SOFT)),
     (UNLABELLED, SOFTMAX, UNLABELLED.prepared(WITHOUT)),
@@ -95,7 +103,8 @@ def slope(function: Callable[[Any], Any], at: Any, direction: Any, step: float =
 def test_gradient_is_the_derivative_of_the_value(loss: Loss, a: Any, y: Any) -> None:
     direction = 0.05 * RNG.standard_normal(a.shape)
     numeric = slope(lambda a: loss.value(a, y), a, direction)
-    np.testing.assert_allclose((loss.gradient(a, y) * direction).sum(axis=0), numeric, rtol=1e-8, atol=1e-11)
+    slopes = (loss.gradient(a, y) * direction).sum(axis=(*range(a.ndim - 1),))
+    np.testing.assert_allclose(slopes, numeric, rtol=1e-8, atol=1e-11)
 
 
 @cases
@@ -249,7 +258,7 @@ def test_derivatives_at_the_kinks_are_the_stated_values() -> None:
         pattern = loss.branches(a, y)
         smooth = SquaredError | BinaryCrossEntropy | CrossEntropy | Poisson | SoftMargin | CosineDistance
         assert (pattern is None) == isinstance(
-            loss, smooth | NegativeLogLikelihood | KLDivergence | GaussianNLL
+            loss, smooth | NegativeLogLikelihood | KLDivergence | GaussianNLL | CTC
         )
 
 

@@ -124,6 +124,7 @@ TYPED: dict[str, str] = {
     "chainrule.OneCycle(0.1)": "cr.OneCycleLR|cr.OneCycleLR(opt, 0.1)",
     "chainrule.NAdam()": "cr.Nadam(1e-3)",
     "chainrule.rate_range_test(network, X, y)": "cr.LRFinder|cr.lr_find",
+    "chainrule.CTC(mean_labels=True)": "cr.CTCLoss()|cr.ctc_loss",
     "chainrule.MultiMargin(": "cr.MultiMarginLoss()",
     "chainrule.Residual(": "cr.TransformerEncoderLayer(8, 2)",
     "its options are units": "layer.foo = 1",

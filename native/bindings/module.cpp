@@ -43,6 +43,12 @@ void bind_plan(nb::module_& m, const char* name) {
             return p.add_parameter({size, panels ? Layout::panels : Layout::plain, outputs, inputs, penalised});
           },
           "size"_a, "outputs"_a, "inputs"_a, "panels"_a, "penalised"_a)
+      .def(
+          "add_use",
+          [](P& p, int of, int64_t size, int64_t outputs, int64_t inputs, bool panels) {
+            return p.add_use(of, {size, panels ? Layout::panels : Layout::plain, outputs, inputs});
+          },
+          "of"_a, "size"_a, "outputs"_a, "inputs"_a, "panels"_a)
       .def("set_post", &P::set_post, "activation"_a, "slope"_a, "saved"_a)
       .def("set_input_post", &P::set_input_post, "activation"_a, "slope"_a, "saved"_a)
       .def("add_dense", &P::add_dense, "x"_a, "z"_a, "weights"_a, "bias"_a)
@@ -76,14 +82,14 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(
           "add_recurrent",
           [](P& p, int x, int z, const std::vector<int>& parameters, int mask, Cell cell, int gates, int units, Act activation,
-             bool every, bool reverse, int truncate) {
+             bool every, bool reverse, int truncate, int first, bool ends) {
             RecurrentArgs<T> g{};
             g.cell = cell, g.gates = gates, g.units = units, g.act = activation;
-            g.every = every, g.reverse = reverse, g.truncate = truncate;
-            p.add_recurrent(x, z, parameters, mask, g);
+            g.every = every, g.reverse = reverse, g.truncate = truncate, g.ends = ends;
+            p.add_recurrent(x, z, parameters, mask, first, g);
           },
           "x"_a, "z"_a, "parameters"_a, "mask"_a, "cell"_a, "gates"_a, "units"_a, "activation"_a, "every"_a, "reverse"_a,
-          "truncate"_a)
+          "truncate"_a, "first"_a, "ends"_a)
       .def("add_masking", &P::add_masking, "x"_a, "z"_a, "mask"_a, "value"_a)
       .def("add_masked_pool", &P::add_masked_pool, "x"_a, "z"_a, "mask"_a, "average"_a)
       .def("add_host", &P::add_host, "number"_a, "x"_a, "z"_a)
@@ -93,7 +99,8 @@ void bind_plan(nb::module_& m, const char* name) {
              const ProgramCode* infer) { p.add_program(x, z, forward, backward, parameters, infer ? *infer : ProgramCode{}); },
           "x"_a, "z"_a, "forward"_a, "backward"_a, "parameters"_a, "infer"_a.none() = nb::none())
       .def("add_embedding", &P::add_embedding, "x"_a, "z"_a, "table"_a, "mask"_a, "vocabulary"_a, "padding"_a)
-      .def("add_attention", &P::add_attention, "queries"_a, "keys"_a, "values"_a, "z"_a, "mask"_a, "heads"_a, "causal"_a)
+      .def("add_attention", &P::add_attention, "queries"_a, "keys"_a, "values"_a, "z"_a, "mask"_a, "seen"_a, "fixed"_a, "heads"_a,
+           "key_heads"_a, "causal"_a)
       .def("add_table", &P::add_table, "x"_a, "z"_a, "table"_a)
       .def("add_norm", &P::add_norm, "x"_a, "z"_a, "groups"_a, "epsilon"_a, "momentum"_a, "parameters"_a, "centred"_a)
       .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "rate"_a)
@@ -328,7 +335,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 15;
+  m.attr("INTERFACE") = 18;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

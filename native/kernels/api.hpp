@@ -78,9 +78,12 @@ struct RecurrentArgs {
   const T *weights = nullptr, *inner_bias = nullptr;   // U in panels; the bias within the reset of a GRU
   T *p = nullptr, *q = nullptr;                        // in: W x + b, out: the gates; q: U h of a GRU
   T *h = nullptr, *c = nullptr, *s = nullptr;          // s: tanh(c_t) of an LSTM, U_n h + v of a GRU, or r h
-  T *last = nullptr, *arrived = nullptr;   // [block][units], the state at the end; [block][2][units], ∂J/∂h and ∂J/∂c
+  // [block][2][units]: h and c at the end; ∂J/∂h and ∂J/∂c
+  T *last = nullptr, *arrived = nullptr;
   T *dp = nullptr, *dq = nullptr;          // δ of W x + b and of U h
   Map<T> z, z_delta, mask;                 // mask: data may be null
+  Map<T> first;                            // h, and c behind it, in front of the first step; data is null where they are 0
+  bool ends = false;                       // z has the states at the end behind the others
   ptrdiff_t p_row = 0, state_row = 0;      // where the lanes are units: numbers from row to row of p and q, and of states
 };
 
@@ -175,12 +178,14 @@ template <class T>
 struct AttentionArgs {
   Map<T> q, k, v, o;                           // of one row of steps; the features of a head lie side by side
   Map<T> q_delta, k_delta, v_delta, o_delta;   // backward
-  Map<T> mask;                                 // one channel, 0 where a step is padding; data is null where all are there
+  Map<T> mask;                                 // one channel, 0 where a key is padding; data is null where all are there
+  Map<T> seen;                                 // of every query the keys, 0 where it does not see them; or null
+  const T* fixed;                              // the same of all samples, [query][key]; or null
   T* weights;                                  // A: [block][head][query][key][lane], or null where nobody reads it again
   T scale;                                     // 1 / √(features of a head)
-  int heads, blocks;
+  int heads, key_heads, blocks;
   int features, steps;   // of a head, and in all, where the lanes are not samples
-  bool causal;
+  bool causal;           // query i sees the keys up to i
 };
 
 template <class T>
@@ -433,7 +438,7 @@ struct Kernels {
   int (*embedding_gradient_units)(const EmbeddingArgs<T>&);
   int32_t (*embedding_count)(const EmbeddingArgs<T>&);   // before the gradient: finds the long sums, and how many
   size_t (*attention_scratch)(const AttentionArgs<T>&);
-  void (*attention_forward)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a block
+  void (*attention_forward)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of keys of a block
   void (*attention_backward)(const AttentionArgs<T>&, int begin, int end, T* scratch);
   size_t (*attention_channels_scratch)(const AttentionArgs<T>&);
   void (*attention_channels)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a sample

@@ -9,22 +9,30 @@ namespace chainrule {
 template <class T>
 class AttentionOperation final : public Operation<T> {
  public:
-  int keys = -1, values = -1, mask = -1;   // x are the queries
-  int heads = 1;
+  int keys = -1, values = -1, mask = -1, seen = -1;   // x are the queries
+  int heads = 1, key_heads = 1;
   bool causal = false;
+  std::vector<T> fixed;   // [query][key], 0 where no sample sees the key; or empty
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
-  std::vector<int> reads() const override { return {this->x, keys, values}; }
+  std::vector<int> reads() const override {
+    std::vector<int> read{this->x, keys, values};
+    if (seen >= 0) read.push_back(seen);
+    return read;
+  }
   void check(const Plan<T>& plan) const override {
-    const auto& z = plan.value(this->z);
-    for (const int i : {this->x, keys, values}) {
-      const auto& own = plan.value(i);
-      require(is_sequence(own.shape) && same_size(own.shape, z.shape) && own.with_delta == z.with_delta,
-              "queries, keys, values and the output of attention must be sequences of one shape, all with a δ or none");
-    }
-    if (mask >= 0) require_mask(plan, mask, z.shape);
-    const double steps = plan.laid(z.shape).width * (z.shape.lanes == InLanes::positions ? plan.lanes() : 1.0);
-    require(double(plan.max_blocks()) * plan.lanes() * heads * steps * steps <= most_scalars,
+    const auto &z = plan.value(this->z), &q = plan.value(this->x), &k = plan.value(keys), &v = plan.value(values);
+    for (const auto* own : {&q, &k, &v})
+      require(is_sequence(own->shape) && own->with_delta == z.with_delta,
+              "queries, keys, values and the output of attention must be sequences, all with a δ or none");
+    require(same_size(q.shape, z.shape) && same_size(k.shape, v.shape),
+            "queries and the output of attention must have one shape, and keys and values");
+    const bool alike = same_size(q.shape, k.shape) && key_heads == heads && fixed.empty() && seen < 0;
+    require(z.shape.lanes == InLanes::samples || alike, "queries of their own have samples in the lanes");
+    if (mask >= 0) require_mask(plan, mask, k.shape);
+    const double vector = z.shape.lanes == InLanes::positions ? plan.lanes() : 1.0;
+    const double steps = plan.laid(z.shape).width * vector, read = plan.laid(k.shape).width * vector;
+    require(double(plan.max_blocks()) * plan.lanes() * heads * steps * read <= most_scalars,
             "the weights of this attention would need more memory than can be addressed");
   }
   // The weights are kept for the backward pass; where there is none, a run of them is enough.
@@ -33,19 +41,20 @@ class AttentionOperation final : public Operation<T> {
     if (shape.lanes == InLanes::positions) {
       const size_t row = size_t(plan.laid(shape).width) * size_t(plan.lanes());
       weights_ = plan.arena().reserve(size_t(plan.batch_size()) * size_t(heads) * row * row, sizeof(T));
-    } else if (plan.value(this->z).with_delta)
-      weights_ = plan.arena().reserve(
-          size_t(plan.max_blocks()) * size_t(heads) * size_t(shape.width) * size_t(shape.width) * size_t(plan.lanes()),
-          sizeof(T));
+    } else if (plan.value(this->z).with_delta) {
+      const size_t pairs = size_t(shape.width) * size_t(plan.value(keys).shape.width);
+      weights_ = plan.arena().reserve(size_t(plan.max_blocks()) * size_t(heads) * pairs * size_t(plan.lanes()), sizeof(T));
+    }
   }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
     args_.q = plan.map(this->x), args_.k = plan.map(keys), args_.v = plan.map(values), args_.o = plan.map(this->z);
     args_.q_delta = plan.delta(this->x), args_.k_delta = plan.delta(keys), args_.v_delta = plan.delta(values);
     args_.o_delta = plan.delta(this->z);
-    args_.mask = plan.map(mask);
+    args_.mask = plan.map(mask), args_.seen = plan.map(seen);
+    args_.fixed = fixed.empty() ? nullptr : fixed.data();
     args_.weights = weights_.bytes ? plan.arena().template at<T>(weights_) : nullptr;
-    args_.heads = heads, args_.causal = causal;
+    args_.heads = heads, args_.key_heads = key_heads, args_.causal = causal;
     args_.features = plan.value(this->x).shape.channels / heads, args_.steps = plan.value(this->x).shape.width;
     args_.scale = T(1 / std::sqrt(double(args_.features)));
   }
@@ -77,8 +86,8 @@ class AttentionOperation final : public Operation<T> {
   void run(Plan<T>& plan, Kernel kernel, int samples, int products) {
     args_.blocks = plan.blocks(samples);
     const size_t scratch = plan.kernels().attention_scratch(args_);
-    const int64_t steps = args_.q.width, work = products * steps * steps * args_.q.channels * args_.blocks;
-    parallel(args_.blocks * heads, causal ? work / 2 : work,
+    const int64_t pairs = int64_t(args_.q.width) * args_.k.width, work = products * pairs * args_.q.channels * args_.blocks;
+    parallel(args_.blocks * key_heads, causal ? work / 2 : work,
              [&](int begin, int end, int) { kernel(args_, begin, end, thread_scratch<T>(scratch)); });
   }
   Region weights_;

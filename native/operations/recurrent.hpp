@@ -9,13 +9,20 @@ template <class T>
 class RecurrentOperation final : public Operation<T> {
  public:
   int weights = -1, state_weights = -1, bias = -1, inner_bias = -1, mask = -1;
-  RecurrentArgs<T> args{};   // cell, act, units, gates, every, reverse, truncate
+  int first = -1;            // the states in front of the first step
+  RecurrentArgs<T> args{};   // cell, act, units, gates, every, reverse, truncate, ends
 
+  std::vector<int> reads() const override { return first < 0 ? std::vector{this->x} : std::vector{this->x, first}; }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     require(is_sequence(x), "a recurrence runs along a sequence");
     require_delta(plan, *this);
     if (mask >= 0) require_mask(plan, mask, x);
+    if (first >= 0) {
+      const auto &own = plan.value(first), &in = plan.value(this->x);
+      require(!has_halo(own.shape) && own.shape.lanes == InLanes::samples && own.with_delta == in.with_delta,
+              "the first states of a recurrence are a vector per sample, with a δ where its input has one");
+    }
     const double states = double(plan.max_blocks()) * plan.lanes() * x.width * z.channels;
     require(states * args.gates <= most_scalars && double(args.gates) * args.units < largest_size,
             "the states of this recurrence would need more memory than can be addressed");
@@ -27,7 +34,7 @@ class RecurrentOperation final : public Operation<T> {
     const size_t states = blocks * steps * size_t(args.units) * lanes, rows = states * size_t(args.gates);
     const bool learns = plan.value(this->z).with_delta;
     const auto take = [&](Region& region, size_t count) { region = plan.arena().reserve(count, sizeof(T)); };
-    take(p_, rows), take(h_, states), take(last_, states / steps);
+    take(p_, rows), take(h_, states), take(last_, 2 * states / steps);
     if (args.cell != Cell::rnn) take(s_, states);
     if (args.cell == Cell::lstm) take(c_, states);
     const size_t outputs = size_t(args.gates) * size_t(args.units) + lanes;
@@ -49,7 +56,7 @@ class RecurrentOperation final : public Operation<T> {
     g.weights = plan.theta(state_weights), g.inner_bias = plan.theta(inner_bias);
     g.p = at(p_), g.q = at(q_), g.h = at(h_), g.c = at(c_), g.s = at(s_), g.last = at(last_);
     g.dp = at(dp_), g.dq = is_gru(g.cell) ? at(dq_) : g.dp, g.arrived = at(arrived_);
-    g.z = plan.map(this->z), g.z_delta = plan.delta(this->z), g.mask = plan.map(mask);
+    g.z = plan.map(this->z), g.z_delta = plan.delta(this->z), g.mask = plan.map(mask), g.first = plan.map(first);
     const int inputs = plan.value(this->x).shape.channels, rows = g.gates * g.units;
     input_.x = x_.bytes ? at(x_) : plan.map(this->x).data, input_.x_block = ptrdiff_t(inputs) * plan.lanes();
     input_.weights = plan.theta(weights), input_.bias = plan.theta(bias);
@@ -108,6 +115,10 @@ class RecurrentOperation final : public Operation<T> {
     parallel(k.dense_backward_units(of_input_), work(of_input_),
              [&](int begin, int end, int) { k.dense_backward(of_input_, begin, end); });
     if (dx_.bytes) copy(plan, plan.delta(this->x), plan.arena().template at<T>(dx_), samples, false);
+    const ptrdiff_t states = ptrdiff_t(args.units) * plan.lanes();
+    for (int b = 0; first >= 0 && b < args.blocks; b++)
+      std::memcpy(plan.delta(first).block(b), args.arrived + 2 * b * states,
+                  sizeof(T) * size_t(args.cell == Cell::lstm ? 2 * states : states));
     multiply_by_derivative(plan, this->x, this->input_post, samples);
   }
 

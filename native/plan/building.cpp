@@ -86,11 +86,23 @@ int Plan<T>::add_parameter(const ParameterShape& shape) {
       panels ? (size_t(shape.outputs) + l - 1) / l * l * size_t(shape.inputs) : (size_t(shape.size) + l - 1) / l * l;
   // A cache line between parameters; every parameter is whole vectors of zeros beyond its end, and stays so.
   const size_t line = 64 / sizeof(T);
-  p.offset = parameter_size_;
+  p.vectors = count;
+  p.offset = p.gradient_offset = parameter_size_;
   p.padded = (count + line - 1) / line * line;
   parameter_size_ += p.padded;
   parameters_.push_back(p);
   return int(parameters_.size()) - 1;
+}
+
+template <class T>
+int Plan<T>::add_use(int of, const ParameterShape& shape) {
+  require(parameter(of).of < 0, "what is used again is a parameter, no use of one");
+  require(parameter(of).shape.size == shape.size, "a use of a parameter has as many numbers");
+  const size_t before = parameter_size_;
+  const int i = add_parameter(shape);
+  parameters_[size_t(i)].of = of;   // where it lies is told by `finish`, behind all parameters
+  parameter_size_ = before;
+  return i;
 }
 
 // `value` as the kernels will use it; an error where T holds no such number. Users meet the same check first, in
@@ -235,14 +247,17 @@ void Plan<T>::add_flatten(int x, int z) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, const RecurrentArgs<T>& cell) {
+void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, int first,
+                            const RecurrentArgs<T>& cell) {
   const ValueShape &from = value(x).shape, &to = value(z).shape;
-  const int64_t rows = int64_t(cell.gates) * cell.units, steps = cell.every ? from.width : 1;
+  const int64_t states = cell.cell == Cell::lstm ? 2 : 1, rows = int64_t(cell.gates) * cell.units,
+                steps = (cell.every ? from.width : 1) + (cell.ends ? states : 0);
   const bool gru = cell.cell == Cell::gru, samples = to.lanes == InLanes::samples;
   require(derivative_from_output(cell.act), "the activation of a recurrence keeps no z");
   if (cell.units < 1 || from.height != 1 || to.channels != cell.units || to.width != steps || to.height != 1 ||
       cell.gates != gates_of(cell.cell) || (cell.cell == Cell::gru_before && !samples) ||
-      parameters.size() != (gru ? 4u : 3u) || cell.truncate < 0 || (mask >= 0 && value(mask).shape.features() != from.width))
+      parameters.size() != (gru ? 4u : 3u) || cell.truncate < 0 || ((first >= 0 || cell.ends) && !samples) ||
+      (first >= 0 && value(first).shape.features() != states * cell.units) || (mask >= 0 && value(mask).shape.features() != from.width))
     throw std::invalid_argument("a recurrence's cell, values and parameters do not fit together");
   const int64_t sizes[] = {rows * from.channels, rows * cell.units, rows, cell.units};
   for (size_t i = 0; i < parameters.size(); i++)
@@ -256,8 +271,11 @@ void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, in
     o->mask = mask, o->args = cell;
     CHAINRULE_PLACE(o);
   };
-  if (samples) place_it(std::make_unique<RecurrentOperation<T>>());
-  else place_it(std::make_unique<RecurrentRowsOperation<T>>());
+  if (samples) {
+    auto made = std::make_unique<RecurrentOperation<T>>();
+    made->first = first;
+    place_it(std::move(made));
+  } else place_it(std::make_unique<RecurrentRowsOperation<T>>());
 }
 template <class T>
 void Plan<T>::add_masking(int x, int z, int mask, double value) {
@@ -284,16 +302,23 @@ void Plan<T>::add_embedding(int x, int z, int table, int mask, int64_t vocabular
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_attention(int queries, int keys, int values, int z, int mask, int heads, bool causal) {
-  const ValueShape& shape = value(queries).shape;
-  for (const int i : {queries, keys, values, z})
-    if (value(i).shape.height != 1 || value(i).shape.width != shape.width || value(i).shape.channels != shape.channels)
-      throw std::invalid_argument("queries, keys, values and the output of attention must be sequences of one shape");
-  if (heads < 1 || shape.channels % heads) throw std::invalid_argument("the heads must divide the features");
-  if (mask >= 0 && value(mask).shape.features() != shape.width)
+void Plan<T>::add_attention(int queries, int keys, int values, int z, int mask, int seen, const std::vector<bool>& fixed,
+                            int heads, int key_heads, bool causal) {
+  const ValueShape &q = value(queries).shape, &k = value(keys).shape, &v = value(values).shape, &to = value(z).shape;
+  if (q.height != 1 || k.height != 1 || to.height != 1 || v.height != 1 || to.width != q.width || to.channels != q.channels ||
+      v.width != k.width || v.channels != k.channels)
+    throw std::invalid_argument("queries and the output of attention must be sequences of one shape, and keys and values");
+  if (heads < 1 || key_heads < 1 || heads % key_heads || q.channels % heads || k.channels != q.channels / heads * key_heads)
+    throw std::invalid_argument("the heads must divide the features");
+  if (mask >= 0 && value(mask).shape.features() != k.width)
     throw std::invalid_argument("the mask of attention must have a number for every step");
+  const int64_t pairs = int64_t(q.width) * k.width;
+  if ((seen >= 0 && (value(seen).shape.features() != pairs || has_halo(value(seen).shape))) ||
+      (!fixed.empty() && int64_t(fixed.size()) != pairs))
+    throw std::invalid_argument("what queries see must have a number for every query and key");
   auto o = std::make_unique<AttentionOperation<T>>();
-  o->keys = keys, o->values = values, o->mask = mask, o->heads = heads, o->causal = causal;
+  o->keys = keys, o->values = values, o->mask = mask, o->seen = seen, o->fixed.assign(fixed.begin(), fixed.end());
+  o->heads = heads, o->key_heads = key_heads, o->causal = causal;
   const int x = queries;
   CHAINRULE_PLACE(o);
 }

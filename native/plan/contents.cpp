@@ -1,4 +1,5 @@
 // Plan: numbers in and out of the arena: parameters, moments, values; and where they are not finite.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -45,6 +46,7 @@ void Plan<T>::copy_parameter(int i, const T* packed, T* canonical) const {
 }
 template <class T>
 void Plan<T>::set_parameter(int i, const T* values) {
+  i = used(i);
   version_++;
   pack_parameter(i, values, theta(i));
 }
@@ -59,6 +61,40 @@ void Plan<T>::get_gradient(int i, T* values) const {
 template <class T>
 void Plan<T>::set_gradient(int i, const T* values) {
   pack_parameter(i, values, gradient(i));
+}
+// Numbers of uses that lie otherwise than the parameter.
+template <class T>
+void Plan<T>::renew_uses() {
+  if (uses_version_ == version_) return;
+  uses_version_ = version_;
+  for (size_t i = 0; i < parameters_.size(); i++) {
+    const Parameter& p = parameters_[i];
+    if (p.of < 0 || !relaid(p)) continue;
+    copy_parameter(p.of, theta(p.of), canonical_);
+    pack_parameter(int(i), canonical_, theta(int(i)));
+  }
+}
+
+// ∂J/∂θ is the sum over the uses of θ, in the order of the operations.
+template <class T>
+void Plan<T>::add_uses() {
+  for (size_t i = 0; i < parameters_.size(); i++) {
+    const Parameter& p = parameters_[i];
+    if (p.of < 0 || frozen(p.of)) continue;
+    const T* from = gradient(int(i));
+    if (relaid(p)) {
+      copy_parameter(int(i), from, canonical_);
+      pack_parameter(p.of, canonical_, packed_);
+      from = packed_;
+    }
+    const Parameter& of = parameter(p.of);
+    const int64_t count = int64_t(of.shape.layout == Layout::plain ? size_t(of.shape.size) : of.vectors);
+    T* to = gradient(p.of);
+    constexpr int64_t piece = 4096;
+    parallel(int((count + piece - 1) / piece), count / lanes(), [&](int begin, int end, int) {
+      for (int64_t k = begin * piece; k < std::min(count, end * piece); k++) to[k] += from[k];
+    });
+  }
 }
 template <class T>
 bool Plan<T>::get_state(int i, int slot, T* values) const {
@@ -154,7 +190,7 @@ int64_t Plan<T>::first_nonfinite_parameter(bool of_gradient) const {
   const T* from = of_gradient ? gradient_ : theta_;
   if (!from) return -1;
   for (size_t i = 0; i < parameters_.size(); i++)
-    for (size_t k = 0; k < parameters_[i].padded; k++)
+    for (size_t k = 0; parameters_[i].of < 0 && k < parameters_[i].padded; k++)
       if (!std::isfinite(from[parameters_[i].offset + k])) return int64_t(i);
   return -1;
 }
@@ -163,7 +199,7 @@ int64_t Plan<T>::first_at_rest() const {
   if (!second_ || steps_taken < 1) return -1;
   const T correction = second_correction();
   for (size_t i = 0; i < parameters_.size(); i++)
-    for (size_t k = 0; k < parameters_[i].padded; k++)
+    for (size_t k = 0; parameters_[i].of < 0 && k < parameters_[i].padded; k++)
       if (!std::isfinite(second_[parameters_[i].offset + k] * correction)) return int64_t(i);
   return -1;
 }

@@ -89,6 +89,7 @@ void Plan<T>::side_by_side(const Batch& batch, int samples) {
     Batch own = batch;
     own.inputs.order += first;
     if (counts[k] > 0) p.set_targets(own, counts[k]);
+    p.renew_uses();
   }
   const auto each = [&](auto&& body) {
     for (size_t k = 0; k < plans.size(); k++)
@@ -110,6 +111,7 @@ void Plan<T>::side_by_side(const Batch& batch, int samples) {
     }
     if (o.hands_down(*this) && o.x != input_) each([&](Plan<T>& p, int count) { p.operations_[i]->delta(p, count); });
   }
+  each([](Plan<T>& p, int) { p.add_uses(); });
   bool overflowed = false;
   for (Plan<T>* p : plans) overflowed = p->take_overflowed() || overflowed;
   for (int shard = sharing_.first; shard < sharing_.end; shard++) {

@@ -77,6 +77,8 @@ void Plan<T>::check() const {
       written[size_t(memory_of(i))] = true;
     }
   }
+  for (const Parameter& p : parameters_)
+    require(!per_sample_ || p.of < 0, "gradients of single samples are of parameters that are used once");
   const bool whole = per_sample_ || sharing_.shards;
   for (const Value& v : values_)
     require(v.shape.bands == 1 || !whole,
@@ -85,10 +87,32 @@ void Plan<T>::check() const {
 }
 
 template <class T>
+bool Plan<T>::relaid(const Parameter& use) const {
+  const ParameterShape &own = use.shape, &of = parameter(use.of).shape;
+  return own.layout != of.layout || own.outputs != of.outputs;
+}
+
+// Uses lie behind the parameters, which are all that is updated, counted in norms and exchanged.
+template <class T>
+void Plan<T>::place_uses() {
+  size_t canonical = 0, packed = 0;
+  for (Parameter& p : parameters_) {
+    if (p.of < 0) continue;
+    const Parameter& of = parameter(p.of);
+    p.gradient_offset = parameter_size_ + uses_size_;
+    p.offset = relaid(p) ? p.gradient_offset : of.offset;
+    uses_size_ += p.padded;
+    if (relaid(p)) canonical = std::max(canonical, size_t(p.shape.size)), packed = std::max(packed, of.padded);
+  }
+  canonical_region_ = arena_.reserve(canonical, sizeof(T)), packed_region_ = arena_.reserve(packed, sizeof(T));
+}
+
+template <class T>
 void Plan<T>::finish() {
   require_building();
   check();
   stage_ = Stage::spent;
+  place_uses();
   const size_t l = size_t(lanes()), blocks = size_t(max_blocks());
   const auto scalars = [&](const ValueShape& given) {
     const ValueShape s = laid(given);
@@ -101,9 +125,9 @@ void Plan<T>::finish() {
   }
   for (auto& o : operations_) o->reserve(*this);
   const bool momentum = rule_ && keeps_first(*rule_, momentum_), second = rule_ && keeps_second(*rule_);
-  theta_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  theta_region_ = arena_.reserve(parameter_size_ + uses_size_, sizeof(T));
   const bool learns = rule_ || std::any_of(values_.begin(), values_.end(), [](const Value& v) { return v.with_delta; });
-  if (learns) gradient_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  if (learns) gradient_region_ = arena_.reserve(parameter_size_ + uses_size_, sizeof(T));
   if (accumulation_ > 1) accumulated_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (momentum) first_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (second) second_region_ = arena_.reserve(parameter_size_, sizeof(T));
@@ -138,6 +162,7 @@ void Plan<T>::finish() {
     if (v.with_delta) v.delta = map(v.memory_of < 0 ? owner->delta_shape : v.delta_shape, owner->delta_region);
   }
   theta_ = arena_.at<T>(theta_region_), gradient_ = learns ? arena_.at<T>(gradient_region_) : nullptr;
+  canonical_ = arena_.at<T>(canonical_region_), packed_ = arena_.at<T>(packed_region_);
   accumulated_ = accumulation_ > 1 ? arena_.at<T>(accumulated_region_) : nullptr;
   first_ = momentum ? arena_.at<T>(first_region_) : nullptr;
   second_ = second ? arena_.at<T>(second_region_) : nullptr;
@@ -150,7 +175,7 @@ void Plan<T>::finish() {
   }
   for (auto& o : operations_) o->bind(*this);
   for (const Parameter& p : parameters_)
-    for (size_t at = 0; at < p.padded; at += chunk_scalars)
+    for (size_t at = 0; p.of < 0 && at < p.padded; at += chunk_scalars)
       chunks_.push_back({p.offset + at, p.offset + std::min(p.padded, at + chunk_scalars), p.shape.penalised,
                          p.shape.rate_factor, p.shape.decay_factor});
   partial_.resize(chunks_.size());

@@ -159,6 +159,7 @@ template <class T>
 void Plan<T>::run_forward(int samples) {
   const PieceByPiece pieces(poll_between_);
   const FloatWatch watch;
+  renew_uses();
   for (size_t i = 0; i < operations_.size(); i++) {
     timed(3 + 3 * i, [&] { operations_[i]->forward(*this, operations_[i]->rows(*this, samples)); });
     if (poll_between_) poll_between_();
@@ -177,6 +178,7 @@ void Plan<T>::run_backward(int samples, bool input_delta) {
     if (needed) timed(5 + 3 * i, [&] { o.delta(*this, rows); });
     if (poll_between_) poll_between_();
   }
+  add_uses();
 }
 
 template <class T>

@@ -136,6 +136,8 @@ class Plan {
   // fits together is asked in `finish`, before anything runs.
   int add_value(const ValueShape& shape, bool with_delta, const ValueShape& delta_halo);
   int add_parameter(const ParameterShape& shape);
+  // Another use of a parameter, in a layout of its own: the same numbers, and its gradient is added to those of the other uses.
+  int add_use(int of, const ParameterShape& shape);
   void set_post(Act activation, double slope, int saved);         // for the operation added next: the activation of its output
   void set_input_post(Act activation, double slope, int saved);   // f' of what feeds it, applied to the δ it sends down
   void add_dense(int x, int z, int weights, int bias);
@@ -144,7 +146,7 @@ class Plan {
   void add_activation(int x, int z, Act kind, double slope);
   void add_softmax(int x, int z);
   // parameters: W, U, b, and the inner bias of a GRU; mask: -1 for none.
-  void add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, const RecurrentArgs<T>& cell);
+  void add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, int first, const RecurrentArgs<T>& cell);
   void add_masking(int x, int z, int mask, double value);   // writes the mask, a value of one channel
   void add_masked_pool(int x, int z, int mask, bool average);
   void add_host(int number, int x, int z);
@@ -165,7 +167,8 @@ class Plan {
   void add_rearranged(int x, int z);   // the same numbers, with something else in the lanes
   void add_embedding(int x, int z, int table, int mask, int64_t vocabulary, int64_t padding);
   // O from Q, K, V, of one shape; mask: a value of one channel, or -1.
-  void add_attention(int queries, int keys, int values, int z, int mask, int heads, bool causal);
+  void add_attention(int queries, int keys, int values, int z, int mask, int seen, const std::vector<bool>& fixed, int heads,
+                     int key_heads, bool causal);
   void add_table(int x, int z, const std::vector<double>& table);   // z = x + table, of one sample, for every sample
   int add_view(int of);     // the same memory as a vector per sample; `of` must have no halo
   int add_reader(int of);   // the same memory, with a δ of its own: what one of several branches reads
@@ -300,19 +303,23 @@ class Plan {
   struct Parameter {
     ParameterShape shape;
     size_t offset = 0, padded = 0;
+    int of = -1;                  // of another use: the parameter that is used
+    size_t gradient_offset = 0;   // a use has a gradient of its own, and numbers of its own where it has another layout
+    size_t vectors = 0;           // scalars that hold something, whole vectors of them
   };
   const Kernels<T>& kernels() const { return kernels_; }
   Arena& arena() { return arena_; }
   Value& value(int i) { return values_[known(i, values_.size(), "value")]; }
   const Value& value(int i) const { return values_[known(i, values_.size(), "value")]; }
   bool per_sample() const { return per_sample_; }
-  bool frozen(int i) const { return parameter(i).shape.rate_factor == 0; }
+  bool frozen(int i) const { return parameter(used(i)).shape.rate_factor == 0; }
   // Whether the gradients of an operation are computed: not in a plan that only predicts, nor where all its parameters are
   // frozen, unless its δ needs them.
   bool wants_gradients(const Operation<T>& operation) const;
   const Parameter& parameter(int i) const { return parameters_[known(i, parameters_.size(), "parameter")]; }
   T* theta(int i) const { return i < 0 ? nullptr : theta_ + parameter(i).offset; }
-  T* gradient(int i) const { return i < 0 || !gradient_ ? nullptr : gradient_ + parameter(i).offset; }
+  T* gradient(int i) const { return i < 0 || !gradient_ ? nullptr : gradient_ + parameter(i).gradient_offset; }
+  int used(int i) const { return parameter(i).of < 0 ? i : parameter(i).of; }
   uint64_t version() const { return version_; }   // of the parameters: another one after every change
   Map<T> map(int i) const { return i < 0 ? Map<T>{} : value(i).map; }
   Map<T> delta(int i) const { return i < 0 ? Map<T>{} : value(i).delta; }
@@ -376,6 +383,10 @@ class Plan {
   void copy_in(const Batch& batch, const int64_t* order, int samples);
   void gather_bands(const Batch& batch, const int64_t* order, int samples);
   void gather_positions(const Batch& batch, const int64_t* order, int samples);
+  void place_uses();
+  bool relaid(const Parameter& use) const;
+  void renew_uses();
+  void add_uses();
   void run_forward(int samples);
   void run_backward(int samples, bool input_delta);
   void run_backward_with_norms(int samples, bool with_gradients);
@@ -450,10 +461,12 @@ class Plan {
 
   Region theta_region_, gradient_region_, accumulated_region_, first_region_, second_region_, target_region_, label_region_,
       weight_region_, loss_region_, correct_region_, part_weight_region_, part_loss_region_;
-  size_t parameter_size_ = 0;
-  double wanted_parameters_ = 0;   // scalars, without what is added to round them
+  size_t parameter_size_ = 0, uses_size_ = 0;   // of the parameters, and what lies behind them for other uses
+  double wanted_parameters_ = 0;                // scalars, without what is added to round them
   T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;   // null: nobody asks for them
-  uint64_t version_ = 1;
+  uint64_t version_ = 1, uses_version_ = 0;
+  T *canonical_ = nullptr, *packed_ = nullptr;   // of a parameter on its way from one layout to another
+  Region canonical_region_, packed_region_;
   T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *correct_ = nullptr;
   double* losses_ = nullptr;
   T* part_weights_ = nullptr;   // of the part of a loss that a block is at, and what it adds

@@ -31,7 +31,8 @@ void Plan<T>::norms_one_by_one(Operation<T>& o, int samples) {
       if (frozen(p)) continue;
       const Parameter& own = parameter(p);
       const double norm = norm_from([&](double scale) {
-        return kernels_.square_sum(gradient_, nullptr, T(0), T(0), scale, own.offset, own.offset + own.padded);
+        return kernels_.square_sum(gradient_, nullptr, T(0), T(0), scale, own.gradient_offset,
+                                   own.gradient_offset + own.padded);
       });
       norms_[size_t(s)] = std::hypot(norms_[size_t(s)], norm);
     }

@@ -119,7 +119,7 @@ void Plan<T>::scale_by_norms(double rate) {
   for (size_t p = 0; p < parameters_.size(); p++) {
     const Parameter& own = parameters_[p];
     const size_t begin = own.offset, end = own.offset + own.padded;
-    if (own.shape.rate_factor == 0) continue;
+    if (own.of >= 0 || own.shape.rate_factor == 0) continue;
     const auto norm = [&](const T* values) {
       return norm_from([&](double scale) { return kernels_.square_sum(values, nullptr, T(0), T(0), scale, begin, end); });
     };

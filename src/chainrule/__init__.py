@@ -70,6 +70,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     )
     from chainrule.layers.sequences.attention import MultiHeadAttention as MultiHeadAttention
     from chainrule.layers.sequences.bidirectional import Bidirectional as Bidirectional
+    from chainrule.layers.sequences.decoder import TransformerDecoder as TransformerDecoder
     from chainrule.layers.base import Layer as Layer, Parameter as Parameter
     from chainrule.layers.windows.convolution import (
         Conv1D as Conv1D,
@@ -97,13 +98,16 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         TanhShrink as TanhShrink,
     )
     from chainrule.layers.sequences.masking import Masking as Masking
-    from chainrule.layers.normalization import (
-        BatchNorm as BatchNorm,
-        InstanceNorm as InstanceNorm,
+    from chainrule.layers.norms.batch import BatchNorm as BatchNorm
+    from chainrule.layers.norms.groups import (
         GroupNorm as GroupNorm,
+        InstanceNorm as InstanceNorm,
+    )
+    from chainrule.layers.norms.last_axes import (
         LayerNorm as LayerNorm,
         RMSNorm as RMSNorm,
     )
+    from chainrule.layers.norms.neighbours import LocalResponseNorm as LocalResponseNorm
     from chainrule.layers.windows.pooling import (
         AveragePool1D as AveragePool1D,
         AveragePool2D as AveragePool2D,
@@ -182,6 +186,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         KLDivergence as KLDivergence,
         NegativeLogLikelihood as NegativeLogLikelihood,
     )
+    from chainrule.losses.sequences.ctc import CTC as CTC
     from chainrule.losses.margins import (
         CategoricalHinge as CategoricalHinge,
         Hinge as Hinge,
@@ -258,11 +263,12 @@ HOMES = {
     "AveragePool1D": "chainrule.layers.windows.pooling",
     "AveragePool2D": "chainrule.layers.windows.pooling",
     "AverageWeights": "chainrule.training.callbacks",
-    "BatchNorm": "chainrule.layers.normalization",
+    "BatchNorm": "chainrule.layers.norms.batch",
     "Bias": "chainrule.layers.columns.scale",
     "Bidirectional": "chainrule.layers.sequences.bidirectional",
     "BinaryCrossEntropy": "chainrule.losses.cross_entropy",
     "Callback": "chainrule.training.callbacks",
+    "CTC": "chainrule.losses.sequences.ctc",
     "CategoricalHinge": "chainrule.losses.margins",
     "ChainruleError": "chainrule.base.errors",
     "Checkpoint": "chainrule.training.callbacks",
@@ -299,7 +305,7 @@ HOMES = {
     "GlobalMaxPool": "chainrule.layers.windows.pooling",
     "Glorot": "chainrule.layers.initializers",
     "Graph": "chainrule.networks.graphs.graph",
-    "GroupNorm": "chainrule.layers.normalization",
+    "GroupNorm": "chainrule.layers.norms.groups",
     "HardShrink": "chainrule.layers.activations.shrinks",
     "HardSigmoid": "chainrule.layers.activations.hard",
     "HardSwish": "chainrule.layers.activations.hard",
@@ -315,11 +321,12 @@ HOMES = {
     "L2Pool1D": "chainrule.layers.windows.pooling",
     "L2Pool2D": "chainrule.layers.windows.pooling",
     "Layer": "chainrule.layers.base",
-    "InstanceNorm": "chainrule.layers.normalization",
-    "LayerNorm": "chainrule.layers.normalization",
+    "InstanceNorm": "chainrule.layers.norms.groups",
+    "LayerNorm": "chainrule.layers.norms.last_axes",
     "LeakyReLU": "chainrule.layers.activations.rectifiers",
     "LearnedPositions": "chainrule.layers.sequences.embedding",
     "Lion": "chainrule.training.optimizers",
+    "LocalResponseNorm": "chainrule.layers.norms.neighbours",
     "LogSigmoid": "chainrule.layers.activations.smooth",
     "LogSoftmax": "chainrule.layers.activations.softmax",
     "Loss": "chainrule.losses.base",
@@ -362,7 +369,7 @@ HOMES = {
     "Preparation": "chainrule.data.preparation.preparation",
     "Prepared": "chainrule.data.arrays",
     "RAdam": "chainrule.training.optimizers",
-    "RMSNorm": "chainrule.layers.normalization",
+    "RMSNorm": "chainrule.layers.norms.last_axes",
     "RMSProp": "chainrule.training.optimizers",
     "RangeTest": "chainrule.training.methods.range_test",
     "ReLU": "chainrule.layers.activations.rectifiers",
@@ -396,6 +403,7 @@ HOMES = {
     "Threshold": "chainrule.layers.activations.rectifiers",
     "Uniform": "chainrule.layers.initializers",
     "Verdict": "chainrule.verifying.verdict",
+    "TransformerDecoder": "chainrule.layers.sequences.decoder",
     "UpSample1D": "chainrule.layers.windows.growing",
     "UpSample2D": "chainrule.layers.windows.growing",
     "Warmup": "chainrule.training.schedules",

@@ -17,8 +17,8 @@ BRANCHES: list[Any] = [[cr.Dense(4), cr.Tanh()], [cr.Dense(4)], RESIDUAL]
 LONG = "the_layer_of_a_name_that_is_long_enough"
 NETWORKS: dict[str, tuple[list[Any], tuple[int, ...]]] = {
     "dense": ([cr.Dense(4), cr.Tanh(), *CLASSES], (5,)),
-    "deep": ([*[cr.Dense(6), cr.Tanh()] * 12, *CLASSES], (5,)),
-    "very deep": ([*[cr.Dense(6), cr.ReLU()] * 60, *CLASSES], (6,)),
+    "deep": ([*(layer for _ in range(12) for layer in (cr.Dense(6), cr.Tanh())), *CLASSES], (5,)),
+    "very deep": ([*(layer for _ in range(60) for layer in (cr.Dense(6), cr.ReLU())), *CLASSES], (6,)),
     "wide": ([cr.Dense(500, name=LONG), cr.LeakyReLU(0.125), *CLASSES], (1000,)),
     "conv": (
         [cr.Conv2D(16, 3, padding="same"), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), *CLASSES],

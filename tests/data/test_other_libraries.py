@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,9 @@ import pyarrow
 import pytest
 
 import chainrule as cr
+from chainrule import Preparation
 from chainrule.base.errors import DataError
+from chainrule.data.frames import frame_of
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(24, 3))
@@ -208,3 +212,51 @@ def test_weights_in_a_frame_of_one_column(form: Any) -> None:
         for w in (weights, frame)
     ]
     assert streams[0] == streams[1]
+
+
+HOURS = [timedelta(hours=1), None, timedelta(hours=3)]
+COLUMNS: dict[str, tuple[list[Any], str, list[Any]]] = {  # what is written, its kind, and its values
+    "durations": (HOURS, "number", [3600.0, NAN, 10800.0]),
+    "decimals": ([Decimal("1.5"), None, Decimal("-2")], "number", [1.5, NAN, -2.0]),
+    "texts": (["a", None, "b"], "text", ["a", "", "b"]),
+    "truth values": ([True, None, False], "truth", [True, False, False]),
+    "numbers": ([1.5, None, 2.0], "number", [1.5, NAN, 2.0]),
+}
+
+
+def as_objects(entries: dict[str, list[Any]], gap: Any = pandas.NA) -> dict[str, Any]:
+    held = {name: [gap if entry is None else entry for entry in column] for name, column in entries.items()}
+    return {name: np.array(column, dtype=object) for name, column in held.items()}
+
+
+@pytest.mark.parametrize("form", [as_objects, pandas.DataFrame, polars.DataFrame, pyarrow.table])
+def test_columns_and_their_gaps_are_the_same_of_every_library(form: Any) -> None:
+    for entries, kind, values in COLUMNS.values():
+        frame = frame_of(form({"c": entries}), "X")
+        assert frame is not None
+        (column,) = frame.columns
+        assert column.kind == kind
+        assert column.missing.tolist() == [False, True, False]
+        np.testing.assert_array_equal(column.values, np.array(values, dtype=column.values.dtype))
+        learned = Preparation.learn(form({"c": entries, "d": [1.5, 2.0, 2.5]}), robust=True)
+        gaps = form({"c": [None, None], "d": [2.0, 1.5]})  # of no kind at all, as pandas has them
+        assert learned(gaps).shape == (2, learned.width)
+
+
+def test_texts_that_are_fractions_are_numbers_and_codes_are_none() -> None:
+    numbers = rng.normal(size=60).round(3)
+    texts = {
+        "fractions": [f"{number}" for number in numbers],
+        "whole": [f"{1000 + 7 * place}" for place in range(60)],
+        "codes": [f"0{place}" for place in range(60)],
+        "few": [f"{place % 25}" for place in range(60)],
+        "thousands": [f"{1 + place}.684" for place in range(60)],
+        "long": [f"{2**60 + place}" for place in range(60)],
+    }
+    given = Preparation.learn(texts, kinds=dict.fromkeys(("codes", "thousands", "long"), "levels"))
+    assert [way.kind for way in given.inputs.ways] == ["quantity"] * 2 + ["levels"] * 4
+    usual = {way.name: way.kind for way in Preparation.learn(texts).inputs.ways}
+    assert [usual[name] for name in ("codes", "thousands", "long")] == ["dropped"] * 3
+    as_numbers = Preparation.learn({"fractions": numbers})
+    for form in (texts, {**texts, "fractions": numbers}):
+        np.testing.assert_array_equal(given(form)[:, :1], as_numbers({"fractions": numbers}))

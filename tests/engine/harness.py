@@ -15,7 +15,7 @@ import chainrule as cr
 from chainrule import _native, reference
 from chainrule.engine import Plan, lanes, set_threads, threads
 from chainrule.engine.lowering import walk
-from chainrule.layers.normalization import Normalization
+from chainrule.layers.norms.normalization import Normalization
 from chainrule.networks.architecture import all_layers, told_apart
 from tests import by_formula
 from tests.pairwise import CHOICE

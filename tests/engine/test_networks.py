@@ -102,7 +102,7 @@ def test_the_random_networks_reach_everything() -> None:
     # And what moves pixels, by tests/layers/test_edges.py.
     programs |= {cr.Pad1D, cr.Pad2D, cr.Crop1D, cr.Crop2D, cr.UpSample1D, cr.UpSample2D, cr.PixelShuffle}
     programs |= {cr.Permute, cr.Reshape, cr.Resample, cr.Bias, cr.LpPool1D, cr.LpPool2D}
-    programs |= {cr.InstanceNorm}
+    programs |= {cr.InstanceNorm, cr.LocalResponseNorm}
     assert layers - programs == set(cr.layers.layer_classes.values()) - sequences - programs  # tested apart
     losses = {(type(problem.loss), problem.y.dtype == np.int64) for problem in problems}
     assert losses == {

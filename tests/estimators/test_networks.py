@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import chainrule as cr
-from chainrule.estimators import NetworkClassifier, NetworkRegressor
+from chainrule.estimators import MLPRegressor, NetworkClassifier, NetworkRegressor, TabularRegressor
 from chainrule.estimators.hidden import ACTIVATIONS, hidden_layers
 
 rng = np.random.default_rng(3)
@@ -188,6 +188,27 @@ def test_a_batch_is_a_tenth_of_the_rows_within_bounds(rows: int, size: int) -> N
     assert model.history_.optimizer_state["steps"] == -(-rows // size)
     assert NetworkRegressor(batch_size=7, epochs=1).fit(X, X[:, 0]).batch_size_ == 7
     assert NetworkRegressor(solver="cg", epochs=1).fit(X, X[:, 0]).batch_size_ is None
+
+
+def test_no_batch_by_rule_is_one_that_a_layer_refuses() -> None:
+    cases: list[tuple[int, dict[str, Any], int]] = [(33, {}, 33), (65, {}, 33), (2001, {}, 201)]
+    for rows, options, size in (*cases, (37, {"validation_fraction": 0.1}, 33)):
+        plain = NetworkClassifier(hidden_layers=2, epochs=1, **options)
+        y = np.arange(rows) % 2
+        normal = clone(plain).set_params(normalization="batch")
+        assert normal.fit(np.ones((rows, 1)), y).batch_size_ == size
+        assert plain.fit(np.ones((rows, 1)), y).batch_size_ == (200 if rows > 2000 else 32)
+    with pytest.raises(ValueError, match="batch of one sample"):
+        normal.set_params(batch_size=35, validation_fraction=None).fit(np.ones((36, 1)), np.arange(36) % 2)
+
+
+@pytest.mark.parametrize("cls", [NetworkRegressor, MLPRegressor, TabularRegressor])
+def test_a_quantity_that_is_no_number_is_refused(cls: Any) -> None:
+    days = np.datetime64("2024-01-01") + np.arange(150)
+    for y in (days, days - days[0], days.astype(object), X[:, 0].astype(str), X[:, 0] + 1j):
+        with pytest.raises((ValueError, TypeError)) as caught:  # objects and complex numbers in theirs, too
+            cls().fit(X, y)
+        assert any(said in str(caught.value) for said in ("y holds", "Complex data", "must be a string or"))
 
 
 @pytest.mark.parametrize("monitor", ["validation_loss", "loss"])

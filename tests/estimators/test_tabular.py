@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ pd = pytest.importorskip("pandas")
 pytest.importorskip("narwhals")
 
 from sklearn.base import clone, is_classifier, is_regressor  # noqa: E402
+from sklearn.compose import ColumnTransformer  # noqa: E402
 from sklearn.exceptions import NotFittedError  # noqa: E402
+from sklearn.pipeline import make_pipeline  # noqa: E402
 
 from chainrule.estimators import TabularClassifier, TabularRegressor  # noqa: E402
+from chainrule.training.methods.tabular import Tabular  # noqa: E402
 
 ROWS = 90
 
@@ -141,3 +145,42 @@ def test_rows_of_numbers_several_targets_weights_and_few_rows() -> None:
         made("two").fit(X, np.zeros(60))
     with pytest.raises(ValueError, match="NaN or infinity"):
         made("number").fit(X, np.full(60, np.nan))
+
+
+def test_tables_of_every_make_up_have_a_network() -> None:
+    r = np.random.default_rng(0)
+    columns: dict[str, Any] = {
+        "number": r.normal(size=60),
+        "level": r.choice(["a", "b", "c"], 60),
+        "id": r.choice([f"k{i}" for i in range(12)], 60),
+        "other id": r.choice([f"m{i}" for i in range(10)], 60),
+    }
+    for count in range(1, 5):
+        for names in combinations(columns, count):
+            frame = pd.DataFrame({name: columns[name] for name in names})
+            network = Tabular(True).network(cr.Preparation.learn(frame, robust=True), 2)
+            assert network.predict(frame).shape == (60, 2)
+    frame = pd.DataFrame(columns)[["id"]]
+    assert made("two", epochs=1).fit(frame, np.arange(60) % 2).predict(frame).shape == (60,)
+
+
+def test_rows_of_texts_and_numbers_are_a_table() -> None:
+    frame = table()[["age", "city", "code"]]
+    y = target(table(), "two")
+    model = made("two").fit(frame, y)
+    rows = frame.to_numpy(dtype=object)
+    same = made("two").fit(rows, y)
+    assert not hasattr(same, "feature_names_in_")
+    for new in (rows, rows.tolist(), frame):
+        np.testing.assert_array_equal(same.predict_proba(new), model.predict_proba(frame))
+    with pytest.raises(ValueError, match="2 columns, the training data had 3"):
+        same.predict(rows[:, :2])
+    rest = ColumnTransformer([("age", "passthrough", ["age"])], remainder="passthrough")
+    steps = make_pipeline(rest, made("two"))
+    np.testing.assert_array_equal(steps.fit(frame, y).predict(frame), model.predict(frame))
+    with_target = made("two").fit(frame.assign(answer=y), "answer")
+    for new in (frame, frame.assign(answer=y)):
+        np.testing.assert_array_equal(with_target.predict_log_proba(new), np.log(model.predict_proba(frame)))
+    heavy = made("two", epochs=5, class_weight={"no": 1e6, "yes": 1.0}).fit(frame, y)
+    light = made("two", epochs=5).fit(frame, y, sample_weight=np.where(y == "no", 1e6, 1.0))
+    np.testing.assert_array_equal(heavy.predict(frame), light.predict(frame))

@@ -93,3 +93,8 @@ def test_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all("check passed" in line for line in lines)
     assert {path.stem for path in tmp_path.glob("*.html")} == set(module.REPORTS)
     assert "J ≈ 2.14636" in lines[1]  # Ng's value at λ = 3
+
+
+def test_translation() -> None:
+    """Sentences it has not seen, every word right: from English words to German ones in another order."""
+    assert load_example("translation").main(examples=1500, epochs=5) > 0.9

@@ -17,6 +17,9 @@ from chainrule.formulas import exp
 from tests.cases import LAYER_CASES, inputs, parameters
 from tests.checking.random_problems import problem
 from tests.graphs.drawn import graph
+from tests.graphs.test_sources import batch as reading_batch
+from tests.graphs.test_sources import begun, sentences, states
+from tests.graphs.test_sources import network as reading
 from tests.pairwise import some
 
 # C99 to the letter, and as C++, into which such a header may be included, too.
@@ -89,6 +92,17 @@ def test_every_layer(tmp_path: Path, language: str) -> None:
         networks.append(network)
     for function, network, case in zip(compiled(networks, tmp_path, language), networks, cases, strict=True):
         check(function, network, inputs(case).astype(np.float32))
+
+
+def test_nodes_that_read_several_values(tmp_path: Path) -> None:
+    """Attention to another sequence, and states from node to node, under masks and without."""
+    made = [reading(number) for number in range(3)] + [states(cell) for cell in (cr.LSTM, cr.GRU)] + [begun()]
+    batches = [reading_batch(number, 4)[0] for number in range(3)] + [sentences(4)[0]] * 2
+    batches.append({"x": np.random.default_rng(1).normal(size=(4, 4, 2))})
+    for function, net, X in zip(compiled(made, tmp_path), made, batches, strict=True):
+        row = np.concatenate([array.reshape(len(array), -1) for array in X.values()], 1).astype(np.float32)
+        found = run(function, net, row)
+        np.testing.assert_allclose(found, net.predict(X if len(X) > 1 else X["x"]), atol=1e-5)
 
 
 def test_random_networks(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ BY_FORMULA = {
 }
 BY_FORMULA_TOO = {
     *("l2pool-mean", "l2pool-mean-padded", "l2pool-dilated", "l2pool-dilated-ceil", "l2pool1d-dilated"),
-    *("l2pool-dilated-mean", "rnn-identity"),
+    *("l2pool-dilated-mean", "rnn-identity", "localnorm-even", "localnorm-sides"),
 }
 # Nothing tells where the channels of their inputs are: the network takes them where the model has them.
 EITHER_WAY = (

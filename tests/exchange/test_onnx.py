@@ -14,6 +14,9 @@ from chainrule.base.errors import ArgumentError, ChainruleError, DataError, Miss
 from chainrule.formulas import exp, sum_samples
 from tests.cases import LAYER_CASES, LayerCase, inputs, parameters
 from tests.checking.random_problems import problem
+from tests.graphs.test_sources import batch as reading_batch
+from tests.graphs.test_sources import begun, sentences, states
+from tests.graphs.test_sources import network as reading
 from tests.pairwise import each, some
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -54,6 +57,25 @@ def test_every_layer(case: LayerCase, opset: int) -> None:
     name = network.layers[0].name
     network.set_parameters({f"{name}.{key}": value for key, value in parameters(case).items()})
     check(network, inputs(case), opset=opset)
+
+
+def test_nodes_that_read_several_values() -> None:
+    """Attention to another sequence, and states from node to node, under masks and without."""
+    for net, (X, _) in (
+        *((reading(number), reading_batch(number, 5)) for number in range(3)),
+        *((states(cell), sentences(5)) for cell in (cr.LSTM, cr.GRU)),
+        (begun(), ({"x": np.random.default_rng(1).normal(size=(5, 4, 2)).astype(np.float32)}, None)),
+    ):
+        session = onnxruntime.InferenceSession(
+            net.to_onnx().SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        feed = {
+            given.name: array.astype(np.int64 if given.type == "tensor(int64)" else np.float32)
+            for given, array in zip(session.get_inputs(), X.values(), strict=True)
+        }
+        (a, *_) = session.run(None, feed)
+        expected = net.predict(X if len(X) > 1 else X["x"])
+        np.testing.assert_allclose(a, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", some(range(300), 40))

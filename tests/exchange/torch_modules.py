@@ -221,7 +221,7 @@ CASES |= {
     ),
     "ceil": (
         nn.Sequential(
-            *(nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(3, 2, 1)),
+            *(nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(3, 5, 1)),
             nn.AvgPool2d(2, padding=1, ceil_mode=True, count_include_pad=False),
         ),
         (3, 10, 9),

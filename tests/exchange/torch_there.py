@@ -79,6 +79,31 @@ def random_networks(count: int) -> Any:
         yield f"network {seed}", network, X, False
 
 
+def ctc(count: int) -> float:
+    """The largest difference of CTC's value and δ from F.ctc_loss behind log_softmax, of random lengths."""
+    worst = 0.0
+    for seed in range(count):
+        r = np.random.default_rng(seed)
+        steps, classes, samples = r.integers(1, 9), r.integers(2, 6), r.integers(1, 6)
+        loss = cr.CTC(int(r.integers(0, classes)), mean_labels=bool(seed % 2), zero_infinity=True)
+        there = r.integers(1, steps + 1, samples)
+        counts = r.integers(0, np.minimum(there, 4) + 1)
+        labels = r.choice([k for k in range(classes) if k != loss.blank], (samples, max(1, counts.max())))
+        z = torch.tensor(r.normal(size=(steps, samples, classes)), requires_grad=True)
+        told = (torch.tensor(given) for given in (labels, there, counts))
+        how = {"reduction": "mean" if loss.mean_labels else "sum", "zero_infinity": True}
+        theirs = torch.nn.functional.ctc_loss(z.log_softmax(-1), *told, loss.blank, **how)
+        theirs.backward()
+        share = 1 / samples if loss.mean_labels else 1.0
+        rows = loss.rows(labels, (steps, classes), label_lengths=counts, input_lengths=there)
+        y, x = np.moveaxis(rows, 0, -1), np.moveaxis(z.detach().numpy(), 1, -1)
+        a = cr.LogSoftmax().forward(x)
+        delta = share * cr.LogSoftmax().delta(loss.gradient(a, y), a)
+        found = apart(np.array(share * loss.value(a, y).sum()), theirs.detach().numpy())
+        worst = max(worst, found, apart(delta, np.moveaxis(z.grad.numpy(), 1, -1)))
+    return worst
+
+
 def main(count: int) -> int:
     done, wrong, refused = 0, 0, {}
     for source in (cases(), random_networks(count)):
@@ -95,7 +120,8 @@ def main(count: int) -> int:
     for said in refused.values():
         print("refused:", said)
     print(f"{done} networks equal to {TOLERANCE}, {wrong} wrong, {len(refused)} kinds refused")
-    return int(wrong > 0)
+    print(f"CTC of {count} random batches: {(apart_there := ctc(count)):.1e}")
+    return int(wrong > 0 or not apart_there <= TOLERANCE)
 
 
 if __name__ == "__main__":

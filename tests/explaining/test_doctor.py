@@ -76,7 +76,7 @@ def network(*layers: Any) -> cr.Network:
 def test_numbers_behind_a_finding() -> None:
     """A sigmoid's f' is at most 1/4: eight of them leave less than 4^-8 · the weights' gains."""
     X, y = data()
-    found = diagnose(network(*[cr.Dense(20), cr.Sigmoid()] * 8), X, y)
+    found = diagnose(network(*(layer for _ in range(8) for layer in (cr.Dense(20), cr.Sigmoid()))), X, y)
     assert not found
     (finding,) = found.findings
     assert finding["rule"] == "vanishing_by_activations"
@@ -168,7 +168,7 @@ def test_two_samples_say_nothing_of_noise() -> None:
 
 def test_thresholds() -> None:
     X, y = data()
-    own = network(*[cr.Dense(20), cr.Sigmoid()] * 8)
+    own = network(*(layer for _ in range(8) for layer in (cr.Dense(20), cr.Sigmoid())))
     assert diagnose(own, X, y, thresholds={"vanishing_by_activations": {"gain": 1e-9}})
     with pytest.raises(ValueError, match="no rule 'explodes': write one of non_finite, exploding"):
         diagnose(own, X, y, thresholds={"explodes": {}})

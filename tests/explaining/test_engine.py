@@ -18,17 +18,13 @@ from chainrule.formulas import Symbol, erf, rules
 from chainrule.formulas.elements.reader import Reader
 from chainrule.formulas.exchange import pack, plain
 from chainrule.formulas.primitives import arrays as A
-from chainrule.formulas.primitives import axes as X
-from chainrule.formulas.primitives import bias_column as B
-from chainrule.formulas.primitives import edges as G
 from chainrule.formulas.primitives import elementwise as E
 from chainrule.formulas.primitives import over as O
-from chainrule.formulas.primitives import steps as T
 from chainrule.formulas.rules import binders
 from tests import cases
 from tests.explaining.modelled import modelled
 from tests.explaining.node import array, run
-from tests.formulas.test_rules import EXAMPLES
+from tests.formulas.test_rules import EXAMPLES, MODULES
 from tests.networks import lenet
 from tests.oracles import stored
 from tests.pairwise import some
@@ -149,7 +145,7 @@ def test_every_primitive() -> None:
     """The examples on which the first implementation is tested, and reductions."""
     jobs, expected = [], []
     for name, examples in EXAMPLES.items():
-        function: Any = next(getattr(module, name) for module in (E, A, T, B, G, X) if hasattr(module, name))
+        function: Any = next(getattr(module, name) for module in MODULES if hasattr(module, name))
         for example in examples:
             arrays = {f"v{i}": value for i, value in enumerate(example.operands) if np.ndim(value)}
             operands = (Symbol(f"v{i}") if np.ndim(v) else v for i, v in enumerate(example.operands))

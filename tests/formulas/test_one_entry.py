@@ -22,14 +22,15 @@ OPERATIONS: dict[str, Rule | Binder] = {**rules, **binders}
 # Primitives of layers that have kernels of their own, or are computed by the host: no program has them.
 NO_PROGRAM = {
     "arranged", "beside", "block_diagonal", "canvas", "chosen", "correlate", "count_positions",
-    "count_values",
+    "count_labels", "count_values", "log_paths", "path_shares",
     "diagonal_blocks", "even_features", "every_feature", "features_between", "features_placed",
     "along", "first_features", "first_position", "flatten", "framed", "permuted", "reshaped",
     "shuffled", "tent", "unframed", "unshuffled",
     "gate", "gate_place", "inside", "interleave", "join_heads", "kernel_at", "kernel_place", "matmul",
-    "max_positions", "mean_groups", "mean_samples", "mix_steps", "not_later", "odd_features", "one_hot",
-    "other_features", "per_feature", "place", "sinusoids", "split_heads", "step_products", "sum_steps",
-    "swap_steps", "transpose", "unflatten", "window", "with_ones", "with_zero_bias", "without_bias",
+    "max_positions", "mean_groups", "mean_samples", "merged", "mix_steps", "not_later", "odd_features",
+    "one_hot", "other_features", "per_feature", "place", "repeat_heads", "seen_by", "sinusoids",
+    "split_heads", "step_products", "sum_heads", "sum_near", "sum_steps", "swap_steps", "transpose", "turned",
+    "unflatten", "window", "with_ones", "with_zero_bias", "without_bias",
 }  # fmt: skip
 NOT_IN_JAVASCRIPT = {"erf"}  # Math has none: a line with it is shown with four digits, as all are at first
 

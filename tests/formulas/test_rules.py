@@ -19,9 +19,11 @@ from chainrule.formulas.primitives import bias_column as B
 from chainrule.formulas.primitives import edges as G
 from chainrule.formulas.primitives import elementwise as E
 from chainrule.formulas.primitives import over as O
+from chainrule.formulas.primitives import paths as P
 from chainrule.formulas.primitives import steps as T
 from chainrule.formulas.primitives.edges import MODES
 
+MODULES = (E, A, T, B, G, X, P)
 RNG = np.random.default_rng(11)
 M, N = RNG.standard_normal((4, 3)), RNG.standard_normal((4, 3))  # features x samples
 COLUMN, ROW = RNG.standard_normal((4, 1)), RNG.standard_normal((1, 3))
@@ -32,6 +34,9 @@ GRID = Grid((3, 2), (2, 1), ((1, 0), (0, 1)))
 WINDOWS = RNG.standard_normal((2, 4, 3, 2))  # what GRID sees of IMAGE
 
 STEPS = RNG.standard_normal((5, 6, 4))  # T, F, samples
+WAYS, READ = np.random.default_rng(3).normal(size=(5, 3, 3)), np.zeros((5, 3, 3))  # T, K, samples
+READ[[0, 1, 2], [0, 0, 2], 0] = 1  # three labels, two of them alike; one, in three steps; none
+READ[[0, 3, 4], [2, 1, 1], 1] = 1
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,10 @@ EXAMPLES: dict[str, list[Example]] = {
     "mix_steps": [Example((RNG.standard_normal((3, 5, 4)), STEPS), (0, 1))],
     "swap_steps": [Example((STEPS,)), Example((IMAGE,))],
     "not_later": [Example((STEPS,), ())],
+    "seen_by": [Example((STEPS[:2, :2],), (), options={"mask": ((True, False), (True, True))})],
+    "repeat_heads": [Example((STEPS,), options={"times": 2})],
+    "sum_heads": [Example((RNG.standard_normal((4, 3, 2)),), options={"times": 2})],
+    "turned": [Example((RNG.standard_normal((2, 3, 4, 2)),), options={"base": 100.0})],
     "transpose": [Example((M,))],
     "beside": [Example((M, N), (0, 1)), Example((IMAGE, OTHER), (0, 1)), Example((ROW, M), (0, 1))],
     "first_features": [Example((IMAGE, OTHER)), Example((M, ROW))],
@@ -117,6 +126,17 @@ EXAMPLES: dict[str, list[Example]] = {
     "max_positions": [Example((IMAGE,))],
     "first_position": [Example((IMAGE,), ())],
     "sum_features": [Example((M,)), Example((IMAGE,))],
+    "sum_near": [
+        Example((IMAGE,), options={"before": 1, "after": 0}),
+        Example((M,), options={"before": 0, "after": 2}),
+        Example((M,), options={"before": 7, "after": 9}),
+    ],
+    "log_paths": [Example((WAYS, READ), options={"blank": 1, "nothing": False})],
+    "path_shares": [
+        Example((WAYS, READ), (), {"blank": 1, "nothing": False}),
+        Example((WAYS[:2], READ[:2]), (), {"blank": 1, "nothing": True}),
+    ],
+    "count_labels": [Example((READ,), (), {"blank": 1})],
     "mean_features": [Example((M,)), Example((IMAGE,))],
     "mean_samples": [Example((M,)), Example((IMAGE,))],
     "mean_groups": [
@@ -135,13 +155,17 @@ EXAMPLES: dict[str, list[Example]] = {
     "arranged": [Example((RNG.standard_normal((60, 2)),), options={"shape": (5, 4, 3)})],
     "permuted": [Example((IMAGE,), options={"order": (2, 0, 1)})],
     "reshaped": [Example((IMAGE,), options={"shape": (-1, 2)}), Example((M,), options={"shape": (2, -1)})],
+    "merged": [Example((IMAGE,), options={"axes": 2}), Example((IMAGE,), options={"axes": 3})],
     "along": [
         Example(
             (IMAGE,),
             options={"axis": 1, "taps": (((0, 0.5), (2, 2.0)), ((1, -1.0),)), "size": IMAGE.shape[1]},
         )
     ],
-    "unflatten": [Example((RNG.standard_normal((60, 2)), IMAGE))],
+    "unflatten": [
+        Example((RNG.standard_normal((60, 2)), IMAGE)),
+        Example((RNG.standard_normal((5, 12, 2)), IMAGE)),
+    ],
     "window": [Example((IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],
     "place": [Example((WINDOWS, IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],
     "framed": [
@@ -206,7 +230,7 @@ def test_tree_of_a_primitive_evaluates_derives_and_prints(name: str, example: Ex
         for key, value in arrays.items()
     }
     symbols = {key: Symbol(key, kind=kinds[key]) for key in arrays}
-    function: Any = next(getattr(module, name) for module in (E, A, T, B, G, X) if hasattr(module, name))
+    function: Any = next(getattr(module, name) for module in MODULES if hasattr(module, name))
     tree = function(*(symbols.get(f"v{i}", v) for i, v in enumerate(example.operands)), **example.options)
     value = rules[name].evaluate(*example.operands, **example.options)
     np.testing.assert_array_equal(evaluate(tree, arrays), value)

@@ -1,4 +1,6 @@
-"""Graphs drawn at random: every node reads one or several before it, of every kind of layer that fits."""
+"""Graphs drawn at random: every node reads one or several before it, of every kind of layer that fits,
+and some have the layers of another one.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ def graph(seed: int, kind: str, **options: Any) -> cr.Graph:
     nodes: dict[str, Any] = {}
     shapes: dict[str, Shape] = {"input": shape}
     unread: list[str] = ["input"]
+    drawn: dict[Shape, Any] = {}
 
     def read(source: str) -> str:
         if source in unread:
@@ -43,7 +46,10 @@ def graph(seed: int, kind: str, **options: Any) -> cr.Graph:
             join([names[i] for i in rng.integers(0, len(names), int(rng.integers(2, 4)))])
         else:
             source = names[int(rng.integers(0, len(names)))]
-            put((layers(rng, kind), read(source)), (*shapes[source][:-1], 4))
+            again = drawn.get(shapes[source])  # the layers of another node: one W for both
+            block = again if again is not None and rng.random() < 0.5 else layers(rng, kind)
+            drawn[shapes[source]] = block
+            put((block, read(source)), (*shapes[source][:-1], 4))
     while len(unread) > 1 or unread == ["input"]:
         join([unread[0], unread[1 % len(unread)]])
     nodes["end"] = ([cr.Flatten(), cr.Dense(3), cr.Softmax()], unread[0])
@@ -57,8 +63,8 @@ def layers(rng: np.random.Generator, kind: str) -> Any:
         drawn += [cr.Residual([cr.Dense(2)], shortcut=[cr.Dense(2)]), [cr.Dense(4), cr.Identity()]]
         drawn[3] = [drawn[3], cr.Dense(4)]
     elif kind == "image":
-        conv = cr.Conv2D(4, 3, padding="same")
-        drawn = [conv, [conv, cr.Softplus()], [cr.Conv2D(4, 1), cr.BatchNorm()], [conv, cr.Tanh(), conv]]
+        conv, after = (cr.Conv2D(4, 3, padding="same") for _ in range(2))
+        drawn = [conv, [conv, cr.Softplus()], [cr.Conv2D(4, 1), cr.BatchNorm()], [conv, cr.Tanh(), after]]
         drawn += [[cr.Pad2D(1), cr.Conv2D(4, 3)], [conv, cr.AveragePool2D(3, 1, padding=1)]]
     else:
         drawn = [cr.Dense(4), cr.LSTM(4, outputs="all"), [cr.Dense(4), cr.MultiHeadAttention(2)]]

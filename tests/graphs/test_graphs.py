@@ -116,7 +116,8 @@ def test_a_graph_is_a_block_of_another_network() -> None:
     )
     np.testing.assert_array_equal(beside.activations(X, "inner.out.softmax1"), inner.predict(X))
     assert cr.check_gradients(beside, X, np.zeros((4, 3)))
-    within = cr.Network([cr.Residual(inner), cr.Parallel([inner, [cr.Residual([inner])]])], input_shape=3)
+    two = [inner.copy() for _ in range(2)]  # whose parameters are their own
+    within = cr.Network([cr.Residual(inner), cr.Parallel([two[0], [cr.Residual([two[1]])]])], input_shape=3)
     assert list(within.copy().parameters) == list(within.parameters)  # names are those of the way
     assert "parallel1.residual1.inner.b.dense1.W" in within.parameters
 

@@ -63,7 +63,7 @@ def test_the_report_explains_an_activation_of_ones_own() -> None:
     assert derivations.why(Algebraic(), "forward") == derivations.why(cr.Tanh(), "forward")
     z = np.linspace(-2, 2, 6).reshape(2, 3)
     one = Pass(Algebraic(name="algebraic1"), z, Algebraic().f(z), {})
-    assert "curve" in [picture["kind"] for picture in pictures_of(one, 0, {}, {})]
+    assert "curve" in [picture["kind"] for picture in pictures_of(one, 0, {}, {}, "{}.{}".format)]
 
 
 def test_a_class_is_what_it_says_and_not_what_it_is_called() -> None:
@@ -113,6 +113,6 @@ def test_winners_and_ties_of_overlapping_windows() -> None:
     assert layer.winners(x).ravel().tolist() == [1, 0]
     assert cr.AveragePool2D(2).winners(x) is None
     one = Pass(layer, x, layer.forward(x), {})
-    (picture,) = (found for found in pictures_of(one, 0, {}, {}) if "marks" in found)
+    (picture,) = (found for found in pictures_of(one, 0, {}, {}, "{}.{}".format) if "marks" in found)
     marks = {(mark["row"], mark["column"]): mark["kind"] for mark in picture["marks"] if not mark["text"]}
     assert marks == {(0, 1): "winner", (0, 2): "tie", (1, 2): "tie"}

@@ -90,7 +90,7 @@ def test_the_file_holds_what_it_should() -> None:
 NOT_COMPARED = {
     *("Dropout", "ReLU6", "LogSigmoid", "LogSoftmax", "CELU", "Threshold", "GLU", "SwiGLU"),
     *("HardShrink", "SoftShrink", "TanhShrink", "ParametricActivation"),
-    *("Features", "Scale", "PeriodicEmbedding", "Clamp", "InstanceNorm"),
+    *("Features", "Scale", "PeriodicEmbedding", "Clamp", "InstanceNorm", "LocalResponseNorm"),
     *("Pad1D", "Pad2D", "Crop1D", "Crop2D", "UpSample1D", "UpSample2D", "PixelShuffle"),
     *("Permute", "Reshape", "Resample", "Bias", "LpPool1D", "LpPool2D"),
 }

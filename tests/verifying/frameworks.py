@@ -518,10 +518,9 @@ def a_gradient_that_jax_makes_zeros_of_is_none() -> None:
         return turn
 
     args = jnp.asarray(X, dtype=jnp.float32), jnp.asarray(X + 3, dtype=jnp.float32)
-    assert "no gradient of argument 1 came back" in str(verdict := verify(turned(lambda c: None), args=args)) or (
-        "no gradient of c came back" in str(verdict)
-    )
-    assert verdict
+    verdict = verify(turned(lambda c: None), args=args)
+    assert verdict, str(verdict)
+    assert re.search("no gradient of .* came back", str(verdict))
     assert verify(turned(jnp.zeros_like), args=args).why == ("zeros",)
 
 

@@ -4,8 +4,8 @@
 // Queries are taken in runs, so that a run of A, and in the backward pass of G, stays in the cache.
 //
 // Read `Products` and its tile, which is every product here; `Head`, where its operands lie; then forward and backward.
-// Shapes: Q, K, V, O and their δ [block][step][features][lane], a head being neighbouring features; A
-// [block][head][i][j][lane].
+// Shapes: Q, O and K, V and their δ [block][step][features][lane], a head being neighbouring features; A
+// [block][head][i][j][lane]. Queries are as many as keys, or another number, but where the lanes are not samples.
 
 constexpr int attention_run = 16;   // queries
 
@@ -85,30 +85,47 @@ static void products(const Products<T>& g) {
   for (int j = 0, size; (size = cut.next()) > 0; j += size) products_columns<T, attention_columns>(g, j, size);
 }
 
-// One head of a block: where its first feature of step 0 lies, and what the loops need to know.
+// One head of a block: where its first feature of step 0 lies, and what the loops need to know. There may be fewer heads of keys
+// and values, each read by as many neighbours of queries.
 template <class T>
 struct Head {
   const AttentionArgs<T>& g;
-  int block, head, steps, features;
-  ptrdiff_t step;   // from one step to the next
-  explicit Head(const AttentionArgs<T>& g, int unit)
+  int block, head, shared, queries, keys, features;
+  ptrdiff_t step, key_step;   // from one step to the next
+  Head(const AttentionArgs<T>& g, int block, int head)
       : g(g),
-        block(unit / g.heads),
-        head(unit % g.heads),
-        steps(g.q.width),
+        block(block),
+        head(head),
+        shared(head / (g.heads / g.key_heads)),
+        queries(g.q.width),
+        keys(g.k.width),
         features(g.q.channels / g.heads),
-        step(ptrdiff_t(g.q.channels) * lanes<T>) {}
+        step(ptrdiff_t(g.q.channels) * lanes<T>),
+        key_step(ptrdiff_t(g.k.channels) * lanes<T>) {}
   T* at(const Map<T>& m) const { return m.block(block) + ptrdiff_t(head) * features * lanes<T>; }
-  // Steps [first, first + count) of a value side by side: the distance between them is often a power of two, for which a cache
-  // has few places.
-  T* pack(const Map<T>& m, int first, int count, T* to) const {
+  T* at_keys(const Map<T>& m) const { return m.block(block) + ptrdiff_t(shared) * features * lanes<T>; }
+  // Steps side by side: the distance between them is often a power of two, for which a cache has few places.
+  T* pack(const T* from, ptrdiff_t step, int count, T* to) const {
     const ptrdiff_t size = ptrdiff_t(features) * lanes<T>;
-    for (int t = 0; t < count; t++) __builtin_memcpy(to + t * size, at(m) + (first + t) * step, sizeof(T) * size_t(size));
+    for (int t = 0; t < count; t++) __builtin_memcpy(to + t * size, from + t * step, sizeof(T) * size_t(size));
     return to;
   }
-  const T* mask() const { return g.mask.data ? g.mask.block(block) : nullptr; }
-  T* weights(int i) const { return g.weights + ((ptrdiff_t(block) * g.heads + head) * steps + i) * steps * lanes<T>; }
-  int keys(int end) const { return g.causal ? end : steps; }   // that queries before `end` see
+  T* weights(int i) const { return g.weights + ((ptrdiff_t(block) * g.heads + head) * queries + i) * keys * lanes<T>; }
+  int seen_before(int end) const { return g.causal && end < keys ? end : keys; }   // keys that queries before `end` see
+  // Of `count` keys 0 where query i does not see them, for all that masks say; null where there is none.
+  const T* seen(int i, int count, T* room) const {
+    constexpr int L = lanes<T>;
+    const T* const there = g.mask.data ? g.mask.block(block) : nullptr;
+    if (!g.seen.data && !g.fixed) return there;
+    const T* const own = g.seen.data ? g.seen.block(block) + ptrdiff_t(i) * keys * L : nullptr;
+    for (int j = 0; j < count; j++) {
+      Vec<T> v = broadcast<T>(g.fixed ? g.fixed[ptrdiff_t(i) * keys + j] : T(1));
+      if (own) v = load(own + j * L) != T(0) ? v : Vec<T>{};
+      if (there) v = load(there + j * L) != T(0) ? v : Vec<T>{};
+      store(room + j * L, v);
+    }
+    return room;
+  }
 };
 
 // Scores to weights, in place, of a query that sees `count` keys; 0 for the rest, up to `keys`.
@@ -133,31 +150,35 @@ inline void attention_softmax(T* row, const T* mask, int count, int keys) {
   for (int j = count; j < keys; j++) store(row + j * L, Vec<T>{});
 }
 
-// In scratch: K and V of a head, a run of Q and of δ, a run of weights or of G.
+// In scratch: K and V of a head, a run of Q and of δ, a run of weights or of G, and which keys a query sees.
 template <class T>
 static size_t attention_scratch(const AttentionArgs<T>& g) {
-  const size_t steps = size_t(g.q.width), features = size_t(g.q.channels / g.heads);
-  return size_t(lanes<T>) * ((2 * steps + 2 * attention_run) * features + attention_run * steps);
+  const size_t keys = size_t(g.k.width), features = size_t(g.q.channels / g.heads);
+  return size_t(lanes<T>) * ((2 * keys + 2 * attention_run) * features + (attention_run + 1) * keys);
 }
 
-// Unit: head of a block.
+// Unit: head of keys of a block, and the heads of queries that read it.
 template <class T>
 static void attention_forward(const AttentionArgs<T>& g, int begin, int end, T* scratch) {
   constexpr int L = lanes<T>;
-  for (int unit = begin; unit < end; unit++) {
-    const Head<T> h(g, unit);
-    const ptrdiff_t row = ptrdiff_t(h.steps) * L, packed = ptrdiff_t(h.features) * L;
-    const T *k = h.pack(g.k, 0, h.steps, scratch), *v = h.pack(g.v, 0, h.steps, scratch + h.steps * packed);
-    T* q_run = scratch + 2 * h.steps * packed;
-    for (int i = 0; i < h.steps; i += attention_run) {
-      const int queries = h.steps - i < attention_run ? h.steps - i : attention_run, keys = h.keys(i + queries);
-      const T* q = h.pack(g.q, i, queries, q_run);
-      T* a = g.weights ? h.weights(i) : q_run + 2 * attention_run * packed;
-      products<T>({q, k, a, packed, L, packed, L, row, L, queries, keys, h.features, g.scale});
-      for (int n = 0; n < queries; n++) attention_softmax<T>(a + n * row, h.mask(), g.causal ? i + n + 1 : keys, keys);
-      products<T>({a, v, h.at(g.o) + i * h.step, row, L, L, packed, h.step, L, queries, h.features, keys});
+  const int group = g.heads / g.key_heads;
+  for (int unit = begin; unit < end; unit++)
+    for (int member = 0; member < group; member++) {
+      const Head<T> h(g, unit / g.key_heads, unit % g.key_heads * group + member);
+      const ptrdiff_t row = ptrdiff_t(h.keys) * L, packed = ptrdiff_t(h.features) * L;
+      T *const k = scratch, *const v = k + h.keys * packed, *const q_run = v + h.keys * packed;
+      T *const run = q_run + 2 * attention_run * packed, *const room = run + attention_run * row;
+      if (member == 0) h.pack(h.at_keys(g.k), h.key_step, h.keys, k), h.pack(h.at_keys(g.v), h.key_step, h.keys, v);
+      for (int i = 0; i < h.queries; i += attention_run) {
+        const int count = h.queries - i < attention_run ? h.queries - i : attention_run, keys = h.seen_before(i + count);
+        const T* q = h.pack(h.at(g.q) + i * h.step, h.step, count, q_run);
+        T* a = g.weights ? h.weights(i) : run;
+        products<T>({q, k, a, packed, L, packed, L, row, L, count, keys, h.features, g.scale});
+        for (int n = 0; n < count; n++)
+          attention_softmax<T>(a + n * row, h.seen(i + n, keys, room), h.seen_before(i + n + 1), keys);
+        products<T>({a, v, h.at(g.o) + i * h.step, row, L, L, packed, h.step, L, count, h.features, keys});
+      }
     }
-  }
 }
 
 // The same for values [sample][step][feature], where the lanes are queries: K and V are read number by number. Every sum is
@@ -243,36 +264,43 @@ static void attention_channels(const AttentionArgs<T>& g, int begin, int end, T*
   }
 }
 
-// Unit: head of a block. With D = δ of O, B = D Vᵀ and G = A ⊙ (B − Σ A B) / √n: δ of Q is G K, of K Gᵀ Q, of V Aᵀ D.
+// Unit: as forward. With D = δ of O, B = D Vᵀ and G = A ⊙ (B − Σ A B) / √n: δ of Q is G K, of K Gᵀ Q, of V Aᵀ D, the last two
+// summed over the heads that read K and V.
 template <class T>
 static void attention_backward(const AttentionArgs<T>& g, int begin, int end, T* scratch) {
   constexpr int L = lanes<T>;
-  for (int unit = begin; unit < end; unit++) {
-    const Head<T> h(g, unit);
-    const ptrdiff_t row = ptrdiff_t(h.steps) * L, packed = ptrdiff_t(h.features) * L;
-    for (int t = 0; t < h.steps; t++) {
-      __builtin_memset(h.at(g.k_delta) + t * h.step, 0, sizeof(T) * size_t(packed));
-      __builtin_memset(h.at(g.v_delta) + t * h.step, 0, sizeof(T) * size_t(packed));
-    }
-    const T *k = h.pack(g.k, 0, h.steps, scratch), *v = h.pack(g.v, 0, h.steps, scratch + h.steps * packed);
-    T *q_run = scratch + 2 * h.steps * packed, *d_run = q_run + attention_run * packed, *b = d_run + attention_run * packed;
-    for (int i = 0; i < h.steps; i += attention_run) {
-      const int queries = h.steps - i < attention_run ? h.steps - i : attention_run, keys = h.keys(i + queries);
-      const T *a = h.weights(i), *q = h.pack(g.q, i, queries, q_run), *d = h.pack(g.o_delta, i, queries, d_run);
-      products<T>({d, v, b, packed, L, packed, L, row, L, queries, keys, h.features});
-      for (int n = 0; n < queries; n++) {
-        const T* an = a + n * row;
-        T* bn = b + n * row;
-        LongSum<T> dot;
-        for (int j = 0; j < keys; j++) dot.add(load(an + j * L) * load(bn + j * L));
-        const Vec<T> sum = dot.value();
-        for (int j = 0; j < keys; j++) store(bn + j * L, load(an + j * L) * (load(bn + j * L) - sum) * g.scale);
+  const int group = g.heads / g.key_heads;
+  for (int unit = begin; unit < end; unit++)
+    for (int member = 0; member < group; member++) {
+      const Head<T> h(g, unit / g.key_heads, unit % g.key_heads * group + member);
+      const ptrdiff_t row = ptrdiff_t(h.keys) * L, packed = ptrdiff_t(h.features) * L;
+      T *const k = scratch, *const v = k + h.keys * packed, *const q_run = v + h.keys * packed;
+      T *const d_run = q_run + attention_run * packed, *const b = d_run + attention_run * packed;
+      if (member == 0) {
+        for (int t = 0; t < h.keys; t++) {
+          __builtin_memset(h.at_keys(g.k_delta) + t * h.key_step, 0, sizeof(T) * size_t(packed));
+          __builtin_memset(h.at_keys(g.v_delta) + t * h.key_step, 0, sizeof(T) * size_t(packed));
+        }
+        h.pack(h.at_keys(g.k), h.key_step, h.keys, k), h.pack(h.at_keys(g.v), h.key_step, h.keys, v);
       }
-      products<T>({b, k, h.at(g.q_delta) + i * h.step, row, L, L, packed, h.step, L, queries, h.features, keys});
-      products<T>({b, q, h.at(g.k_delta), L, row, L, packed, h.step, L, keys, h.features, queries, T(1), true});
-      products<T>({a, d, h.at(g.v_delta), L, row, L, packed, h.step, L, keys, h.features, queries, T(1), true});
+      for (int i = 0; i < h.queries; i += attention_run) {
+        const int count = h.queries - i < attention_run ? h.queries - i : attention_run, keys = h.seen_before(i + count);
+        const T *a = h.weights(i), *q = h.pack(h.at(g.q) + i * h.step, h.step, count, q_run),
+                *d = h.pack(h.at(g.o_delta) + i * h.step, h.step, count, d_run);
+        products<T>({d, v, b, packed, L, packed, L, row, L, count, keys, h.features});
+        for (int n = 0; n < count; n++) {
+          const T* an = a + n * row;
+          T* bn = b + n * row;
+          LongSum<T> dot;
+          for (int j = 0; j < keys; j++) dot.add(load(an + j * L) * load(bn + j * L));
+          const Vec<T> sum = dot.value();
+          for (int j = 0; j < keys; j++) store(bn + j * L, load(an + j * L) * (load(bn + j * L) - sum) * g.scale);
+        }
+        products<T>({b, k, h.at(g.q_delta) + i * h.step, row, L, L, packed, h.step, L, count, h.features, keys});
+        products<T>({b, q, h.at_keys(g.k_delta), L, row, L, packed, h.key_step, L, keys, h.features, count, T(1), true});
+        products<T>({a, d, h.at_keys(g.v_delta), L, row, L, packed, h.key_step, L, keys, h.features, count, T(1), true});
+      }
     }
-  }
 }
 
 // -- positions in the lanes ---------------------------------------------------------------------------------------------------

@@ -15,6 +15,12 @@ inline DenseArgs<T> of_state(const RecurrentArgs<T>& g, int count) {
   return d;
 }
 
+// Where the states at the end lie in a block of z.
+template <class T>
+inline ptrdiff_t ends_at(const RecurrentArgs<T>& g) {
+  return ptrdiff_t(g.every ? g.steps : 1) * g.units * lanes<T>;
+}
+
 // What a cell makes of its sums p (and, of a GRU, q = U h + v): the gates, in p; of an LSTM c and tanh(c), of a GRU the reset's
 // inner sum, in s; and the state behind it, where h and c are those before.
 template <class T>
@@ -59,7 +65,8 @@ inline void recurrent_cell(const RecurrentArgs<T>& g, int b, int t, bool last) {
   const T* q = g.q + place * g.gates * u;
   const T *h = g.h + place * u, *c = g.c + place * u;
   T* s = g.s + place * u;
-  T *h_after = last ? g.last + b * u : g.h + place * u + next, *c_after = g.c + place * u + next;   // c of the end is not kept
+  T *const end = g.last + 2 * b * u, *h_after = last ? end : g.h + place * u + next,
+           *c_after = last ? end + u : g.c + place * u + next;
   T* z = g.every ? g.z.block(b) + t * u : nullptr;
   const Vec<T> there = g.mask.data ? load(g.mask.block(b) + t * L) : broadcast<T>(T(1)), zero{};
   for (ptrdiff_t j = 0; j < u; j += L) {
@@ -74,7 +81,7 @@ inline void recurrent_cell(const RecurrentArgs<T>& g, int b, int t, bool last) {
     const Vec<T> before = cell, after = recurrent_gates<T>(g, gates, of_state, load(h + j), cell, kept);
     for (int k = 0; k < g.gates; k++) store(p + k * u + j, gates[k]);
     if (g.cell == Cell::lstm || g.cell == Cell::gru) store(s + j, kept);
-    if (g.cell == Cell::lstm && !last) store(c_after + j, there > zero ? cell : before);
+    if (g.cell == Cell::lstm) store(c_after + j, there > zero ? cell : before);
     store(h_after + j, there > zero ? after : load(h + j));
     if (z) store(z + j, there > zero ? after : zero);
   }
@@ -91,6 +98,11 @@ static void recurrent_forward(const RecurrentArgs<T>& g, int begin, int end) {
     DenseArgs<T> product = of_state<T>(g, count);
     product.x_block = g.steps * u, product.z_block = g.steps * rows;
     product.add = !is_gru(g.cell);
+    for (int i = b; i < b + count && g.first.data; i++) {
+      const ptrdiff_t place = (ptrdiff_t(i) * g.steps + (g.reverse ? g.steps - 1 : 0)) * u;
+      __builtin_memcpy(g.h + place, g.first.block(i), sizeof(T) * size_t(u));
+      if (g.cell == Cell::lstm) __builtin_memcpy(g.c + place, g.first.block(i) + u, sizeof(T) * size_t(u));
+    }
     const auto multiply = [&](int first) {
       for (int panel = first; panel < panels<T>(product.outputs); panel++)
         if (count == 1) dense_forward_panel<T, panel_channels<T, single_channels>>(product, 0, 1, panel);
@@ -109,7 +121,11 @@ static void recurrent_forward(const RecurrentArgs<T>& g, int begin, int end) {
       }
       for (int i = 0; i < count; i++) recurrent_cell<T>(g, b + i, t, number == g.steps - 1);
     }
-    for (int i = b; i < b + count && !g.every; i++) __builtin_memcpy(g.z.block(i), g.last + i * u, sizeof(T) * size_t(u));
+    for (int i = b; i < b + count; i++) {
+      T *const end = g.last + 2 * i * u, *const z = g.z.block(i);
+      if (!g.every) __builtin_memcpy(z, end, sizeof(T) * size_t(u));
+      if (g.ends) __builtin_memcpy(z + ends_at(g), end, sizeof(T) * size_t(g.cell == Cell::lstm ? 2 * u : u));
+    }
     b += count;
   }
 }
@@ -241,8 +257,11 @@ static void recurrent_backward(const RecurrentArgs<T>& g, int begin, int end) {
     product.x_delta_block = 2 * u, product.z_block = g.steps * rows;
     product.add = true;
     for (int i = b; i < b + count; i++) {
-      __builtin_memset(g.arrived + 2 * i * u, 0, sizeof(T) * size_t(2 * u));
-      if (!g.every) __builtin_memcpy(g.arrived + 2 * i * u, g.z_delta.block(i), sizeof(T) * size_t(u));
+      T* const arrived = g.arrived + 2 * i * u;
+      const T* const d = g.z_delta.block(i);
+      __builtin_memset(arrived, 0, sizeof(T) * size_t(2 * u));
+      if (g.ends) __builtin_memcpy(arrived, d + ends_at(g), sizeof(T) * size_t(g.cell == Cell::lstm ? 2 * u : u));
+      for (ptrdiff_t j = 0; j < u && !g.every; j += L) store(arrived + j, load(arrived + j) + load(d + j));
     }
     for (int number = g.steps - 1; number >= 0; number--) {
       const int t = g.reverse ? g.steps - 1 - number : number;
@@ -254,8 +273,8 @@ static void recurrent_backward(const RecurrentArgs<T>& g, int begin, int end) {
         product.x_delta -= u, product.add = true;
         for (int i = 0; i < count; i++) recurrent_reset_delta<T>(g, b + i, t);
       }
-      if (number == 0) break;
-      if (g.truncate && number % g.truncate == 0) {
+      if (number == 0 && !g.first.data) break;
+      if (g.truncate && number > 0 && number % g.truncate == 0) {
         __builtin_memset(product.x_delta, 0, sizeof(T) * size_t(count * 2 * u));
         continue;
       }

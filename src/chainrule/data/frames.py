@@ -20,7 +20,7 @@ from chainrule.data.arrays import plain_array
 Kind = Literal["number", "truth", "text", "date"]
 Mask = NDArray[np.bool_]
 
-_FORMS = "give numbers, truth values, texts or dates"
+_FORMS = "give numbers, truth values, texts, dates or durations"
 _EXTRA = ("narwhals", "tables", "a frame of texts, truth values or dates")
 
 
@@ -28,8 +28,9 @@ _EXTRA = ("narwhals", "tables", "a frame of texts, truth values or dates")
 class Column:
     """N values of one kind.
 
-    values: (N,) float64 of numbers, bool of truth values, objects (all str) of texts, datetime64[us] of
-        dates; where `missing` (N,) is True they hold NaN, False, "" or NaT, which says nothing.
+    values: (N,) float64 of numbers, of which durations are seconds, bool of truth values, objects (all str)
+        of texts, datetime64[us] of dates; where `missing` (N,) is True they hold NaN, False, "" or NaT, which
+        says nothing.
     whole: of numbers: every one is whole, and was written or kept as such.
     levels: of texts: all that may occur, in their order, where the source says so (an ordered categorical);
         of truth values: the words for false and true, where the source has words.
@@ -192,7 +193,7 @@ def _of_series(name: Any, series: Any, argument: str) -> Column:
     import narwhals.stable.v2 as nw
 
     dtype, label = series.dtype, str(name)
-    if dtype in (nw.Object, nw.Unknown):  # a sparse column of pandas is unknown to narwhals
+    if dtype in (nw.Object, nw.Unknown, nw.Duration):  # a sparse column of pandas is unknown to narwhals
         return column_of(label, series.to_numpy(), argument)
     missing = np.asarray(series.is_null().to_numpy(), dtype=bool)
     if dtype.is_numeric():
@@ -216,9 +217,8 @@ def _of_series(name: Any, series: Any, argument: str) -> Column:
         return Column(label, "date", dates, missing)
     if dtype in (nw.String, nw.Categorical, nw.Enum):
         levels = tuple(map(str, series.cat.get_categories().to_list())) if _ordered(series, dtype) else None
-        texts = np.array(
-            ["" if entry is None else entry for entry in series.cast(nw.String).to_list()], object
-        )
+        texts = np.array(series.cast(nw.String).to_list(), dtype=object)
+        texts[missing] = ""  # pandas has NaN there
         return Column(label, "text", texts, missing, levels=levels)
     raise DataError(f"the column '{label}' of {argument} is of type {dtype}: {_FORMS}")
 
@@ -234,8 +234,8 @@ def _ordered(series: Any, dtype: Any) -> bool:
 
 
 def column_of(name: str, values: Array, argument: str) -> Column:
-    """A column of an array (N,) of numbers, truth values, strings or dates, or of objects that are all of one
-    of these; None and NaN are missing.
+    """A column of an array (N,) of numbers, truth values, strings, dates or durations, or of objects that are
+    all of one of these; None and NaN are missing.
     """
     if values.ndim != 1:
         raise DataError(f"the column '{name}' of {argument} has shape {values.shape}: give one value per row")
@@ -249,6 +249,9 @@ def column_of(name: str, values: Array, argument: str) -> Column:
         return Column(name, "truth", values, np.zeros(len(values), dtype=bool))
     if kind == "M":
         return Column(name, "date", values.astype("datetime64[us]"), np.isnat(values))
+    if kind == "m":
+        seconds = values / np.timedelta64(1, "s")
+        return Column(name, "number", seconds, np.isnan(seconds))
     if kind == "U":
         return Column(name, "text", values.astype(object), np.zeros(len(values), dtype=bool))
     if kind == "O":
@@ -257,7 +260,7 @@ def column_of(name: str, values: Array, argument: str) -> Column:
 
 
 def _of_objects(name: str, values: Array, argument: str) -> Column:
-    missing = np.array([entry is None or entry != entry for entry in values], dtype=bool)
+    missing = np.array([_says_nothing(entry) for entry in values], dtype=bool)
     present = values[~missing]
     kinds = {type(entry) for entry in present}
     if kinds and all(issubclass(kind, str) for kind in kinds):
@@ -265,13 +268,18 @@ def _of_objects(name: str, values: Array, argument: str) -> Column:
         return Column(name, "text", texts.astype(object), missing)
     if kinds <= {bool, np.bool_}:
         return Column(name, "truth", np.where(missing, False, values).astype(bool), missing)
-    if all(issubclass(kind, int | float | np.number) and kind is not bool for kind in kinds):
+    from datetime import date, timedelta
+    from decimal import Decimal
+
+    if all(issubclass(kind, int | float | np.number | Decimal) and kind is not bool for kind in kinds):
         whole = all(issubclass(kind, int | np.integer) for kind in kinds)
         if whole:
             _exact(name, present, argument)
         return Column(name, "number", np.where(missing, np.nan, values).astype(np.float64), missing, whole)
-    from datetime import date
-
+    if all(issubclass(kind, timedelta | np.timedelta64) for kind in kinds):
+        durations = np.full(len(values), np.timedelta64("NaT"), dtype="timedelta64[us]")
+        durations[~missing] = present.astype("timedelta64[us]")
+        return column_of(name, durations, argument)
     if all(issubclass(kind, date) for kind in kinds):
         dates = np.full(len(values), np.datetime64("NaT"), dtype="datetime64[us]")
         dates[~missing] = present.astype("datetime64[us]")
@@ -279,6 +287,11 @@ def _of_objects(name: str, values: Array, argument: str) -> Column:
     odd = next((entry for entry in present if type(entry) is not type(present[0])), None)
     what = describe(present[0]) if odd is None else f"both {describe(present[0])} and {describe(odd)}"
     raise DataError(f"the column '{name}' of {argument} holds {what}: {_FORMS}, all of one kind")
+
+
+def _says_nothing(entry: Any) -> bool:
+    """Whether an object is None, NaN, NaT or pandas' NA, which cannot be compared."""
+    return entry is None or type(entry).__name__ == "NAType" or bool(entry != entry)
 
 
 def _exact(name: str, values: Array, argument: str) -> None:

@@ -63,6 +63,8 @@ def encode_targets(
     shape, outputs = network.output_shape, network.output_shape[-1]
     if known is None and getattr(network, "vocabulary", None) == outputs:
         grow = False
+    if loss.takes == "sequences":
+        return _sequences(array, n, shape, loss, argument), None
     if loss.takes in ("probabilities", "classes"):
         if outputs == 1:
             raise ShapeError(_needs_two_outputs(loss))
@@ -196,6 +198,21 @@ def _repeated(array: Array, n: int, shape: Shape, loss: Loss, argument: str, dty
         array = array[..., None]
     values = _plain_numbers(array, argument, loss, dtype)
     return np.concatenate([values] * times, axis=-1)
+
+
+def _sequences(array: Array, n: int, shape: Shape, loss: Loss, argument: str) -> Array:
+    """Rows of labels as (N, T, K) of 0 and 1, or what is that already."""
+    if array.shape == (n, *shape):
+        values = _plain_numbers(array, argument, loss)
+        return _whole(values, argument, loss)
+    if array.ndim != 2 or array.dtype.kind not in "iu":
+        raise ShapeError(
+            f"{argument} of {loss!r} must be integers (N, labels), negative behind the last label, or what "
+            f"{type(loss).__name__}().rows makes of labels and lengths, {(n, *shape)}; received "
+            f"{array.dtype} of the shape {array.shape}"
+        )
+    rows: Array = loss.rows(array, shape)  # type: ignore[attr-defined]
+    return rows
 
 
 def _needs_two_outputs(loss: Loss) -> str:

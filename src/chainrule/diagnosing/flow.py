@@ -123,9 +123,9 @@ def measured(
     flows = [_summed(layer, m) for layer in derived.backward]
     places = {name: place for place, name in enumerate(network.shapes)}
     flows.sort(key=lambda flow: places[flow.forward.name])
-    groups = grouped(flows, selection.mixed, batch_size)
+    groups = grouped(network, flows, selection.mixed, batch_size)
     of_penalty = objective.penalty_gradients(network.parameters, network.parameter_specs)
-    trained_on = groups if batch_size < m else grouped(flows, selection.mixed, m, least=1)
+    trained_on = groups if batch_size < m else grouped(network, flows, selection.mixed, m, least=1)
     first, moves, sizes = steps(network, trained_on, of_penalty, optimizer, rate)
     top, dtype = m * norm(head.d), str(network.dtype)
     records = [layer_record(flow, top, m, dtype) for flow in flows]
@@ -148,7 +148,7 @@ def measured(
             "start": _of_ignorance(head, m),
             "constant": _of_constant(head, m),
             "after": min((J for J in after if J is not None), default=None),
-            "predicted": _predicted(flows, moves, of_penalty, m),
+            "predicted": _predicted(derived.data_gradients, moves, of_penalty),
         },
         "input": input_record(passes[0].x, network),
         "targets": None if isinstance(head.loss, (CrossEntropy, BinaryCrossEntropy)) else spread_record(y),
@@ -234,13 +234,17 @@ def _parameters(
     samples: int,
 ) -> list[ParameterFlow]:
     suited = suited_deviations(network.layers, network.parameter_specs)
-    records = []
+    records, gradients = [], reference.summed(network, flows)
     for flow in flows:
-        for name, gradient in flow.gradients.items():
-            full = f"{flow.forward.name}.{name}"
+        names = network.parameter_names(flow.forward.layer)
+        for name in flow.gradients:
+            full = names[name]
+            if full not in gradients:
+                continue  # another use of what has been told
             value = network.parameters[full].astype(np.float64)
             arguments = (of_penalty.get(full), sizes.get(full), groups, suited.get(full))
-            records.append(parameter_record(flow, name, value, gradient / samples, *arguments))
+            gradient = gradients.pop(full) / samples
+            records.append(parameter_record(flow, name, full, value, gradient, *arguments))
     return records
 
 
@@ -255,15 +259,13 @@ def _after(network: Network, batch: Batch, objective: Objective, moves: dict[str
 
 
 def _predicted(
-    flows: list[reference.Backward], moves: dict[str, Array], of_penalty: dict[str, Array], samples: int
+    gradients: dict[str, Array], moves: dict[str, Array], of_penalty: dict[str, Array]
 ) -> float | None:
-    """gᵀΔθ, g the gradient of J on the batch."""
+    """gᵀΔθ, g the gradient of J on the batch; gradients: of the data's loss."""
     total = 0.0
-    for flow in flows:
-        for name, gradient in flow.gradients.items():
-            full = f"{flow.forward.name}.{name}"
-            whole = gradient / samples + of_penalty.get(full, 0.0)
-            total += float(np.sum(whole * moves[full])) if full in moves else 0.0
+    for name, gradient in gradients.items():
+        whole = gradient + of_penalty.get(name, 0.0)
+        total += float(np.sum(whole * moves[name])) if name in moves else 0.0
     return number(total)
 
 

@@ -128,13 +128,13 @@ def through_time(layer: Layer, layer_pass: Pass, d: Array) -> ThroughTime | None
 
     A mask makes sequences of different lengths; then nothing is said.
     """
-    if not isinstance(layer, Recurrent) or "mask" in layer_pass.given:
+    if not isinstance(layer, Recurrent) or "mask" in layer_pass.given or layer.ends:
         return None
     arriving = d if layer.outputs == "last" else d[0] if layer.reverse else d[-1]
     given = {name: value for name, value in layer_pass.given.items() if name in ("W", "U", "b", "v")}
-    states = {name: np.zeros((layer.units, layer_pass.x.shape[-1])) for name in layer.states}
+    sequence, states = layer.read(layer_pass.x)
     befores = []
-    for x in layer_pass.x[::-1] if layer.reverse else layer_pass.x:
+    for x in sequence[::-1] if layer.reverse else sequence:
         befores.append({"x": x, **states, **given})
         states = dict(zip(layer.states, call_formula(layer.step, befores[-1]), strict=True))
     arrived = {name: np.zeros_like(arriving) for name in layer.states} | {layer.states[0]: arriving}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from chainrule.diagnosing.schema import EqualUnits, ParameterFlow
 from chainrule.layers import Composite, Layer, Parameter
 from chainrule.layers.initializers import Glorot
 from chainrule.networks.network import Network
-from chainrule.reference import Backward, layer_backward
+from chainrule.reference import Backward, layer_backward, summed
 from chainrule.training.optimizers import Optimizer
 
 MOST_GROUPS = 16
@@ -40,7 +40,9 @@ class Groups:
     gradients: list[dict[str, Array]]
 
 
-def grouped(flows: Sequence[Backward], mixed: Array, batch_size: int, least: int = LEAST_GROUPS) -> Groups:
+def grouped(
+    network: Network, flows: Sequence[Backward], mixed: Array, batch_size: int, least: int = LEAST_GROUPS
+) -> Groups:
     """The gradients of batches of `batch_size` samples, smaller ones where there are too few samples for
     `least` of them.
 
@@ -52,13 +54,14 @@ def grouped(flows: Sequence[Backward], mixed: Array, batch_size: int, least: int
     gradients: list[dict[str, Array]] = []
     for number_ in range(count):
         part = mixed[number_ * size : (number_ + 1) * size]
-        of_batch = {
-            f"{flow.forward.name}.{name}": gradient / size
+        of_part = [
+            replace(
+                flow, gradients={name: share / size for name, share in _of_samples(flow, part).items()}
+            )
             for flow in flows
             if flow.gradients
-            for name, gradient in _of_samples(flow, part).items()
-        }
-        gradients.append(of_batch)
+        ]
+        gradients.append(summed(network, of_part))
     return Groups(size, gradients)
 
 
@@ -128,6 +131,7 @@ def steps(
 def parameter_record(
     flow: Backward,
     name: str,
+    full: str,
     value: Array,
     gradient: Array,
     of_penalty: Array | None,
@@ -135,10 +139,9 @@ def parameter_record(
     groups: Groups,
     suited: float | None,
 ) -> ParameterFlow:
-    """The record of one parameter.  gradient: of the data's loss; suited: the standard deviation to start
-    with.
+    """The record of one parameter, `full`, which the layer calls `name`.  gradient: of the data's loss, over
+    all layers that use it; suited: the standard deviation to start with.
     """
-    full = f"{flow.forward.name}.{name}"
     square, spread = noise(groups, full)
     of_data = norm(gradient)
     return {

@@ -28,7 +28,7 @@ from chainrule.losses import Loss, Losses
 from chainrule.losses.constraints import MaxNorm
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.model import Model
-from chainrule.networks.per_sample import refuse_mixing
+from chainrule.networks.per_sample import refuse_mixing, refuse_shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +171,7 @@ def set_training(
     clip = getattr(optimizer, "clip_sample_norm", None)
     if per_sample or clip:
         refuse_mixing(network)
+        refuse_shared(network)
         native.set_per_sample(clip or 0.0)
     if optimizer is not None:
         set_optimizer(native, optimizer, dtype)

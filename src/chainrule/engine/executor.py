@@ -22,6 +22,7 @@ from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect
 from chainrule.networks.model import Model
 from chainrule.networks.objective import Objective
+from chainrule.networks.per_sample import norms_of_gradients
 from chainrule.networks.step import Step
 from chainrule.reference.overflow import first_overflow
 
@@ -178,6 +179,8 @@ class NativeExecutor:
 
     def sample_norms(self, network: Model, batch: Batch, loss: Loss) -> Array:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
+        if network.shares:
+            return norms_of_gradients(network, self, batch, loss)
         with self._plan(network, loss, len(batch), False, per_sample=True) as plan:
             norms = plan.norms(batch.inputs, batch.targets, batch.weights)[1]
             _suspect(plan.overflows(), len(batch))

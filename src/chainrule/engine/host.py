@@ -79,25 +79,25 @@ class HostWork:
             self._write(x, True, call_formula(layer.delta, available), samples, f"{title}.delta")
         learned = [name for name, spec in layer.parameters(x.shape).items() if spec.learned]
         gradients = call_formula(layer.gradients, available)
-        self._set(layer, learned, gradients, "gradients", self.native.set_gradient)
+        self._set(host, learned, gradients, "gradients", self.native.set_gradient)
 
     def _renew(self, host: Hosted, samples: int) -> None:
         layer = host.layer
         if type(layer).running is Layer.running:
             return
         kept = [name for name, spec in layer.parameters(host.x.shape).items() if not spec.learned]
-        if any(f"{layer.name}.{name}" in self.frozen for name in kept):
+        names = self.network.parameter_names(layer)
+        if any(names[name] in self.frozen for name in kept):
             return
         renewed = call_formula(layer.running, self._given(host, samples))
-        self._set(layer, kept, renewed, "running", self.native.set_parameter)
+        self._set(host, kept, renewed, "running", self.native.set_parameter)
 
     def _given(self, host: Hosted, samples: int) -> dict[str, Any]:
         """What the formulas of a layer may declare in this pass, samples last."""
-        layer, prefix = host.layer, f"{host.layer.name}."
+        layer = host.layer
         available: dict[str, Any] = {
-            name.removeprefix(prefix): self._read(name, self.native.get_parameter)
-            for name in self.parameters
-            if name.startswith(prefix)
+            own: self._read(name, self.native.get_parameter)
+            for own, name in self.network.parameter_names(layer).items()
         }
         x = available["x"] = self._rows(host.x, False, samples)
         if host.mask:
@@ -107,18 +107,19 @@ class HostWork:
             available |= layer.draw(x.shape, partial(random_bits, seed, step, layer.stream, first=first))
         return available
 
-    def _set(self, layer: Layer, names: list[str], values: Any, formula: str, write: Any) -> None:
+    def _set(self, host: Hosted, names: list[str], values: Any, formula: str, write: Any) -> None:
         """Hand what a formula returned by name to the native plan; ValueError for another shape."""
+        layer = host.layer
+        specs = layer.parameters(host.x.shape)
         for name in names:
-            full = f"{layer.name}.{name}"
-            shape = self.network.parameter_specs[full].shape
+            shape = specs[name].shape
             if name not in values or np.shape(values[name]) != shape:
                 received = np.shape(values[name]) if name in values else "nothing"
                 raise ValueError(
                     f"{type(layer).__name__}.{formula} must return {name!r} of shape {shape}, "
                     f"received {received}"
                 )
-            write(self.parameters[full], np.ascontiguousarray(values[name], dtype=self.dtype))
+            write(host.parameters[name], np.ascontiguousarray(values[name], dtype=self.dtype))
 
     def _loss(self, backward: bool, samples: int) -> None:
         assert self.loss is not None

@@ -24,6 +24,7 @@ from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import check_batch, check_layers_held, leaves
 from chainrule.networks.model import Model
+from chainrule.networks.names import at_rest
 from chainrule.networks.parameters import Parameters, dtype_from
 
 SLOTS = ("first", "second")  # of an optimizer's state
@@ -402,8 +403,7 @@ class Plan:
         counts = {min(self.batch_size, samples), (samples - 1) % self.batch_size + 1} - self._trainable
         if not counts:
             return
-        specs = self.network.parameter_specs
-        kept = {name.rpartition(".")[0] for name in self.frozen if not specs[name].learned}
+        kept = at_rest(self.network, self.frozen)
         layers = [layer for layer in leaves(self.network.layers) if layer.name not in kept]
         for count in counts:
             check_batch(layers, self.network.shapes, count)
@@ -473,7 +473,7 @@ class Plan:
 
     def first_nonfinite(self) -> str | None:
         """Where NaN or infinity begins after a "nonfinite" epoch: a parameter, a layer's output, or its δ."""
-        names = list(self._built.parameters)
+        names = {number: name for name, number in self._built.parameters.items()}
         index = self._native.first_nonfinite_parameter(False)
         if index >= 0:
             return f"parameter {names[index]}"
@@ -491,4 +491,4 @@ class Plan:
         ended "at_rest", or from a state that was set.
         """
         index = self._native.first_at_rest()
-        return list(self._built.parameters)[index] if index >= 0 else None
+        return next((name for name, number in self._built.parameters.items() if number == index), None)

@@ -16,6 +16,7 @@ from chainrule.engine import isa
 from chainrule.layers import BatchNorm, Layer
 from chainrule.networks.architecture import leaves
 from chainrule.networks.model import Model
+from chainrule.networks.names import at_rest
 
 
 class Sharing:
@@ -77,7 +78,7 @@ def side_by_side(network: Model, frozen: frozenset[str]) -> bool:
 
     ArgumentError where that is none of chainrule's own: what it needs of the other shards nobody knows.
     """
-    kept = {name.rpartition(".")[0] for name in frozen if not network.parameter_specs[name].learned}
+    kept = at_rest(network, frozen)
     found = False
     for layer in leaves(network.layers):
         together = layer.mixes_samples or type(layer).running is not Layer.running

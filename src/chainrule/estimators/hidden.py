@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
@@ -85,7 +84,7 @@ def activation_from(value: Any, argument: str = "activation") -> Layer:
 
 def _layer(value: Any, known: dict[str, type[Layer]], argument: str) -> Layer:
     if isinstance(value, Layer):
-        return copy.copy(value)
+        return value.another()
     if isinstance(value, str) and value in known:
         return known[value]()
     names = ", ".join(map(repr, known))

@@ -29,7 +29,7 @@ from chainrule.base.types import Array
 from chainrule.estimators.base import FORMATS, Classifier, Estimator, Regressor
 from chainrule.estimators.epochs import Epochs, Rate, Score, accuracy, r2
 from chainrule.estimators.hidden import ACTIVATIONS, hidden_layers, per_layer, sizes_of
-from chainrule.estimators.targets import MULTICLASS, Labels, weights_of
+from chainrule.estimators.targets import MULTICLASS, Labels, numbers_of, weights_of
 from chainrule.layers import Dense, Layer, Sigmoid, Softmax
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, SquaredError
 from chainrule.losses.penalties import L2
@@ -335,7 +335,9 @@ class Multilayer(Estimator):
         size = self._batch_size(samples)
         share = 1.0 if weights is None else float(weights.mean())
         if not share > 0:
-            raise ValueError("sample_weight is 0 for every sample: give at least one a positive weight")
+            assert weights is not None
+            problem = "must not be negative" if weights.any() else "is 0 for every sample"
+            raise ValueError(f"sample_weight {problem}: give at least one sample a positive weight")
         objective = Objective(self._loss_function(), L2(self.alpha / (size * share)))
         scored = None
         if held is not None:
@@ -601,8 +603,7 @@ class MLPRegressor(Regressor, Multilayer):
         return tags
 
     def _encoded(self, y: Any) -> Array:
-        rows = y.reshape(-1, 1) if y.ndim == 1 else y
-        return np.asarray(rows, dtype=np.float64)
+        return numbers_of(y.reshape(-1, 1) if y.ndim == 1 else y)
 
     def _said(self, targets: Array) -> Array:
         return super()._decode(targets)

@@ -20,13 +20,21 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count
 from chainrule.base.types import Array
 from chainrule.estimators.base import FORMATS, Answering, Classifier, Estimator, Regressor
 from chainrule.estimators.hidden import hidden_layers, sizes_of
-from chainrule.estimators.targets import BINARY, MULTICLASS, MULTILABEL, Labels, seed_from, weights_of
+from chainrule.estimators.targets import (
+    BINARY,
+    MULTICLASS,
+    MULTILABEL,
+    Labels,
+    numbers_of,
+    seed_from,
+    weights_of,
+)
 from chainrule.layers import Dense, Flatten, Identity, Layer, Sigmoid, Softmax, Softplus
 from chainrule.losses import (
     BinaryCrossEntropy,
@@ -37,7 +45,7 @@ from chainrule.losses import (
     Poisson,
     loss_from,
 )
-from chainrule.networks.architecture import architecture, input_shape_from
+from chainrule.networks.architecture import architecture, check_batch, input_shape_from
 from chainrule.networks.network import Network
 from chainrule.training.callbacks import EarlyStopping, early_stopping_from
 from chainrule.training.fit import fit
@@ -309,7 +317,7 @@ class NetworkEstimator(Answering, Estimator):
                 network, self._shaped(X), targets, iterations=self.epochs, method=method, **common
             )
         else:
-            self.batch_size_ = self._size(X.shape[0])
+            self.batch_size_ = self._size(X.shape[0], network, None if once else self._validation(validation))
             history = fit(
                 network,
                 self._shaped(X),
@@ -371,12 +379,21 @@ class NetworkEstimator(Answering, Estimator):
         kind = optimizers.get(self.solver.lower())
         return optimizer_from(self.solver) if kind is None else replace(kind(), rate=self.learning_rate)  # type: ignore[type-var]
 
-    def _size(self, samples: int) -> int:
-        """Samples per step."""
+    def _size(self, samples: int, network: Network, validation: Any) -> int:
+        """Samples per step; a size by rule leaves no single sample over where a layer takes none."""
         if isinstance(self.batch_size, str):
             if self.batch_size != "auto":
                 raise ArgumentError(f"batch_size must be a number or 'auto', received {self.batch_size!r}")
-            return min(samples, max(_SMALLEST_BATCH, min(-(-samples // 10), _LARGEST_BATCH)))
+            size = min(samples, max(_SMALLEST_BATCH, min(-(-samples // 10), _LARGEST_BATCH)))
+            trained = samples
+            if isinstance(validation, float):
+                trained -= min(max(round(samples * validation), 1), samples - 1)
+            try:
+                check_batch(network.layers, network.shapes, 1)
+            except DataError:
+                while trained > size and trained % size == 1:
+                    size += 1
+            return size
         return min(check_count("batch_size", self.batch_size), samples)
 
     def _stopping(self) -> EarlyStopping | None:
@@ -662,8 +679,7 @@ class NetworkRegressor(Regressor, NetworkEstimator):
         return self._train(X, y, weights_of(y, sample_weight, None, X), None, fresh=fresh, once=True)
 
     def _encoded(self, y: Any) -> Array:
-        rows = y.reshape(-1, 1) if y.ndim == 1 else y
-        return np.asarray(rows, dtype=np.float64)
+        return numbers_of(y.reshape(-1, 1) if y.ndim == 1 else y)
 
     def _ending(self, targets: Array) -> tuple[int, Layer | None]:
         loss = loss_from(self.loss, Identity())

@@ -1,8 +1,8 @@
 """TabularClassifier and TabularRegressor: RealMLP on a table as it is, with the published figures.
 
-A table is a data frame of any library, a file as `chainrule train` reads it, or rows of numbers. What becomes
-of its columns, the network and how it is trained are of `chainrule.training.methods.tabular`; `network_`
-holds all of it.
+A table is a data frame of any library, a file as `chainrule train` reads it, or rows of numbers and texts.
+What becomes of its columns, the network and how it is trained are of `chainrule.training.methods.tabular`;
+`network_` holds all of it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from contextlib import suppress
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
 from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_number
 from chainrule.base.types import Array
 from chainrule.data import Preparation, Standardizer, read_table, split
-from chainrule.data.frames import Column, Frame, frame_of
+from chainrule.data.frames import Column, Frame, column_of, frame_of
 from chainrule.estimators.base import Answering
+from chainrule.estimators.targets import numbers_of, weights_of
 from chainrule.networks.network import Network
 from chainrule.training.history import History
 from chainrule.training.methods.tabular import EPOCHS, Tabular
@@ -59,6 +62,10 @@ class _Tabular(Answering, BaseEstimator):
         self.threads = threads
         self.verbose = verbose
 
+    def _class_weight(self) -> Any:
+        """What multiplies the weights of a class's rows."""
+        return None
+
     @abstractmethod
     def _learned(self, y: Any) -> Array:
         """y as the network is trained on it; remembers the classes."""
@@ -66,8 +73,8 @@ class _Tabular(Answering, BaseEstimator):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Train on a table X and its target y.
 
-        X: a data frame, a mapping of columns, (N, features) numbers, or the path of a file. y: (N,), of a
-        file the name of its target column; where it is None the last column is.
+        X: a data frame, a mapping of columns, (N, features) numbers and texts, or the path of a file. y:
+        (N,), or the name of the target's column in X; of a file, where it is None, the last column is.
         sample_weight: (N,), only ratios matter.
         """
         table, y = self._training_table(X, y)
@@ -78,9 +85,7 @@ class _Tabular(Answering, BaseEstimator):
             raise ValueError(
                 f"Found input variables with inconsistent numbers of samples: {len(table)}, {len(targets)}"
             )
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, np.empty((len(table), 1)), dtype=np.float64)
+        weights = weights_of(y, sample_weight, self._class_weight(), np.empty((len(table), 1)))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         train, held = self._parts(targets, seed)
         if weights is not None:
@@ -136,17 +141,19 @@ class _Tabular(Answering, BaseEstimator):
         self._told: dict[str, str] = {}
         self._source: str | None = None
         if isinstance(X, (str, os.PathLike)):
-            read = read_table(Path(X), asked=[] if y is None else [str(y)]).frame
-            self._source = name = read.names[-1] if y is None else str(y)
-            y = read.column(name).labels()
-            X = read.without([name])
+            X = read_table(Path(X), asked=[] if y is None else [str(y)]).frame
+            y = X.names[-1] if y is None else str(y)
         frame = frame_of(X, "X")
-        if frame is None:
+        if frame is not None and isinstance(y, str):
+            self._source = y
+            frame, y = frame.without([y]), frame.column(y).labels()
+        self._named = frame is not None and frame.named
+        if frame is None and (frame := _of_cells(X)) is None:
             X = validate_data(self, X, dtype="numeric", ensure_all_finite="allow-nan", reset=True)
             self._told = {f"x{place}": "number" for place in range(X.shape[1])}
             return self._of_rows(X), y
         self.n_features_in_ = len(frame.columns)
-        if frame.named:
+        if self._named:
             self.feature_names_in_ = np.array(frame.names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
@@ -156,14 +163,17 @@ class _Tabular(Answering, BaseEstimator):
         """A table to predict for."""
         if isinstance(X, (str, os.PathLike)):
             X = read_table(Path(X)).frame
-            X = X.without([self._source]) if self._source is not None else X
         frame = frame_of(X, "X")
         if frame is not None:
-            return frame
+            frame = frame if self._source is None else frame.without([self._source])
+            return frame if self._named else replace(frame, named=False)
         if self._told:
             return self._of_rows(
                 validate_data(self, X, dtype="numeric", ensure_all_finite="allow-nan", reset=False)
             )
+        if not self._named:
+            rows = _of_cells(X)
+            return self._of_rows(check_array(X, ensure_all_finite="allow-nan")) if rows is None else rows
         raise DataError(
             "X has no names of columns, but the table of the fit had: give a data frame with the columns "
             f"{', '.join(map(str, self.feature_names_in_[:8]))}"
@@ -172,9 +182,10 @@ class _Tabular(Answering, BaseEstimator):
     @staticmethod
     def _of_rows(X: Array) -> Frame:
         values = np.asarray(X, dtype=np.float64)
-        return Frame(
-            tuple(Column(f"x{place}", "number", part, np.isnan(part)) for place, part in enumerate(values.T))
+        columns = (
+            Column(f"x{place}", "number", part, np.isnan(part)) for place, part in enumerate(values.T)
         )
+        return Frame(tuple(columns), named=False)
 
     def _outputs(self, X: Any) -> Array:
         check_is_fitted(self)
@@ -187,6 +198,19 @@ class _Tabular(Answering, BaseEstimator):
         return tags
 
 
+def _of_cells(X: Any) -> Frame | None:
+    """Rows that hold texts or dates beside numbers, as steps of a pipeline give them; None for all others."""
+    if not isinstance(X, (list, tuple, np.ndarray)):
+        return None
+    cells = X if isinstance(X, np.ndarray) else np.array(X, dtype=object)
+    told = cells.dtype.kind in "UO" and any(isinstance(cell, (str, date)) for cell in cells.flat)
+    if cells.ndim != 2 or not told:
+        return None
+    columns = (column_of(f"x{place}", part, "X") for place, part in enumerate(cells.T))
+    return Frame(tuple(columns), named=False)
+
+
+@teach("all by name: TabularClassifier(epochs=256)")
 class TabularClassifier(ClassifierMixin, _Tabular):
     """RealMLP for classes (Holzmüller et al., Better by Default, 2024) on a table as it is.
 
@@ -194,6 +218,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
 
     epochs: 256 as published. validation_fraction: of the rows, by whose accuracy the epoch is chosen.
     kinds: {column: "number", "levels", "date" or "drop"}, for columns that are not what they look like.
+    class_weight: {label: weight}, or "balanced", by which the weights of every class sum to the same; it
+    multiplies sample_weight.
     random_state: of the held-out rows, the start, the order and the dropout. threads: None leaves the choice.
 
     After `fit`: `classes_`, `network_` with its preparation, `history_`.
@@ -201,6 +227,30 @@ class TabularClassifier(ClassifierMixin, _Tabular):
 
     _classify = True
     classes_: Array
+
+    def __init__(
+        self,
+        *,
+        epochs: int = EPOCHS,
+        validation_fraction: float = VALIDATION,
+        kinds: dict[str, str] | None = None,
+        class_weight: Any = None,
+        random_state: Any = None,
+        threads: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            epochs=epochs,
+            validation_fraction=validation_fraction,
+            kinds=kinds,
+            random_state=random_state,
+            threads=threads,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+
+    def _class_weight(self) -> Any:
+        return self.class_weight
 
     def _learned(self, y: Any) -> Array:
         if y is None:
@@ -210,7 +260,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         self.classes_, ids = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ArgumentError(
-                f"y holds one class only, {self.classes_[0]!r}: there is nothing to tell apart"
+                f"y holds one class only, {self.classes_[0]}: there is nothing to tell apart"
             )
         return np.asarray(ids, dtype=np.int64)
 
@@ -222,6 +272,11 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     def predict_proba(self, X: Any) -> Array:
         """The probability of every class, (N, classes) in the order of `classes_`."""
         return self._outputs(X)
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Their logarithms."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.predict_proba(X)))
 
 
 class TabularRegressor(RegressorMixin, _Tabular):
@@ -236,7 +291,7 @@ class TabularRegressor(RegressorMixin, _Tabular):
     def _learned(self, y: Any) -> Array:
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
-        values = np.asarray(y, dtype=np.float64)
+        values = numbers_of(y)
         if values.ndim not in (1, 2) or not values.size:
             raise ValueError(f"y should be a 1d or 2d array, got an array of shape {values.shape} instead.")
         if not np.isfinite(values).all():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,22 @@ def _labels(y: Any) -> Array:
     if isinstance(y, np.ndarray) and y.dtype.kind in "biufU":
         return np.unique(y)
     return np.asarray(unique_labels(y))
+
+
+def numbers_of(y: Any) -> Array:
+    """Targets of a regression in float64, in the shape that they have.
+
+    Raises ValueError for what would become a number without being one: dates, in whatever unit they are kept
+    in, texts, and complex numbers.
+    """
+    values = np.asarray(y)
+    first = values.flat[0] if values.size else None
+    dates = values.dtype.kind in "Mm" or isinstance(first, (date, timedelta))
+    if dates or values.dtype.kind in "USc" or isinstance(first, (str, complex)):
+        what = "dates or durations" if dates else "no real numbers"
+        advice = "the days since one of them, as numbers" if dates else "y.astype(float), where they are such"
+        raise ValueError(f"y holds {what}, such as {first}: a regression takes numbers. Write {advice}")
+    return np.asarray(y, dtype=np.float64)
 
 
 def weights_of(y: Any, sample_weight: Any, class_weight: Any, X: Any) -> Array | None:

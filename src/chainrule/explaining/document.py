@@ -26,7 +26,7 @@ from chainrule.explaining.facts.ends import loss_card, update_card
 from chainrule.explaining.facts.equations import equation_json
 from chainrule.explaining.facts.model import PassFacts, model_of
 from chainrule.explaining.facts.numbering import layer_numbers
-from chainrule.explaining.facts.penalised import Penalised
+from chainrule.explaining.facts.shares import Penalised, Shared
 from chainrule.explaining.references.closing_box import ClosingBox, closing_boxes
 from chainrule.explaining.references.conventions import conventions_of
 from chainrule.explaining.references.notation_rows import notation_rows
@@ -157,7 +157,7 @@ def _cards(task: Task, facts: PassFacts, derived: reference.Derivation) -> list[
     repeats, penalised = repeats_of(facts.passes), _penalised(task, facts)
     walk = Walk(
         derived.deltas, below, numbers, task.sample, facts.document["tensors"], facts.arrays,
-        repeats, untraced, task.elements, penalised,
+        repeats, untraced, task.elements, penalised, Shared.of(task.network, derived),
     )  # fmt: skip
     return cards_of(facts.passes, walk)
 

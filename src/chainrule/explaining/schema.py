@@ -10,7 +10,7 @@ A tensor is named by its id: "input", "y", "weights", "dense1" (its output), "de
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NotRequired, TypedDict, TypeVar, cast, final
+from typing import Any, Literal, NotRequired, TypedDict, TypeVar, cast, final
 
 from chainrule.base.languages import SayRecord
 from chainrule.checking import report
@@ -78,6 +78,9 @@ class Passage(TypedDict):
     outputs: Literal["last", "all"]
     reverse: bool
     truncate: int | None  # steps that δ goes back; None: all
+    units: int
+    sources: list[list[Any]]  # of its sequence and its first states in a row: begin, end, shape
+    ends: bool  # whether its states stand in a row behind its output
 
 
 class LayerRecord(Classed):
@@ -94,7 +97,7 @@ class LayerRecord(Classed):
     learned: list[str]  # names of parameters; running means are not among them
     given: dict[str, str]  # what else the formulas are given: name -> id
     formulas: PackedTrees | None  # None where its own code takes no symbols
-    join: NotRequired[str]  # "sum", "concat" or "product", of a composite: how its ends are joined
+    join: NotRequired[str]  # "sum", "concat", "row" or "product", of a composite: how its ends are joined
     branches: NotRequired[list[list[LayerRecord]]]  # of a composite
     several: NotRequired[bool]  # of a composite whose branches read a value each
     reads: NotRequired[list[list[int]]]  # of a wiring, per branch: 0 what comes in, k what branch k puts out

@@ -71,7 +71,7 @@ from chainrule.formulas.primitives.arrays import (
     unflatten,
     window,
 )
-from chainrule.formulas.primitives.axes import along, permuted, reshaped
+from chainrule.formulas.primitives.axes import along, merged, permuted, reshaped, sum_near
 from chainrule.formulas.primitives.bias_column import with_ones, with_zero_bias, without_bias
 from chainrule.formulas.primitives.declaring import named, primitive
 from chainrule.formulas.primitives.edges import framed, shuffled, tent, unframed, unshuffled
@@ -105,13 +105,18 @@ from chainrule.formulas.primitives.elementwise import (
 )
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.formulas.primitives.over import argmax_over, max_over, mean_over, stack_over, sum_over
+from chainrule.formulas.primitives.paths import count_labels, log_paths, path_shares
 from chainrule.formulas.primitives.steps import (
     join_heads,
     mix_steps,
     not_later,
+    repeat_heads,
+    seen_by,
     split_heads,
     step_products,
+    sum_heads,
     swap_steps,
+    turned,
 )
 from chainrule.formulas.rules import binders, rules
 
@@ -204,6 +209,7 @@ __all__ = [
     "correlate",
     "cos",
     "count_features",
+    "count_labels",
     "count_outputs",
     "count_positions",
     "count_values",
@@ -234,6 +240,7 @@ __all__ = [
     "latex",
     "log",
     "log1p",
+    "log_paths",
     "mathml",
     "matmul",
     "max_features",
@@ -244,6 +251,7 @@ __all__ = [
     "mean_groups",
     "mean_over",
     "mean_samples",
+    "merged",
     "minimum",
     "mix_steps",
     "multiply",
@@ -255,15 +263,18 @@ __all__ = [
     "one_hot",
     "ones_like",
     "other_features",
+    "path_shares",
     "per_feature",
     "permuted",
     "place",
     "power",
     "primitive",
     "ratio",
+    "repeat_heads",
     "replace_at",
     "reshaped",
     "rules",
+    "seen_by",
     "shuffled",
     "sin",
     "sinusoids",
@@ -276,6 +287,8 @@ __all__ = [
     "subtract",
     "sum_entries",
     "sum_features",
+    "sum_heads",
+    "sum_near",
     "sum_outputs",
     "sum_over",
     "sum_positions",
@@ -287,6 +300,7 @@ __all__ = [
     "text",
     "trace",
     "transpose",
+    "turned",
     "unflatten",
     "unframed",
     "unshuffled",

@@ -34,10 +34,14 @@ from chainrule.layers.columns.periodic import PeriodicEmbedding
 from chainrule.layers.columns.scale import Bias, Scale
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from chainrule.layers.norms.batch import BatchNorm
+from chainrule.layers.norms.groups import GroupNorm, InstanceNorm
+from chainrule.layers.norms.last_axes import LayerNorm, RMSNorm
+from chainrule.layers.norms.neighbours import LocalResponseNorm
 from chainrule.layers.parts import Heads, Part
 from chainrule.layers.sequences.attention import MultiHeadAttention
 from chainrule.layers.sequences.bidirectional import Bidirectional
+from chainrule.layers.sequences.decoder import TransformerDecoder
 from chainrule.layers.sequences.embedding import Embedding, LearnedPositions, PositionalEncoding
 from chainrule.layers.sequences.masking import Masking
 from chainrule.layers.sequences.recurrent import GRU, LSTM, RNN, Recurrent
@@ -58,7 +62,7 @@ from chainrule.layers.windows.pooling import (
     MaxPool2D,
 )
 from chainrule.layers.windows.transposed import ConvTranspose1D, ConvTranspose2D
-from chainrule.layers.wiring import Add, Concat, Multiply, Wiring
+from chainrule.layers.wiring import Add, Concat, Multiply, Row, Wiring
 
 _built_in: tuple[type[Layer], ...] = (
     Dense,
@@ -93,6 +97,7 @@ _built_in: tuple[type[Layer], ...] = (
     GroupNorm,
     InstanceNorm,
     RMSNorm,
+    LocalResponseNorm,
     Dropout,
     Identity,
     Sigmoid,
@@ -140,9 +145,9 @@ layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 # The ends of a graph of several inputs or outputs, which a Graph makes.
 end_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Part, Heads)}
 # Layers made of layers: they have branches instead of formulas of their own.
+_structures = (Sequential, Residual, Parallel, Skip, Bidirectional, Wiring, Add, Concat, Multiply, Row)
 structure_classes: dict[str, type[Layer]] = {
-    cls.__name__: cls
-    for cls in (Sequential, Residual, Parallel, Skip, Bidirectional, Wiring, Add, Concat, Multiply)
+    cls.__name__: cls for cls in (*_structures, TransformerDecoder)
 }
 
 __all__ = [
@@ -192,6 +197,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "LearnedPositions",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "LpPool1D",
@@ -220,6 +226,7 @@ __all__ = [
     "Resample",
     "Reshape",
     "Residual",
+    "Row",
     "Scale",
     "Sequential",
     "SiLU",
@@ -233,6 +240,7 @@ __all__ = [
     "Tanh",
     "TanhShrink",
     "Threshold",
+    "TransformerDecoder",
     "UpSample1D",
     "UpSample2D",
     "Wiring",

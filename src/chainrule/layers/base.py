@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from weakref import WeakKeyDictionary
 
 from chainrule.base.attributes import Attributes
@@ -18,6 +19,7 @@ from chainrule.formulas.types import Value, Values
 from chainrule.layers.initializers import Initializer, Zeros
 
 __all__ = ["Layer", "Parameter", "Passage", "Shape", "Value", "Values", "call_formula", "weights_and_bias"]
+InnerNode = tuple[str, Any, tuple[str | int, ...]]
 # What δ passes through on its way down.
 Passage = Literal["weights", "activation", "recurrent", "composite", "norm", "table", "dropout", "other"]
 
@@ -67,12 +69,16 @@ class Layer(Attributes):
     name: str | None = None
     mixes_samples: ClassVar[bool] = False  # whether a training pass computes with all samples together
     given: Mapping[str, Any] = {}  # values its parameters start with, where it comes out of a network
+    identity: object  # one layer, wherever it stands in a network; a deepcopy is another one
+    tied: Any = None  # the layer whose weights it takes, or its name
     # How its formulas print (see formulas/printing/notation.py): the role of the output (z^l; activations
     # a^l), roles of arguments that differ from the default, and whether x and d are shown at positions:
     # X_{i,j}, or X_i of a sequence.
     output: ClassVar[str] = "preactivation"
     roles: ClassVar[Mapping[str, str]] = {}
     spatial: ClassVar[bool | Literal["sequence"]] = False
+    # Which of several sources the mask belongs to that its formulas read.
+    mask_source: ClassVar[int] = 0
     # False: the input is ids and the like, numbers without a derivative; δ ends here as zeros.
     differentiable_input: ClassVar[bool] = True
     # What is true of it, for whoever speaks about it; a layer of your own may leave these as they are.
@@ -80,6 +86,11 @@ class Layer(Attributes):
     family: ClassVar[str] = ""  # what it is called among layers, beside what its bases are: "max pool"
     saturated_below: float | None = None  # |f'| under which an entry is saturated; None: f is not bounded
     suits: ClassVar[Initializer | None] = None  # how weights in front of it start that leave it open
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        layer = super().__new__(cls)
+        layer.identity = object()  # goes with copy.copy, as all attributes do
+        return layer
 
     @teach("nothing in the parentheses, or name='...'")
     def __init__(self, *, name: str | None = None) -> None:
@@ -94,6 +105,17 @@ class Layer(Attributes):
     def output_shape(self, input_shape: Shape) -> Shape:
         """Shape of one sample's output; raises ShapeError for an input that does not fit."""
         return input_shape
+
+    def another(self) -> Self:
+        """A copy that is another layer: where both stand in a network each has parameters of its own."""
+        made = copy.copy(self)
+        made.identity = object()
+        return made
+
+    @property
+    def ties(self) -> Mapping[str, str]:
+        """Of a layer that is tied to another one: own name of a parameter -> that one's."""
+        return {}
 
     def unfolded(self) -> tuple[Layer, ...]:
         """The layers that a network takes in its place: itself, or what its options are short for."""
@@ -131,6 +153,24 @@ class Layer(Attributes):
         """The name under which `draw` is given its random numbers: another name, other numbers."""
         return str(self.name)
 
+    @property
+    def most_sources(self) -> int:
+        """How many values a node of a `Graph` of it may read; several then lie side by side in its input."""
+        return 1
+
+    def reading(self, shapes: tuple[Shape, ...]) -> Layer:
+        """A copy whose input is several values of these shapes side by side; ShapeError where they do not
+        fit.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define reading(self, shapes)")
+
+    def inner_nodes(self, shapes: tuple[Shape, ...]) -> list[InnerNode]:
+        """The nodes that a `Graph` takes in place of one of it, which reads values of these shapes: each with
+        a name, a layer or several, and the names of what it reads, a number for one of these values; the last
+        one's name is "". None where it is a layer by itself.
+        """
+        return []
+
     def constant(self, input_shape: Shape) -> str | None:
         """Why the output is the same whatever an input of this shape; None where it is not. A new network is
         refused then; one in a file, written while that was no error, is loaded.
@@ -147,6 +187,10 @@ class Layer(Attributes):
     def mask(self, x: Value) -> Value:
         """(steps, m): 1 where a step of the sequence is there, 0 where it is padding; None: says nothing."""
         return None
+
+    def masks_behind(self, mask: Value) -> Value:
+        """What goes on of a mask that arrives."""
+        return mask
 
     def branches(self, x: Value) -> Value:
         """Which branch of a piecewise formula x takes (ReLU: x > 0, max pooling: winners); None if smooth."""

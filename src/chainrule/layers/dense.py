@@ -8,8 +8,10 @@ The factor 1/√n stands before both products where it stands before W x.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-from chainrule.base.errors import ShapeError
+from chainrule.base.errors import ShapeError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag
 from chainrule.formulas import broadcast_samples, correlate, count_features, sum_positions, sum_samples
@@ -25,6 +27,10 @@ class Dense(Layer):
 
     ntk: divide W x by √n_in instead of starting with weights so small: W starts as N(0, 1), and one learning
     rate suits layers of every width (Jacot, Gabriel & Hongler, Neural Tangent Kernel, 2018).
+
+    tied: an `Embedding` or a `Dense` of the same network, or its name, whose E or W is W here: one array, its
+    gradient the sum over both; b is its own. Of an Embedding units is the vocabulary: z = E x + b, logits of
+    the words (Press & Wolf, Using the Output Embedding, 2017).
     """
 
     kind = "dense"
@@ -40,14 +46,30 @@ class Dense(Layer):
         ntk: bool = False,
         initializer: InitializerLike = None,
         bias_initializer: InitializerLike = None,
+        tied: Layer | str | None = None,
         name: str | None = None,
     ) -> None:
         self.units = whole(units, "Dense units")
+        if not (tied is None or isinstance(tied, (str, Layer))):
+            raise TypeError(
+                f"Dense tied must be the Embedding or Dense whose weights it takes, received {describe(tied)}"
+            )
+        self.tied = tied
         self.bias = check_flag("Dense bias", bias)
         self.ntk = check_flag("Dense ntk", ntk)
         self.initializer = given_initializer(initializer)
         self.bias_initializer = given_initializer(bias_initializer, "bias_initializer")
         self.name = name
+
+    @property
+    def ties(self) -> Mapping[str, str]:
+        if self.tied is None:
+            return {}
+        return {"W": "E" if isinstance(self.tied, Layer) and "embedding" in self.tied.families else "W"}
+
+    def config(self) -> dict[str, Any]:
+        held = super().config()
+        return held if self.tied is None else {**held, "tied": getattr(self.tied, "name", self.tied)}
 
     def forward(self, x: Value, W: Value, b: Value = None) -> Value:
         z = self._scaled(W @ x, W)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from chainrule.base.errors import ShapeError
@@ -120,6 +120,14 @@ def part_of(x: Value, start: int, stop: int, shape: Shape) -> Value:
     """Some numbers of a vector, in a shape of their own."""
     part = features_between(x, start=start, stop=stop)
     return part if len(shape) == 1 else arranged(part, shape=shape)
+
+
+def places_of(shapes: Sequence[Shape]) -> list[tuple[int, int, Shape]]:
+    """Of values of these shapes side by side, each the first of its numbers, the one behind its last, and its
+    shape.
+    """
+    stops = [0, *itertools.accumulate(map(math.prod, shapes))]
+    return list(zip(stops, stops[1:], shapes, strict=False))
 
 
 def activation_delta(f: Layer, d: Value, a: Value) -> Value:

@@ -13,7 +13,7 @@ import copy
 import functools
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from chainrule.base.errors import ShapeError, describe
 from chainrule.base.keywords import teach
@@ -71,9 +71,12 @@ class Composite(Layer):
         """The branches."""
         raise NotImplementedError(f"{type(self).__name__} must define chains")
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Composite:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         """A copy with other layers in its branches."""
         raise NotImplementedError(f"{type(self).__name__} must define with_chains(self, chains)")
+
+    def another(self) -> Self:
+        return self.with_chains(tuple(tuple(layer.another() for layer in chain) for chain in self.chains))
 
     @property
     def reads(self) -> tuple[tuple[int, ...], ...]:
@@ -98,6 +101,10 @@ class Composite(Layer):
         for number, branch in enumerate(self.chains):
             names.append(str(branch[-1].name) if branch else given[number if self.several else 0])
         return names
+
+    def masks(self, read: Sequence[Any]) -> Any:
+        """The mask with which it begins, where it reads several values with these: the first there is."""
+        return _first(read)
 
     def uses(self, value: int) -> int:
         """How many read value 0, what comes in, or k, what branch k puts out; to be joined is a use."""
@@ -187,7 +194,7 @@ class Residual(Composite):
     def title(self) -> str:
         return "Residual: x + F(x)" if not self.shortcut else "Residual: shortcut(x) + F(x)"
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Residual:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         made = copy.copy(self)
         made.shortcut, made.layers = chains
         return made
@@ -228,7 +235,7 @@ class Parallel(Composite):
     def chains(self) -> tuple[Chain, ...]:
         return self._chains
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Parallel:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         made = copy.copy(self)
         made._chains = chains
         return made
@@ -299,19 +306,37 @@ def run_branches(
     and what it reads.
 
     given: what comes in; of several values every branch reads its own. Every branch begins with the mask of
-    the first value it reads that has one, and of those that are joined the first that has one goes on.
+    the first value it reads that has one, and of those that are joined the first that has one goes on. A
+    `Row` is given the masks of all it reads, and hands them on: `mask_for` and `mask_behind` take them.
     """
     made: list[tuple[V, ...]] = [tuple(given)]
     masks = [walk.mask if walk else None]
+    several = isinstance(masks[0], Masks)
     for number, (branch, sources) in enumerate(zip(composite.chains, composite.reads, strict=True), 1):
         entry = tuple(value for source in sources for value in made[source])
         if walk:
-            walk.mask = _first(masks[source] for source in sources)
+            read = [None if several else masks[source] for source in sources]
+            joins = len(sources) > 1 and isinstance(branch[0], Composite)
+            walk.mask = branch[0].masks(read) if joins else _first(read)  # type: ignore[attr-defined]
         made.append((run(number, branch, (given[number - 1],) if len(given) > 1 else entry),))
         masks.append(walk.mask if walk else None)
     if walk:
-        walk.mask = _first(masks[end] for end in composite.ends)
+        walk.mask = masks[0] if several else _first(masks[end] for end in composite.ends)
     return [made[end][0] for end in composite.ends]
+
+
+class Masks(tuple[Any, ...]):
+    """Of every value of a `Row` its mask, or None."""
+
+
+def mask_for(layer: Layer, mask: Any) -> Any:
+    """The mask that a layer's formulas are given."""
+    return mask[layer.mask_source] if isinstance(mask, Masks) else mask
+
+
+def mask_behind(layer: Layer, mask: Any) -> Any:
+    """The mask that goes on behind a layer: of several sources that of the first."""
+    return layer.masks_behind(mask[0] if isinstance(mask, Masks) else mask)
 
 
 def shape_after(chain: Chain, shape: Shape, shapes: Mapping[str, Shape]) -> Shape:

@@ -8,14 +8,18 @@ Backward, δ of v_i is the sum of what all its readers hand down (the multivaria
 from __future__ import annotations
 
 import copy
-from typing import Any
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, Self
 
 from chainrule.base.errors import ShapeError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import entries
-from chainrule.layers.base import Shape
+from chainrule.formulas import beside, flatten, unflatten
+from chainrule.layers.base import Shape, Value
 from chainrule.layers.checks import whole
-from chainrule.layers.structure import Chain, Composite, chain
+from chainrule.layers.structure import Chain, Composite, Masks, chain
 
 
 class Wiring(Composite):
@@ -60,7 +64,7 @@ class Wiring(Composite):
     def prefix(self) -> str:
         return ""
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Wiring:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         made = copy.copy(self)
         made._chains = chains
         return made
@@ -91,7 +95,7 @@ class Join(Composite):
     def chains(self) -> tuple[Chain, ...]:
         return ((),) * len(self.sources)
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Join:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         return copy.copy(self)
 
     def joining(self, sources: tuple[str, ...]) -> Join:
@@ -170,3 +174,30 @@ class Concat(Join):
             f"{self._listed(shapes)}: let layers in front bring them there, UpSample2D(2), a pool, or "
             "Flatten() before each"
         )
+
+
+class Row(Join):
+    """Several values side by side in one row of numbers, for a layer that reads them all: a `Graph` puts it
+    in front of such a layer. The masks of all go with them.
+    """
+
+    kind = "row"
+    join = "row"
+    family = "row"
+
+    @teach("Graph({..., 'read': (MultiHeadAttention(4), 'queries', 'keys_and_values')}, ...)")
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
+        super().__init__(sources=sources, name=name)
+
+    def masks(self, read: Sequence[Any]) -> Any:
+        return Masks(read) if any(mask is not None for mask in read) else None
+
+    def joined_shape(self, input_shape: Shape, shapes: list[Shape]) -> Shape:
+        return (sum(map(math.prod, shapes)),)
+
+    def forward(self, *outputs: Value) -> Value:
+        return functools.reduce(beside, map(flatten, outputs))
+
+    def delta(self, d: Value, *outputs: Value) -> tuple[Value, ...]:
+        parts = super().delta(d, *map(flatten, outputs))
+        return tuple(unflatten(part, like=output) for part, output in zip(parts, outputs, strict=True))

@@ -21,9 +21,11 @@ from chainrule.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
 from chainrule.losses.distances import CosineDistance, Huber, MeanAbsoluteError, SquaredError
 from chainrule.losses.likelihoods import GaussianNLL, KLDivergence, NegativeLogLikelihood
 from chainrule.losses.margins import CategoricalHinge, Hinge, MultiMargin, SoftMargin
+from chainrule.losses.sequences.ctc import CTC
 from chainrule.losses.several import Losses
 
 __all__ = [
+    "CTC",
     "BinaryCrossEntropy",
     "CategoricalHinge",
     "CosineDistance",

@@ -14,8 +14,8 @@ from chainrule.base.scalars import check_flags
 from chainrule.layers import Layer
 
 # What a loss takes as y beside numbers of its range: labels or probabilities of one class among all, labels
-# alone, 0 and 1 of every output, or -1 and +1 of every output.
-Takes = Literal["numbers", "probabilities", "classes", "levels", "signs"]
+# alone, 0 and 1 of every output, -1 and +1 of every output, or rows of labels with an end of their own.
+Takes = Literal["numbers", "probabilities", "classes", "levels", "signs", "sequences"]
 # The loss that belongs to an output activation; every pair registers itself where it is defined.
 PAIRS: dict[type[Layer], type[Loss]] = {}
 

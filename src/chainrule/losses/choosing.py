@@ -15,6 +15,7 @@ from chainrule.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
 from chainrule.losses.distances import CosineDistance, Huber, MeanAbsoluteError, SquaredError
 from chainrule.losses.likelihoods import GaussianNLL, KLDivergence, NegativeLogLikelihood
 from chainrule.losses.margins import CategoricalHinge, Hinge, MultiMargin, SoftMargin
+from chainrule.losses.sequences.ctc import CTC
 from chainrule.losses.several import several_losses
 
 
@@ -46,6 +47,7 @@ _LOSSES: dict[str, Callable[[], Loss]] = {
     "kl_divergence": KLDivergence,
     "gaussian_nll": GaussianNLL,
     "cosine_distance": CosineDistance,
+    "ctc": CTC,
 }
 # Keras, PyTorch, scikit-learn.
 _OTHER_NAMES = {

@@ -16,7 +16,7 @@ from chainrule.losses.weighing import OfClasses
 HALVES = "12"  # the mean and the logarithm of the variance, one above the other
 
 
-def _check_log_probabilities(loss: Loss, last: Layer) -> None:
+def check_log_probabilities(loss: Loss, last: Layer) -> None:
     if not isinstance(last, LogSoftmax):
         raise PairError(
             f"{type(loss).__name__} takes logarithms of probabilities, and the network ends in {last!r}: "
@@ -31,7 +31,7 @@ class NegativeLogLikelihood(OfClasses):
     """-Σ_k y_k a_k of log-probabilities a: end the network in LogSoftmax(). Options as of CrossEntropy."""
 
     def check_output(self, network_layers: Sequence[Layer]) -> None:
-        _check_log_probabilities(self, network_layers[-1])
+        check_log_probabilities(self, network_layers[-1])
 
     def value(self, a: Any, y: Any) -> Any:
         return -sum_outputs(y * a)
@@ -49,7 +49,7 @@ class KLDivergence(OfClasses):
     """
 
     def check_output(self, network_layers: Sequence[Layer]) -> None:
-        _check_log_probabilities(self, network_layers[-1])
+        check_log_probabilities(self, network_layers[-1])
 
     def value(self, a: Any, y: Any) -> Any:
         return sum_outputs(xlogy(y, y) - y * a)

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any
 
@@ -57,6 +58,17 @@ class Architecture:
     specs: Mapping[str, Parameter]
     followers: Mapping[str, tuple[Layer, ...]]
     constant: Mapping[str, str]  # layer -> why its output is the same whatever its input
+    # Layer -> its own name of a parameter -> that in `specs`: another layer's, where they share it.
+    names: Mapping[str, Mapping[str, str]]
+
+    @functools.cached_property
+    def uses(self) -> dict[str, list[str]]:
+        """Parameter -> the layers that use it, in the order of computation."""
+        found: dict[str, list[str]] = {name: [] for name in self.specs}
+        for layer, own in self.names.items():
+            for name in own.values():
+                found[name].append(layer)
+        return found
 
     @functools.cached_property
     def vocabulary(self) -> int | None:
@@ -70,8 +82,8 @@ class Architecture:
         wiring = self.layers[0]
         if not isinstance(wiring, Wiring):
             return found
-        for number, chain in enumerate(wiring.chains, 1):
-            if isinstance(part := chain[0], Part):
+        for number, (chain, sources) in enumerate(zip(wiring.chains, wiring.reads, strict=True), 1):
+            if isinstance(part := chain[0], Part) and sources == (0,):
                 behind = [c for c, read in zip(wiring.chains, wiring.reads, strict=True) if number in read]
                 embeddings = [e for c in ([chain[1:]] if chain[1:] else behind) for e in _readers(c)]
                 sizes = [embedding.vocabulary for embedding in embeddings]
@@ -106,18 +118,47 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
     """Check and connect the layers.
 
     Every layer is copied on entry: a layer is a description, and the arrays belong to the network.  So one
-    object may stand in a list twice, or in two networks, without sharing anything.
+    object may stand in two networks without sharing anything; where it stands in one twice it is one layer,
+    whose parameters there are once, under the name of its first place.
     """
     checked = _checked(layers)
     _check_depth(checked, DEEPEST)
-    named = _named(_unfolded(checked))
+    known: dict[object, tuple[Layer, ...]] = {}
+    named = _named(_unfolded(checked, known), known)
     shape = input_shape_from(input_shape)
-    building = _Building({INPUT: shape}, {}, {}, {})
+    building = _Building({INPUT: shape}, {}, {}, {}, _identified(named))
     _check_channels_last(named[0], building.shapes[INPUT])
     building.connect(named, (shape,), ())
-    _check_ids(named, building.specs, None)
+    building.check_shared()
+    _check_ids(named, building, None)
     check_sample("input_shape", "a sample", shape)
-    return Architecture(tuple(named), building.shapes, building.specs, building.followers, building.constant)
+    return Architecture(
+        *(tuple(named), building.shapes, building.specs, building.followers, building.constant),
+        building.names,
+    )
+
+
+def _identified(layers: Iterable[Layer]) -> dict[str, str]:
+    """Layer -> the one whose parameters it has: the first of those that are one layer. Their identities, and
+    what layers are tied to, become this network's own.
+    """
+    first: dict[object, Layer] = {}
+    every = [*all_layers(layers)]
+    owners = {str(layer.name): str(first.setdefault(layer.identity, layer).name) for layer in every}
+    by_name = {str(layer.name): layer for layer in every}
+    for layer in every:
+        if layer.tied is not None:
+            tied = by_name.get(layer.tied) if isinstance(layer.tied, str) else first.get(layer.tied.identity)
+            if tied is None:
+                raise ShapeError(
+                    f"{layer.name} = {layer!r} is tied to {layer.tied!r}, which is no layer of this network: "
+                    "write the object that stands in it, or its name"
+                )
+            layer.tied = tied
+    fresh = {identity: object() for identity in first}
+    for layer in every:
+        layer.identity = fresh[layer.identity]
+    return owners
 
 
 @dataclass
@@ -128,6 +169,9 @@ class _Building:
     specs: dict[str, Parameter]
     followers: dict[str, tuple[Layer, ...]]
     constant: dict[str, str]
+    owners: Mapping[str, str]  # layer -> that whose parameters it has
+    names: dict[str, dict[str, str]] = field(default_factory=dict)
+    shared: list[tuple[str, str, str, Shape]] = field(default_factory=list)  # place, own and full name, shape
 
     def connect(
         self, chain: Sequence[Layer], given: tuple[Shape, ...], behind: tuple[Layer, ...]
@@ -184,10 +228,29 @@ class _Building:
                     f"{', '.join(FORMULA_NAMES)}; it returned {describe(name)}: {describe(spec)}"
                 )
             check_memory(place, f"its parameter {name}", spec.shape)
+            full = f"{self.owners[str(layer.name)]}.{name}"
+            if name in layer.ties:
+                full = f"{self.owners[str(layer.tied.name)]}.{layer.ties[name]}"
+            self.names.setdefault(str(layer.name), {})[name] = full
+            if full != f"{layer.name}.{name}":
+                self.shared.append((place, name, full, spec.shape))
+                continue
             if name in layer.given:
                 spec = replace(spec, initializer=Given(layer.given[name]))
-            self.specs[f"{layer.name}.{name}"] = spec
+            self.specs[full] = spec
         layer.given = {}
+
+    def check_shared(self) -> None:
+        """ShapeError where a parameter that layers share is not of one shape in all of them."""
+        for place, name, full, shape in self.shared:
+            spec = self.specs.get(full)
+            if spec is None or spec.shape != shape:
+                there = "has none" if spec is None else f"has the shape {spec.shape}"
+                raise ShapeError(
+                    f"{place}: takes {full} as its {name}, of the shape {shape} here, and {full} {there}: a "
+                    "layer object that stands in a network twice is one layer with the same parameters; "
+                    "write another object for parameters of its own"
+                )
 
 
 def check_layers_held(layers: Iterable[Layer], dtype: Any) -> None:
@@ -228,14 +291,14 @@ def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
     return (layer for layer in all_layers(layers) if not isinstance(layer, Composite))
 
 
-def _check_ids(chain: Iterable[Layer], specs: Mapping[str, Parameter], *below: str | None) -> str | None:
+def _check_ids(chain: Iterable[Layer], built: _Building, *below: str | None) -> str | None:
     """ShapeError for a layer of ids behind one that learns; the last parameter that is learned on the way.
 
     below: of every value that the chain reads, such a parameter.
     """
     for layer in chain:
         if isinstance(layer, Composite):
-            ends = run_branches(None, layer, below, lambda _, branch, on: _check_ids(branch, specs, *on))
+            ends = run_branches(None, layer, below, lambda _, branch, on: _check_ids(branch, built, *on))
             below = (next((end for end in ends if end is not None), None),)
             continue
         if below[0] is not None and not layer.differentiable_input:
@@ -243,8 +306,8 @@ def _check_ids(chain: Iterable[Layer], specs: Mapping[str, Parameter], *below: s
                 f"{layer.name} = {layer!r} reads ids, which have no derivative, so that {below[0]} in front "
                 f"of it would never learn: put {type(layer).__name__} first"
             )
-        learned = (n for n, spec in specs.items() if spec.learned and n.rpartition(".")[0] == layer.name)
-        below = (next(learned, below[0]),)
+        names = built.names.get(str(layer.name), {}).values()
+        below = (next((name for name in names if built.specs[name].learned), below[0]),)
     return below[0]
 
 
@@ -308,7 +371,7 @@ def initializer_of(architecture: Architecture, name: str) -> Initializer:
     for layer in leaves(architecture.followers[name.rpartition(".")[0]]):
         if layer.suits is not None:
             return layer.suits
-        if any(key.startswith(f"{layer.name}.") for key in architecture.specs):
+        if str(layer.name) in architecture.names:
             break
     return Glorot()
 
@@ -346,13 +409,14 @@ def _check_depth(layers: Iterable[Layer], left: int) -> None:
             _check_depth(chain, left - 1)
 
 
-def _unfolded(layers: Iterable[Layer]) -> list[Layer]:
+def _unfolded(layers: Iterable[Layer], known: dict[object, tuple[Layer, ...]]) -> list[Layer]:
     """Copies of the layers, every Sequential replaced by its own, which get its name in front of theirs; so
     is a layer whose options are short for several, which get its name where it was given one, and what lies
-    under a Skip goes into a branch.
+    under a Skip goes into a branch. known: what layers are short for, by identity: once for all places.
     """
     unfolded: list[Layer] = []
     blocks = 0
+    given: dict[str, list[object]] = {}  # blocks by their names -> what is in them
     for layer in layers:
         if isinstance(layer, Skip):
             unfolded = layer.joined(unfolded)
@@ -362,13 +426,18 @@ def _unfolded(layers: Iterable[Layer]) -> list[Layer]:
             if parts == (layer,):
                 unfolded.append(_local(layer))
                 continue
+            parts = known.setdefault(layer.identity, parts)
             if layer.name is None:
                 unfolded += map(_local, parts)
                 continue
             layer = Sequential(parts, name=layer.name)
         blocks += layer.name is None
         name = f"{layer.kind}{blocks}" if layer.name is None else _checked_name(layer.name)
-        inner = _named(_unfolded(layer.layers))
+        inner = _named(_unfolded(layer.layers, known), known)
+        held = [part.identity for part in inner]
+        if given.get(name) == held:
+            name = _next(name, given)  # one block at another place
+        given[name] = held
         for part in inner:
             _rename(part, f"{name}.")
         unfolded += inner
@@ -414,31 +483,38 @@ def _checked_name(name: Any) -> str:
     return name
 
 
-def _named(layers: list[Layer]) -> list[Layer]:
+def _named(layers: list[Layer], known: dict[object, tuple[Layer, ...]]) -> list[Layer]:
     """Give the nameless ones the next free kind + number, counted per kind: dense1, relu1, dense2.
 
     The layers in a composite's branches are named by themselves, with the composite's name in front.
     """
-    taken: set[str] = set()
+    taken: dict[str, object] = {}
     for layer in layers:
         if layer.name is None:
             continue
-        if _checked_name(layer.name) in taken:
+        if taken.get(_checked_name(layer.name)) is layer.identity:
+            layer.name = _next(layer.name, taken)  # one layer at another place
+        if layer.name in taken:
             raise ShapeError(f"two layers are named {layer.name!r}: give one of them another name=")
-        taken.add(layer.name)
+        taken[layer.name] = layer.identity
     counts: dict[str, int] = {}
     for layer in layers:
         while layer.name is None:
             counts[layer.kind] = counts.get(layer.kind, 0) + 1
             name = f"{layer.kind}{counts[layer.kind]}"
             layer.name = None if name in taken else name
-    return [_named_within(layer) if isinstance(layer, Composite) else layer for layer in layers]
+    return [_named_within(layer, known) if isinstance(layer, Composite) else layer for layer in layers]
 
 
-def _named_within(composite: Composite) -> Composite:
+def _next(name: str, taken: Container[str]) -> str:
+    """name_2, or the first number behind it that is free."""
+    return next(called for n in itertools.count(2) if (called := f"{name}_{n}") not in taken)
+
+
+def _named_within(composite: Composite, known: dict[object, tuple[Layer, ...]]) -> Composite:
     """The composite with copies of its layers under names that begin as it says."""
-    chains = [_unfolded(chain) for chain in _local_chains(composite)]
-    named = iter(_named([layer for chain in chains for layer in chain]))
+    chains = [_unfolded(chain, known) for chain in _local_chains(composite)]
+    named = iter(_named([layer for chain in chains for layer in chain], known))
     renamed = tuple(tuple(next(named) for _ in chain) for chain in chains)
     for layer in (layer for chain in renamed for layer in chain):
         _rename(layer, composite.prefix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from chainrule.base.errors import ShapeError
@@ -31,7 +31,7 @@ class Model:
         self.name = name
         total = sum(math.prod(spec.shape) for spec in self._architecture.specs.values())
         check_memory("layers", "all parameters together", (total,))
-        self._parameters = Parameters(self._architecture.specs, self.dtype)
+        self._parameters = Parameters(self._architecture.specs, self.dtype, self._architecture.names)
         self._classes: Array | None = None
         self._executor: Executor[Any] | None = None
         self.seed: int | None = None
@@ -146,6 +146,19 @@ class Model:
     def layer_parameters(self, layer: Layer | str) -> dict[str, Array]:
         """The parameters of one layer by their own names: "W", "b"; of a composite "dense1.W"."""
         return self._parameters.within(str(layer.name if isinstance(layer, Layer) else layer))
+
+    def parameter_names(self, layer: Layer | str) -> Mapping[str, str]:
+        """The same names -> those in `parameters`: of layers that share a parameter that of the first."""
+        return self._parameters.names_within(str(layer.name if isinstance(layer, Layer) else layer))
+
+    def parameter_uses(self) -> Mapping[str, Sequence[str]]:
+        """Parameter -> the layers that use it, in the order of computation; more than one share it."""
+        return self._architecture.uses
+
+    @property
+    def shares(self) -> bool:
+        """Whether layers share parameters."""
+        return any(len(layers) > 1 for layers in self._architecture.uses.values())
 
     def reinitialise(self, seed: int | None = None) -> Self:
         """Start again: draw all parameters anew from `seed` (None: the seed the network was made with)."""

@@ -25,11 +25,21 @@ def frozen_parameters(network: Model, names: Any) -> frozenset[str]:
     for name in _several("freeze", names):
         frozen |= _parameters_of(network, "freeze", name)
     specs = network.parameter_specs
-    kept = {name.rpartition(".")[0] for name in frozen if not specs[name].learned}
-    frozen |= {name for name, spec in specs.items() if not spec.learned and name.rpartition(".")[0] in kept}
+    kept = at_rest(network, frozen)
+    frozen |= {
+        name
+        for name, layers in network.parameter_uses().items()
+        if not specs[name].learned and not kept.isdisjoint(layers)
+    }
     if frozen and not any(spec.learned for name, spec in specs.items() if name not in frozen):
         raise ArgumentError("freeze leaves no parameter that is learned: name fewer layers")
     return frozenset(frozen)
+
+
+def at_rest(network: Model, frozen: Iterable[str]) -> set[str]:
+    """The layers whose running statistics are among the frozen parameters."""
+    specs, uses = network.parameter_specs, network.parameter_uses()
+    return {layer for name in frozen if not specs[name].learned for layer in uses[name]}
 
 
 def rate_factors(network: Model, given: Any, frozen: frozenset[str]) -> dict[str, float]:
@@ -84,11 +94,14 @@ def _parameters_of(network: Model, argument: str, name: Any) -> set[str]:
     chosen = set(_matched(name, parameters))
     named = list(_matched(name, layers))
     blocks = [] if chosen or named else [name]  # whose layers are called "block.dense1"
+    uses = network.parameter_uses()
     for layer in (*named, *blocks):
-        chosen |= {parameter for parameter in parameters if parameter.startswith(f"{layer}.")}
+        chosen |= {
+            key for key in parameters if any(f"{use}.".startswith(f"{layer}.") for use in uses[key])
+        }
     if chosen:
         return chosen
-    holding = [layer for layer in layers if any(key.startswith(f"{layer}.") for key in parameters)]
+    holding = [layer for layer in layers if network.parameter_names(layer)]
     if named:
         raise ArgumentError(
             f"{argument} names {clipped(repr(name))}, which has no parameters{_there_are('', holding)}"

@@ -69,8 +69,8 @@ if TYPE_CHECKING:
 class Network(Model, Attributes):
     """A chain of layers.
 
-    layers: Layer objects in order; they are copied, so one object may stand in a list twice or in two
-        networks.
+    layers: Layer objects in order. One object that stands in them twice is one layer, with the same weights
+        at both places; in two networks it is a description, and each has weights of its own.
     input_shape: shape of one sample, 784 or (784,) for vectors, (rows, columns, channels) for images.
     seed: of the initial parameters; every parameter has a random stream of its own, so that the same seed
         gives the same start in float32 and float64, and changing one layer's size leaves the other layers'
@@ -548,7 +548,7 @@ class Network(Model, Attributes):
 
             advice = answer(METHODS.get(name, ""))
             if not advice and name in getattr(self.__dict__.get("_architecture"), "shapes", ()):
-                held = [key for key in self.parameters if key.startswith(f"{name}.")]
+                held = [*self.parameter_names(name).values()]
                 advice = answer(f"network.parameters[{held[0]!r}]" if held else "network.layers, a tuple")
             said = f"a network has no attribute {clipped(repr(name))}{advice}"
             raise AttributeError(said, name=name, obj=self)

@@ -80,8 +80,11 @@ class Parameters(Mapping[str, Array]):
 
     moment = 0  # another one after every array that was handed out or replaced
 
-    def __init__(self, specs: Mapping[str, Parameter], dtype: np.dtype[Any]) -> None:
-        self._specs = specs
+    def __init__(
+        self, specs: Mapping[str, Parameter], dtype: np.dtype[Any], names: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        """names: layer -> its own name of a parameter -> the parameter, as in an `Architecture`."""
+        self._specs, self._names = specs, names
         self._dtype = dtype
         self._arrays: dict[str, Array] = {}
 
@@ -106,7 +109,11 @@ class Parameters(Mapping[str, Array]):
 
     def within(self, layer: str) -> dict[str, Array]:
         """Those of one layer by their own names, "W"; of a composite "dense1.W"."""
-        return {name[len(layer) + 1 :]: self[name] for name in self._by_layer.get(layer, ())}
+        return {own: self[name] for own, name in self.names_within(layer).items()}
+
+    def names_within(self, layer: str) -> Mapping[str, str]:
+        """A layer's own names of its parameters -> the parameters, another layer's where they share them."""
+        return self._by_layer.get(layer, {})
 
     def in_other_hands(self, names: Iterable[str]) -> list[str]:
         """Those of the names whose arrays may change though nobody asks for them here.
@@ -125,14 +132,16 @@ class Parameters(Mapping[str, Array]):
         copy(self._arrays[name])
 
     @cached_property
-    def _by_layer(self) -> dict[str, list[str]]:
-        """Layer or composite -> the names within it: a network of 200 layers asks 200 times a pass."""
-        parameters: dict[str, list[str]] = {}
-        for name in self._specs:
-            owner = name.rpartition(".")[0]
-            while owner:
-                parameters.setdefault(owner, []).append(name)
-                owner = owner.rpartition(".")[0]
+    def _by_layer(self) -> dict[str, dict[str, str]]:
+        """Of every layer and composite: a network of 200 layers asks 200 times a pass."""
+        parameters: dict[str, dict[str, str]] = {}
+        for layer, own in self._names.items():
+            for key, name in own.items():
+                held, within = layer, key
+                while held:
+                    parameters.setdefault(held, {})[within] = name
+                    held, _, last = held.rpartition(".")
+                    within = f"{last}.{within}"
         return parameters
 
     def update(self, values: Mapping[str, Any]) -> None:
@@ -161,6 +170,8 @@ class Parameters(Mapping[str, Array]):
         from chainrule.base.foreign.attributes import PARAMETERS
 
         layer, _, last = str(name).rpartition(".")
+        if shared := self._names.get(layer, {}).get(last):
+            return f"{layer} shares its {last}, which is the parameter {shared!r}"
         called = [f"{layer}.{key}" for key in PARAMETERS.get(last, ()) if f"{layer}.{key}" in self._specs]
         if called:
             return f"the network has no parameter {describe(name)}; did you mean {called[0]!r}?"

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError
+from chainrule.base.norms import row_norms
 from chainrule.base.scalars import check_choice, check_flag
 from chainrule.base.types import Array
 from chainrule.layers import Layer, layer_classes
@@ -45,6 +46,17 @@ def refuse_mixing(network: Model) -> None:
                 "has a gradient of its own; use a layer that keeps samples apart, such as LayerNorm() or "
                 "GroupNorm()"
             )
+
+
+def refuse_shared(network: Model) -> None:
+    """ValueError where layers share parameters: the kernels measure a sample's gradient layer by layer."""
+    shared = next(((name, uses) for name, uses in network.parameter_uses().items() if len(uses) > 1), None)
+    if shared is not None:
+        name, uses = shared
+        raise ArgumentError(
+            f"gradients of single samples are measured layer by layer, and {name} is shared by "
+            f"{', '.join(uses)}: train without clip_sample_norm, or give every layer weights of its own"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +125,12 @@ class Samples:
             raise ArgumentError(
                 "the network's parameters have changed since this step: call network.backpropagate(X, y) anew"
             )
+
+
+def norms_of_gradients(network: Model, executor: Executor[Any], batch: Batch, loss: Loss) -> Array:
+    """‖g_i‖ of every sample by the gradients themselves, (N,) float64."""
+    gradients = Samples.of(network, executor, batch, loss).gradients(allow_nonfinite=True).values()
+    return row_norms(np.stack([np.zeros(len(batch)), *map(row_norms, gradients)], axis=1))
 
 
 def _mark(network: Model) -> tuple[float, ...]:

@@ -12,6 +12,7 @@ from chainrule.reference.backpropagation import (
     derive,
     forward,
     head_of,
+    summed,
 )
 from chainrule.reference.executor import (
     ReferenceExecutor,
@@ -53,6 +54,7 @@ __all__ = [
     "parameters_of",
     "run_backward",
     "run_forward",
+    "summed",
     "target_columns",
     "to_columns",
     "to_rows",

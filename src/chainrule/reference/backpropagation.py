@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,6 +130,17 @@ class Derivation:
         )
 
 
+def summed(network: Model, backward: Iterable[Backward]) -> dict[str, Array]:
+    """∂J/∂θ by parameter: the sum over the layers that use it, by the multivariate chain rule."""
+    gradients: dict[str, Array] = {}
+    for layer in backward:
+        names = network.parameter_names(layer.forward.layer)
+        for key, gradient in layer.gradients.items():
+            before = gradients.get(names[key])
+            gradients[names[key]] = gradient if before is None else gradient + before
+    return gradients
+
+
 def derive(
     network: Model,
     batch: Batch,
@@ -142,9 +153,7 @@ def derive(
     head = head_of(network, batch, objective.loss, passes[-1], dtype)
     backward: list[Backward] = []
     below = run_backward(head.below(passes), head.d, backward.append)
-    gradients = {
-        f"{layer.forward.name}.{name}": g for layer in backward for name, g in layer.gradients.items()
-    }
+    gradients = summed(network, backward)
     values, specs = network_values(network, parameters, dtype), network.parameter_specs
     data_gradients = {name: gradients[name] for name, spec in specs.items() if spec.learned}
     return Derivation(

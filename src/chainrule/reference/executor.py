@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from chainrule.base.norms import row_norms
 from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
 from chainrule.losses import Loss
@@ -15,7 +14,7 @@ from chainrule.networks.batch import Batch
 from chainrule.networks.executor import noticing, suspect
 from chainrule.networks.model import Model
 from chainrule.networks.objective import Objective
-from chainrule.networks.per_sample import Samples
+from chainrule.networks.per_sample import norms_of_gradients
 from chainrule.networks.step import Step
 from chainrule.reference.backpropagation import backpropagate, data_loss, forward, head_of
 from chainrule.reference.overflow import first_overflow
@@ -74,8 +73,7 @@ class ReferenceExecutor:
         return np.concatenate(parts)
 
     def sample_norms(self, network: Model, batch: Batch, loss: Loss) -> Array:
-        gradients = Samples.of(network, self, batch, loss).gradients(allow_nonfinite=True).values()
-        return row_norms(np.stack([np.zeros(len(batch)), *map(row_norms, gradients)], axis=1))
+        return norms_of_gradients(network, self, batch, loss)
 
     def first_nonfinite(self, network: Model, X: Array) -> str | None:
         context = PassContext(training=False)

@@ -19,7 +19,7 @@ from chainrule.base.errors import ShapeError
 from chainrule.base.types import Array
 from chainrule.layers import Composite, Layer, call_formula
 from chainrule.layers.randomness import random_bits
-from chainrule.layers.structure import Chain, run_branches
+from chainrule.layers.structure import Chain, Masks, mask_behind, mask_for, run_branches
 from chainrule.networks.architecture import check_batch
 from chainrule.networks.model import Model
 
@@ -103,6 +103,8 @@ def run_forward(
                 layer_pass = replace(layer_pass, output=context.follow(layer_pass))
             passes.append(layer_pass)
             x = layer_pass.output
+            if isinstance(context.mask, Masks):
+                continue  # they are the next layer's, which reads several values
             if context.mask is not None and (x.ndim != 3 or len(x) != len(context.mask)):
                 context.mask = None  # the steps end here
         return passes
@@ -119,12 +121,12 @@ def run_forward(
 
     def leaf(layer: Layer, x: Array) -> Pass:
         given = dict(parameters_of(network, layer, parameters, dtype))
-        if context.mask is not None:
-            given["mask"] = context.mask.astype(dtype)
+        if (read := mask_for(layer, context.mask)) is not None:
+            given["mask"] = read.astype(dtype)
         if context.training:
             given |= layer.draw(x.shape, context.bits(layer.stream))
         mask = layer.mask(x)
-        context.mask = context.mask if mask is None else mask
+        context.mask = mask_behind(layer, context.mask) if mask is None else mask
         return Pass(layer, x, layer_forward(layer, x, given, training=context.training), given)
 
     if context.training:
@@ -254,8 +256,7 @@ def layer_backward(
 def parameters_of(network: Model, layer: Layer, parameters: Values | None, dtype: Any) -> dict[str, Array]:
     """The parameters of one layer by their own names."""
     return {
-        key: _value(network, f"{layer.name}.{key}", parameters, dtype)
-        for key in network.layer_parameters(layer)
+        key: _value(network, name, parameters, dtype) for key, name in network.parameter_names(layer).items()
     }
 
 

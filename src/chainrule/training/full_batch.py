@@ -25,7 +25,7 @@ from chainrule.networks.architecture import leaves, told_apart
 from chainrule.networks.batch import Batch
 from chainrule.networks.finite import inside_problem
 from chainrule.networks.forms.several_labels import remember
-from chainrule.networks.names import frozen_parameters
+from chainrule.networks.names import at_rest, frozen_parameters
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
 from chainrule.training.fit import warn_of_labels
@@ -120,7 +120,7 @@ def fit_full_batch(
     chosen_loss, chosen_penalty = loss_from(loss, network.layers[-1]), penalty_from(penalty)
     chosen_loss.check_output(network.layers)
     frozen = frozen_parameters(network, [] if freeze is None else freeze)
-    kept = {name.rpartition(".")[0] for name in frozen if not network.parameter_specs[name].learned}
+    kept = at_rest(network, frozen)
     noisy = told_apart(layer for layer in leaves(network.layers) if layer.name not in kept)
     if noisy is not None:
         raise ArgumentError(

@@ -211,7 +211,25 @@ _UPSAMPLE = by_name(
         besides("size=2, how many times larger", None): ("output_size", "target_size"),
     }
 )
-_LAYER_NORM = {**_LAST, "rms_scaling": besides("RMSNorm(), a layer of its own", False)}
+_LAST_AXES = {
+    **_LAST,
+    **by_name(
+        {
+            "axes=2 for a shape of two, the last axes that go together: it finds out their sizes": (
+                *("normalized_shape",),
+            ),
+            by_value(
+                "no other axes: it normalises the last one, with axes=2 the last two together",
+                {
+                    "nothing: that is the last axis": (-1, (-1,)),
+                    "axes=2": ((-2, -1),),
+                    "axes=3": ((-3, -2, -1),),
+                },
+            ): ("axis", "dim", "reduction_axes", "feature_axes"),
+        }
+    ),
+}
+_LAYER_NORM = {**_LAST_AXES, "rms_scaling": besides("RMSNorm(), a layer of its own", False)}
 _GROUPS = by_name(
     {
         "groups=8": ("num_groups", "n_groups"),
@@ -317,7 +335,13 @@ _OWN: dict[str, dict[str, Advice]] = {
         for n, between in ((1, "linear"), (2, "bilinear"))
     },
     "PixelShuffle": by_name({"block=2": ("upscale_factor", "block_size", "blocksize", "factor", "r")}),
-    "RMSNorm": {**_NORM, **_LAST, **_RMS},
+    "LocalResponseNorm": by_name(
+        {
+            "size=11 for a radius of 5, and alpha as many times as large": ("depth_radius", "radius"),
+            "k=1.0": ("bias", "add"),
+        }
+    ),
+    "RMSNorm": {**_NORM, **_LAST_AXES, **_RMS},
     "Dropout": {**_INPLACE, **_DROPOUT},
     "Flatten": {**_INPLACE, **_FLATTEN},
     "ReLU": {**_INPLACE, **_RELU},

@@ -106,6 +106,20 @@ _TABLES: dict[str, dict[str, Advice]] = {
         **_BY_STEPS,
         "log_target": besides("numpy.exp(y): y are probabilities, not their logarithms", False),
     },
+    "CTC": {
+        **_reduced(
+            "no other reduction: labels are summed, samples averaged",
+            "mean_labels=True to divide by the number of labels; samples are always averaged",
+        ),
+        **by_name(
+            {
+                "blank=0": ("blank_index", "mask_index", "blank_id"),
+                "nothing: y holds the lengths, as CTC().rows makes it of labels and of both": (
+                    *("target_lengths", "label_length", "input_lengths", "logit_length"),
+                ),
+            }
+        ),
+    },
     "GaussianNLL": {
         **_SUMMED,
         **by_name(

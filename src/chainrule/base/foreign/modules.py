@@ -225,7 +225,6 @@ MODULES = by_name(
                 "FocalLoss",
                 "LogCosh",
                 "TripletMarginLoss",
-                "CTCLoss",
             ),
             *("MeanAbsolutePercentageError", "MeanSquaredLogarithmicError", "DiceLoss"),
         ),

@@ -100,6 +100,7 @@ _CLASSES = by_name(
             *("MultiLabelSoftMarginLoss",),
         ),
         "chainrule.NegativeLogLikelihood(), behind chainrule.LogSoftmax()": ("NLLLoss",),
+        "chainrule.CTC(mean_labels=True), behind chainrule.LogSoftmax()": ("CTCLoss", "ctc_loss"),
         f"chainrule.GaussianNLL(), of means and logarithms of variances, {_SUMS}": ("GaussianNLLLoss",),
         "chainrule.CosineDistance(), which is 1 - cos": ("CosineSimilarity", "CosineEmbeddingLoss"),
         # penalties, optimizers, schedules, callbacks

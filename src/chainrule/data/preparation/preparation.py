@@ -78,7 +78,8 @@ class Preparation:
         """What becomes of every column of a table X, a data frame of any library or a file's `Frame`.
 
         Numbers are brought to one scale, missing ones filled by the median and told by a column of their
-        own; texts and truth values are columns of 0 and 1 per level; dates are days elapsed and the place in
+        own; texts and truth values are columns of 0 and 1 per level, texts that are all fractions or all
+        different whole numbers are numbers; dates are days elapsed and the place in
         year, week and day; columns that never change, that count the rows or whose texts differ in most of
         them are left out. `print(preparation)` shows all of it.
 

@@ -31,7 +31,7 @@ from chainrule.data.preparation.columns import (
     ways,
 )
 from chainrule.data.preparation.robust import Ids, Robust, levels_way
-from chainrule.data.tables.decimals import is_number
+from chainrule.data.tables.decimals import MOST_EXACT, ONE_POINT_GROUP, is_number
 
 MOST_LEVELS = 50  # columns of 0 and 1 per text; the first Dense layer makes of them what an Embedding would
 FEW = 20  # rows, up to which numbers and texts that all differ say nothing about the column
@@ -269,8 +269,8 @@ def _way(
         dates = as_dates(column)
         if dates is not None:
             return _way(dates, kinds, levels, most, robust)
-        if kind is None:
-            _check_numbers(there)
+        if kind is None and (numbers := _as_measured(column, there)) is not None:
+            return _way(numbers, kinds, levels, most, robust)
     if kind is None and (reason := _useless(column, there)) is not None:
         return Dropped(name, reason) if len(there) == len(column) else Gap(name, reason)
     if kind == "levels" or (kind is None and column.kind == "truth"):
@@ -289,13 +289,25 @@ def _way(
     return levels_way(column) if robust else Levels.learn(column, most)
 
 
-def _check_numbers(there: Column) -> None:
-    """Refuse a column of numbers with some texts among them: as levels it would say nothing."""
+def _as_measured(column: Column, there: Column) -> Column | None:
+    """A column of texts as numbers, where all are numbers and as levels would say nothing: fractions, or
+    different in most rows.  Raises DataError where only some texts among them are none.
+    """
     texts = there.values.tolist()
     numbers = {text for text in texts if is_number(text)}
     odd = [text for text in texts if not is_number(text)]
-    codes = any(_CODE.match(text) for text in numbers)
-    if odd and len(numbers) > FEW and len(odd) <= 0.2 * len(texts) and not codes:
+    if len(numbers) <= FEW or any(_CODE.match(text) for text in numbers):
+        return None
+    if not odd:
+        made = as_numbers(column)
+        if made is None or all(map(ONE_POINT_GROUP.fullmatch, numbers)):  # 1.684 may be thousands
+            return None
+        values = made.values[~made.missing]
+        whole = bool((values % 1 == 0).all())
+        if whole and (len(numbers) <= 0.5 * len(texts) or np.abs(values).max() > MOST_EXACT):
+            return None
+        return replace(made, whole=whole)
+    if len(odd) <= 0.2 * len(texts):
         name, shown = there.name, quoted(odd[0], 40)
         others = f" ({len(odd):,} such cells)" if len(odd) > 1 else ""
         raise DataError(
@@ -304,6 +316,7 @@ def _check_numbers(there: Column) -> None:
             f"that is no number is missing, --kind '{name}=number', or kinds={{'{name}': 'number'}}; where "
             f"these are names and no quantities, --kind '{name}=levels'"
         )
+    return None
 
 
 def _useless(column: Column, there: Column) -> str | None:

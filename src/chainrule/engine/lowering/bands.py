@@ -12,7 +12,7 @@ from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Bands, Cut
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, rows_beside, winograd_applies
 from chainrule.engine.lowering.lanes import PASSING, Held, cost
-from chainrule.engine.lowering.operations import GLOBAL_POOLS
+from chainrule.engine.lowering.operations import GLOBAL_POOLS, over_axes
 from chainrule.engine.lowering.values import ACTIVATIONS, has_kernel
 from chainrule.layers import (
     AveragePool2D,
@@ -64,7 +64,7 @@ def rows_made(layer: Layer, x: Shape, z: Shape, rows: int, count: int) -> int | 
 def _rows_made(layer: Layer, x: Shape, rows: int, fills: bool) -> int | None:
     kind = type(layer)
     if kind in (BatchNorm, LayerNorm, RMSNorm):
-        return rows if fills else None
+        return rows if fills and not over_axes(layer) else None
     if kind in ACTIVATIONS and has_kernel(layer):
         return rows
     if isinstance(layer, UpSample2D):

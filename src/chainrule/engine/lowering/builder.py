@@ -5,7 +5,7 @@ activations.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from chainrule.engine.lowering.values import (
     slope,
 )
 from chainrule.layers import Identity, Layer
+from chainrule.layers.structure import Masks
 
 Bands = tuple[int, int]  # how many, and of how many rows
 WHOLE: Bands = (1, 0)
@@ -48,7 +49,8 @@ class Builder:
     native: Any
     keep: bool  # one value and one δ per layer, nothing fused: what `backpropagate` shows
     shapes: Mapping[str, Shape]  # layer name -> output shape
-    parameters: dict[str, int] = field(default_factory=dict)  # name -> number
+    names: Callable[[Layer], Mapping[str, str]]  # of its parameters: as Model.parameter_names
+    parameters: dict[str, int] = field(default_factory=dict)  # name -> number of its first use
     values: dict[str, int] = field(default_factory=dict)  # layer name -> value (its output)
     hosts: list[Hosted] = field(default_factory=list)
     parts: dict[int, str] = field(default_factory=dict)  # values within a layer -> its name
@@ -59,7 +61,7 @@ class Builder:
     panels: set[int] = field(default_factory=set)  # parameters that lie so
     held: dict[int, Value] = field(default_factory=dict)  # by number
     cut: Cut = field(default_factory=Cut)  # the layers whose images are cut into bands
-    mask: Value | None = None  # (steps, 1): 1 where a step is there, as in PassContext
+    mask: Any = None  # a Value (steps, 1): 1 where a step is there, or Masks, as in PassContext
 
     def is_cut(self, layer: Layer) -> bool:
         """Whether a layer's values are cut into bands of rows."""
@@ -113,19 +115,25 @@ class Builder:
         """Whether a δ is wanted for a parameter of the layer, or to be shown."""
         if not self.backward or self.keep:
             return self.backward
-        specs = layer.parameters(input_shape).items()
-        return any(spec.learned and f"{layer.name}.{name}" not in self.frozen for name, spec in specs)
+        specs, names = layer.parameters(input_shape).items(), self.names(layer)
+        return any(spec.learned and names[name] not in self.frozen for name, spec in specs)
 
     def keep_mask(self, x: Value) -> None:
         """The mask goes on where x, which comes next, has its steps."""
+        if isinstance(self.mask, Masks):
+            return  # they are the next layer's, which reads several values
         if self.mask and (len(x.shape) != 2 or x.shape[0] != self.mask.shape[0]):
             self.mask = None
 
     def parameter(self, name: str, shape: Shape, penalised: bool, panels: bool) -> int:
         size = math.prod(shape)
         outputs, inputs = (shape[0], size // shape[0]) if panels else (0, 0)
-        number: int = self.native.add_parameter(size, outputs, inputs, panels, penalised)
-        self.parameters[name] = number
+        number: int
+        if name in self.parameters:
+            number = self.native.add_use(self.parameters[name], size, outputs, inputs, panels)
+        else:
+            number = self.native.add_parameter(size, outputs, inputs, panels, penalised)
+            self.parameters[name] = number
         if panels:
             self.panels.add(number)
         return number
@@ -140,7 +148,7 @@ class Builder:
         """
         spec = layer.parameters(input_shape)[name]
         panels = panels or in_panels(layer, name, input_shape)
-        return self.parameter(f"{layer.name}.{name}", spec.shape, spec.penalised, panels)
+        return self.parameter(self.names(layer)[name], spec.shape, spec.penalised, panels)
 
     def readers(self, x: Value, count: int) -> list[Value]:
         """x as several read it: its memory, with a δ of each one's own, which are added up."""

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from chainrule._native import InLanes
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS
-from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS
+from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS, over_axes
 from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, as_image, has_kernel, reads_units
 from chainrule.layers import (
     BatchNorm,
@@ -29,6 +29,7 @@ from chainrule.layers import (
     Masking,
     MultiHeadAttention,
     PositionalEncoding,
+    Recurrent,
     RMSNorm,
     Softmax,
 )
@@ -60,11 +61,18 @@ _AT_EACH_STEP = (Dense, MultiHeadAttention, *_BY_POSITION)
 
 def has_positions(layer: Layer, x: Shape, held: InLanes) -> bool:
     """Whether a layer is trained with the steps of a sequence of shape x in the lanes, where x has `held`."""
-    if len(x) != 2 or (isinstance(layer, Dense) and layer.ntk):
+    if len(x) != 2 or (isinstance(layer, Dense) and layer.ntk) or over_axes(layer) or _by_samples(layer):
         return False
     if type(layer) in _FOLLOWING:
         return held == POSITIONS and (type(layer) not in ACTIVATIONS or has_kernel(layer))
     return type(layer) in _AT_EACH_STEP
+
+
+def _by_samples(layer: Layer) -> bool:
+    """Whether its kernels know nothing but samples in the lanes."""
+    if isinstance(layer, Recurrent):
+        return bool(layer.sources) or layer.ends
+    return isinstance(layer, MultiHeadAttention) and not layer.plain
 
 
 def chosen_for_training(
@@ -157,13 +165,15 @@ def has_channels(layer: Layer, x: Shape, masked: bool, first: bool) -> bool:
     x: the shape of its input; masked: a mask of steps is in force; first: it reads the network's input.
     """
     kind = type(layer)
+    if _by_samples(layer):
+        return False
     if kind in CONVOLUTIONS:
         return bool(layer.groups_of(x[-1]) == 1)  # type: ignore[attr-defined]
     if kind is Embedding:
         return first
     if kind in ACTIVATIONS and not has_kernel(layer):  # a program
         return False
-    if isinstance(layer, Dense) and layer.ntk:  # divides its input first, by a program
+    if (isinstance(layer, Dense) and layer.ntk) or over_axes(layer):  # divides its input first; is copied
         return False
     if kind in GLOBAL_POOLS:
         return not masked
@@ -238,10 +248,12 @@ def cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[floa
         return float(blocks * terms * outputs), slow * batch * terms * panels(outputs)
     if kind in CELLS:
         rows = len(layer.gates) * layer.units  # type: ignore[attr-defined]
-        terms = x[0] * (inputs + layer.units)  # type: ignore[attr-defined]
+        steps, inputs = layer.sequence_shape(x)  # type: ignore[attr-defined]
+        terms = steps * (inputs + layer.units)  # type: ignore[attr-defined]
         return blocks * terms * rows, batch * terms * panels(rows)
-    if kind is MultiHeadAttention:
-        steps, products = x[0], len(PROJECTIONS) * x[0] * inputs
+    if isinstance(layer, MultiHeadAttention):
+        steps, inputs = layer.shapes(x)[0]
+        products = len(PROJECTIONS) * steps * inputs
         attended = 2 * steps * inputs
         return (
             blocks * (products * inputs + _ATTENDING * steps * attended),

@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule._native import Judged, LossKind
 from chainrule.losses import (
+    CTC,
     BinaryCrossEntropy,
     CategoricalHinge,
     CosineDistance,
@@ -51,7 +52,7 @@ JUDGED: dict[type[Loss], Judged] = {
 }
 
 # All of the library: two that print alike are alike.
-OWN = {*LOSSES, *JUDGED, GaussianNLL, CosineDistance}
+OWN = {*LOSSES, *JUDGED, GaussianNLL, CosineDistance, CTC}
 
 
 def told_by_print(loss: Loss) -> bool:

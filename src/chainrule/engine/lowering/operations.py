@@ -7,9 +7,10 @@ looked up by the exact class, because a subclass may have other formulas.
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,14 @@ from chainrule.engine.lowering.values import (
     Value,
     as_image,
     cell,
+    in_panels,
     slope,
 )
 from chainrule.engine.programs import Formula, entry_programs, layer_programs
 from chainrule.formulas import absolute, cos, greater, maximum, sin, where
 from chainrule.formulas.primitives.axes import runs
 from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.primitives.steps import turns
 from chainrule.layers import (
     RNN,
     AveragePool1D,
@@ -54,6 +57,7 @@ from chainrule.layers import (
     L2Pool2D,
     Layer,
     LayerNorm,
+    LocalResponseNorm,
     LogSoftmax,
     LpPool1D,
     LpPool2D,
@@ -77,7 +81,8 @@ from chainrule.layers import (
     UpSample2D,
 )
 from chainrule.layers.columns.periodic import TURN
-from chainrule.layers.sequences.attention import BIASED
+from chainrule.layers.parts import places_of
+from chainrule.layers.sequences.attention import GIVEN
 from chainrule.layers.windows.convolution import Convolution
 
 TINY = 1e-37  # below it a float32 has few digits
@@ -274,13 +279,29 @@ def _activation(low: Builder, layer: Layer, x: Value, z: Value, parameters: list
 
 
 def _recurrent(low: Builder, layer: Recurrent, x: Value, z: Value, parameters: list[int]) -> None:
+    first, made, specs = -1, z, layer.parameters(x.shape)
+    if layer.sources:
+        steps, states = layer.sources[0], (len(layer.states) * layer.units,)
+        x, given = parts_read(low, layer, x, [steps, states])
+        first = given.number
+    if layer.ends:
+        rows = math.prod(z.shape) // layer.units
+        made = low.value((rows, layer.units), NO_HALO, NO_HALO, z.with_delta)
+        low.parts[made.number] = str(layer.name)
+    if not parameters:
+        parameters = [
+            low.parameter(low.names(layer)[name], spec.shape, spec.penalised, in_panels(layer, name, x.shape))
+            for name, spec in specs.items()
+        ]
     if not layer.bias:
         parameters = [*parameters, -1, *([-1] if cell(layer) == Cell.gru else [])]
     activation = ACTIVATIONS[type(layer.f)] if isinstance(layer, RNN) else Act.identity
     shape = (cell(layer), len(layer.gates), layer.units, activation)
     mask = low.mask.number if low.mask else -1
     way = (layer.outputs == "all", layer.reverse, layer.truncate or 0)
-    low.native.add_recurrent(x.number, z.number, parameters, mask, *shape, *way)
+    low.native.add_recurrent(x.number, made.number, parameters, mask, *shape, *way, first, layer.ends)
+    if layer.ends:
+        low.native.add_flatten(made.number, z.number)
 
 
 def _masking(low: Builder, layer: Masking, x: Value, z: Value, parameters: list[int]) -> None:
@@ -293,6 +314,18 @@ def _softmax(low: Builder, layer: Softmax, x: Value, z: Value, parameters: list[
 
 
 def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
+    if over_axes(layer):  # one over rows, between two copies
+        rows, made = (low.value(layer.rows_of(x.shape), NO_HALO, NO_HALO, v.with_delta) for v in (x, z))
+        parameters = [low.parameter_of(layer, name, x.shape) for name in layer.parameters(x.shape)]
+        _moved(low, Reshape(rows.shape), x, rows, [])
+        _norm_of(low, layer, rows, made, parameters)
+        _moved(low, Reshape(x.shape), made, z, [])
+        low.parts.update({value.number: str(layer.name) for value in (rows, made)})
+        return
+    _norm_of(low, layer, x, z, parameters)
+
+
+def _norm_of(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     groups, momentum = vars(layer).get("groups", EACH_POSITION), 0.0
     wanted = ["gamma", "beta"]
     if isinstance(layer, BatchNorm):
@@ -304,6 +337,26 @@ def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
     numbers = [known.get(name, -1) for name in wanted]
     centred = not isinstance(layer, RMSNorm)
     low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, numbers, centred)
+
+
+def _local_norm(low: Builder, layer: LocalResponseNorm, x: Value, z: Value, parameters: list[int]) -> None:
+    """x times r^{-β}, r from the sums of the squares beside each other."""
+    itself, read = low.readers(x, 2)
+    squares = _entrywise(low, layer, lambda entry: entry**2, read, lambda entry: 2 * entry)
+    sums = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta)
+    band = Resample(len(x.shape) - 1, layer.taps(x.shape), x.shape[-1])
+    _resample(low, band, squares, sums, [])
+    k, share, power = layer.k, layer.share, layer.beta
+    shrunk = _entrywise(
+        low,
+        layer,
+        lambda entry: (k + share * entry) ** -power,
+        sums,
+        lambda entry: (-power * share) * (k + share * entry) ** (-power - 1),
+    )
+    low.parts.update({value.number: str(layer.name) for value in (itself, read, sums)})
+    ends = [itself.number, shrunk.number]
+    low.native.add_join(ends, [Act.identity] * 2, [0.0] * 2, [-1] * 2, z.number, JoinKind.product)
 
 
 def _dropout(low: Builder, layer: Dropout, x: Value, z: Value, parameters: list[int]) -> None:
@@ -448,22 +501,79 @@ def _embedding(low: Builder, layer: Embedding, x: Value, z: Value, parameters: l
 
 
 def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, parameters: list[int]) -> None:
-    """Dense layers on x for queries, keys and values, what lies between, and a dense layer."""
+    """Dense layers for queries, keys and values, what lies between, and a dense layer."""
+    specs, names = layer.parameters(x.shape), low.names(layer)
 
     def dense(key: str, x: Value, z: Value) -> None:
         panels = z.lanes == InLanes.channels or low.has_rows(x, z.halo)
-        W = low.parameter_of(layer, f"W_{key}", x.shape, panels=panels)
-        bias = low.parameter_of(layer, f"b_{key}", x.shape) if layer.bias and key in BIASED else -1
-        _at_every_step(low, x, z, W, bias)
+        W, b = specs[f"W_{key}"], specs.get(f"b_{key}")
+        number = low.parameter(names[f"W_{key}"], W.shape, W.penalised, panels)
+        bias = low.parameter(names[f"b_{key}"], b.shape, b.penalised, False) if b else -1
+        _at_every_step(low, x, z, number, bias)
 
-    readers = low.readers(x, 3)
-    inner = [low.value(x.shape, NO_HALO, NO_HALO, z.with_delta, z.lanes) for _ in range(4)]
-    for key, reader, value in zip("qkv", readers, inner, strict=False):
-        dense(key, reader, value)
-    mask = low.mask.number if low.mask else -1
-    low.native.add_attention(*(value.number for value in inner), mask, layer.heads, layer.causal)
-    dense("o", inner[3], z)
-    low.parts.update({value.number: str(layer.name) for value in (*readers, *inner)})
+    def made(shape: Shape) -> Value:
+        value = low.value(shape, NO_HALO, NO_HALO, z.with_delta, z.lanes)
+        low.parts[value.number] = str(layer.name)
+        return value
+
+    reads, seen = _sources(low, layer, x)
+    inner = []
+    for key, read in zip("qkv", reads, strict=True):
+        inner.append(made((read.shape[0], specs[f"W_{key}"].shape[0])))
+        dense(key, read, inner[-1])
+    if layer.rotary:
+        size, base = inner[0].shape[-1] // layer.heads, layer.rotary_base
+        inner[:2] = [_turned(low, value, made(value.shape), size, base) for value in inner[:2]]
+    o = made(inner[0].shape)
+    low.native.add_attention(
+        *(value.number for value in (*inner, o)),
+        low.mask.number if low.mask else -1,
+        seen.number if seen else -1,
+        [*itertools.chain(*layer.seen)] if isinstance(layer.seen, tuple) else [],
+        layer.heads,
+        layer.heads // layer.shared,
+        layer.causal,
+    )
+    dense("o", o, z)
+
+
+def _sources(low: Builder, layer: Any, x: Value) -> tuple[list[Value], Value | None]:
+    """What queries, keys and values of an attention are made of, and what says which keys are seen."""
+    if not layer.sources:
+        readers = low.readers(x, 3)
+        low.parts.update({value.number: str(layer.name) for value in readers})
+        return readers, None
+    parts = parts_read(low, layer, x, layer.sources)
+    seen = parts.pop() if layer.seen == GIVEN else None
+    if len(parts) == 2:
+        parts[1:] = low.readers(parts[1], 2)
+        low.parts.update({value.number: str(layer.name) for value in parts[1:]})
+    return parts, seen
+
+
+def parts_read(low: Builder, layer: Layer, x: Value, shapes: Sequence[Shape]) -> list[Value]:
+    """The values that lie side by side in what a layer of several sources reads."""
+    made = []
+    readers = low.readers(x, len(shapes))
+    for reader, (start, _, shape) in zip(readers, places_of(shapes), strict=True):
+        part = low.value(shape, NO_HALO, NO_HALO, x.with_delta)
+        low.parts.update({value.number: str(layer.name) for value in (reader, part)})
+        _part(low, Part(start, shape), reader, part, [])
+        made.append(part)
+    return made
+
+
+def _turned(low: Builder, x: Value, z: Value, size: int, base: float) -> Value:
+    """Every pair of features of a head of so many, turned by the angle of its step."""
+    (steps, features), half = x.shape, size // 2
+    cosine, sine = turns(steps, size, base)
+    to = np.arange(steps * features).reshape(steps, features // size, 2, half)
+    sines = np.stack([-sine, sine], axis=1)[:, None]
+    weights = [np.broadcast_to(part, to.shape) for part in (cosine[:, None, None], sines)]
+    pairs = ((to, to), (to, to[:, :, ::-1]), weights)
+    places, origin, shares = (np.concatenate([part.ravel() for part in pair]).tolist() for pair in pairs)
+    low.native.add_gather(x.number, z.number, places, origin, [1] * len(places), shares)
+    return z
 
 
 def _positions(low: Builder, layer: PositionalEncoding, x: Value, z: Value, parameters: list[int]) -> None:
@@ -473,7 +583,8 @@ def _positions(low: Builder, layer: PositionalEncoding, x: Value, z: Value, para
 
 def _host(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     made = low.steps_mask(z.shape[0]) if type(layer).mask is not Layer.mask else None
-    low.hosts.append(Hosted(layer, x, z, low.mask, made))
+    own = dict(zip(layer.parameters(x.shape), parameters, strict=True))
+    low.hosts.append(Hosted(layer, x, z, low.mask, made, own))
     low.mask = made or low.mask
     low.native.add_host(len(low.hosts) - 1, x.number, z.number)
 
@@ -489,6 +600,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     **dict.fromkeys((LpPool1D, LpPool2D), _lp_pool),
     **dict.fromkeys(GLOBAL_POOLS, _global_pool),
     **dict.fromkeys(NORMALIZATIONS, _norm),
+    LocalResponseNorm: _local_norm,
     Dropout: _dropout,
     Flatten: _flatten,
     Features: _features,
@@ -510,9 +622,16 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
 IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding, Heads)
 
 
+def over_axes(layer: Layer) -> bool:
+    """Whether it normalises several axes of a sample together, in rows that are copied."""
+    return isinstance(layer, LayerNorm | RMSNorm) and layer.axes > 1
+
+
 def in_parts(layer: Layer) -> bool:
     """Whether several operations make it, which ask for its parameters themselves, each for its own."""
-    return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk)
+    if isinstance(layer, Recurrent):
+        return bool(layer.sources) or layer.ends
+    return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk) or over_axes(layer)
 
 
 FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -104,8 +105,8 @@ class Value:
 
 
 class Hosted(NamedTuple):
-    """A layer whose formulas are evaluated on the host: its input, its output, the mask it may read, and the
-    value its own mask is written to.
+    """A layer whose formulas are evaluated on the host: its input, its output, the mask it may read, the
+    value its own mask is written to, and its parameters by their own names.
     """
 
     layer: Layer
@@ -113,3 +114,4 @@ class Hosted(NamedTuple):
     z: Value
     mask: Value | None
     made: Value | None
+    parameters: Mapping[str, int]

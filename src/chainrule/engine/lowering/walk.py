@@ -5,6 +5,7 @@ operations.py says which layer is which operation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -39,10 +40,15 @@ from chainrule.engine.lowering.operations import (
     in_parts,
 )
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
-from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer, Wiring
-from chainrule.layers.structure import Chain, run_branches
+from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer, Row, Wiring
+from chainrule.layers.structure import Chain, mask_behind, mask_for, run_branches
 
-JOINS = {"sum": JoinKind.sum, "concat": JoinKind.concat, "product": JoinKind.product}
+JOINS = {
+    "sum": JoinKind.sum,
+    "concat": JoinKind.concat,
+    "row": JoinKind.concat,
+    "product": JoinKind.product,
+}
 Shared = tuple[Iterator[Value], bool]  # a value's readers, and whether something is learned below
 
 
@@ -119,11 +125,15 @@ class Lowering(Builder):
             return x
         if type(layer) is not Flatten:
             return None
-        shape = self.shapes[str(layer.name)]
-        if shape == x.shape:  # already a vector; a view has no views
-            return x
         if x.lanes == POSITIONS or x.bands > 1:
             x = self.brought(x, SAMPLES, NO_HALO, str(layer.name))
+        return self.vector_of(x)
+
+    def vector_of(self, x: Value) -> Value | None:
+        """The memory of x as a vector; None where that takes an operation."""
+        shape = (math.prod(x.shape),)
+        if shape == x.shape:  # already a vector; a view has no views
+            return x
         if x.halo != NO_HALO or x.delta_halo != NO_HALO:
             return None
         if x.lanes == CHANNELS and x.shape[-1] % int(self.native.lanes):  # zeros between pixels
@@ -158,7 +168,10 @@ class Lowering(Builder):
         operation = OPERATIONS.get(type(layer), by_formulas)
         if type(layer) in ACTIVATIONS and not has_kernel(layer):
             operation = by_formulas
+        read, behind = mask_for(layer, self.mask), mask_behind(layer, self.mask)
+        self.mask = read
         operation(self, layer, x, z, numbers)
+        self.mask = behind if self.mask is read else self.mask
         self.values[str(layer.name)] = z.number
         if activation is not None:
             self.values[str(activation.name)] = a.number
@@ -206,6 +219,8 @@ class Lowering(Builder):
             [(reader, learned) for reader in readers],
             lambda _, branch, on: self.chain(branch, (on[0][0],), NO_HALO, on[0][1]),
         )
+        if isinstance(layer, Row):
+            ends = [(self.in_row(end, str(layer.name)), branch_learned) for end, branch_learned in ends]
         lanes = self.lanes
         if lanes == POSITIONS and all(end.lanes == SAMPLES for end, _ in ends):
             lanes = SAMPLES
@@ -229,6 +244,17 @@ class Lowering(Builder):
         )
         self.values[str(layer.name)] = z.number
         return z, learned
+
+    def in_row(self, x: Value, row: str) -> Value:
+        """A value as a vector, to stand beside others."""
+        x = x if x.lanes == SAMPLES else self.brought(x, SAMPLES, NO_HALO, row)
+        vector = self.vector_of(x)
+        if vector is None:
+            vector = self.value((math.prod(x.shape),), NO_HALO, NO_HALO, x.with_delta)
+            self.consume(x)
+            self.native.add_flatten(x.number, vector.number)
+        self.parts.setdefault(vector.number, row)
+        return vector
 
     def whole(self, x: Value, reader: Layer) -> Value:
         """x with samples in the lanes where it lies there in bands, which this reader does not take."""
@@ -284,7 +310,11 @@ def lower(
     elif not (keep or per_sample):
         lanes = chosen_for_training(body, *sizes)
     low = Lowering(
-        native, keep, network.shapes, frozen=frozen, backward=backward, lanes=lanes, per_sample=per_sample
+        *(native, keep, network.shapes, network.parameter_names),
+        frozen=frozen,
+        backward=backward,
+        lanes=lanes,
+        per_sample=per_sample,
     )
     if backward and alone and lanes == SAMPLES and not (keep or per_sample):
         low.cut = chosen_bands(body, *sizes)

@@ -133,6 +133,8 @@ def mixes_samples(left: Symbol, index: tuple[int, ...], element: Element) -> boo
 def has_samples(symbol: Symbol) -> bool:
     """Whether the last index of the symbol's entries is the sample."""
     role = symbol.role.removeprefix("data ").removeprefix("gradient of ")
+    if role.startswith("gradient in "):
+        role = role.partition(" of ")[2]
     return not role.startswith("parameter ") and symbol.kind != "scalar"
 
 

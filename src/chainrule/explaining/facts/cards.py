@@ -22,8 +22,8 @@ from chainrule.explaining.facts.parts import (
     part,
     traced,
 )
-from chainrule.explaining.facts.penalised import NO_PENALTY, Penalised
 from chainrule.explaining.facts.pictures import pictures_of
+from chainrule.explaining.facts.shares import NO_PENALTY, NOTHING, Penalised, Shared
 from chainrule.explaining.facts.traced import is_recurrent
 from chainrule.explaining.schema import CardHead, CardRecord, PartRecord, Tensor
 from chainrule.explaining.words import derivations as texts
@@ -57,6 +57,7 @@ class Walk:
     untraced: frozenset[str] = frozenset()
     elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     penalised: Penalised = NO_PENALTY
+    shared: Shared = NOTHING
 
 
 def cards_of(passes: Sequence[Pass], walk: Walk) -> list[CardRecord]:
@@ -131,23 +132,26 @@ def _card(
         parts = _leaf(layer_pass, before, walk, first, below, branch)
     return {
         **head,
-        "tensors": _tensors(layer_pass, given, below),
+        "tensors": _tensors(layer_pass, given, below, walk.shared),
         "forward": parts.get("forward", []),
         "backward": parts.get("backward", []),
-        "pictures": pictures_of(layer_pass, walk.sample, walk.tensors, walk.arrays, first=first),
+        "pictures": pictures_of(
+            layer_pass, walk.sample, walk.tensors, walk.arrays, walk.shared.full, first=first
+        ),
     }
 
 
-def _tensors(layer_pass: Pass, given: Sequence[str], below: str) -> dict[str, str]:
+def _tensors(layer_pass: Pass, given: Sequence[str], below: str, shared: Shared) -> dict[str, str]:
     """Symbol -> tensor of the document: what a symbol of the layer's formulas stands for."""
     layer, reads = layer_pass.name, given[0]
-    operands = {name: f"{layer}.{name}" for name in layer_pass.layer.parameters(layer_pass.x.shape[:-1])}
+    own = layer_pass.layer.parameters(layer_pass.x.shape[:-1])
+    operands = {name: shared.full(layer, name) for name in own}
     operands |= {name: f"given:{layer}.{name}" for name in layer_pass.given if name not in operands}
     ends = {"x": reads, "z": layer, "a": layer, "d": f"delta:{layer}", "dx": f"delta:{reads}"}
     if isinstance(layer_pass.layer, Composite):
         made = enumerate(layer_pass.layer.named(given))
         operands |= {f"F{number}": name for number, name in made if number}
-    gradients = {f"d{name}": f"gradient:{layer}.{name}" for name in operands}
+    gradients = {f"d{name}": f"gradient:{shared.full(layer, name)}" for name in operands}
     shares = {f"data {name}": f"data {quantity}" for name, quantity in gradients.items()}
     return {**operands, **gradients, **shares, **ends} | {
         "z below": below, "a below": reads, "dz below": f"delta:{below}"
@@ -161,7 +165,9 @@ def _leaf(layer_pass: Pass, before: Pass | None, walk: Walk, first: bool, below:
         before = None
     asked = walk.elements.get(layer_pass.name)
     delta = walk.deltas.get(layer_pass.name)
-    leaf = LeafDerivation(layer_pass, delta, before, walk.sample, first, below, asked, branch, walk.penalised)
+    leaf = LeafDerivation(
+        *(layer_pass, delta, before, walk.sample, first, below, asked, branch, walk.penalised), walk.shared
+    )
     return leaf_parts(leaf)
 
 
@@ -246,9 +252,7 @@ def _recurrent(layer_pass: Pass, walk: Walk) -> Parts:
             # What is worked out is the derivative by the weights as step t uses them, a term of the sum.
             left = Symbol(f"d{key} at t", f"gradient of parameter {key} at t={t}")
             of_step = (left, (index, share))
-            parts = gradient_parts(
-                layer, key, equation, reader, f"{layer_pass.name}.{key}", walk.penalised, of_step
-            )
+            parts = gradient_parts(layer, key, equation, reader, walk.shared, walk.penalised, of_step)
         else:
             parts = [part(key, layer, equation, reader, "", [(index, here)])]
         (forward if forwards else backward).extend(made | {"step": t} for made in parts)

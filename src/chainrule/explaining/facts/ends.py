@@ -19,8 +19,8 @@ from chainrule.base.types import Array
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.equations import SAMPLE_WEIGHT, equation_json
 from chainrule.explaining.facts.parts import part, shapes_of
-from chainrule.explaining.facts.penalised import constants
 from chainrule.explaining.facts.pictures import rounded
+from chainrule.explaining.facts.shares import constants
 from chainrule.explaining.schema import (
     Jacobian,
     LossCard,
@@ -36,6 +36,7 @@ from chainrule.formulas import Equation, Expression, Symbol, trace
 from chainrule.formulas.elements.reader import Reader
 from chainrule.formulas.exchange import plain
 from chainrule.layers import Activation, Layer, Softmax
+from chainrule.losses import CTC
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
@@ -57,6 +58,9 @@ def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> LossCard:
         parts = [_value_part(formulas, reader, sample)]
         parts += [_gradient_part(formulas, reader, sample)] if pair else []
         said = _cancels(formulas) if pair else ENDS["by_output"] + SPACE + _then(last.layer)
+        if isinstance(loss, CTC):
+            parts[0] = parts[0] | {"said": say_json(ENDS.say("ways", blank=loss.blank))}
+            said = ENDS["shares"] + SPACE + said
         parts.append(_residual_part(formulas, reader, pair, weighted, sample, said))
     order = np.argsort(-values, kind="stable")[:MOST_SAMPLES]
     return {

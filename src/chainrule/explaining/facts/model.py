@@ -26,6 +26,7 @@ from chainrule.explaining.facts.traced import (
 from chainrule.explaining.schema import LayerRecord, LossPart, ModelPart, Passage, PenaltyPart
 from chainrule.formulas.exchange import plain
 from chainrule.layers import Composite, Wiring
+from chainrule.layers.parts import places_of
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
@@ -157,7 +158,9 @@ class _Graph:
         layer, specs = layer_pass.layer, self.network.parameter_specs
         trees = self.trees[layer_pass.name]
         parameters = {
-            name: f"{layer_pass.name}.{name}" for name in layer_pass.given if _is_parameter(layer_pass, name)
+            name: full
+            for name, full in self.network.parameter_names(layer).items()
+            if _is_parameter(layer_pass, name)
         }
         record: LayerRecord = {
             "name": layer_pass.name,
@@ -193,4 +196,7 @@ def _passage(layer: Any) -> Passage:
         "outputs": layer.outputs,
         "reverse": layer.reverse,
         "truncate": plain(layer.truncate),
+        "units": layer.units,
+        "sources": plain(places_of(layer.sources)),
+        "ends": layer.ends,
     }

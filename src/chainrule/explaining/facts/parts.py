@@ -14,7 +14,17 @@ from chainrule.base.types import Array
 from chainrule.explaining.blocks.worked import element_json
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.choose import Chosen
-from chainrule.explaining.facts.penalised import NO_PENALTY, PART, REFERENCE, Penalised, data_gradient
+from chainrule.explaining.facts.shares import (
+    NO_PENALTY,
+    NOTHING,
+    PENALTY,
+    PENALTY_REFERENCE,
+    USES,
+    USES_REFERENCE,
+    Penalised,
+    Shared,
+    data_gradient,
+)
 from chainrule.explaining.schema import PackedSide, PartRecord, WorkedElement
 from chainrule.explaining.words import derivations as texts
 from chainrule.explaining.words.catalogues import DERIVATIONS, ELEMENTS
@@ -47,6 +57,7 @@ class LeafDerivation:
     asked: tuple[int, ...] | None = None
     branch: int = 0
     penalised: Penalised = NO_PENALTY
+    shared: Shared = NOTHING
 
     @property
     def bindings(self) -> dict[str, Any]:
@@ -71,7 +82,7 @@ def leaf_parts(leaf: LeafDerivation) -> dict[Way, list[PartRecord]]:
     for key, equation in formulas.equations.items():
         if key in ("forward", "delta"):
             continue
-        parts += gradient_parts(layer, key, equation, reader, f"{name}.{key}", leaf.penalised)
+        parts += gradient_parts(layer, key, equation, reader, leaf.shared, leaf.penalised)
     return {"forward": [forward], "backward": parts}
 
 
@@ -80,29 +91,60 @@ def gradient_parts(
     key: str,
     equation: Equation,
     reader: Reader,
-    name: str,
+    shared: Shared,
     penalised: Penalised,
     share: tuple[Symbol, Chosen] | None = None,
 ) -> list[PartRecord]:
-    """The formula of a gradient; of a penalised parameter that of the data's share, and then that of ∂J/∂W.
+    """The formula of a gradient; of a parameter that several layers share that of what this one gives, and in
+    the first of them their sum; of a penalised one that of the data's share, and then that of ∂J/∂W.
 
     share: of a sum over steps of which one is worked out, the letter of what that step gives and the entry.
     """
+    layer_name, name = str(layer.name), shared.full(str(layer.name), key)
+    if name not in shared.shares:
+        return _whole_gradient(layer, key, key, equation, reader, name, penalised, share)
+    left, choice = share or (None, choose.largest(np.asarray(reader.value(equation.right)), None))
+    record = part(key, layer, shared.of_layer(equation, layer_name, key), reader, "", [choice])
+    if left is not None:
+        record["worked_left"] = [left.name, left.role, left.kind]
+    first, *others = shared.shares[name]
+    if layer_name != first:
+        why = DERIVATIONS.say("shared_share", name=name, first=first)
+        return [record | {"why": say_json(why), "reference": USES_REFERENCE}]
+    total, numbers = shared.total(name, key)
+    why = DERIVATIONS.say("shared_sum", name=name, layers=", ".join((first, *others)))
+    whole = _whole_gradient(layer, key, f"{key}{USES}", total, numbers, name, penalised, None, why)
+    whole[0] |= {"reference": USES_REFERENCE}
+    return [record, *whole]
+
+
+def _whole_gradient(
+    layer: Layer,
+    key: str,
+    called: str,
+    equation: Equation,
+    reader: Reader,
+    name: str,
+    penalised: Penalised,
+    share: tuple[Symbol, Chosen] | None,
+    why: Say | None = None,
+) -> list[PartRecord]:
     penalised_part = penalised.part(name, key)
     quantity, choice = f"gradient:{name}", choose.largest(np.asarray(reader.value(equation.right)), None)
     if penalised_part is not None:
         quantity, choice = f"data {quantity}", (penalised_part[2][0], ELEMENTS["largest_of_sum"])
         equation = data_gradient(equation)
     left, choice = (None, choice) if share is None else share
-    record = part(key, layer, equation, reader, quantity if share is None else "", [choice])
+    record = part(called, layer, equation, reader, quantity if share is None else "", [choice], why)
     if left is not None:
         record["worked_left"] = [left.name, left.role, left.kind]
     if penalised_part is None:
         return [record]
     whole, values, largest = penalised_part
-    why = DERIVATIONS["penalty_added"]
-    added = part(f"{key}{PART}", layer, whole, values, f"gradient:{name}", [largest], why)
-    return [record, added | {"reference": REFERENCE}]
+    added = part(
+        f"{key}{PENALTY}", layer, whole, values, f"gradient:{name}", [largest], DERIVATIONS["penalty_added"]
+    )
+    return [record, added | {"reference": PENALTY_REFERENCE}]
 
 
 def traced(layer: Layer, given: Mapping[str, Any]) -> Any:

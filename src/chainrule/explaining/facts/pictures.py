@@ -8,7 +8,7 @@ channels with the largest norm, for each tensor one symmetric scale.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NotRequired, final
 
 import numpy as np
@@ -84,12 +84,15 @@ def pictures_of(
     sample: int,
     tensors: Mapping[str, Tensor],
     arrays: Mapping[str, Array],
+    full: Callable[[str, str], str],
     *,
     first: bool = False,
 ) -> list[PictureRecord]:
-    """The pictures of a layer, but for those of tensors that there are not."""
+    """The pictures of a layer, but for those of tensors that there are not. full: of a layer and a parameter
+    of its own, what the network calls it.
+    """
     pictures: list[PictureRecord] = []
-    for picture in _asked(layer_pass, sample, first):
+    for picture in _asked(layer_pass, sample, first, full):
         if picture["kind"] == "curve" or "marks" in picture:
             pictures.append(picture)
         elif (made := resolved(picture, tensors, arrays)) is not None:
@@ -97,7 +100,9 @@ def pictures_of(
     return pictures
 
 
-def _asked(layer_pass: Pass, sample: int, first: bool) -> list[PictureAsked | PoolPicture | CurvePicture]:
+def _asked(
+    layer_pass: Pass, sample: int, first: bool, full: Callable[[str, str], str]
+) -> list[PictureAsked | PoolPicture | CurvePicture]:
     """What came out, its δ, its weights and their gradients, pooling's winners, f and f'; of the first layer
     also what goes in, and ∂J/∂x.
     """
@@ -115,8 +120,8 @@ def _asked(layer_pass: Pass, sample: int, first: bool) -> list[PictureAsked | Po
         asked += _winners(layer_pass, sample)
     for key, value in layer_pass.given.items():
         if key in layer.parameters(layer_pass.x.shape[:-1]):
-            asked += of_parameter(np.asarray(value), f"{name}.{key}", "forward")
-            asked += of_parameter(np.asarray(value), f"gradient:{name}.{key}", "gradients")
+            asked += of_parameter(np.asarray(value), full(name, key), "forward")
+            asked += of_parameter(np.asarray(value), f"gradient:{full(name, key)}", "gradients")
     return asked
 
 

@@ -193,9 +193,22 @@ def _counts(layers: list[LayerRecord], tensors: Mapping[str, Tensor]) -> dict[st
 
 
 def _learned(layer: LayerRecord, tensors: Mapping[str, Tensor]) -> int:
-    """How many numbers a layer learns: running means and variances are not among them."""
+    """How many numbers a layer learns: running means and variances are not among them, nor what it has of
+    another layer.
+    """
     parameters = layer.get("parameters", {})
-    return sum(math.prod(tensors[parameters[name]]["shape"]) for name in layer.get("learned", parameters))
+    own = [parameters[name] for name in layer.get("learned", parameters)]
+    return sum(math.prod(tensors[id_]["shape"]) for id_ in own if id_.startswith(f"{layer['name']}."))
+
+
+def _held(layers: list[LayerRecord]) -> dict[str, set[str]]:
+    """Layer name -> its parameters."""
+    held = {}
+    for layer in layers:
+        held[layer["name"]] = set(layer.get("parameters", {}).values())
+        for branch in layer.get("branches", ()):
+            held |= _held(branch)
+    return held
 
 
 def layer_verdict(name: str, document: Document) -> tuple[Level, Say]:
@@ -205,7 +218,8 @@ def layer_verdict(name: str, document: Document) -> tuple[Level, Say]:
         return "bad", SECTIONS.say("layer.kernel_differs", error=f"{error:.0e}")
     check = document["check"]
     checked = check["rows"] if check is not None and "rows" in check else []
-    rows = [row for row in checked if row["name"].rpartition(".")[0] == name]
+    held = _held(document["graph"]["layers"]).get(name, set())
+    rows = [row for row in checked if row["name"] in held or row["name"].rpartition(".")[0] == name]
     if any(row["kind"] == "WRONG" for row in rows):
         return "bad", SECTIONS["layer.gradient_wrong"]
     if rows:

@@ -10,7 +10,7 @@ from typing import Any
 
 from chainrule.base.languages import SEMICOLON, Catalogue, Say, same
 from chainrule.explaining.facts.equations import dense, output_delta, recursion, recursion_above
-from chainrule.explaining.facts.penalised import data_gradient, with_penalty
+from chainrule.explaining.facts.shares import data_gradient, with_penalty
 from chainrule.formulas import Equation, Notation, notation_from, trace
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import Layer

@@ -13,7 +13,7 @@ from chainrule.explaining.facts.equations import (
     recursion,
     residual,
 )
-from chainrule.explaining.facts.penalised import data_gradient, with_penalty
+from chainrule.explaining.facts.shares import data_gradient, with_penalty
 from chainrule.explaining.references.features import features_of
 from chainrule.explaining.references.slips import concerns
 from chainrule.explaining.schema import LetterRow, NotationTable

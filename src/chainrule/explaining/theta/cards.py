@@ -12,8 +12,8 @@ from chainrule.base.languages import say_json
 from chainrule.explaining.blocks.worked import element_json
 from chainrule.explaining.facts import pictures
 from chainrule.explaining.facts.equations import equation_json
-from chainrule.explaining.facts.penalised import PART
 from chainrule.explaining.facts.pictures import EDGE
+from chainrule.explaining.facts.shares import PENALTY
 from chainrule.explaining.facts.tensors import decode
 from chainrule.explaining.schema import (
     CardRecord,
@@ -201,7 +201,7 @@ def _total(data: PartRecord, layer: ThetaLayer, sources: Sources) -> PartRecord:
     if layer.penalised:
         said = THETA_FORM["total.biased" if layer.bias else "total.unbiased"]
     return {
-        "part": f"theta{PART}",
+        "part": f"theta{PENALTY}",
         "reference": "Dezeming 3.1.3",
         "why": say_json(said),
         "nodes": packed["nodes"],

@@ -10,8 +10,10 @@ and `plain_form` gives it back.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -153,7 +155,10 @@ def theta_layers(document: Document) -> list[ThetaLayer]:
     if "theta" in document:
         return _layers(document)
     penalty = document["penalty"]
-    return list(_dense(document["graph"]["layers"], set(penalty["on"] if penalty else ())))
+    found = list(_dense(document["graph"]["layers"], set(penalty["on"] if penalty else ())))
+    held = (layer["parameters"].values() for layer in all_layers(document["graph"]["layers"]))
+    uses = Counter(itertools.chain.from_iterable(held))  # one W of several layers has no Θ of each
+    return [layer for layer in found if uses[f"{layer.name}.W"] == 1]
 
 
 def _dense(layers: list[LayerRecord], on: set[str]) -> Iterator[ThetaLayer]:

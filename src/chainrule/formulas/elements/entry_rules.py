@@ -32,6 +32,7 @@ from chainrule.formulas.elements.entry import (
 from chainrule.formulas.expression import Expression, Operation, Over, Symbol
 from chainrule.formulas.primitives.edges import source
 from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.primitives.steps import turns
 
 ONES = "a_0"  # the name of the entry 1 that with_ones puts in front
 
@@ -154,6 +155,27 @@ def mix_steps(at: Reading, node: Operation, place: Place) -> Element:
     )
 
 
+@entry_rule
+def turned(at: Reading, node: Operation, place: Place) -> Element:
+    (x,) = node.operands
+    *heads, t, n, s = place
+    half = at.shape(x)[-2] // 2
+    cosine, sine = turns(at.shape(x)[-3], 2 * half, node.options["base"], node.options.get("back", False))
+    k, other = n % half, n + half if n < half else n - half
+    weights = cosine[t, k], sine[t, k] if n >= half else -sine[t, k]
+    return total(
+        times(number(float(weight)), at.read(x, (*heads, t, feature, s)))
+        for weight, feature in zip(weights, (n, other), strict=True)
+    )
+
+
+@entry_rule
+def sum_heads(at: Reading, node: Operation, place: Place) -> Element:
+    (x,) = node.operands
+    head, times_ = place[0], node.options["times"]
+    return total(at.read(x, (head * times_ + n, *place[1:])) for n in range(times_))
+
+
 # -- sums, means and maxima along axes -----------------------------------------------------------------------
 
 
@@ -193,6 +215,14 @@ def sum_entries(at: Reading, node: Operation, place: Place) -> Element:
     (x,) = node.operands
     axes = len(at.shape(x))
     return _summed(at, x, range(axes), (0,) * axes)
+
+
+@entry_rule
+def sum_near(at: Reading, node: Operation, place: Place) -> Element:
+    (x,) = node.operands
+    *here, c, s = place
+    first, last = max(c - node.options["before"], 0), min(c + node.options["after"], at.shape(x)[-2] - 1)
+    return total(at.read(x, (*here, j, s)) for j in range(first, last + 1))
 
 
 @entry_rule
@@ -272,14 +302,10 @@ def every_feature(at: Reading, node: Operation, place: Place) -> Place:
 
 
 @moving
-def flatten(at: Reading, node: Operation, place: Place) -> Place:
-    shape = at.shape(node.operands[0])[:-1]
-    return (*(int(i) for i in np.unravel_index(place[0], shape)), place[-1])
-
-
-@moving
-def unflatten(at: Reading, node: Operation, place: Place) -> Place:
-    return (int(np.ravel_multi_index(place[:-1], at.shape(node)[:-1])), place[-1])
+def reshaped(at: Reading, node: Operation, place: Place) -> Place:
+    """The same entry, row by row, of another shape."""
+    number = np.ravel_multi_index(place, at.shape(node))
+    return tuple(int(i) for i in np.unravel_index(number, at.shape(node.operands[0])))
 
 
 @moving
@@ -293,6 +319,11 @@ def join_heads(at: Reading, node: Operation, place: Place) -> Place:
     t, f, s = place
     width = at.shape(node.operands[0])[-2]
     return f // width, t, f % width, s
+
+
+@moving
+def repeat_heads(at: Reading, node: Operation, place: Place) -> Place:
+    return (place[0] // node.options["times"], *place[1:])
 
 
 @moving
@@ -376,13 +407,6 @@ def unshuffled(at: Reading, node: Operation, place: Place) -> Place:
 def permuted(at: Reading, node: Operation, place: Place) -> Place:
     order = node.options["order"]
     return (*(place[order.index(axis)] for axis in range(len(order))), place[-1])
-
-
-@moving
-def reshaped(at: Reading, node: Operation, place: Place) -> Place:
-    number = np.ravel_multi_index(place[:-1], at.shape(node)[:-1])
-    shape = at.shape(node.operands[0])[:-1]
-    return (*(int(i) for i in np.unravel_index(number, shape)), place[-1])
 
 
 @entry_rule

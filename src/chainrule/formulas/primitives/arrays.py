@@ -382,7 +382,7 @@ def sum_steps(x: Any) -> Any:
 
 
 @primitive(
-    layout=("function", "vec"), entry="flatten", traits={Trait.DROPS_POSITIONS},
+    layout=("function", "vec"), entry="reshaped", traits={Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, x: (unflatten(d, x),),
 )
 def flatten(x: Any) -> Any:
@@ -391,16 +391,16 @@ def flatten(x: Any) -> Any:
 
 
 @primitive(
-    layout=("inverse_function", "vec"), entry="unflatten", traits={Trait.LIKE_SECOND},
-    adjoint=lambda d, y, x, like: (flatten(d), None),
+    layout=("inverse_function", "vec"), entry="reshaped", traits={Trait.LIKE_SECOND},
+    adjoint=lambda d, y, x, like: (unflatten(d, x), None),
 )
 def unflatten(x: Any, like: Any) -> Any:
-    """(H W C, m) -> the shape of `like`: the adjoint of flatten."""
+    """(H W C, m), or its last axes as one, -> the shape of `like`: the adjoint of flatten and merged."""
     return x.reshape(like.shape)
 
 
 @primitive(
-    layout=("inverse_function", "vec"), entry="unflatten",
+    layout=("inverse_function", "vec"), entry="reshaped",
     adjoint=lambda d, y, x, *, shape: (flatten(d),),
 )
 def arranged(x: Any, *, shape: tuple[int, ...]) -> Any:

@@ -53,6 +53,34 @@ def reshaped(x: Any, *, shape: tuple[int, ...]) -> Any:
 
 
 @primitive(
+    layout="merged",
+    entry="reshaped",
+    adjoint=lambda d, y, x, *, axes: (unflatten(d, x),),
+    remark="vec_{axes} takes the last {axes} axes of a sample as features, row by row; vec⁻¹ puts them back",
+)
+def merged(x: Any, *, axes: int) -> Any:
+    """The last `axes` axes of a sample as one of features, row by row: (T, H, W, C, m) -> (T, H W C, m)."""
+    return x.reshape(*x.shape[: x.ndim - 1 - axes], -1, x.shape[-1])
+
+
+@primitive(
+    layout="near",
+    entry="sum_near",
+    adjoint=lambda d, y, x, *, before, after: (sum_near(d, before=after, after=before),),
+    remark="a sum over near channels j, from c−{before} to c+{after} for channel c, is 0 beyond the channels",
+)
+def sum_near(x: Any, *, before: int, after: int) -> Any:
+    """Σ_j x_j over the features from so many before each to so many after it: (..., n, m), the same shape."""
+    count = x.shape[-2]
+    out = x.copy()
+    for apart in (*range(-before, 0), *range(1, after + 1)):
+        here = slice(max(-apart, 0), max(count - max(apart, 0), 0))
+        there = slice(max(apart, 0), max(count + min(apart, 0), 0))
+        out[..., here, :] += x[..., there, :]
+    return out
+
+
+@primitive(
     layout="along",
     entry="along",
     adjoint=lambda d, y, x, *, axis, taps, size, back=False: (

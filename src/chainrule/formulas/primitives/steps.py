@@ -65,3 +65,47 @@ def not_later(s: Any) -> Any:
     """[k ≤ i] for step i and key k, (T, T, 1): a step sees itself and those before it."""
     steps, keys = np.shape(s)[-3:-1]
     return (np.arange(keys) <= np.arange(steps)[:, None]).astype(s.dtype)[..., None]
+
+
+@primitive(layout="seen_by", adjoint=lambda d, y, s, mask: (None,))
+def seen_by(s: Any, *, mask: tuple[tuple[bool, ...], ...]) -> Any:
+    """[query i sees key k] of every sample, (T, S, 1), as the rows of `mask` say."""
+    return np.array(mask).astype(s.dtype)[..., None]
+
+
+@primitive(
+    layout=("function", "repeat"), entry="repeat_heads",
+    adjoint=lambda d, y, x, times: (sum_heads(d, times=times),),
+)
+def repeat_heads(x: Any, *, times: int) -> Any:
+    """(heads, T, n, m) -> (heads · times, T, n, m): every head so often, one behind the other."""
+    return np.repeat(x, times, axis=0)
+
+
+@primitive(
+    layout=("function", "sum"), entry="sum_heads",
+    adjoint=lambda d, y, x, times: (repeat_heads(d, times=times),),
+)
+def sum_heads(x: Any, *, times: int) -> Any:
+    """(heads · times, T, n, m) -> (heads, T, n, m): the adjoint of repeat_heads."""
+    return x.reshape(-1, times, *x.shape[1:]).sum(axis=1)
+
+
+@primitive(
+    layout="turned", entry="turned",
+    adjoint=lambda d, y, x, base, back=False: (turned(d, base=base, back=not back),),
+)
+def turned(x: Any, *, base: float, back: bool = False) -> Any:
+    """Rotary positions: features k and k + n/2 of step t, from 0, turned by the angle t / base^(2k/n) as a
+    point of a plane; (..., T, n, m). back: by as much the other way, which is the adjoint.
+    """
+    cosine, sine = turns(x.shape[-3], x.shape[-2], base, back)
+    first, second = np.split(x, 2, axis=-2)
+    cosine, sine = (part.astype(x.dtype)[..., None] for part in (cosine, sine))
+    return np.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-2)
+
+
+def turns(steps: int, features: int, base: float, back: bool = False) -> tuple[Any, Any]:
+    """(cosine, sine) of the angles of `turned`: (steps, features / 2)."""
+    angles = np.arange(steps)[:, None] * base ** (-np.arange(0, features, 2) / features)
+    return np.cos(angles), (-1 if back else 1) * np.sin(angles)

@@ -150,6 +150,14 @@ def inverse_function(c: Composing, node: Operation, at: At, word: str) -> Box:
 
 
 @layout
+def turned(c: Composing, node: Operation, at: At) -> Box:
+    """turn(operand), or back."""
+    turn = Word("turn")
+    back = Scripts(turn, sup=phrase("−1")) if node.options.get("back") else turn
+    return call(back, c.box(node.operands[0], at))
+
+
+@layout
 def permuted(c: Composing, node: Operation, at: At) -> Box:
     """perm_{2,0,1}(operand)."""
     order = listed(*(Numeral(str(axis)) for axis in node.options["order"]))
@@ -157,10 +165,31 @@ def permuted(c: Composing, node: Operation, at: At) -> Box:
 
 
 @layout
+def likelihood(c: Composing, node: Operation, at: At, word: str) -> Box:
+    """word(y | a)."""
+    a, labels = (c.box(operand, at) for operand in node.operands)
+    head, _, name = word.rpartition(" ")
+    return tight(*([Word(head), Sign(" ")] if head else []), call(Word(name), row(labels, Sign("|"), a)))
+
+
+@layout
 def along(c: Composing, node: Operation, at: At) -> Box:
     """A(operand), and Aᵀ(operand) on the way back."""
     name = Scripts(Word("A"), sup=phrase("T")) if node.options.get("back") else Word("A")
     return call(name, c.box(node.operands[0], at))
+
+
+@layout
+def merged(c: Composing, node: Operation, at: At) -> Box:
+    """vec_3(operand)."""
+    return call(Scripts(Word("vec"), sub=Numeral(str(node.options["axes"]))), c.box(node.operands[0], at))
+
+
+@layout
+def near(c: Composing, node: Operation, at: At) -> Box:
+    """near_{−2…2}(operand)."""
+    reach = phrase(f"−{node.options['before']}…{node.options['after']}")
+    return call(Scripts(Word("near"), sub=reach), c.box(node.operands[0], at))
 
 
 @layout
@@ -287,6 +316,12 @@ def ones(c: Composing, node: Operation, at: At) -> Box:
 @layout
 def not_later(c: Composing, node: Operation, at: At) -> Box:
     return Fence(row(at.feature or Word("k"), Sign("≤"), Word("i")), "[", "]")
+
+
+@layout
+def seen_by(c: Composing, node: Operation, at: At) -> Box:
+    """[i sees k]"""
+    return Fence(row(Word("i"), Sign("→"), at.feature or Word("k")), "[", "]")
 
 
 @layout

@@ -4,8 +4,9 @@ Roles: input, image (an input with positions), preactivation, activation, output
 without parameters), "parameter <name>", "state <name>", prediction, logits, target, loss, "loss of a sample"
 and "gradient of a sample" (by the prediction), penalty, training size, batch size, sample weight; "gradient
 of <role>" for ∂J/∂(role), which some notations write δ, "derivative by <role>" always as ∂J/∂(role), "data
-loss" and "data gradient of <role>" for J without the penalty, J_data, and its derivative, "function of
-<role>" and "slope of <role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below",
+loss" and "data gradient of <role>" for J without the penalty, J_data, and its derivative, "gradient in
+<layer> of <role>" for what one of several layers that share it gives, "function of <role>" and "slope of
+<role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below",
 "<role> above": the same letter one layer down or up, so that "gradient of preactivation below at t" is
 δ^{l-1} at step t.
 """
@@ -45,6 +46,7 @@ GREEK = {
 INDEXED = {"l1": "lambda_1", "l2": "lambda_2"}
 
 _LAYER = re.compile(r"([lL])([+-]\d+)?$")
+_IN_LAYER = re.compile(r"gradient in (\S+) of (.+)")
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,8 @@ class Notation:
             if role.startswith(prefix):
                 inner = self._role(role.removeprefix(prefix), role.removeprefix(prefix))
                 return Letter(self.loss, by=inner, sub=of)
+        if in_layer := _IN_LAYER.fullmatch(role):
+            return Letter(self.loss, by=self._role(in_layer[2], in_layer[2]), sub=in_layer[1])
         if layers:
             return _moved(self._role(here, here), layers)
         base = role.removeprefix("parameter ").removeprefix("state ")

@@ -6,7 +6,7 @@ z = (F→(x) ; F←(x))     or     z = F→(x) + F←(x)
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Self
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.keywords import teach
@@ -45,7 +45,7 @@ class Bidirectional(Composite):
     def chains(self) -> tuple[Chain, ...]:
         return (self.layer,), (self.backward,)
 
-    def with_chains(self, chains: tuple[Chain, ...]) -> Bidirectional:
+    def with_chains(self, chains: tuple[Chain, ...]) -> Self:
         made = copy.copy(self)
         (made.layer,), (made.backward,) = chains
         return made
@@ -72,6 +72,6 @@ def _single(layer: Any, argument: str) -> Any:
 
 def _back(layer: Any) -> Any:
     """Its like the other way."""
-    back = copy.copy(layer)
+    back = layer.another()
     back.reverse, back.name = not layer.reverse, None if layer.name is None else f"{layer.name}_back"
     return back

@@ -9,15 +9,25 @@ the sum of the steps' gradients (backpropagation through time).
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_choice, check_flag
-from chainrule.formulas import beside, broadcast_samples, call_formula, correlate, gate, named, sum_samples
+from chainrule.formulas import (
+    beside,
+    broadcast_samples,
+    call_formula,
+    correlate,
+    flatten,
+    gate,
+    named,
+    sum_samples,
+)
 from chainrule.layers.activations.rectifiers import ReLU
 from chainrule.layers.activations.smooth import Activation, Identity, Sigmoid, Tanh
 from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
@@ -32,8 +42,9 @@ from chainrule.layers.initializers import (
     Zeros,
     given_initializer,
 )
+from chainrule.layers.parts import part_of, places_of
 from chainrule.layers.sequences.bidirectional import Bidirectional
-from chainrule.layers.structure import chain_shape
+from chainrule.layers.structure import Masks, chain_shape
 
 ACTIVATIONS: dict[str, Activation] = {
     "tanh": Tanh(),
@@ -56,6 +67,11 @@ class Recurrent(Layer):
     layers, bidirectional: a network takes several layers in its place, one behind the other, each but the
         last with outputs="all", and each a `Bidirectional`, whose features are 2 · units.
     bias: False leaves b out, and the other biases of a cell.
+    As a node of a `Graph` it may read its first states, (units,) each, behind the sequence, and its states
+    after the last step are there by name: `"encoder": (LSTM(8), "x")` puts out "encoder.h" and "encoder.c",
+    which `"decoder": (LSTM(8, outputs="all"), "y", "encoder.h", "encoder.c")` begins with. Without them it
+    begins with 0. sources, the shapes of what it reads, and ends, whether its states are put out in a row
+    behind its output, are for the Graph to fill in.
     Steps that a mask (`Masking`) calls padding leave the state as it is, put out 0 of "all", and get δ 0.
 
     W starts by `initializer`, by default Glorot, U by `recurrent_initializer`, by default Orthogonal: every
@@ -70,6 +86,8 @@ class Recurrent(Layer):
     bidirectional: bool = False  # of a cell of one's own, which need not take them
     layers: int = 1
     bias: bool = True
+    ends: bool = False
+    sources: tuple[Shape, ...] = ()
 
     @teach("the number of units only, LSTM(10): the layer finds out its inputs")
     def __init__(
@@ -82,6 +100,8 @@ class Recurrent(Layer):
         layers: int = 1,
         bias: bool = True,
         truncate: int | None = None,
+        ends: bool = False,
+        sources: Any = (),
         initializer: InitializerLike = None,
         recurrent_initializer: InitializerLike = None,
         name: str | None = None,
@@ -95,6 +115,8 @@ class Recurrent(Layer):
         self.layers = whole(layers, f"{kind} layers", maximum=MOST_LAYERS)
         self.bias = check_flag(f"{kind} bias", bias)
         self.truncate = None if truncate is None else whole(truncate, f"{kind} truncate")
+        self.ends = check_flag(f"{kind} ends", ends)
+        self.sources = tuple(tuple(whole(n, f"{kind} sources") for n in shape) for shape in sources)
         self.initializer = given_initializer(initializer)
         self.recurrent_initializer = given_initializer(recurrent_initializer, "recurrent_initializer")
         self.name = name
@@ -116,7 +138,7 @@ class Recurrent(Layer):
             return (self,)
         made: list[Layer] = []
         for number in range(1, self.layers + 1):
-            single = copy.copy(self)
+            single = self.another()
             single.layers, single.bidirectional, single.name = 1, False, None
             single.outputs = self.outputs if number == self.layers else "all"
             made.append(Bidirectional(single) if self.bidirectional else single)
@@ -125,23 +147,69 @@ class Recurrent(Layer):
     def _biased(self, z: Value, b: Value) -> Value:
         return z + broadcast_samples(b) if self.bias else z
 
+    @property
+    def most_sources(self) -> int:
+        return 1 + len(self.states)
+
+    def reading(self, shapes: tuple[Shape, ...]) -> Recurrent:
+        kind = type(self).__name__
+        states = " and ".join(self.states)
+        if self.unfolded() != (self,):
+            raise ShapeError(
+                f"{self!r} stands for several layers, and states are given to one: write a node for each, "
+                f"{kind}({self.units}, ...)"
+            )
+        if len(shapes) != self.most_sources:
+            raise ShapeError(
+                f"{kind} reads a sequence and {states}, {self.most_sources} values, received {len(shapes)}"
+            )
+        if any(shape != (self.units,) for shape in shapes[1:]):
+            received = ", ".join(map(str, shapes[1:]))
+            raise ShapeError(
+                f"{kind} begins with {states} of shape {(self.units,)}, its units, received {received}: "
+                f"write {kind}({shapes[1][-1]}, ...), or Dense({self.units}) in front"
+            )
+        made = copy.copy(self)
+        made.sources = shapes
+        made.output_shape((sum(map(math.prod, shapes)),))
+        return made
+
+    def sequence_shape(self, input_shape: Shape) -> Shape:
+        """(steps, features) of what it goes through."""
+        return self.sources[0] if self.sources else input_shape
+
+    def masks_behind(self, mask: Value) -> Value:
+        return Masks((mask,)) if self.ends and mask is not None else mask
+
+    def read(self, x: Value) -> tuple[Value, Values]:
+        """The sequence, and the states in front of its first step, by name."""
+        if not self.sources:
+            return x, {name: np.zeros((self.units, x.shape[-1]), x.dtype) for name in self.states}
+        sequence, *first = (part_of(x, start, stop, shape) for start, stop, shape in places_of(self.sources))
+        return sequence, dict(zip(self.states, first, strict=True))
+
     def forward(
         self, x: Value, W: Value, U: Value, b: Value = None, v: Value = None, mask: Value = None
     ) -> Value:
-        given = {"W": W, "U": U, "b": b, "v": v}
-        after = [h for _, _, h in self._passage(x, given, mask)]
+        passage = list(self._passage(x, {"W": W, "U": U, "b": b, "v": v}, mask))
+        first, last = self.states[0], passage[-1][2]
         if self.outputs == "last":
-            return after[-1]
-        every = np.stack(after[::-1] if self.reverse else after)
-        return every if mask is None else every * mask[:, None, :]
+            out = last[first]
+        else:
+            after = [states[first] for _, _, states in passage]
+            every = np.stack(after[::-1] if self.reverse else after)
+            out = every if mask is None else every * mask[:, None, :]
+        return np.concatenate([flatten(out), *last.values()]) if self.ends else out
 
     def delta(
         self, d: Value, x: Value, W: Value, U: Value, b: Value = None, v: Value = None, mask: Value = None
     ) -> Value:
-        below = np.empty_like(x)
-        for t, states in self.backward_steps(d, x, {"W": W, "U": U, "b": b, "v": v}, mask):
-            below[t] = call_formula(self.step_delta, states)["x"]
-        return below
+        sequence, _ = self.read(x)
+        below = np.empty_like(sequence)
+        first: Values = {}
+        for t, _, down, handed in self._back(d, x, {"W": W, "U": U, "b": b, "v": v}, mask):
+            below[t], first = down["x"], handed
+        return np.concatenate([flatten(below), *first.values()]) if self.sources else below
 
     def gradients(
         self, d: Value, x: Value, W: Value, U: Value, b: Value = None, v: Value = None, mask: Value = None
@@ -157,23 +225,34 @@ class Recurrent(Layer):
 
     def _passage(
         self, x: Value, given: Mapping[str, Value], mask: Value
-    ) -> Iterator[tuple[int, Values, Value]]:
-        """(t, what step t is given, the state it puts out) in the order of the passage."""
-        states = {name: np.zeros((self.units, x.shape[-1]), x.dtype) for name in self.states}
+    ) -> Iterator[tuple[int, Values, Values]]:
+        """(t, what step t is given, the states behind it) in the order of the passage."""
+        x, states = self.read(x)
         for t in self._order(x):
             before = {"x": x[t], **states, **given}
-            after = call_formula(self.step, before)
-            for name, value in zip(self.states, after, strict=True):
-                states[name] = value if mask is None else np.where(mask[t] > 0, value, states[name])
-            yield t, before, states[self.states[0]]
+            after = dict(zip(self.states, call_formula(self.step, before), strict=True))
+            if mask is not None:
+                after = {name: np.where(mask[t] > 0, value, states[name]) for name, value in after.items()}
+            states = after
+            yield t, before, states
 
     def backward_steps(
         self, d: Value, x: Value, given: Mapping[str, Value], mask: Value
     ) -> Iterator[tuple[int, Values]]:
         """(t, what the δ formulas of step t are given) from the last step of the passage to the first."""
+        return ((t, states) for t, states, _, _ in self._back(d, x, given, mask))
+
+    def _back(
+        self, d: Value, x: Value, given: Mapping[str, Value], mask: Value
+    ) -> Iterator[tuple[int, Values, Values, Values]]:
+        """The same with what the step hands down by its formulas, and to the states in front of it."""
         passage = list(self._passage(x, given, mask))
-        arrived = {name: np.zeros((self.units, x.shape[-1]), x.dtype) for name in self.states}
-        first = self.states[0]
+        first, width = self.states[0], x.shape[-1]
+        arrived = {name: np.zeros((self.units, width), x.dtype) for name in self.states}
+        if self.ends:
+            size = len(d) - len(self.states) * self.units
+            arrived = dict(zip(self.states, d[size:].reshape(len(self.states), self.units, -1), strict=True))
+            d = d[:size] if self.outputs == "last" else d[:size].reshape(len(passage), self.units, -1)
         for number in reversed(range(len(passage))):
             t, before, _ = passage[number]
             there = 1 if mask is None else mask[t]
@@ -182,13 +261,14 @@ class Recurrent(Layer):
             elif number == len(passage) - 1:
                 arrived[first] = arrived[first] + d
             states = {**before, **{f"d{name}": value * there for name, value in arrived.items()}}
-            yield t, states
             below = call_formula(self.step_delta, states)
+            handed = {name: below[name] + value * (1 - there) for name, value in arrived.items()}
+            yield t, states, below, handed
             cut = 0 if self.truncate and number % self.truncate == 0 else 1
-            arrived = {name: (below[name] + value * (1 - there)) * cut for name, value in arrived.items()}
+            arrived = {name: value * cut for name, value in handed.items()}
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        features, units, gates = input_shape[-1], self.units, len(self.gates)
+        features, units, gates = self.sequence_shape(input_shape)[-1], self.units, len(self.gates)
         rows = gates * units
         W = PerGate((self.initializer or Glorot(),) * gates)
         U = PerGate((self.recurrent_initializer or Orthogonal(),) * gates)
@@ -207,15 +287,23 @@ class Recurrent(Layer):
         return (Zeros(),) * len(self.gates)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 2:
+        if self.sources and input_shape != (sum(map(math.prod, self.sources)),):
+            raise ShapeError(f"{self!r} reads its sources side by side in a row, received {input_shape}")
+        own = self.sequence_shape(input_shape)
+        if len(own) != 2:
             raise ShapeError(
                 f"{type(self).__name__} needs a sequence (steps, features) per sample, received "
-                f"{input_shape}; {self._advice(input_shape)}"
+                f"{own}; {self._advice(own)}"
             )
         parts = self.unfolded()
         if parts != (self,):
             return chain_shape(parts, input_shape)
-        return (self.units,) if self.outputs == "last" else (input_shape[0], self.units)
+        shape = self.shown_shape(own[0])
+        return (math.prod(shape) + len(self.states) * self.units,) if self.ends else shape
+
+    def shown_shape(self, steps: int) -> Shape:
+        """Of what it puts out without its states."""
+        return (self.units,) if self.outputs == "last" else (steps, self.units)
 
     def _advice(self, input_shape: Shape) -> str:
         if len(input_shape) == 1:
@@ -248,6 +336,8 @@ class RNN(Recurrent):
         layers: int = 1,
         bias: bool = True,
         truncate: int | None = None,
+        ends: bool = False,
+        sources: Any = (),
         initializer: InitializerLike = None,
         recurrent_initializer: InitializerLike = None,
         name: str | None = None,
@@ -260,6 +350,8 @@ class RNN(Recurrent):
             layers=layers,
             bias=bias,
             truncate=truncate,
+            ends=ends,
+            sources=sources,
             initializer=initializer,
             recurrent_initializer=recurrent_initializer,
             name=name,
@@ -292,7 +384,7 @@ class RNN(Recurrent):
 
     def entry_derivative(self, x: Value, W: Value, U: Value, b: Value = None, mask: Value = None) -> Value:
         """At every step; padding counts as z = 0."""
-        slopes = np.empty((len(x), self.units, x.shape[-1]), x.dtype)
+        slopes = np.empty((len(self.read(x)[0]), self.units, x.shape[-1]), x.dtype)
         for t, before, _ in self._passage(x, {"W": W, "U": U, "b": b}, mask):
             z = self._z(**before)
             slopes[t] = self.f.df(z if mask is None else z * mask[t])
@@ -380,6 +472,8 @@ class GRU(Recurrent):
         layers: int = 1,
         bias: bool = True,
         truncate: int | None = None,
+        ends: bool = False,
+        sources: Any = (),
         initializer: InitializerLike = None,
         recurrent_initializer: InitializerLike = None,
         name: str | None = None,
@@ -392,6 +486,8 @@ class GRU(Recurrent):
             layers=layers,
             bias=bias,
             truncate=truncate,
+            ends=ends,
+            sources=sources,
             initializer=initializer,
             recurrent_initializer=recurrent_initializer,
             name=name,
@@ -456,6 +552,7 @@ class GRU(Recurrent):
         return {"W": correlate(dp, x), "U": of_state, **(biases if self.bias else {})}
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        start = Parameter((self.units,), input_shape[-1], self.units, Zeros(), penalised=False)
+        features = self.sequence_shape(input_shape)[-1]
+        start = Parameter((self.units,), features, self.units, Zeros(), penalised=False)
         made = super().parameters(input_shape)
         return {**made, "v": start} if self.reset_after and self.bias else made

@@ -77,7 +77,7 @@ def keras_weights(network: Model) -> list[Array]:
 
 def _with_weights(network: Model) -> list[tuple[Layer, str]]:
     """(layer, its path in Keras's file) of all layers that have weights; ArgumentError for one it has not."""
-    leaves = [*_leaves(network.layers, Counter())]
+    leaves = [*_leaves(network, network.layers, Counter())]
     known = {str(layer.name) for layer, _ in leaves}
     for name in network.parameters:
         if (layer_name := name.rpartition(".")[0]) not in known:
@@ -107,22 +107,30 @@ def set_keras_weights(network: Model, weights: Any) -> None:
     parameters: dict[str, Array] = {}
     for layer, _ in leaves:
         count = _count(network, layer)
+        names = network.parameter_names(layer)
         for name, array in _read(network, layer, arrays[:count]).items():
-            parameters[f"{layer.name}.{name}"] = array
+            parameters[names[name]] = array
         arrays = arrays[count:]
     network.set_parameters(parameters)
 
 
-def _leaves(layers: Sequence[Layer], seen: Counter[str]) -> Iterator[tuple[Layer, str]]:
-    """(layer, its path in Keras's file) of the layers that have weights, in order."""
+def _leaves(network: Model, layers: Sequence[Layer], seen: Counter[str]) -> Iterator[tuple[Layer, str]]:
+    """(layer, its path in Keras's file) of the layers that have weights, in order; a layer that stands in the
+    network again is the same one there.
+    """
     for layer in layers:
+        if layer.tied is not None:
+            raise ArgumentError(f"{layer.name} = {layer!r} has no like in Keras: no Dense of its is tied")
+        names = network.parameter_names(layer)
+        if names and not any(f"{layer.name}.{key}" == name for key, name in names.items()):
+            continue
         if isinstance(layer, Bidirectional):
             path = _path("bidirectional", seen)
             yield layer.layer, f"{path}/forward_layer/cell"
             yield layer.backward, f"{path}/backward_layer/cell"
         elif isinstance(layer, Composite):
             for chain in layer.chains:
-                yield from _leaves(chain, seen)
+                yield from _leaves(network, chain, seen)
         elif type(layer) in NAMES:
             name, _, within = NAMES[type(layer)].partition("/")
             path = _path(name, seen)

@@ -64,6 +64,10 @@ def _parts(network: Model) -> tuple[list[Array], list[Array], str, str]:
     weights: list[Array] = []
     biases: list[Array] = []
     between: list[list[Layer]] = []
+    if network.shares:
+        shared = next(uses[-1] for uses in network.parameter_uses().values() if len(uses) > 1)
+        layer = next(layer for layer in network.layers if layer.name == shared)
+        raise _unlike(layer, "it shares parameters with another layer, and an MLP's layers have their own")
     for layer in network.layers:
         if type(layer) is Dense and not layer.ntk:
             given = network.layer_parameters(layer)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Layer, end_classes, layer_classes, structure_classes
+from chainrule.networks.architecture import leaves
 from chainrule.networks.forms.places import file_in
 from chainrule.networks.model import Model
 
@@ -115,6 +116,8 @@ def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     try:
         records = _field(description, "layers", list, source)
         restored = [_layer(record, known_classes, source) for record in records]
+        if "shared" in description:
+            _share(restored, _field(description, "shared", dict, source), source)
     except RecursionError:
         raise FileError(f"{source}: its description is damaged (layers are nested too deep)") from None
     return Stored(
@@ -144,10 +147,31 @@ def describe(network: Model, arrays: Mapping[str, Array]) -> dict[str, Any]:
         "preparation": None if network.preparation is None else network.preparation.to_json(),
         **({"several_labels": True} if network.several_labels else {}),  # older files have no such entry
         "layers": [_record(layer) for layer in network.layers],
+        **({"shared": shared} if (shared := _shared(network)) else {}),  # files of networks without have none
         "arrays": {
             name: {"shape": list(array.shape), "sha256": sha256(array)} for name, array in arrays.items()
         },
     }
+
+
+def _shared(network: Model) -> dict[str, str]:
+    """Layer -> the one before it that is the same layer, with the same parameters."""
+    first: dict[object, str] = {}
+    shared = {}
+    for layer in leaves(network.layers):
+        name = str(layer.name)
+        if (before := first.setdefault(layer.identity, name)) != name and network.parameter_names(layer):
+            shared[name] = before
+    return shared
+
+
+def _share(layers: Sequence[Layer], shared: Any, source: Path) -> None:
+    """Make one layer of those that a file says are one."""
+    by_name = {layer.name: layer for layer in leaves(layers)}
+    for name, before in shared.items():
+        if name not in by_name or before not in by_name:
+            raise FileError(f"{source}: its description is damaged (it shares {name!r} with {before!r})")
+        by_name[name].identity = by_name[before].identity
 
 
 def _record(layer: Layer) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from chainrule.layers import Composite, Layer, Wiring
@@ -23,8 +24,7 @@ def summary_rows(network: Model) -> list[list[str]]:
                 rows.append([indent + name, layer.title(), shape, ""])
                 add_branches(layer, indent, given)
             else:
-                count = counts.get(name)
-                rows.append([indent + name, repr(layer) + of, shape, f"{count:,}" if count else ""])
+                rows.append([indent + name, repr(layer) + of, shape, counts.get(name, "")])
             given, told = name, False
 
     def add_branches(composite: Composite, indent: str, given: str) -> None:
@@ -52,10 +52,21 @@ def summary_lines(network: Model) -> list[tuple[str, str]]:
     return lines
 
 
-def _learned(network: Model) -> dict[str, int]:
-    """Layer name -> how many numbers it learns."""
+def _learned(network: Model) -> dict[str, str]:
+    """Layer name -> how many numbers it learns, and which it shares with an earlier layer."""
     counts: dict[str, int] = {}
-    for name, spec in network.parameter_specs.items():
-        layer = name.rpartition(".")[0]
-        counts[layer] = counts.get(layer, 0) + (network.parameters[name].size if spec.learned else 0)
-    return counts
+    shared: dict[str, list[str]] = {}
+    specs = network.parameter_specs
+    for name, layers in network.parameter_uses().items():
+        if specs[name].learned:
+            owner = name.rpartition(".")[0]
+            counts[owner] = counts.get(owner, 0) + math.prod(specs[name].shape)
+            for layer in layers:
+                if layer != owner:
+                    shared.setdefault(layer, []).append(name)
+    told = {layer: [f"{count:,}"] for layer, count in counts.items()}
+    for layer, names in shared.items():
+        owners = {name.rpartition(".")[0] for name in names}
+        whole = layer not in told and len(owners) == 1
+        told.setdefault(layer, []).append(f"as {owners.pop()}" if whole else f"and {', '.join(names)}")
+    return {layer: " ".join(parts) for layer, parts in told.items()}

@@ -118,7 +118,8 @@ def layers_for(values: Sequence[Any], hidden: Layer, output: Layer) -> tuple[lis
                 f"theta {number} must have {len(matrices[number - 2]) + 1} columns, one more than theta "
                 f"{number - 1} has rows, received {matrix.shape}"
             )
-        layers += [Dense(len(matrix)), output if number == len(matrices) else hidden]
+        activation = output if number == len(matrices) else hidden
+        layers += [Dense(len(matrix)), activation.another() if isinstance(activation, Layer) else activation]
     return layers, matrices[0].shape[1] - 1
 
 
@@ -157,6 +158,11 @@ def set_flat(network: Model, vector: Any, order: str = "parameters") -> None:
 
 def _dense_layers(network: Model) -> list[Layer]:
     dense = [layer for layer in network.layers if type(layer) is Dense]
+    if network.shares:
+        raise ShapeError(
+            "Θ is a matrix of every layer's own, and here layers share parameters: use network.parameters, "
+            "or network.flat_parameters() for one vector"
+        )
     for layer in dense:
         if layer.ntk:
             raise ShapeError(

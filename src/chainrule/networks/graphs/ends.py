@@ -10,10 +10,11 @@ from typing import Any
 from chainrule.base.errors import ArgumentError, ShapeError, describe
 from chainrule.base.scalars import entries
 from chainrule.base.types import Shape
-from chainrule.layers import Composite, Concat, Flatten, Heads, Identity, Layer, Part, Sequential
+from chainrule.layers import Concat, Flatten, Heads, Identity, Layer, Part, Sequential
 from chainrule.layers.parts import TAKEN
 from chainrule.networks.architecture import INPUT, input_shape_from
 from chainrule.networks.graphs.nodes import Node
+from chainrule.networks.graphs.sources import shape_of
 
 
 def inputs_from(input_shape: Any, inputs: Any) -> dict[str, Shape]:
@@ -117,14 +118,9 @@ def _renamed(layer: Layer, name: str) -> Layer:
 
 
 def _shapes(nodes: Sequence[Node], inputs: Mapping[str, Shape]) -> dict[str, Shape]:
-    """The shape of every node as far as it can be told; what does not fit is told by the network itself."""
+    """The shape of every node as far as it can be told."""
     shapes: dict[str, Shape] = {INPUT: (sum(math.prod(shape) for shape in inputs.values()),), **inputs}
     for node in nodes:
-        try:
-            of = [shapes[source] for source in node.sources]
-            several = isinstance(node.layer, Composite) and node.layer.several
-            rule = node.layer.joined_shape if several else None  # type: ignore[attr-defined]
-            shapes[node.name] = rule(of[0], of) if rule else node.layer.output_shape(of[0])
-        except (ShapeError, KeyError, ValueError, TypeError, IndexError):
-            continue
+        if (shape := shape_of(node, shapes)) is not None:
+            shapes[node.name] = shape
     return shapes

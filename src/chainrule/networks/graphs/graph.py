@@ -10,6 +10,7 @@ from chainrule.data.preparation import Preparation
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.graphs.ends import inputs_from, outputs_from, parts_of, with_heads
 from chainrule.networks.graphs.nodes import ending, in_order, layers_of, nodes_from
+from chainrule.networks.graphs.sources import with_rows, with_states
 from chainrule.networks.network import Network
 
 
@@ -25,8 +26,9 @@ class Graph(Network):
         }, input_shape=(28, 28, 1))
 
     nodes: name -> a layer, a list of layers, or a tuple of these and the names of its sources: one, or
-        several of an Add, a Concat or a Multiply. Without a source a node reads the one before it, the first
-        the input, which is called "input". A node's layer has the node's name, of a list "node.dense1".
+        several of an Add, a Concat or a Multiply, a MultiHeadAttention (queries, keys, values) or a
+        TransformerDecoder (target, memory). Without a source a node reads the one before it, the first the
+        input, which is called "input". A node's layer has the node's name, of a list "node.dense1".
     input_shape: shape of one sample, or by the input's name, inputs={"image": (28, 28, 1)}.
     inputs: of several inputs, name -> shape of one sample, inputs={"image": (28, 28, 1), "age": 4}. X is then
         {"image": images, "age": ages}, or a tuple in this order, for `fit`, `predict` and all others.
@@ -55,8 +57,10 @@ class Graph(Network):
     ) -> None:
         shapes = inputs_from(input_shape, inputs)
         given = nodes_from(nodes, list(shapes))
-        chosen = [ending(given)] if outputs is None else outputs_from(outputs)
-        ordered = in_order(given, list(shapes), chosen)
+        named = [] if outputs is None else outputs_from(outputs)
+        given = with_states(given, named)
+        chosen = named or [ending(given)]
+        ordered = with_rows(in_order(given, list(shapes), chosen), shapes)
         begin, shape = next(iter(shapes.items()))
         if len(chosen) > 1:
             ordered = with_heads(ordered, shapes, chosen)

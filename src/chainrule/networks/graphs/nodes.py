@@ -76,7 +76,12 @@ def _node(name: str, spec: Any, before: tuple[str, ...], inputs: Sequence[str]) 
         raise ShapeError(
             f"node {name!r}: {made[0]!r} joins at least two nodes, received {sources[0]!r} alone"
         )
-    if not joins and len(sources) > 1:
+    if not joins and len(sources) > made[0].most_sources:
+        most = made[0].most_sources
+        if most > 1:
+            raise ShapeError(
+                f"node {name!r}: {made[0]!r} reads at most {most} values, received {_listed(sources)}"
+            )
         raise ShapeError(
             f"node {name!r} reads one value, received {_listed(sources)}: join them in a node before it, "
             f"'joined': (Concat(), {', '.join(map(repr, sources))}) or Add()"

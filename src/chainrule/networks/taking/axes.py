@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.base.types import Array, Shape
 from chainrule.formulas.primitives.axes import Taps
 from chainrule.layers import Bias, Layer, Permute, Resample, Reshape, Scale
+from chainrule.networks.taking.sharing import Calls
 from chainrule.networks.taking.values import Layout, Node, Value, with_numbers
 
 
@@ -24,6 +25,7 @@ class Axes:
     def __init__(self, shape: Shape) -> None:
         self.input = Value(shape)
         self._names: dict[str, int] = {}
+        self.calls = Calls()
 
     def name(self, given: str) -> str:
         """A name of ours: letters, digits and _, none twice."""
@@ -36,6 +38,7 @@ class Axes:
         """Layers in order behind a value."""
         for layer in layers:
             layer.name = self.name(name)
+        self.calls.add(layers)
         return Node(name, (x,), layers)
 
     # -- where the channels are ------------------------------------------------------------------------------

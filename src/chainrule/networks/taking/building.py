@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ from chainrule.layers import (
     L2Pool2D,
     Layer,
     LayerNorm,
+    LocalResponseNorm,
     LpPool1D,
     LpPool2D,
     MaxPool1D,
@@ -83,6 +85,7 @@ class Building(Axes):
         """The network that makes `output` of the input."""
         if output.columns is not None:
             output = self.plain("output", output)
+        self.calls.unite()
         layers = layers_between(self.input, output)
         if not layers:
             layers = [Identity()]
@@ -387,28 +390,47 @@ class Building(Axes):
         epsilon: float,
         groups: int = 1,
     ) -> Value:
-        """kind: "layer" or "rms", of the last axis, or "group" or "instance", of channels in front. numbers:
-        gamma and beta where there are.
-        """
+        """kind: "group" or "instance", of channels in front. numbers: gamma and beta where there are."""
         x = self.plain(name, x) if x.columns is not None else x
+        made: Any = partial(GroupNorm, groups) if kind == "group" else InstanceNorm
+        layer = with_numbers(made(epsilon=epsilon, **_with(numbers)), numbers)
+        return self.over_features(name, x, layer, True)
+
+    def last_norm(
+        self, name: str, x: Value, kind: str, numbers: dict[str, Array], epsilon: float, axes: int = 1
+    ) -> Value:
+        """kind: "layer" or "rms", of the last axes together, as they stand there; numbers: of their shape."""
+        whole = axes == len(x.theirs) > 1 and not x.ones
+        if whole and x.layout.first is None:
+            x.layout.settle(axes > 2)
+        if whole and x.layout.first:
+            numbers = {key: np.moveaxis(array, 0, -1) for key, array in numbers.items()}
+            read = x
+        else:
+            read = self.plain(name, x)
         options = _with(numbers)
         layer: Layer
-        if kind == "group":
-            layer = GroupNorm(groups, epsilon=epsilon, **options)
-        elif kind == "instance":
-            layer = InstanceNorm(epsilon=epsilon, **options)
-        elif kind == "layer":
-            layer = LayerNorm(epsilon=epsilon, **options)
+        if kind == "layer":
+            layer = LayerNorm(axes=axes, epsilon=epsilon, **options)
         else:
-            layer = RMSNorm(epsilon=epsilon, scale=options["scale"])
-        return self.over_features(name, x, with_numbers(layer, numbers), kind in ("group", "instance"))
+            layer = RMSNorm(axes=axes, epsilon=epsilon, scale=options["scale"])
+        made = read.like(self.node(name, read, with_numbers(layer, numbers)))
+        return made if axes == 1 or whole else self.as_before(f"{name}_like", made, x)
+
+    def local_norm(
+        self, name: str, x: Value, size: Any, alpha: float, beta: float, k: float, first: bool = True
+    ) -> Value:
+        if not isinstance(size, int) and size[0] == size[1]:
+            size = sum(size) + 1
+        x = self.plain(name, x) if x.columns is not None else x
+        return self.over_features(name, x, LocalResponseNorm(size, alpha=alpha, beta=beta, k=k), first)
 
     def prelu(self, name: str, x: Value, alpha: Array, first: bool) -> Value:
         x = self.read(name, x, first)
         slopes = np.broadcast_to(np.ravel(alpha), x.ours[-1:])
         if x.columns is not None and alpha.size > 1:
             slopes = slopes[x.columns]
-        return x.like(self.node(name, x, with_numbers(PReLU(), {"alpha": slopes.copy()})))
+        return x.like(self.node(name, x, with_numbers(PReLU(), {"alpha": slopes})))
 
     # -- sequences -------------------------------------------------------------------------------------------
     def embedding(self, name: str, x: Value, E: Array, padding: int | None = None) -> Value:

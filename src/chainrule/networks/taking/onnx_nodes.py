@@ -152,6 +152,7 @@ class _Reading:
         self.readers = Counter([output or names[0], *read])
         for node in needed:
             self.node = node
+            self.building.calls.begin(self._weights(node))
             outputs = self._outputs(node)
             for name, value in zip(node.output, outputs, strict=False):
                 if name:
@@ -187,6 +188,13 @@ class _Reading:
         if not fits:
             raise _refuse(name, f"a constant of the shape {constant.shape} beside samples of {value.theirs}")
         return constant
+
+    def _weights(self, node: Any) -> Any:
+        """What tells a node with weights from others: nodes that have the same tensors are one layer."""
+        arrays = [name for name in node.input if isinstance(self.known.get(name), np.ndarray)]
+        if not any(self.known[name].ndim > 1 for name in arrays):  # type: ignore[union-attr]
+            return None
+        return node.op_type, *arrays, *sorted(held.SerializeToString() for held in node.attribute)
 
     def _reads(self, node: Any) -> list[str]:
         held = self.fused.get(node.output[0])
@@ -233,7 +241,7 @@ class _Reading:
         if isinstance(value, _StepsFirst) or self.place(name, one, held.axis) != len(one.theirs) - 1:
             raise _refuse(name, f"a norm over axis {held.axis}")
         kind = "rms" if isinstance(layer, RMSNorm) else "layer"
-        return self.building.norm(name, one, kind, {}, layer.epsilon)  # type: ignore[attr-defined]
+        return self.building.last_norm(name, one, kind, {}, layer.epsilon)  # type: ignore[attr-defined]
 
     def _sizes(self, value: Value) -> Array:
         """What Shape gives, with a number of its own for the samples."""
@@ -320,7 +328,8 @@ def _gemm(r: _Reading, name: str, at: Attributes, x: Known, W: Known, b: Known =
         if r.lead or len(value.theirs) != 2:
             raise _refuse(name, "transA=1, which turns samples and features about,")
         value = r.building.permuted(f"{name}_transA", value, (1, 0))
-    matrix = _constant(name, W, "matrix") * at.get("alpha", 1.0)
+    matrix, alpha = _constant(name, W, "matrix"), at.get("alpha", 1.0)
+    matrix = matrix if alpha == 1 else matrix * alpha  # the same memory: another node may have it
     matrix = matrix if at.get("transB", 0) else matrix.T
     if b is None:
         return r.building.dense(name, value, matrix, None)
@@ -774,7 +783,7 @@ def _statistic(r: _Reading, name: str, at: Attributes, value: Value, which: int)
     centred = tuple(tuple((i, (i == u) - 1 / n) for i in range(n)) for u in range(n))
     beside = r.building.along(f"{name}_centred", rows, first, (*centred, ()))
     beside = r.building.plus(f"{name}_epsilon", beside, np.array([*(0.0,) * n, math.sqrt(n * epsilon)]))
-    made = r.building.norm(f"{name}_norm", beside, "rms", {}, 1e-30)
+    made = r.building.last_norm(f"{name}_norm", beside, "rms", {}, 1e-30)
     last = (((n, 1 / math.sqrt((n + 1) * epsilon)),),)
     made = r.building.along(f"{name}_deviation", made, first, last)
     return r.building.reshaped(f"{name}_axes", made, (*kept, *(1,) * (len(value.theirs) - first)))
@@ -788,15 +797,10 @@ def _norm_from(
     r: _Reading, name: str, at: Attributes, kind: str, value: Value, numbers: dict[str, Array]
 ) -> Value:
     """A norm over all axes of a sample from one on."""
-    epsilon, first = at.get("epsilon", 1e-5), r.place(name, value, at.get("axis", -1))
-    if first == len(value.theirs) - 1 and all(array.ndim <= 1 for array in numbers.values()):
-        numbers = {key: np.broadcast_to(array, value.theirs[-1:]) for key, array in numbers.items()}
-        return r.building.norm(name, value, kind, numbers, epsilon)
+    first = r.place(name, value, at.get("axis", -1))
     normed = value.theirs[first:]
-    size = int(np.prod(normed))
-    rows = r.building.reshaped(f"{name}_rows", value, (*value.theirs[:first], size))
-    flat = {key: np.broadcast_to(array, normed).ravel() for key, array in numbers.items()}
-    return r.building.reshaped(f"{name}_axes", r.building.norm(name, rows, kind, flat, epsilon), value.theirs)
+    numbers = {key: np.broadcast_to(array, normed) for key, array in numbers.items()}
+    return r.building.last_norm(name, value, kind, numbers, at.get("epsilon", 1e-5), len(normed))
 
 
 def _scales(name: str, gamma: Known, beta: Known = None) -> dict[str, Array]:
@@ -815,6 +819,12 @@ def _group_norm(r: _Reading, name: str, at: Attributes, x: Known, gamma: Known, 
     if len(numbers["gamma"]) == groups:  # up to version 20 there is one number per group
         numbers = {key: np.repeat(array, channels // groups) for key, array in numbers.items()}
     return r.building.norm(name, value, "group", numbers, at.get("epsilon", 1e-5), groups)
+
+
+def _local_norm(r: _Reading, name: str, at: Attributes, x: Known) -> Value:
+    size = at["size"]
+    alpha, beta, k = at.get("alpha", 1e-4), at.get("beta", 0.75), at.get("bias", 1.0)
+    return r.building.local_norm(name, _value(name, x), ((size - 1) // 2, size // 2), alpha, beta, k)
 
 
 # -- shapes ------------------------------------------------------------------------------------------------
@@ -1111,6 +1121,7 @@ NODES: dict[str, Callable[..., Any]] = {
     "LayerNormalization": _layer_norm,
     "InstanceNormalization": _instance_norm,
     "GroupNormalization": _group_norm,
+    "LRN": _local_norm,
     "RMSNormalization": _rms_norm,
     "Flatten": _flatten,
     "Reshape": _reshape,

@@ -109,6 +109,7 @@ class _Reading:
     def __init__(self, torch: Any, module: Any, building: Building) -> None:
         self.torch, self.module, self.building = torch, module, building
         self.values: dict[Any, Any] = {}
+        self.tensors: dict[int, tuple[str, Any]] = {}  # a parameter -> the module that has it
 
     def read(self, graph: Any) -> Value:
         """The value that the graph puts out."""
@@ -139,6 +140,7 @@ class _Reading:
         return known
 
     def _call(self, node: Any) -> Any:
+        self.building.calls.begin(None)
         arguments = [self._known(argument) for argument in node.args]
         options = {name: self._known(value) for name, value in node.kwargs.items()}
         if node.op == "call_module":
@@ -158,7 +160,20 @@ class _Reading:
         known = getattr(self.torch.nn, kind, None)
         if type(layer) is not known or kind not in MODULES:
             raise ArgumentError(f"{name}: {kind} has no layer in chainrule")
+        self._check_tied(name, layer)
+        self.building.calls.begin(layer if any(True for _ in layer.parameters()) else None)
         return MODULES[kind](self, name, layer, *arguments, **options)
+
+    def _check_tied(self, name: str, layer: Any) -> None:
+        """ArgumentError where a module shares a tensor that is not the matrix of a Linear or an Embedding."""
+        for key, tensor in layer.named_parameters():
+            by, held = self.tensors.setdefault(id(tensor), (name, layer))
+            kinds = {type(one).__name__ for one in (layer, held)}
+            if held is not layer and not (key == "weight" and kinds <= {"Linear", "Embedding"}):
+                raise ArgumentError(
+                    f"{name}: its {key} is that of {by}; the matrix of a Linear can be that of another "
+                    "Linear or of an Embedding, nothing else"
+                )
 
 
 # -- modules -----------------------------------------------------------------------------------------------
@@ -356,24 +371,10 @@ def _scales(m: Any) -> dict[str, Array]:
 
 
 def _layer_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
-    several = len(m.normalized_shape)
-    if several > 1:
-        return _over_several(r, name, m, x, several)
-    if type(m).__name__ == "RMSNorm":
-        epsilon = r.torch.finfo(r.torch.float32).eps if m.eps is None else m.eps
-        return r.building.norm(name, x, "rms", _scales(m), epsilon)
-    return r.building.norm(name, x, "layer", _scales(m), m.eps)
-
-
-def _over_several(r: _Reading, name: str, m: Any, x: Value, several: int) -> Value:
-    """A norm over the last axes together, as one over rows."""
-    kept, normed = x.theirs[:-several], x.theirs[-several:]
-    rows = r.building.reshaped(f"{name}_rows", x, (*kept, int(np.prod(normed))))
     rms = type(m).__name__ == "RMSNorm"
     epsilon = r.torch.finfo(r.torch.float32).eps if m.eps is None else m.eps
-    numbers = {key: array.ravel() for key, array in _scales(m).items()}
-    made = r.building.norm(name, rows, "rms" if rms else "layer", numbers, epsilon)
-    return r.building.as_before(f"{name}_like", r.building.reshaped(f"{name}_axes", made, x.theirs), x)
+    axes = len(m.normalized_shape)
+    return r.building.last_norm(name, x, "rms" if rms else "layer", _scales(m), epsilon, axes)
 
 
 def _group_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
@@ -382,6 +383,10 @@ def _group_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
     groups = getattr(m, "num_groups", None)
     kind = "instance" if groups is None else "group"
     return r.building.norm(name, x, kind, _scales(m), m.eps, groups or 1)
+
+
+def _local_norm(r: _Reading, name: str, m: Any, x: Value) -> Value:
+    return r.building.local_norm(name, x, m.size, m.alpha, m.beta, m.k)
 
 
 def _flatten(r: _Reading, name: str, m: Any, x: Value) -> Value:
@@ -541,6 +546,7 @@ MODULES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), _batch_norm),
     **dict.fromkeys(("LayerNorm", "RMSNorm"), _layer_norm),
     **dict.fromkeys(("GroupNorm", "InstanceNorm1d", "InstanceNorm2d"), _group_norm),
+    "LocalResponseNorm": _local_norm,
     **dict.fromkeys(("ZeroPad1d", "ZeroPad2d", "ConstantPad1d", "ConstantPad2d"), _padded("zeros")),
     **dict.fromkeys(("ReflectionPad1d", "ReflectionPad2d"), _padded("reflect")),
     **dict.fromkeys(("ReplicationPad1d", "ReplicationPad2d"), _padded("replicate")),
@@ -844,6 +850,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "size": _size,
     "getattr": lambda r, name, x, what: _size(r, name, x) if what == "shape" else None,
     "contiguous": lambda r, name, x: x,
+    "local_response_norm": lambda r, name, x, size, alpha=1e-4, beta=0.75, k=1.0: r.building.local_norm(
+        name, x, size, alpha, beta, k
+    ),
     "pad": _pad,
     "interpolate": _interpolate,
     "pixel_shuffle": lambda r, name, x, upscale_factor: r.building.shuffle(name, x, upscale_factor),

@@ -103,8 +103,8 @@ def flattened(value: Value) -> Array | None:
 
 
 def with_numbers(layer: Layer, numbers: dict[str, Any]) -> Layer:
-    """The layer, whose parameters start with these."""
-    layer.given = {name: np.ascontiguousarray(array) for name, array in numbers.items()}
+    """The layer, whose parameters start with these: in their own memory, by which shared ones are known."""
+    layer.given = {name: np.asarray(array) for name, array in numbers.items()}
     return layer
 
 

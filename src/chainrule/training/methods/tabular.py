@@ -157,6 +157,8 @@ def _first(columns: Columns) -> list[Layer]:
     beside = columns.sorts.count("level")
     if numbers == len(columns.sorts):
         return [PeriodicEmbedding()]
+    if beside == len(columns.sorts):
+        return []
     branches: list[list[Layer]] = []
     if numbers:
         branches.append([Features(0, numbers), PeriodicEmbedding()])
@@ -164,7 +166,7 @@ def _first(columns: Columns) -> list[Layer]:
         branches.append([Features(numbers, numbers + beside)])
     for place, vocabulary in enumerate(columns.vocabularies, numbers + beside):
         branches.append([Features(place, place + 1), Embedding(vocabulary, EMBEDDING), Flatten()])
-    return [Parallel(branches, join="concat")] if branches != [[Features(0, beside)]] else []
+    return [Parallel(branches, join="concat")] if len(branches) > 1 else branches[0]
 
 
 def factors(network: Network) -> tuple[dict[str, float], dict[str, float]]:

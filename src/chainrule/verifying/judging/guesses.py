@@ -18,6 +18,13 @@ from chainrule.verifying.meanings.matching import Like, named_loss
 from chainrule.verifying.meanings.named import plain
 
 MOST_NUMBERS = 20_000  # in all arguments: of more each guess takes its time
+# Strides and paddings, and windows of pooling, as people choose them.
+WINDOWS = tuple(
+    f"conv2d(stride={stride}, padding={padding})" for stride in (1, 2, 3) for padding in (0, 1, 2)
+)[1:]
+POOLS = ("(2)", "(3)", "(3, stride=2)", "(2, stride=1)", "(3, stride=1)")
+MAXIMA = tuple(f"maxpool2d{each}" for each in POOLS)
+MEANS = tuple(f"avgpool2d{each}" for each in POOLS)
 # In a title, without case and underscores: what it is a sign of.
 WORDS = (
     ("rms", ("rmsnorm",)), ("layernorm", ("layernorm",)), ("ln", ("layernorm",)),
@@ -28,7 +35,8 @@ WORDS = (
     ("rope", ("rotary",)), ("rotary", ("rotary",)), ("gqa", ("gqa",)), ("flash", ("flash_attention",)),
     ("attention", ("attention",)), ("attn", ("attention",)), ("embed", ("embedding",)),
     ("crossentropy", ("cross_entropy",)), ("ce", ("cross_entropy",)), ("lstm", ("lstm",)), ("gru", ("gru",)),
-    ("rnn", ("rnn",)), ("conv1d", ("conv1d", "conv1d(padding='causal')")), ("conv", ("conv2d",)),
+    ("rnn", ("rnn",)), ("conv1d", ("conv1d", "conv1d(padding='causal')")), ("conv", ("conv2d", *WINDOWS)),
+    ("maxpool", MAXIMA), ("avgpool", MEANS), ("meanpool", MEANS), ("pool", (*MAXIMA, *MEANS)),
     ("linear", ("dense",)), ("affine", ("dense",)), ("mse", ("mse",)),
 )  # fmt: skip
 # By how many arguments of real numbers there are, and whether one of whole numbers is.

@@ -105,6 +105,7 @@ LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split(
 COUNTED = {"weight", "weights", "class_weight", "ignore_index"}
 SHORT = 3  # letters of abbreviations, which are near to anything
 HUBERS = (1.0, 2.0, 0.5, 1.35, 1.345, 1.5, 0.1, 5.0, 10.0)  # where people put δ, if it is not told
+NEAR_BY, FAR_OUT = 1e-3, 1e4  # residuals on both sides of every δ
 SMOOTHINGS = (0.1, 0.2, 0.05, 0.01)  # of labels, if it is not told
 ROUGHLY = 0.05  # of the largest output: forwards that may be the same but for ε
 PENALTIES: dict[str, type[Penalty]] = {
@@ -198,7 +199,7 @@ class Like:
         if isinstance(kind, (Penalty, tuple)):
             return penalty_meaning(kind, args, out, forward, tolerance)
         if isinstance(kind[0], Wanted):
-            ways = (kind, self._ignored(args), *self._smoothed())
+            ways = (kind, self._ignored(args), *self._smoothed(), *self._bent(args, forward))
             tried = (
                 network_meaning(way, args, names, out, forward, tolerance, self.penalty)
                 for way in ways
@@ -214,6 +215,33 @@ class Like:
         by_name = isinstance(self.like, str) and not self.options and "(" not in self.like
         if by_name and LOSSES.get(plain(self.like)) == (CrossEntropy,):
             yield from (wanted_for(CrossEntropy(label_smoothing=share)) for share in SMOOTHINGS)
+
+    def _bent(self, args: Sequence[Array], forward: Forward) -> Iterator[list[Wanted]]:
+        """Huber's loss by its name with the δ that their forward has: the slope far out, beside how it bends
+        at 0.
+        """
+        by_name = isinstance(self.like, str) and not self.options and "(" not in self.like
+        pair = [value for value in args if value.dtype.kind == "f" and value.ndim]
+        alike = len(pair) == 2 and pair[0].shape == pair[1].shape
+        if not by_name or LOSSES.get(plain(self.like)) != (Huber,) or not alike:
+            return
+
+        wide = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in args]
+        first, second = (n for n, value in enumerate(args) if value.dtype.kind == "f" and value.ndim)
+
+        def J(off: float) -> float:
+            """Of the same numbers twice, but for one that is off."""
+            given = [value.copy() for value in wide]
+            given[second] = given[first].copy()
+            given[first].reshape(-1)[0] += off
+            return float(np.sum(forward(given)))
+
+        try:
+            bend, slope = 2 * J(NEAR_BY) / NEAR_BY**2, (J(2 * FAR_OUT) - J(FAR_OUT)) / FAR_OUT
+        except (ArithmeticError, IndexError, TypeError, ValueError, ChainruleError):
+            return
+        if bend > 0 and slope > 0:
+            yield wanted_for(Huber(float(f"{slope / bend:.6g}")))
 
     def _ignored(self, args: Sequence[Array]) -> list[Wanted] | None:
         """Cross-entropy by its name with the one negative number among classes as what is ignored."""

@@ -12,7 +12,7 @@ from typing import Any
 from chainrule.base.errors import ArgumentError, ChainruleError
 from chainrule.base.types import Array
 from chainrule.layers import Layer, layer_classes
-from chainrule.layers.normalization import Normalization
+from chainrule.layers.norms.normalization import Normalization
 
 # Names of layers as other libraries write them.
 ALIASES = {

@@ -27,7 +27,7 @@ from chainrule.networks.architecture import leaves
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
-from chainrule.reference.backpropagation import Head
+from chainrule.reference.backpropagation import Head, summed
 from chainrule.reference.passes import (
     RIGHT,
     Backward,
@@ -161,17 +161,15 @@ class NetworkMeaning(Meaning):
 
     def _gradients(self, bound: Bound, edits: Edits) -> dict[str, Array]:
         passes: Sequence[Pass] = bound.values["passes"]
-        found: dict[str, Array] = {}
-
-        def visit(layer: Backward) -> None:
-            found.update({f"{layer.forward.name}.{name}": g for name, g in layer.gradients.items()})
-
+        backward: list[Backward] = []
+        visit = backward.append
         if self.loss is None:
             below = run_backward(passes, bound.values["d"], visit, rules=self._rules(bound, edits))
         else:
             head: Head = bound.values["head"]
             d = self._head(head, bound, edits)
             below = run_backward(head.below(passes), d, visit, rules=self._rules(bound, edits))
+        found = summed(self.network, backward)
         found[INPUT] = below
         self._add_penalty(found, bound, edits)
         return found
@@ -273,7 +271,16 @@ class NetworkMeaning(Meaning):
         above = names if name == INPUT else names[names.index(layer) + 1 :]
         chain = [f"{layer}.delta" for layer in (above[:-1] if fused and above else above)]
         known = [place for place in chain if self._known(place)]
-        return [*([] if name == INPUT else [name]), *known, *([LOSS] if head else [])]
+        return [*([] if name == INPUT else self._uses(name)), *known, *([LOSS] if head else [])]
+
+    def _uses(self, name: str) -> list[str]:
+        """The gradients that a parameter's is the sum of: of every layer that uses it."""
+        return [
+            f"{layer}.{key}"
+            for layer in self.network.parameter_uses()[name]
+            for key, full in self.network.parameter_names(layer).items()
+            if full == name
+        ]
 
     def _known(self, place: str) -> bool:
         """Whether a formula stands there that can be wrong: those of recurrences are walked, not printed."""
@@ -298,7 +305,11 @@ class NetworkMeaning(Meaning):
     def written(self, name: str) -> str:
         if name == INPUT:
             return str(self.formula(LOSS)) if self.loss is not None else "δ"
-        return str(self.formula(name))
+        uses = self._uses(name)
+        layers = [place.rpartition(".")[0] for place in uses]
+        told = [str(self.formula(place)) for place in uses]
+        shown = zip(told, layers, strict=True)
+        return told[0] if len(told) == 1 else " + ".join(f"{tree} ({layer})" for tree, layer in shown)
 
     def symbols(self, place: str, bound: Bound) -> Sequence[Expression]:
         if place == LOSS and self.loss is not None:

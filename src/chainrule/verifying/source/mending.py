@@ -7,7 +7,7 @@ timed: the answer is the same on a busy machine.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 
@@ -21,6 +21,7 @@ from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.changes import Change, Changes
 from chainrule.verifying.source.insertions import Insertions
 from chainrule.verifying.source.scope import Scope, scope_of
+from chainrule.verifying.source.solving import Solving
 from chainrule.verifying.source.statements import Statements
 from chainrule.verifying.source.written import Ran, Written, calls_run, lines_run, ran, written
 from chainrule.verifying.subjects.subject import Gradients, Subject
@@ -28,9 +29,11 @@ from chainrule.verifying.subjects.subject import Gradients, Subject
 # Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.  Calls
 # within libraries, of which JAX makes thousands, are counted as this part of a line each.
 MOST_LINES, PER_CHANGE, CALLS_PER_LINE = 2_000_000, 300, 2
+MOST_LINES_SOLVED = 1_000_000  # in finding out what places would have to be
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
+EXACT = 1e-5  # of the largest entry: as far may what is solved for be off
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,25 @@ class Right:
         if given is None:
             return wanted
         return {number for number in wanted if not self.fits(number, given[number])}
+
+    def exact(self, number: int) -> Array:
+        """Which entries of what is right of an argument are known to more digits than others."""
+        right = self.values[number]
+        assert right is not None
+        most = EXACT * np.abs(right).max(initial=1e-30)
+        return np.asarray(np.broadcast_to(self.slack[number], right.shape) <= most)
+
+    def rows(self, given: Gradients | None) -> list[Array] | None:
+        """Of all that came back what is known to many digits; None where one of them is missing."""
+        made = []
+        for number, right in enumerate(self.values):
+            value, known = None if given is None else given[number], self.known[number]
+            if right is not None:
+                if value is None or value.shape != self.probe.args[number].shape:
+                    return None
+                flat = np.asarray(value, dtype=np.float64).reshape(-1)
+                made.append((flat if known is None else flat[known])[self.exact(number)])
+        return made
 
     def fits(self, number: int, value: Array | None) -> bool:
         right, known = self.values[number], self.known[number]
@@ -208,11 +230,35 @@ class Mending:
                 for change in kind
             ]
             best = self.best(changes, wrong)
+            if best is None and not far:
+                best = self.best(self.solved(scopes, wrong), wrong, free=True)
             if best is not None:
                 return best
         return None
 
-    def best(self, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int]) -> Mended | None:
+    def solved(
+        self, scopes: Sequence[tuple[Written, Scope]], wrong: frozenset[int]
+    ) -> Iterator[tuple[Written, Change]]:
+        """What the places would have to be."""
+        first = self.right[0]
+        numbers = [number for number, right in enumerate(first.values) if right is not None]
+        base = first.rows(self.given(first))
+        if base is None:
+            return
+        lacking = [np.zeros_like(each) for each in base]
+        for at, number in enumerate(numbers):
+            right = first.values[number]
+            if number in wrong and right is not None:
+                lacking[at] = right[first.exact(number)] - base[at]
+        solving = Solving(lambda: first.rows(self.given(first)), lacking, self.cost[False], MOST_LINES_SOLVED)
+        functions = [scope.node for _, scope in scopes]
+        for place, scope in scopes:
+            yield from ((place, change) for change in solving.changes(place, scope, functions))
+
+    def best(
+        self, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int], free: bool = False
+    ) -> Mended | None:
+        """Of these, in the order of their ranks.  free: they are few, and cost nothing of what is left."""
         found: Mended | None = None
         told = set[bytes]()
         for place, change in sorted(changes, key=lambda pair: pair[1].rank):
@@ -221,10 +267,10 @@ class Mending:
             if text in told or (found is not None and self.order(found) <= least):
                 continue
             told.add(text)
-            if self.left < 0:
+            if self.left < 0 and not free:
                 break
             behind = self.behind.issuperset(each.code for each in place.ran.values())
-            self.left -= self.cost[behind and True in self.cost]
+            self.left -= 0 if free else self.cost[behind and True in self.cost]
             numbers = self.gives(place, text, wrong, behind)
             if numbers:
                 made = Mended(place, change, text, numbers)

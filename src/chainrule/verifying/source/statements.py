@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from chainrule.verifying.source.changes import Change, Changes
 from chainrule.verifying.source.scope import own
 
+APART = (ast.Slice, ast.Constant, ast.Starred)
 FARTHEST = 4  # lines that one is moved by
 Block = Sequence[ast.stmt]
 
@@ -48,8 +49,29 @@ class Statements(Changes):
             for other in self.scope.atoms.values() if mine is not None else ():
                 if mine is not None and other.text != name and other.text.isidentifier() and other.like(mine):
                     line = re.sub(rf"\b{name}\b", other.text, self.of(node))
-                    pieces = ((self.end(node), self.end(node), f"\n{lead}{line}"),)
-                    yield Change("line_missing", 3, self.of(node), line, pieces)
+                    yield self.behind_it(node, line, lead)
+        for line in self.elsewhere(node):
+            yield self.behind_it(node, line, lead)
+
+    def behind_it(self, node: ast.stmt, line: str, lead: str) -> Change:
+        pieces = ((self.end(node), self.end(node), f"\n{lead}{line}"),)
+        return Change("line_missing", 3, self.of(node), line, pieces)
+
+    def elsewhere(self, node: ast.AugAssign) -> Iterator[str]:
+        """The same line at another index that the function uses, added or subtracted."""
+        if not isinstance(node.target, ast.Subscript) or not isinstance(node.op, (ast.Add, ast.Sub)):
+            return
+        whole, entries = ast.unparse(node.target.value), _entries(node.target)
+        parts = [each for each in own(self.scope.node) if isinstance(each, ast.Subscript)]
+        used = [entry for each in parts for entry in _entries(each) if not isinstance(entry, APART)]
+        for number, entry in enumerate(entries):
+            for other in dict.fromkeys(ast.unparse(each) for each in used):
+                if isinstance(entry, ast.Slice) or other == ast.unparse(entry):
+                    continue
+                index = [ast.unparse(each) for each in entries]
+                index[number] = other
+                for sign in ("-", "+"):
+                    yield f"{whole}[{', '.join(index)}] {sign}= {self.of(node.value)}"
 
     def moved(self, run: Block) -> Iterator[Change]:
         """The first of some lines behind the others, and the last before them."""
@@ -100,3 +122,9 @@ class Statements(Changes):
         lead = self.place.text[:begin].rpartition(b"\n")[2]
         rest = self.place.text[end:].partition(b"\n")[0].split(b"#")[0]
         return not lead.strip() and not rest.strip()
+
+
+def _entries(node: ast.Subscript) -> list[ast.expr]:
+    """Of an index, each axis by itself."""
+    listed = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    return list(listed)

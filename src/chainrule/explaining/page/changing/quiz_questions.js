@@ -185,7 +185,8 @@
   function gradient({ layer, before, behind }, name) {
     const own = found.bindings[layer.name];
     const id = layer.parameters[name];
-    if (!id || !own.d || !layer.learned.includes(name)) return null;
+    const uses = [...page.graph.layers.values()].filter((one) => Object.values(one.parameters ?? {}).includes(id));
+    if (!id || !own.d || !layer.learned.includes(name) || uses.length > 1) return null;
     const array = found.gradients[id];
     const root = `gradient:${name}`;
     const on = report.penalty?.on.includes(id);

@@ -141,6 +141,9 @@
     return source === null ? NOTHING : r.read(node.to[0], source);
   };
 
+  /** The same entry, row by row, of another shape. */
+  const reshaped = moved((r, { to: [x], number: own }, place) => at.unflat(r.shape(x), at.flat(r.shape(own), place)));
+
   /** A rule for sums over axes: those of the operand's shape, and the result's place in it. */
   const summed = (axesOf, placeOf) => (r, { to: [x] }, place) => {
     const shape = r.shape(x);
@@ -262,11 +265,26 @@
       return total(each(r.shape(x).at(-3), (k) =>
         times(r.read(a, [...heads, t, k, s]), r.read(x, [...heads, k, n, s]))));
     },
+    turned: (r, { to: [x], with: options }, place) => {
+      const [heads, [t, n, s]] = [place.slice(0, -3), place.slice(-3)];
+      const half = r.shape(x).at(-2) / 2;
+      const [cosine, sine] = chainrule.turnOf(t, n % half, 2 * half, options);
+      const shares = [[cosine, n], n < half ? [-sine, n + half] : [sine, n - half]];
+      return total(shares.map(([share_, k]) => times(number(share_), r.read(x, [...heads, t, k, s]))));
+    },
+    sum_heads: (r, { to: [x], with: { times: often } }, place) =>
+      total(each(often, (n) => r.read(x, [place[0] * often + n, ...place.slice(1)]))),
     sum_positions: positions,
     sum_samples: summed((n) => [n - 1], (place) => [...place, 0]),
     sum_features: features,
     sum_outputs: summed((n) => upTo(n - 1), (place, n) => [...zeros(n - 1), ...place]),
     sum_entries: summed(upTo, (_, n) => zeros(n)),
+    sum_near: (r, { to: [x], with: { before, after } }, place) => {
+      const [here, c, s] = ends(place);
+      const first = Math.max(c - before, 0);
+      const last = Math.min(c + after, r.shape(x).at(-2) - 1);
+      return total(upTo(last - first + 1).map((n) => r.read(x, [...here, first + n, s])));
+    },
     mean_features: mean(features),
     mean_samples: mean(allSamples),
     mean_groups: meanGroups,
@@ -320,8 +338,8 @@
       i * block + Math.floor((c % (block * block)) / block), j * block + (c % block), Math.floor(c / (block * block)), s,
     ]),
     permuted: moved((r, { with: { order } }, place) => [...order.map((_, axis) => place[order.indexOf(axis)]), place.at(-1)]),
-    reshaped: moved((r, { to: [x], number: own }, place) =>
-      [...at.unflat(r.shape(x).slice(0, -1), at.flat(r.shape(own).slice(0, -1), place.slice(0, -1))), place.at(-1)]),
+    reshaped,
+    merged: reshaped,
     along: (r, { to: [x], with: { axis, taps } }, place) => total(taps[place[axis]].map(([i, weight]) =>
       times(number(weight), r.read(x, [...place.slice(0, axis), i, ...place.slice(axis + 1)])))),
     kernel_at: moved((r, { to }, place) => [place[0], ...r.offset(to.slice(1)), place[1]]),
@@ -356,16 +374,16 @@
       const [first, size] = gateRows(node, r.shape(node.number).at(-2));
       return k >= first && k < first + size ? [...here, k - first, s] : null;
     }),
-    flatten: moved((r, { to: [x] }, [i, s]) => [...at.unflat(r.shape(x).slice(0, -1), i), s]),
-    unflatten: moved((r, { number: own }, place) =>
-      [at.flat(r.shape(own).slice(0, -1), place.slice(0, -1)), place.at(-1)]),
-    arranged: moved((r, { number: own }, place) =>
-      [at.flat(r.shape(own).slice(0, -1), place.slice(0, -1)), place.at(-1)]),
+    flatten: reshaped,
+    unflatten: reshaped,
+    arranged: reshaped,
     split_heads: moved((r, { number: own }, [head, t, f, s]) => [t, head * r.shape(own).at(-2) + f, s]),
     join_heads: moved((r, { to: [x] }, [t, f, s]) => {
       const width = r.shape(x).at(-2);
       return [Math.floor(f / width), t, f % width, s];
     }),
+    repeat_heads: moved((r, { with: { times: often } }, place) =>
+      [Math.floor(place[0] / often), ...place.slice(1)]),
     swap_steps: moved((r, node, place) => [...place.slice(0, -3), place.at(-2), place.at(-3), place.at(-1)]),
   };
 

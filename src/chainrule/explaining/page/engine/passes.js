@@ -163,7 +163,8 @@
           return passes;
         });
         const ends = (layer.reads ? made.slice(-1) : made.slice(1)).flat();
-        return { inside, ends, output: ends.reduce((joined, end) => this.joined(layer, joined, end)) };
+        const rows = layer.join === "row" ? ends.map(row) : ends;
+        return { inside, ends, output: rows.reduce((joined, end) => this.joined(layer, joined, end)) };
       }
       const given = this.given(layer);
       if (layer.kind === "recurrent") return { given, ...this.passage(layer, x, given) };
@@ -189,6 +190,12 @@
     parts({ layer, inside, ends }, d) {
       return inside.map((_, n) => {
         if (layer.join === "product") return ends.filter((_, other) => other !== n).reduce(times, d);
+        if (layer.join === "row") {
+          const own = row(ends[n]);
+          const part = n === inside.length - 1 ? d : chainrule.primitives.first_features(d, own);
+          d = n === inside.length - 1 ? d : chainrule.primitives.other_features(d, own);
+          return reshaped(part, ends[n].shape);
+        }
         if (layer.join !== "concat" || n === inside.length - 1) return d;
         const part = chainrule.primitives.first_features(d, ends[n]);
         d = chainrule.primitives.other_features(d, ends[n]);
@@ -213,18 +220,21 @@
       const { layer } = one;
       if (layer.kind === "recurrent") return this.backThroughTime(one, d, gradients);
       const value = this.formula(layer, bindingsOf(one));
-      for (const name of layer.learned) gradients[`${layer.name}.${name}`] = value(`gradient:${name}`);
+      for (const name of layer.learned) add(gradients, layer.parameters[name], value(`gradient:${name}`));
       return value("delta");
     }
 
     /** The passage of a recurrent layer through its steps: what every step was given, and the output. */
     passage(layer, x, given) {
-      const { states, outputs, reverse } = layer.recurrent;
-      const [count, , width] = x.shape;
-      const units = layer.shape.at(-1);
+      const { states, outputs, reverse, sources, ends } = layer.recurrent;
+      const width = x.shape.at(-1);
+      const parts = sources.map(([start, stop, shape]) => part(x, start, stop, shape));
+      const units = unitsOf(layer);
+      if (parts.length) x = parts[0];
+      const count = x.shape[0];
       const order = Array.from({ length: count }, (_, n) => (reverse ? count - 1 - n : n));
       const every = array([count, units, width]);
-      let state = Object.fromEntries(states.map((name) => [name, array([units, width])]));
+      let state = Object.fromEntries(states.map((name, n) => [name, parts[n + 1] ?? array([units, width])]));
       const steps = [];
       for (const t of order) {
         const before = { ...given, ...state, x: step(x, t) };
@@ -236,16 +246,21 @@
         }));
         put(every, reshaped(state[states[0]], [1, units, width]), [t, 0, 0]);
       }
-      if (outputs === "last") return { steps, output: state[states[0]] };
-      return { steps, output: given.mask ? masked(given.mask, every) : every };
+      const shown = outputs === "last" ? state[states[0]] : given.mask ? masked(given.mask, every) : every;
+      return { steps, output: ends ? side([shown, ...states.map((name) => state[name])]) : shown };
     }
 
     backThroughTime({ layer, x, steps, given }, d, gradients) {
-      const { states, outputs, truncate } = layer.recurrent;
-      const width = x.shape.at(-1);
-      const delta = array(x.shape);
+      const { states, outputs, truncate, sources, ends } = layer.recurrent;
+      const [width, units] = [x.shape.at(-1), unitsOf(layer)];
+      const delta = array(sources.length ? [...sources[0][2], width] : x.shape);
       const shares = Object.fromEntries(layer.learned.map((name) => [name, null]));
-      let arrived = Object.fromEntries(states.map((name) => [name, array([layer.shape.at(-1), width])]));
+      let arrived = Object.fromEntries(states.map((name) => [name, array([units, width])]));
+      if (ends) {
+        const first = d.shape[0] - states.length * units;
+        states.forEach((name, n) => (arrived[name] = part(d, first + n * units, first + (n + 1) * units, [units])));
+        d = part(d, 0, first, outputs === "last" ? [units] : [first / units, units]);
+      }
       for (let n = steps.length - 1; n >= 0; n--) {
         const { t, bindings } = steps[n];
         const there = given.mask ? reshaped(step(given.mask, t), [1, width]) : scalar(1);
@@ -253,19 +268,19 @@
         if (from) arrived[states[0]] = zip(at.plus, arrived[states[0]], from);
         const own = Object.entries(arrived).map(([name, value]) => [`d${name}`, times(value, there)]);
         const value = this.formula(layer, Object.assign(bindings, Object.fromEntries(own)));
-        put(delta, reshaped(value("step_delta:x"), [1, ...x.shape.slice(1)]), [t, 0, 0]);
+        put(delta, reshaped(value("step_delta:x"), [1, ...delta.shape.slice(1)]), [t, 0, 0]);
         for (const name of layer.learned) {
           const share = value(`step_gradient:${name}`);
           shares[name] = shares[name] ? zip(at.plus, shares[name], share) : share;
         }
-        const cut = truncate && n % truncate === 0 ? 0 : 1;
+        const cut = truncate && n && n % truncate === 0 ? 0 : 1;
         arrived = Object.fromEntries(states.map((name) => {
           const past = zip((value, here) => value * (1 - here), arrived[name], there);
           return [name, zip((down, kept) => (down + kept) * cut, value(`step_delta:${name}`), past)];
         }));
       }
-      for (const name of layer.learned) gradients[`${layer.name}.${name}`] = shares[name];
-      return delta;
+      for (const name of layer.learned) add(gradients, layer.parameters[name], shares[name]);
+      return sources.length ? side([delta, ...states.map((name) => arrived[name])]) : delta;
     }
 
     // -- loss and penalty ----------------------------------------------------------------------------------
@@ -306,7 +321,22 @@
   /** What branch n of a composite reads: 0 what comes in, k what branch k puts out. */
   const sourcesOf = (layer, n) => layer.reads?.[n] ?? [0];
 
+  const row = (x) => reshaped(x, [at.sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)]);
+
+  /** Numbers of a row, in their own shape, and values side by side in one. */
+  const part = (x, start, stop, shape) =>
+    chainrule.primitives.arranged(chainrule.primitives.features_between(x, { start, stop }), { shape });
+  const side = (values) => values.map(row).reduce((a, b) => chainrule.primitives.beside(a, b));
+
+  /** How many units a recurrence has: every gate's rows in U are as many as its columns. */
+  const unitsOf = (layer) => layer.recurrent.units;
+
   const times = (a, b) => zip((p, q) => p * q, a, b);
+
+  /** What one layer gives of a gradient: layers that share a parameter add up. */
+  function add(gradients, id, share) {
+    gradients[id] = gradients[id] ? zip(at.plus, gradients[id], share) : share;
+  }
 
   /** Entry t of the first axis. */
   function step(x, t) {

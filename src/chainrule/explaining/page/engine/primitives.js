@@ -70,6 +70,60 @@
     return out;
   }
 
+  /** log(Σ e^x), of numbers that may be -∞. */
+  function logSum(...terms) {
+    const most = Math.max(...terms);
+    return most === -Infinity ? most : most + Math.log(terms.reduce((total, x) => total + Math.exp(x - most), 0));
+  }
+
+  /** Of one sample: the class of every place of a way, where a way may come from, the steps that are there, and
+   *  log α after every step; place 0 is in front of the first step. */
+  function ways(a, y, blank, s) {
+    const [steps, classes, width] = a.shape;
+    const get = (x, t, k) => x.data[(t * classes + k) * width + s];
+    const read = range(steps).map((t) => range(classes).find((k) => k !== blank && get(y, t, k) > 0));
+    const places = [blank, blank, ...read.filter((k) => k !== undefined).flatMap((k) => [k, blank])];
+    const from = places.map((k, p) => [p, p - 1, p - 2].filter((q) => q >= 0
+      && (q > p - 2 || p === 2 || (k !== blank && k !== places[q]))));
+    const there = range(steps).filter((t) => !get(y, t, blank));
+    const score = (t, p) => (p === 0 ? -Infinity : get(a, t, places[p]));
+    const alphas = [places.map((_, p) => (p === 0 ? 0 : -Infinity))];
+    for (const t of there) {
+      const last = alphas.at(-1);
+      alphas.push(places.map((_, p) => logSum(...from[p].map((q) => last[q])) + score(t, p)));
+    }
+    const ends = [places.length - 1, places.length - 2];
+    return { places, from, there, score, alphas, ends, total: logSum(...ends.map((p) => alphas.at(-1)[p])) };
+  }
+
+  function logPaths(a, y, { blank, nothing }) {
+    const out = array([a.shape[samples(a)]]);
+    out.data.forEach((_, s) => {
+      const { total } = ways(a, y, blank, s);
+      out.data[s] = nothing && total === -Infinity ? 0 : total;
+    });
+    return out;
+  }
+
+  function pathShares(a, y, { blank, nothing }) {
+    const [, classes, width] = a.shape;
+    const out = array(a.shape);
+    for (let s = 0; s < width; s++) {
+      const { places, from, there, score, alphas, ends, total } = ways(a, y, blank, s);
+      if (nothing && total === -Infinity) continue;
+      let beta = places.map((_, p) => (ends.includes(p) ? 0 : -Infinity));
+      for (let n = there.length - 1; n >= 0; n--) {
+        const t = there[n];
+        places.forEach((k, p) => {
+          out.data[(t * classes + k) * width + s] += Math.exp(alphas[n + 1][p] + beta[p] - total);
+        });
+        const next = beta;
+        beta = places.map((_, q) => logSum(...places.flatMap((_, p) => (from[p].includes(q) ? [next[p] + score(t, p)] : []))));
+      }
+    }
+    return out;
+  }
+
   /** Σ over one axis of a ⊙ b, both brought to a common shape: the sums of attention, which are small. */
   const contracted = (a, b, axis) => sum(zip((p, q) => p * q, a, b), [axis]);
 
@@ -262,6 +316,26 @@
     return out;
   }
 
+  /** [cosine, sine] by which features k and k + n/2 of step t are turned. */
+  function turnOf(t, k, n, { base, back = false }) {
+    const angle = t * base ** (-(2 * k) / n);
+    return [Math.cos(angle), back ? -Math.sin(angle) : Math.sin(angle)];
+  }
+
+  function turned(x, options) {
+    const [steps, n, m] = x.shape.slice(-3);
+    const out = array(x.shape);
+    for (let i = 0; i < out.data.length; i += 1) {
+      const k = Math.floor(i / m) % n;
+      const t = Math.floor(i / (m * n)) % steps;
+      const [cosine, sine] = turnOf(t, k % (n / 2), n, options);
+      const first = k < n / 2;
+      const other = x.data[i + (first ? 1 : -1) * (n / 2) * m];
+      out.data[i] = x.data[i] * cosine + (first ? -sine : sine) * other;
+    }
+    return out;
+  }
+
   function oneHot(x, like, { skip = null }) {
     const ids = array([like.shape[0], 1], Float64Array.from(range(like.shape[0])));
     return zip((id, n) => (id === n && id !== skip ? 1 : 0), widened(x, samples(x)), ids);
@@ -394,6 +468,25 @@
     max_positions: (x) => max(x, positions(x)),
     first_position: (x) => marked(at.winner, x, sizeOf(x.shape.slice(0, -2)), sizeOf(x.shape.slice(-2))),
     sum_features: (x) => sum(x, [features(x)], true),
+    log_paths: logPaths,
+    path_shares: pathShares,
+    count_labels: (y, { blank }) => {
+      const [steps, classes, width] = y.shape;
+      const out = array([width]);
+      for (let n = 0; n < steps * classes * width; n++) {
+        if (Math.floor(n / width) % classes !== blank) out.data[n % width] += y.data[n];
+      }
+      return out;
+    },
+    sum_near: (x, { before, after }) => {
+      const [channels, width] = x.shape.slice(-2);
+      const out = array(x.shape);
+      for (let n = 0; n < x.data.length; n += 1) {
+        const c = Math.floor(n / width) % channels;
+        for (let j = Math.max(c - before, 0); j <= Math.min(c + after, channels - 1); j += 1) out.data[n] += x.data[n + (j - c) * width];
+      }
+      return out;
+    },
     mean_features: (x) => mean(x, [features(x)], true),
     per_feature: (x, { weights }) => array([weights.length, 1], Float64Array.from(weights)),
     count_features: (x) => scalar(x.shape[features(x)]),
@@ -440,6 +533,7 @@
       const rest = sizeOf(x.shape.slice(0, -1)) / Math.abs(sizeOf(shape));
       return reshaped(x, [...shape.map((size) => (size < 0 ? rest : size)), x.shape[samples(x)]]);
     },
+    merged: (x, { axes }) => reshaped(x, [...x.shape.slice(0, samples(x) - axes), sizeOf(x.shape.slice(samples(x) - axes, -1)), x.shape[samples(x)]]),
     along,
     window,
     place,
@@ -492,6 +586,17 @@
       const seen = range(steps * keys).map((i) => (i % keys <= Math.floor(i / keys) ? 1 : 0));
       return array([steps, keys, 1], Float64Array.from(seen));
     },
+    seen_by: (s, { mask }) => array([...s.shape.slice(-3, -1), 1], Float64Array.from(mask.flat(), Number)),
+    repeat_heads: (x, { times }) => {
+      const [heads, ...rest] = x.shape;
+      const many = stretched(reshaped(x, [heads, 1, ...rest]), [heads, times, ...rest]);
+      return reshaped(many, [heads * times, ...rest]);
+    },
+    sum_heads: (x, { times }) => {
+      const [heads, ...rest] = x.shape;
+      return reshaped(sum(reshaped(x, [heads / times, times, ...rest]), [1], true), [heads / times, ...rest]);
+    },
+    turned,
   };
 
   // -- reductions over the offsets of a kernel: values in row-major order, and the ranges of the indices ---
@@ -521,6 +626,6 @@
     },
   };
 
-  Object.assign(chainrule, { primitives, binders, grids, fillOf, source });
+  Object.assign(chainrule, { primitives, binders, grids, fillOf, source, turnOf });
   if (typeof module === "object") module.exports = chainrule;
 })((globalThis.chainrule ??= {}));

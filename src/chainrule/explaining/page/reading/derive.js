@@ -180,18 +180,29 @@
       const name = root.replace("gradient:", "step_gradient:");
       return steps.map((step) => ofStep(layer, name, step, index));
     }
+    const { states, outputs, sources, ends, units } = layer.recurrent;
+    const stepAt = (t) => steps.find((step) => step.t === t);
+    const last = index.at(-1);
     if (root === "delta") {
-      return [
-        ofStep(
-          layer,
-          "step_delta:x",
-          steps.find(({ t }) => t === index[0]),
-          index.slice(1),
-        ),
-      ];
+      if (!sources.length) return [ofStep(layer, "step_delta:x", stepAt(index[0]), index.slice(1))];
+      const [, stop, [, features]] = sources[0]; // what it reads lies in a row
+      const within = index[0] - stop;
+      if (within >= 0) {
+        const state = states[Math.floor(within / units)];
+        return [ofStep(layer, `step_delta:${state}`, steps[0], [within % units, last])];
+      }
+      const step = stepAt(Math.floor(index[0] / features));
+      return [ofStep(layer, "step_delta:x", step, [index[0] % features, last])];
     }
-    const { states, outputs } = layer.recurrent;
-    const step = outputs === "last" ? steps.at(-1) : steps.find(({ t }) => t === index[0]);
+    if (ends) {
+      const shown = layer.shape[0] - states.length * units;
+      if (index[0] >= shown) {
+        const [place, n] = [(index[0] - shown) % units, Math.floor((index[0] - shown) / units)];
+        return [ofStep(layer, `step:${states[n]}`, steps.at(-1), [place, last])];
+      }
+      index = outputs === "last" ? index : [Math.floor(index[0] / units), index[0] % units, last];
+    }
+    const step = outputs === "last" ? steps.at(-1) : stepAt(index[0]);
     return [ofStep(layer, `step:${states[0]}`, step, outputs === "last" ? index : index.slice(1))];
   }
 
@@ -201,11 +212,13 @@
   // -- composites ------------------------------------------------------------------------------------------
   const lastOf = (composite, branch) =>
     composite.branches[branch].at(-1)?.name ?? (joined.get(composite.name)?.[branch] ?? inputs.get(composite.name));
-  const featuresOf = (id) => report.tensors[id].shape.at(-2);
+  const sampleOf = (id) => report.tensors[id].shape.slice(0, -1);
+  const featuresOf = (composite, id) =>
+    composite.join === "row" ? at.sizeOf(sampleOf(id)) : sampleOf(id).at(-1);
 
-  /** Where the features of a branch begin in the concatenation. */
+  /** Where the features of a branch begin in the concatenation, in a row its numbers. */
   const offsetOf = (composite, branch) =>
-    Array.from({ length: branch }, (_, n) => featuresOf(lastOf(composite, n))).reduce((a, b) => a + b, 0);
+    Array.from({ length: branch }, (_, n) => featuresOf(composite, lastOf(composite, n))).reduce((a, b) => a + b, 0);
 
   const shifted = (index, by) => index.map((i, axis) => (axis === index.length - 2 ? i + by : i));
 
@@ -220,15 +233,18 @@
       return composite.branches.map((_, n) => single(composite, lastOf(composite, n), index, through));
     }
     const branch = composite.branches.findLastIndex((_, n) => offsetOf(composite, n) <= index.at(-2));
-    return [
-      single(composite, lastOf(composite, branch), shifted(index, -offsetOf(composite, branch)), through),
-    ];
+    const place = shifted(index, -offsetOf(composite, branch));
+    const id = lastOf(composite, branch);
+    const own = composite.join === "row" ? [...at.unflat(sampleOf(id), place[0]), place.at(-1)] : place;
+    return [single(composite, id, own, through)];
   }
 
   /** What δ of a composite's output gives a branch: all of it, or its features. */
   function ofShare({ composite, branch }, index) {
     if (composite.join === "product") throw noProduct();
-    const place = composite.join === "sum" ? index : shifted(index, offsetOf(composite, branch));
+    const shape = sampleOf(lastOf(composite, branch));
+    const own = composite.join === "row" ? [at.flat(shape, index.slice(0, -1)), index.at(-1)] : index;
+    const place = composite.join === "sum" ? index : shifted(own, offsetOf(composite, branch));
     return single(composite, `delta:${composite.name}`, place, { en: "handed on as it is", zh: "原样传下" });
   }
 
@@ -284,12 +300,12 @@
     const [kind, name] = /^(delta|gradient):/.test(quantity) ? quantity.split(/:(.*)/s) : ["", quantity];
     if (kind === "delta") return ofDelta(name, index);
     if (kind === "gradient") {
-      const [owner, parameter] = [...layers.values()].flatMap((layer) =>
+      const uses = [...layers.values()].flatMap((layer) =>
         Object.entries(layer.parameters ?? {})
           .filter(([, id]) => id === name)
-          .map(([own]) => [layer, own]),
-      )[0];
-      return [...ofLayer(owner, `gradient:${parameter}`, index), ...ofPenalty(name, index)];
+          .flatMap(([own]) => ofLayer(layer, `gradient:${own}`, index)),
+      );
+      return [...uses, ...ofPenalty(name, index)];
     }
     const layer = layers.get(quantity);
     if (!layer) return [];

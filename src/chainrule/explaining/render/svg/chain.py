@@ -23,7 +23,7 @@ from chainrule.explaining.words.catalogues import PAGE, TABLES
 _TOP = 40
 _LANE = 20
 
-_SIGNS = {"sum": "+", "concat": "‖", "product": "×"}
+_SIGNS = {"sum": "+", "concat": "‖", "row": "‖", "product": "×"}
 
 
 @dataclass(frozen=True)

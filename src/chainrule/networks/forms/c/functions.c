@@ -146,6 +146,17 @@ static void net_normalise(const float* x, const float* gamma, const float* beta,
   }
 }
 
+/* x (k + share sum of x^2)^-power, over the channels from `before` in front of each to `after` behind it */
+static void net_local_norm(const float* x, int positions, int channels, int before, int after, float share, float k,
+                           float power, float* z) {
+  for (int p = 0; p < positions; p++, x += channels, z += channels)
+    for (int c = 0; c < channels; c++) {
+      float sum = 0.0f;
+      for (int j = c < before ? 0 : c - before; j < channels && j <= c + after; j++) sum += x[j] * x[j];
+      z[c] = x[c] * powf(k + share * sum, -power);
+    }
+}
+
 /* e^{z_k} over their sum, of each row; the largest is subtracted first */
 static void net_softmax(const float* z, int rows, int features, float* a) {
   for (int r = 0; r < rows; r++, z += features, a += features) {
@@ -260,12 +271,17 @@ static float net_sigma(float z) { return 1.0f / (1.0f + expf(-z)); }
 
 /* h after every step, or after the last one. kind 0 to 3: h = f(W x + U h + b), f tanh, relu, sigmoid, identity;
    4: LSTM, z_i, z_f, z_g, z_o one above the other, h and then the cell c; 5: GRU, r, u, n, v the bias of n within
-   the reset; 6: GRU that resets in front of U. b and v may be NULL. work holds 6 numbers per unit */
+   the reset; 6: GRU that resets in front of U. first: the states in front of the first step, NULL for 0; ends: those at
+   the end go behind the others. b and v may be NULL. work holds 6 numbers per unit */
 static void net_recurrent(const float* x, const float* W, const float* U, const float* b, const float* v, const float* mask,
-                          int kind, int steps, int features, int units, int reverse, int every, float* work, float* out) {
+                          const float* first, int kind, int steps, int features, int units, int reverse, int every, int ends,
+                          float* work, float* out) {
   const int rows = (kind == 4 ? 4 : kind >= 5 ? 3 : 1) * units;
   float *h = work, *c = work + units, *z = work + 2 * units;
-  for (int k = 0; k < units; k++) h[k] = c[k] = 0.0f;
+  for (int k = 0; k < units; k++) {
+    h[k] = first ? first[k] : 0.0f;
+    c[k] = first && kind == 4 ? first[units + k] : 0.0f;
+  }
   for (int s = 0; s < steps; s++) {
     const int t = reverse ? steps - 1 - s : s;
     const float* xt = x + (size_t)t * features;
@@ -305,28 +321,47 @@ static void net_recurrent(const float* x, const float* W, const float* U, const 
     for (int k = 0; every && k < units; k++) to[k] = h[k];
   }
   for (int k = 0; !every && k < units; k++) out[k] = h[k];
+  out += (size_t)(every ? steps : 1) * units;
+  for (int k = 0; ends && k < units; k++) {
+    out[k] = h[k];
+    if (kind == 4) out[units + k] = c[k];
+  }
 }
 
-/* softmax(Q K' / root(size)) V of each head; Q, K, V and out are (steps, features), work holds `steps` numbers */
-static void net_attention(const float* Q, const float* K, const float* V, const float* mask, int steps, int features, int heads,
-                          int causal, float* work, float* out) {
-  const int size = features / heads;
+/* Features k and k + size / 2 of every head turned by the angle of the step, in place. */
+static void net_turn(float* x, const float* cosines, const float* sines, int steps, int heads, int size) {
+  const int half = size / 2;
+  for (int t = 0; t < steps; t++)
+    for (int head = 0; head < heads; head++, x += size)
+      for (int k = 0; k < half; k++) {
+        const float a = x[k], b = x[k + half], c = cosines[t * half + k], s = sines[t * half + k];
+        x[k] = a * c - b * s;
+        x[k + half] = b * c + a * s;
+      }
+}
+
+/* softmax(Q K' / root(size)) V of each head, `shared` of which read the same keys; Q and out are (queries, features), seen is
+   (queries, keys), work holds `keys` numbers */
+static void net_attention(const float* Q, const float* K, const float* V, const float* mask, const float* seen, int queries,
+                          int keys, int features, int heads, int shared, int causal, float* work, float* out) {
+  const int size = features / heads, row = features / shared;
   for (int head = 0; head < heads; head++)
-    for (int i = 0; i < steps; i++) {
+    for (int i = 0; i < queries; i++) {
       const float* q = Q + (size_t)i * features + head * size;
       float *o = out + (size_t)i * features + head * size, largest = -INFINITY, sum = 0.0f;
-      for (int j = 0; j < steps; j++) {
-        const float* k = K + (size_t)j * features + head * size;
-        if ((causal && j > i) || (mask && mask[j] == 0.0f)) continue;
+      for (int j = 0; j < keys; j++) {
+        const float* k = K + (size_t)j * row + head / shared * size;
+        work[j] = -INFINITY;
+        if ((causal && j > i) || (mask && mask[j] == 0.0f) || (seen && seen[(size_t)i * keys + j] == 0.0f)) continue;
         work[j] = 0.0f;
         for (int n = 0; n < size; n++) work[j] += q[n] * k[n];
         work[j] /= sqrtf((float)size);
         if (work[j] > largest) largest = work[j];
       }
       for (int n = 0; n < size; n++) o[n] = 0.0f;
-      for (int j = 0; j < steps; j++) {
-        const float* v = V + (size_t)j * features + head * size;
-        if ((causal && j > i) || (mask && mask[j] == 0.0f)) continue;
+      for (int j = 0; j < keys; j++) {
+        const float* v = V + (size_t)j * row + head / shared * size;
+        if (work[j] == -INFINITY) continue;
         const float weight = expf(work[j] - largest);
         sum += weight;
         for (int n = 0; n < size; n++) o[n] += weight * v[n];

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array, Shape
+from chainrule.formulas.primitives.steps import turns
 from chainrule.layers import (
     GLU,
     GRU,
@@ -45,6 +46,7 @@ from chainrule.layers import (
     Layer,
     LayerNorm,
     LearnedPositions,
+    LocalResponseNorm,
     LogSoftmax,
     LpPool1D,
     LpPool2D,
@@ -72,6 +74,7 @@ from chainrule.layers import (
 )
 from chainrule.layers.activations.gated import GATES
 from chainrule.layers.columns.periodic import TURN
+from chainrule.layers.sequences.attention import GIVEN
 from chainrule.networks.forms.c.entrywise import function, number
 from chainrule.networks.forms.written import Unwritable, positions
 
@@ -99,6 +102,7 @@ class Body:
     mask_place: str = ""  # where a layer that makes one writes it
 
     learns: bool = False  # whether the parameters may change
+    names: Callable[[Layer], Mapping[str, str]] = lambda layer: {}  # of its parameters
 
     def derivative(self, layer: Any) -> str:
         """The name of a function that is the f' of an activation."""
@@ -148,7 +152,8 @@ Writer = Callable[[Body, Any, Place, Place, Arrays], None]
 
 def given_arrays(body: Body, layer: Layer, given: Arrays, *names: str) -> list[str | None]:
     """The names of a layer's parameters as constants; None for one that it has not."""
-    return [body.array(f"{layer.name}_{name}", given[name]) if name in given else None for name in names]
+    called = body.names(layer)
+    return [body.array(called[name], given[name]) if name in given else None for name in names]
 
 
 def _dense(body: Body, layer: Dense, x: Place, z: Place, given: Arrays) -> None:
@@ -270,9 +275,10 @@ def _batch_norm(body: Body, layer: BatchNorm, x: Place, z: Place, given: Arrays)
 
 
 def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
-    """Over groups of channels and all positions, or every position by itself."""
+    """Over groups of channels and all positions, or every row by itself: a position, or several."""
     gamma, beta = given_arrays(body, layer, given, "gamma", "beta")
-    channels, count = x.shape[-1], positions(x.shape)
+    shape = layer.rows_of(x.shape) if isinstance(layer, LayerNorm | RMSNorm) else x.shape
+    channels, count = shape[-1], positions(shape)
     centred = int(not isinstance(layer, RMSNorm))
     if isinstance(layer, GroupNorm | InstanceNorm):
         groups = channels if isinstance(layer, InstanceNorm) else layer.groups
@@ -284,6 +290,11 @@ def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> Non
     at = f"p * {channels}"
     body.call("normalise", f"{x.name} + {at}", gamma, beta, *sizes, f"{z.name} + {at}")
     body.lines[-1] = "    " + body.lines[-1]
+
+
+def _local_norm(body: Body, layer: LocalResponseNorm, x: Place, z: Place, given: Arrays) -> None:
+    numbers = (number(layer.share), number(layer.k), number(layer.beta))
+    body.call("local_norm", x.name, positions(x.shape), x.shape[-1], *layer.sides, *numbers, z.name)
 
 
 # -- activations -------------------------------------------------------------------------------------------
@@ -404,10 +415,10 @@ def _masking(body: Body, layer: Masking, x: Place, z: Place, given: Arrays) -> N
 
 def _positions(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) -> None:
     if isinstance(layer, LearnedPositions):
-        P = given["P"]
+        (P,) = given_arrays(body, layer, given, "P")
     else:
-        P = np.asarray(layer.forward(np.zeros((*x.shape, 1))))[..., 0]
-    body.call("add", x.name, body.array(f"{layer.name}_P", P), math.prod(x.shape), z.name)
+        P = body.array(f"{layer.name}_P", np.asarray(layer.forward(np.zeros((*x.shape, 1))))[..., 0])
+    body.call("add", x.name, P, math.prod(x.shape), z.name)
 
 
 CELLS = {"tanh": 0, "relu": 1, "sigmoid": 2, "identity": 3, "lstm": 4, "gru": 5}
@@ -417,22 +428,42 @@ def _recurrent(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> Non
     names = given_arrays(body, layer, given, "W", "U", "b", "v")
     kind = CELLS[layer.activation if isinstance(layer, RNN) else layer.kind]
     kind += isinstance(layer, GRU) and not layer.reset_after
-    options = (kind, *x.shape, layer.units, int(layer.reverse), int(layer.outputs == "all"))
-    body.call("recurrent", x.name, *names, body.mask, *options, body.needs(6 * layer.units), z.name)
+    steps, features = layer.sequence_shape(x.shape)
+    first = f"{x.name} + {steps * features}" if layer.sources else None
+    way = (int(layer.reverse), int(layer.outputs == "all"), int(layer.ends))
+    options = (first, kind, steps, features, layer.units, *way, body.needs(6 * layer.units))
+    body.call("recurrent", x.name, *names, body.mask, *options, z.name)
 
 
 def _attention(body: Body, layer: MultiHeadAttention, x: Place, z: Place, given: Arrays) -> None:
-    steps, features = x.shape
-    size = steps * features
-    work = body.needs(4 * size + steps)
-    places = [f"{work} + {number_of * size}" for number_of in range(4)]
-    for key, place in zip("qkv", places, strict=False):
+    shapes, shared = layer.shapes(x.shape), layer.shared
+    (steps, features), keys = shapes[0], shapes[1][0]
+    places, seen, sizes = [x.name] * 3, "NULL", [steps * features, *[keys * features // shared] * 2]
+    if layer.sources:
+        parts = [f"{x.name} + {start}" for start, _, _ in layer.places]
+        seen = parts.pop() if layer.seen == GIVEN else seen
+        places = [*parts[:2], parts[-1]]
+    if isinstance(layer.seen, tuple):
+        seen = body.array(f"{layer.name}_seen", np.array(layer.seen, np.float32))
+    work = body.needs(sum(sizes) + sizes[0] + keys)
+    made = [f"{work} + {sum(sizes[:number_of])}" for number_of in range(4)]
+    for key, read, shape, place in zip("qkv", places, shapes, made, strict=False):
         names = given_arrays(body, layer, given, f"W_{key}", f"b_{key}")
-        body.call("dense", x.name, *names, steps, features, features, place)
-    options = (body.mask, steps, features, layer.heads, int(layer.causal), f"{work} + {4 * size}")
-    body.call("attention", *places[:3], *options, places[3])
+        body.call("dense", read, *names, *shape, features if key == "q" else features // shared, place)
+    if layer.rotary:
+        size = features // layer.heads
+        for key, place, count, many in zip("qk", made, (steps, keys), (1, shared), strict=False):
+            tables = turns(count, size, layer.rotary_base)
+            names = [
+                body.array(f"{layer.name}_{word}_{key}", table)
+                for word, table in zip(("cosines", "sines"), tables, strict=True)
+            ]
+            body.call("turn", place, *names, count, layer.heads // many, size)
+    sums = f"{work} + {sum(sizes) + sizes[0]}"
+    options = (body.mask, seen, steps, keys, features, layer.heads, shared, int(layer.causal), sums)
+    body.call("attention", *made[:3], *options, made[3])
     names = given_arrays(body, layer, given, "W_o", "b_o")
-    body.call("dense", places[3], *names, steps, features, features, z.name)
+    body.call("dense", made[3], *names, steps, features, features, z.name)
 
 
 LAYERS: dict[type[Layer], Writer] = {
@@ -460,6 +491,7 @@ LAYERS: dict[type[Layer], Writer] = {
     BatchNorm: _batch_norm,
     LayerNorm: _normalise,
     GroupNorm: _normalise,
+    LocalResponseNorm: _local_norm,
     InstanceNorm: _normalise,
     RMSNorm: _normalise,
     Softmax: _softmax,

@@ -30,6 +30,12 @@ SQUARED = ("half the sum of (a - y)^2", "0.5f * (a[i] - y[i]) * (a[i] - y[i])")
 
 def check_dense(network: Model) -> None:
     """ArgumentError for a network that has a layer whose training is not written."""
+    if network.shares:
+        name, uses = next((name, uses) for name, uses in network.parameter_uses().items() if len(uses) > 1)
+        raise ArgumentError(
+            f"to_c(training=True) updates every layer as δ passes it, and {name} is shared by "
+            f"{', '.join(uses)}: write to_c(path), which predicts"
+        )
     for number, layer in enumerate(network.layers, 1):
         last = number == len(network.layers)
         plain = isinstance(layer, Flatten | Identity) or (isinstance(layer, Dense) and not layer.ntk)

@@ -15,7 +15,7 @@ from chainrule.base.scalars import check_flag
 from chainrule.base.shown import clipped
 from chainrule.data.preparation.scales import Numbers
 from chainrule.layers import Composite, Dropout, Flatten, Identity, Layer
-from chainrule.layers.structure import run_branches
+from chainrule.layers.structure import Masks, mask_behind, mask_for, run_branches
 from chainrule.networks.forms.c.functions import needed
 from chainrule.networks.forms.c.layers import Body, Place, write
 from chainrule.networks.forms.c.training import check_dense, training
@@ -75,7 +75,8 @@ class _Memory:
 
 class _Writing:
     def __init__(self, network: Model, training: bool) -> None:
-        self.network, self.body, self.memory = network, Body(learns=training), _Memory()
+        self.network, self.memory = network, _Memory()
+        self.body = Body(learns=training, names=network.parameter_names)
         self.training = training
         self.held: dict[str, tuple[int, int]] = {}  # expression -> stretch of memory
         self.multiplications = 0
@@ -96,7 +97,7 @@ class _Writing:
         """The layers in order; shared: others read what is given after them."""
         x = given[0]
         for layer in layers:
-            shape = self.network.shapes[str(layer.name)]
+            shape, several = self.network.shapes[str(layer.name)], isinstance(self.body.mask, Masks)
             if type(layer) in SAME:
                 y = Place(x.name, shape)
             else:
@@ -107,7 +108,8 @@ class _Writing:
                 if not shared:
                     self.release(x)
                 shared = False
-            if self.body.mask is not None and (len(shape) != 2 or shape[0] != x.shape[0]):
+            ends = len(shape) != 2 or (shape[0] != x.shape[0] and not several)
+            if ends and not isinstance(self.body.mask, Masks):
                 self.body.mask = None  # the steps end here
             x, given = y, (y,)
         return x
@@ -117,6 +119,8 @@ class _Writing:
         if type(layer).mask is not Layer.mask and (steps := x.shape[0]):
             self.body.mask_place = self.place((steps,)).name
         self.body.lines.append(f"/* {layer.name}: {layer!r}, {x.shape} -> {shape} */".replace("*/ ", ""))
+        read, behind = mask_for(layer, self.body.mask), mask_behind(layer, self.body.mask)
+        self.body.mask = read
         try:
             write(self.body, layer, x, z, self.network.layer_parameters(layer))
         except Unwritable as error:
@@ -124,6 +128,7 @@ class _Writing:
                 f"to_c cannot write {layer.name}, {layer!r}: it has {error}; use one of chainrule's layers, "
                 "or an Activation whose f is written with chainrule.formulas"
             ) from None
+        self.body.mask = behind if self.body.mask is read else self.body.mask
         self._count(layer, x, shape)
         return z
 
@@ -140,7 +145,9 @@ class _Writing:
         if layer.join == "product":
             entry = " * ".join(f"{end.name}[i]" for end in ends)
             self.body.lines.append(f"for (int i = 0; i < {math.prod(shape)}; i++) {z.name}[i] = {entry};")
-        elif layer.join == "concat":
+        elif layer.join in ("concat", "row"):
+            if layer.join == "row":
+                ends = [Place(end.name, (math.prod(end.shape),)) for end in ends]
             for end in ends:
                 self.body.call("beside", end.name, count, end.shape[-1], first, shape[-1], z.name)
                 first += end.shape[-1]

@@ -47,6 +47,7 @@ from chainrule.layers import (
     Layer,
     LayerNorm,
     LeakyReLU,
+    LocalResponseNorm,
     LogSoftmax,
     LpPool1D,
     LpPool2D,
@@ -62,6 +63,7 @@ from chainrule.layers import (
     ReLU6,
     Resample,
     Reshape,
+    RMSNorm,
     Sigmoid,
     Softmax,
     Softplus,
@@ -298,9 +300,9 @@ def _global_pool(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str 
 
 
 # -- normalisation -----------------------------------------------------------------------------------------
-def _scales(x: Value) -> dict[str, Array]:
+def _scales(x: Value, axes: int = 1) -> dict[str, Array]:
     """γ and β where there are none."""
-    return {"gamma": np.ones(x.shape[-1:]), "beta": np.zeros(x.shape[-1:])}
+    return {"gamma": np.ones(x.shape[-axes:]), "beta": np.zeros(x.shape[-axes:])}
 
 
 def _batch_norm(graph: Graph, layer: BatchNorm, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -312,12 +314,26 @@ def _batch_norm(graph: Graph, layer: BatchNorm, x: Value, given: Arrays, mask: s
 
 def _layer_norm(graph: Graph, layer: LayerNorm, x: Value, given: Arrays, mask: str | None) -> Value:
     if graph.opset < 17:
-        return by_formula(graph, layer, x, given, mask)
-    scales = {**_scales(x), **given}
+        return _norm_by_formula(graph, layer, x, given, mask)
+    scales = {**_scales(x, layer.axes), **given}
     wanted = ("gamma", "beta") if layer.shift else ("gamma",)
     names = [graph.constant(scales[name], name) for name in wanted]
-    z = graph.add("LayerNormalization", graph.last(x), *names, axis=-1, epsilon=layer.epsilon)
+    z = graph.add("LayerNormalization", graph.last(x), *names, axis=-layer.axes, epsilon=layer.epsilon)
     return Value(x.shape, z)
+
+
+def _norm_by_formula(
+    graph: Graph, layer: LayerNorm | RMSNorm, x: Value, given: Arrays, mask: str | None
+) -> Value:
+    """Over several axes as over those of rows."""
+    if layer.axes == 1:
+        return by_formula(graph, layer, x, given, mask)
+    shape = layer.rows_of(x.shape)
+    rows = Value(shape, graph.reshape(graph.last(x), *shape))
+    over_rows = type(layer)(**{**layer.config(), "axes": 1})
+    flat = {name: array.ravel() for name, array in given.items()}
+    z = by_formula(graph, over_rows, rows, flat, mask)
+    return Value(x.shape, graph.reshape(graph.last(z), *x.shape))
 
 
 def _group_norm(graph: Graph, layer: GroupNorm, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -339,6 +355,22 @@ def _instance_norm(graph: Graph, layer: InstanceNorm, x: Value, given: Arrays, m
     names = [graph.constant(scales[name], name) for name in ("gamma", "beta")]
     z = graph.add("InstanceNormalization", graph.first(x), *names, epsilon=layer.epsilon)
     return Value(x.shape, None, z)
+
+
+def _local_norm(graph: Graph, layer: LocalResponseNorm, x: Value, given: Arrays, mask: str | None) -> Value:
+    """LRN is of images, and has the larger half of an even number behind the channel."""
+    count = sum(layer.sides) + 1
+    if len(x.shape) == 3 and layer.sides[0] == (count - 1) // 2:
+        options: dict[str, Any] = {"alpha": layer.alpha, "beta": layer.beta, "bias": layer.k}
+        return Value(x.shape, None, graph.add("LRN", graph.first(x), size=count, **options))
+    band = np.zeros((x.shape[-1], x.shape[-1]))
+    for c, row in enumerate(layer.taps(x.shape)):
+        for j, weight in row:
+            band[j, c] = weight * layer.share
+    last = graph.last(x)
+    sums = graph.add("MatMul", graph.add("Mul", last, last), graph.constant(band))
+    root = graph.add("Pow", graph.add("Add", sums, graph.constant(layer.k)), graph.constant(-layer.beta))
+    return Value(x.shape, graph.add("Mul", last, root))
 
 
 # -- activations -------------------------------------------------------------------------------------------
@@ -430,8 +462,10 @@ LAYERS: dict[type[Layer], Writer] = {
     GlobalMaxPool: _global_pool,
     BatchNorm: _batch_norm,
     LayerNorm: _layer_norm,
+    RMSNorm: _norm_by_formula,
     GroupNorm: _group_norm,
     InstanceNorm: _instance_norm,
+    LocalResponseNorm: _local_norm,
     ReLU: _entrywise("Relu"),
     Sigmoid: _entrywise("Sigmoid"),
     Tanh: _entrywise("Tanh"),

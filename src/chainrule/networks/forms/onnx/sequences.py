@@ -6,6 +6,7 @@ padding at the end; where a mask is, a recurrence is a Scan over its own formula
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,10 @@ import numpy as np
 
 from chainrule.formulas.calling import call_formula
 from chainrule.formulas.expression import Symbol
-from chainrule.layers import GRU, LSTM, RNN, Embedding, Layer, Masking, MultiHeadAttention, Recurrent
+from chainrule.formulas.primitives.steps import turns
+from chainrule.layers import GRU, LSTM, RNN, Embedding, Layer, Masking, MultiHeadAttention, Part, Recurrent
+from chainrule.layers.parts import places_of
+from chainrule.layers.sequences.attention import GIVEN
 from chainrule.networks.forms.onnx.formulas import Formula
 from chainrule.networks.forms.onnx.graph import SAMPLES, Graph, Value
 from chainrule.networks.forms.onnx.layers import Arrays, Writer, product
@@ -47,6 +51,10 @@ def _masking(graph: Graph, layer: Masking, x: Value, given: Arrays, mask: str | 
     return Value(x.shape, graph.add("Mul", graph.last(x), _there(graph, layer, x)))
 
 
+def _part(graph: Graph, layer: Part, x: Value, given: Arrays, mask: str | None) -> Value:
+    return Value(layer.shape, part_of_row(graph, x, layer.start, layer.stop, layer.shape))
+
+
 def _embedding(graph: Graph, layer: Embedding, x: Value, given: Arrays, mask: str | None) -> Value:
     E = given["E"].copy()
     if layer.padding is not None:
@@ -56,8 +64,9 @@ def _embedding(graph: Graph, layer: Embedding, x: Value, given: Arrays, mask: st
 
 # -- recurrences -------------------------------------------------------------------------------------------
 def _recurrent(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: str | None) -> Value:
+    sequence, first = _begun(graph, layer, x)
     if mask is not None:
-        return _scan(graph, layer, x, given, mask)
+        return _scan(graph, layer, sequence, first, x, given, mask)
     operator, order = OPERATORS[type(layer)]
     arrays = [gates_in_order(given[name], layer.gates, order) for name in ("W", "U", "b") if name in given]
     if layer.bias:  # ONNX has two: ours is the first, and v of a GRU in the second
@@ -75,15 +84,38 @@ def _recurrent(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: st
             options |= {"activation_alpha": [1.0], "activation_beta": [0.0]}
     if isinstance(layer, GRU):
         options["linear_before_reset"] = int(layer.reset_after)
-    steps = graph.add("Transpose", graph.last(x), perm=[1, 0, 2])
-    every, last = graph.several(operator, steps, *names, outputs=2, **options)
-    shape = layer.output_shape(x.shape)
+    steps = graph.add("Transpose", graph.last(sequence), perm=[1, 0, 2])
+    if first:
+        names += [""] * (4 - len(names))  # without a bias, and without lengths
+        names += [graph.axes("Unsqueeze", state, 0) for state in first]
+    every, *last = graph.several(operator, steps, *names, outputs=1 + len(layer.states), **options)
+    states = [graph.axes("Squeeze", state, 0) for state in last]
     if layer.outputs == "last":
-        return Value(shape, graph.axes("Squeeze", last, 0))
-    return Value(shape, graph.add("Transpose", graph.axes("Squeeze", every, 1), perm=[1, 0, 2]))
+        return _ended(graph, layer, x, states[0], states)
+    shown = graph.add("Transpose", graph.axes("Squeeze", every, 1), perm=[1, 0, 2])
+    return _ended(graph, layer, x, shown, states)
 
 
-def _scan(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: str) -> Value:
+def _begun(graph: Graph, layer: Recurrent, x: Value) -> tuple[Value, list[str]]:
+    """The sequence, and the states that it begins with where they are given, (N, units) each."""
+    if not layer.sources:
+        return x, []
+    sequence, *first = (part_of_row(graph, x, *place) for place in places_of(layer.sources))
+    return Value(layer.sources[0], sequence), first
+
+
+def _ended(graph: Graph, layer: Recurrent, x: Value, shown: str, states: Sequence[str]) -> Value:
+    """What is put out, and where a node reads them the states behind it."""
+    shape = layer.output_shape(x.shape)
+    if not layer.ends:
+        return Value(shape, shown)
+    row = graph.reshape(shown, shape[0] - len(states) * layer.units)
+    return Value(shape, graph.add("Concat", row, *states, axis=-1))
+
+
+def _scan(
+    graph: Graph, layer: Recurrent, x: Value, first: Sequence[str], row: Value, given: Arrays, mask: str
+) -> Value:
     """The step's formula again and again: where a step is padding the states stay, and 0 is put out."""
     make, body = graph.onnx.helper, graph.inner()
     inputs = [*(f"{name}_before" for name in layer.states), "x_t", "there"]
@@ -107,12 +139,12 @@ def _scan(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: str) ->
         [described(name, layer.units) for name in (*states, shown)],
         body.tensors(),
     )
-    zeros = _zero_states(graph, x, layer)
+    begins = first or [_zero_states(graph, x, layer)] * len(layer.states)
     given_steps = (graph.last(x), graph.axes("Unsqueeze", mask, 2))
     direction = [int(layer.reverse)]
     results = graph.several(
         "Scan",
-        *(zeros for _ in layer.states),
+        *begins,
         *given_steps,
         outputs=len(states) + 1,
         body=block,
@@ -122,8 +154,8 @@ def _scan(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: str) ->
         scan_input_directions=direction * 2,
         scan_output_directions=direction,
     )
-    shape = layer.output_shape(x.shape)
-    return Value(shape, results[0] if layer.outputs == "last" else results[-1])
+    shown = results[0] if layer.outputs == "last" else results[-1]
+    return _ended(graph, layer, row, shown, results[:-1])
 
 
 def _zero_states(graph: Graph, x: Value, layer: Recurrent) -> str:
@@ -136,27 +168,72 @@ def _zero_states(graph: Graph, x: Value, layer: Recurrent) -> str:
 
 # -- attention ---------------------------------------------------------------------------------------------
 def _attention(graph: Graph, layer: MultiHeadAttention, x: Value, given: Arrays, mask: str | None) -> Value:
-    (steps, features), name = x.shape, graph.last(x)
-    size = features // layer.heads
+    of_q, of_k, _ = layer.shapes(x.shape)
+    (steps, features), size, fewer = of_q, of_q[-1] // layer.heads, layer.heads // layer.shared
+    *read, seen = _sources(graph, layer, x)
 
-    def heads(key: str, perm: Sequence[int]) -> str:
-        """(N, heads, steps, size), or with the last two exchanged."""
+    def heads(key: str, name: str, count: int, keys: int) -> str:
+        """(N, heads, steps, size)."""
         projected = product(graph, name, given[f"W_{key}"], given.get(f"b_{key}"))
-        return graph.add("Transpose", graph.reshape(projected, steps, layer.heads, size), perm=[*perm])
+        split = graph.add("Transpose", graph.reshape(projected, keys, count, size), perm=[0, 2, 1, 3])
+        if layer.rotary and key != "v":
+            split = _turned(graph, split, keys, size, layer.rotary_base)
+        if count == layer.heads:
+            return split
+        every = graph.constant(np.repeat(np.arange(count), layer.shared), dtype=np.int64)
+        return graph.add("Gather", split, every, axis=1)
 
-    Q, K, V = heads("q", (0, 2, 1, 3)), heads("k", (0, 2, 3, 1)), heads("v", (0, 2, 1, 3))
+    Q = heads("q", read[0], layer.heads, steps)
+    K, V = (heads(key, name, fewer, of_k[0]) for key, name in zip("kv", read[1:], strict=True))
+    K = graph.add("Transpose", K, perm=[0, 1, 3, 2])
     S = graph.add("Mul", graph.add("MatMul", Q, K), graph.constant(size**-0.5))
-    A = _weights(graph, S, steps, layer.causal, mask)
+    A = _weights(graph, S, _seen(graph, layer, (steps, of_k[0]), seen, mask))
     O = graph.add("Transpose", graph.add("MatMul", A, V), perm=[0, 2, 1, 3])  # noqa: E741
-    return Value(x.shape, product(graph, graph.reshape(O, steps, features), given["W_o"], given.get("b_o")))
+    return Value(of_q, product(graph, graph.reshape(O, steps, features), given["W_o"], given.get("b_o")))
 
 
-def _weights(graph: Graph, S: str, steps: int, causal: bool, mask: str | None) -> str:
-    """Softmax over the keys that are seen; 0 everywhere where none is."""
-    seen = graph.constant(np.tri(steps), dtype=bool) if causal else None
+def _sources(graph: Graph, layer: Any, x: Value) -> list[Any]:
+    """What queries, keys and values are made of, and what says which keys are seen, or None."""
+    if not layer.sources:
+        return [graph.last(x)] * 3 + [None]
+    parts = [part_of_row(graph, x, start, stop, shape) for start, stop, shape in layer.places]
+    seen = parts.pop() if layer.seen == GIVEN else None
+    return [*parts[:2], parts[-1], seen]
+
+
+def part_of_row(graph: Graph, x: Value, start: int, stop: int, shape: Sequence[int]) -> str:
+    """One of several values side by side, in its own shape."""
+    part = graph.add("Slice", graph.last(x), *map(graph.whole, (start, stop, -1)))
+    return graph.reshape(part, *shape)
+
+
+def _turned(graph: Graph, x: str, steps: int, size: int, base: float) -> str:
+    """Rotary positions: what stands beside the sines is the other feature of every pair."""
+    cosine, sine = turns(steps, size, base)
+    others = graph.constant(np.roll(np.arange(size), size // 2), dtype=np.int64)
+    cosines = graph.constant(np.concatenate([cosine, cosine], axis=1))
+    sines = graph.constant(np.concatenate([-sine, sine], axis=1))
+    other = graph.add("Mul", graph.add("Gather", x, others, axis=-1), sines)
+    return graph.add("Add", graph.add("Mul", x, cosines), other)
+
+
+def _seen(
+    graph: Graph, layer: MultiHeadAttention, pairs: tuple[int, int], given: str | None, mask: str | None
+) -> str | None:
+    """Which keys a query sees, as far as something says so."""
+    says = [graph.constant(np.tri(*pairs), dtype=bool)] if layer.causal else []
+    if isinstance(layer.seen, tuple):
+        says.append(graph.constant(np.array(layer.seen), dtype=bool))
+    if given is not None:
+        hidden = graph.add("Equal", given, graph.constant(0))
+        says.append(graph.axes("Unsqueeze", graph.add("Not", hidden), 1))
     if mask is not None:
-        keys = graph.holds(graph.axes("Unsqueeze", mask, 1, 2))
-        seen = keys if seen is None else graph.add("And", seen, keys)
+        says.append(graph.holds(graph.axes("Unsqueeze", mask, 1, 2)))
+    return functools.reduce(lambda a, b: graph.add("And", a, b), says) if says else None
+
+
+def _weights(graph: Graph, S: str, seen: str | None) -> str:
+    """Softmax over the keys that are seen; 0 everywhere where none is."""
     if seen is None:
         return graph.add("Softmax", S, axis=-1)
     # The lowest finite number and not -inf: a row of -inf alone would be 0/0.
@@ -168,6 +245,7 @@ def _weights(graph: Graph, S: str, steps: int, causal: bool, mask: str | None) -
 SEQUENCES: Mapping[type[Layer], Writer] = {
     Masking: _masking,
     Embedding: _embedding,
+    Part: _part,
     RNN: _recurrent,
     LSTM: _recurrent,
     GRU: _recurrent,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from chainrule.base.scalars import check_choice, check_count, check_flag
 from chainrule.data.preparation.scales import Numbers, Pixels, Standardizer
 from chainrule.formulas.calling import declared
 from chainrule.layers import Composite, Heads, Layer, Part, Sigmoid
-from chainrule.layers.structure import run_branches
+from chainrule.layers.structure import Masks, mask_behind, mask_for, run_branches
 from chainrule.networks.forms.onnx.graph import NEWEST, OLDEST, SAMPLES, Graph, Value
 from chainrule.networks.forms.onnx.layers import LAYERS, Arrays, by_formula
 from chainrule.networks.forms.onnx.sequences import SEQUENCES, mask_of
@@ -70,7 +71,7 @@ class Writing:
     def __init__(self, network: Model, graph: Graph) -> None:
         self.network, self.graph = network, graph
         self.inputs: list[Any] = []
-        self.mask: str | None = None
+        self.mask: Any = None  # the name of what says which steps are there, or Masks
 
     # -- the ends --------------------------------------------------------------------------------------------
     def input(self, channels: str) -> Value:
@@ -207,7 +208,7 @@ class Writing:
         for layer in layers:
             x = self.composite(layer, *given) if isinstance(layer, Composite) else self.leaf(layer, *given)
             given = (x,)
-            if len(x.shape) != 2:
+            if len(x.shape) != 2 and not isinstance(self.mask, Masks):
                 self.mask = None  # the steps end here
         return given[0]
 
@@ -215,6 +216,9 @@ class Writing:
         ends = run_branches(self, layer, given, lambda _, branch, on: self.chain(branch, *on))
         shape = self.network.shapes[str(layer.name)]
         first = all(end.channels_first for end in ends)
+        if layer.join == "row":
+            flat = [self.graph.reshape(self.graph.last(end), math.prod(end.shape)) for end in ends]
+            return Value(shape, self.graph.add("Concat", *flat, axis=-1))
         names = [self.graph.first(end) if first else self.graph.last(end) for end in ends]
         if len(names) == 1:
             joined = names[0]
@@ -227,7 +231,7 @@ class Writing:
         return Value(shape, None, joined) if first else Value(shape, joined)
 
     def leaf(self, layer: Layer, x: Value) -> Value:
-        if isinstance(layer, Part):
+        if isinstance(layer, Part) and str(layer.name) in self.network.input_parts:
             return self.part(layer)
         graph, shape = self.graph, self.network.shapes[str(layer.name)]
         if type(layer).mask is not Layer.mask and type(layer) not in SEQUENCES:
@@ -236,11 +240,15 @@ class Writing:
             )
         if (mask := mask_of(graph, layer, x)) is not None:
             self.mask = mask
+        several = isinstance(self.mask, Masks)
+        read, behind = mask_for(layer, self.mask), mask_behind(layer, self.mask)
         given: Arrays = self.network.layer_parameters(layer)
         steps = x.shape[0]
+        self.mask = read
         y = self._written(layer, x, given)
-        y.shape = shape
-        if self.mask is not None and (len(shape) != 2 or shape[0] != steps):
+        y.shape, self.mask = shape, behind
+        ends = len(shape) != 2 or (shape[0] != steps and not several)
+        if ends and not isinstance(self.mask, Masks):
             self.mask = None
         return y
 

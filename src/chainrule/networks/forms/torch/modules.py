@@ -56,6 +56,20 @@ class Permute(Module):
         return x.permute(*self.order)
 
 
+class LocalResponse(Module):
+    """nn.LocalResponseNorm with other sides, and of vectors too."""
+
+    def __init__(self, before: int, after: int, alpha: float, beta: float, k: float) -> None:
+        super().__init__()
+        self.before, self.after, self.numbers = before, after, (alpha, beta, k)
+
+    def forward(self, x: Tensor) -> Tensor:
+        alpha, beta, k = self.numbers
+        count, squares = self.before + self.after + 1, x.reshape(*x.shape[:2], -1) ** 2
+        sums = F.pad(squares, (0, 0, self.before, self.after)).unfold(1, count, 1).sum(-1).reshape(x.shape)
+        return x * (k + alpha / count * sums) ** -beta
+
+
 class Reshape(Module):
     def __init__(self, *shape: int) -> None:
         super().__init__()

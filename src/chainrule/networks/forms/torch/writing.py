@@ -60,6 +60,7 @@ from chainrule.layers import (
     LayerNorm,
     LeakyReLU,
     LearnedPositions,
+    LocalResponseNorm,
     LogSigmoid,
     LogSoftmax,
     LpPool1D,
@@ -138,6 +139,7 @@ class Writing:
         self.torch, self.nn, self.own, self.network = torch, torch.nn, modules, network
         self.dtype = getattr(torch, str(np.dtype(network.dtype)))
         self.readings: list[tuple[str, str, tuple[Any, ...]]] = []
+        self.known: dict[str, tuple[str, tuple[Any, ...]]] = {}  # parameter -> how it lies, and where
 
     def whole(self, made: Sequence[Any]) -> Any:
         """The module, with the names of its tensors known."""
@@ -191,9 +193,16 @@ class Writing:
 
     def _keep(self, layer: Layer, made: Made) -> None:
         """The numbers of the layer, in its tensors."""
-        given = self.network.layer_parameters(layer)
+        given, names = self.network.layer_parameters(layer), self.network.parameter_names(layer)
         for name, how, tensors in made.parameters:
-            self.readings.append((f"{layer.name}.{name}", how, tensors))
+            lies, known = self.known.setdefault(names[name], (how, tensors))
+            if known is not tensors:  # of a layer before it that shares them
+                if lies != how or any(a.shape != b.shape for a, b in zip(tensors, known, strict=True)):
+                    raise self.refuse(layer, f"it shares {names[name]}, which lies otherwise there")
+                for mine, theirs in zip(tensors, known, strict=True):
+                    _tie(made.module, mine, theirs)
+                continue
+            self.readings.append((names[name], how, tensors))
             write(self.torch, how, tensors, given[name])
 
     def _composite(self, layer: Composite, shape: Shape, first: bool) -> tuple[Any, bool]:
@@ -234,6 +243,15 @@ def write(torch: Any, how: str, tensors: Sequence[Any], array: Array) -> None:
         if how in ("bias", "bias of gru"):
             tensors[1].zero_()
         target.copy_(torch.as_tensor(value).reshape(target.shape))
+
+
+def _tie(module: Any, mine: Any, theirs: Any) -> None:
+    """One tensor in place of another, wherever the module has it."""
+    for part in module.modules():
+        for held in (part._parameters, part._buffers):
+            for key, tensor in held.items():
+                if tensor is mine:
+                    held[key] = theirs
 
 
 # -- dense, shapes -------------------------------------------------------------------------------------------
@@ -412,12 +430,13 @@ def _batch_norm(w: Writing, layer: BatchNorm, x: Shape, z: Shape, first: bool) -
 
 def _layer_norm(w: Writing, layer: LayerNorm, x: Shape, z: Shape, first: bool) -> Made:
     affine = layer.scale or layer.shift
-    norm = w.nn.LayerNorm(x[-1], layer.epsilon, affine, **({"bias": layer.shift} if affine else {}))
+    shift = {"bias": layer.shift} if affine else {}
+    norm = w.nn.LayerNorm(x[-layer.axes :], layer.epsilon, affine, **shift)
     return Made(norm, _affine(layer, norm))
 
 
 def _rms_norm(w: Writing, layer: RMSNorm, x: Shape, z: Shape, first: bool) -> Made:
-    norm = w.nn.RMSNorm(x[-1], layer.epsilon, layer.scale)
+    norm = w.nn.RMSNorm(x[-layer.axes :], layer.epsilon, layer.scale)
     return Made(norm, _named(norm, gamma="weight") if layer.scale else [])
 
 
@@ -430,6 +449,13 @@ def _instance_norm(w: Writing, layer: InstanceNorm, x: Shape, z: Shape, first: b
     """As groups of one channel: nn.InstanceNorm wants to know how many axes there are."""
     norm = w.nn.GroupNorm(x[-1], x[-1], layer.epsilon, layer.scale or layer.shift)
     return Made(norm, _affine(layer, norm))
+
+
+def _local_norm(w: Writing, layer: LocalResponseNorm, x: Shape, z: Shape, first: bool) -> Made:
+    (before, after), numbers = layer.sides, (layer.alpha, layer.beta, layer.k)
+    if before == (before + after + 1) // 2 and len(x) > 1:
+        return Made(w.nn.LocalResponseNorm(before + after + 1, *numbers))
+    return Made(w.own.LocalResponse(before, after, *numbers))
 
 
 # -- sequences -----------------------------------------------------------------------------------------------
@@ -551,6 +577,7 @@ WINDOWS: dict[type[Layer], Callable[..., Made]] = {
     BatchNorm: _batch_norm,
     GroupNorm: _group_norm,
     InstanceNorm: _instance_norm,
+    LocalResponseNorm: _local_norm,
     PReLU: _prelu,
 }
 WRITERS: dict[type[Layer], Callable[..., Made]] = {

@@ -1,0 +1,132 @@
+"""Nodes that read several values: in front of their layer a row in which these lie side by side, and a block
+that reads several taken apart into nodes.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from chainrule.base.errors import ShapeError
+from chainrule.base.types import Shape
+from chainrule.layers import Composite, Layer, Part, Recurrent, Row, Sequential
+from chainrule.layers.base import InnerNode
+from chainrule.layers.wiring import Join
+from chainrule.networks.graphs.nodes import Node
+
+
+class _Taken(Layer):
+    """Of a recurrence that puts out its states, one of them, or its output: made a `Part` by its shape."""
+
+    def __init__(self, cell: Recurrent, state: str | None) -> None:
+        self.cell, self.state = cell, state
+
+    def part(self, row: Shape, name: str) -> Part:
+        units, states = self.cell.units, self.cell.states
+        shown = row[0] - len(states) * units
+        if self.state is None:
+            return Part(0, self.cell.shown_shape(shown // units), name=name)
+        return Part(shown + states.index(self.state) * units, (units,), name=name)
+
+
+def with_states(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
+    """The nodes, those of the states of recurrences among them that others read, "encoder.h"."""
+    known = {node.name for node in nodes}
+    used = {*outputs, *(source for node in nodes for source in node.sources)}
+    made: list[Node] = []
+    for node in nodes:
+        members = _members(node.layer)
+        cell = members[-1]
+        states = cell.states if isinstance(cell, Recurrent) else ()
+        wanted = [state for state in states if f"{node.name}.{state}" in used - known]
+        if not wanted or not isinstance(cell, Recurrent):
+            made.append(node)
+            continue
+        every = f"{node.name}.states"
+        if cell.unfolded() != (cell,):
+            raise ShapeError(
+                f"node {node.name!r}: {cell!r} stands for several layers, each with states of its own: write "
+                "a node for each of them"
+            )
+        single = not isinstance(node.layer, Sequential)
+        ending = copy.copy(cell)
+        ending.ends, ending.name = True, None if single else cell.name
+        block = Sequential([*members[:-1], ending], name=node.name)
+        made.append(Node(every, block, node.sources))
+        made += [Node(node.name, _Taken(cell, None), (every,))] if node.name in used else []
+        made += [Node(f"{node.name}.{state}", _Taken(cell, state), (every,)) for state in wanted]
+    return made
+
+
+def with_rows(nodes: Sequence[Node], inputs: Mapping[str, Shape]) -> list[Node]:
+    """The nodes, in the order of computation, of which every one reads a value, or joins several."""
+    shapes, made = dict(inputs), list[Node]()
+    for node in nodes:
+        for part in _taken_apart(node, shapes):
+            made.append(part)
+            if (shape := shape_of(part, shapes)) is not None:
+                shapes[part.name] = shape
+    return made
+
+
+def _members(layer: Any) -> list[Layer]:
+    return list(layer.layers) if isinstance(layer, Sequential) else [layer]
+
+
+def _taken_apart(node: Node, shapes: Mapping[str, Shape]) -> Iterator[Node]:
+    of = tuple(shapes[source] for source in node.sources if source in shapes)
+    if len(of) < len(node.sources) or isinstance(node.layer, Join):  # what does not fit is told later
+        yield node
+        return
+    if isinstance(node.layer, _Taken):
+        yield Node(node.name, node.layer.part(of[0], node.name), node.sources)
+        return
+    members = _members(node.layer)
+    try:
+        inner = members[0].inner_nodes(of)
+        if len(of) > 1 and not inner:
+            members[0] = members[0].reading(of)
+    except ShapeError as error:
+        raise ShapeError(f"node {node.name!r}: {error}") from error
+    if inner:
+        yield from _within(node, inner, members[1:], shapes)
+        return
+    if len(of) == 1:
+        yield node
+        return
+    row = f"{node.name}.sources"
+    yield Node(row, Row(sources=node.sources, name=row), node.sources)
+    single = not isinstance(node.layer, Sequential)
+    layer = members[0] if single else Sequential(members, name=node.layer.name)
+    yield Node(node.name, layer, (row,))
+
+
+def shape_of(node: Node, shapes: Mapping[str, Shape]) -> Shape | None:
+    """What a node puts out, where that can be told; what does not fit is told by the network itself."""
+    try:
+        of = [shapes[source] for source in node.sources]
+        if isinstance(node.layer, Composite) and node.layer.several:
+            return node.layer.joined_shape(of[0], of)
+        return node.layer.output_shape(of[0])
+    except (ShapeError, KeyError, ValueError, TypeError, IndexError):
+        return None
+
+
+def _within(
+    node: Node, inner: Sequence[InnerNode], behind: Sequence[Layer], shapes: Mapping[str, Shape]
+) -> Iterator[Node]:
+    """The nodes of a block, whose layers have its name in front of theirs, and the layers behind it."""
+    for suffix, layers, sources in inner:
+        name = f"{node.name}.{suffix}" if suffix else node.name
+        read = tuple(f"{node.name}.{of}" if isinstance(of, str) else node.sources[of] for of in sources)
+        if isinstance(layers, Join):
+            joined = f"{node.name}.joined" if behind and not suffix else name
+            layer = copy.copy(layers.joining(read))
+            layer.name = joined
+            yield Node(joined, layer, read)
+            if joined != name:
+                yield Node(name, Sequential(behind, name=node.name), (joined,))
+            continue
+        block = [*layers, *(behind if not suffix else ())]
+        yield from _taken_apart(Node(name, Sequential(block, name=node.name), read), shapes)

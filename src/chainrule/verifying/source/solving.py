@@ -1,0 +1,255 @@
+"""What a place of their source would have to be for what is wrong to be right, and what is that.
+
+Most of a backward pass is linear in what it is made of: each entry of a place is moved by itself, which tells
+what it does to every gradient; what the place lacks is then the solution of a linear system. Where there is
+one, an expression at hand that is this is what is missing there.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.types import Array
+from chainrule.verifying.source.changes import Change
+from chainrule.verifying.source.insertions import Insertions
+from chainrule.verifying.source.scope import Scope, own
+from chainrule.verifying.source.vocabulary import LITERALS, Made, Vocabulary, copied, expressions, firm
+from chainrule.verifying.source.written import Written
+
+HIDDEN = "__moved__"  # what a place is handed to, among the names of its file
+MOST_ENTRIES = 160  # of one place, at all of its runs
+SOLVED, PARALLEL, FACTOR = 1e-4, 4e-5, 4e-5
+MOST_OF_A_PLACE = 6
+Rows = Callable[[], list[Array] | None]  # all gradients on the probe; None where there is no answer
+
+
+class Moved:
+    """What a place is handed to: keeps what it is, or gives it moved."""
+
+    def __init__(self) -> None:
+        self.values: list[Array] = []
+        self.names: list[dict[str, Any]] = []
+        self.by: list[Array] | None = None
+        self.count = 0
+        self.fits = True
+
+    def __call__(self, value: Any, names: Mapping[str, Any]) -> Any:
+        number, self.count = self.count, self.count + 1
+        if self.by is None:
+            real = isinstance(value, (float, np.floating)) or (
+                isinstance(value, np.ndarray) and value.dtype.kind == "f"
+            )
+            self.fits &= real and sum(each.size for each in self.values) + np.size(value) <= MOST_ENTRIES
+            if self.fits:
+                self.values.append(np.array(value, dtype=np.float64))
+                self.names.append(copied(names))
+            return value
+        if number >= len(self.by) or np.shape(value) != self.by[number].shape or not self.by[number].any():
+            return value
+        return value + self.by[number].astype(getattr(value, "dtype", np.float64))
+
+
+@dataclass(eq=False)
+class Solving:
+    """rows: of their code as it is then.  lacking: what they lack, 0 of what is right.  left: lines that it
+    may run, `cost` in each run.
+    """
+
+    rows: Rows
+    lacking: Sequence[Array]
+    cost: int
+    left: int
+
+    def changes(self, place: Written, scope: Scope, others: Sequence[ast.AST]) -> Iterator[Change]:
+        """Those of one function that may make it right."""
+        insertions = Insertions(place, scope)
+        texts = expressions(scope, others, self.names_of(place, scope))
+        told = set[tuple[int, int]]()
+        for node in _places(insertions):
+            if place.span(node) in told or self.left < 0:
+                continue
+            told.add(place.span(node))
+            yield from self.at(insertions, node, texts)
+
+    def at(self, insertions: Insertions, node: ast.expr, texts: Sequence[str]) -> Iterator[Change]:
+        solved = self.solved(insertions.place, insertions.scope, node)
+        if solved is None:
+            return
+        moved, system, lacking = solved
+        scope = insertions.scope
+        world = next(iter(insertions.place.ran.values())).world
+        words = Vocabulary(scope, world, moved.names, moved.values, texts)
+        there = words.flat(moved.values)
+        assert there is not None
+        wanted = lacking + (there if system is None else system @ there)
+        search = _Search(insertions, node, words.numbers(), system, lacking, wanted, there)
+        found = [*search.among(words.made()), *search.instead(words.jacobians())]
+        found = found or list(search.among(words.of_three()))
+        yield from sorted(found, key=lambda each: (each.rank, len(each.right)))[:MOST_OF_A_PLACE]
+
+    @staticmethod
+    def names_of(place: Written, scope: Scope) -> Mapping[str, Any]:
+        return next(place.ran[key].names for key, node in place.nodes.items() if node is scope.node)
+
+    def run(self) -> Array | None:
+        self.left -= self.cost
+        made = self.rows()
+        return None if made is None else np.concatenate(made)
+
+    def solved(
+        self, place: Written, scope: Scope, node: ast.expr
+    ) -> tuple[Moved, Array | None, Array] | None:
+        """(what stands there, the system, what it lacks) where the place can make it right.
+
+        Where the system has one solution, that is what the place lacks, and the system is None.
+        """
+        begin, end = place.span(node)
+        text = place.text[:begin] + f"{HIDDEN}({place.of(node)}, locals())".encode() + place.text[end:]
+        world = next(iter(place.ran.values())).world
+        moved = Moved()
+        with place.changed(text) as possible:
+            if not possible or not isinstance(world, dict):
+                return None
+            world[HIDDEN] = moved
+            try:
+                return self._solved(moved)
+            finally:
+                del world[HIDDEN]
+
+    def _solved(self, moved: Moved) -> tuple[Moved, Array | None, Array] | None:
+        base = self.run()
+        if base is None or not moved.fits or not moved.values:
+            return None
+        scale = max(float(np.abs(each).max(initial=0.0)) for each in moved.values) or 1.0
+        rng = np.random.default_rng(len(moved.values))
+        way = [scale * rng.normal(size=each.shape) for each in moved.values]
+
+        def by(step: list[Array]) -> Array | None:
+            moved.by, moved.count = step, 0
+            given = self.run()
+            return None if given is None or moved.count < len(step) else given - base
+
+        once, twice = by(way), by([2 * each for each in way])
+        if once is None or twice is None or not np.isfinite(once).all():
+            return None
+        if not np.allclose(twice, 2 * once, rtol=1e-7, atol=1e-9 * np.abs(once).max(initial=0.0)):
+            return None
+        touched = np.zeros(len(base), dtype=bool)
+        ends = np.cumsum([0, *map(len, self.lacking)])
+        for begin, end in pairwise(ends):
+            sizes = (float(np.abs(each[begin:end]).max(initial=0.0)) for each in (once, base))
+            touched[begin:end] = next(sizes) > 1e-12 * next(sizes)
+        lacking = np.concatenate(self.lacking)[touched]
+        if not lacking.any():
+            return None
+        columns = []
+        for number, each in enumerate(moved.values):
+            for entry in range(each.size):
+                step = [np.zeros_like(other) for other in moved.values]
+                step[number].reshape(-1)[entry] = scale
+                column = by(step)
+                if column is None:
+                    return None
+                columns.append(column[touched] / scale)
+        system = np.stack(columns, axis=1)
+        solution, _, rank, _ = np.linalg.lstsq(system, lacking, rcond=1e-10)
+        if np.linalg.norm(system @ solution - lacking) > SOLVED * np.linalg.norm(lacking):
+            return None
+        if rank == system.shape[1]:
+            return moved, None, solution
+        return moved, system, lacking
+
+
+def _places(insertions: Insertions) -> Iterator[ast.expr]:
+    """Whole values first, then what they are made of."""
+    yield from insertions.places()
+    for node in own(insertions.scope.node):
+        if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Mod):
+            yield from (side for side in (node.left, node.right) if not isinstance(side, ast.Constant))
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            yield node
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Of one place.  lacking: what is lacking to what stands there, in the system's terms; wanted: what
+    should stand there; there: what does.  system: None where they are of the place itself.
+    """
+
+    insertions: Insertions
+    node: ast.expr
+    numbers: Mapping[str, float]
+    system: Array | None
+    lacking: Array
+    wanted: Array
+    there: Array
+
+    def among(self, made: Sequence[Made]) -> Iterator[Change]:
+        yield from self.terms(made)
+        yield from self.factors(made)
+        yield from self.instead(made)
+
+    def terms(self, made: Sequence[Made]) -> Iterator[Change]:
+        one = Made(np.ones((1, len(self.there))), lambda at: "1", 0)
+        for text, parts, factor in self.parallel((one, *made), self.lacking):
+            for sign, whole, more in self.scaled(text, factor):
+                right = f"{sign} {whole}"
+                change = self.insertions.behind("term_missing", self.node, f" {right}", right)
+                yield replace(change, rank=4 + parts + more)
+
+    def factors(self, made: Sequence[Made]) -> Iterator[Change]:
+        one = Made(np.ones((1, len(self.there))), lambda at: "1", 0)
+        with np.errstate(all="ignore"):
+            times = [replace(each, values=each.values * self.there) for each in (one, *made)]
+        for text, parts, factor in self.parallel(times, self.wanted):
+            for sign, whole, more in self.scaled(text, factor):
+                if whole == "1":
+                    change = self.insertions.behind("sign", self.node, "", "-", front="-")
+                elif sign == "+" and whole.startswith("1 / "):
+                    by = whole.removeprefix("1 / ")
+                    change = self.insertions.behind("divisor_missing", self.node, f" / {by}", by)
+                else:
+                    right = whole if sign == "+" else f"-{firm(whole)}"
+                    change = self.insertions.behind("factor_missing", self.node, f" * {firm(right)}", right)
+                yield replace(change, rank=4 + parts + more)
+
+    def instead(self, made: Sequence[Made]) -> Iterator[Change]:
+        for text, parts, factor in self.parallel(made, self.wanted):
+            for sign, whole, more in self.scaled(text, factor):
+                right = whole if sign == "+" else f"-{firm(whole)}"
+                if right != self.insertions.of(self.node):
+                    change = self.insertions.instead("name", 4, self.node, f"({right})", right)
+                    yield replace(change, rank=4 + parts + more + (parts > 1) + (sign == "-"))
+
+    def parallel(self, made: Sequence[Made], wanted: Array) -> Iterator[tuple[str, int, float]]:
+        """(text, parts, factor) of those that are what is wanted, but for a factor."""
+        size = np.linalg.norm(wanted)
+        for each in made if size else ():
+            with np.errstate(all="ignore"):
+                values = each.values if self.system is None else each.values @ self.system.T
+                factors = (values @ wanted) / (values * values).sum(axis=1)
+                off = np.linalg.norm(values * factors[:, None] - wanted, axis=1)
+            for number in np.flatnonzero(np.isfinite(off) & (off <= PARALLEL * size)):
+                yield each.text(int(number)), each.parts, float(factors[number])
+
+    def scaled(self, text: str, factor: float) -> Iterator[tuple[str, str, int]]:
+        """(sign, text, how far-fetched) of it times a number; nothing where the number is none at hand."""
+        sign, other = ("+", "-") if factor > 0 else ("-", "+")
+        size = abs(factor)
+        if abs(size - 1) <= FACTOR:
+            yield sign, text, 0
+            return
+        for name, number in self.numbers.items():
+            if abs(size - abs(number)) <= FACTOR * size:
+                whole = name if text == "1" else f"{firm(name)} * {firm(text)}"
+            elif abs(size * abs(number) - 1) <= FACTOR and "." not in name:
+                whole = f"1 / {firm(name)}" if text == "1" else f"{firm(text)} / {firm(name)}"
+            else:
+                continue
+            yield sign if number > 0 else other, whole, 1 + (name in LITERALS)

@@ -1,0 +1,312 @@
+"""What can be written at a place of their source: expressions at hand there, and products, by their values.
+
+An expression is one that stands in their code, or what people make of one: its square, one less it, where
+it is positive.  It is evaluated with the names as they were whenever the place was run, on copies.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.types import Array
+from chainrule.verifying.source.scope import APART, Scope, own
+
+METHODS = frozenset(("sum", "mean", "max", "min", "dot", "reshape", "transpose", "copy", "ravel", "squeeze"))
+FORMS = ("1 - {0}", "{0} ** 2", "1 - {0} ** 2", "{0} > 0", "{0} < 0")
+CALLED = ("exp", "log", "sqrt", "sign")
+PEAK = "{0} == {0}.max(axis={1}, keepdims=True)"
+TOTAL = "{0}.sum(axis={1}, keepdims=True)"
+SPREAD = ("{0}", "{0}[:, None]", "{0}.T", "{0}[:, None, :]", "{0}[:, :, None, None]")
+LITERALS = {"2": 2.0, "3": 3.0, "4": 4.0, "0.5": 0.5, "1.5": 1.5, "0.25": 0.25}
+MOST_TEXTS, MOST_WORDS, MOST_OF_THREE, MOST_MATRICES, MOST_NUMBERS = 90, 110, 30, 12, 12
+LONGEST = 50
+WHOLE = (np.dtype(np.int64), np.dtype(np.int32))
+Values = list[Array]  # of an expression, at every run of a place
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """Expressions.  values: (how many, entries of the place at all of its runs).  text: of one of them.
+    parts: how many of theirs each is made of.
+    """
+
+    values: Array
+    text: Callable[[int], str]
+    parts: int
+
+
+@cache
+def firm(text: str) -> str:
+    """An expression as it may stand in a product."""
+    loose = (ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp)
+    return f"({text})" if isinstance(ast.parse(text, mode="eval").body, loose) else text
+
+
+def expressions(scope: Scope, others: Iterable[ast.AST], given: Mapping[str, Any]) -> list[str]:
+    """Those that may be evaluated again: without calls but of NumPy's functions and of arrays' own.
+
+    given: the function's names, of which an object's attributes are at hand, too.
+    """
+    found = dict.fromkeys(atom.text for atom in (*scope.arrays, *scope.numbers))
+    for word, value in getattr(given.get("self"), "__dict__", {}).items():
+        if isinstance(value, (np.ndarray, float, int)) and not word.startswith("_"):
+            found[f"self.{word}"] = None
+    for function in (scope.node, *others):
+        for node in own(function):
+            if isinstance(node, ast.expr) and _plain(node, scope):
+                text = ast.unparse(node)
+                if len(text) < LONGEST:
+                    found[text] = None
+    texts = sorted(found, key=len)[:MOST_TEXTS]
+    return [*texts, *dict.fromkeys(each for text in texts for each in _beside(text))]
+
+
+def _beside(text: str) -> Iterator[str]:
+    """An entry of the step before and of the one behind, 0 where there is none."""
+    node = ast.parse(text, mode="eval").body
+    if not isinstance(node, ast.Subscript) or "(" in text:
+        return
+    whole = ast.unparse(node.value)
+    entries = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    for number, entry in enumerate(entries):
+        if isinstance(entry, ast.Name):
+            index = [ast.unparse(each) for each in entries]
+            for by in (f"{entry.id} - 1", f"{entry.id} + 1"):
+                index[number] = by
+                other = f"{whole}[{', '.join(index)}]"
+                yield other
+                if by.endswith("- 1"):
+                    yield f"{other} if {entry.id} > 0 else 0"
+                elif number == 0:
+                    yield f"{other} if {by} < len({whole}) else 0"
+
+
+def _plain(node: ast.expr, scope: Scope) -> bool:
+    kinds = (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call)
+    within = (ast.Lambda, ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.SetComp, ast.Await, ast.Yield)
+    if not isinstance(node, kinds) or isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)):
+        return False
+    for each in ast.walk(node):
+        if isinstance(each, (*within, ast.NamedExpr, ast.Starred, ast.JoinedStr)):
+            return False
+        if isinstance(each, ast.Name) and each.id in APART:
+            return False
+        if isinstance(each, ast.Attribute) and (each.attr in APART or each.attr.startswith("_")):
+            return False
+        if isinstance(each, ast.Call) and not _harmless(each.func, scope):
+            return False
+    return True
+
+
+def _harmless(function: ast.expr, scope: Scope) -> bool:
+    """Whether a call of it changes nothing."""
+    if isinstance(function, ast.Name):
+        return function.id in ("len", "abs", "float")
+    if not isinstance(function, ast.Attribute):
+        return False
+    if isinstance(function.value, ast.Name) and function.value.id == scope.numpy:
+        return function.attr not in ("copyto", "put", "place", "fill_diagonal")
+    return function.attr in METHODS
+
+
+class Vocabulary:
+    """At one place."""
+
+    def __init__(
+        self, scope: Scope, world: Mapping[str, Any], names: Sequence[Mapping[str, Any]], values: Values,
+        texts: Sequence[str],
+    ) -> None:  # fmt: skip
+        """names: at each of its runs; values: what stood there; texts: what may be evaluated."""
+        self.world, self.names, self.places, self.numpy = world, names, values, scope.numpy
+        known = [(text, self.evaluated(text)) for text in texts]
+        self.known = [(text, value) for text, value in known if value is not None]
+        self.classes = [n for n, v in names[0].items() if getattr(v, "dtype", None) in WHOLE and v.ndim == 1]
+        self.words: list[tuple[str, Array]] = []
+        self._told: set[bytes] = set()
+        self._enter_all()
+
+    def _enter_all(self) -> None:
+        for text, value in self.known:
+            self._enter(text, value)
+        short = [text for text, _ in self.known if "(" not in text]
+        for text in short:
+            for form in FORMS:
+                self._enter(form.format(firm(text)))
+            for name in CALLED if self.numpy else ():
+                self._enter(f"{self.numpy}.{name}({text})")
+        for text, value in self.known:
+            for axis in range(value[0].ndim) if text.isidentifier() else ():
+                self._enter(PEAK.format(text, axis))
+                self._enter(TOTAL.format(text, axis))
+        shapes = [text for text, value in self.known if value[0].shape == self.places[0].shape]
+        for text in self.classes if self.places[0].ndim == 2 and self.numpy else ():
+            for other in shapes[:1]:
+                self._enter(f"{self.numpy}.eye({other}.shape[1])[{text}]")
+        del self.words[MOST_WORDS:]
+
+    def evaluated(self, text: str) -> Values | None:
+        """At each run; None where it cannot be."""
+        made = []
+        try:
+            code = compile(text, "<expression>", "eval")
+            with np.errstate(all="ignore"):
+                for names in self.names:
+                    value = eval(code, dict(self.world), dict(names))
+                    if not isinstance(value, (np.ndarray, np.number, float, int, np.bool_)):
+                        return None
+                    array = np.array(value)
+                    if array.dtype.kind not in "fiub" or array.size > 4096:
+                        return None
+                    made.append(array.astype(np.float64))
+        except Exception:  # their code may raise whatever it likes
+            return None
+        return made
+
+    def _enter(self, text: str, value: Values | None = None) -> None:
+        """Where it fits the place, as it is or with an axis more."""
+        value = self.evaluated(text) if value is None else value
+        if value is None or len(self.words) >= MOST_WORDS:
+            return
+        for form in SPREAD if value[0].ndim else SPREAD[:1]:
+            flat = self.flat([_formed(each, form) for each in value])
+            if flat is not None and np.isfinite(flat).all() and flat.any():
+                key = np.round(flat / np.abs(flat).max(), 9).tobytes()
+                if key not in self._told:
+                    self._told.add(key)
+                    self.words.append((form.format(firm(text)) if form != "{0}" else text, flat))
+                return
+
+    def flat(self, value: Sequence[Array | None]) -> Array | None:
+        """One behind the other, each spread over the shape of what stands there."""
+        made = []
+        for each, at in zip(value, self.places, strict=True):
+            if each is None or each.ndim > at.ndim:
+                return None
+            try:
+                made.append(np.broadcast_to(each, at.shape).reshape(-1))
+            except ValueError:
+                return None
+        return np.concatenate(made)
+
+    def made(self) -> list[Made]:
+        """Of one and of two: products and quotients, and products of matrices."""
+        if not self.words:
+            return self.matrices()
+        texts = [firm(text) for text, _ in self.words]
+        values = np.stack([value for _, value in self.words])
+        one, other = np.triu_indices(len(values))
+        upper, lower = np.nonzero(~np.eye(len(values), dtype=bool))
+        with np.errstate(all="ignore"):
+            return [
+                Made(values, lambda at: self.words[at][0], 1),
+                Made(1 / values, lambda at: f"1 / {texts[at]}", 1),
+                Made(values[one] * values[other], lambda at: f"{texts[one[at]]} * {texts[other[at]]}", 2),
+                Made(values[upper] / values[lower], lambda at: f"{texts[upper[at]]} / {texts[lower[at]]}", 2),
+                *self.matrices(),
+            ]
+
+    def of_three(self) -> list[Made]:
+        """Products of three of the first, and of two by a third."""
+        if not self.words:
+            return []
+        texts = [firm(text) for text, _ in self.words[:MOST_OF_THREE]]
+        values = np.stack([value for _, value in self.words[:MOST_OF_THREE]])
+        triples = np.array(list(combinations(range(len(values)), 3))).reshape(-1, 3)
+        pairs = np.array(list(product(*[range(len(values))] * 3))).reshape(-1, 3)
+        first, second, third = pairs.T
+        pairs = pairs[(first < second) & (third != first) & (third != second)]
+
+        def written(numbers: Array, last: str) -> Callable[[int], str]:
+            def text(at: int) -> str:
+                a, b, c = (texts[number] for number in numbers[at])
+                return f"{a} * {b} {last} {c}"
+
+            return text
+
+        with np.errstate(all="ignore"):
+            times = values[triples[:, 0]] * values[triples[:, 1]] * values[triples[:, 2]]
+            by = values[pairs[:, 0]] * values[pairs[:, 1]] / values[pairs[:, 2]]
+        return [Made(times, written(triples, "*"), 3), Made(by, written(pairs, "/"), 3)]
+
+    def matrices(self) -> list[Made]:
+        """Products of two matrices, and of two vectors."""
+        shape = self.places[0].shape
+        if len(shape) != 2:
+            return []
+        few = [(t, v) for t, v in self.known if v[0].ndim == 2 and "(" not in t][:MOST_MATRICES]
+        few += [(f"{firm(text)}.T", [each.T for each in value]) for text, value in few]
+        found = list[tuple[str, Array | None]]()
+        for (one, left), (other, right) in product(few, few):
+            inner = left[0].shape[1] == right[0].shape[0]
+            if inner and (left[0].shape[0], right[0].shape[1]) == shape:
+                flat = self.flat([a @ b for a, b in zip(left, right, strict=True)])
+                found.append((f"{firm(one)} @ {firm(other)}", flat))
+        vectors = [(t, v) for t, v in self.known if v[0].ndim == 1 and "(" not in t]
+        for (one, left), (other, right) in product(vectors, vectors) if self.numpy else ():
+            if (left[0].size, right[0].size) == shape:
+                flat = self.flat([np.outer(a, b) for a, b in zip(left, right, strict=True)])
+                found.append((f"{self.numpy}.outer({one}, {other})", flat))
+        return _joined(found, 2)
+
+    def jacobians(self) -> list[Made]:
+        """δ through a softmax, of any two arrays."""
+        shape = self.places[0].shape
+        fitting = [(t, v) for t, v in self.known if shape and v[0].shape == shape and t.isidentifier()]
+        found = list[tuple[str, Array | None]]()
+        for (p, of), (d, by) in product(fitting, fitting):
+            for axis in range(-1, len(shape) - 1) if p != d else ():
+                pairs = zip(of, by, strict=True)
+                flat = self.flat([a * (b - (a * b).sum(axis=axis, keepdims=True)) for a, b in pairs])
+                found.append((f"{p} * ({d} - ({p} * {d}).sum(axis={axis}, keepdims=True))", flat))
+        return _joined(found, 2)
+
+    def numbers(self) -> dict[str, float]:
+        """What a factor may be: numbers at hand, of counts what statistics makes of them, and plain ones."""
+        made: dict[str, float] = {}
+        for text, value in self.known:
+            if any(each.size != 1 for each in value):
+                continue
+            all_of_it = {float(each.reshape(())) for each in value}
+            number = all_of_it.pop()
+            if all_of_it or number in (0.0, 1.0) or not np.isfinite(number) or "1.0 * " in text:
+                continue
+            made.setdefault(text, number)
+        counts = [(t, n) for t, n in made.items() if n == int(n) and n > 1][:MOST_NUMBERS]
+        for text, number in counts:
+            made.setdefault(f"{firm(text)} - 1", number - 1)
+            made.setdefault(f"{firm(text)} / ({firm(text)} - 1)", number / (number - 1))
+        for (one, a), (other, b) in combinations(counts, 2):
+            made.setdefault(f"{firm(one)} * {firm(other)}", a * b)
+        return made | {text: number for text, number in LITERALS.items() if number not in made.values()}
+
+
+def _joined(found: Sequence[tuple[str, Array | None]], parts: int) -> list[Made]:
+    fitting = [(text, value) for text, value in found if value is not None]
+    if not fitting:
+        return []
+    return [Made(np.stack([value for _, value in fitting]), lambda at: fitting[at][0], parts)]
+
+
+def _formed(value: Array, form: str) -> Array | None:
+    """With its axes as the form has them; None where it has other axes."""
+    if form == "{0}":
+        return value
+    if form == "{0}[:, None]":
+        return value[:, None] if value.ndim == 1 else None
+    if value.ndim != 2:
+        return None
+    if form == "{0}.T":
+        return value.T
+    return value[:, None, :] if form == "{0}[:, None, :]" else value[:, :, None, None]
+
+
+def copied(names: Mapping[str, Any]) -> dict[str, Any]:
+    """Names whose arrays stay as they are now."""
+    return {n: value.copy() if isinstance(value, np.ndarray) else value for n, value in names.items()}
