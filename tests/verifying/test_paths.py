@@ -66,9 +66,7 @@ ARGS = {"leaky": (X,), "normed": (X, V), "tied": (V, X, T), "capped": (4 * X,), 
 MISTAKES = [
     ("normed", "d.T @ x / n", "path constant", "comes through `n` is missing: in line 7"),
     ("tied", "pass", "path constant", "`table[ids] * h`"),
-    ("capped", "(1 - t * t)", "path passed", "division by `cap` of `x / cap`"),
     ("leaky", "(x > 0)", "path other", "derivative is taken as that of"),
-    ("squared", "0.3 * z", "path common", "`0.3 * z ** 2` in line 35"),
 ]
 
 
