@@ -24,6 +24,8 @@ class Insertions(Changes):
         """shapes: of the arguments whose gradients are wrong."""
         super().__init__(place, scope)
         self.shapes = set(shapes)
+        calls = (each for each in own(scope.node) if isinstance(each, ast.Call) and each.args)
+        self.roots = {id(each.args[0]) for each in calls if self.of(each.func).endswith("sqrt")}
 
     def __iter__(self) -> Iterator[Change]:
         whole = {id(node) for node in self.whole()}
@@ -148,7 +150,8 @@ class Insertions(Changes):
     def terms(self, node: ast.expr) -> Iterator[Change]:
         for atom in self.scope.numbers:  # ε, say
             if atom.kind == "number":
-                yield self.behind("term_missing", node, f" + {atom.text}", f"+ {atom.text}")
+                made = self.behind("term_missing", node, f" + {atom.text}", f"+ {atom.text}")
+                yield replace(made, rank=3) if id(node) in self.roots else made
         own = self.scope.atoms.get(self.of(node))
         for atom in self.scope.arrays:
             last = own is not None and own.kind == "array" and own.shape[:-1] == atom.shape

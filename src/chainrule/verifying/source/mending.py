@@ -268,7 +268,7 @@ class Mending:
 
     @staticmethod
     def cost_of(call: Callable[[], object]) -> int:
-        return PER_CHANGE + lines_run(call, MOST_LINES_OF_ONE) + calls_run(call) // CALLS_PER_LINE
+        return PER_CHANGE + max(lines_run(call, MOST_LINES_OF_ONE), calls_run(call) // CALLS_PER_LINE)
 
     def given(self, right: Right, behind: bool = False) -> Gradients | None:
         """Their gradients.  behind: without running their forward anew."""
