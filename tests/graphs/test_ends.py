@@ -277,3 +277,17 @@ def test_labels_weights_and_losses_by_output(tmp_path: Path) -> None:
         cr.fit(network, X, y, epochs=1, class_weight="balanced")
     with pytest.raises(ArgumentError, match="labels are of 'w', and the outputs are 'u', 'v'"):
         network.output_labels = {"w": ["a", "b"]}
+
+
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+def test_ids_beside_numbers_need_no_scale(scale: float) -> None:
+    r = np.random.default_rng(0)
+    nodes: dict[str, Any] = {"e": (cr.Embedding(900, 3), "words"), "f": (cr.Flatten(), "e")}
+    nodes |= {"both": (cr.Concat(), "f", "age"), "z": cr.Dense(1)}
+    network = cr.Graph(nodes, inputs={"words": (5,), "age": 4}, dtype="float64")
+    X = {"words": r.integers(0, 900, (60, 5)), "age": r.standard_normal((60, 4))}
+    X["age"][:, 2] *= scale
+    diagnosis = cr.diagnose(network, X, r.standard_normal((60, 1)), loss="squared_error")
+    said = [each["evidence"] for each in diagnosis.findings if each["rule"] == "inputs_not_scaled"]
+    assert len(said) == (scale > 1), said
+    assert all(each["rms"] < scale for each in said), said

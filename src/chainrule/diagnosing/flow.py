@@ -202,8 +202,22 @@ def history_record(history: History | None) -> HistoryFlow | None:
 
 
 def input_record(x: Array, network: Network) -> IdsFlow | InputFlow:
-    """The scale of the inputs, feature by feature where a sample is a vector; ids have none."""
-    return {"ids": True} if network.vocabulary is not None else {"ids": False, **spread_record(x)}
+    """The scale of the inputs, feature by feature where a sample is a vector; ids have none, also those that
+    are one of several inputs.
+    """
+    if network.vocabulary is not None:
+        return {"ids": True}
+    parts = network.input_parts.values()
+    if not parts:
+        return {"ids": False, **spread_record(x)}
+    numbers = [np.full(math.prod(shape), vocabulary is None) for shape, vocabulary in parts]
+    places = np.flatnonzero(np.concatenate(numbers))
+    if not places.size:
+        return {"ids": True}
+    record = spread_record(x[places])
+    if "largest_at" in record:
+        record["largest_at"] = int(places[record["largest_at"]])
+    return {"ids": False, **record}
 
 
 def spread_record(x: Array) -> Spread:

@@ -52,7 +52,21 @@ class Parameter:
         return self.unit_groups, size // self.unit_groups // self.shape[-1], self.shape[-1]
 
 
-class Layer(Attributes):
+class Identified:
+    """What is one thing wherever it stands; a deepcopy is another one.
+
+    A base, so that the signature of a layer is that of its __init__.
+    """
+
+    identity: object
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        made = super().__new__(cls)
+        made.identity = object()  # goes with copy.copy, as all attributes do
+        return made
+
+
+class Layer(Attributes, Identified):
     """Base of all layers.
 
     A layer of your own defines `forward`, `delta` and, if it has parameters, `parameters` and `gradients`.
@@ -69,7 +83,6 @@ class Layer(Attributes):
     name: str | None = None
     mixes_samples: ClassVar[bool] = False  # whether a training pass computes with all samples together
     given: Mapping[str, Any] = {}  # values its parameters start with, where it comes out of a network
-    identity: object  # one layer, wherever it stands in a network; a deepcopy is another one
     tied: Any = None  # the layer whose weights it takes, or its name
     # How its formulas print (see formulas/printing/notation.py): the role of the output (z^l; activations
     # a^l), roles of arguments that differ from the default, and whether x and d are shown at positions:
@@ -86,11 +99,6 @@ class Layer(Attributes):
     family: ClassVar[str] = ""  # what it is called among layers, beside what its bases are: "max pool"
     saturated_below: float | None = None  # |f'| under which an entry is saturated; None: f is not bounded
     suits: ClassVar[Initializer | None] = None  # how weights in front of it start that leave it open
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        layer = super().__new__(cls)
-        layer.identity = object()  # goes with copy.copy, as all attributes do
-        return layer
 
     @teach("nothing in the parentheses, or name='...'")
     def __init__(self, *, name: str | None = None) -> None:

@@ -127,8 +127,9 @@ class Verdict:
 
     @property
     def fix(self) -> tuple[str, ...]:
-        """What to write, in English, where a cause is known."""
-        return tuple(finding.fix.en for finding in self.findings if finding.fix is not None)
+        """What to write, in English, by the formula of the cause, else by its place in the source."""
+        said = (each.fix or (each.source and each.source.said) for each in self.findings)
+        return tuple(fix.en for fix in said if fix)
 
     @property
     def evidence(self) -> tuple[Mapping[str, Any], ...]:

@@ -61,7 +61,7 @@ class Graph(Network):
         given = nodes_from(nodes, list(shapes))
         named = [] if outputs is None else outputs_from(outputs)
         given = with_states(given, named)
-        chosen = named or [ending(given)]
+        chosen = named or [ending(given, list(shapes))]
         ordered = with_rows(in_order(given, list(shapes), chosen), shapes)
         begin, shape = next(iter(shapes.items()))
         if len(chosen) > 1:

@@ -102,10 +102,7 @@ def in_order(nodes: Sequence[Node], inputs: Sequence[str], outputs: Sequence[str
     none, a circle, and what no output depends on.
     """
     known = {node.name: node for node in nodes}
-    for node in nodes:
-        for source in node.sources:
-            if source not in known and source not in inputs:
-                raise ShapeError(_unknown(f"node {node.name!r} reads {source!r}", source, known, inputs))
+    _check_sources(nodes, inputs)
     for output in outputs:
         if output not in known:
             raise ShapeError(_unknown(f"outputs has {output!r}", output, known, ()))
@@ -126,6 +123,14 @@ def in_order(nodes: Sequence[Node], inputs: Sequence[str], outputs: Sequence[str
         visit(node, ())
     _check_used(list(ordered.values()), inputs, outputs)
     return list(ordered.values())
+
+
+def _check_sources(nodes: Sequence[Node], inputs: Sequence[str]) -> None:
+    known = [node.name for node in nodes]
+    for node in nodes:
+        for source in node.sources:
+            if source not in known and source not in inputs:
+                raise ShapeError(_unknown(f"node {node.name!r} reads {source!r}", source, known, inputs))
 
 
 def _unknown(what: str, name: str, known: Iterable[str], inputs: Sequence[str]) -> str:
@@ -150,8 +155,9 @@ def _check_used(ordered: Sequence[Node], inputs: Sequence[str], outputs: Sequenc
         raise ShapeError(f"input {unread[0]!r} is read by no node: write 'node': (Dense(8), {unread[0]!r})")
 
 
-def ending(nodes: Sequence[Node]) -> str:
-    """The node that none reads; ShapeError where there are several."""
+def ending(nodes: Sequence[Node], inputs: Sequence[str]) -> str:
+    """The node that none reads; ShapeError where there are several, or a source is none."""
+    _check_sources(nodes, inputs)
     read = {source for node in nodes for source in node.sources}
     ends = [node.name for node in nodes if node.name not in read] or [nodes[-1].name]
     if len(ends) > 1:
