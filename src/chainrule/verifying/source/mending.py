@@ -23,7 +23,7 @@ from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.changes import Change, Changes
 from chainrule.verifying.source.insertions import Insertions
-from chainrule.verifying.source.outside import Outside
+from chainrule.verifying.source.outside import Outside, other_numbers
 from chainrule.verifying.source.scope import Scope, scope_of
 from chainrule.verifying.source.solving import Solving
 from chainrule.verifying.source.statements import Statements
@@ -379,9 +379,27 @@ class Mending:
                 self.resized = self.others(wrong)
             for right in (self.resized or ()) if possible else ():
                 numbers -= right.wrong(self.given(right))
+            numbers -= self.of_these_numbers(wrong) if possible and numbers else frozenset()
             if possible and not behind and not self.same_output():
                 return frozenset()
         return numbers if possible else frozenset()
+
+    def of_these_numbers(self, wrong: frozenset[int]) -> frozenset[int]:
+        """What is right for the numbers alone that their functions have as defaults or find in their file."""
+        backward = [each for place in self.places for each in place.ran.values()]
+        own = (each.code for each in backward if each.code not in self.forward)
+        read = {name for code in own for name in (*code.co_names, *code.co_varnames)}
+        functions = [each for place in self.places for held in place.functions.values() for each in held]
+        with other_numbers(functions, read) as others:
+            if not others:
+                return frozenset()
+            try:
+                right = by_differences(self.subject, [self.right[0].probe])[0]
+            except Exception:  # numbers that their code does not take
+                return frozenset()
+            still = right.wrong(self.given(right))
+        # Where others are wrong then, too, their code has the numbers written out.
+        return frozenset() if still - wrong else wrong & still
 
     def same_output(self) -> bool:
         """Whether their forward still gives what it gave."""

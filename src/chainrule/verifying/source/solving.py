@@ -247,6 +247,8 @@ class _Search:
                     change = self.insertions.behind("sign", self.node, "", "-", front="-")
                 elif sign == "+" and whole.startswith("1 / "):
                     by = whole.removeprefix("1 / ")
+                    if by in self.insertions.scope.outside:
+                        continue  # it would be divided by what is there too much and cannot be left out
                     change = self.insertions.behind("divisor_missing", self.node, f" / {by}", by)
                 else:
                     right = whole if sign == "+" else f"-{firm(whole)}"
