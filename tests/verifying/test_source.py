@@ -424,12 +424,13 @@ def backward(d, cache):
 """
 
 
-@pytest.mark.parametrize("wrong", ["gamma * (1 - p) ** (gamma * gamma)", "(1 - p)"])
-def test_what_is_right_for_one_number_alone_is_not_named(wrong: str, tmp_path: Path) -> None:
-    """At γ = 2 γ / γ is the power that is right, too, and ln p² has the factor that is missing."""
-    module = loaded(FOCUSED.replace("gamma * (1 - p) ** gamma", wrong), tmp_path)
+@pytest.mark.turns(2)
+def test_what_is_right_for_one_number_alone_is_not_named(tmp_path: Path) -> None:
+    """At γ = 2 γ / γ is the power that is right, too."""
+    wrong = FOCUSED.replace("gamma * (1 - p) ** gamma", "gamma * (1 - p) ** (gamma * gamma)")
+    module = loaded(wrong, tmp_path)
     p = np.random.default_rng(3).uniform(0.2, 0.8, size=(3, 4))
     verdict = cr.verify(module.forward, module.backward, args=(p,))
     assert verdict.verdict == "wrong"
-    assert not any(told in str(verdict) for told in ("gamma / gamma", "p ** 2"))
+    assert "gamma / gamma" not in str(verdict)
     assert module.forward.__defaults__ == (2,)
