@@ -81,8 +81,8 @@ def verdict_of(
         return _of_all(subject, other, then, lambda step: None, chosen)
 
     whole = subject if chosen is not None or subject.together is None else subject.together
-    right = _right(judge, whole, seed)
     with as_it_is():
+        right = _right(judge, whole, seed)
         others = partial(_resized, judge, whole, right)
         return by_source(whole, verdict, right, others, lines, again)
 
