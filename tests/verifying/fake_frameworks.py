@@ -233,6 +233,7 @@ def torch() -> Any:
     function = SimpleNamespace(BackwardCFunction=BackwardCFunction)
     made.autograd = SimpleNamespace(Function=Function, grad=grad, function=function)
     made.func = SimpleNamespace(functional_call=functional_call)
+    made.equal = lambda one, other: one == other
     made.get_rng_state, made.set_rng_state = (lambda: 0), (lambda state: None)
     made.default_generator = SimpleNamespace(manual_seed=lambda seed: None)
     vars(made).update(KINDS)

@@ -469,6 +469,102 @@ def float64_where_jax_is_told_so() -> None:
         jax.config.update("jax_enable_x64", False)
 
 
+@check
+def what_is_drawn_is_drawn_in_their_own_type() -> None:
+    torch = torch_()
+    import jax
+    import jax.numpy as jnp
+
+    class Dropped(torch.autograd.Function):  # type: ignore[misc,name-defined]
+        @staticmethod
+        def forward(ctx: Any, x: Any, p: float) -> Any:
+            ctx.keep, ctx.p = torch.rand_like(x) > p, p
+            return x * ctx.keep / (1 - p) + torch.nn.functional.dropout(x, p)
+
+        @staticmethod
+        def backward(ctx: Any, d: Any) -> Any:
+            return d * ctx.keep / (1 - ctx.p), None
+
+    class Whole(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def forward(self, x: Any) -> Any:
+            return torch.nn.functional.dropout(x, 0.4) * torch.empty_like(x).bernoulli_(0.5)
+
+    x = torch.tensor(X, dtype=torch.float32)
+    assert verify(Dropped, args=(x, 0.4)).verdict == "wrong"  # what the second mask lets through is missing
+    assert verify(Whole(), args=(x,)), str(verify(Whole(), args=(x,)))
+
+    @jax.custom_vjp
+    def dropped(x: Any, key: Any) -> Any:
+        return forward(x, key)[0]
+
+    def forward(x: Any, key: Any) -> Any:
+        keep = jax.random.bernoulli(key, 0.7, x.shape)
+        return jnp.where(keep, x / 0.7, 0), keep
+
+    dropped.defvjp(forward, lambda keep, d: (jnp.where(keep, d / 0.7, 0), None))
+    x = jnp.asarray(X, dtype=jnp.float32)
+    for key in (jax.random.PRNGKey(2), jax.random.key(2)):
+        assert verify(dropped, args=(x, key)), str(verify(dropped, args=(x, key)))
+
+
+@check
+def a_gradient_that_jax_makes_zeros_of_is_none() -> None:
+    import jax
+    import jax.numpy as jnp
+
+    def turned(given: Callable[[Any], Any]) -> Any:
+        turn = jax.custom_vjp(lambda x, c: x * c)
+        turn.defvjp(lambda x, c: (x * c, c), lambda c, d: (d * c, given(c)))
+        return turn
+
+    args = jnp.asarray(X, dtype=jnp.float32), jnp.asarray(X + 3, dtype=jnp.float32)
+    verdict = verify(turned(lambda c: None), args=args)
+    assert verdict, str(verdict)
+    assert re.search("no gradient of .* came back", str(verdict))
+    assert verify(turned(jnp.zeros_like), args=args).why == ("zeros",)
+
+
+@check
+def the_source_of_jax_s_functions_is_searched() -> None:
+    import jax
+    import jax.numpy as jnp
+
+    def cosine(wrong: str) -> Any:
+        @jax.custom_vjp
+        def similarity(a: Any, b: Any) -> Any:
+            return forward(a, b)[0]
+
+        def forward(a: Any, b: Any) -> Any:
+            na, nb = (jnp.linalg.norm(v, axis=-1, keepdims=True) for v in (a, b))
+            ua, ub = a / na, b / nb
+            c = jnp.sum(ua * ub, -1, keepdims=True)
+            return c[..., 0], (ua, ub, na, nb, c)
+
+        def backward(kept: Any, g: Any) -> Any:
+            ua, ub, na, nb, c = kept
+            g = g[..., None]
+            return g * (ub - c * ua) / na, g * (ua - c * ub) / nb
+
+        def other_norm(kept: Any, g: Any) -> Any:
+            ua, ub, na, nb, c = kept
+            g = g[..., None] + 0 * nb
+            return g * (ub - c * ua) / na, g * (ua - c * ub) / na
+
+        def constant_norm(kept: Any, g: Any) -> Any:
+            ua, ub, na, nb, c = kept
+            g = g[..., None]
+            return g * (ub - c * ua) / na, g * ua / nb
+
+        ways = {"": backward, "name": other_norm, "path constant": constant_norm}
+        similarity.defvjp(forward, ways[wrong])
+        return similarity
+
+    a, b = (jnp.asarray(v, dtype=jnp.float32) for v in (X, X[::-1] + 0.5))
+    for wrong in ("", "name", "path constant"):
+        verdict = verify(cosine(wrong), args=(a, b))
+        assert verdict.why == ((wrong,) if wrong else ()), str(verdict)
+
+
 def main() -> int:
     failed = 0
     for function in CHECKS:

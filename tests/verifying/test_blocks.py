@@ -289,7 +289,7 @@ def test_functions_of_jax_are_compiled_once_for_each_kind_of_arguments(
     with pytest.raises(ValueError, match="other sizes"):
         run((np.ones((1, 1, 1)), y))
     assert calls.count((1, 1, 1)) == 1  # and do not run a second time as they are
-    assert run.works
+    assert run.falling.works
     with pytest.raises(TracingError):
         run((np.ones((7, 3)), y))
     assert calls.count((7, 3)) == 2

@@ -225,7 +225,7 @@ SOLVED = [
     ("highway", "    dX += dY * (1 - T)\n", "", "term missing", "dX + dY * (1 - T)"),
     ("scan", "hs[t - 1] if t > 0 else 0", "hs[t]", "name", "`(hs[t - 1] if t > 0 else 0)` for"),
     ("elman", "        dh += U.T @ da\n", "", "term missing", "h[t].copy() + U.T @ da"),
-    ("gate", "g * (dg - (g * dg).sum(axis=1, keepdims=True))", "g * (1 - g) * dg", "name", "(g * dg).sum"),
+    ("gate", "g * (dg - (g * dg).sum(axis=1, keepdims=True))", "g * (1 - g) * dg", "diagonal", "(g * dg)"),
 ]
 
 
@@ -413,3 +413,24 @@ def test_where_forward_is_flat_up_to_a_kink_the_slope_is_0() -> None:
 def test_a_convolution_is_guessed_at_its_stride() -> None:
     titles = [like.title for like in guesses("conv_forward, conv_backward", normal(2, 3), np.zeros(3))]
     assert "conv2d(stride=2, padding=1)" in titles
+
+
+FOCUSED = """
+def forward(p, gamma=2):
+    return -((1 - p) ** gamma) * np.log(p), (p, gamma)
+def backward(d, cache):
+    p, gamma = cache
+    return d * (gamma * (1 - p) ** gamma * np.log(p) - (1 - p) ** gamma / p)
+"""
+
+
+@pytest.mark.turns(2)
+def test_what_is_right_for_one_number_alone_is_not_named(tmp_path: Path) -> None:
+    """At γ = 2 γ / γ is the power that is right, too."""
+    wrong = FOCUSED.replace("gamma * (1 - p) ** gamma", "gamma * (1 - p) ** (gamma * gamma)")
+    module = loaded(wrong, tmp_path)
+    p = np.random.default_rng(3).uniform(0.2, 0.8, size=(3, 4))
+    verdict = cr.verify(module.forward, module.backward, args=(p,))
+    assert verdict.verdict == "wrong"
+    assert "gamma / gamma" not in str(verdict)
+    assert module.forward.__defaults__ == (2,)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -22,16 +23,18 @@ from chainrule.verifying.judging.guesses import guesses
 from chainrule.verifying.judging.judge import Judge
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.precision import computed_in
-from chainrule.verifying.probes import Probe, probes
+from chainrule.verifying.probes import Probe, different_sizes, probes
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.source.mending import Right, by_differences, by_formula
 from chainrule.verifying.source.named import by_source, lines_for
+from chainrule.verifying.subjects.frameworks.compiled import as_it_is
 from chainrule.verifying.subjects.fused import unfused
 from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
 FEW_DIGITS = ("float16", "bfloat16")
+MOST_RESIZED = 20_000  # entries of an argument
 PROBES = 2  # without ties: the given arguments and fresh numbers
 # Directions per probe, and of the largest term of a slope along one what it may be off by.
 DIRECTIONS, CLOSE = 2, 1e-6
@@ -78,7 +81,10 @@ def verdict_of(
         return _of_all(subject, other, then, lambda step: None, chosen)
 
     whole = subject if chosen is not None or subject.together is None else subject.together
-    return by_source(whole, verdict, _right(judge, whole, seed), lines, again)
+    with as_it_is():
+        right = _right(judge, whole, seed)
+        others = partial(_resized, judge, whole, right)
+        return by_source(whole, verdict, right, others, lines, again)
 
 
 def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
@@ -113,6 +119,27 @@ def _beyond(judge: Judge, verdict: Verdict) -> Verdict:
             ]
             return replace(verdict, verdict="wrong", findings=tuple(findings))
     return verdict
+def _resized(
+    judge: Judge, subject: Subject, right: Sequence[Right], wrong: frozenset[int]
+) -> list[Right]:
+    """What is right of these arguments for other sizes, which tell those apart that are the same as given."""
+    if subject is not judge.subject:
+        return []
+    shapes = [value.shape for value in right[0].probe.args]
+    if judge.reference is not None and not judge.loosely:
+        others = [p for p in judge.tried if not p.tied and [value.shape for value in p.args] != shapes]
+        return by_formula(subject, judge.reference, others[:1])
+    rng = np.random.default_rng(judge.seed + 1)
+    args = different_sizes(subject.args, subject.forward, rng, subject.precision)
+    if args is None or max(value.size for value in args) > MOST_RESIZED:
+        return []
+    out = output(subject, args)
+    delta = rng.normal(size=out.shape).astype(out.dtype) if subject.takes_delta else np.ones_like(out)
+    probe = Probe(args, delta)
+    given = attempt(subject, args, delta)
+    if given is None or any((value := given[n]) is None or value.shape != args[n].shape for n in wrong):
+        return []  # sizes that their forward takes and their backward does not
+    return by_differences(subject, [probe], wrong)
 
 
 def _of_all(
@@ -159,7 +186,8 @@ def _at_one(subject: Subject, judge: Judge, verdict: Verdict) -> tuple[Subject, 
         made = subject.backward(values, np.ones_like(delta))
         return tuple(None if value is None else value * value.dtype.type(delta) for value in made)
 
-    alone = replace(subject, backward=backward, takes_delta=False, steps=None, without={}, as_is=None)
+    made = replace(subject, backward=backward, takes_delta=False, steps=None)
+    alone = replace(made, without={}, as_is=None, pulled=None)
     other = Judge(alone, judge.like, judge.seed, judge.progress)
     beside = other.verdict(verdict.hint_level)
     if beside.verdict != "wrong":
@@ -280,7 +308,7 @@ def _in_more_digits(subject: Subject) -> Subject:
         return tuple(None if value is None else value.astype(np.float32) for value in made)
 
     made = replace(subject, args=wide, forward=forward, backward=backward, precision="float32")
-    return replace(made, notes=(), steps=None, alone={}, together=None, without={}, as_is=None)
+    return replace(made, notes=(), steps=None, alone={}, together=None, without={}, as_is=None, pulled=None)
 
 
 def _of_others(

@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any
 
 from chainrule.verifying.source.scope import Scope, is_atom, own
@@ -67,8 +67,9 @@ ALIKE = (
     ("add", "subtract"),
     ("divide", "multiply"),
 )
+SETTING = {"index_copy_": "index_add_", "scatter_": "scatter_add_", "scatter": "scatter_add"}
 NUMBERS = (0, 1, 2, -1, 0.5)
-AXES = ("0", "1", "-1", "2", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 2, 3)")
+AXES = ("0", "1", "-1", "-2", "2", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 2, 3)")
 REDUCING = ("sum", "mean", "max", "argmax", "min", "argmin")
 
 
@@ -124,12 +125,30 @@ class Changes:
                 yield from self.between(kind, 0, target, node.value, "=", new)
         if isinstance(target, ast.Tuple) and len(node.targets) == 1:
             yield from self.exchanged(target.elts)
+        if isinstance(target, ast.Subscript) and len(node.targets) == 1:
+            yield from self.set(node, target)
+
+    def set(self, node: ast.Assign | ast.AugAssign, target: ast.Subscript) -> Iterator[Change]:
+        """Entries that are set, and must be added up where an index stands there twice."""
+        array, index, value = self.of(target.value), self.of(target.slice), self.of(node.value)
+        if not isinstance(target.slice, ast.Slice) and self.scope.numpy:
+            if self.scope.library == "torch" and not isinstance(target.slice, ast.Tuple):
+                yield self.instead("overwritten", 1, node, f"{array}.index_add_(0, {index}, {value})")
+            if self.scope.library == "torch":
+                places = index if isinstance(target.slice, ast.Tuple) else f"{index},"
+                new = f"{array}.index_put_(({places}), {self.firm(node.value)}, accumulate=True)"
+                yield self.instead("overwritten", 2, node, new)
+            elif self.scope.library == "numpy":
+                new = f"{self.scope.numpy}.add.at({array}, ({index}), {value})"
+                yield self.instead("overwritten", 1, node, new)
 
     def added(self, node: ast.AugAssign) -> Iterator[Change]:
         old = OPERATORS.get(type(node.op), "") + "="
         for new in {"+=": ("=", "-="), "-=": ("+=", "="), "*=": ("/=", "="), "/=": ("*=", "=")}.get(old, ()):
             kind = "added_up" if (old, new) == ("+=", "=") else "operator"
             yield from self.between(kind, 0, node.target, node.value, old, new)
+        if old == "+=" and isinstance(node.target, ast.Subscript):  # NumPy adds once where an index is twice
+            yield from self.set(node, node.target)
 
     def exchanged(self, parts: Sequence[ast.expr]) -> Iterator[Change]:
         """Two of several that stand in a row."""
@@ -153,9 +172,14 @@ class Changes:
             spans = self.place.span(node.left), self.place.span(node.right)
             pieces = ((*spans[0], self.firm(node.right)), (*spans[1], self.firm(node.left)))
             yield Change("exchanged", 1, f"{left} {old} {right}", f"{right} {old} {left}", pieces)
+        if old == "**" and not isinstance(node.right, ast.Constant):
+            for by in ("- 1", "+ 1"):
+                yield self.instead("name", 1, node.right, f"({self.firm(node.right)} {by})")
         extra = {"*": "factor_extra", "/": "divisor_extra", "+": "term_extra", "-": "term_extra"}
         kind = extra.get(old, "extra")
         yield self.instead(kind, 2, node, self.firm(node.left), wrong=right)
+        if old == "-" and _is_one(node.left):
+            yield self.instead("name", 2, node, self.firm(node.right))
         if old == "-":
             yield self.instead("term_extra", 2, node, f"(-{self.firm(node.right)})", wrong=left)
         elif old != "/":
@@ -186,6 +210,22 @@ class Changes:
                 wrong, right = f"{text} * (1 - {text})", f"(1 - {text} ** 2)"
                 yield self.instead("slope", 1, node, f"{self.firm(left.left)} * {right}", right, wrong)
                 yield self.instead("factor_extra", 2, node, self.firm(left.left), wrong=wrong)
+
+    def diagonal(self, node: ast.BinOp) -> Iterator[Change]:
+        """p · (g - Σ p·g), softmax's, for p · g · (1 - p), its diagonal alone."""
+        factors = list(_factors(node))
+        rests = [each.right for each in factors if isinstance(each, ast.BinOp) and _is_one(each.left)]
+        library = self.scope.library
+        if not rests or not library or len(factors) < 3:
+            return
+        p = self.firm(rests[0])
+        others = [each for each in factors if _is_one(getattr(each, "left", None)) is False]
+        g = " * ".join(self.firm(each) for each in others if self.firm(each) != p)
+        keeps = "keepdim" if library == "torch" else "keepdims"
+        if g and any(self.firm(each) == p for each in others):
+            for axis in ("-1", "0", "1"):
+                new = f"{p} * ({g} - ({p} * {g}).sum({axis}, {keeps}=True))"
+                yield self.instead("diagonal", 1, node, f"({new})", new)
 
     def negated(self, node: ast.UnaryOp) -> Iterator[Change]:
         if isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
@@ -220,6 +260,8 @@ class Changes:
         for other in self.scope.atoms.values():
             if other.text != text and other.like(mine) and other.text not in self.scope.grown:
                 yield self.instead("name", 1, node, other.text)
+        if mine.kind in ("array", "number"):
+            yield self.instead("name", 3, node, f"(1 - {text})", f"1 - {text}")
         if mine.kind == "array":
             yield self.instead("squared", 3, node, f"({text} ** 2)", f"{text} ** 2")
         for dimensions in {len(mine.shape), self.scope.entered.get(text, 0)} & {3, 4}:
@@ -371,9 +413,30 @@ class Changes:
             yield from self.ranged(node)
         if name == "reversed":
             yield self.instead("reversed", 1, node, self.of(node.args[0]))
+        at = function.value if isinstance(function, ast.Attribute) else None
+        entries = at.value if isinstance(at, ast.Subscript) else None
+        if name == "set" and isinstance(entries, ast.Attribute) and entries.attr == "at":
+            yield Change("overwritten", 1, "set", "add", ((end - len(name), end, "add"),))
+        if name == "add" and isinstance(entries, ast.Attribute) and entries.attr == "at":
+            yield Change("added_up", 1, "add", "set", ((end - len(name), end, "set"),))
+        if name in SETTING:
+            new = SETTING[name]
+            yield Change("overwritten", 1, name, new, ((end - len(name), end, new),))
+        if name == "einsum" and node.args and isinstance(node.args[0], ast.Constant):
+            yield from self.letters(node.args[0])
         yield from self.axes(node, name)
         if name == "transpose":
             yield from self.orders(node)
+
+    def letters(self, node: ast.Constant) -> Iterator[Change]:
+        """Two letters of one part of what einsum sums exchanged."""
+        if not isinstance(node.value, str):
+            return
+        for part in re.finditer(r"[a-zA-Z]+", node.value):
+            for one, other in combinations(sorted(set(part[0])), 2):
+                swapped = part[0].translate(str.maketrans(one + other, other + one))
+                made = node.value[: part.start()] + swapped + node.value[part.end() :]
+                yield self.instead("index", 1, node, repr(made))
 
     def orders(self, node: ast.Call) -> Iterator[Change]:
         """Another order of the axes."""
@@ -401,11 +464,13 @@ class Changes:
             yield self.instead("range", 2, node, f"range({', '.join(other)})")
 
     def axes(self, node: ast.Call, name: str) -> Iterator[Change]:
-        given = next((keyword for keyword in node.keywords if keyword.arg == "axis"), None)
+        given = next((keyword for keyword in node.keywords if keyword.arg in ("axis", "dim")), None)
+        word = "axis" if given is None else given.arg
+        keeps = "keepdim" if word == "dim" else "keepdims"
         for other in AXES if given is not None else ():
             if given is not None and self.of(given.value).replace(" ", "") != other.replace(" ", ""):
                 yield self.instead(
-                    "axis", 1, given.value, other, f"axis={other}", f"axis={self.of(given.value)}"
+                    "axis", 1, given.value, other, f"{word}={other}", f"{word}={self.of(given.value)}"
                 )
         close = self.place.span(node)[1] - 1
         last = node.keywords[-1] if node.keywords else None
@@ -420,9 +485,9 @@ class Changes:
                 for keep in ("", ", keepdims=True"):
                     new = f"{lead}axis={axis}{keep}"
                     yield Change("axis", 2, self.of(node), f"axis={axis}{keep}", ((close, close, new),))
-        if given is not None and not any(keyword.arg == "keepdims" for keyword in node.keywords):
-            piece = (close, close, ", keepdims=True")
-            yield Change("axis", 2, self.of(node), "keepdims=True", (piece,))
+        if given is not None and not any(keyword.arg == keeps for keyword in node.keywords):
+            piece = (close, close, f", {keeps}=True")
+            yield Change("axis", 2, self.of(node), f"{keeps}=True", (piece,))
 
     # -- what there is
     def transposed(self, node: ast.Attribute) -> Iterator[Change]:
@@ -432,6 +497,15 @@ class Changes:
 
 def _is_one(node: ast.AST | None) -> bool:
     return isinstance(node, ast.Constant) and node.value == 1
+
+
+def _factors(node: ast.expr) -> Iterator[ast.expr]:
+    """Of a product, however it is nested."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        yield from _factors(node.left)
+        yield from _factors(node.right)
+    else:
+        yield node
 
 
 def _squared(node: ast.AST) -> ast.expr | None:
@@ -453,6 +527,7 @@ _NEIGHBOURS: dict[type[ast.AST] | tuple[type[ast.AST], ...], Callable[[Changes, 
     ast.AugAssign: Changes.added,
     ast.BinOp: Changes.operation,
     (ast.BinOp,): Changes.slopes,
+    (ast.BinOp, ast.BinOp): Changes.diagonal,
     ast.UnaryOp: Changes.negated,
     ast.Compare: Changes.compared,
     ast.If: Changes.chosen,

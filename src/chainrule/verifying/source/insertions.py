@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 
 from chainrule.verifying.source.changes import Change, Changes
 from chainrule.verifying.source.scope import Scope, own
@@ -24,12 +24,14 @@ class Insertions(Changes):
         """shapes: of the arguments whose gradients are wrong."""
         super().__init__(place, scope)
         self.shapes = set(shapes)
+        calls = (each for each in own(scope.node) if isinstance(each, ast.Call) and each.args)
+        self.roots = {id(each.args[0]) for each in calls if self.of(each.func).endswith("sqrt")}
 
     def __iter__(self) -> Iterator[Change]:
         whole = {id(node) for node in self.whole()}
         for change, node in self.all():
             # A whole value is where people forget something, before what stands within one.
-            yield change if id(node) in whole or change.rank != 4 else replace(change, rank=5)
+            yield change if id(node) in whole or change.rank < 4 else replace(change, rank=change.rank + 1)
 
     def all(self) -> Iterator[tuple[Change, ast.expr]]:
         """With the places where they stand."""
@@ -39,6 +41,7 @@ class Insertions(Changes):
                 self.divisors(node),
                 self.factors(node),
                 self.terms(node),
+                self.conditions(node),
                 self.products(node),
             )
             for each in kinds:
@@ -99,9 +102,13 @@ class Insertions(Changes):
         for size in dict.fromkeys(sizes):
             if size in self.scope.outside:
                 continue  # a factor of a closure too much, which cannot be left out, would be divided by
+            kept = size in self.scope.unused
+            # What was kept for this and is not read is what is missing, if anything is.
             rank = 6 if "shape" in size else 4
-            yield replace(self.behind("divisor_missing", node, f" / {size}", size), rank=rank)
-            yield replace(self.behind("factor_missing", node, f" * {size}", size), rank=rank)
+            made = self.behind("divisor_missing", node, f" / {size}", size)
+            yield replace(made, rank=3 if kept else rank)
+            made = self.behind("factor_missing", node, f" * {size}", size)
+            yield replace(made, rank=3 if kept else rank)
             if self.scope.numpy:
                 root = f"{self.scope.numpy}.sqrt({size})"
                 yield replace(self.behind("divisor_missing", node, f" / {root}", root), rank=rank + 1)
@@ -110,6 +117,25 @@ class Insertions(Changes):
         for one, other in combinations(counts, 2):
             size = f"({one} * {other})"
             yield replace(self.behind("divisor_missing", node, f" / {size}", size), rank=5)
+        for one, other in permutations(counts, 2):
+            size = f"({one} // {other})"
+            for kind, sign in (("divisor_missing", "/"), ("factor_missing", "*")):
+                yield replace(self.behind(kind, node, f" {sign} {size}", size), rank=5)
+        for number in ("2", "0.5", "3"):
+            yield replace(self.behind("factor_missing", node, f" * {number}", number), rank=6)
+
+    def conditions(self, node: ast.expr) -> Iterator[Change]:
+        """A mask, or one more condition of one."""
+        limits = [*self.scope.numbers, *(a for a in self.scope.arrays if a.shape in ((1,), (1, 1)))]
+        for atom in self.scope.arrays:
+            for limit in limits:
+                for sign in ("<", ">"):
+                    condition = f"({atom.text} {sign} {limit.text})"
+                    if isinstance(node, (ast.Compare, ast.BinOp)) and _is_condition(node):
+                        yield self.behind("condition_missing", node, f" & {condition}", condition)
+                    elif isinstance(node, (ast.Name, ast.BinOp)) and not _is_condition(node):
+                        made = self.behind("factor_missing", node, f" * {condition}", condition)
+                        yield replace(made, rank=5)
 
     def factors(self, node: ast.expr) -> Iterator[Change]:
         for atom in self.scope.arrays:
@@ -124,15 +150,23 @@ class Insertions(Changes):
     def terms(self, node: ast.expr) -> Iterator[Change]:
         for atom in self.scope.numbers:  # ε, say
             if atom.kind == "number":
-                yield self.behind("term_missing", node, f" + {atom.text}", f"+ {atom.text}")
+                made = self.behind("term_missing", node, f" + {atom.text}", f"+ {atom.text}")
+                yield replace(made, rank=3) if id(node) in self.roots else made
+        own = self.scope.atoms.get(self.of(node))
         for atom in self.scope.arrays:
+            last = own is not None and own.kind == "array" and own.shape[:-1] == atom.shape
+            text = f"{atom.text}[..., None]" if last else atom.text  # one number for each row
             for sign in ("+", "-"):
-                made = self.behind("term_missing", node, f" {sign} {atom.text}", f"{sign} {atom.text}")
+                made = self.behind("term_missing", node, f" {sign} {text}", f"{sign} {text}")
                 # What is computed and never read is what is missing, if anything is.
                 yield replace(made, rank=3) if atom.text in self.scope.unused else made
 
     def products(self, node: ast.expr) -> Iterator[Change]:
-        """Terms of two matrices, of the shape of what is wrong."""
+        """Terms of two matrices, of the shape of what is wrong; of two arrays of which one is not used."""
+        unused = [atom for atom in self.scope.arrays if atom.text in self.scope.unused]
+        for atom, factor, sign in product(unused, self.scope.arrays, ("+", "-")):
+            term = f"{sign} {atom.text} * {factor.text}"
+            yield replace(self.behind("term_missing", node, f" {term}", term), rank=5)
         matrices = [
             (a.text, a.shape) for a in self.scope.arrays if len(a.shape) == 2 and a.text.isidentifier()
         ]
@@ -142,6 +176,12 @@ class Insertions(Changes):
                 yield replace(
                     self.behind("term_missing", node, f" + {one} @ {other}", f"+ {one} @ {other}"), rank=5
                 )
+
+
+def _is_condition(node: ast.expr) -> bool:
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, (ast.BitAnd, ast.BitOr)) and _is_condition(node.left)
+    return isinstance(node, ast.Compare)
 
 
 def _of_function(name: str) -> tuple[str, str]:

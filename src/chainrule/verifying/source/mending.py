@@ -9,8 +9,9 @@ from __future__ import annotations
 import ast
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import CodeType
 
 import numpy as np
@@ -22,15 +23,16 @@ from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.changes import Change, Changes
 from chainrule.verifying.source.insertions import Insertions
-from chainrule.verifying.source.outside import Outside
+from chainrule.verifying.source.outside import Outside, other_numbers
 from chainrule.verifying.source.scope import Scope, scope_of
 from chainrule.verifying.source.solving import Solving
 from chainrule.verifying.source.statements import Statements
-from chainrule.verifying.source.written import Ran, Written, lines_run, ran, written
+from chainrule.verifying.source.written import Ran, Written, calls_run, lines_run, ran, written
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
-# Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.
-MOST_LINES, PER_CHANGE = 2_000_000, 300
+# Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.  Calls
+# within libraries, of which JAX makes thousands, are counted as this part of a line each.
+MOST_LINES, PER_CHANGE, CALLS_PER_LINE = 2_000_000, 300, 2
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
 # What is quoted by itself: no number and no slice, which say too little.
@@ -104,8 +106,10 @@ def by_formula(subject: Subject, reference: Reference, probes: Sequence[Probe]) 
     return made
 
 
-def by_differences(subject: Subject, probes: Sequence[Probe]) -> list[Right]:
-    """What is right by the differences of their forward."""
+def by_differences(
+    subject: Subject, probes: Sequence[Probe], numbers: Collection[int] | None = None
+) -> list[Right]:
+    """What is right by the differences of their forward.  numbers: of the arguments, None: all."""
     unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
     made = []
     for probe in probes:
@@ -115,6 +119,8 @@ def by_differences(subject: Subject, probes: Sequence[Probe]) -> list[Right]:
         slack: list[Array | float] = [0.0] * len(probe.args)
         for number, argument in enumerate(probe.args):
             if argument.dtype.kind != "f" or given is None or given[number] is None:
+                continue
+            if numbers is not None and number not in numbers:
                 continue
             measured = differences(subject.forward, probe.args, number, probe.delta)
             plain = ~measured.kinks & np.isfinite(measured.values)
@@ -190,68 +196,114 @@ def tidy(text: bytes, begin: int, end: int) -> bytes:
 
 @dataclass(eq=False)
 class Mending:
-    """The search of one verdict.  right: on the probes, that of the given arguments first.  left,
-    left_to_solve: lines that trying and solving may run.
+    """The search of one verdict.  right: on the probes, that of the given arguments first.  others: what is
+    right for other sizes, asked for where something is found.  left, left_to_solve: lines that trying and
+    solving may run, whether it looks near, far or both.
     """
 
     subject: Subject
     right: Sequence[Right]
+    others: Callable[[frozenset[int]], Sequence[Right]] = lambda wrong: ()
     left: int = MOST_LINES
     left_to_solve: int = MOST_LINES // 2  # to find what places would have to be
-    cost: int = PER_CHANGE
+    made: list[Mended] = field(default_factory=list, init=False)  # what was found
+    theirs: Sequence[Written] = field(default=(), init=False)
+    places: Sequence[Written] = field(default=(), init=False)  # with the changes that were found
+    forward: dict[CodeType, Ran] = field(default_factory=dict, init=False)
+    resized: Sequence[Right] | None = field(default=None, init=False)
+    # Of a change, by whether it is in their pull alone.
+    cost: dict[bool, int] = field(default_factory=dict, init=False)
+    pulls: dict[int, Callable[[Array], Gradients]] = field(default_factory=dict, init=False)
+    behind: frozenset[CodeType] = field(default=frozenset(), init=False)  # runs only behind their forward
     outside: Outside | None = field(default=None, init=False)
 
-    def mended(self) -> list[Mended]:
-        """The places that are wrong, each with what it makes right; [] where none is found."""
+    def mended(self, far: bool) -> list[Mended]:
+        """The places that are wrong, each with what it makes right, in the order in which they are changed,
+        those that were found before among them; [] where none is found.
+
+        far: looks for what is missing, else for what is there and should be another.
+        """
+        if not self.possible:
+            return []
+        with contextlib.ExitStack() as kept:
+            for each in self.made:
+                kept.enter_context(each.place.changed(each.text))
+            wrong = frozenset().union(*(right.wrong(self.given(right)) for right in self.right))
+            while wrong and len(self.made) < MOST_MENDED:
+                found = self.next(wrong, far)
+                if found is None:
+                    break
+                self.made.append(found)
+                wrong -= found.numbers
+                kept.enter_context(found.place.changed(found.text))
+                self.pulls.clear()
+                places = self.places
+                self.places = [each.rewritten(found.text) if each is found.place else each for each in places]
+        self.pulls.clear()
+        return self.made
+
+    def forget(self) -> None:
+        """Nothing was found as yet."""
+        self.made, self.places = [], self.theirs
+
+    @cached_property
+    def possible(self) -> bool:
+        """Whether their code, which is read here, runs few enough lines."""
         first = self.right[0].probe
 
         def backward() -> Gradients | None:
             return attempt(self.subject, first.args, first.delta)
 
-        theirs, forward = ran(backward), ran(lambda: output(self.subject, first.args))
-        self.cost = PER_CHANGE + lines_run(backward, MOST_LINES_OF_ONE)
-        if self.cost >= MOST_LINES_OF_ONE:
-            return []
-        places, made = written(theirs.values()), list[Mended]()
-        self.outside = Outside([*theirs.values(), *forward.values()])
-        wrong = frozenset().union(*(right.wrong(self.given(right)) for right in self.right))
-        with contextlib.ExitStack() as kept:
-            while wrong and len(made) < MOST_MENDED:
-                found = self.next(places, forward, wrong)
-                if found is None:
-                    break
-                made.append(found)
-                wrong -= found.numbers
-                kept.enter_context(found.place.changed(found.text))
-                places = [each.rewritten(found.text) if each is found.place else each for each in places]
-        return made
+        theirs, self.forward = ran(backward), ran(lambda: output(self.subject, first.args))
+        self.cost[False] = self.cost_of(backward)
+        if self.subject.pulled is not None:
+            before = ran(lambda: self.pulled(self.right[0]))
+            self.behind = frozenset(ran(lambda: self.given(self.right[0], True))) - frozenset(before)
+            self.cost[True] = self.cost_of(lambda: self.given(self.right[0], True))
+        if min(self.cost.values()) >= MOST_LINES_OF_ONE:
+            return False
+        self.outside = Outside([*theirs.values(), *self.forward.values()])
+        self.theirs = self.places = written(theirs.values())
+        return True
 
-    def given(self, right: Right) -> Gradients | None:
-        return attempt(self.subject, right.probe.args, right.probe.delta)
+    @staticmethod
+    def cost_of(call: Callable[[], object]) -> int:
+        return PER_CHANGE + max(lines_run(call, MOST_LINES_OF_ONE), calls_run(call) // CALLS_PER_LINE)
 
-    def next(
-        self, places: Sequence[Written], forward: dict[CodeType, Ran], wrong: frozenset[int]
-    ) -> Mended | None:
+    def given(self, right: Right, behind: bool = False) -> Gradients | None:
+        """Their gradients.  behind: without running their forward anew."""
+        if not behind:
+            return attempt(self.subject, right.probe.args, right.probe.delta)
+        try:
+            return self.pulled(right)(right.probe.delta.copy())
+        except Exception:  # their code may raise whatever it likes
+            return None
+
+    def pulled(self, right: Right) -> Callable[[Array], Gradients]:
+        assert self.subject.pulled is not None
+        if id(right) not in self.pulls:
+            self.pulls[id(right)] = self.subject.pulled([value.copy() for value in right.probe.args])
+        return self.pulls[id(right)]
+
+    def next(self, wrong: frozenset[int], far: bool) -> Mended | None:
         """The best change: that of the lowest rank of those that make most right."""
         own, shared = list[tuple[Written, Scope]](), list[tuple[Written, Scope]]()
-        for place in places:
+        for place in self.places:
             for key, node in place.nodes.items():
                 scope = scope_of(node, place.ran[key], list(place.ran.values()))
                 if scope is not None:
-                    (shared if place.ran[key].code in forward else own).append((place, scope))
+                    (shared if place.ran[key].code in self.forward else own).append((place, scope))
         shapes = {self.right[0].probe.args[number].shape for number in wrong}
         for scopes in (own, shared):
-            near = [
+            changes = [
                 (place, change)
                 for place, scope in scopes
-                for change in (*Changes(place, scope), *Statements(place, scope))
+                for kind in ((Insertions(place, scope, shapes),) if far else _near(place, scope))
+                for change in kind
             ]
-            best = self.best(near, wrong)
-            if best is None:
+            best = self.best(changes, wrong)
+            if best is None and not far:
                 best = self.best(self.solved(scopes, wrong), wrong, free=True)
-            if best is None:
-                far = [(place, each) for place, scope in scopes for each in Insertions(place, scope, shapes)]
-                best = self.best(far, wrong)
             if best is not None:
                 return best
         return None
@@ -270,7 +322,11 @@ class Mending:
             right = first.values[number]
             if number in wrong and right is not None:
                 lacking[at] = right[first.exact(number)] - base[at]
-        solving = Solving(lambda: first.rows(self.given(first)), lacking, self.cost, self.left_to_solve)
+
+        def rows() -> list[Array] | None:
+            return first.rows(self.given(first))
+
+        solving = Solving(rows, lacking, self.cost[False], self.left_to_solve)
         functions = [scope.node for _, scope in scopes]
         for place, scope in scopes:
             yield from ((place, change) for change in solving.changes(place, scope, functions))
@@ -289,8 +345,9 @@ class Mending:
             told.add(text)
             if self.left < 0 and not free:
                 break
-            self.left -= 0 if free else self.cost
-            numbers = self.gives(place, text, wrong)
+            behind = self.behind.issuperset(each.code for each in place.ran.values())
+            self.left -= 0 if free else self.cost[behind and True in self.cost]
+            numbers = self.gives(place, text, wrong, behind)
             if numbers:
                 made = Mended(place, change, text, numbers)
                 if found is None or self.order(made) < self.order(found):
@@ -301,24 +358,48 @@ class Mending:
     def order(mended: Mended) -> tuple[int, int, int]:
         return -len(mended.numbers), mended.change.rank, len(mended.text)
 
-    def gives(self, place: Written, text: bytes, wrong: frozenset[int]) -> frozenset[int]:
+    def gives(
+        self, place: Written, text: bytes, wrong: frozenset[int], behind: bool = False
+    ) -> frozenset[int]:
         """Of which of the wrong arguments a text gives the right gradient, of none that is right another."""
         try:
-            return self._gives(place, text, wrong)
+            return self._gives(place, text, wrong, behind)
         finally:
             if self.outside is not None:
                 self.outside.restore()
 
-    def _gives(self, place: Written, text: bytes, wrong: frozenset[int]) -> frozenset[int]:
+    def _gives(self, place: Written, text: bytes, wrong: frozenset[int], behind: bool) -> frozenset[int]:
         numbers = wrong
         with place.changed(text) as possible:
             for right in self.right if possible else ():
-                still = right.wrong(self.given(right))
+                still = right.wrong(self.given(right, behind))
                 if still - wrong or not (numbers := numbers - still):
                     return frozenset()
-            if possible and not self.same_output():
+            if possible and self.resized is None:
+                self.resized = self.others(wrong)
+            for right in (self.resized or ()) if possible else ():
+                numbers -= right.wrong(self.given(right))
+            numbers -= self.of_these_numbers(wrong) if possible and numbers else frozenset()
+            if possible and not behind and not self.same_output():
                 return frozenset()
         return numbers if possible else frozenset()
+
+    def of_these_numbers(self, wrong: frozenset[int]) -> frozenset[int]:
+        """What is right for the numbers alone that their functions have as defaults or find in their file."""
+        backward = [each for place in self.places for each in place.ran.values()]
+        own = (each.code for each in backward if each.code not in self.forward)
+        read = {name for code in own for name in (*code.co_names, *code.co_varnames)}
+        functions = [each for place in self.places for held in place.functions.values() for each in held]
+        with other_numbers(functions, read) as others:
+            if not others:
+                return frozenset()
+            try:
+                right = by_differences(self.subject, [self.right[0].probe])[0]
+            except Exception:  # numbers that their code does not take
+                return frozenset()
+            still = right.wrong(self.given(right))
+        # Where others are wrong then, too, their code has the numbers written out.
+        return frozenset() if still - wrong else wrong & still
 
     def same_output(self) -> bool:
         """Whether their forward still gives what it gave."""
@@ -332,3 +413,7 @@ class Mending:
             ):
                 return False
         return True
+
+
+def _near(place: Written, scope: Scope) -> tuple[Changes, ...]:
+    return Changes(place, scope), Statements(place, scope)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from chainrule.verifying.contract.owed import SYMPTOMS
 from chainrule.verifying.source.mending import MOST_LINES, Mended, Mending, Right
+from chainrule.verifying.source.paths import Paths
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Place, Verdict
@@ -31,13 +33,71 @@ def lines_for(verdict: Verdict) -> int:
 
 
 def by_source(
-    subject: Subject, verdict: Verdict, right: Sequence[Right], lines: int, again: Callable[[], Verdict]
+    subject: Subject,
+    verdict: Verdict,
+    right: Sequence[Right],
+    others: Callable[[frozenset[int]], Sequence[Right]],
+    lines: int,
+    again: Callable[[], Verdict],
 ) -> Verdict:
-    """The verdict with the places that were found.  right: on the probes that tell.  lines: that the search
-    may run.  again: the verdict of their code as it is then, with the changes made.
+    """The verdict with the places that were found: what should be another, else paths of their forward, else
+    what is missing.  right: on the probes that tell; others: for other sizes, of these arguments.  lines:
+    that the search may run.  again: the verdict of their code as it is then, with the changes made.
     """
-    found = Mending(subject, right, lines, lines // 2).mended()
-    if not found:
+    mending = Mending(subject, right, others, lines, lines // 2)
+    verdict = _changed(subject, verdict, mending, again, False)
+    if any(_unplaced(each) and (_number(each) or each.mistake in NO_CAUSE) for each in verdict.findings):
+        verdict = _paths(subject, verdict, right)
+    if any(map(_unplaced, verdict.findings)):
+        verdict = _changed(subject, verdict, mending, again, True)
+    return verdict
+
+
+def _unplaced(finding: Finding) -> bool:
+    """Whether nobody knows as yet where it comes from."""
+    return finding.source is None and not finding.mistake.startswith("path ")
+
+
+def _number(finding: Finding) -> bool:
+    """Whether a gradient is off by a factor that is a number and no size: where it comes from says more."""
+    return re.fullmatch(r"factor (1/)?[0-9.]+", finding.mistake) is not None
+
+
+def _paths(subject: Subject, verdict: Verdict, right: Sequence[Right]) -> Verdict:
+    """With what comes by a path of their forward otherwise than it must."""
+    places = {name: number for number, name in enumerate(subject.names)}
+    loose = [each for each in verdict.findings if _unplaced(each)]
+    unplaced = {each.name for each in loose if _number(each)}
+    wanted = unplaced | {each.name for each in loose if not each.mistake and each.name in places}
+    wrong = frozenset(places[name] for name in wanted if name in places)
+    found = Paths(subject, [each.probe for each in right], wrong).found() if wrong else []
+    findings, notes = list[Finding](), list(verdict.notes)
+    told = set[int]()
+    for finding in verdict.findings:
+        number = places.get(finding.name)
+        by = next((n for n, path in enumerate(found) if number in path.numbers), None)
+        more = by is not None and (found[by].says_more or finding.name not in unplaced)
+        if by is None or finding.name not in wanted or not more:
+            findings.append(finding)
+        elif by in told:
+            notes.append(TEXTS.say("judged.follows", name=finding.name))
+        else:
+            told.add(by)
+            why, fix = found[by].said()
+            evidence = {**finding.evidence, "file": found[by].place.title, "line": found[by].line}
+            made = replace(finding, why=why, fix=fix, mistake=f"path {found[by].kind}", evidence=evidence)
+            findings.append(replace(made, formulas=None, observed=None))
+    notes += [TEXTS["judged.path"]] if told else []
+    return replace(verdict, findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
+
+
+def _changed(
+    subject: Subject, verdict: Verdict, mending: Mending, again: Callable[[], Verdict], far: bool
+) -> Verdict:
+    """With the changes of their source named that make right what is wrong."""
+    known = len(mending.made)
+    found = mending.mended(far)
+    if len(found) == known:
         return verdict
     with contextlib.ExitStack() as kept:
         for mended in found:
@@ -50,6 +110,7 @@ def by_source(
     ]
     cured = {finding.name for finding in verdict.findings} - left
     if not cured or not any(mended_names):
+        mending.forget()
         return verdict
     findings, notes, told = list[Finding](), list(verdict.notes), dict[int, Finding]()
     alone = len(found) == 1 and not after.findings
@@ -57,7 +118,7 @@ def by_source(
         number = _by(finding, mended_names, cured)
         if number is not None and finding.mistake == "zeros" and found[number].change.kind in WHOLE:
             number = None  # nothing is computed, and all of it would be added
-        if number is None:
+        if number is None or not _unplaced(finding):
             findings.append(finding)
         elif number not in told:
             told[number] = _said(finding, found[number])

@@ -1,8 +1,9 @@
-"""Arrays that functions of theirs reach without being handed them: what is written there is undone."""
+"""What functions of theirs reach without being handed it: what is written there is undone, numbers vary."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -13,6 +14,41 @@ from chainrule.verifying.source.written import Ran
 
 DEEP = 3  # lists of objects of arrays
 MOST_ENTRIES = 100_000  # of one that is kept
+
+
+@contextlib.contextmanager
+def other_numbers(functions: Iterable[FunctionType], read: Iterable[str]) -> Iterator[bool]:
+    """Within it other numbers are there for defaults and globals of these names; whether there are any."""
+    names, defaults, worlds = set(read), list[tuple[FunctionType, Any]](), dict[tuple[int, str], Any]()
+    for function in functions:
+        code, given = function.__code__, function.__defaults__ or ()
+        labels = code.co_varnames[code.co_argcount - len(given) : code.co_argcount]
+        made = tuple(
+            _other(value) if name in names else value for name, value in zip(labels, given, strict=True)
+        )
+        if made != given:
+            defaults.append((function, given))
+            function.__defaults__ = made
+        world = function.__globals__
+        for name in names.intersection(code.co_names):
+            value = world.get(name)
+            if _other(value) is not value and (id(world), name) not in worlds:
+                worlds[id(world), name] = world, value
+                world[name] = _other(value)
+    try:
+        yield bool(defaults or worlds)
+    finally:
+        for function, given in defaults:
+            function.__defaults__ = given
+        for (_, name), (world, value) in worlds.items():
+            world[name] = value
+
+
+def _other(value: Any) -> Any:
+    """Another number than one that is neither 0 nor 1; anything else as it is."""
+    if type(value) is int and abs(value) > 1:
+        return value + 1
+    return value * 1.25 if type(value) is float and value not in (0.0, 1.0) else value
 
 
 class Outside:

@@ -54,7 +54,8 @@ APART = frozenset(
     ]
 )
 GROWING = frozenset(("append", "extend", "insert", "add", "update"))
-MOST_ATOMS = 40
+MOST_ATOMS, MOST_KEPT = 40, 12
+LIBRARIES = ("numpy", "jax.numpy", "torch")
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,9 @@ class Atom:
 class Scope:
     """Of one function.  atoms: by their text; stored: names that it assigns; grown: lists that it makes
     longer; unused: that it assigns and never reads, or not within its loop; zero: atoms that hold nothing but
-    0; callables: functions of one argument that its file calls; numpy: what it calls NumPy, "" where it does
-    not use it; entered: how many axes its arguments had; outside: names of the functions around it.
+    0; callables: functions of one argument that its file calls; numpy: what it calls NumPy, or jax.numpy or
+    torch, "" where it uses none; library: which of them; entered: how many axes its arguments had; outside:
+    names of the functions around it.
     """
 
     node: Function
@@ -93,6 +95,7 @@ class Scope:
     grown: frozenset[str]
     callables: tuple[str, ...]
     numpy: str
+    library: str
     unused: frozenset[str]
     zero: frozenset[str]
     entered: Mapping[str, int]
@@ -138,6 +141,10 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
         slot = getattr(type(owners[owner]), word, None)
         if not callable(slot) and not isinstance(slot, property):
             atoms[f"{owner}.{word}"] = _atom(f"{owner}.{word}", getattr(owners[owner], word, None))
+    for owner, value in owners.items():  # what is kept there and not read here
+        for word, held in list(getattr(value, "__dict__", {}).items())[:MOST_KEPT]:
+            if word.isidentifier() and not word.startswith("_"):
+                atoms.setdefault(f"{owner}.{word}", _atom(f"{owner}.{word}", held))
     kept = dict([(text, atom) for text, atom in atoms.items() if atom.kind][:MOST_ATOMS])
     calls = {
         name
@@ -145,7 +152,10 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
         for name in other.code.co_names
         if _of_one(other.world.get(name)) and other.world is ran.world
     }
-    numpy = next((name for name, value in ran.world.items() if value is np), "")
+    libraries = {n: str(v.__name__) for n, v in ran.world.items() if isinstance(v, ModuleType)}
+    modules = [name for name, module in libraries.items() if module in LIBRARIES]
+    named = {each.id for each in nodes if isinstance(each, ast.Name)}
+    numpy = next((name for name in modules if name in named), _preferred(libraries, modules))
     read = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
     entered = {name: np.ndim(value) for name, value in ran.given.items() if hasattr(value, "shape")}
     zero = frozenset(
@@ -154,9 +164,9 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
     unused = frozenset(stored - read).union(*(_left(each) for each in nodes if isinstance(each, ast.For)))
     outside = frozenset(ran.code.co_freevars)
     calls_ = tuple(sorted(calls))
-    return Scope(
-        node, kept, frozenset(stored), frozenset(grown), calls_, numpy, unused, zero, entered, outside
-    )
+    library = libraries.get(numpy, "")
+    read_of = (numpy, library, unused, zero, entered, outside)
+    return Scope(node, kept, frozenset(stored), frozenset(grown), calls_, *read_of)
 
 
 def _left(loop: ast.For) -> set[str]:
@@ -216,7 +226,7 @@ def _looked_up(node: ast.AST, ran: Ran) -> tuple[bool, Any]:
 
 
 def _atom(text: str, value: Any) -> Atom:
-    if isinstance(value, np.ndarray) or type(value).__module__.startswith("torch"):
+    if isinstance(value, np.ndarray) or _of_framework(value):
         shape = tuple(getattr(value, "shape", ()))
         return Atom(text, "array" if hasattr(value, "shape") else "", shape)
     if isinstance(value, (bool, np.bool_)) or value is None:
@@ -230,6 +240,16 @@ def _atom(text: str, value: Any) -> Atom:
     if hasattr(value, "__dict__") and not callable(value) and not isinstance(value, (type, ModuleType)):
         return Atom(text, f"object {type(value).__qualname__}")
     return Atom(text, "")
+
+
+def _preferred(libraries: Mapping[str, str], modules: Sequence[str]) -> str:
+    """Of the libraries that a file imports, where a function names none: a framework before NumPy."""
+    frameworks = [name for name in modules if libraries[name] != "numpy"]
+    return next(iter([*frameworks, *modules]), "")
+
+
+def _of_framework(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] in ("torch", "jax", "jaxlib") and not callable(value)
 
 
 def _harmless(node: ast.AST, function: Function) -> bool:

@@ -8,6 +8,7 @@ one, an expression at hand that is this is what is missing there.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
@@ -103,6 +104,12 @@ class Solving:
         if not found and system is None:
             found = list(search.sums(words))
         found = found or list(search.among(words.of_three()))
+        # A factor of a closure too much, which cannot be left out, would be divided by.
+        mine = insertions.of(node)
+        divided = "|".join(re.escape(name) for name in scope.outside if f"/ {name}" not in mine)
+        if divided:
+            texts_of = ((each, " ".join(piece[2] for piece in each.pieces)) for each in found)
+            found = [each for each, text in texts_of if not re.search(rf"/ \(*({divided})\b", text)]
         deeper = id(node) not in {id(each) for each in insertions.whole()}
         found = sorted(found, key=lambda each: (each.rank, len(each.right)))[:MOST_OF_A_PLACE]
         yield from (replace(each, rank=each.rank + deeper) for each in found)

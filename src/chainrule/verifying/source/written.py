@@ -82,6 +82,23 @@ def lines_run(run: Callable[[], object], most: int) -> int:
     return count
 
 
+def calls_run(run: Callable[[], object]) -> int:
+    """How many functions a call runs, those of libraries among them."""
+    count = 0
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
 def _theirs(code: CodeType) -> bool:
     return not installed(code.co_filename) and not code.co_filename.startswith("<frozen")
 

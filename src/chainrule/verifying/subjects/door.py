@@ -58,12 +58,14 @@ def subject_from(
         return [v.astype(a.dtype) if v.dtype.kind == "f" != a.dtype.kind else v for v, a in pairs]
 
     def safe(given: Subject) -> Subject:
-        forward, backward, steps = kept(given.forward), kept(given.backward), given.steps
+        forward, backward = kept(given.forward), kept(given.backward)
+        steps, pulled = given.steps, given.pulled
         return replace(
             given,
             forward=lambda values: forward(typed(values)),
             backward=lambda values, delta: backward(typed(values), delta),
             steps=None if steps is None else lambda: _kept_steps(steps(), kept),
+            pulled=None if pulled is None else lambda values: kept(kept(pulled)(typed(values))),
         )
 
     together = None if subject.together is None else safe(subject.together)

@@ -49,6 +49,7 @@ class Subject:
     among all; {} where there is one.  together: all of them as one, flattened and joined, each with its δ.
     without: the same code without a mistake, by the key of the mistake's text, where it can be run so.
     as_is: the same where every call runs their code anew; None: forward and backward do.
+    pulled: runs their forward once; what their backward gives of a δ then, anew at each call.
     """
 
     title: str
@@ -65,6 +66,7 @@ class Subject:
     together: Subject | None = None
     without: Mapping[str, Subject] = field(default_factory=dict)
     as_is: Subject | None = None
+    pulled: Callable[[Sequence[Array]], Callable[[Array], Gradients]] | None = None
 
     @property
     def fixed(self) -> bool:
@@ -72,10 +74,8 @@ class Subject:
         return self.delta is not None
 
 
-# What runs with a δ of one output, or of all of them (None), as (forward, backward).
-OfOutput = Callable[
-    [int | None], tuple[Callable[[Sequence[Array]], Array], Callable[[Sequence[Array], Array], Gradients]]
-]
+# What runs with a δ of one output, or of all of them (None): (forward, backward), or these and `pulled`.
+OfOutput = Callable[[int | None], Sequence[Any]]
 
 
 def with_outputs(subject: Subject, places: Sequence[int], of_output: OfOutput) -> Subject:
@@ -83,11 +83,10 @@ def with_outputs(subject: Subject, places: Sequence[int], of_output: OfOutput) -
     if len(places) < 2:
         return subject
     made = [of_output(place) for place in (*places, None)]
+    plain = replace(subject, takes_delta=True, notes=(), steps=None, as_is=None, pulled=None)
     each = [
-        replace(
-            subject, forward=forward, backward=backward, takes_delta=True, notes=(), steps=None, as_is=None
-        )
-        for forward, backward in made
+        replace(plain, forward=forward, backward=backward, pulled=pulled[0] if pulled else None)
+        for forward, backward, *pulled in made
     ]
     return replace(subject, alone=dict(zip(places, each, strict=False)), together=each[-1])
 

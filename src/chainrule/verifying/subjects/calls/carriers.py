@@ -53,7 +53,7 @@ def carried(value: Any) -> tuple[Array, Maker, str | None] | None:
 
         return as_array(value, "an argument"), tensor, low
     jax = sys.modules.get("jax")
-    if jax is not None and isinstance(value, jax.Array):
+    if jax is not None and isinstance(value, jax.Array) and not str(value.dtype).startswith("key<"):
         low = "bfloat16" if value.dtype.name == "bfloat16" else None
 
         def jax_array(array: Array) -> Any:

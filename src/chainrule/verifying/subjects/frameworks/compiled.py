@@ -6,13 +6,53 @@ function of its own in every call again: a layer took up to 47 s so, a recurrent
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.base.types import Array
+
+_AS_IT_IS: list[None] = []
+
+
+@contextlib.contextmanager
+def as_it_is() -> Iterator[None]:
+    """Within it nothing runs compiled: their code may be another at each call."""
+    _AS_IT_IS.append(None)
+    try:
+        yield
+    finally:
+        _AS_IT_IS.pop()
+
+
+def is_as_it_is() -> bool:
+    """Whether that is so here."""
+    return bool(_AS_IT_IS)
+
+
+@dataclass(eq=False)
+class Falling:
+    """Runs compiled, and as it is from the first call on that cannot be."""
+
+    works: bool = True
+    ran: bool = False  # compiled, at least once
+
+    def run(self, fast: Callable[[], Any], plain: Callable[[], Any]) -> Any:
+        if _AS_IT_IS or not self.works or not hasattr(sys.modules["jax"], "jit"):
+            return plain()
+        try:
+            made = fast()
+        except Exception as error:  # their code may raise whatever it likes where it is traced
+            if self.ran and not _of_tracing(error):  # as it would as it is, of sizes that do not fit
+                raise
+            made = plain()
+            self.works = False  # what raises as it is says nothing on whether it can be traced
+            return made
+        self.ran = True
+        return made
 
 
 @dataclass(eq=False)
@@ -23,20 +63,12 @@ class Compiled:
 
     function: Callable[..., Any]
     known: dict[Any, Callable[..., Any]] = field(default_factory=dict)
-    works: bool = True
-    ran: bool = False  # compiled, at least once
+    falling: Falling = field(default_factory=Falling)
 
     def __call__(self, values: Sequence[Array], *more: Array) -> Any:
-        if self.works and hasattr(sys.modules["jax"], "jit"):
-            try:
-                return self._compiled(values, more)
-            except Exception as error:  # their code may raise whatever it likes where it is traced
-                if self.ran and not _of_tracing(error):  # as it would as it is, of sizes that do not fit
-                    raise
-                made = self.function(values, *more)
-                self.works = False  # what raises as it is says nothing on whether it can be traced
-                return made
-        return self.function(values, *more)
+        return self.falling.run(
+            lambda: self._compiled(values, more), lambda: self.function(values, *more)
+        )
 
     def _compiled(self, values: Sequence[Array], more: Sequence[Array]) -> Any:
         real = [number for number, value in enumerate(values) if value.dtype.kind == "f"]
@@ -52,9 +84,7 @@ class Compiled:
                 return self.function(filled, *deltas)
 
             self.known[key] = quickly(run)
-        made = self.known[key]([values[number] for number in real], *more)
-        self.ran = True
-        return made
+        return self.known[key]([values[number] for number in real], *more)
 
 
 def quickly(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,18 +107,10 @@ def _of_tracing(error: BaseException) -> bool:
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of anything that JAX takes, compiled; as it is from the first call on that cannot be."""
-    works = [hasattr(sys.modules["jax"], "jit")]
-    fast = quickly(function) if works[0] else function
+    falling, fast = Falling(), quickly(function) if hasattr(sys.modules["jax"], "jit") else function
 
     @functools.wraps(function)
     def run(*args: Any) -> Any:
-        if works[0]:
-            try:
-                return fast(*args)
-            except Exception:  # their code may raise whatever it likes where it is traced
-                made = function(*args)
-                works[0] = False
-                return made
-        return function(*args)
+        return falling.run(lambda: fast(*args), lambda: function(*args))
 
     return run

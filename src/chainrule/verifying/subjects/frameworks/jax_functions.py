@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of
 from chainrule.verifying.subjects.calls.carriers import Maker, as_array, holds
 from chainrule.verifying.subjects.calls.running import call
-from chainrule.verifying.subjects.frameworks.compiled import Compiled, compiled
+from chainrule.verifying.subjects.frameworks.compiled import Compiled, as_it_is, compiled, is_as_it_is
 from chainrule.verifying.subjects.frameworks.judged import gradients_follow, judged, told
 from chainrule.verifying.subjects.subject import (
     Gradients,
@@ -48,8 +49,10 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
     calls = _Calls(title, given, replace(arguments, makers=(_maker(low),) * len(arrays)))
     out = calls.tried(arrays, output is None)
     by_hand = calls.has(arrays, "custom_vjp")
-    loops = calls.has(arrays, "scan") or calls.has(arrays, "while")
-    within = _by_operations if loops else _wide
+    calls.kept = calls.has(arrays, "scan") or calls.has(arrays, "while") or _jitted(given)
+    wide = bool(sys.modules["jax"].config.jax_enable_x64)
+    calls.narrow = not wide and calls.has(arrays, "random_bits")  # float64 draws others than float32 does
+    within = _by_operations if calls.kept else calls.within
     if output is None and not by_hand and gradients_follow(out, arguments):
         read = replace(calls.arguments, arrays=arrays, precision=calls.precision)
         subject = of_function(compiled(given), args, names, read, _wide)
@@ -58,6 +61,7 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
         return replace(subject, notes=notes, as_is=as_is)
     likely = [n for n, value in enumerate(out) if "float" in getattr(value, "dtype", np.dtype(bool)).name]
     calls.places = (judged(out, likely, output, title, "an array"),)
+    calls.absent = calls.left_out(arrays)
     several = likely if by_hand else []
     single = () if output is None and len(several) > 1 else told(out, calls.places[0])
     subject = Subject(
@@ -68,13 +72,14 @@ def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output:
         precision=calls.precision,
         args=arrays,
         notes=(*single, *(() if by_hand else (TEXTS.say("subject.jax", name=title),))),
+        pulled=calls.pulled,
     )
     plain = replace(calls, compiles=False, within=within)
     subject = replace(subject, as_is=replace(subject, forward=plain.forward, backward=plain.backward))
 
     def of_output(place: int | None) -> Any:
         of = replace(calls, places=tuple(several) if place is None else (place,))
-        return of.forward, of.backward
+        return of.forward, of.backward, of.pulled
 
     return with_outputs(subject, several, of_output)
 
@@ -92,7 +97,8 @@ def _maker(low: str | None) -> Maker:
 @dataclass(eq=False)
 class _Calls:
     """places: of the outputs that are judged, several joined.  compiles: whether it runs compiled.  within:
-    what it is called within, by its arrays.
+    what it is called within, by its arrays.  kept: whether something in it is compiled by their own code.
+    narrow: whether it is computed in float32 alone.  absent: the arguments whose gradient is None.
     """
 
     title: str
@@ -100,7 +106,14 @@ class _Calls:
     arguments: Arguments
     places: tuple[int, ...] = (0,)
     compiles: bool = True
+    kept: bool = False
+    narrow: bool = False
+    absent: frozenset[int] = frozenset()
     within: Callable[[Sequence[Array]], Any] = lambda values: _wide(values)
+
+    def _around(self, values: Sequence[Array]) -> Any:
+        values = () if self.narrow else values
+        return (_by_operations if self.kept and is_as_it_is() else self.within)(values)
 
     @cached_property
     def _forward(self) -> Callable[..., Any]:
@@ -114,7 +127,7 @@ class _Calls:
     def precision(self) -> str | None:
         """In which it computes, where that is less than the arrays' type."""
         low = self.arguments.precision
-        return "float32" if low is None and not _wide_known() else low
+        return "float32" if low is None and (self.narrow or not _wide_known()) else low
 
     def tried(self, values: Sequence[Array], plain: bool) -> tuple[Any, ...]:
         """What the given arguments give, traced; plain: as they are, where their code cannot be traced."""
@@ -158,7 +171,7 @@ class _Calls:
         return of_moving, [built[number] for number in moving], moving
 
     def forward(self, values: Sequence[Array]) -> Array:
-        with self.within(values):
+        with self._around(values):
             made = [as_array(out, f"the output of {self.title}") for out in self._forward(values)]
             return made[0] if len(made) == 1 else joined_outputs(made)
 
@@ -168,17 +181,67 @@ class _Calls:
         return [out[place] for place in self.places]
 
     def backward(self, values: Sequence[Array], delta: Array) -> Gradients:
-        with self.within(values):
-            moving, given_back = self._backward(values, delta)
-            gradients: list[Array | None] = [None] * len(self.arguments.names)
-            for number, value in zip(map(int, moving), given_back, strict=True):
-                _collect(self.arguments.tree[number], value, gradients, self.arguments)
-            return tuple(gradients)
+        with self._around(values):
+            return self._collected(*self._backward(values, delta))
+
+    def pulled(self, values: Sequence[Array]) -> Callable[[Array], Gradients]:
+        """Their forward once; what their backward gives of a δ, anew at each call."""
+        with self._around(values):
+            out, pull, moving = self.outputs(values)
+
+        def of_delta(delta: Array) -> Gradients:
+            with self._around(values):
+                return self._collected(moving, self._given_back(out, pull, delta))
+
+        return of_delta
+
+    def left_out(self, values: Sequence[Array]) -> frozenset[int]:
+        """The arguments for which a custom_vjp's backward returns None, of which JAX makes zeros."""
+        inner = self.function
+        while not hasattr(inner, "bwd") and hasattr(inner, "__wrapped__"):
+            inner = inner.__wrapped__
+        code = getattr(getattr(inner, "bwd", None), "__code__", None)
+        made: list[Any] = []
+
+        def note(frame: Any, event: str, value: Any) -> None:
+            if event == "return" and frame.f_code is code and isinstance(value, (tuple, list)):
+                made.append(value)
+
+        if code is None:
+            return frozenset()
+        with contextlib.suppress(Exception), as_it_is():  # their code may raise whatever it likes
+            shapes = [np.shape(out) for out in self.forward_of(values)]
+            pull = self.pulled(values)
+            before = sys.getprofile()
+            sys.setprofile(note)
+            try:
+                pull(np.ones(sum(map(math.prod, shapes))) if len(shapes) > 1 else np.ones(shapes[0]))
+            finally:
+                sys.setprofile(before)
+        apart = {int(n) for n in getattr(inner, "nondiff_argnums", ()) or () if isinstance(n, int)}
+        places = [n for n in range(len(self.arguments.tree)) if n not in apart]
+        given = made[-1] if made else ()
+        return frozenset(n for n, value in zip(places, given, strict=False) if value is None)
+
+    def forward_of(self, values: Sequence[Array]) -> list[Array]:
+        with self._around(values):
+            return [as_array(out, f"the output of {self.title}") for out in self._out(values)]
+
+    def _collected(self, moving: Any, given_back: Any) -> Gradients:
+        gradients: list[Array | None] = [None] * len(self.arguments.names)
+        for number, value in zip(map(int, moving), given_back, strict=True):
+            if number in self.absent:
+                continue
+            _collect(self.arguments.tree[number], value, gradients, self.arguments)
+        return tuple(gradients)
 
     def _back(self, values: Sequence[Any], delta: Any) -> tuple[list[int], Any]:
         """The numbers of the arguments that have gradients, and these."""
-        jax = sys.modules["jax"]
         out, pull, moving = self.outputs(values)
+        return moving, self._given_back(out, pull, delta)
+
+    def _given_back(self, out: Any, pull: Any, delta: Any) -> Any:
+        jax = sys.modules["jax"]
         shapes = [tuple(out[place].shape) for place in self.places]
         parts = [delta] if len(shapes) == 1 else cut(delta, shapes)
         by_place = dict(zip(self.places, parts, strict=True))
@@ -188,7 +251,17 @@ class _Calls:
             else jax.numpy.zeros_like(value)
             for number, value in enumerate(out)
         )
-        return moving, call(f"the backward pass of {self.title}", pull, deltas)
+        return call(f"the backward pass of {self.title}", pull, deltas)
+
+
+def _jitted(given: Any) -> bool:
+    """Whether it, or a function that its file names, is one that their code has compiled."""
+    inner = given
+    while hasattr(inner, "__wrapped__"):
+        inner = inner.__wrapped__
+    named = getattr(inner, "__globals__", {}).values()
+    kinds = (each for each in (given, *named) if type(each).__name__ == "PjitFunction")
+    return any(not str(getattr(each, "__module__", "")).startswith("jax") for each in kinds)
 
 
 def _holds(jaxpr: Any, word: str) -> bool:

@@ -5,6 +5,7 @@ The gradients are those of torch.autograd.grad, so that the function's own backw
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from chainrule.verifying.subjects.calls.carriers import (
     tensor_of,
 )
 from chainrule.verifying.subjects.calls.running import call
+from chainrule.verifying.subjects.frameworks.drawn import drawing_as
 from chainrule.verifying.subjects.frameworks.judged import gradients_follow, judged, told
 from chainrule.verifying.subjects.subject import (
     Gradients,
@@ -103,7 +105,8 @@ class _Calls:
     """parameters: of a module, by name, as `carried` gives them; they stand behind the arguments.
 
     places: of the outputs that are judged, several joined.  wide: whether float64 arrays are computed in
-    float64.  graph: whether a value and its gradients take arguments that ask for gradients.
+    float64.  graph: whether a value and its gradients take arguments that ask for gradients.  draws: whether
+    it draws random numbers.
     """
 
     title: str
@@ -114,6 +117,7 @@ class _Calls:
     places: tuple[int, ...] = (0,)
     wide: bool = True
     graph: bool = True
+    draws: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -150,8 +154,12 @@ class _Calls:
     def tried(self, plain: bool) -> tuple[Any, ...]:
         """What the given arguments give, with a graph; plain: without one where their code takes none."""
         values = [np.array(array) for array in self.arrays]
+        torch = sys.modules["torch"]
+        before = torch.get_rng_state()
         try:
-            return self.outputs(values, True)[0]
+            made = self.outputs(values, True)[0]
+            self.draws = not torch.equal(before, torch.get_rng_state())
+            return made
         except DataError:
             if plain and gradients_follow(out := self.outputs(values, False)[0], self.arguments):
                 self.graph = False
@@ -166,7 +174,7 @@ class _Calls:
         leaves = [leaf.requires_grad_() if graph and leaf.is_floating_point() else leaf for leaf in leaves]
         count = len(self.arguments.arrays)
         built = self.arguments.filled(leaves[:count])
-        with torch.set_grad_enabled(graph):
+        with torch.set_grad_enabled(graph), self.drawing(values):
             if self.module is None:
                 out = call(self.title, self.function, *built)
             else:
@@ -176,6 +184,16 @@ class _Calls:
                     state[name] = buffer.clone().to(wide) if buffer.is_floating_point() else buffer.clone()
                 out = call(self.title, torch.func.functional_call, self.module, state, tuple(built))
         return (tuple(out) if isinstance(out, (tuple, list)) else (out,)), leaves
+
+    def drawing(self, values: Sequence[Array]) -> Any:
+        """Within it the same random numbers are drawn for float64 as for their own type."""
+        own = [array.dtype for array in self.arrays if array.dtype.kind == "f"]
+        now = [value.dtype for value in values if value.dtype.kind == "f"]
+        if not self.draws or own == now or not own:
+            return contextlib.nullcontext()
+        lows = [low for _, _, low in self.parameters.values() if low]
+        low = lows[0] if lows else self.arguments.precision
+        return drawing_as(getattr(sys.modules["torch"], low or min(own, key=lambda k: k.itemsize).name))
 
     def forward(self, values: Sequence[Array]) -> Array:
         out = self.outputs(self._in_their_type(values), False)[0]
