@@ -74,7 +74,6 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a named penalty of a layer": ({"like": "relu", "penalty": "l2"}, "belongs behind a network"),
     "a number as a penalty": ({"like": [cr.Dense(5)], "penalty": 0.1}, "penalty is 0.1: write 'l2' or 'l1'"),
     "a penalty's name": ({"like": [cr.Dense(5)], "penalty": "l3"}, "penalty is 'l3': write 'l2' or 'l1'"),
-    "none of ours": ({"like": "instance_norm"}, "none of the layers is it: leave like= out"),
     "a second argument": ({"backward": 3}, "the second argument is 3: write verify"),
     "a loss": ({"like": [cr.Dense(5)], "loss": "foo"}, "foo"),
     "a level of hints": ({"hint_level": 4}, "hint_level"),

@@ -434,7 +434,8 @@ layer_options = (
     *("weight", "weights", "class_weight", "ignore_index", "gamma", "logs", "padding_idx"),
     *("approximate", "beta", "ceil_mode", "gate", "mean_steps", "output_weight", "pos_weight", "scale"),
     *("shared", "shift", "threshold", "layers", "bidirectional", "reset_after", "padding_mode", "mode"),
-    *("cropping", "block", "order", "axis", "shape"),
+    *("cropping", "block", "order", "axis", "shape", "axes", "k", "key_value_heads", "rotary"),
+    *("rotary_base", "seen", "sources", "ends", "tied"),
 )
 
 

@@ -104,6 +104,8 @@ def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
 
 def _beyond(judge: Judge, verdict: Verdict) -> Verdict:
     """With what is wrong on large numbers and on other sizes alone, where no formula judged these."""
+    if judge.subject.delta is not None:
+        return verdict  # saved numbers belong to the given ones alone
     for probe in (*judge.beyond, *judge.linked):
         if _agrees(judge.subject, probe) is not False:
             continue
@@ -119,6 +121,8 @@ def _beyond(judge: Judge, verdict: Verdict) -> Verdict:
             ]
             return replace(verdict, verdict="wrong", findings=tuple(findings))
     return verdict
+
+
 def _resized(
     judge: Judge, subject: Subject, right: Sequence[Right], wrong: frozenset[int]
 ) -> list[Right]:

@@ -57,7 +57,6 @@ from chainrule.verifying.meanings.meaning import Meaning
 from chainrule.verifying.meanings.named import (
     ALIASES,
     BY_PLACE,
-    NONE_OF_OURS,
     called,
     checked,
     layer_class,
@@ -381,11 +380,6 @@ def _by_name(name: str, options: dict[str, Any]) -> Any:
             near = nearly(next(iter(options), ""), ("causal", "base"))
             raise ArgumentError(f"verify takes no {other} for {name}{near}")
         return known
-    if word in NONE_OF_OURS:
-        raise ArgumentError(
-            f"like is {name!r}, and none of the layers is it: leave like= out, and the differences of the "
-            "forward pass are the judge"
-        )
     known_words = [each for each in (*ALIASES, *LOSSES) if len(each) > SHORT]
     raise ArgumentError(
         f"like is {name!r}{nearly(name, [*layer_classes, *known_words, *PENALTIES, *FUNCTIONS])}; the "

@@ -23,6 +23,8 @@ ALIASES = {
     "meanpool": "AveragePool2D", "averagepooling2d": "AveragePool2D", "l2pool": "L2Pool2D",
     "avgpool1d": "AveragePool1D", "batchnorm1d": "BatchNorm", "batchnorm2d": "BatchNorm",
     "batchnormalization": "BatchNorm", "layernormalization": "LayerNorm", "groupnormalization": "GroupNorm",
+    "instancenorm1d": "InstanceNorm", "instancenorm2d": "InstanceNorm", "lrn": "LocalResponseNorm",
+    "instancenormalization": "InstanceNorm", "localnorm": "LocalResponseNorm",
     "swish": "SiLU", "leaky": "LeakyReLU", "rectifier": "ReLU", "logistic": "Sigmoid", "elman": "RNN",
     "vanillarnn": "RNN", "simplernn": "RNN", "selfattention": "MultiHeadAttention",
     "multiheadattention": "MultiHeadAttention", "mha": "MultiHeadAttention", "hardswish": "HardSwish",
@@ -44,8 +46,6 @@ WORDS = {
     "G": ("groups",), "margin": ("delta",), "reg": ("lam",),
     "weights": ("weight",), "class_weight": ("weight",), "padding_idx": ("padding",),
 }  # fmt: skip
-# What is near to no name of ours: GroupNorm has as many groups however many channels there are.
-NONE_OF_OURS = frozenset(("instancenorm", "instancenorm1d", "instancenorm2d", "instancenormalization"))
 CAUSAL = "causal"  # padding of other libraries' convolutions along a sequence
 BY_PLACE = ""  # the name under which options stand that are told by their place
 NEARLY = 0.6  # how alike a name is that is proposed, of difflib
