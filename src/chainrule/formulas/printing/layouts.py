@@ -169,7 +169,8 @@ def likelihood(c: Composing, node: Operation, at: At, word: str) -> Box:
     """word(y | a)."""
     a, labels = (c.box(operand, at) for operand in node.operands)
     head, _, name = word.rpartition(" ")
-    return tight(*([Word(head), Sign(" ")] if head else []), call(Word(name), row(labels, Sign("|"), a)))
+    made = call(Word(name), row(labels, Sign("|"), a))
+    return row(Word(head), made) if head else made
 
 
 @layout

@@ -73,7 +73,7 @@ class LocalResponseNorm(Layer):
         (before, after), r = self.sides, self.root(x)
         t = named("t", d * x * r ** (-self.beta - 1))
         near = sum_near(t, before=after, after=before)
-        return d * r**-self.beta - (2 * self.share * self.beta) * x * near
+        return d * r**-self.beta - (2 * self.share * self.beta) * (x * near)
 
     def taps(self, input_shape: Shape) -> tuple[tuple[tuple[int, float], ...], ...]:
         """Of every channel those whose squares it adds up, each once."""
