@@ -20,7 +20,7 @@ NO_CAUSE = SYMPTOMS | {
     *("not repeatable", "wrong shape", "stale cache"),
 }
 WHOLE = ("term_missing", "line_missing")
-LINES_OF_NAMED = MOST_LINES // 3  # where all causes are named: 1.3 s of work
+LINES_OF_NAMED = MOST_LINES // 2  # where all causes are named: 2 s of work
 
 
 def lines_for(verdict: Verdict) -> int:

@@ -13,6 +13,7 @@ import gc
 import linecache
 import re
 import sys
+import warnings
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -161,7 +162,10 @@ class Written:
         if self.imported and before:
             before = f"import {self.imported}{before}"
         try:
-            whole = compile(before.encode() + text, self.file, "exec", flags=self.flags, dont_inherit=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of `3[y]`, say, which nobody wrote
+                source = before.encode() + text
+                whole = compile(source, self.file, "exec", flags=self.flags, dont_inherit=True)
         except (SyntaxError, ValueError):
             return None
         return dict(_within(whole, ()))
