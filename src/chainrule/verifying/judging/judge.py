@@ -301,19 +301,21 @@ class Judge:
             out = output(subject, args)
             delta = np.random.default_rng(MANY).normal(size=out.shape).astype(out.dtype)
             probe = Probe(args, delta if subject.takes_delta else np.ones_like(delta))
-            if (meaning.off(probe, out) or 0.0) > agreement([out, *args], subject.precision, self.loosely):
+            apart = meaning.off(probe, out) or 0.0
+            if apart > agreement([out, *args], subject.precision, self.loosely):
                 return []
             given, right = attempt(subject, args, probe.delta), self.reference(args, probe.delta)
         except Exception:  # their code may raise whatever it likes
             return []
         made = []
+        unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
         for name, theirs, expected in zip(subject.names, given or (), right, strict=False):
             if theirs is None or expected is None or theirs.shape != np.shape(expected):
                 continue
             value, number = np.asarray(expected), subject.names.index(name)
             within = Tolerance(self.tolerances([probe])[0], number)
             off = _finite(theirs) and not close(theirs, value, precision=subject.precision).all()
-            if off and self.loosely:  # by more than what the small constant may do
+            if off and (self.loosely or apart > ROUNDINGS * unit):  # by more than a small constant may do
                 off = bool(np.abs(theirs - value).max() > NEARLY * np.abs(value).max())
             if off and within.any_wrong(theirs, value):
                 what = TEXTS.say("cheat.many", name=name, count=count, many=MANY)
