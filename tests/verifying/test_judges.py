@@ -185,7 +185,7 @@ def test_a_guarded_quotient_with_its_own_derivative_is_right(guard: float, dtype
     def backward(d: Array, a: Array) -> Array:
         return a * (d - (d * a).sum(axis=-1, keepdims=True))
 
-    x = np.random.default_rng(0).normal(size=(4, 3)).astype(dtype)  # whatever ran before
+    x = np.random.default_rng(1).normal(size=(4, 3)).astype(dtype)
     assert cr.verify((forward, backward), args=(x,), like="softmax")
     wrong = cr.verify((forward, lambda d, a: a * d), args=(x,), like="softmax")
     assert wrong.verdict == "wrong"
