@@ -23,7 +23,7 @@ from chainrule.verifying.judging.guesses import guesses
 from chainrule.verifying.judging.judge import Judge
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.precision import computed_in
-from chainrule.verifying.probes import Probe, different_sizes, probes
+from chainrule.verifying.probes import Probe, probes
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.source.mending import Right, by_differences, by_formula
 from chainrule.verifying.source.named import by_source, lines_for
@@ -104,7 +104,7 @@ def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
 
 def _beyond(judge: Judge, verdict: Verdict) -> Verdict:
     """With what is wrong on large numbers and on other sizes alone, where no formula judged these."""
-    if judge.subject.delta is not None:
+    if judge.subject.fixed:
         return verdict  # saved numbers belong to the given ones alone
     for probe in (*judge.beyond, *judge.linked):
         if _agrees(judge.subject, probe) is not False:
@@ -133,15 +133,11 @@ def _resized(
     if judge.reference is not None and not judge.loosely:
         others = [p for p in judge.tried if not p.tied and [value.shape for value in p.args] != shapes]
         return by_formula(subject, judge.reference, others[:1])
-    rng = np.random.default_rng(judge.seed + 1)
-    args = different_sizes(subject.args, subject.forward, rng, subject.precision)
-    if args is None or max(value.size for value in args) > MOST_RESIZED:
+    probe = judge.of_other_sizes
+    if probe is None or max(value.size for value in probe.args) > MOST_RESIZED:
         return []
-    out = output(subject, args)
-    delta = rng.normal(size=out.shape).astype(out.dtype) if subject.takes_delta else np.ones_like(out)
-    probe = Probe(args, delta)
-    given = attempt(subject, args, delta)
-    if given is None or any((value := given[n]) is None or value.shape != args[n].shape for n in wrong):
+    given = attempt(subject, probe.args, probe.delta)
+    if given is None or any((value := given[n]) is None or value.shape != probe.args[n].shape for n in wrong):
         return []  # sizes that their forward takes and their backward does not
     return by_differences(subject, [probe], wrong)
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from chainrule._native import InLanes
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS
-from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS, over_axes
+from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS, of_made_input
 from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, as_image, has_kernel, reads_units
 from chainrule.layers import (
     BatchNorm,
@@ -61,7 +61,7 @@ _AT_EACH_STEP = (Dense, MultiHeadAttention, *_BY_POSITION)
 
 def has_positions(layer: Layer, x: Shape, held: InLanes) -> bool:
     """Whether a layer is trained with the steps of a sequence of shape x in the lanes, where x has `held`."""
-    if len(x) != 2 or (isinstance(layer, Dense) and layer.ntk) or over_axes(layer) or _by_samples(layer):
+    if len(x) != 2 or of_made_input(layer) or _by_samples(layer):
         return False
     if type(layer) in _FOLLOWING:
         return held == POSITIONS and (type(layer) not in ACTIVATIONS or has_kernel(layer))
@@ -70,9 +70,7 @@ def has_positions(layer: Layer, x: Shape, held: InLanes) -> bool:
 
 def _by_samples(layer: Layer) -> bool:
     """Whether its kernels know nothing but samples in the lanes."""
-    if isinstance(layer, Recurrent):
-        return bool(layer.sources) or layer.ends
-    return isinstance(layer, MultiHeadAttention) and not layer.plain
+    return isinstance(layer, Recurrent | MultiHeadAttention) and not layer.plain
 
 
 def chosen_for_training(
@@ -173,7 +171,7 @@ def has_channels(layer: Layer, x: Shape, masked: bool, first: bool) -> bool:
         return first
     if kind in ACTIVATIONS and not has_kernel(layer):  # a program
         return False
-    if (isinstance(layer, Dense) and layer.ntk) or over_axes(layer):  # divides its input first; is copied
+    if of_made_input(layer):
         return False
     if kind in GLOBAL_POOLS:
         return not masked

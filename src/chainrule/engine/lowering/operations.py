@@ -622,11 +622,16 @@ def over_axes(layer: Layer) -> bool:
     return isinstance(layer, LayerNorm | RMSNorm) and layer.axes > 1
 
 
+def of_made_input(layer: Layer) -> bool:
+    """Whether its kernel reads what another operation makes of its input: divided, or copied in rows."""
+    return (isinstance(layer, Dense) and layer.ntk) or over_axes(layer)
+
+
 def in_parts(layer: Layer) -> bool:
     """Whether several operations make it, which ask for its parameters themselves, each for its own."""
     if isinstance(layer, Recurrent):
-        return bool(layer.sources) or layer.ends
-    return type(layer) in IN_PARTS or (isinstance(layer, Dense) and layer.ntk) or over_axes(layer)
+        return not layer.plain
+    return type(layer) in IN_PARTS or of_made_input(layer)
 
 
 FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)

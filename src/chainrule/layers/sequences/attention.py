@@ -355,7 +355,7 @@ class MultiHeadAttention(Layer):
 
 def _seen(given: Any) -> Any:
     """None, "given", or rows of True and False."""
-    if given is None or given is GIVEN or (isinstance(given, str) and given == GIVEN):
+    if given is None or (isinstance(given, str) and given == GIVEN):
         return given
     rows = None if isinstance(given, str) else entries(given)
     table = [entries(row) or [] for row in rows or ()]

@@ -174,6 +174,11 @@ class Recurrent(Layer):
         made.output_shape((sum(map(math.prod, shapes)),))
         return made
 
+    @property
+    def plain(self) -> bool:
+        """Whether it reads a sequence alone, and puts out no states."""
+        return not self.sources and not self.ends
+
     def sequence_shape(self, input_shape: Shape) -> Shape:
         """(steps, features) of what it goes through."""
         return self.sources[0] if self.sources else input_shape

@@ -231,14 +231,20 @@ class Judge:
 
     @cached_property
     def resized(self) -> Probe | None:
-        """A probe of sizes that all differ; None where there is none."""
+        """`of_other_sizes` where it is small enough for the differences of every entry, and backward takes
+        it; else None.
+        """
+        probe = self.of_other_sizes
+        if probe is None or sum(value.size for value in probe.args) > MOST_ENTRIES:
+            return None
+        return None if attempt(self.subject, probe.args, probe.delta) is None else probe
+
+    @cached_property
+    def of_other_sizes(self) -> Probe | None:
+        """A probe of sizes that all differ; None where forward takes none."""
         subject, rng = self.subject, np.random.default_rng(self.seed + 1)
         args = different_sizes(subject.args, subject.forward, rng, subject.precision)
-        if args is None or sum(value.size for value in args) > MOST_ENTRIES:
-            return None
-        out = output(subject, args)
-        delta = rng.normal(size=out.shape).astype(out.dtype) if subject.takes_delta else np.ones_like(out)
-        return None if attempt(subject, args, delta) is None else Probe(args, delta)
+        return None if args is None else Probe(args, subject.drawn_delta(output(subject, args), rng))
 
     @cached_property
     def linked(self) -> list[Probe]:
@@ -251,8 +257,7 @@ class Judge:
             args = linked_sizes(subject.args, subject.forward, rng, subject.precision, sizes)
             if args is None or sum(value.size for value in args) > MOST_OF_MANY // 4:
                 continue
-            out = output(subject, args)
-            delta = rng.normal(size=out.shape).astype(out.dtype) if subject.takes_delta else np.ones_like(out)
+            delta = subject.drawn_delta(output(subject, args), rng)
             given = attempt(subject, args, delta)
             pairs = zip(given or (), args, strict=False)
             if given is not None and all(g is None or g.shape == value.shape for g, value in pairs):
@@ -287,7 +292,7 @@ class Judge:
     def of_many(self, meaning: Meaning) -> list[Finding]:
         """What is wrong for so many samples as fill the blocks of a kernel, of what is right for a few."""
         subject, samples = self.subject, meaning.samples
-        if not samples or subject.delta is not None or self.reference is None:
+        if not samples or subject.fixed or self.reference is None:
             return []
         place, axis = samples[0]
         count = subject.args[place].shape[axis]
@@ -299,8 +304,7 @@ class Judge:
         )
         try:
             out = output(subject, args)
-            delta = np.random.default_rng(MANY).normal(size=out.shape).astype(out.dtype)
-            probe = Probe(args, delta if subject.takes_delta else np.ones_like(delta))
+            probe = Probe(args, subject.drawn_delta(out, np.random.default_rng(MANY)))
             apart = meaning.off(probe, out) or 0.0
             if apart > agreement([out, *args], subject.precision, self.loosely):
                 return []

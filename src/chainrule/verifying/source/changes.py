@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Any
 
-from chainrule.verifying.source.scope import Scope, is_atom, own
+from chainrule.verifying.source.scope import Scope, entries_of, is_atom, own
 from chainrule.verifying.source.written import Written
 
 Piece = tuple[int, int, str]  # (where it begins, where it ends, what stands there instead)
@@ -329,7 +329,7 @@ class Changes:
             text = self.of(node)
             yield self.instead("index_extra", 2, node, self.firm(node.value), wrong=self.of(node.slice))
             yield self.instead("squared", 2, node, f"({text} ** 2)", f"{text} ** 2")
-        entries = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        entries = entries_of(node)
         for entry in entries:
             for atom in self.scope.numbers:  # an index that stands still, or is another
                 if atom.kind == "whole number" and atom.text != self.of(entry):

@@ -95,6 +95,11 @@ class Insertions(Changes):
         pieces = ((begin, begin, front + before), (end, end, close + new))
         return Change(kind, 4, self.of(node), right or new.strip(" *+-/()"), pieces)
 
+    def by(self, node: ast.expr, size: str, rank: int) -> Iterator[Change]:
+        """Divided by a size, and multiplied."""
+        yield replace(self.behind("divisor_missing", node, f" / {size}", size), rank=rank)
+        yield replace(self.behind("factor_missing", node, f" * {size}", size), rank=rank)
+
     def divisors(self, node: ast.expr) -> Iterator[Change]:
         sizes = [atom.text for atom in self.scope.numbers]
         for atom in self.scope.arrays[:MOST_SIZES]:
@@ -102,25 +107,17 @@ class Insertions(Changes):
         for size in dict.fromkeys(sizes):
             if size in self.scope.outside:
                 continue  # a factor of a closure too much, which cannot be left out, would be divided by
-            kept = size in self.scope.unused
-            # What was kept for this and is not read is what is missing, if anything is.
             rank = 6 if "shape" in size else 4
-            made = self.behind("divisor_missing", node, f" / {size}", size)
-            yield replace(made, rank=3 if kept else rank)
-            made = self.behind("factor_missing", node, f" * {size}", size)
-            yield replace(made, rank=3 if kept else rank)
+            # What was kept for this and is not read is what is missing, if anything is.
+            yield from self.by(node, size, 3 if size in self.scope.unused else rank)
             if self.scope.numpy:
-                root = f"{self.scope.numpy}.sqrt({size})"
-                yield replace(self.behind("divisor_missing", node, f" / {root}", root), rank=rank + 1)
-                yield replace(self.behind("factor_missing", node, f" * {root}", root), rank=rank + 1)
+                yield from self.by(node, f"{self.scope.numpy}.sqrt({size})", rank + 1)
         counts = [atom.text for atom in self.scope.numbers if atom.kind == "whole number"][: 2 * MOST_SIZES]
         for one, other in combinations(counts, 2):
             size = f"({one} * {other})"
             yield replace(self.behind("divisor_missing", node, f" / {size}", size), rank=5)
         for one, other in permutations(counts, 2):
-            size = f"({one} // {other})"
-            for kind, sign in (("divisor_missing", "/"), ("factor_missing", "*")):
-                yield replace(self.behind(kind, node, f" {sign} {size}", size), rank=5)
+            yield from self.by(node, f"({one} // {other})", 5)
         for number in ("2", "0.5", "3"):
             yield replace(self.behind("factor_missing", node, f" * {number}", number), rank=6)
 

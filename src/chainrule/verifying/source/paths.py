@@ -27,7 +27,6 @@ from chainrule.verifying.source.written import Function, Ran, Written, calls_run
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 
-HOOK = "__chainrule_path__"
 STEPS = (STEP, 3e-2)  # the second for what computes in float32 inside
 DIRECTIONS = 2
 CLOSE, ROUGH, SEEN = 1e-6, 1e-4, 1e-3  # of a slope's terms: what is equal, too inexact, large enough to see
@@ -235,17 +234,9 @@ class Paths:
     @contextlib.contextmanager
     def hooked(self, place: Written, run: Ran, node: ast.expr, operand: str) -> Iterator[_Hook | None]:
         """Forward with a hook around an expression; None where that cannot be."""
-        begin, end = place.span(node)
-        more = f", {operand}" if operand else ""
-        text = place.text[:begin] + f"{HOOK}({place.of(node)}{more})".encode() + place.text[end:]
-        hook, world = _Hook(), run.world
-        assert isinstance(world, dict)
-        world[HOOK] = hook
-        try:
-            with place.changed(text) as possible:
-                yield hook if possible else None
-        finally:
-            world.pop(HOOK, None)
+        hook = _Hook()
+        with place.around(node, run.world, hook, *([operand] if operand else [])) as possible:
+            yield hook if possible else None
 
     def record(self, hook: _Hook, probe: Probe) -> bool:
         """Keeps what the expression is on a probe."""

@@ -242,6 +242,11 @@ def _atom(text: str, value: Any) -> Atom:
     return Atom(text, "")
 
 
+def entries_of(node: ast.Subscript) -> list[ast.expr]:
+    """Of an index, each axis by itself."""
+    return list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+
+
 def _preferred(libraries: Mapping[str, str], modules: Sequence[str]) -> str:
     """Of the libraries that a file imports, where a function names none: a framework before NumPy."""
     frameworks = [name for name in modules if libraries[name] != "numpy"]

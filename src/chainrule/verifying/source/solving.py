@@ -31,7 +31,6 @@ from chainrule.verifying.source.vocabulary import (
 )
 from chainrule.verifying.source.written import Written
 
-HIDDEN = "__moved__"  # what a place is handed to, among the names of its file
 MOST_ENTRIES = 160  # of one place, at all of its runs
 SOLVED, FACTOR = 1e-4, 4e-5
 MOST_OF_A_PLACE = 6
@@ -130,18 +129,9 @@ class Solving:
 
         Where the system has one solution, that is what the place lacks, and the system is None.
         """
-        begin, end = place.span(node)
-        text = place.text[:begin] + f"{HIDDEN}({place.of(node)}, locals())".encode() + place.text[end:]
-        world = next(iter(place.ran.values())).world
-        moved = Moved()
-        with place.changed(text) as possible:
-            if not possible or not isinstance(world, dict):
-                return None
-            world[HIDDEN] = moved
-            try:
-                return self._solved(moved)
-            finally:
-                del world[HIDDEN]
+        moved, world = Moved(), next(iter(place.ran.values())).world
+        with place.around(node, world, moved, "locals()") as possible:
+            return self._solved(moved) if possible else None
 
     def _solved(self, moved: Moved) -> tuple[Moved, Array | None, Array] | None:
         base = self.run()

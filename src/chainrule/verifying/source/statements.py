@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from chainrule.verifying.source.changes import Change, Changes
-from chainrule.verifying.source.scope import own
+from chainrule.verifying.source.scope import entries_of, own
 
-APART = (ast.Slice, ast.Constant, ast.Starred)
+NOT_AN_INDEX = (ast.Slice, ast.Constant, ast.Starred)
 FARTHEST = 4  # lines that one is moved by
 Block = Sequence[ast.stmt]
 
@@ -61,9 +61,9 @@ class Statements(Changes):
         """The same line at another index that the function uses, added or subtracted."""
         if not isinstance(node.target, ast.Subscript) or not isinstance(node.op, (ast.Add, ast.Sub)):
             return
-        whole, entries = ast.unparse(node.target.value), _entries(node.target)
+        whole, entries = ast.unparse(node.target.value), entries_of(node.target)
         parts = [each for each in own(self.scope.node) if isinstance(each, ast.Subscript)]
-        used = [entry for each in parts for entry in _entries(each) if not isinstance(entry, APART)]
+        used = [entry for each in parts for entry in entries_of(each) if not isinstance(entry, NOT_AN_INDEX)]
         for number, entry in enumerate(entries):
             for other in dict.fromkeys(ast.unparse(each) for each in used):
                 if isinstance(entry, ast.Slice) or other == ast.unparse(entry):
@@ -122,9 +122,3 @@ class Statements(Changes):
         lead = self.place.text[:begin].rpartition(b"\n")[2]
         rest = self.place.text[end:].partition(b"\n")[0].split(b"#")[0]
         return not lead.strip() and not rest.strip()
-
-
-def _entries(node: ast.Subscript) -> list[ast.expr]:
-    """Of an index, each axis by itself."""
-    listed = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    return list(listed)

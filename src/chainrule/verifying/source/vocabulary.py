@@ -9,14 +9,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.source.scope import APART, Scope, own
+from chainrule.verifying.source.scope import APART, Scope, entries_of, own
 
 METHODS = frozenset(("sum", "mean", "max", "min", "dot", "reshape", "transpose", "copy", "ravel", "squeeze"))
 FORMS = ("1 - {0}", "{0} ** 2", "1 - {0} ** 2", "{0} > 0", "{0} < 0")
@@ -77,7 +77,7 @@ def _beside(text: str, arrays: Sequence[str]) -> Iterator[str]:
     if not isinstance(node, ast.Subscript) or "(" in text:
         return
     whole = ast.unparse(node.value)
-    entries = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    entries = entries_of(node)
     if any(isinstance(each, ast.Name) for each in ast.walk(node.slice)):
         yield from (f"{other}[{ast.unparse(node.slice)}]" for other in arrays if other != whole)
     for number, entry in enumerate(entries):
@@ -280,13 +280,17 @@ class Vocabulary:
                 found.append((f"{self.numpy}.outer({one}, {other})", flat))
         return _joined(found, 2)
 
+    @cached_property
+    def alike(self) -> list[tuple[str, Values]]:
+        """Arrays by their names, of the shape of what stands there."""
+        shape = self.places[0].shape
+        fitting = ((t, v) for t, v in self.known if all(each.shape == shape for each in v))
+        return [(t, v) for t, v in fitting if shape and t.isidentifier()]
+
     def masks(self) -> list[Made]:
         """Where one array is as small as another, of any two."""
-        shape = self.places[0].shape
-        alike = [(t, v) for t, v in self.known if all(each.shape == shape for each in v)]
-        named = [(t, v) for t, v in alike if shape and t.isidentifier()]
         found = list[tuple[str, Array | None]]()
-        for (one, left), (other, right) in product(named, named):
+        for (one, left), (other, right) in product(self.alike, repeat=2):
             if one != other:
                 flat = self.flat([1.0 * (a <= b) for a, b in zip(left, right, strict=True)])
                 found.append((f"({one} <= {other}) * 1.0", flat))
@@ -294,12 +298,9 @@ class Vocabulary:
 
     def jacobians(self) -> list[Made]:
         """δ through a softmax, of any two arrays."""
-        shape = self.places[0].shape
-        alike = [(t, v) for t, v in self.known if all(each.shape == shape for each in v)]
-        fitting = [(t, v) for t, v in alike if shape and t.isidentifier()]
         found = list[tuple[str, Array | None]]()
-        for (p, of), (d, by) in product(fitting, fitting):
-            for axis in range(-1, len(shape) - 1) if p != d else ():
+        for (p, of), (d, by) in product(self.alike, repeat=2):
+            for axis in range(-1, of[0].ndim - 1) if p != d else ():
                 pairs = zip(of, by, strict=True)
                 flat = self.flat([a * (b - (a * b).sum(axis=axis, keepdims=True)) for a, b in pairs])
                 found.append((f"{p} * ({d} - ({p} * {d}).sum(axis={axis}, keepdims=True))", flat))

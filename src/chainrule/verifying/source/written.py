@@ -29,6 +29,7 @@ for _name in __future__.all_feature_names:
     _FUTURE |= int(getattr(__future__, _name).compiler_flag)
 Key = tuple[tuple[str, int], ...]  # names of functions from outside in, each with its number among its like
 Function = ast.FunctionDef | ast.Lambda
+HOOK = "__chainrule_hook__"  # what an expression goes through, among the names of its file
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,15 @@ class Ran:
     given: Mapping[str, Any]
     names: Mapping[str, Any]
     world: Mapping[str, Any]
+
+
+def _profiled(run: Callable[[], object], note: Callable[[FrameType, str, object], None]) -> None:
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
 
 
 def ran(run: Callable[[], object]) -> dict[CodeType, Ran]:
@@ -53,12 +63,7 @@ def ran(run: Callable[[], object]) -> dict[CodeType, Ran]:
             code = frame.f_code
             seen[code] = Ran(code, given[code], dict(frame.f_locals), frame.f_globals)
 
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        run()
-    finally:
-        sys.setprofile(before)
+    _profiled(run, note)
     return seen
 
 
@@ -91,12 +96,7 @@ def calls_run(run: Callable[[], object]) -> int:
         nonlocal count
         count += event in ("call", "c_call")
 
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        run()
-    finally:
-        sys.setprofile(before)
+    _profiled(run, note)
     return count
 
 
@@ -199,6 +199,26 @@ class Written:
         finally:
             for function, code in before:
                 function.__code__ = code
+
+    @contextlib.contextmanager
+    def around(
+        self, node: ast.expr, world: Mapping[str, Any], hook: Callable[..., Any], *more: str
+    ) -> Iterator[bool]:
+        """Within it an expression goes through a function, which is given what `more` say there, too, if that
+        can be.  world: the names of their file, where the function is found.
+        """
+        begin, end = self.span(node)
+        handed = ", ".join((self.of(node), *more))
+        text = self.text[:begin] + f"{HOOK}({handed})".encode() + self.text[end:]
+        with self.changed(text) as possible:
+            if not possible or not isinstance(world, dict):
+                yield False
+                return
+            world[HOOK] = hook
+            try:
+                yield True
+            finally:
+                world.pop(HOOK, None)
 
 
 def _within(code: CodeType, key: Key) -> Iterator[tuple[Key, CodeType]]:

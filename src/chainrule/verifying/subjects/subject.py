@@ -73,6 +73,10 @@ class Subject:
         """Whether the gradients are numbers of one probe, args and delta."""
         return self.delta is not None
 
+    def drawn_delta(self, out: Array, rng: np.random.Generator) -> Array:
+        """A δ of an output: random numbers of its type; 1 where backward takes none."""
+        return rng.normal(size=out.shape).astype(out.dtype) if self.takes_delta else np.ones_like(out)
+
 
 # What runs with a δ of one output, or of all of them (None): (forward, backward), or these and `pulled`.
 OfOutput = Callable[[int | None], Sequence[Any]]

@@ -522,7 +522,7 @@ def _recurrent(w: Writing, layer: Any, x: Shape, z: Shape, first: bool) -> Made:
         if gru:
             made.append(("v", "part 2", (cell.bias_hh_l0,)))
     way = (cell, layer.outputs == "all", layer.reverse)
-    if layer.sources or layer.ends:
+    if not layer.plain:
         return Made(w.several.Recurrence(*way, places_of(layer.sources), layer.ends), made)
     return Made(w.own.Recurrence(*way), made)
 
