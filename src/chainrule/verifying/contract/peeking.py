@@ -69,7 +69,7 @@ class Watch:
                 self._looks(frame.f_back, code.co_name)
             elif not _of_a_library(file) and (file, code.co_name) != ("<string>", "__init__"):  # a dataclass
                 self.calls[code] += 1
-        elif event == "c_call" and any(argument is spy for spy in SPIES):
+        elif event == "c_call" and argument in SPIES:
             self._looks(frame, f"{argument.__module__}.{argument.__name__}")
 
     def _looks(self, frame: FrameType | None, name: str) -> None:
