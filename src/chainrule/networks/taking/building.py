@@ -6,7 +6,6 @@ is told. Every method gives the value that the layer puts out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -73,17 +72,17 @@ from chainrule.networks.taking.structure import layers_between
 from chainrule.networks.taking.values import Layout, Node, Value, flattened, pairs, with_numbers
 
 Pads = Sequence[tuple[int, int]] | str  # of every axis, or "same"
-CONVOLUTIONS = {1: Conv1D, 2: Conv2D}
-TRANSPOSED = {1: ConvTranspose1D, 2: ConvTranspose2D}
+CONVOLUTIONS: Mapping[int, Any] = {1: Conv1D, 2: Conv2D, 3: Conv3D}
+TRANSPOSED: Mapping[int, Any] = {1: ConvTranspose1D, 2: ConvTranspose2D, 3: ConvTranspose3D}
 POOLS: Mapping[str, Mapping[int, Any]] = {
-    "max": {1: MaxPool1D, 2: MaxPool2D},
-    "average": {1: AveragePool1D, 2: AveragePool2D},
-    "l2": {1: L2Pool1D, 2: L2Pool2D},
+    "max": {1: MaxPool1D, 2: MaxPool2D, 3: MaxPool3D},
+    "average": {1: AveragePool1D, 2: AveragePool2D, 3: AveragePool3D},
+    "l2": {1: L2Pool1D, 2: L2Pool2D, 3: L2Pool3D},
 }
-LP_POOLS: Mapping[int, Any] = {1: LpPool1D, 2: LpPool2D}
-PADS: Mapping[int, Any] = {1: Pad1D, 2: Pad2D}
-CROPS: Mapping[int, Any] = {1: Crop1D, 2: Crop2D}
-UPSAMPLES: Mapping[int, Any] = {1: UpSample1D, 2: UpSample2D}
+LP_POOLS: Mapping[int, Any] = {1: LpPool1D, 2: LpPool2D, 3: LpPool3D}
+PADS: Mapping[int, Any] = {1: Pad1D, 2: Pad2D, 3: Pad3D}
+CROPS: Mapping[int, Any] = {1: Crop1D, 2: Crop2D, 3: Crop3D}
+UPSAMPLES: Mapping[int, Any] = {1: UpSample1D, 2: UpSample2D, 3: UpSample3D}
 CELLS = {"RNN": (RNN, "h"), "LSTM": (LSTM, "ifgo"), "GRU": (GRU, "run")}
 
 
@@ -171,7 +170,8 @@ class Building(Axes):
         by_feature = constant.ndim <= 1 or (x.layout.first and constant.size == constant.shape[0])
         if x.layout.first and len(x.theirs) > 1:
             by_feature = constant.shape[: 1 - len(x.theirs)] == (constant.size,) or constant.size == 1
-        if not isinstance(layer, Dense | Conv1D | Conv2D) or layer.bias or not by_feature or not alone:
+        biased = (Dense, Conv1D, Conv2D, Conv3D)
+        if not isinstance(layer, biased) or layer.bias or not by_feature or not alone:
             return self.plus(name, x, constant)
         b = np.broadcast_to(constant.ravel(), (x.ours[-1],))
         layer.bias, layer.given = True, {**layer.given, "b": b}
@@ -235,7 +235,7 @@ class Building(Axes):
     ) -> Value:  # fmt: skip
         """count_padding: of means.  ceil_mode: what counts in a window over the edge is what is there."""
         apart = tuple(dilation) or (1,) * len(kernel)
-        if kind == "average" and (len(kernel) > 2 or (ceil_mode and count_padding)):
+        if kind == "average" and ceil_mode and count_padding:
             return self._means(
                 name,
                 x,
@@ -247,8 +247,6 @@ class Building(Axes):
             options["count_padding"] = True
         made: Any = LP_POOLS if kind == "l2" and norm != 2 else POOLS[kind]
         first = (norm,) if made is LP_POOLS else ()
-        if len(kernel) > 2:
-            return self._one_by_one(name, x, made[1], first, kernel, stride, pads, apart, options)
         layer = self._window(name, made, len(kernel))(
             *first, pairs(kernel), pairs(stride), padding=_padding(pads), dilation=pairs(apart), **options
         )
@@ -270,27 +268,6 @@ class Building(Axes):
                 counted = [u for u in places if u < size + after] if count_padding else there
                 taps.append(tuple((u, 1 / len(counted)) for u in there))
             x = self.along(f"{name}_{axis}", x, axis + 1, tuple(taps))
-        return x
-
-    def _one_by_one(
-        self, name: str, x: Value, pool: Any, first: Sequence[float], kernel: Sequence[int],
-        stride: Sequence[int], pads: Pads, dilation: Sequence[int], options: Mapping[str, Any],
-    ) -> Value:  # fmt: skip
-        """A maximum, or a norm, of windows along one axis after the other."""
-        x = self.read(name, x, True)
-        for axis, size in enumerate(kernel, 1):
-            pad = pads if isinstance(pads, str) else _padding([pads[axis - 1]])
-            layer = pool(*first, size, stride[axis - 1], padding=pad, dilation=dilation[axis - 1], **options)
-            *others, last = [place for place in range(len(x.theirs)) if place != axis] + [axis]
-            front = self.permuted(f"{name}_{axis}_front", x, [last, *others])
-            steps = self.reshaped(
-                f"{name}_{axis}_steps", front, (front.theirs[0], math.prod(front.theirs[1:]))
-            )
-            steps = self.read(name, steps, False)
-            made, _ = layer.output_shape(steps.theirs)
-            pooled = Value((made, steps.theirs[1]), Layout(False), self.node(f"{name}_{axis}", steps, layer))
-            back = self.reshaped(f"{name}_{axis}_axes", pooled, (made, *front.theirs[1:]))
-            x = self.permuted(f"{name}_{axis}_back", back, _back([last, *others]))
         return x
 
     def adaptive(self, name: str, x: Value, kind: str, sizes: Sequence[int]) -> Value:
@@ -355,7 +332,7 @@ class Building(Axes):
 
     def upsample(self, name: str, x: Value, factors: Sequence[int], between: bool = False) -> Value:
         """between: in straight lines from pixel to pixel, or each pixel again."""
-        mode = {1: "linear", 2: "bilinear"}.get(len(factors), "") if between else "nearest"
+        mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(factors)] if between else "nearest"
         return self._moved(name, x, self._window(name, UPSAMPLES, len(factors))(pairs(factors), mode=mode))
 
     def shuffle(self, name: str, x: Value, block: int) -> Value:
@@ -372,7 +349,7 @@ class Building(Axes):
 
     def _window(self, name: str, classes: Mapping[int, Any], axes: int) -> Any:
         if axes not in classes:
-            raise ArgumentError(f"{name} slides along {axes} axes; chainrule has 1 and 2")
+            raise ArgumentError(f"{name} slides along {axes} axes; chainrule has 1, 2 and 3")
         return classes[axes]
 
     def _slide(self, name: str, x: Value, layer: Layer) -> Value:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.base.errors import ArgumentError
-from chainrule.networks.taking.torch.reading import Reading, array_of, axes_of, sizes_of
+from chainrule.networks.taking.torch.reading import Reading, along, array_of, axes_of, sizes_of
 from chainrule.networks.taking.values import Value
 
 
@@ -98,18 +98,18 @@ def _adaptive(kind: str) -> Callable[..., Value]:
 
 
 MODULES: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"), _conv),
-    **dict.fromkeys(("MaxPool1d", "MaxPool2d"), _pool("max")),
-    **dict.fromkeys(("AvgPool1d", "AvgPool2d"), _pool("average")),
-    **dict.fromkeys(("LPPool1d", "LPPool2d"), _pool("l2")),
-    **dict.fromkeys(("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"), _adaptive("average")),
-    **dict.fromkeys(("AdaptiveMaxPool1d", "AdaptiveMaxPool2d"), _adaptive("max")),
+    **dict.fromkeys(along("Conv", "ConvTranspose"), _conv),
+    **dict.fromkeys(along("MaxPool"), _pool("max")),
+    **dict.fromkeys(along("AvgPool"), _pool("average")),
+    **dict.fromkeys(along("LPPool"), _pool("l2")),
+    **dict.fromkeys(along("AdaptiveAvgPool"), _adaptive("average")),
+    **dict.fromkeys(along("AdaptiveMaxPool"), _adaptive("max")),
 }
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("max_pool1d", "max_pool2d", "boolean_dispatch"), _pooled("max")),
-    **dict.fromkeys(("avg_pool1d", "avg_pool2d"), _pooled("average")),
-    **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d"), _adaptively("average")),
-    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), _adaptively("max")),
+    **dict.fromkeys((*along("max_pool"), "boolean_dispatch"), _pooled("max")),
+    **dict.fromkeys(along("avg_pool"), _pooled("average")),
+    **dict.fromkeys(along("adaptive_avg_pool"), _adaptively("average")),
+    **dict.fromkeys(along("adaptive_max_pool"), _adaptively("max")),
 }
