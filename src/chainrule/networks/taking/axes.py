@@ -88,6 +88,8 @@ class Axes:
         if tuple(shape) == x.theirs:
             return x
         x = self.plain(name, x)
+        if x.node and len(x.node.layers) == 1 and isinstance(x.node.layers[0], Reshape):
+            return self.reshaped(name, x.node.inputs[0], shape)  # what it was cut from
         made = shape or (1,)
         layers = () if x.ours == made else (Reshape(made),)
         return Value(tuple(shape), Layout(False), self.node(name, x, *layers))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError
-from chainrule.base.types import Array
+from chainrule.base.types import Array, Shape
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import (
     GRU,
@@ -35,6 +35,7 @@ from chainrule.layers import (
     Crop3D,
     Dense,
     Embedding,
+    Features,
     Flatten,
     GlobalAveragePool,
     GlobalMaxPool,
@@ -425,29 +426,64 @@ class Building(Axes):
 
     def recurrent(
         self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
-        every: bool, **options: Any,
+        every: bool, reverse: bool = False, **options: Any,
     ) -> Value:  # fmt: skip
         """W, U, b (and v) of every direction, gates in the `order` in which they lie there."""
-        cls, ours = CELLS[kind]
-        outputs = "all" if every else "last"
-        made: list[Any] = []
-        for number, given in enumerate(directions):
-            numbers = {
-                key: array if key == "v" else gates_in_order(array, order, ours)
-                for key, array in given.items()
-            }
-            units = given["U"].shape[1]
-            reverse = bool(number) or bool(options.get("reverse"))
-            more = {key: value for key, value in options.items() if key != "reverse"}
-            bias = "b" in given
-            made.append(
-                with_numbers(cls(units, outputs=outputs, reverse=reverse, bias=bias, **more), numbers)
-            )
+        options["outputs"] = "all" if every else "last"
+        made = [
+            _cell(kind, given, order, reverse=bool(number) or reverse, **options)
+            for number, given in enumerate(directions)
+        ]
         x = self.read(name, x, False)
         units = sum(layer.units for layer in made)
         layer = made[0] if len(made) == 1 else Bidirectional(made[0], backward=made[1])
         node = self.node(name, x, layer)
         return Value((x.theirs[0], units) if every else (units,), Layout(False), node)
+
+    def recurrent_with_states(
+        self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
+        every: bool, first: Sequence[Any] = (), reverse: bool = False, **options: Any,
+    ) -> list[Value]:  # fmt: skip
+        """Of a recurrence that begins with states, or puts them out: what it puts out at every step, (steps,
+        directions, units), and every state behind the last, (directions, units).
+
+        first: of every state what the directions begin with, a value or an array (directions, units), or None
+        for zeros; of none there are zeros all.
+        """
+        x, options["outputs"] = self.read(name, x, False), "all" if every else "last"
+        (steps, features), made = x.theirs, []
+        for number, given in enumerate(directions):
+            layer = _cell(kind, given, order, reverse=bool(number) or reverse, ends=True, **options)
+            units, count = layer.units, len(layer.states)
+            read = x
+            if first:
+                row = self.reshaped(f"{name}_row", x, (steps * features,))
+                states = [self._state(f"{name}_first", row, state, number, units) for state in first]
+                read = self.join(f"{name}_given", [row, *states], "concat")
+                layer.sources = ((steps, features), *((units,) for _ in states))
+            rows = steps if every else 1
+            shown = rows * units
+            row = Value((shown + count * units,), Layout(False), self.node(name, read, layer))
+            parts = [Features(shown + n * units, shown + (n + 1) * units) for n in range(count)]
+            ends = [self._part(f"{name}_state", row, part, (1, units)) for part in parts]
+            made.append([self._part(f"{name}_steps", row, Features(0, shown), (rows, 1, units)), *ends])
+        if len(made) == 1:
+            return made[0]
+        return [
+            self.join(f"{name}_ways", [*both], "concat", len(both[0].theirs) - 2)
+            for both in zip(*made, strict=True)
+        ]
+
+    def _part(self, name: str, row: Value, part: Features, shape: Shape) -> Value:
+        made = Value((part.stop - part.start,), Layout(False), self.node(name, row, part))
+        return self.reshaped(f"{name}_axes", made, shape)
+
+    def _state(self, name: str, row: Value, state: Any, number: int, units: int) -> Value:
+        """What a direction begins with, as a value: numbers that are the same for all are a bias."""
+        if isinstance(state, Value):
+            return self.reshaped(f"{name}_units", self.along(name, state, 0, (((number, 1.0),),)), (units,))
+        nothing = self.along(f"{name}_nothing", row, 0, ((),) * units)
+        return self.plus(name, nothing, np.zeros(units) if state is None else np.asarray(state)[number])
 
     def attention(
         self, name: str, x: Value, heads: int, weights: Mapping[str, Array], causal: bool = False
@@ -477,6 +513,15 @@ def _padding(pads: Pads) -> Any:
 
 def _frame(pads: Pads) -> Any:
     return pads if isinstance(pads, str) else tuple((int(before), int(after)) for before, after in pads)
+
+
+def _cell(kind: str, given: Mapping[str, Array], order: str, **options: Any) -> Any:
+    """A recurrence with its numbers, of W, U, b (and v) whose gates lie in `order`."""
+    cls, ours = CELLS[kind]
+    numbers = {
+        key: array if key == "v" else gates_in_order(array, order, ours) for key, array in given.items()
+    }
+    return with_numbers(cls(given["U"].shape[1], bias="b" in given, **options), numbers)
 
 
 def _kernel(W: Array, b: Array | None) -> dict[str, Array]:

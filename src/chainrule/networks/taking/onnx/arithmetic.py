@@ -126,7 +126,9 @@ def _concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
         value if isinstance(value, Value) else _beside(r, f"{name}_{number}", values[0], value, axis)
         for number, value in enumerate(given)
     ]
-    return r.building.join(name, made, "concat", axis) if len(made) > 1 else made[0]
+    joined = r.building.join(name, made, "concat", axis) if len(made) > 1 else made[0]
+    r.joined[joined] = axis, made
+    return joined
 
 
 def _beside(r: Reading, name: str, like: Value, constant: Known, axis: int) -> Value:
