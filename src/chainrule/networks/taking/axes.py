@@ -58,6 +58,13 @@ class Axes:
                 return before if before.theirs == x.theirs else Value(x.theirs, Layout(first), before.node)
         return Value(x.theirs, Layout(first), self.node(f"{name}_channels", x, Permute(order)))
 
+    def image(self, name: str, x: Value) -> Value:
+        """The value with the axes of length 1 that it has there, behind a pooling over all positions."""
+        if not x.ones:
+            return x
+        layer = Reshape((*x.theirs[1:], x.theirs[0]))
+        return Value(x.theirs, Layout(True), self.node(f"{name}_image", x, layer))
+
     def plain(self, name: str, x: Value) -> Value:
         """The value with its entries in the order in which they stand there, whatever it went through."""
         if x.ones:

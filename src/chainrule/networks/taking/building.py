@@ -127,16 +127,15 @@ class Building(Axes):
         return self.over_axis(name, x, axis, Softmax())
 
     def join(self, name: str, values: Sequence[Value], how: str, axis: int = 0) -> Value:
-        """A sum of values of one shape, or one after the other along an axis of a sample, from 0."""
+        """A "sum" or "product" of values, whose axes of length 1 are repeated where others are longer, or one
+        after the other along an axis of a sample, from 0.
+        """
+        if how != "concat" and len({value.theirs for value in values}) > 1:
+            values = self._repeated(name, values)
         if any(value.columns is not None or value.ones for value in values):
             values = [self.plain(name, value) for value in values]
         first = values[0]
-        if how == "sum":
-            if any(value.theirs != first.theirs for value in values):
-                shapes = " and ".join(str(value.theirs) for value in values)
-                raise ArgumentError(
-                    f"{name} adds values of the shapes {shapes}; sums of one shape alone can be taken"
-                )
+        if how != "concat":
             theirs = first.theirs
             if len(theirs) > 1 and len({value.layout.first for value in values} - {None}) > 1:
                 values = [self.read(name, value, True) for value in values]
@@ -150,6 +149,24 @@ class Building(Axes):
             sizes = [value.theirs[axis] for value in values]
             theirs = (*first.theirs[:axis], sum(sizes), *first.theirs[axis + 1 :])
         return Value(theirs, values[0].layout, Node(self.name(name), tuple(values), join=how))
+
+    def _repeated(self, name: str, values: Sequence[Value]) -> list[Value]:
+        """Values as NumPy has them beside each other, those that are smaller repeated."""
+        try:
+            shape = np.broadcast_shapes(*(value.theirs for value in values))
+        except ValueError:
+            shapes = " and ".join(str(value.theirs) for value in values)
+            raise ArgumentError(f"{name} joins values of the shapes {shapes}, which do not fit") from None
+        made = []
+        for value in values:
+            value = self.image(name, value)
+            more = (1,) * (len(shape) - len(value.theirs))
+            value = self.reshaped(f"{name}_axes", value, more + value.theirs)
+            for axis, (there, wanted) in enumerate(zip(value.theirs, shape, strict=True)):
+                if there < wanted:
+                    value = self.along(f"{name}_{axis}", value, axis, (((0, 1.0),),) * wanted)
+            made.append(value)
+        return made
 
     # -- dense -----------------------------------------------------------------------------------------------
     def dense(self, name: str, x: Value, W: Array, b: Array | None) -> Value:
@@ -354,7 +371,7 @@ class Building(Axes):
         return classes[axes]
 
     def _slide(self, name: str, x: Value, layer: Layer) -> Value:
-        x = self.read(name, x, True)
+        x = self.read(name, self.image(name, x), True)
         *positions, channels = layer.output_shape(x.ours)
         return Value((channels, *positions), Layout(True), self.node(name, x, layer))
 

@@ -262,8 +262,7 @@ class Writing:
             branches.append(self.nn.Sequential(self._named(parts)) if parts else self.nn.Identity())
         if len(branches) == 1:
             return branches[0], together
-        dim = None if layer.join == "sum" else 1 if together else -1
-        return self.own.Branches(branches, dim), together
+        return self.own.Branches(branches, layer.join, 1 if together else -1), together
 
     def turned(self, shape: Shape, first: bool) -> Any:
         """Channels to the front or to the end of samples of a shape, as ours has it."""
