@@ -103,13 +103,12 @@ def _unsqueeze(r: Reading, name: str, at: Attributes, x: Known, axes: Known = No
     rank = len(value.theirs) + r.lead + len(given)
     made = sorted(axis % rank for axis in given)
     samples = samples_behind(made, r.at)
-    if r.lead and samples and not r.at:
-        raise refuse(name, f"the axes {given}")
     places = [axis - (r.lead if axis > samples else 0) for axis in made]
     sizes = list(value.theirs)
     for place in places:
         sizes.insert(place, 1)
-    return r.building.reshaped(name, value, tuple(sizes))
+    cut = r.building.reshaped(name, value, tuple(sizes))
+    return behind(cut, samples) if r.lead and not r.at else cut
 
 
 def _transpose(r: Reading, name: str, at: Attributes, x: Known) -> Any:
