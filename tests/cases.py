@@ -251,6 +251,20 @@ LAYER_CASES: list[LayerCase] = [
     ),
     LayerCase("l2pool3d-mean", lambda: L.L2Pool3D(2, padding=1, mean=True), (3, 2, 4, 2), samples=1),
     LayerCase("lppool3d", lambda: L.LpPool3D(3, (2, 1, 2), 1), (3, 2, 3, 2)),
+    LayerCase(
+        "maxunpool", lambda: L.MaxUnpool2D(2, sources=((2, 2, 3), (5, 4, 3))), (12 + 60,), kinked=True
+    ),
+    LayerCase(
+        "maxunpool-options",
+        lambda: L.MaxUnpool2D((2, 3), (3, 3), padding=(1, 1), ceil_mode=True, sources=((2, 2, 5), (4, 5, 5))),
+        (20 + 100,),
+        samples=2,
+        kinked=True,
+    ),
+    LayerCase("maxunpool1d", lambda: L.MaxUnpool1D(3, sources=((2, 2), (7, 2))), (4 + 14,), kinked=True),
+    LayerCase(
+        "maxunpool3d", lambda: L.MaxUnpool3D(2, sources=((1, 2, 1, 2), (2, 4, 3, 2))), (4 + 48,), kinked=True
+    ),
     LayerCase("batchnorm-volume", L.BatchNorm, (2, 3, 2, 5)),
     LayerCase("groupnorm-volume", lambda: L.GroupNorm(2), (2, 3, 2, 4), samples=2),
     LayerCase("globalmaxpool-volume", L.GlobalMaxPool, (2, 3, 2, 3), kinked=True),

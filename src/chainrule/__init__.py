@@ -150,6 +150,9 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Recurrent as Recurrent,
     )
     from chainrule.layers.activations.softmax import LogSoftmax as LogSoftmax, Softmax as Softmax
+    from chainrule.layers.windows.unpooling import MaxUnpool1D as MaxUnpool1D
+    from chainrule.layers.windows.unpooling import MaxUnpool2D as MaxUnpool2D
+    from chainrule.layers.windows.unpooling import MaxUnpool3D as MaxUnpool3D
     from chainrule.layers.wiring import Add as Add, Concat as Concat, Multiply as Multiply
     from chainrule.losses.several import Losses as Losses
     from chainrule.networks.graphs.graph import Graph as Graph
@@ -353,6 +356,9 @@ HOMES = {
     "MaxPool1D": "chainrule.layers.windows.pooling",
     "MaxPool2D": "chainrule.layers.windows.pooling",
     "MaxPool3D": "chainrule.layers.windows.pooling",
+    "MaxUnpool1D": "chainrule.layers.windows.unpooling",
+    "MaxUnpool2D": "chainrule.layers.windows.unpooling",
+    "MaxUnpool3D": "chainrule.layers.windows.unpooling",
     "MeanAbsoluteError": "chainrule.losses.distances",
     "Mish": "chainrule.layers.activations.smooth",
     "MissingExtraError": "chainrule.base.errors",

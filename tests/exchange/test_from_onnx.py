@@ -57,8 +57,9 @@ BY_FORMULA = {
 }
 BY_FORMULA_TOO = {
     *("l2pool-mean", "l2pool-mean-padded", "l2pool-dilated", "l2pool-dilated-ceil", "l2pool1d-dilated"),
-    *("attention-of-another", "attention-given", "attention-seen", "parametric-relu", "parametric-relu-image"),
-    *("l2pool-dilated-mean", "l2pool3d-mean", "l2pool3d-dilated", "rnn-identity", "localnorm-even", "localnorm-sides"),
+    *("attention-of-another", "attention-given", "attention-seen"),
+    *("parametric-relu", "parametric-relu-image", "l2pool3d-mean", "l2pool3d-dilated"),
+    *("l2pool-dilated-mean", "rnn-identity", "localnorm-even", "localnorm-sides"),
 }
 # Nothing tells where the channels of their inputs are: the network takes them where the model has them.
 EITHER_WAY = (

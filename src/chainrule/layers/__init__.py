@@ -66,6 +66,7 @@ from chainrule.layers.windows.pooling import (
     MaxPool3D,
 )
 from chainrule.layers.windows.transposed import ConvTranspose1D, ConvTranspose2D, ConvTranspose3D
+from chainrule.layers.windows.unpooling import MaxUnpool1D, MaxUnpool2D, MaxUnpool3D
 from chainrule.layers.wiring import Add, Concat, Multiply, Row, Wiring
 
 _built_in: tuple[type[Layer], ...] = (
@@ -89,6 +90,9 @@ _built_in: tuple[type[Layer], ...] = (
     AveragePool3D,
     L2Pool3D,
     LpPool3D,
+    MaxUnpool1D,
+    MaxUnpool2D,
+    MaxUnpool3D,
     GlobalAveragePool,
     GlobalMaxPool,
     Pad1D,
@@ -225,6 +229,9 @@ __all__ = [
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
+    "MaxUnpool1D",
+    "MaxUnpool2D",
+    "MaxUnpool3D",
     "Mish",
     "MultiHeadAttention",
     "Multiply",

@@ -20,6 +20,7 @@ from chainrule.base.types import Shape
 from chainrule.engine.lowering import volumes
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
+from chainrule.engine.lowering.unpooling import unpooled
 from chainrule.engine.lowering.values import (
     ACTIVATIONS,
     CELLS,
@@ -71,6 +72,9 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     MaxPool3D,
+    MaxUnpool1D,
+    MaxUnpool2D,
+    MaxUnpool3D,
     MultiHeadAttention,
     Pad1D,
     Pad2D,
@@ -243,6 +247,11 @@ def _apart(low: Builder, layer: Any, x: Value, z: Value) -> None:
     low.native.add_gather(x.number, made.number, to_, origin, count, weights)
     low.parts[made.number] = str(layer.name)
     low.native.add_pool(made.number, z.number, kernel, kernel, (0, 0), False, kind, mean, True)
+
+
+def _unpool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
+    small, pooled = parts_read(low, layer, x, layer.sources)
+    unpooled(low, layer, small, pooled, z)
 
 
 def _lp_pool(low: Builder, layer: LpPool2D, x: Value, z: Value, parameters: list[int]) -> None:
@@ -623,6 +632,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     ConvTranspose3D: volumes.transposed,
     **dict.fromkeys(POOLS, _pool),
     **dict.fromkeys((LpPool1D, LpPool2D, LpPool3D), _lp_pool),
+    **dict.fromkeys((MaxUnpool1D, MaxUnpool2D, MaxUnpool3D), _unpool),
     **dict.fromkeys(GLOBAL_POOLS, _global_pool),
     **dict.fromkeys(NORMALIZATIONS, _norm),
     LocalResponseNorm: _local_norm,

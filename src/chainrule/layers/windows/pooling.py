@@ -143,10 +143,29 @@ class Pool(Layer):
 
 
 class MaxPool2D(Pool):
-    """The largest value of every window.  window, stride, padding: as of Conv2D; stride None: the window."""
+    """The largest value of every window.  window, stride, padding: as of Conv2D; stride None: the window.
+
+    return_indices: in a Graph `MaxUnpool2D` may read where the maxima are, "pool.indices" of a node "pool".
+    """
 
     kind = "maxpool"
     family = "max pool"
+
+    @teach(BY_POSITION)
+    def __init__(
+        self,
+        window: int | Sizes = 2,
+        stride: int | Sizes | None = None,
+        *,
+        padding: str | int | Sizes | Pads = "valid",
+        dilation: int | Sizes = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+        name: str | None = None,
+    ) -> None:
+        self.return_indices = check_flag(f"{type(self).__name__} return_indices", return_indices)
+        options: dict[str, Any] = {"padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+        super().__init__(window, stride, **options, name=name)
 
     def forward(self, x: Value) -> Value:
         return max_over(*self.windows(x, -math.inf))
