@@ -6,6 +6,7 @@ is told. Every method gives the value that the layer puts out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -54,6 +55,9 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     MaxPool3D,
+    MaxUnpool1D,
+    MaxUnpool2D,
+    MaxUnpool3D,
     MultiHeadAttention,
     Pad1D,
     Pad2D,
@@ -70,7 +74,7 @@ from chainrule.networks.forms.written import gates_in_order
 from chainrule.networks.network import Network
 from chainrule.networks.taking.axes import Axes
 from chainrule.networks.taking.structure import layers_between
-from chainrule.networks.taking.values import Layout, Node, Value, flattened, pairs, with_numbers
+from chainrule.networks.taking.values import Layout, Node, Places, Value, flattened, pairs, with_numbers
 
 Pads = Sequence[tuple[int, int]] | str  # of every axis, or "same"
 CONVOLUTIONS: Mapping[int, Any] = {1: Conv1D, 2: Conv2D, 3: Conv3D}
@@ -81,6 +85,7 @@ POOLS: Mapping[str, Mapping[int, Any]] = {
     "l2": {1: L2Pool1D, 2: L2Pool2D, 3: L2Pool3D},
 }
 LP_POOLS: Mapping[int, Any] = {1: LpPool1D, 2: LpPool2D, 3: LpPool3D}
+UNPOOLS: Mapping[int, Any] = {1: MaxUnpool1D, 2: MaxUnpool2D, 3: MaxUnpool3D}
 PADS: Mapping[int, Any] = {1: Pad1D, 2: Pad2D, 3: Pad3D}
 CROPS: Mapping[int, Any] = {1: Crop1D, 2: Crop2D, 3: Crop3D}
 UPSAMPLES: Mapping[int, Any] = {1: UpSample1D, 2: UpSample2D, 3: UpSample3D}
@@ -269,6 +274,21 @@ class Building(Axes):
             *first, pairs(kernel), pairs(stride), padding=_padding(pads), dilation=pairs(apart), **options
         )
         return self._slide(name, x, layer)
+
+    def unpool(
+        self, name: str, x: Value, places: Places, kernel: Sequence[int], stride: Sequence[int], pads: Pads
+    ) -> Value:
+        """Values put back where the maxima were."""
+        read = [self.read(name, value, True) for value in (x, places.pooled)]
+        rows = [
+            Value((math.prod(value.ours),), Layout(False), self.node(f"{name}_row", value, Flatten()))
+            for value in read
+        ]
+        layer = self._window(name, UNPOOLS, len(kernel))(
+            pairs(kernel), pairs(stride), padding=_padding(pads), sources=tuple(value.ours for value in read)
+        )
+        node = self.node(name, self.join(f"{name}_read", rows, "concat"), layer)
+        return Value(read[1].theirs, Layout(True), node)
 
     def _means(self, name: str, x: Value, g: Grid, count_padding: bool) -> Value:
         """Means of windows along one axis after the other: of sums with fixed weights."""

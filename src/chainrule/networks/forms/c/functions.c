@@ -113,6 +113,27 @@ static void net_pool(const float* x, net_window g, int kind, float p, int count_
       }
 }
 
+/* values of windows back to the largest pixel of each in x, 0 elsewhere */
+static void net_unpool(const float* values, const float* x, net_window g, float* z) {
+  for (int p = 0; p < g.planes * g.rows * g.columns * g.channels; p++) z[p] = 0.0f;
+  for (int i = 0; i < g.out_planes * g.out_rows; i++)
+    for (int j = 0; j < g.out_columns; j++)
+      for (int c = 0; c < g.channels; c++) {
+        size_t best = 0;
+        int seen = 0;
+        for (int m = 0; m < g.kernel_planes * g.kernel_rows; m++)
+          for (int n = 0; n < g.kernel_columns; n++) {
+            const int u = net_row(g, i, m, g.out_rows, g.planes, g.rows), v = j * g.stride_columns + n - g.left;
+            if (u < 0 || v < 0 || v >= g.columns) continue;
+            const size_t at = ((size_t)u * g.columns + v) * g.channels + c;
+            if (!seen || x[at] > x[best]) best = at;
+            seen = 1;
+          }
+        if (seen) z[best] = *values;
+        values++;
+      }
+}
+
 /* the mean, or the largest value, of every channel over the positions that are there; 0 where there is none */
 static void net_global_pool(const float* x, const float* mask, int positions, int channels, int largest, float* z) {
   for (int c = 0; c < channels; c++) {

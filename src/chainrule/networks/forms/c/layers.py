@@ -60,6 +60,9 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     MaxPool3D,
+    MaxUnpool1D,
+    MaxUnpool2D,
+    MaxUnpool3D,
     MultiHeadAttention,
     Pad1D,
     Pad2D,
@@ -83,6 +86,7 @@ from chainrule.layers import (
 )
 from chainrule.layers.activations.gated import GATES
 from chainrule.layers.columns.periodic import TURN
+from chainrule.layers.parts import places_of
 from chainrule.layers.sequences.attention import GIVEN
 from chainrule.networks.forms.c.entrywise import function, number
 from chainrule.networks.forms.written import Unwritable, positions
@@ -219,6 +223,13 @@ def _pool(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
         p = 2.0
     window = _window(body, layer, x.shape, z.shape, x.shape, 1)
     body.call("pool", x.name, window, int(kind), number(p), int(layer.count_padding), z.name)
+
+
+def _unpool(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
+    values, pooled = layer.sources
+    window = _window(body, layer.pool, pooled, values, pooled, 1)
+    places = (f"{x.name} + {start}" for start, _, _ in places_of(layer.sources))
+    body.call("unpool", *places, window, z.name)
 
 
 def _global_pool(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) -> None:
@@ -525,6 +536,7 @@ LAYERS: dict[type[Layer], Writer] = {
     LpPool1D: _pool,
     LpPool2D: _pool,
     LpPool3D: _pool,
+    **dict.fromkeys((MaxUnpool1D, MaxUnpool2D, MaxUnpool3D), _unpool),
     **dict.fromkeys((Pad1D, Pad2D, Pad3D, Crop1D, Crop2D, Crop3D), _picked),
     **dict.fromkeys((UpSample1D, UpSample2D, UpSample3D), _picked),
     PixelShuffle: _shuffled,

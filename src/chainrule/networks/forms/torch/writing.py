@@ -74,6 +74,9 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     MaxPool3D,
+    MaxUnpool1D,
+    MaxUnpool2D,
+    MaxUnpool3D,
     Mish,
     MultiHeadAttention,
     Pad1D,
@@ -427,6 +430,13 @@ def _pool(w: Writing, layer: Any, x: Shape, z: Shape, first: bool) -> Made:
     return Made(w.own.PowerPool(p, _sums(w, layer, x, not mean), factor))
 
 
+def _unpool(w: Writing, layer: Any, x: Shape, z: Shape, first: bool) -> Made:
+    g = layer.pool.grid
+    pool = getattr(w.nn, f"MaxPool{len(g.kernel)}d")(g.kernel, g.stride, return_indices=True)
+    frame = _flat(layer.pool.pads(layer.sources[1]))
+    return Made(w.several.Unpool(pool, places_of(layer.sources), frame), first=FIRST)
+
+
 def _global_pool(w: Writing, layer: Layer, x: Shape, z: Shape, first: bool) -> Made:
     kind, axes = "Max" if isinstance(layer, GlobalMaxPool) else "Avg", len(x) - 1
     pool = getattr(w.nn, f"Adaptive{kind}Pool{axes}d")(1)
@@ -666,6 +676,7 @@ WRITERS: dict[type[Layer], Callable[..., Made]] = {
     **dict.fromkeys((RNN, LSTM, GRU), _recurrent),
     MultiHeadAttention: _attention,
     Part: _part,
+    **dict.fromkeys((MaxUnpool1D, MaxUnpool2D, MaxUnpool3D), _unpool),
     **dict.fromkeys((Softmax, LogSoftmax), _softmax),
     **dict.fromkeys((GLU, SwiGLU), _gated),
     ParametricActivation: _parametric,
