@@ -11,6 +11,7 @@ import chainrule as cr
 
 LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "Dense": ({"units": 2}, (3,)),
+    "DenseTranspose": ({"units": 2}, (3,)),
     "Conv1D": ({"filters": 2, "kernel_size": 2}, (5, 2)),
     "Conv2D": ({"filters": 2, "kernel_size": 2}, (5, 5, 2)),
     "ConvTranspose1D": ({"filters": 2, "kernel_size": 2}, (4, 2)),
