@@ -375,6 +375,8 @@ class Judge:
         if theirs is None or theirs.shape != probe.args[meaning.place].shape:
             return owing
         given, right = form.to_ours(theirs.astype(np.float64)), meaning.gradient(bound, "delta")
+        if close(given, right).all():  # in a call by itself
+            return owing
         for base in (right, bound.values["d"]):
             by_channel = [np.moveaxis(each, -2, 0).reshape(each.shape[-2], -1) for each in (given, base)]
             factor = (by_channel[0] * by_channel[1]).sum(axis=1) / (by_channel[1] ** 2).sum(axis=1)
