@@ -1,7 +1,7 @@
-"""The backward rule of a function of JAX run on NumPy's arrays: a fiftieth of the time that JAX takes for one.
+"""The backward rule of a function of JAX run on NumPy's arrays, in a small part of the time that JAX takes.
 
-It stands in for JAX while changes of the rule are tried; what it finds is run by JAX itself.  Where the rule as
-it is gives other numbers so than by JAX, or none, there is no stand-in.
+It stands in for JAX while changes of the rule are tried; what it finds is run by JAX itself.  Where the rule
+as it is gives other numbers so than by JAX, or none, there is no stand-in.
 """
 
 from __future__ import annotations
@@ -175,11 +175,14 @@ def _place(wanted: Array, values: Sequence[Array | None], taken: Sequence[int | 
 
 def _same(wanted: Gradients, made: Gradients | None) -> bool:
     pairs = zip(wanted, made or (None,) * len(wanted), strict=True)
-    return all(
-        w is None
-        or (m is not None and m.shape == w.shape and np.abs(m - w).max(initial=0) <= SAME * np.abs(w).max(initial=0))
-        for w, m in pairs
-    )
+    for w, m in pairs:
+        if w is None:
+            continue
+        if m is None or m.shape != w.shape:
+            return False
+        if not np.abs(m - w).max(initial=0) <= SAME * np.abs(w).max(initial=0):
+            return False
+    return True
 
 
 def _plain(value: Any) -> Any:

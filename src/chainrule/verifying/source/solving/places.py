@@ -19,8 +19,8 @@ import numpy as np
 from chainrule.base.types import Array
 from chainrule.verifying.source.changes import Change
 from chainrule.verifying.source.insertions import Insertions
-from chainrule.verifying.source.solving.numbers import Number, constants
 from chainrule.verifying.source.scope import Scope, own
+from chainrule.verifying.source.solving.numbers import Number, constants
 from chainrule.verifying.source.solving.vocabulary import (
     LITERALS,
     PARALLEL,

@@ -19,8 +19,10 @@ from chainrule.base.types import Array
 from chainrule.verifying.source.scope import APART, Scope, entries_of, of_framework, own
 
 METHODS = frozenset(
-    ("sum", "mean", "max", "min", "dot", "matmul", "reshape", "transpose", "copy", "ravel", "squeeze")
-    + ("unsqueeze", "view", "t", "size", "exp", "log", "sqrt", "rsqrt", "tanh", "sigmoid", "square", "pow", "abs")
+    [
+        *("sum", "mean", "max", "min", "dot", "matmul", "reshape", "transpose", "copy", "ravel", "squeeze"),
+        *("unsqueeze", "view", "t", "size", "exp", "log", "sqrt", "rsqrt", "tanh", "sigmoid", "square", "abs"),
+    ]
 )
 FORMS = ("1 - {0}", "{0} ** 2", "1 - {0} ** 2", "{0} > 0", "{0} < 0")
 CALLED = ("exp", "log", "sqrt", "sign")
