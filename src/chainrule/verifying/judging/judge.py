@@ -26,7 +26,7 @@ from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.factors import factor
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.judging.findings import explained, finding
-from chainrule.verifying.judging.forwards import forward_mistake
+from chainrule.verifying.judging.forwards import forward_mistake, scaled_input
 from chainrule.verifying.judging.hypotheses import Case, agree, factors
 from chainrule.verifying.judging.search import MISFITS, MOST_TRIED, Budget, Search
 from chainrule.verifying.meanings.forms import agreement
@@ -141,8 +141,10 @@ class Judge:
         else:
             said = TEXTS.say("forward.said", layer=self.like.title)
             self.progress(TEXTS["step.forward"])
-            why = forward_mistake(self.like, *given)
-            if why is None:  # one that we do not know, or a wrong one: only they can tell
+            why, scale = forward_mistake(self.like, *given), scaled_input(self.like, subject.args, out)
+            if scale is not None:  # β of a swish, a temperature
+                notes.append(TEXTS.say("forward.scaled", layer=self.like.title, scale=f"{scale:g}"))
+            elif why is None:  # one that we do not know, or a wrong one: only they can tell
                 self.unsure = True
                 notes.append(said)
             else:

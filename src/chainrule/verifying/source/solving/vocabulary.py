@@ -20,8 +20,8 @@ from chainrule.verifying.source.scope import APART, Scope, entries_of, of_framew
 
 METHODS = frozenset(
     [
-        *("sum", "mean", "max", "min", "dot", "matmul", "reshape", "transpose", "copy", "ravel", "squeeze"),
-        *("unsqueeze", "view", "t", "size", "exp", "log", "sqrt", "rsqrt", "tanh", "sigmoid", "square", "abs"),
+        *("sum", "mean", "max", "min", "dot", "matmul", "reshape", "transpose", "copy", "ravel"),
+        *("squeeze", "unsqueeze", "view", "t", "size", "exp", "log", "sqrt", "rsqrt", "tanh", "sigmoid", "abs"),
     ]
 )
 FORMS = ("1 - {0}", "{0} ** 2", "1 - {0} ** 2", "{0} > 0", "{0} < 0")
