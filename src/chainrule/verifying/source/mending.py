@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.verifying.contract.calls import attempt, output
-from chainrule.verifying.differences import differences
+from chainrule.verifying.differences import measured
 from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.changes import Change, Changes
@@ -108,27 +108,33 @@ def by_formula(subject: Subject, reference: Reference, probes: Sequence[Probe]) 
 
 
 def by_differences(
-    subject: Subject, probes: Sequence[Probe], numbers: Collection[int] | None = None
+    subject: Subject,
+    probes: Sequence[Probe],
+    numbers: Collection[int] | None = None,
+    anew: bool = False,
 ) -> list[Right]:
-    """What is right by the differences of their forward.  numbers: of the arguments, None: all."""
+    """What is right by the differences of their forward.  numbers: of the arguments, None: all.  anew: their
+    forward is not what it was.
+    """
+    known = {} if anew else subject.measured
     unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
     made = []
     for probe in probes:
         given = attempt(subject, probe.args, probe.delta)
         values: list[Array | None] = [None] * len(probe.args)
-        known: list[Array | None] = [None] * len(probe.args)
+        entries: list[Array | None] = [None] * len(probe.args)
         slack: list[Array | float] = [0.0] * len(probe.args)
         for number, argument in enumerate(probe.args):
             if argument.dtype.kind != "f" or given is None or given[number] is None:
                 continue
             if numbers is not None and number not in numbers:
                 continue
-            measured = differences(subject.forward, probe.args, number, probe.delta)
-            plain = ~measured.kinks & np.isfinite(measured.values)
-            values[number], known[number] = measured.values[plain], measured.entries[plain]
-            largest = np.abs(measured.values[plain]).max(initial=0.0)
-            slack[number] = 20 * measured.errors[plain] + max(1e-6, 16 * unit) * largest
-        made.append(Right(probe, output(subject, probe.args), values, known, slack))
+            taken = measured(subject.forward, probe.args, number, probe.delta, known)
+            plain = ~taken.kinks & np.isfinite(taken.values)
+            values[number], entries[number] = taken.values[plain], taken.entries[plain]
+            largest = np.abs(taken.values[plain]).max(initial=0.0)
+            slack[number] = 20 * taken.errors[plain] + max(1e-6, 16 * unit) * largest
+        made.append(Right(probe, output(subject, probe.args), values, entries, slack))
     return made
 
 
@@ -420,7 +426,7 @@ class Mending:
             if not others:
                 return frozenset()
             try:
-                right = by_differences(self.subject, [self.right[0].probe])[0]
+                right = by_differences(self.subject, [self.right[0].probe], anew=True)[0]
             except Exception:  # numbers that their code does not take
                 return frozenset()
             still = right.wrong(self.given(right))
