@@ -45,8 +45,7 @@ int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShap
     for (const int zeros : {s.top, s.bottom, s.left, s.right})
       require(zeros >= 0, "there cannot be fewer than no zeros around a value");
   const bool positions = shape.lanes == InLanes::positions;
-  require(!with_delta || positions || shape.lanes == InLanes::samples,
-          "a value with a δ has samples or positions in its lanes");
+  require(!with_delta || shape.lanes != InLanes::nothing, "a value with a δ lies in vectors");
   require(!positions || !(has_halo(shape) || has_halo(halo)), "positions in lanes have no zeros around them");
   require(shape.bands == 1 || (shape.bands > 1 && shape.bands <= largest_bands && shape.lanes == InLanes::samples),
           "an image is cut into bands where samples are in the lanes, into a few");

@@ -508,6 +508,8 @@ class Operation {
     (void)i;
     return lanes == InLanes::samples;
   }
+  // Whether it has a way back where channels are in the lanes: others only predict so.
+  virtual bool trains_channels() const { return false; }
   virtual std::vector<int> reads() const { return {x}; }
   virtual std::vector<int> writes() const { return {z}; }
   // Whether it takes bands of images for samples; whether its values may be cut into other bands each; and how many of what
