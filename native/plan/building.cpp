@@ -504,6 +504,7 @@ void Plan<T>::set_sharing(Sharing sharing, std::vector<Plan<T>*> beside) {
   require(0 < sharing.shards && 0 <= sharing.first && sharing.first <= sharing.end && sharing.end <= sharing.shards,
           "a process has shards of a batch from `first` up to `end`, within all of them");
   const int64_t most = (int64_t(blocks(sharing.batch_size)) + sharing.shards - 1) / sharing.shards * lanes();
+  require(sharing.least_part >= 0, "a part of the gradients has entries, or is all of them");
   require(0 < sharing.batch_size && std::min<int64_t>(most, sharing.batch_size) <= batch_size_,
           "a shard of a batch must fit into the batch size of the plan");
   for (const Plan<T>* other : beside)
