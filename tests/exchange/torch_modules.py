@@ -217,7 +217,19 @@ class Segmented(nn.Module):
         return s.e(x) * gate - gate
 
 
+class LastStates(nn.Module):
+    def __init__(s, kind):
+        super().__init__()
+        s.r = getattr(nn, kind)(3, 4, 2, batch_first=True, bidirectional=True)
+
+    def forward(s, x):
+        every, states = s.r(x)
+        h = states[0] if isinstance(s.r, nn.LSTM) else states
+        return torch.cat([h[-2], h[-1], every.mean(1)], 1)
+
+
 CASES |= {
+    **{f"states-{kind}": (LastStates(kind), (5, 3)) for kind in ("LSTM", "GRU")},
     "lstm-no-bias": (Rnn("LSTM", bias=False, bidirectional=True), (6, 5)),
     "gru-no-bias": (RnnLast("GRU", bias=False), (6, 5)),
     "unet": (UNet(), (2, 4, 6)),
