@@ -137,7 +137,7 @@ def test_values_go_back_to_the_maxima() -> None:
 
 def test_a_product_of_branches() -> None:
     gate = cr.Parallel([[cr.Dense(4)], [cr.Dense(4), cr.Sigmoid()]], join="product", name="gated")
-    network = cr.Network([gate, cr.Dense(2), cr.Softmax()], input_shape=3, dtype="float64")
+    network = cr.Network([gate, cr.Dense(3), cr.Softmax()], input_shape=3, dtype="float64")
     X, y = batch(network, 3)
     assert cr.check_gradients(network, X, y)
     found = network.activations(X)
