@@ -46,11 +46,12 @@ struct Post {
   Map<T> saved;
 };
 
-template <class T>
+// Factors F of T, or pairs of bfloat16 (arithmetic/bfloat16.inl): then `inputs` counts these.
+template <class T, class F = T>
 struct DenseArgs {
-  const T* x;   // [blocks][inputs][lane]
+  const F* x;   // [blocks][inputs][lane]
   ptrdiff_t x_block;
-  const T* weights;   // panels: [outputs / lanes][inputs][lanes], zero beyond `outputs`
+  const F* weights;   // panels: [outputs / lanes][inputs][lanes], zero beyond `outputs`
   const T* bias;      // padded to a multiple of lanes, or null
   T* z;               // forward: z; backward: δ of the outputs
   ptrdiff_t z_block;
@@ -59,7 +60,8 @@ struct DenseArgs {
   T* weight_gradient;   // panels as weights
   T* bias_gradient;     // or null
   int blocks, inputs, outputs, samples;
-  bool add = false;   // forward: z starts from what it holds, backward: x_delta
+  bool add = false;       // forward: z starts from what it holds, backward: x_delta
+  bool derives = false;   // forward: z is a δ, and the post-operation f' of what lies below
   Post<T> post;
 };
 
@@ -364,6 +366,31 @@ struct GatherArgs {
   int64_t piece;   // scalars of a row that are one unit
 };
 
+// From vectors of float32 to pairs of bfloat16.
+struct PairArgs {
+  const float* from;   // [block][rows][lane], or W in panels
+  ptrdiff_t from_block;
+  uint32_t* to;
+  ptrdiff_t to_block;
+  int rows, outputs = 0;   // of W: its inputs and outputs
+};
+
+// Products of factors rounded to bfloat16, summed in float32: kernels/pairs.inl.
+struct PairKernels {
+  const char* by;   // what multiplies two pairs
+  int (*forward_units)(const DenseArgs<float, uint32_t>&);
+  void (*forward)(const DenseArgs<float, uint32_t>&, int begin, int end);   // δ as well: W turned, the post-operation f'
+  int (*gradient_units)(const DenseArgs<float, uint32_t>&);
+  size_t (*scratch)(int samples);
+  // ∂W = δ xᵀ and ∂b: x as of `lanes`, z is δ in float32.
+  void (*gradient)(const DenseArgs<float, uint32_t>&, int begin, int end, uint32_t* scratch);
+  void (*along)(const PairArgs&, int begin, int end);    // rows two by two, an odd one with zeros; unit: block
+  void (*lanes)(const PairArgs&, int begin, int end);    // lanes two by two; unit: block
+  void (*turned)(const PairArgs&, int begin, int end);   // W in panels of inputs, outputs two by two; unit: panel of inputs
+  // To bfloat16 and back: `count` vectors.
+  void (*round)(const float* from, float* to, int64_t begin, int64_t end);
+};
+
 template <class T>
 struct Kernels {
   int lanes;
@@ -478,6 +505,8 @@ struct Kernels {
   double (*peak)(int64_t rounds);   // runs independent multiply-add chains, returns how many floating-point operations
   // Σ s² (v + factor·o + sign_factor·sign o)²
   double (*square_sum)(const T* values, const T* other, T factor, T sign_factor, double s, size_t begin, size_t end);
+
+  PairKernels pairs;   // float only
 };
 
 // kind of `gather`

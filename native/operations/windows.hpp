@@ -7,12 +7,44 @@
 
 namespace chainrule {
 
+// A copy of a value, or of a δ, whose numbers are rounded to bfloat16, with the zeros around it.
+template <class T>
+class Rounded {
+ public:
+  void reserve(Plan<T>& plan, const ValueShape& shape) {
+    const size_t rows = size_t(shape.top + shape.height + shape.bottom),
+                 columns = size_t(shape.left + shape.width + shape.right);
+    block_ = ptrdiff_t(rows * columns * size_t(plan.pixel(shape)));
+    front_ = ptrdiff_t((size_t(shape.top) * columns + size_t(shape.left)) * size_t(plan.pixel(shape)));
+    region_ = plan.arena().reserve(size_t(plan.blocks(plan.most_lanes(shape))) * size_t(block_), sizeof(T));
+  }
+  Map<T> map(Plan<T>& plan, Map<T> of) const {
+    if (of.data) of.data = plan.arena().template at<T>(region_) + front_;
+    return of;
+  }
+  void make(Plan<T>& plan, const Map<T>& of, int samples) const {
+    round(plan, of.data - front_, plan.arena().template at<T>(region_), plan.blocks(samples) * block_ / plan.lanes());
+  }
+  static void round(Plan<T>& plan, const T* from, T* to, int64_t vectors) {
+    if constexpr (sizeof(T) == 4) {
+      constexpr int64_t piece = 1024;
+      parallel(int((vectors + piece - 1) / piece), vectors,
+               [&](int begin, int end, int) { plan.pairs().round(from, to, begin * piece, std::min(end * piece, vectors)); });
+    }
+  }
+
+ private:
+  Region region_;
+  ptrdiff_t block_ = 0, front_ = 0;
+};
+
 template <class T>
 class ConvolutionOperation final : public Operation<T> {
  public:
   int weights = -1, bias = -1;
   ConvMethod method = ConvMethod::direct;
   ConvArgs<T> geometry{};   // kernel, stride, padding, dilation, groups, transposed
+  bool rounded = false;     // x, weights and δ are, to bfloat16, before they are multiplied; float only
 
   // Partial sums of Winograd's weight gradient: a fixed number, whatever the threads.
   static constexpr int parts = 4;
@@ -55,6 +87,11 @@ class ConvolutionOperation final : public Operation<T> {
     if (winograd()) packed_ = plan.arena().reserve(k.winograd_packed_size(channels, filters), sizeof(T));
     else if (!depthwise()) packed_ = plan.arena().reserve(k.conv_packed_size(geometry), sizeof(T));
     geometry.z.height = windows.height, geometry.z.width = windows.width;
+    if (rounded) {
+      x_rounded_.reserve(plan, plan.value(this->x).shape);
+      if (plan.value(this->z).with_delta) delta_rounded_.reserve(plan, plan.value(this->z).delta_shape);
+      weights_rounded_ = plan.arena().reserve(plan.parameter(weights).vectors, sizeof(T));
+    }
     if (!plan.value(this->z).with_delta) return;
     if (winograd_gradient()) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters), sizeof(T));
     const int most = plan.most_lanes(windows);
@@ -67,10 +104,12 @@ class ConvolutionOperation final : public Operation<T> {
 
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
-    const auto x = plan.map(this->x), z = plan.map(this->z), x_delta = plan.delta(this->x), z_delta = plan.delta(this->z);
+    auto x = plan.map(this->x), z_delta = plan.delta(this->z);
+    const auto z = plan.map(this->z), x_delta = plan.delta(this->x);
+    if (rounded) x = x_rounded_.map(plan, x), z_delta = delta_rounded_.map(plan, z_delta);
     ConvArgs<T>&f = forward_, &d = delta_, &g = gradient_;
     f = geometry;
-    f.weights = plan.theta(weights);
+    f.weights = rounded ? plan.arena().template at<T>(weights_rounded_) : plan.theta(weights);
     f.packed = plan.arena().template at<T>(packed_);
     f.partial = partial_.bytes ? plan.arena().template at<T>(partial_) : nullptr;
     f.parts = parts;
@@ -89,19 +128,23 @@ class ConvolutionOperation final : public Operation<T> {
       d.x = x, d.z = z_delta, d.x_delta = x_delta;
       g.x = x, g.z = z_delta;
     }
+    if (rounded) g.bias_gradient = nullptr;   // ∂b is no product: of δ as it is
   }
 
   void forward(Plan<T>& plan, int samples) override {
     bring_neighbours(plan, this->x, false, samples);
+    if (rounded) round_weights(plan), x_rounded_.make(plan, plan.map(this->x), samples);
     geometry.transposed ? spread(plan, forward_, samples) : slide(plan, forward_, samples);
   }
   void delta(Plan<T>& plan, int samples) override {
     bring_neighbours(plan, this->z, true, samples);
+    if (rounded) round_weights(plan), delta_rounded_.make(plan, plan.delta(this->z), samples);
     geometry.transposed ? slide(plan, delta_, samples) : spread(plan, delta_, samples);
   }
 
   void gradients(Plan<T>& plan, int samples) override {
     clear_beyond(plan, this->z, true, samples);
+    if (rounded) delta_rounded_.make(plan, plan.delta(this->z), samples);
     ConvArgs<T>& g = gradient_;
     g.blocks = plan.blocks(samples), g.samples = samples;
     const auto& k = plan.kernels();
@@ -131,16 +174,16 @@ class ConvolutionOperation final : public Operation<T> {
     } else {
       parallel(k.conv_gradient_units(g), work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
     }
-    if (!geometry.transposed || bias < 0) return;
+    if (!(geometry.transposed || rounded) || bias < 0) return;
     ConvArgs<T> sums = g;
-    sums.bias_gradient = plan.gradient(bias);
-    parallel(g.x.channels, int64_t(g.blocks) * g.x.height * g.x.width * g.x.channels,
+    sums.x = plan.delta(this->z), sums.bias_gradient = plan.gradient(bias);
+    parallel(sums.x.channels, int64_t(g.blocks) * sums.x.height * sums.x.width * sums.x.channels,
              [&](int begin, int end, int) { k.conv_transposed_bias(sums, begin, end); });
   }
 
   // By the direct kernel, whose lanes hold the samples' own gradients until the end.
   bool norms(Plan<T>& plan, int samples, bool, double* norms) override {
-    if (geometry.transposed || depthwise()) return false;
+    if (geometry.transposed || depthwise() || rounded) return false;
     ConvArgs<T> g = gradient_;
     g.blocks = plan.blocks(samples), g.samples = samples;
     const auto& k = plan.kernels();
@@ -153,6 +196,15 @@ class ConvolutionOperation final : public Operation<T> {
   }
 
  private:
+  Rounded<T> x_rounded_, delta_rounded_;
+  Region weights_rounded_;
+  Prepared weights_made_;
+  void round_weights(Plan<T>& plan) {
+    if (weights_made_.holds(plan, 0)) return;
+    Rounded<T>::round(plan, plan.theta(weights), plan.arena().template at<T>(weights_rounded_),
+                      int64_t(plan.parameter(weights).vectors) / plan.lanes());
+    weights_made_.made(plan, 0);
+  }
   // Every band of z is that of the band of x with the same number, and of its nearest neighbours.
   template <class Value>
   void check_bands(const Value& x, const Value& z) const {

@@ -1,0 +1,130 @@
+// Dense layers whose factors are rounded to bfloat16 (docs/decisions/0021-bfloat16.md): the loops of layers/dense.inl over
+// pairs, and the ways from float32 to pairs.
+//
+// Read the ways, `pairs_along`, `pairs_of_lanes` and `pairs_turned`; `pairs_gradient`; the table.
+// Shapes: along [block][rows / 2][lane]; of lanes [block][rows][lane / 2]; turned [inputs / lanes][outputs / 2][lane].
+
+static void pairs_along(const PairArgs& g, int begin, int end) {
+  constexpr int L = lanes<float>;
+  for (int unit = begin; unit < end; unit++) {
+    const float* from = g.from + unit * g.from_block;
+    Pair* to = g.to + unit * g.to_block;
+    for (int k = 0; k < g.rows / 2; k++, from += 2 * L, to += L) store(to, pair_of(load(from), load(from + L)));
+    if (g.rows % 2) store(to, pair_of(load(from), Vec<float>{}));
+  }
+}
+
+static void pairs_of_lanes(const PairArgs& g, int begin, int end) {
+  constexpr int L = lanes<float>;
+  typedef uint16_t Halves __attribute__((vector_size(CHAINRULE_BYTES / 2), aligned(CHAINRULE_BYTES / 2)));
+  for (int unit = begin; unit < end; unit++) {
+    const float* from = g.from + unit * g.from_block;
+    Pair* to = g.to + unit * g.to_block;
+    for (int k = 0; k < g.rows; k++, from += L, to += L / 2)
+      *reinterpret_cast<Halves*>(to) = convert<Halves>(to_bfloat16(load(from)));
+  }
+}
+
+static void pairs_turned(const PairArgs& g, int begin, int end) {
+  constexpr int L = lanes<float>;
+  const int count = panels<float>(g.outputs), pairs = (g.outputs + 1) / 2;
+  float square[L * L] __attribute__((aligned(64))), turned[L * L] __attribute__((aligned(64)));
+  for (int unit = begin; unit < end; unit++) {
+    const int first = unit * L, rows = g.rows - first < L ? g.rows - first : L;
+    for (int p = 0; p < count; p++) {
+      const float* from = g.from + (ptrdiff_t(p) * g.rows + first) * L;
+      for (int r = 0; r < L; r++) store(square + r * L, r < rows ? load(from + r * L) : Vec<float>{});
+      transpose<float>(square, L, turned, L);
+      Pair* to = g.to + (ptrdiff_t(unit) * pairs + p * (L / 2)) * L;
+      for (int k = 0; k < L / 2 && p * (L / 2) + k < pairs; k++)
+        store(to + k * L, pair_of(load(turned + 2 * k * L), load(turned + (2 * k + 1) * L)));
+    }
+  }
+}
+
+// What becomes infinite raises an exception, as `watched` does.
+static void round_to_bfloat16(const float* from, float* to, int64_t begin, int64_t end) {
+  constexpr int L = lanes<float>;
+  for (int64_t i = begin; i < end; i++) {
+    const Vec<float> v = (Vec<float>)(to_bfloat16(load(from + i * L)) << 16);
+    store(to + i * L, at_least<float>(v, watched<Pair>(broadcast<float>(no_floor<float>), v)));
+  }
+}
+
+static size_t pairs_scratch(int samples) { return dense_scratch<float>(samples) / 2; }
+static int pairs_gradient_units(const DenseArgs<float, Pair>& g) {
+  return groups(panels<float>(g.outputs), gradient_columns) * groups(g.inputs, gradient_chunk);
+}
+// δ of `blocks` blocks and `width` panels to [panel][sample / 2][lane], zero behind the last sample; onto ∂b where that is
+// asked.
+static void turn_pairs(const DenseArgs<float, Pair>& g, int block, int blocks, int panel, int width, bool bias, Pair* scratch) {
+  constexpr int L = lanes<float>;
+  float turned[L * L] __attribute__((aligned(64)));
+  for (int j = 0; j < width; j++) {
+    const int o = (panel + j) * L, outputs = g.outputs - o < L ? g.outputs - o : L;
+    LongSum<float> sum;
+    for (int b = 0; b < blocks; b++) {
+      const float* from = g.z + (block + b) * g.z_block + ptrdiff_t(o) * L;
+      const int left = g.samples - (block + b) * L, samples = left < L ? left : L;
+      if (outputs == L) {
+        transpose<float>(from, L, turned, L);
+      } else {
+        for (int l = 0; l < L; l++)
+          for (int i = 0; i < L; i++) turned[l * L + i] = i < outputs ? from[i * L + l] : 0.0f;
+      }
+      for (int l = samples; l < L; l++) store(turned + l * L, Vec<float>{});
+      for (int l = 0; bias && l < samples; l++) sum.add(load(turned + l * L));
+      Pair* to = scratch + (ptrdiff_t(j) * blocks + b) * (L / 2) * L;
+      for (int k = 0; k < L / 2; k++) store(to + k * L, pair_of(load(turned + 2 * k * L), load(turned + (2 * k + 1) * L)));
+    }
+    if (!bias) continue;
+    float* const to = g.bias_gradient + o;
+    store(to, block ? load(to) + sum.value() : sum.value());
+  }
+}
+// Unit: (pair of panels, chunk of inputs), as in `dense_gradient`.
+static void pairs_gradient(const DenseArgs<float, Pair>& g, int begin, int end, Pair* scratch) {
+  constexpr int L = lanes<float>, O = gradient_columns;
+  const int chunks = groups(g.inputs, gradient_chunk), count = panels<float>(g.outputs);
+  for (int block = 0; block < g.blocks; block += gradient_blocks<float>) {
+    const int blocks = g.blocks - block < gradient_blocks<float> ? g.blocks - block : gradient_blocks<float>;
+    const int samples = block + blocks < g.blocks ? blocks * L : g.samples - block * L;
+    const ptrdiff_t d_panel = ptrdiff_t(blocks) * (L / 2) * L, g_panel = ptrdiff_t(g.inputs) * L;
+    int ready = -1;
+    for (int unit = begin; unit < end; unit++) {
+      const int pair = unit / chunks, chunk = unit % chunks;
+      const int first = pair * O, width = count - first < O ? count - first : O;
+      if (pair != ready) {
+        turn_pairs(g, block, blocks, first, width, chunk == 0 && g.bias_gradient, scratch);
+        ready = pair;
+      }
+      const int i0 = chunk * gradient_chunk, rows = g.inputs - i0 < gradient_chunk ? g.inputs - i0 : gradient_chunk;
+      const Pair* x = g.x + block * g.x_block + ptrdiff_t(i0) * (L / 2);
+      float* gradient = g.weight_gradient + (ptrdiff_t(first) * g.inputs + i0) * L;
+      const Runs runs = runs_of((samples + 1) / 2, L / 2);
+      const Onto onto = block ? Onto::added : Onto::fresh;
+      const Pair* d = scratch;
+      if (width == O) outer_rows<float, O, false, Pair>(x, g.x_block, d, d_panel, gradient, g_panel, rows, runs, onto);
+      else outer_rows<float, 1, false, Pair>(x, g.x_block, d, d_panel, gradient, g_panel, rows, runs, onto);
+    }
+  }
+}
+
+constexpr PairKernels pair_table() {
+  PairKernels k{};
+#ifdef __AVX512BF16__
+  k.by = "vdpbf16ps";
+#else
+  k.by = "shifts and masks";
+#endif
+  k.forward_units = dense_forward_units<float, Pair>;
+  k.forward = dense_forward<float, Pair>;
+  k.gradient_units = pairs_gradient_units;
+  k.scratch = pairs_scratch;
+  k.gradient = pairs_gradient;
+  k.along = pairs_along;
+  k.lanes = pairs_of_lanes;
+  k.turned = pairs_turned;
+  k.round = round_to_bfloat16;
+  return k;
+}
