@@ -14,6 +14,7 @@ namespace {
 #include "../kernels/arithmetic/tile.inl"
 #include "../kernels/elementwise.inl"
 #include "../kernels/layers/dense.inl"
+#include "../kernels/layers/conv.inl"
 #include "../kernels/pairs.inl"
 
 }   // namespace

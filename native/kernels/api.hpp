@@ -389,6 +389,14 @@ struct PairKernels {
   void (*turned)(const PairArgs&, int begin, int end);   // W in panels of inputs, outputs two by two; unit: panel of inputs
   // To bfloat16 and back: `count` vectors.
   void (*round)(const float* from, float* to, int64_t begin, int64_t end);
+  // A direct convolution: weights to pairs, of channels or of filters; then as of `Kernels`, where in place of numbers pairs
+  // lie in x, forward, and in z, in the pass back; by filters x has pairs of lanes.
+  void (*pack_forward)(const ConvArgs<float>&, int begin, int end);
+  void (*pack_backward)(const ConvArgs<float>&, int begin, int end);
+  void (*conv_forward)(const ConvArgs<float>&, int begin, int end);
+  void (*conv_backward)(const ConvArgs<float>&, int begin, int end);
+  void (*filters_transpose)(const ConvArgs<float>&, int begin, int end);
+  void (*filters_gradient)(const ConvArgs<float>&, int begin, int end);
 };
 
 template <class T>

@@ -1,17 +1,11 @@
-// Dense layers whose factors are rounded to bfloat16 (docs/decisions/0021-bfloat16.md): the loops of layers/dense.inl over
-// pairs, and the ways from float32 to pairs.
+// Layers whose factors are rounded to bfloat16 (docs/decisions/0021-bfloat16.md): the loops of layers/dense.inl and conv.inl
+// over pairs, and the ways from float32 to pairs.
 //
 // Read the ways, `pairs_along`, `pairs_of_lanes` and `pairs_turned`; `pairs_gradient`; the table.
 // Shapes: along [block][rows / 2][lane]; of lanes [block][rows][lane / 2]; turned [inputs / lanes][outputs / 2][lane].
 
 static void pairs_along(const PairArgs& g, int begin, int end) {
-  constexpr int L = lanes<float>;
-  for (int unit = begin; unit < end; unit++) {
-    const float* from = g.from + unit * g.from_block;
-    Pair* to = g.to + unit * g.to_block;
-    for (int k = 0; k < g.rows / 2; k++, from += 2 * L, to += L) store(to, pair_of(load(from), load(from + L)));
-    if (g.rows % 2) store(to, pair_of(load(from), Vec<float>{}));
-  }
+  for (int unit = begin; unit < end; unit++) pairs_of_rows(g.from + unit * g.from_block, g.rows, g.to + unit * g.to_block);
 }
 
 static void pairs_of_lanes(const PairArgs& g, int begin, int end) {
@@ -72,10 +66,8 @@ static void turn_pairs(const DenseArgs<float, Pair>& g, int block, int blocks, i
         for (int l = 0; l < L; l++)
           for (int i = 0; i < L; i++) turned[l * L + i] = i < outputs ? from[i * L + l] : 0.0f;
       }
-      for (int l = samples; l < L; l++) store(turned + l * L, Vec<float>{});
       for (int l = 0; bias && l < samples; l++) sum.add(load(turned + l * L));
-      Pair* to = scratch + (ptrdiff_t(j) * blocks + b) * (L / 2) * L;
-      for (int k = 0; k < L / 2; k++) store(to + k * L, pair_of(load(turned + 2 * k * L), load(turned + (2 * k + 1) * L)));
+      pairs_of_rows(turned, samples, scratch + (ptrdiff_t(j) * blocks + b) * (L / 2) * L);
     }
     if (!bias) continue;
     float* const to = g.bias_gradient + o;
@@ -110,6 +102,41 @@ static void pairs_gradient(const DenseArgs<float, Pair>& g, int begin, int end, 
   }
 }
 
+// -- convolutions -------------------------------------------------------------------------------------------------------------
+
+// As conv_pack_forward, channels two by two; as conv_pack_backward, filters two by two. An odd one has no other group beside
+// it.
+static void pairs_pack_forward(const ConvArgs<float>& g, int begin, int end) {
+  constexpr int C = narrow_channels;
+  const int own = group_filters<float>(g), channels = group_channels<float>(g), pairs = (channels + 1) / 2;
+  const ptrdiff_t offsets = ptrdiff_t(g.kernel_h) * g.kernel_w, size = offsets * pairs;
+  for (int filter = begin; filter < end; filter++) {
+    const int k = filter % own;
+    const float* w = g.weights + filter * offsets * channels;
+    Pair* to = as<Pair>(g.packed) + filter / own * channel_tiles<float>(own) * C * size + k / C * C * size + k % C;
+    for (ptrdiff_t o = 0; o < offsets; o++, w += channels)
+      for (int c = 0; c < channels; c += 2, to += C) *to = half_of(w[c]) | (c + 1 < channels ? half_of(w[c + 1]) << 16 : 0);
+  }
+}
+// Unit: filter, of which the even ones of a group do the work.
+static void pairs_pack_backward(const ConvArgs<float>& g, int begin, int end) {
+  constexpr int C = narrow_channels;
+  const int offsets = g.kernel_h * g.kernel_w, channels = group_channels<float>(g), filters = group_filters<float>(g),
+            tiles = channel_tiles<float>(channels), pairs = (filters + 1) / 2;
+  const ptrdiff_t size = ptrdiff_t(offsets) * channels;
+  for (int filter = begin; filter < end; filter++) {
+    const int k = filter % filters;
+    if (k % 2) continue;
+    Pair* packed = as<Pair>(g.packed) + ptrdiff_t(filter / filters) * tiles * C * offsets * pairs;
+    for (int o = 0; o < offsets; o++) {
+      const float* w = g.weights + filter * size + ptrdiff_t(o) * channels;
+      for (int c = 0; c < channels; c++)
+        packed[((ptrdiff_t(o) * tiles + c / C) * pairs + k / 2) * C + c % C] =
+            half_of(w[c]) | (k + 1 < filters ? half_of(w[size + c]) << 16 : 0);
+    }
+  }
+}
+
 constexpr PairKernels pair_table() {
   PairKernels k{};
 #ifdef __AVX512BF16__
@@ -126,5 +153,11 @@ constexpr PairKernels pair_table() {
   k.lanes = pairs_of_lanes;
   k.turned = pairs_turned;
   k.round = round_to_bfloat16;
+  k.pack_forward = pairs_pack_forward;
+  k.pack_backward = pairs_pack_backward;
+  k.conv_forward = conv_forward<float, Pair>;
+  k.conv_backward = conv_backward<float, Pair>;
+  k.filters_transpose = conv_filters_transpose<float, Pair>;
+  k.filters_gradient = conv_filters_gradient<float, Pair>;
   return k;
 }

@@ -19,6 +19,24 @@ inline Vec<Pair> to_bfloat16(Vec<float> v) {
   return v != v ? (bits >> 16) | 0x40 : rounded;
 }
 inline Vec<Pair> pair_of(Vec<float> first, Vec<float> second) { return to_bfloat16(first) | to_bfloat16(second) << 16; }
+// `rows` vectors two by two, zero behind the last.
+inline void pairs_of_rows(const float* from, int rows, Pair* to) {
+  constexpr int L = lanes<float>;
+  for (int k = 0; k < rows / 2; k++, from += 2 * L, to += L) store(to, pair_of(load(from), load(from + L)));
+  if (rows % 2) store(to, pair_of(load(from), Vec<float>{}));
+}
+// One number's bits.
+inline Pair half_of(float v) { return to_bfloat16(broadcast<float>(v))[0]; }
+
+// Where pairs lie in place of numbers.
+template <class F, class T>
+inline const F* as(const T* p) {
+  return reinterpret_cast<const F*>(p);
+}
+template <class F, class T>
+inline F* as(T* p) {
+  return reinterpret_cast<F*>(p);
+}
 
 // The instruction takes subnormal numbers for 0, sums the second product first, and raises no exceptions.
 inline Vec<float> dot_bfloat16(Vec<float> sum, Vec<Pair> a, Vec<Pair> b) {
