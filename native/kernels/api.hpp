@@ -60,9 +60,12 @@ struct DenseArgs {
   T* weight_gradient;   // panels as weights
   T* bias_gradient;     // or null
   int blocks, inputs, outputs, samples;
-  bool add = false;       // forward: z starts from what it holds, backward: x_delta
-  bool derives = false;   // forward: z is a δ, and the post-operation f' of what lies below
+  bool add = false;   // forward: z starts from what it holds, backward: x_delta
   Post<T> post;
+  // Pairs: W in numbers, of `rows` inputs, of which each unit makes the pairs it needs, in room for these; null: `weights`.
+  const T* source = nullptr;
+  int rows = 0;
+  F* room = nullptr;
 };
 
 enum class Cell : int { rnn, lstm, gru, gru_before };   // gru_before: resets in front of U
@@ -372,21 +375,23 @@ struct PairArgs {
   ptrdiff_t from_block;
   uint32_t* to;
   ptrdiff_t to_block;
-  int rows, outputs = 0;   // of W: its inputs and outputs
+  int rows;   // W: its inputs
 };
 
 // Products of factors rounded to bfloat16, summed in float32: kernels/pairs.inl.
 struct PairKernels {
   const char* by;   // what multiplies two pairs
   int (*forward_units)(const DenseArgs<float, uint32_t>&);
-  void (*forward)(const DenseArgs<float, uint32_t>&, int begin, int end);   // δ as well: W turned, the post-operation f'
+  void (*forward)(const DenseArgs<float, uint32_t>&, int begin, int end);
+  int (*backward_units)(const DenseArgs<float, uint32_t>&);
+  void (*backward)(const DenseArgs<float, uint32_t>&, int begin, int end);   // x is δ in whole panels, `along`
+  size_t (*room)(int inputs, int outputs);                                   // of `forward` and `backward`
   int (*gradient_units)(const DenseArgs<float, uint32_t>&);
   size_t (*scratch)(int samples);
   // ∂W = δ xᵀ and ∂b: x as of `lanes`, z is δ in float32.
   void (*gradient)(const DenseArgs<float, uint32_t>&, int begin, int end, uint32_t* scratch);
-  void (*along)(const PairArgs&, int begin, int end);    // rows two by two, an odd one with zeros; unit: block
-  void (*lanes)(const PairArgs&, int begin, int end);    // lanes two by two; unit: block
-  void (*turned)(const PairArgs&, int begin, int end);   // W in panels of inputs, outputs two by two; unit: panel of inputs
+  void (*along)(const PairArgs&, int begin, int end);   // rows two by two, an odd one with zeros; unit: block
+  void (*lanes)(const PairArgs&, int begin, int end);   // lanes two by two; unit: block
   // To bfloat16 and back: `count` vectors.
   void (*round)(const float* from, float* to, int64_t begin, int64_t end);
   // A direct convolution: weights to pairs, of channels or of filters; then as of `Kernels`, where in place of numbers pairs

@@ -1,39 +1,15 @@
 // Layers whose factors are rounded to bfloat16 (docs/decisions/0021-bfloat16.md): the loops of layers/dense.inl and conv.inl
 // over pairs, and the ways from float32 to pairs.
 //
-// Read the ways, `pairs_along`, `pairs_of_lanes` and `pairs_turned`; `pairs_gradient`; the table.
-// Shapes: along [block][rows / 2][lane]; of lanes [block][rows][lane / 2]; turned [inputs / lanes][outputs / 2][lane].
+// Read the ways, `pairs_along` and `pairs_of_lanes`; `pairs_backward` (δ) and `pairs_gradient`; convolutions; the table.
+// Shapes: along [block][rows / 2][lane]; of lanes [block][rows][lane / 2].
 
 static void pairs_along(const PairArgs& g, int begin, int end) {
   for (int unit = begin; unit < end; unit++) pairs_of_rows(g.from + unit * g.from_block, g.rows, g.to + unit * g.to_block);
 }
 
 static void pairs_of_lanes(const PairArgs& g, int begin, int end) {
-  constexpr int L = lanes<float>;
-  typedef uint16_t Halves __attribute__((vector_size(CHAINRULE_BYTES / 2), aligned(CHAINRULE_BYTES / 2)));
-  for (int unit = begin; unit < end; unit++) {
-    const float* from = g.from + unit * g.from_block;
-    Pair* to = g.to + unit * g.to_block;
-    for (int k = 0; k < g.rows; k++, from += L, to += L / 2)
-      *reinterpret_cast<Halves*>(to) = convert<Halves>(to_bfloat16(load(from)));
-  }
-}
-
-static void pairs_turned(const PairArgs& g, int begin, int end) {
-  constexpr int L = lanes<float>;
-  const int count = panels<float>(g.outputs), pairs = (g.outputs + 1) / 2;
-  float square[L * L] __attribute__((aligned(64))), turned[L * L] __attribute__((aligned(64)));
-  for (int unit = begin; unit < end; unit++) {
-    const int first = unit * L, rows = g.rows - first < L ? g.rows - first : L;
-    for (int p = 0; p < count; p++) {
-      const float* from = g.from + (ptrdiff_t(p) * g.rows + first) * L;
-      for (int r = 0; r < L; r++) store(square + r * L, r < rows ? load(from + r * L) : Vec<float>{});
-      transpose<float>(square, L, turned, L);
-      Pair* to = g.to + (ptrdiff_t(unit) * pairs + p * (L / 2)) * L;
-      for (int k = 0; k < L / 2 && p * (L / 2) + k < pairs; k++)
-        store(to + k * L, pair_of(load(turned + 2 * k * L), load(turned + (2 * k + 1) * L)));
-    }
-  }
+  for (int unit = begin; unit < end; unit++) halves_of_rows(g.from + unit * g.from_block, g.rows, g.to + unit * g.to_block);
 }
 
 // What becomes infinite raises an exception, as `watched` does.
@@ -42,6 +18,57 @@ static void round_to_bfloat16(const float* from, float* to, int64_t begin, int64
   for (int64_t i = begin; i < end; i++) {
     const Vec<float> v = (Vec<float>)(to_bfloat16(load(from + i * L)) << 16);
     store(to + i * L, at_least<float>(v, watched<Pair>(broadcast<float>(no_floor<float>), v)));
+  }
+}
+
+// Unit: (run of inputs, group of blocks), as in `dense_backward`, groups fastest: a unit's rows of W, with outputs two by two,
+// are [panel][input][lane / 2] in `room`.
+static int pairs_backward_units(const DenseArgs<float, Pair>& g) {
+  return groups(g.blocks, wide_pixels) * groups(g.inputs, backward_inputs);
+}
+static size_t pairs_room(int inputs, int outputs) {
+  constexpr int L = lanes<float>;
+  const size_t forward = size_t(inputs + 1) / 2 * L, backward = size_t(panels<float>(outputs)) * backward_inputs * (L / 2);
+  return forward > backward ? forward : backward;
+}
+static void pairs_backward(const DenseArgs<float, Pair>& g, int begin, int end) {
+  constexpr int L = lanes<float>, X = L / 2;
+  const int group_count = groups(g.blocks, wide_pixels), count = panels<float>(g.outputs);
+  int ready = -1;
+  for (int unit = begin; unit < end; unit++) {
+    const int group = unit % group_count, start = unit / group_count * backward_inputs;
+    const int rows = g.inputs - start < backward_inputs ? g.inputs - start : backward_inputs;
+    if (start != ready) {
+      for (int p = 0; p < count; p++) {
+        const float* from = g.source + (ptrdiff_t(p) * g.inputs + start) * L;
+        for (int r = 0; r < rows; r++) __builtin_prefetch(from + 3 * ptrdiff_t(g.inputs) * L + r * L);   // panels are far apart
+        halves_of_rows(from, rows, g.room + ptrdiff_t(p) * rows * X);
+      }
+      ready = start;
+    }
+    const int block = int(int64_t(group) * g.blocks / group_count);
+    const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
+    Tile<float, Pair> t{};
+    t.x = g.x + block * g.x_block;
+    t.x_pixel = g.x_block;
+    t.x_segment = ptrdiff_t(X) * L;
+    t.w_segment = ptrdiff_t(rows) * X;
+    t.z_pixel = g.x_delta_block;
+    t.floor = no_floor<float>;
+    t.add = g.add;
+    t.segments = count, t.length = X;
+    float* const to = g.x_delta + block * g.x_delta_block + ptrdiff_t(start) * L;
+    for (int i = 0; i < rows; i += t.channels) {
+      t.w = g.room + i * X, t.z = to + i * L;
+      t.channels = pixels == 1 && rows - i >= single_channels ? single_channels : rows - i >= wide_channels ? wide_channels : 1;
+      if (t.channels == single_channels) tile_up_to<float, single_channels, 1, true>(1, t);
+      else if (t.channels == wide_channels) tile_up_to<float, wide_channels, wide_pixels, true>(pixels, t);
+      else tile_up_to<float, 1, wide_pixels, true>(pixels, t);
+    }
+    for (int p = 0; p < pixels; p++) {
+      float* const d = to + p * g.x_delta_block;
+      derive_run<float>(g.post.kind, g.post.slope, g.post.saved.block(block + p) + start * L, d, d, rows);
+    }
   }
 }
 
@@ -146,12 +173,14 @@ constexpr PairKernels pair_table() {
 #endif
   k.forward_units = dense_forward_units<float, Pair>;
   k.forward = dense_forward<float, Pair>;
+  k.backward_units = pairs_backward_units;
+  k.backward = pairs_backward;
+  k.room = pairs_room;
   k.gradient_units = pairs_gradient_units;
   k.scratch = pairs_scratch;
   k.gradient = pairs_gradient;
   k.along = pairs_along;
   k.lanes = pairs_of_lanes;
-  k.turned = pairs_turned;
   k.round = round_to_bfloat16;
   k.pack_forward = pairs_pack_forward;
   k.pack_backward = pairs_pack_backward;

@@ -16,27 +16,31 @@ class PairsOperation final : public DenseOperation<float> {
     const size_t blocks = samples * pixels;
     const auto pairs = [&](size_t runs, int along) { return plan.arena().reserve(runs * size_t((along + 1) / 2) * l, 4); };
     const auto panels = [&](int count) { return (size_t(count) + l - 1) / l; };
-    x_ = pairs(blocks, in), weights_ = pairs(panels(out), in);
+    x_ = pairs(blocks, in);
+    if (!plan.value(this->z).with_delta) weights_ = pairs(panels(out), in);
     if (!plan.value(this->z).with_delta) return;
     lanes_ = plan.arena().reserve(blocks * size_t(in) * l / 2, 4);
     if (!this->hands_down(plan)) return;
-    z_ = pairs(blocks, out), turned_ = pairs(panels(in), out);
+    z_ = pairs(blocks * panels(out), plan.lanes());   // whole panels, zero behind the outputs
   }
   void forward(Plan<float>& plan, int samples) override {
     DenseArgs<float>& g = forward_;
     set(plan, g, samples);
     const int l = plan.lanes();
     const auto& k = plan.pairs();
-    if (!ahead_.holds(plan, 0)) {
+    const bool kept = !plan.value(this->z).with_delta;   // in training W changes with every step
+    if (kept && !prepared_.holds(plan, 0)) {
       convert(k.along, (g.outputs + l - 1) / l,
               {g.weights, ptrdiff_t(g.inputs) * l, at(plan, weights_), along(plan, g.inputs), g.inputs});
-      ahead_.made(plan, 0);
+      prepared_.made(plan, 0);
     }
     convert(k.along, g.blocks, {g.x, g.x_block, at(plan, x_), along(plan, g.inputs), g.inputs});
     DenseArgs<float, uint32_t> p = pairs_of(g);
-    p.x = at(plan, x_), p.x_block = along(plan, g.inputs), p.weights = at(plan, weights_), p.inputs = (g.inputs + 1) / 2;
+    p.x = at(plan, x_), p.x_block = along(plan, g.inputs), p.inputs = (g.inputs + 1) / 2;
     p.bias = g.bias, p.z = g.z, p.z_block = g.z_block, p.outputs = g.outputs, p.post = g.post;
-    parallel(k.forward_units(p), work(g), [&](int begin, int end, int) { k.forward(p, begin, end); });
+    if (kept) p.weights = at(plan, weights_);
+    else p.source = g.weights, p.rows = g.inputs;
+    run(k.forward, k.forward_units(p), work(g), p, kept ? 0 : k.room(g.inputs, g.outputs));
   }
   void gradients(Plan<float>& plan, int samples) override {
     clear_beyond(plan, this->z, true, samples);
@@ -52,27 +56,23 @@ class PairsOperation final : public DenseOperation<float> {
     parallel(k.gradient_units(p), work(g),
              [&](int begin, int end, int) { k.gradient(p, begin, end, thread_scratch<uint32_t>(scratch)); });
   }
-  // The forward pass of δ with W turned, and f' where that has an activation.
   void delta(Plan<float>& plan, int samples) override {
     DenseArgs<float>& g = backward_;
     set(plan, g, samples);
     const auto& k = plan.pairs();
-    if (!back_.holds(plan, 0)) {
-      const int l = plan.lanes();
-      convert(k.turned, (g.inputs + l - 1) / l, {g.weights, 0, at(plan, turned_), 0, g.inputs, g.outputs});
-      back_.made(plan, 0);
-    }
-    convert(k.along, g.blocks, {g.z, g.z_block, at(plan, z_), along(plan, g.outputs), g.outputs});
+    const int l = plan.lanes();
+    const ptrdiff_t block = along(plan, (g.outputs + l - 1) / l * l);
+    convert(k.along, g.blocks, {g.z, g.z_block, at(plan, z_), block, g.outputs});
     DenseArgs<float, uint32_t> p = pairs_of(g);
-    p.x = at(plan, z_), p.x_block = along(plan, g.outputs), p.weights = at(plan, turned_), p.inputs = (g.outputs + 1) / 2;
-    p.z = g.x_delta, p.z_block = g.x_delta_block, p.outputs = g.inputs, p.derives = true, p.post = g.post;
-    parallel(k.forward_units(p), work(g), [&](int begin, int end, int) { k.forward(p, begin, end); });
+    p.x = at(plan, z_), p.x_block = block, p.source = g.weights, p.inputs = g.inputs, p.outputs = g.outputs;
+    p.x_delta = g.x_delta, p.x_delta_block = g.x_delta_block, p.post = g.post;
+    run(k.backward, k.backward_units(p), work(g), p, k.room(g.inputs, g.outputs));
   }
   bool norms(Plan<float>&, int, bool, double*) override { return false; }
 
  private:
-  Region x_, lanes_, z_, weights_, turned_;
-  Prepared ahead_, back_;
+  Region x_, lanes_, z_, weights_;
+  Prepared prepared_;
 
   static uint32_t* at(Plan<float>& plan, const Region& region) { return plan.arena().template at<uint32_t>(region); }
   static ptrdiff_t along(const Plan<float>& plan, int rows) { return ptrdiff_t((rows + 1) / 2) * plan.lanes(); }
@@ -82,9 +82,16 @@ class PairsOperation final : public DenseOperation<float> {
     return p;
   }
   template <class Kernel>
+  static void run(Kernel kernel, int units, int64_t work, const DenseArgs<float, uint32_t>& g, size_t room) {
+    parallel(units, work, [&](int begin, int end, int) {
+      DenseArgs<float, uint32_t> own = g;
+      if (room) own.room = thread_scratch<uint32_t>(room);
+      kernel(own, begin, end);
+    });
+  }
+  template <class Kernel>
   static void convert(Kernel kernel, int units, const PairArgs& g) {
-    parallel(units, int64_t(units) * g.rows * std::max(g.outputs / 16, 1),
-             [&](int begin, int end, int) { kernel(g, begin, end); });
+    parallel(units, int64_t(units) * g.rows, [&](int begin, int end, int) { kernel(g, begin, end); });
   }
 };
 

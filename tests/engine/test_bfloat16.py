@@ -164,7 +164,8 @@ def test_names_files_copies_and_what_is_printed(tmp_path: Path) -> None:
 
 
 def test_what_is_said_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    net, X, y = network("dense"), np.ones((2, 305), np.float32), np.ones((2, 3), np.float32)
+    net = cr.Network([cr.Dense(3), cr.Tanh(), cr.Dense(2)], input_shape=4, precision="bfloat16")
+    X, y = np.ones((2, 4), np.float32), np.ones((2, 2), np.float32)
     assert "without the rounding of precision='bfloat16'" in str(cr.check_gradients(net, X, y, entries=2))
     assert "rounds the factors" in cr.explain(net, X, y).markdown()
     with pytest.warns(UserWarning, match="to_c: the products of what is made are of float32"):
@@ -174,5 +175,30 @@ def test_what_is_said_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     if isa.bfloat16_by() != "vdpbf16ps":
         monkeypatch.setattr(isa, "_said", set())
         with pytest.warns(UserWarning, match="no instruction"):
-            network("dense").predict(X)
-        network("dense").predict(X)  # nothing more, which would be an error here
+            net.predict(X)
+        net.copy().predict(X)  # nothing more, which would be an error here
+
+
+@pytest.mark.parametrize("kind", ["bands", "positions"])
+def test_what_lies_in_the_lanes_changes_no_more_than_the_order_of_sums(kind: str) -> None:
+    """Beside the plan that keeps every layer apart, with samples in its lanes."""
+    layers: list[cr.Layer] = [
+        cr.Conv2D(16, 3, padding=1),
+        cr.ReLU(),
+        cr.Conv2D(17, 5, padding=2),
+        cr.Flatten(),
+    ]
+    if kind == "positions":
+        layers = [cr.Dense(32), cr.Residual([cr.LayerNorm(), cr.Dense(20), cr.ReLU(), cr.Dense(32)])]
+    shape = (16, 16, 3) if kind == "bands" else (37, 5)
+    net = cr.Network([*layers, cr.Dense(5)], input_shape=shape, precision="bfloat16")
+    rng = np.random.default_rng(0)
+    X, y = (
+        rng.standard_normal((3, *shape)).astype(np.float32) for shape in (net.input_shape, net.output_shape)
+    )
+    of_layers = Plan(net, cr.SquaredError(), batch_size=3, keep=True).inspect(X, y)[3]
+    plan = Plan(net, cr.SquaredError(), batch_size=3)
+    for name, gradient in plan.gradients(X, y)[1].items():
+        assert np.abs(gradient - of_layers[name]).max() <= WITHIN * np.abs(gradient).max(), name
+    held = plan._built.held.values()
+    assert any(value.bands > 1 if kind == "bands" else value.lanes.name == kind for value in held)

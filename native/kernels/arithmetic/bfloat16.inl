@@ -10,7 +10,7 @@ constexpr bool is_pair = false;
 template <>
 constexpr bool is_pair<Pair> = true;
 template <class F>
-constexpr int terms_of = is_pair<F> ? 2 : 1;   // of a sum, in one lane of a factor
+constexpr int terms_of = is_pair<F> ? 2 : 1;   // of a sum, in one lane of a factor; runs (fold_terms) count pairs
 
 // The rounded numbers' bits, in the low halves. NaN stays NaN; what is nearer to 2^128 than to the largest becomes infinite.
 inline Vec<Pair> to_bfloat16(Vec<float> v) {
@@ -24,6 +24,13 @@ inline void pairs_of_rows(const float* from, int rows, Pair* to) {
   constexpr int L = lanes<float>;
   for (int k = 0; k < rows / 2; k++, from += 2 * L, to += L) store(to, pair_of(load(from), load(from + L)));
   if (rows % 2) store(to, pair_of(load(from), Vec<float>{}));
+}
+// Of each of `rows` vectors the lanes two by two.
+inline void halves_of_rows(const float* from, int rows, Pair* to) {
+  constexpr int L = lanes<float>;
+  typedef uint16_t Halves __attribute__((vector_size(CHAINRULE_BYTES / 2), aligned(CHAINRULE_BYTES / 2)));
+  for (int k = 0; k < rows; k++, from += L, to += L / 2)
+    *reinterpret_cast<Halves*>(to) = convert<Halves>(to_bfloat16(load(from)));
 }
 // One number's bits.
 inline Pair half_of(float v) { return to_bfloat16(broadcast<float>(v))[0]; }

@@ -64,7 +64,7 @@ struct Tile {
 // folds: the sum over k is long, and taken in runs of fold_terms.
 template <class T, int C, int P, bool transposed, bool folds, class F>
 __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
-  constexpr int L = lanes<T>, run = fold_terms / terms_of<F>;
+  constexpr int L = lanes<T>, X = L / terms_of<F>;
   Vec<T> acc[C][P];
   Wide<T> total[C][P];
   if (folds)
@@ -95,19 +95,19 @@ __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
     const F* w = ws;
     if (transposed)   // of panels far apart, which no processor foresees
 #pragma GCC unroll 16
-      for (int c = 0; c < C; c++) __builtin_prefetch(w + t.w_segment + c * L);
-    int stop = folds && length > run ? run : length;
+      for (int c = 0; c < C; c++) __builtin_prefetch(w + t.w_segment + c * X);
+    int stop = folds && length > fold_terms ? fold_terms : length;
     for (int k = 0; k < length; k++) {
       if (folds && k == stop) {
         fold_into<T, C, P>(acc, total);
-        stop += run;
+        stop += fold_terms;
       }
       Vec<F> xv[P];
 #pragma GCC unroll 16
       for (int p = 0; p < P; p++) xv[p] = load(x + p * x_pixel);
 #pragma GCC unroll 16
       for (int c = 0; c < C; c++) {
-        const Vec<F> wv = broadcast<F>(transposed ? w[c * L] : w[c]);
+        const Vec<F> wv = broadcast<F>(transposed ? w[c * X] : w[c]);
 #pragma GCC unroll 16
         for (int p = 0; p < P; p++) add_product<F>(acc[c][p], wv, xv[p]);
       }
@@ -115,7 +115,7 @@ __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
       w += transposed ? 1 : w_k;
     }
     pending += length;
-    if (folds && pending >= run) {
+    if (folds && pending >= fold_terms) {
       fold_into<T, C, P>(acc, total);
       pending = 0;
     }
@@ -137,7 +137,7 @@ __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
 // Runs the tile for `pixels` <= P.
 template <class T, int C, int P, bool transposed, class F>
 inline void tile_up_to(int pixels, const Tile<T, F>& t) {
-  if (pixels == P && is_long<T>(int64_t(t.segments) * t.length * terms_of<F>)) return tile<T, C, P, transposed, true>(t);
+  if (pixels == P && is_long<T>(int64_t(t.segments) * t.length)) return tile<T, C, P, transposed, true>(t);
   if (pixels == P) return tile<T, C, P, transposed, false>(t);
   if constexpr (P > 1) tile_up_to<T, C, P - 1, transposed>(pixels, t);
 }

@@ -55,7 +55,7 @@ __attribute__((noinline)) static void outer(const F* x, ptrdiff_t x_block, const
         for (int o = 0; o < O; o++) add_product<F>(acc[r][o], xv, dv[o]);
       }
     }
-    pending += count * terms_of<F>;
+    pending += count;
     if (folds && pending >= fold_terms) {
       fold_into<T, R, O>(acc, total);
       pending = 0;
@@ -88,7 +88,7 @@ template <class T, int O, bool rows_are_lanes = false, class F = T>
 inline void outer_rows(const F* x, ptrdiff_t x_block, const F* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel, int rows,
                        Runs runs, Onto onto) {
   constexpr int R = rows_are_lanes ? gradient_rows / 4 * 4 : gradient_rows;
-  const bool folds = is_long<T>((int64_t(runs.blocks - 1) * runs.count + runs.last) * terms_of<F>);
+  const bool folds = is_long<T>(int64_t(runs.blocks - 1) * runs.count + runs.last);
   const auto run = [&](int r, int size) {
     const F* from = x + r * (rows_are_lanes ? 1 : lanes<T> / terms_of<F>);
     T* const to = gradient + r * lanes<T>;
@@ -115,12 +115,11 @@ inline void outer_rows(const F* x, ptrdiff_t x_block, const F* d, ptrdiff_t d_pa
 // The post-operation of a dense layer's output run [first, first + count) of the blocks of one tile.
 template <class T, class F>
 inline void post_forward(const DenseArgs<T, F>& g, int block, int pixels, int first, int count) {
-  if (!g.derives && in_tile(g.post.kind)) return;
+  if (in_tile(g.post.kind)) return;
   for (int p = 0; p < pixels; p++) {
-    T* z = g.z + (block + p) * g.z_block + first * lanes<T>;
+    const T* z = g.z + (block + p) * g.z_block + first * lanes<T>;
     T* a = g.post.saved.block(block + p) + first * lanes<T>;
-    if (g.derives) derive_run<T>(g.post.kind, g.post.slope, a, z, z, count);
-    else activate_run<T>(g.post.kind, g.post.slope, z, a, count);
+    activate_run<T>(g.post.kind, g.post.slope, z, a, count);
   }
 }
 
@@ -165,18 +164,19 @@ static void dense_forward_few(const DenseArgs<T>& g, int begin, int end) {
 template <class T, int C, class F>
 inline void dense_forward_panel(const DenseArgs<T, F>& g, int block, int pixels, int panel) {
   constexpr int L = lanes<T>;
+  const F* w = g.room ? g.room : g.weights + ptrdiff_t(panel) * g.inputs * L;
   for (int first = panel * L; first < (panel + 1) * L && first < g.outputs; first += C) {
     Tile<T, F> t{};
     t.x = g.x + block * g.x_block;
     t.x_pixel = g.x_block;
     t.segments = 1;
     t.length = g.inputs;
-    t.w = g.weights + ptrdiff_t(panel) * g.inputs * L + first % L;
+    t.w = w + first % L;
     t.w_k = L;
     t.z = g.z + block * g.z_block + first * L;
     t.z_pixel = g.z_block;
     t.bias = g.bias ? g.bias + first : nullptr;
-    t.floor = g.derives ? no_floor<T> : floor_of<T>(g.post.kind);
+    t.floor = floor_of<T>(g.post.kind);
     t.channels = g.outputs - first < C ? g.outputs - first : C;
     t.add = g.add;
     if (pixels == 1) tile_up_to<T, C, 1, false>(1, t);
@@ -189,9 +189,15 @@ static void dense_forward(const DenseArgs<T, F>& g, int begin, int end) {
   if constexpr (!is_pair<F>)
     if (few_samples<T>(g)) return dense_forward_few<T>(g, begin, end);
   const int count = panels<T>(g.outputs), group_count = groups(g.blocks, wide_pixels);
-  const bool x_fits = int64_t(g.blocks) * g.inputs * lanes<T> * int64_t(sizeof(T)) <= 640 * 1024;
+  const bool x_fits = g.room || int64_t(g.blocks) * g.inputs * lanes<T> * int64_t(sizeof(T)) <= 640 * 1024;
+  int ready = -1;
   for (int unit = begin; unit < end; unit++) {
     const int group = x_fits ? unit % group_count : unit / count, panel = x_fits ? unit / group_count : unit % count;
+    if constexpr (is_pair<F>)
+      if (g.room && panel != ready) {
+        pairs_of_rows(g.source + ptrdiff_t(panel) * g.rows * lanes<T>, g.rows, g.room);
+        ready = panel;
+      }
     const int block = int(int64_t(group) * g.blocks / group_count);
     const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
     if (pixels == 1) dense_forward_panel<T, panel_channels<T, single_channels>>(g, block, 1, panel);
