@@ -32,8 +32,7 @@ from chainrule.layers.columns.clamp import Clamp
 from chainrule.layers.columns.features import Features
 from chainrule.layers.columns.periodic import PeriodicEmbedding
 from chainrule.layers.columns.scale import Bias, Scale
-from chainrule.layers.dense import Dense
-from chainrule.layers.dense_transposed import DenseTranspose
+from chainrule.layers.dense import Dense, DenseTranspose
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.norms.batch import BatchNorm
 from chainrule.layers.norms.groups import GroupNorm, InstanceNorm
