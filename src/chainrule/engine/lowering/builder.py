@@ -59,8 +59,8 @@ class Builder:
     lanes: InLanes = InLanes.samples  # what lies in the lanes where a layer has the choice
     backward: bool = True  # whether there is a pass back: without one nothing has a δ
     per_sample: bool = False  # whether the norms of the samples' own gradients are measured
-    rounded: bool = False  # whether products are of bfloat16
     by_units: bool = False  # whether recurrences may have units in the lanes: in training
+    rounded: bool = False  # whether products are of bfloat16
     panels: set[int] = field(default_factory=set)  # parameters that lie so
     held: dict[int, Value] = field(default_factory=dict)  # by number
     cut: Cut = field(default_factory=Cut)  # the layers whose images are cut into bands
