@@ -145,8 +145,8 @@ class ConvolutionOperation final : public Operation<T> {
     g.bias_gradient = nullptr;   // ∂b is no product: of δ as it is
     ConvArgs<T>&slides = geometry.transposed ? d : f, &spreads = geometry.transposed ? f : d;
     slides.x = image_.map(plan, slides.x), spreads.z = windows_.map(plan, spreads.z);
-    g.x = image_of_gradient_.map(plan, g.x);
-    if (!pairs_gradient_) g.z = windows_of_gradient_.map(plan, g.z);
+    g.x = (own_image() ? image_of_gradient_ : image_).map(plan, g.x);
+    if (!pairs_gradient_) g.z = (own_windows() ? windows_of_gradient_ : windows_).map(plan, g.z);
   }
 
   void forward(Plan<T>& plan, int samples) override {
@@ -156,7 +156,11 @@ class ConvolutionOperation final : public Operation<T> {
   }
   void delta(Plan<T>& plan, int samples) override {
     bring_neighbours(plan, this->z, true, samples);
-    if (rounded) round_weights(plan), (geometry.transposed ? image_ : windows_).make(plan, plan.delta(this->z), samples);
+    if (rounded) {
+      round_weights(plan);
+      const bool made = std::exchange(delta_made_, false) && plan.value(this->z).shape.bands == 1;
+      if (!made) (geometry.transposed ? image_ : windows_).make(plan, plan.delta(this->z), samples);
+    }
     geometry.transposed ? slide(plan, delta_, samples) : spread(plan, delta_, samples);
   }
 
@@ -164,8 +168,11 @@ class ConvolutionOperation final : public Operation<T> {
     clear_beyond(plan, this->z, true, samples);
     if (rounded) {
       const Map<T> x = plan.map(this->x), delta = plan.delta(this->z);
-      image_of_gradient_.make(plan, geometry.transposed ? delta : x, samples);
-      if (!pairs_gradient_) windows_of_gradient_.make(plan, geometry.transposed ? x : delta, samples);
+      const bool transposed = geometry.transposed;
+      if (own_image()) image_of_gradient_.make(plan, transposed ? delta : x, samples);
+      else if (transposed) image_.make(plan, delta, samples), delta_made_ = true;
+      if (own_windows()) windows_of_gradient_.make(plan, transposed ? x : delta, samples);
+      else if (!pairs_gradient_ && !transposed) windows_.make(plan, delta, samples), delta_made_ = true;
     }
     ConvArgs<T>& g = gradient_;
     g.blocks = plan.blocks(samples), g.samples = samples;
@@ -224,8 +231,12 @@ class ConvolutionOperation final : public Operation<T> {
   // the windows' values.
   bool pairs_slide_ = false, pairs_spread_ = false, pairs_gradient_ = false;
   Factor<T> image_, windows_, image_of_gradient_, windows_of_gradient_;
+  bool delta_made_ = false;   // by `gradients`, which come first
   Region weights_rounded_;
   Prepared weights_made_;
+  // Whether the gradient reads a copy of its own, not that of the pass forward or back.
+  bool own_image() const { return pairs_gradient_ || pairs_slide_; }
+  bool own_windows() const { return !pairs_gradient_ && pairs_spread_; }
 
   void reserve_factors(Plan<T>& plan) {
     using F = Factor<T>;
@@ -246,8 +257,8 @@ class ConvolutionOperation final : public Operation<T> {
     if (ahead) image_.reserve(plan, image, pairs_slide_ ? F::channels : F::rounded);
     if (back) windows_.reserve(plan, windows, pairs_spread_ ? F::channels : F::rounded);
     if (!z.with_delta) return;
-    image_of_gradient_.reserve(plan, image, pairs_gradient_ ? F::lanes : F::rounded);
-    if (!pairs_gradient_) windows_of_gradient_.reserve(plan, windows, F::rounded);
+    if (own_image()) image_of_gradient_.reserve(plan, image, pairs_gradient_ ? F::lanes : F::rounded);
+    if (own_windows()) windows_of_gradient_.reserve(plan, windows, F::rounded);
   }
   void round_weights(Plan<T>& plan) {
     if (weights_made_.holds(plan, 0)) return;
