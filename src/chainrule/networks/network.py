@@ -239,7 +239,9 @@ class Network(Model, Attributes):
             return None
         if architecture.vocabulary is not None:
             # Ids as they come: read without their sign, one below 0 is beyond every vocabulary.
-            if X.dtype.kind not in "iu" or X.view(f"u{X.itemsize}").max() >= architecture.vocabulary:
+            if X.dtype.kind not in "iu" or not X.dtype.isnative:
+                return None
+            if X.view(f"u{X.itemsize}").max() >= architecture.vocabulary:
                 return None
             X = X.astype(self.dtype)
         if X.dtype != self.dtype if preparation is None else not preparation.is_made(X, self.dtype):
