@@ -4,8 +4,8 @@
 
 The two take turns, and the least time of each counts: what else the machine does lengthens times and
 shortens none. With one thread it is the processor's time, with more the clock's, which only a machine without
-others tells rightly. `--skorch` is beside skorch, which needs PyTorch: the same network, batches and optimizer
-in float32, on small networks, where what surrounds a step counts.
+others tells rightly. `--skorch` is beside skorch, which needs PyTorch: the same network, batches and Adam in
+float32, on small networks, where what surrounds a step counts.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 
 # Samples per pass: the activations of this many lie in memory. Larger sets are summed part by part, in order.
-# Of 64-100-10 in float64 an evaluation took 1.23 ms in parts of 128, 1.19 of 256, 1.34 of 512 and 1.49 of 1024.
+# Of 64-100-10 in float64 an evaluation took 1.23 ms in parts of 128, 1.19 of 256, 1.34 of 512, 1.49 of 1024.
 PART = 256
 _PIECE = 2**22  # entries of the samples that are made for the plan together, where they have to be made
 
