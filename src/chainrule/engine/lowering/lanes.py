@@ -195,7 +195,7 @@ def has_channels(layer: Layer, x: Shape, masked: bool, first: bool) -> bool:
         return False
     if kind in GLOBAL_POOLS:
         return not masked
-    if kind in POOLS and max(layer.grid.dilation) > 1:  # type: ignore[attr-defined]
+    if kind in POOLS and (max(layer.grid.dilation) > 1 or layer.axes == 3):  # type: ignore[attr-defined]
         return False
     return reads_units(layer) or kind in (Dense, MultiHeadAttention, *_BY_POSITION, *_BY_ENTRY)
 
