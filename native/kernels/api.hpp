@@ -85,10 +85,10 @@ struct RecurrentArgs {
   T *h = nullptr, *c = nullptr, *s = nullptr;          // s: tanh(c_t) of an LSTM, U_n h + v of a GRU, or r h
   // [block][2][units]: h and c at the end; ∂J/∂h and ∂J/∂c
   T *last = nullptr, *arrived = nullptr;
-  T *dp = nullptr, *dq = nullptr;       // δ of W x + b and of U h
-  Map<T> z, z_delta, mask;              // mask: data may be null
-  Map<T> first;                         // h, and c behind it, in front of the first step; data is null where they are 0
-  bool ends = false;                    // z has the states at the end behind the others
+  T *dp = nullptr, *dq = nullptr;   // δ of W x + b and of U h
+  Map<T> z, z_delta, mask;          // mask: data may be null
+  Map<T> first;                     // h, and c behind it, in front of the first step; data is null where they are 0
+  bool ends = false;                // z has the states at the end behind the others
   // Where the lanes are units (recurrent.inl): numbers from row to row of p and q, and of states; where these lie; U by units.
   ptrdiff_t p_row = 0, state_row = 0, state_sample = 0, state_step = 0;
   const T* turned = nullptr;
@@ -494,7 +494,7 @@ struct Kernels {
   void (*recurrent_backward)(const RecurrentArgs<T>&, int begin, int end);
   void (*recurrent_channels)(const RecurrentArgs<T>&, int begin, int end);   // unit: sample
   void (*recurrent_channels_backward)(const RecurrentArgs<T>&, int begin, int end);
-  void (*masking_forward)(const MaskingArgs<T>&, int begin, int end);        // unit: row of a block
+  void (*masking_forward)(const MaskingArgs<T>&, int begin, int end);   // unit: row of a block
   void (*masking_backward)(const MaskingArgs<T>&, int begin, int end);
   void (*masked_pool_forward)(const MaskedPoolArgs<T>&, int begin, int end);   // unit: block
   void (*masked_pool_backward)(const MaskedPoolArgs<T>&, int begin, int end);

@@ -51,8 +51,8 @@ void bring_neighbours(Plan<T>& plan, int i, bool delta, int samples) {
   });
 }
 
-// to = from, whose bands have further rows below, each of which is added to the next band's: what windows that reach there send.
-// samples: bands in all.
+// to = from, whose bands have further rows below, each of which is added to the next band's: what windows that reach there
+// send. samples: bands in all.
 template <class T>
 void add_below(Plan<T>& plan, const Map<T>& from, const Map<T>& to, const ValueShape& shape, int samples) {
   const int l = plan.lanes(), height = to.height, bands = shape.bands;

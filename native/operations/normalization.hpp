@@ -25,9 +25,7 @@ class NormOperation final : public Operation<T> {
     return this->as_output(plan, lanes) &&
            (lanes == InLanes::samples || groups == each_position || (batch() && lanes == InLanes::channels));
   }
-  bool takes_bands(const Plan<T>& plan) const override {
-    return plan.value(this->x).shape.fills();
-  }
+  bool takes_bands(const Plan<T>& plan) const override { return plan.value(this->x).shape.fills(); }
   void check(const Plan<T>& plan) const override {
     require_same_size(plan, this->x, this->z);
     if (learns()) require_delta(plan, *this);

@@ -331,7 +331,8 @@ static bool conv_by_filters(const ConvArgs<T>& g) {
   const int64_t pixels = int64_t(g.z.height) * g.z.width;
   const int64_t bytes = int64_t(sizeof(T)) * g.blocks * lanes<T> * pixels * (g.x.channels + g.z.channels);
   const int64_t by_samples = int64_t(g.blocks) * channel_tiles<T>(group_filters<T>(g)) * narrow_channels * g.groups;
-  return bytes > correlate_cache && int64_t(all_panels<T>(g)) * g.samples * 2 <= by_samples * (bytes > 8 * correlate_cache ? 4 : 3);
+  return bytes > correlate_cache &&
+         int64_t(all_panels<T>(g)) * g.samples * 2 <= by_samples * (bytes > 8 * correlate_cache ? 4 : 3);
 }
 
 // Rows of a strip: 256 KB of δ, in whole runs of fold_terms.

@@ -43,8 +43,8 @@ def image_pads(layer: Any, shape: Shape) -> tuple[Pair, Pair]:
 
 
 def rows_beside(layer: Any, x: Shape, rows: int) -> tuple[Pair, Pair]:
-    """Of bands of `rows` rows of an image x: those above and below one that a convolution, or a pool, reads; and
-    those of δ that the δ of a convolution reads.
+    """Of bands of `rows` rows of an image x: those above and below one that a convolution or a pool reads;
+    and those of δ that the δ of a convolution reads.
     """
     (top, _), _ = image_pads(layer, x)
     grid = layer.grid
