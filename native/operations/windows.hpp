@@ -415,7 +415,7 @@ class PoolOperation final : public Operation<T> {
     const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     const int beyond = args.window_h - args.stride_h;
     return !args.padded && int64_t(z.height) * args.stride_h == x.height &&
-           (beyond <= 0 || (x.bottom >= beyond && x.bottom <= x.height && x.top == 0));
+           (beyond <= 0 || (x.bottom >= beyond && x.bottom <= x.height && x.top <= x.height));
   }
   // Of a band, rows of the next one that its windows share; and rows that it looks at.
   int shared_rows(const Plan<T>& plan) const {
