@@ -371,7 +371,7 @@ class PoolOperation final : public Operation<T> {
   PoolArgs<T> args{};
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
-  bool takes_bands(const Plan<T>& plan) const override { return apart(plan); }
+  bool takes_bands(const Plan<T>& plan) const override { return within_bands(plan); }
   void check(const Plan<T>& plan) const override {
     const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     require(x.channels == z.channels && x.bands == z.bands, "pooling keeps the channels, and bands");
@@ -381,17 +381,31 @@ class PoolOperation final : public Operation<T> {
       return window >= 1 && window <= largest_size && stride >= 1 && stride <= largest_size && pad >= 0 && pad < window &&
              last < size && (args.padded || (pad == 0 && last + window <= size));
     };
-    require(meets(x.height, z.height, args.window_h, args.stride_h, args.pad_top) &&
+    require(meets(rows_read(plan), z.height, args.window_h, args.stride_h, args.pad_top) &&
                 meets(x.width, z.width, args.window_w, args.stride_w, args.pad_left),
             "a window of a pooling layer lies outside of its image");
+  }
+  void reserve(Plan<T>& plan) override {
+    const auto& x = plan.value(this->x);
+    if (shared_rows(plan) == 0 || !x.with_delta) return;
+    const size_t blocks = size_t(plan.blocks(plan.most_lanes(x.shape)));
+    spread_ = plan.arena().reserve(blocks * size_t(rows_read(plan)) * row_size(plan), sizeof(T));
   }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
     args.x = plan.map(this->x), args.z = plan.map(this->z);
     args.x_delta = plan.delta(this->x), args.z_delta = plan.delta(this->z);
     args.post = this->input_post;
+    if (shared_rows(plan) == 0) return;
+    args.x.height = rows_read(plan);
+    if (!spread_.bytes) return;
+    args.x_delta.data = plan.arena().template at<T>(spread_), args.x_delta.height = args.x.height;
+    args.x_delta.row_step = ptrdiff_t(row_size(plan)), args.x_delta.block_step = args.x.height * args.x_delta.row_step;
+    derives_ = args.kind == PoolKind::max && args.post.saved.data == args.x.data;   // at the maximum (pool.inl)
+    if (!derives_) args.post = {};
   }
   void forward(Plan<T>& plan, int samples) override {
+    if (shared_rows(plan)) bring_neighbours(plan, this->x, false, samples);
     args.blocks = plan.blocks(this->z, samples);
     parallel(args.blocks * args.z.height, work(),
              [&](int begin, int end, int) { plan.kernels().pool_forward(args, begin, end); });
@@ -401,17 +415,66 @@ class PoolOperation final : public Operation<T> {
     args.blocks = plan.blocks(samples);
     parallel(plan.kernels().pool_backward_units(args), work(),
              [&](int begin, int end, int) { plan.kernels().pool_backward(args, begin, end); });
+    if (!spread_.bytes) return;
+    add_below(plan, args.x_delta, plan.delta(this->x), plan.value(this->x).shape, samples);
+    if (!derives_) multiply_by_derivative(plan, this->x, this->input_post, samples);
   }
 
  private:
-  // Windows that fill an image side by side, from top to bottom.
-  bool apart(const Plan<T>& plan) const {
+  // Every window begins in the band of its output, and reaches no further than the next one.
+  bool within_bands(const Plan<T>& plan) const {
     const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
-    return !args.padded && args.window_h <= args.stride_h && int64_t(z.height) * args.stride_h == x.height;
+    const int beyond = args.window_h - args.stride_h;
+    return !args.padded && int64_t(z.height) * args.stride_h == x.height &&
+           (beyond <= 0 || (x.bottom >= beyond && x.bottom <= x.height && x.top <= x.height));
   }
+  // Of a band, rows of the next one that its windows share; and rows that it looks at.
+  int shared_rows(const Plan<T>& plan) const {
+    return plan.value(this->x).shape.bands > 1 ? std::max(args.window_h - args.stride_h, 0) : 0;
+  }
+  int rows_read(const Plan<T>& plan) const { return plan.value(this->x).shape.height + shared_rows(plan); }
+  size_t row_size(const Plan<T>& plan) const {
+    const ValueShape& x = plan.value(this->x).shape;
+    return size_t(x.width) * size_t(x.channels) * size_t(plan.lanes());
+  }
+  Region spread_;         // δ of bands of the image, and below each what it sends to the next one
+  bool derives_ = true;   // the kernel multiplies by f' of what lies below
   int64_t work() const {
     return int64_t(args.blocks) * args.z.height * args.z.width * args.z.channels * args.window_h * args.window_w;
   }
+};
+
+// The mean over a sequence whose steps lie in the lanes, as a vector that has samples there.
+template <class T>
+class StepsMeanOperation final : public Operation<T> {
+ public:
+  bool accepts(const Plan<T>&, int i, InLanes lanes) const override {
+    return lanes == (i == this->x ? InLanes::positions : InLanes::samples);
+  }
+  void check(const Plan<T>& plan) const override {
+    const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    require(is_sequence(x) && is_vector(z) && x.channels == z.channels, "the mean of a sequence is a vector of its channels");
+  }
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    args_.x = plan.map(this->x), args_.z = plan.map(this->z);
+    args_.x_delta = plan.delta(this->x), args_.z_delta = plan.delta(this->z);
+    args_.steps = plan.value(this->x).shape.width;
+  }
+  void forward(Plan<T>& plan, int samples) override { run(plan.kernels().steps_mean, samples); }
+  void delta(Plan<T>& plan, int samples) override {
+    run(plan.kernels().steps_mean_backward, samples);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  template <class Kernel>
+  void run(Kernel kernel, int samples) {
+    args_.samples = samples;
+    parallel(samples, int64_t(samples) * args_.x.width * args_.x.channels * 2,
+             [&](int begin, int end, int) { kernel(args_, begin, end); });
+  }
+  StepsMeanArgs<T> args_{};
 };
 
 }   // namespace chainrule

@@ -304,7 +304,10 @@ def _global_pool(low: Builder, layer: Layer, x: Value, z: Value, parameters: lis
 
 
 def add_global_pool(low: Builder, layer: Layer, x: Value, z: Value) -> None:
-    """One window, as large as the image, or a band of it."""
+    """One window, as large as the image, or a band of it; or a mean of the steps in the lanes."""
+    if x.lanes == InLanes.positions:
+        low.native.add_steps_mean(x.number, z.number)
+        return
     kind, whole = GLOBAL_POOLS[type(layer)], as_image(x.lane_shape)[:2]
     average = kind == PoolKind.average
     low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, average, False)
