@@ -70,9 +70,13 @@ void Plan<T>::check() const {
     require(z.shape.bands == 1 || o->takes_bands(*this), "an operation does not take bands of images for samples");
     for (const int i : o->reads())
       require(value(i).shape.bands == z.shape.bands || o->cuts(), "the values of an operation have one cut");
-    for (const int i : o->reads()) require(o->accepts(*this, i, value(i).shape.lanes), other_lanes);
+    const auto takes = [&](int i) {
+      const InLanes lanes = value(i).shape.lanes;
+      return o->accepts(*this, i, lanes) && (lanes != InLanes::channels || !value(i).with_delta || o->trains_channels());
+    };
+    for (const int i : o->reads()) require(takes(i), other_lanes);
     for (const int i : writes) {
-      require(o->accepts(*this, i, value(i).shape.lanes), other_lanes);
+      require(takes(i), other_lanes);
       require(!written[size_t(memory_of(i))], "two operations write one value");
       written[size_t(memory_of(i))] = true;
     }
