@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,8 @@ import chainrule as cr
 from chainrule.base.errors import ArgumentError, RankError
 from chainrule.distributed import Alone, Communicator, communicator
 from chainrule.engine import sharing
+from chainrule.engine.plan import Plan
+from chainrule.training.checkpoints.keeper import Keeper
 from chainrule.training.ranks import together
 from tests.distributed.random_fits import assert_same_bits
 from tests.distributed.threads import ThreadCommunicator, on_ranks
@@ -367,3 +372,41 @@ def test_sums_of_parts_begin_while_the_backward_pass_runs(monkeypatch: pytest.Mo
     assert sum(begun_by_0[: asked[0]]) >= 16 * 3
     assert behind - 6 >= 16 * (16 + 6)
     assert behind < sum(begun_by_0) / 2
+
+
+def test_a_rank_that_is_asked_behind_the_sums_of_a_step_stops_with_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Behind the next one: of this one the others do not know any more."""
+    finish = Communicator.finish
+
+    def slow(comm: Communicator) -> None:
+        finish(comm)
+        time.sleep(0.06)  # the plan asks every 50 ms: now, once the step is done
+
+    monkeypatch.setattr(Communicator, "finish", slow)
+
+    def work(comm: Communicator) -> int:
+        plan = Plan(dense(), cr.CrossEntropy(), None, cr.SGD(0.1), batch_size=16, comm=comm)
+        told: Any = {"poll": lambda *_: comm.rank == 0, "last": True}
+        return plan.train_epoch(ROWS, LABELS, np.arange(160), np.full(10, 0.1), **told).steps
+
+    assert on_ranks(2, work) == [2, 2]
+
+
+def test_a_signal_is_obeyed_once_all_ranks_know_of_it() -> None:
+    """And is one, whoever else hands it over a moment later."""
+
+    comm = Alone(4)
+    comm.size = 2
+    keeper = Keeper(cr.Checkpoint("unused"), None, None, comm)  # type: ignore[arg-type]
+    with keeper.listening():
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert keeper.pressing
+        assert not keeper.due(1)
+        comm.size = 1
+        together.agree(comm, SimpleNamespace(stopped=None), keeper)  # type: ignore[arg-type]
+        assert keeper.due(1)
+        with pytest.raises(SystemExit, match="143"):
+            keeper.asked.obey()
