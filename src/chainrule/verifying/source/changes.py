@@ -89,6 +89,11 @@ class Changes:
                         told.add(change.pieces)
                         yield change
 
+    @property
+    def permuted(self) -> str:
+        """What their library calls another order of the axes."""
+        return "permute" if self.scope.library == "torch" else "transpose"
+
     def of(self, node: ast.AST) -> str:
         return self.place.of(node)
 
@@ -268,7 +273,11 @@ class Changes:
             yield self.instead("squared", 3, node, f"({text} ** 2)", f"{text} ** 2")
         for dimensions in {len(mine.shape), self.scope.entered.get(text, 0)} & {3, 4}:
             for order in list(permutations(range(dimensions)))[1:]:
-                yield self.instead("transposed", 3, node, f"{text}.transpose{order}")
+                yield self.instead("transposed", 3, node, f"{text}.{self.permuted}{order}")
+            turned = f"{text}.flip(-2, -1)" if self.scope.library == "torch" else f"{text}[..., ::-1, ::-1]"
+            yield self.instead("turned", 3, node, turned)
+        if mine.kind == "array" and len(mine.shape) == 2 and mine.shape[0] == mine.shape[1] > 1:
+            yield self.instead("symmetric", 3, node, f"(({text} + {text}.T) / 2)", f"({text} + {text}.T) / 2")
 
     def throughout(self, node: ast.Assign | ast.AugAssign | ast.Return) -> Iterator[Change]:
         """Another name wherever one stands in a line twice; the same part of all arrays of one shape."""

@@ -267,11 +267,11 @@ class Vocabulary:
     def matrices(self) -> list[Made]:
         """Products of matrices and vectors."""
         shape = self.places[0].shape
+        found = list(self.totals())
         steady = [(t, v) for t, v in self.known if "(" not in t and len({each.shape for each in v}) == 1]
         few = [(t, v) for t, v in steady if v[0].ndim == 2][:MOST_MATRICES]
         few += [(f"{firm(text)}.T", [each.T for each in value]) for text, value in few]
         vectors = [(t, v) for t, v in steady if v[0].ndim == 1]
-        found = list[tuple[str, Array | None]]()
         for (one, left), (other, right) in product(few, [*few, *vectors]):
             if left[0].shape[1] == right[0].shape[0] and (left[0].shape[0], *right[0].shape[1:]) == shape:
                 flat = self.flat([a @ b for a, b in zip(left, right, strict=True)])
@@ -281,6 +281,22 @@ class Vocabulary:
                 flat = self.flat([np.outer(a, b) for a, b in zip(left, right, strict=True)])
                 found.append((f"{self.numpy}.outer({one}, {other})", flat))
         return _joined(found, 2)
+
+    def totals(self) -> Iterator[tuple[str, Array | None]]:
+        """Sums of arrays, and of products of two, over axes that what stands there has not."""
+        shape = self.places[0].shape
+        wide = [(t, v) for t, v in self.known if len(v[0].shape) > len(shape) > 0 and t.isidentifier()]
+        for text, value in wide[:MOST_MATRICES]:
+            for axes in combinations(range(value[0].ndim), value[0].ndim - len(shape)):
+                if tuple(np.delete(value[0].shape, axes)) != shape:
+                    continue
+                over = axes[0] if len(axes) == 1 else axes
+                yield f"{text}.sum(axis={over})", self.flat([each.sum(axis=axes) for each in value])
+                for other, factor in wide[:MOST_MATRICES]:
+                    if other > text and all(a.shape == b.shape for a, b in zip(value, factor, strict=True)):
+                        pairs = zip(value, factor, strict=True)
+                        sums = [(a * b).sum(axis=axes) for a, b in pairs]
+                        yield f"({text} * {other}).sum(axis={over})", self.flat(sums)
 
     @cached_property
     def alike(self) -> list[tuple[str, Values]]:
