@@ -18,7 +18,7 @@ from chainrule.base.types import Array
 from chainrule.layers import MultiHeadAttention
 from chainrule.verifying.contract.calls import attempt, output
 from chainrule.verifying.contract.owed import SYMPTOMS
-from chainrule.verifying.differences import STEP
+from chainrule.verifying.differences import FEW_ENTRIES, STEP
 from chainrule.verifying.judging.guesses import guesses
 from chainrule.verifying.judging.judge import Judge
 from chainrule.verifying.meanings.matching import Like
@@ -144,7 +144,7 @@ def _resized(
         pairs = [] if given is None else [(given[n], probe.args[n]) for n in wrong]
         if pairs and all(g is not None and g.shape == value.shape for g, value in pairs):
             fitting.append(probe)  # else sizes that their forward takes and their backward does not
-    return by_differences(subject, fitting, wrong)
+    return by_differences(subject, fitting, wrong, most=FEW_ENTRIES)
 
 
 def _of_all(

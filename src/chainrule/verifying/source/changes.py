@@ -274,8 +274,10 @@ class Changes:
         for dimensions in {len(mine.shape), self.scope.entered.get(text, 0)} & {3, 4}:
             for order in list(permutations(range(dimensions)))[1:]:
                 yield self.instead("transposed", 3, node, f"{text}.{self.permuted}{order}")
-            turned = f"{text}.flip(-2, -1)" if self.scope.library == "torch" else f"{text}[..., ::-1, ::-1]"
-            yield self.instead("turned", 3, node, turned)
+            for axes in (("-1",), ("-2", "-1"))[dimensions - 3 :]:
+                turned = f"[..., {', '.join('::-1' for _ in axes)}]"
+                turned = f".flip({', '.join(axes)})" if self.scope.library == "torch" else turned
+                yield self.instead("turned", 3, node, text + turned)
         if mine.kind == "array" and len(mine.shape) == 2 and mine.shape[0] == mine.shape[1] > 1:
             yield self.instead("symmetric", 3, node, f"(({text} + {text}.T) / 2)", f"({text} + {text}.T) / 2")
 
