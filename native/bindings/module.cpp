@@ -51,21 +51,21 @@ void bind_plan(nb::module_& m, const char* name) {
           "of"_a, "size"_a, "outputs"_a, "inputs"_a, "panels"_a)
       .def("set_post", &P::set_post, "activation"_a, "slope"_a, "saved"_a)
       .def("set_input_post", &P::set_input_post, "activation"_a, "slope"_a, "saved"_a)
-      .def("add_dense", &P::add_dense, "x"_a, "z"_a, "weights"_a, "bias"_a)
+      .def("add_dense", &P::add_dense, "x"_a, "z"_a, "weights"_a, "bias"_a, "rounded"_a = false)
       .def(
           "add_convolution",
           [](P& p, int x, int z, int weights, int bias, Two kernel, Two stride, Two dilation, Two pad, int groups,
-             ConvMethod method, bool transposed) {
+             ConvMethod method, bool transposed, bool rounded) {
             ConvArgs<T> g{};
             std::tie(g.kernel_h, g.kernel_w) = kernel;
             std::tie(g.stride_h, g.stride_w) = stride;
             std::tie(g.dilation_h, g.dilation_w) = dilation;
             std::tie(g.pad_top, g.pad_left) = pad;
             g.groups = groups, g.transposed = transposed;
-            p.add_convolution(x, z, weights, bias, g, method);
+            p.add_convolution(x, z, weights, bias, g, method, rounded);
           },
           "x"_a, "z"_a, "weights"_a, "bias"_a, "kernel"_a, "stride"_a, "dilation"_a, "pad"_a, "groups"_a, "method"_a,
-          "transposed"_a)
+          "transposed"_a, "rounded"_a = false)
       .def(
           "add_pool",
           [](P& p, int x, int z, Two window, Two stride, Two pad, bool padded, PoolKind kind, bool mean, bool count_padding) {
@@ -276,8 +276,15 @@ void bind_plan(nb::module_& m, const char* name) {
            "with_penalty"_a)
       .def("norms", &P::norms, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "out"_a.noconvert())
       .def("set_per_sample", &P::set_per_sample, "clip"_a)
-      .def("set_sharing", &P::share, "shards"_a, "first"_a, "end"_a, "batch_size"_a, "computed"_a, "sum"_a, "exchange"_a,
-           "beside"_a)
+      .def("set_sharing", &P::share, "shards"_a, "first"_a, "end"_a, "batch_size"_a, "least_part"_a, "computed"_a, "complete"_a,
+           "advance"_a, "counted"_a, "sum"_a, "exchange"_a, "beside"_a)
+      .def("gradient_parts",
+           [](P& p) {
+             p.require_finished();
+             std::vector<std::tuple<size_t, size_t>> parts;
+             for (const GradientPart& part : p.gradient_parts()) parts.push_back({part.begin, part.end});
+             return parts;
+           })
       .def("all_gradients",
            [](P& p) {
              p.require_finished();
@@ -335,7 +342,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 18;
+  m.attr("INTERFACE") = 24;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);
@@ -348,6 +355,7 @@ NB_MODULE(_native, m) {
       "lanes",
       [](const std::string& level) { return std::make_tuple(kernels<float>(level).lanes, kernels<double>(level).lanes); },
       "level"_a);
+  m.def("bfloat16_by", [](const std::string& level) { return pair_kernels(level).by; }, "level"_a);
   m.def("threads", [] { return ThreadPool::instance().threads(); });
   m.def("default_threads", &default_threads);
   // A context manager in C++: no signal's handler runs between its beginning and Python's promise to end it.

@@ -9,11 +9,13 @@ namespace {
 
 #include "../kernels/arithmetic/vector.inl"
 #include "../kernels/arithmetic/math.inl"
+#include "../kernels/arithmetic/bfloat16.inl"
 #include "../kernels/arithmetic/tile.inl"
 #include "../kernels/arithmetic/peak.inl"
 #include "../kernels/elementwise.inl"
 #include "../kernels/layers/dense.inl"
 #include "../kernels/layers/conv.inl"
+#include "../kernels/pairs.inl"
 #include "../kernels/layers/depthwise.inl"
 #include "../kernels/layers/winograd.inl"
 #include "../kernels/layers/rows.inl"
@@ -44,6 +46,10 @@ constexpr Kernels<T> table() {
   k.dense_norms = dense_norms<T>;
   k.rows_units = rows_units<T>;
   k.rows_forward = rows_forward<T>;
+  k.turn_panels = turn_panels<T>;
+  k.rows_gradient_units = rows_gradient_units<T>;
+  k.rows_gradient_scratch = rows_gradient_scratch<T>;
+  k.rows_gradient = rows_gradient<T>;
   k.winograd_rows_units = winograd_rows_units<T>;
   k.winograd_rows_scratch = winograd_rows_scratch<T>;
   k.winograd_rows_pack = winograd_pack<T, lanes<T>>;
@@ -86,6 +92,7 @@ constexpr Kernels<T> table() {
   k.recurrent_forward = recurrent_forward<T>;
   k.recurrent_backward = recurrent_backward<T>;
   k.recurrent_channels = recurrent_channels<T>;
+  k.recurrent_channels_backward = recurrent_channels_backward<T>;
   k.masking_forward = masking_forward<T>;
   k.masking_backward = masking_backward<T>;
   k.masked_pool_forward = masked_pool_forward<T>;
@@ -126,6 +133,7 @@ constexpr Kernels<T> table() {
   k.limit_norms = limit_norms<T>;
   k.square_sum = square_sum<T>;
   k.peak = peak<T>;
+  if constexpr (is_float<T>) k.pairs = pair_table();
   return k;
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <sstream>
 #include <tuple>
+#include <type_traits>
 
 #include "../machine/cpu.hpp"
 #include "../operations/attention.hpp"
@@ -11,6 +12,7 @@
 #include "../operations/host.hpp"
 #include "../operations/masking.hpp"
 #include "../operations/normalization.hpp"
+#include "../operations/pairs.hpp"
 #include "../operations/program.hpp"
 #include "../operations/recurrent.hpp"
 #include "../operations/rows.hpp"
@@ -20,7 +22,8 @@
 namespace chainrule {
 
 template <class T>
-Plan<T>::Plan(const std::string& level, int batch_size) : kernels_(chainrule::kernels<T>(level)), batch_size_(batch_size) {
+Plan<T>::Plan(const std::string& level, int batch_size)
+    : kernels_(chainrule::kernels<T>(level)), pairs_(pair_kernels(level)), batch_size_(batch_size) {
   if (batch_size < 1 || batch_size > largest_batch)
     throw std::invalid_argument("batch_size must be between 1 and " + std::to_string(largest_batch));
 }
@@ -45,8 +48,7 @@ int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShap
     for (const int zeros : {s.top, s.bottom, s.left, s.right})
       require(zeros >= 0, "there cannot be fewer than no zeros around a value");
   const bool positions = shape.lanes == InLanes::positions;
-  require(!with_delta || positions || shape.lanes == InLanes::samples,
-          "a value with a δ has samples or positions in its lanes");
+  require(!with_delta || shape.lanes != InLanes::nothing, "a value with a δ lies in vectors");
   require(!positions || !(has_halo(shape) || has_halo(halo)), "positions in lanes have no zeros around them");
   require(shape.bands == 1 || (shape.bands > 1 && shape.bands <= largest_bands && shape.lanes == InLanes::samples),
           "an image is cut into bands where samples are in the lanes, into a few");
@@ -164,21 +166,36 @@ void Plan<T>::add_rearranged(int x, int z) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_dense(int x, int z, int weights, int bias) {
+void require_rounded(bool rounded, InLanes lanes) {
+  require(!rounded || (sizeof(T) == 4 && lanes != InLanes::channels),
+          "factors are rounded to bfloat16 in float32, and where channels are not in the lanes");
+}
+template <class T>
+void Plan<T>::add_dense(int x, int z, int weights, int bias, bool rounded) {
+  require_rounded<T>(rounded, lanes_of(z));
+  if constexpr (std::is_same_v<T, float>)
+    if (rounded) {
+      auto o = std::make_unique<PairsOperation>();
+      o->weights = weights, o->bias = bias;
+      CHAINRULE_PLACE(o);
+      return;
+    }
   if (lanes_of(z) == InLanes::channels) return add_rows(x, z, weights, bias, {}, false);
   auto o = std::make_unique<DenseOperation<T>>();
   o->weights = weights, o->bias = bias;
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method) {
+void Plan<T>::add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method,
+                              bool rounded) {
+  require_rounded<T>(rounded, lanes_of(z));
   if (lanes_of(z) != InLanes::samples) {
     require(geometry.groups == 1 && !geometry.transposed && method != ConvMethod::depthwise,
             "a convolution of groups or transposed has samples in its lanes");
     return add_rows(x, z, weights, bias, geometry, method != ConvMethod::direct);
   }
   auto o = std::make_unique<ConvolutionOperation<T>>();
-  o->weights = weights, o->bias = bias, o->method = method;
+  o->weights = weights, o->bias = bias, o->method = method, o->rounded = rounded;
   o->geometry = geometry;
   CHAINRULE_PLACE(o);
 }
@@ -505,6 +522,7 @@ void Plan<T>::set_sharing(Sharing sharing, std::vector<Plan<T>*> beside) {
   require(0 < sharing.shards && 0 <= sharing.first && sharing.first <= sharing.end && sharing.end <= sharing.shards,
           "a process has shards of a batch from `first` up to `end`, within all of them");
   const int64_t most = (int64_t(blocks(sharing.batch_size)) + sharing.shards - 1) / sharing.shards * lanes();
+  require(sharing.least_part >= 0, "a part of the gradients has entries, or is all of them");
   require(0 < sharing.batch_size && std::min<int64_t>(most, sharing.batch_size) <= batch_size_,
           "a shard of a batch must fit into the batch size of the plan");
   for (const Plan<T>* other : beside)

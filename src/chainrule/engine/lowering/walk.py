@@ -29,6 +29,7 @@ from chainrule.engine.lowering.lanes import (
     chosen_for_training,
     has_channels,
     has_positions,
+    has_units,
     reads_rows,
 )
 from chainrule.engine.lowering.operations import (
@@ -125,7 +126,7 @@ class Lowering(Builder):
             return x
         if type(layer) is not Flatten:
             return None
-        if x.lanes == POSITIONS or x.bands > 1:
+        if x.lanes == POSITIONS or (self.by_units and x.lanes == CHANNELS) or x.bands > 1:
             x = self.brought(x, SAMPLES, NO_HALO, str(layer.name))
         return self.vector_of(x)
 
@@ -152,7 +153,7 @@ class Lowering(Builder):
             x = self.pooled_bands(layer, x)
         lanes = self.lanes_of(layer, x)
         x = self.laid_for(layer, x, lanes)
-        halo = NO_HALO if lanes == POSITIONS else halo
+        halo = NO_HALO if lanes == POSITIONS or (self.by_units and lanes == CHANNELS) else halo
         if lanes == CHANNELS:
             rows = reads_rows(layer) and type(layer) is not Embedding
             rows = rows and not winograd_applies(layer, x.shape, shape, *self.size(layer))
@@ -191,6 +192,8 @@ class Lowering(Builder):
             return CHANNELS
         if self.lanes == POSITIONS and has_positions(layer, x.shape, x.lanes):
             return POSITIONS
+        if self.by_units and has_units(layer, x.shape, self.native.batch_size, self.native.lanes):
+            return CHANNELS
         return SAMPLES
 
     def laid_for(self, layer: Layer, x: Value, lanes: InLanes) -> Value:
@@ -222,7 +225,7 @@ class Lowering(Builder):
         if isinstance(layer, Row):
             ends = [(self.in_row(end, str(layer.name)), branch_learned) for end, branch_learned in ends]
         lanes = self.lanes
-        if lanes == POSITIONS and all(end.lanes == SAMPLES for end, _ in ends):
+        if lanes == POSITIONS and all(end.lanes != POSITIONS for end, _ in ends):
             lanes = SAMPLES
         ends = [
             (
@@ -293,11 +296,13 @@ def lower(
     backward: bool = True,
     per_sample: bool = False,
     alone: bool = True,
+    rounded: bool = False,
 ) -> tuple[Lowering, Value, Value]:
     """Build the operations of a network; `paired`: its last activation belongs to the loss; `frozen`:
     parameters that no step changes, and δ goes down no further than the lowest that one does; `backward`:
     whether there is a δ at all; `per_sample`: whether gradients of single samples are measured; `alone`:
-    whether a batch is that of a step, not a shard of it.
+    whether a batch is that of a step, not a shard of it; `rounded`: whether products are of bfloat16, for
+    which samples or positions are in the lanes.
 
     Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
     """
@@ -305,7 +310,7 @@ def lower(
     lanes = SAMPLES
     body = layers[:-1] if paired else layers
     sizes = (network.input_shape, network.shapes, native.batch_size, native.lanes)
-    if not (keep or backward):
+    if not (keep or backward or rounded):
         lanes = chosen(layers, *sizes)
     elif not (keep or per_sample):
         lanes = chosen_for_training(body, *sizes)
@@ -315,19 +320,23 @@ def lower(
         backward=backward,
         lanes=lanes,
         per_sample=per_sample,
+        rounded=rounded,
     )
     if backward and alone and lanes == SAMPLES and not (keep or per_sample):
         low.cut = chosen_bands(body, *sizes)
     shown = keep and backward
+    low.by_units = backward and not (keep or per_sample)
     of_input = NOTHING if lanes == CHANNELS else SAMPLES
     if lanes == POSITIONS:
         of_input = begins(body, network.input_shape)
+    elif low.by_units and body and has_units(body[0], network.input_shape, *sizes[2:]):
+        of_input = NOTHING
     halo = NO_HALO if of_input == POSITIONS else low.wanted_halo(body, network.input_shape, NO_HALO)
     x = low.value(network.input_shape, halo, NO_HALO, shown, of_input, (low.cut.bands, low.cut.rows))
     low.values["input"] = x.number
     native.set_input(x.number)
     x, _ = low.chain(body, (x,), NO_HALO, shown)
-    if x.lanes == POSITIONS or x.bands > 1:
+    if x.lanes == POSITIONS or (low.by_units and x.lanes == CHANNELS) or x.bands > 1:
         x = low.brought(x, SAMPLES, NO_HALO, str(body[-1].name))
     if not paired:
         return low, x, x

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError
-from chainrule.base.types import Array
+from chainrule.base.types import Array, Shape
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import (
     GRU,
@@ -22,16 +22,21 @@ from chainrule.layers import (
     RNN,
     AveragePool1D,
     AveragePool2D,
+    AveragePool3D,
     BatchNorm,
     Bidirectional,
     Conv1D,
     Conv2D,
+    Conv3D,
     ConvTranspose1D,
     ConvTranspose2D,
+    ConvTranspose3D,
     Crop1D,
     Crop2D,
+    Crop3D,
     Dense,
     Embedding,
+    Features,
     Flatten,
     GlobalAveragePool,
     GlobalMaxPool,
@@ -40,41 +45,50 @@ from chainrule.layers import (
     InstanceNorm,
     L2Pool1D,
     L2Pool2D,
+    L2Pool3D,
     Layer,
     LayerNorm,
     LocalResponseNorm,
     LpPool1D,
     LpPool2D,
+    LpPool3D,
     MaxPool1D,
     MaxPool2D,
+    MaxPool3D,
+    MaxUnpool1D,
+    MaxUnpool2D,
+    MaxUnpool3D,
     MultiHeadAttention,
     Pad1D,
     Pad2D,
+    Pad3D,
     PixelShuffle,
     PReLU,
     RMSNorm,
     Softmax,
     UpSample1D,
     UpSample2D,
+    UpSample3D,
 )
 from chainrule.networks.forms.written import gates_in_order
 from chainrule.networks.network import Network
 from chainrule.networks.taking.axes import Axes
 from chainrule.networks.taking.structure import layers_between
-from chainrule.networks.taking.values import Layout, Node, Value, flattened, pairs, with_numbers
+from chainrule.networks.taking.values import Layout, Node, Places, Value, flattened, pairs, with_numbers
 
 Pads = Sequence[tuple[int, int]] | str  # of every axis, or "same"
-CONVOLUTIONS = {1: Conv1D, 2: Conv2D}
-TRANSPOSED = {1: ConvTranspose1D, 2: ConvTranspose2D}
+CONVOLUTIONS: Mapping[int, Any] = {1: Conv1D, 2: Conv2D, 3: Conv3D}
+TRANSPOSED: Mapping[int, Any] = {1: ConvTranspose1D, 2: ConvTranspose2D, 3: ConvTranspose3D}
 POOLS: Mapping[str, Mapping[int, Any]] = {
-    "max": {1: MaxPool1D, 2: MaxPool2D},
-    "average": {1: AveragePool1D, 2: AveragePool2D},
-    "l2": {1: L2Pool1D, 2: L2Pool2D},
+    "max": {1: MaxPool1D, 2: MaxPool2D, 3: MaxPool3D},
+    "average": {1: AveragePool1D, 2: AveragePool2D, 3: AveragePool3D},
+    "l2": {1: L2Pool1D, 2: L2Pool2D, 3: L2Pool3D},
 }
-LP_POOLS: Mapping[int, Any] = {1: LpPool1D, 2: LpPool2D}
-PADS: Mapping[int, Any] = {1: Pad1D, 2: Pad2D}
-CROPS: Mapping[int, Any] = {1: Crop1D, 2: Crop2D}
-UPSAMPLES: Mapping[int, Any] = {1: UpSample1D, 2: UpSample2D}
+LP_POOLS: Mapping[int, Any] = {1: LpPool1D, 2: LpPool2D, 3: LpPool3D}
+UNPOOLS: Mapping[int, Any] = {1: MaxUnpool1D, 2: MaxUnpool2D, 3: MaxUnpool3D}
+PADS: Mapping[int, Any] = {1: Pad1D, 2: Pad2D, 3: Pad3D}
+CROPS: Mapping[int, Any] = {1: Crop1D, 2: Crop2D, 3: Crop3D}
+UPSAMPLES: Mapping[int, Any] = {1: UpSample1D, 2: UpSample2D, 3: UpSample3D}
 CELLS = {"RNN": (RNN, "h"), "LSTM": (LSTM, "ifgo"), "GRU": (GRU, "run")}
 
 
@@ -118,16 +132,15 @@ class Building(Axes):
         return self.over_axis(name, x, axis, Softmax())
 
     def join(self, name: str, values: Sequence[Value], how: str, axis: int = 0) -> Value:
-        """A sum of values of one shape, or one after the other along an axis of a sample, from 0."""
+        """A "sum" or "product" of values, whose axes of length 1 are repeated where others are longer, or one
+        after the other along an axis of a sample, from 0.
+        """
+        if how != "concat" and len({value.theirs for value in values}) > 1:
+            values = self._repeated(name, values)
         if any(value.columns is not None or value.ones for value in values):
             values = [self.plain(name, value) for value in values]
         first = values[0]
-        if how == "sum":
-            if any(value.theirs != first.theirs for value in values):
-                shapes = " and ".join(str(value.theirs) for value in values)
-                raise ArgumentError(
-                    f"{name} adds values of the shapes {shapes}; sums of one shape alone can be taken"
-                )
+        if how != "concat":
             theirs = first.theirs
             if len(theirs) > 1 and len({value.layout.first for value in values} - {None}) > 1:
                 values = [self.read(name, value, True) for value in values]
@@ -141,6 +154,24 @@ class Building(Axes):
             sizes = [value.theirs[axis] for value in values]
             theirs = (*first.theirs[:axis], sum(sizes), *first.theirs[axis + 1 :])
         return Value(theirs, values[0].layout, Node(self.name(name), tuple(values), join=how))
+
+    def _repeated(self, name: str, values: Sequence[Value]) -> list[Value]:
+        """Values as NumPy has them beside each other, those that are smaller repeated."""
+        try:
+            shape = np.broadcast_shapes(*(value.theirs for value in values))
+        except ValueError:
+            shapes = " and ".join(str(value.theirs) for value in values)
+            raise ArgumentError(f"{name} joins values of the shapes {shapes}, which do not fit") from None
+        made = []
+        for value in values:
+            value = self.image(name, value)
+            more = (1,) * (len(shape) - len(value.theirs))
+            value = self.reshaped(f"{name}_axes", value, more + value.theirs)
+            for axis, (there, wanted) in enumerate(zip(value.theirs, shape, strict=True)):
+                if there < wanted:
+                    value = self.along(f"{name}_{axis}", value, axis, (((0, 1.0),),) * wanted)
+            made.append(value)
+        return made
 
     # -- dense -----------------------------------------------------------------------------------------------
     def dense(self, name: str, x: Value, W: Array, b: Array | None) -> Value:
@@ -162,7 +193,8 @@ class Building(Axes):
         by_feature = constant.ndim <= 1 or (x.layout.first and constant.size == constant.shape[0])
         if x.layout.first and len(x.theirs) > 1:
             by_feature = constant.shape[: 1 - len(x.theirs)] == (constant.size,) or constant.size == 1
-        if not isinstance(layer, Dense | Conv1D | Conv2D) or layer.bias or not by_feature or not alone:
+        biased = (Dense, Conv1D, Conv2D, Conv3D)
+        if not isinstance(layer, biased) or layer.bias or not by_feature or not alone:
             return self.plus(name, x, constant)
         b = np.broadcast_to(constant.ravel(), (x.ours[-1],))
         layer.bias, layer.given = True, {**layer.given, "b": b}
@@ -226,7 +258,7 @@ class Building(Axes):
     ) -> Value:  # fmt: skip
         """count_padding: of means.  ceil_mode: what counts in a window over the edge is what is there."""
         apart = tuple(dilation) or (1,) * len(kernel)
-        if kind == "average" and (len(kernel) > 2 or (ceil_mode and count_padding)):
+        if kind == "average" and ceil_mode and count_padding:
             return self._means(
                 name,
                 x,
@@ -238,12 +270,25 @@ class Building(Axes):
             options["count_padding"] = True
         made: Any = LP_POOLS if kind == "l2" and norm != 2 else POOLS[kind]
         first = (norm,) if made is LP_POOLS else ()
-        if len(kernel) > 2:
-            return self._one_by_one(name, x, made[1], first, kernel, stride, pads, apart, options)
         layer = self._window(name, made, len(kernel))(
             *first, pairs(kernel), pairs(stride), padding=_padding(pads), dilation=pairs(apart), **options
         )
         return self._slide(name, x, layer)
+
+    def unpool(
+        self, name: str, x: Value, places: Places, kernel: Sequence[int], stride: Sequence[int], pads: Pads
+    ) -> Value:
+        """Values put back where the maxima were."""
+        read = [self.read(name, value, True) for value in (x, places.pooled)]
+        rows = [
+            Value((math.prod(value.ours),), Layout(False), self.node(f"{name}_row", value, Flatten()))
+            for value in read
+        ]
+        layer = self._window(name, UNPOOLS, len(kernel))(
+            pairs(kernel), pairs(stride), padding=_padding(pads), sources=tuple(value.ours for value in read)
+        )
+        node = self.node(name, self.join(f"{name}_read", rows, "concat"), layer)
+        return Value(read[1].theirs, Layout(True), node)
 
     def _means(self, name: str, x: Value, g: Grid, count_padding: bool) -> Value:
         """Means of windows along one axis after the other: of sums with fixed weights."""
@@ -261,27 +306,6 @@ class Building(Axes):
                 counted = [u for u in places if u < size + after] if count_padding else there
                 taps.append(tuple((u, 1 / len(counted)) for u in there))
             x = self.along(f"{name}_{axis}", x, axis + 1, tuple(taps))
-        return x
-
-    def _one_by_one(
-        self, name: str, x: Value, pool: Any, first: Sequence[float], kernel: Sequence[int],
-        stride: Sequence[int], pads: Pads, dilation: Sequence[int], options: Mapping[str, Any],
-    ) -> Value:  # fmt: skip
-        """A maximum, or a norm, of windows along one axis after the other."""
-        x = self.read(name, x, True)
-        for axis, size in enumerate(kernel, 1):
-            pad = pads if isinstance(pads, str) else _padding([pads[axis - 1]])
-            layer = pool(*first, size, stride[axis - 1], padding=pad, dilation=dilation[axis - 1], **options)
-            *others, last = [place for place in range(len(x.theirs)) if place != axis] + [axis]
-            front = self.permuted(f"{name}_{axis}_front", x, [last, *others])
-            steps = self.reshaped(
-                f"{name}_{axis}_steps", front, (front.theirs[0], math.prod(front.theirs[1:]))
-            )
-            steps = self.read(name, steps, False)
-            made, _ = layer.output_shape(steps.theirs)
-            pooled = Value((made, steps.theirs[1]), Layout(False), self.node(f"{name}_{axis}", steps, layer))
-            back = self.reshaped(f"{name}_{axis}_axes", pooled, (made, *front.theirs[1:]))
-            x = self.permuted(f"{name}_{axis}_back", back, _back([last, *others]))
         return x
 
     def adaptive(self, name: str, x: Value, kind: str, sizes: Sequence[int]) -> Value:
@@ -346,7 +370,7 @@ class Building(Axes):
 
     def upsample(self, name: str, x: Value, factors: Sequence[int], between: bool = False) -> Value:
         """between: in straight lines from pixel to pixel, or each pixel again."""
-        mode = {1: "linear", 2: "bilinear"}.get(len(factors), "") if between else "nearest"
+        mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(factors)] if between else "nearest"
         return self._moved(name, x, self._window(name, UPSAMPLES, len(factors))(pairs(factors), mode=mode))
 
     def shuffle(self, name: str, x: Value, block: int) -> Value:
@@ -363,11 +387,11 @@ class Building(Axes):
 
     def _window(self, name: str, classes: Mapping[int, Any], axes: int) -> Any:
         if axes not in classes:
-            raise ArgumentError(f"{name} slides along {axes} axes; chainrule has 1 and 2")
+            raise ArgumentError(f"{name} slides along {axes} axes; chainrule has 1, 2 and 3")
         return classes[axes]
 
     def _slide(self, name: str, x: Value, layer: Layer) -> Value:
-        x = self.read(name, x, True)
+        x = self.read(name, self.image(name, x), True)
         *positions, channels = layer.output_shape(x.ours)
         return Value((channels, *positions), Layout(True), self.node(name, x, layer))
 
@@ -439,29 +463,64 @@ class Building(Axes):
 
     def recurrent(
         self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
-        every: bool, **options: Any,
+        every: bool, reverse: bool = False, **options: Any,
     ) -> Value:  # fmt: skip
         """W, U, b (and v) of every direction, gates in the `order` in which they lie there."""
-        cls, ours = CELLS[kind]
-        outputs = "all" if every else "last"
-        made: list[Any] = []
-        for number, given in enumerate(directions):
-            numbers = {
-                key: array if key == "v" else gates_in_order(array, order, ours)
-                for key, array in given.items()
-            }
-            units = given["U"].shape[1]
-            reverse = bool(number) or bool(options.get("reverse"))
-            more = {key: value for key, value in options.items() if key != "reverse"}
-            bias = "b" in given
-            made.append(
-                with_numbers(cls(units, outputs=outputs, reverse=reverse, bias=bias, **more), numbers)
-            )
+        options["outputs"] = "all" if every else "last"
+        made = [
+            _cell(kind, given, order, reverse=bool(number) or reverse, **options)
+            for number, given in enumerate(directions)
+        ]
         x = self.read(name, x, False)
         units = sum(layer.units for layer in made)
         layer = made[0] if len(made) == 1 else Bidirectional(made[0], backward=made[1])
         node = self.node(name, x, layer)
         return Value((x.theirs[0], units) if every else (units,), Layout(False), node)
+
+    def recurrent_with_states(
+        self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
+        every: bool, first: Sequence[Any] = (), reverse: bool = False, **options: Any,
+    ) -> list[Value]:  # fmt: skip
+        """Of a recurrence that begins with states, or puts them out: what it puts out at every step, (steps,
+        directions, units), and every state behind the last, (directions, units).
+
+        first: of every state what the directions begin with, a value or an array (directions, units), or None
+        for zeros; of none there are zeros all.
+        """
+        x, options["outputs"] = self.read(name, x, False), "all" if every else "last"
+        (steps, features), made = x.theirs, []
+        for number, given in enumerate(directions):
+            layer = _cell(kind, given, order, reverse=bool(number) or reverse, ends=True, **options)
+            units, count = layer.units, len(layer.states)
+            read = x
+            if first:
+                row = self.reshaped(f"{name}_row", x, (steps * features,))
+                states = [self._state(f"{name}_first", row, state, number, units) for state in first]
+                read = self.join(f"{name}_given", [row, *states], "concat")
+                layer.sources = ((steps, features), *((units,) for _ in states))
+            rows = steps if every else 1
+            shown = rows * units
+            row = Value((shown + count * units,), Layout(False), self.node(name, read, layer))
+            parts = [Features(shown + n * units, shown + (n + 1) * units) for n in range(count)]
+            ends = [self._part(f"{name}_state", row, part, (1, units)) for part in parts]
+            made.append([self._part(f"{name}_steps", row, Features(0, shown), (rows, 1, units)), *ends])
+        if len(made) == 1:
+            return made[0]
+        return [
+            self.join(f"{name}_ways", [*both], "concat", len(both[0].theirs) - 2)
+            for both in zip(*made, strict=True)
+        ]
+
+    def _part(self, name: str, row: Value, part: Features, shape: Shape) -> Value:
+        made = Value((part.stop - part.start,), Layout(False), self.node(name, row, part))
+        return self.reshaped(f"{name}_axes", made, shape)
+
+    def _state(self, name: str, row: Value, state: Any, number: int, units: int) -> Value:
+        """What a direction begins with, as a value: numbers that are the same for all are a bias."""
+        if isinstance(state, Value):
+            return self.reshaped(f"{name}_units", self.along(name, state, 0, (((number, 1.0),),)), (units,))
+        nothing = self.along(f"{name}_nothing", row, 0, ((),) * units)
+        return self.plus(name, nothing, np.zeros(units) if state is None else np.asarray(state)[number])
 
     def attention(
         self, name: str, x: Value, heads: int, weights: Mapping[str, Array], causal: bool = False
@@ -491,6 +550,15 @@ def _padding(pads: Pads) -> Any:
 
 def _frame(pads: Pads) -> Any:
     return pads if isinstance(pads, str) else tuple((int(before), int(after)) for before, after in pads)
+
+
+def _cell(kind: str, given: Mapping[str, Array], order: str, **options: Any) -> Any:
+    """A recurrence with its numbers, of W, U, b (and v) whose gates lie in `order`."""
+    cls, ours = CELLS[kind]
+    numbers = {
+        key: array if key == "v" else gates_in_order(array, order, ours) for key, array in given.items()
+    }
+    return with_numbers(cls(given["U"].shape[1], bias="b" in given, **options), numbers)
 
 
 def _kernel(W: Array, b: Array | None) -> dict[str, Array]:

@@ -160,6 +160,11 @@ class Graph:
         """x (N, ...) with the samples kept and the rest of this shape."""
         return self.add("Reshape", x, self.whole(0, *shape))
 
+    def part(self, x: Value, start: int, stop: int, shape: Sequence[int]) -> str:
+        """One of several values side by side in x, in its own shape."""
+        part = self.add("Slice", self.last(x), *map(self.whole, (start, stop, -1)))
+        return self.reshape(part, *shape)
+
     def reduce(self, operator: str, x: str, axes: Sequence[int], keep: bool = True) -> str:
         """ReduceMean and its like: the axes are an attribute before version 18, an input from there on."""
         if self.opset >= 18 or operator == "ReduceSum":

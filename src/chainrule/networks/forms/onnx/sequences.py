@@ -52,7 +52,7 @@ def _masking(graph: Graph, layer: Masking, x: Value, given: Arrays, mask: str | 
 
 
 def _part(graph: Graph, layer: Part, x: Value, given: Arrays, mask: str | None) -> Value:
-    return Value(layer.shape, part_of_row(graph, x, layer.start, layer.stop, layer.shape))
+    return Value(layer.shape, graph.part(x, layer.start, layer.stop, layer.shape))
 
 
 def _embedding(graph: Graph, layer: Embedding, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -100,7 +100,7 @@ def _begun(graph: Graph, layer: Recurrent, x: Value) -> tuple[Value, list[str]]:
     """The sequence, and the states that it begins with where they are given, (N, units) each."""
     if not layer.sources:
         return x, []
-    sequence, *first = (part_of_row(graph, x, *place) for place in places_of(layer.sources))
+    sequence, *first = (graph.part(x, *place) for place in places_of(layer.sources))
     return Value(layer.sources[0], sequence), first
 
 
@@ -196,15 +196,9 @@ def _sources(graph: Graph, layer: Any, x: Value) -> list[Any]:
     """What queries, keys and values are made of, and what says which keys are seen, or None."""
     if not layer.sources:
         return [graph.last(x)] * 3 + [None]
-    parts = [part_of_row(graph, x, start, stop, shape) for start, stop, shape in layer.places]
+    parts = [graph.part(x, start, stop, shape) for start, stop, shape in layer.places]
     seen = parts.pop() if layer.seen == GIVEN else None
     return [*parts[:2], parts[-1], seen]
-
-
-def part_of_row(graph: Graph, x: Value, start: int, stop: int, shape: Sequence[int]) -> str:
-    """One of several values side by side, in its own shape."""
-    part = graph.add("Slice", graph.last(x), *map(graph.whole, (start, stop, -1)))
-    return graph.reshape(part, *shape)
 
 
 def _turned(graph: Graph, x: str, steps: int, size: int, base: float) -> str:

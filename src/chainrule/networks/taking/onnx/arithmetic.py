@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
+from chainrule.layers import HardTanh
 from chainrule.networks.taking.onnx.reading import Attributes, Known, Reading, constant_of, refuse, value_of
 from chainrule.networks.taking.values import Value
 
@@ -90,21 +91,33 @@ def _add(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
 
 
 def _subtract(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
+    if r.unsigned:
+        return _beyond(r, name, _difference(r, name, at, a, b))
+    return _difference(r, name, at, a, b)
+
+
+def _difference(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
     if isinstance(a, Value) and isinstance(b, Value):
-        raise refuse(name, "a difference of two values")
-    if any(isinstance(given, np.ndarray) and given.dtype.kind == "u" for given in (a, b)):
-        raise refuse(name, "a difference of unsigned numbers, which is never below 0,")
+        return _add(r, name, at, a, r.building.times(f"{name}_negative", b, np.array(-1.0)))
     if isinstance(a, Value):
-        return _add(r, name, at, a, -constant_of(name, b, "constant"))
+        return _add(r, name, at, a, -constant_of(name, b, "constant").astype(np.float64))
     value = value_of(name, b)
     made = r.building.times(f"{name}_negative", value, np.array(-1.0))
     return r.building.plus(name, made, r.of_sample(name, made, constant_of(name, a, "constant")))
 
 
+def _beyond(r: Reading, name: str, made: Value) -> Value:
+    """Unsigned numbers go on below 0 with their largest one: so many are added to whole numbers below 0."""
+    below = r.building.times(f"{name}_below", made, np.array(-1.0))
+    below = r.building.entrywise(f"{name}_is_below", below, HardTanh(0.0, 1.0))
+    beyond = r.building.times(f"{name}_beyond", below, np.array(2.0**r.unsigned))
+    return r.building.join(f"{name}_whole", [made, beyond], "sum")
+
+
 def _times(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
     value, constant = (a, b) if isinstance(a, Value) else (b, a)
     if isinstance(constant, Value):
-        raise refuse(name, "a product of two values")
+        return r.building.join(name, [value_of(name, value), constant], "product")
     held = value_of(name, value)
     return r.building.times(name, held, r.of_sample(name, held, constant_of(name, constant, "constant")))
 
@@ -126,7 +139,9 @@ def _concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
         value if isinstance(value, Value) else _beside(r, f"{name}_{number}", values[0], value, axis)
         for number, value in enumerate(given)
     ]
-    return r.building.join(name, made, "concat", axis) if len(made) > 1 else made[0]
+    joined = r.building.join(name, made, "concat", axis) if len(made) > 1 else made[0]
+    r.joined[joined] = axis, made
+    return joined
 
 
 def _beside(r: Reading, name: str, like: Value, constant: Known, axis: int) -> Value:

@@ -19,9 +19,9 @@ PADDINGS = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wra
 
 
 def _of_positions(r: Reading, value: Value, of_axes: Mapping[int, Any], none: Any) -> list[Any] | None:
-    """What is told of rows and columns, from what is told of a sample's axes; None where it is of others."""
+    """What is told of positions, from what is told of a sample's axes; None where it is of others."""
     count = len(value.theirs)
-    if value.ones or value.columns is not None or count not in (2, 3) or not r.lead:
+    if value.ones or value.columns is not None or count not in (2, 3, 4) or not r.lead:
         return None
     if value.layout.first is None:
         value.layout.settle(of_axes.get(0, none) == none)

@@ -13,14 +13,13 @@ from chainrule.networks.taking.onnx.reading import (
     Attributes,
     Known,
     Reading,
-    Recurred,
-    StepsFirst,
+    behind,
     constant_of,
     only_with,
+    opened,
     refuse,
     value_of,
 )
-from chainrule.networks.taking.onnx.shapes import squeeze
 from chainrule.networks.taking.values import Value
 
 
@@ -28,6 +27,8 @@ def _gather(r: Reading, name: str, at: Attributes, E: Known, x: Known) -> Value:
     if isinstance(E, Value):
         places = constant_of(name, x, "places")
         axis = r.place(name, E, at.get("axis", 0))
+        size = E.theirs[axis]
+        E, places = r.from_one(E, axis, places % size)
         size = E.theirs[axis]
         taps = tuple(((int(place) % size, 1.0),) for place in places.ravel())
         made = r.building.along(name, E, axis, taps)
@@ -44,22 +45,20 @@ ORDERS = dict(OPERATORS.values())  # in which the gates lie
 def _recurrent(kind: str) -> Callable[..., Any]:
     def read(
         r: Reading, name: str, at: Attributes, x: Known, W: Known, U: Known, B: Known = None,
-        lengths: Known = None, *states: Known,
+        lengths: Known = None, h: Known = None, c: Known = None, peepholes: Known = None,
     ) -> Any:  # fmt: skip
         only_with(name, at, clip=None, input_forget=0)
-        batchwise = bool(at.get("layout", 0)) and isinstance(x, Value) and not isinstance(x, StepsFirst)
-        if batchwise:
-            x = StepsFirst(value_of(name, x))
-        if not isinstance(x, StepsFirst) or (at.get("layout", 0) and not batchwise):
+        sequence, samples = opened(x)
+        batchwise = bool(at.get("layout", 0))
+        if samples != (not batchwise) or len(value_of(name, sequence).theirs) != 2:
             raise refuse(
                 name, f"{kind} of a sequence that no Transpose has brought to (steps, samples, features)"
             )
-        zeros = all(state is None or not np.any(state) for state in states if not isinstance(state, Value))
-        short = lengths is not None and (
-            isinstance(lengths, Value) or set(np.ravel(lengths).tolist()) != {x.held.theirs[0]}
-        )
-        if short or any(isinstance(state, Value) for state in states) or not zeros:
-            raise refuse(name, "a recurrence with lengths, states or peepholes")
+        steps = sequence.theirs[0]
+        if lengths is not None and set(np.ravel(constant_of(name, lengths, "lengths")).tolist()) != {steps}:
+            raise refuse(name, "a recurrence with lengths")
+        if peepholes is not None and np.any(constant_of(name, peepholes, "peepholes")):
+            raise refuse(name, "a recurrence with peepholes")
         direction = at.get("direction", "forward")
         options: dict[str, Any] = {"reverse": direction == "reverse"}
         wanted = ["Tanh"] if kind == "RNN" else ["Sigmoid", "Tanh", "Tanh"][: 3 if kind == "LSTM" else 2]
@@ -76,30 +75,53 @@ def _recurrent(kind: str) -> Callable[..., Any]:
             after, biases = options.get("reset_after", False), constant_of(name, B, "bias")
             halves = (np.split(b, 2) for b in biases)
             given = [cell(kind, w, u, b, c, after) for w, u, (b, c) in zip(*arrays, halves, strict=True)]
-        every, last = r.wanted(0), r.wanted(1)
-        if (every and last) or r.wanted(2):
-            raise refuse(name, "a recurrence whose steps and last states are both read")
-        value = r.building.recurrent(name, x.held, kind, given, ORDERS[kind], every=every, **options)
-        if batchwise:
-            shape = (*value.theirs[:-1], len(given), value.theirs[-1] // len(given))
-            value = r.building.reshaped(f"{name}_directions", value, shape)
-            return (value, None, None) if every else (None, value, None)
-        return (Recurred(value, 1), None, None) if every else (None, Recurred(value, 0), None)
+        units, ways = arrays[1].shape[-1], len(given)
+        first = [
+            _first(r, f"{name}_{word}", state, batchwise, (ways, units))
+            for word, state in zip("hc", (h, c), strict=True)
+        ]
+        every, last, cells = (r.wanted(output) for output in range(3))
+        if every + last == 1 and not cells and all(state is None for state in first):
+            value = r.building.recurrent(name, sequence, kind, given, ORDERS[kind], every=every, **options)
+            shape = (steps, ways, units) if every else (ways, units)
+            made = [r.building.reshaped(f"{name}_directions", value, shape)]
+        else:
+            given_ones = any(state is not None for state in first)
+            ends = first[: 2 if kind == "LSTM" else 1] if given_ones else []
+            made = r.building.recurrent_with_states(
+                name, sequence, kind, given, ORDERS[kind], every=every, first=ends, **options
+            )
+        asked = [told for told, there in enumerate((every, last, cells)) if there]
+        if len(made) == 1:
+            outputs: dict[int, Value] = {asked[0]: made[0]}
+        else:
+            outputs = dict(enumerate(made))
+        return tuple(
+            behind(outputs[number], 0 if batchwise else 2 if number == 0 else 1) if number in asked else None
+            for number in range(3)
+        )
 
     return read
 
 
-def _squeeze_steps(r: Reading, name: str, at: Attributes, x: Known, axes: Known = None) -> Value:
-    if not isinstance(x, Recurred):
-        return squeeze(r, name, at, x, axes)
-    given = at.get("axes") if axes is None else constant_of(name, axes, "axes").tolist()
-    if given != [x.directions]:
-        raise refuse(name, f"the axes {given} of a recurrence's output")
-    return StepsFirst(x.held) if x.directions else x.held
+def _first(r: Reading, name: str, state: Known, batchwise: bool, shape: tuple[int, int]) -> Any:
+    """What every direction begins with, (directions, units) as a value or the same numbers for all samples;
+    None for zeros.
+    """
+    if state is None or (isinstance(state, np.ndarray) and not np.any(state)):
+        return None
+    held, at = opened(state)
+    if isinstance(held, Value):
+        if at != (not batchwise) or held.theirs != shape:
+            raise refuse(name, f"states of the shape {held.theirs}")
+        return held
+    samples = np.asarray(held) if batchwise else np.moveaxis(held, 1, 0)
+    if np.ptp(samples, axis=0).any():
+        raise refuse(name, "states that are constant and differ between samples")
+    return samples[0]
 
 
 NODES: dict[str, Callable[..., Any]] = {
-    "Squeeze": _squeeze_steps,
     "Gather": _gather,
     **{kind: _recurrent(kind) for kind in ORDERS},
 }

@@ -65,9 +65,11 @@ def _reduce(mean: bool) -> Callable[..., Value]:
 
 
 def _product(r: Reading, name: str, a: Any, b: Any) -> Value:
+    if isinstance(a, Value) and isinstance(b, Value):
+        return r.building.join(name, [a, b], "product")
     value, number = (a, b) if isinstance(a, Value) else (b, a)
     if not isinstance(value, Value) or not isinstance(number, int | float):
-        raise ArgumentError(f"{name}: a product of two values, or with a tensor, has no layer in chainrule")
+        raise ArgumentError(f"{name}: a product with a tensor has no layer in chainrule")
     return r.building.times(name, value, np.array(float(number)))
 
 
@@ -84,7 +86,9 @@ def _difference(r: Reading, name: str, a: Any, b: Any) -> Value:
         return r.building.plus(
             name, r.building.times(f"{name}_negative", b, np.array(-1.0)), np.array(float(a))
         )
-    raise ArgumentError(f"{name}: a difference of two values, or with a tensor, has no layer in chainrule")
+    if isinstance(a, Value) and isinstance(b, Value):
+        return r.building.join(name, [a, r.building.times(f"{name}_negative", b, np.array(-1.0))], "sum")
+    raise ArgumentError(f"{name}: a difference with a tensor has no layer in chainrule")
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
