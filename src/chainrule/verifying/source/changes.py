@@ -260,6 +260,8 @@ class Changes:
             return
         text = ast.unparse(node)
         mine = self.scope.atoms.get(text)
+        if mine is not None and (mine.kind == "list" or (mine.kind == "array" and mine.shape)):
+            yield self.instead("backwards", 3, node, f"{text}[::-1]")
         if mine is None or text in self.scope.grown:
             return
         for other in self.scope.atoms.values():

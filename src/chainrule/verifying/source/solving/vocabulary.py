@@ -28,7 +28,7 @@ FORMS = ("1 - {0}", "{0} ** 2", "1 - {0} ** 2", "{0} > 0", "{0} < 0")
 CALLED = ("exp", "log", "sqrt", "sign")
 PEAK = "{0} == {0}.max(axis={1}, keepdims=True)"
 TOTAL = "{0}.sum(axis={1}, keepdims=True)"
-SPREAD = ("{0}", "{0}[:, None]", "{0}.T", "{0}[:, None, :]", "{0}[:, :, None, None]")
+SPREAD = ("{0}", "{0}[:, None]", "{0}.T", "{0}[:, :, None]", "{0}[:, None, :]", "{0}[:, :, None, None]")
 LITERALS = {"2": 2.0, "3": 3.0, "4": 4.0, "0.5": 0.5, "1.5": 1.5, "0.25": 0.25}
 MOST_TEXTS, MOST_WORDS, MOST_OF_THREE, MOST_MATRICES, MOST_NUMBERS = 90, 110, 30, 12, 12
 LONGEST = 50
@@ -363,6 +363,8 @@ def _formed(value: Array, form: str) -> Array | None:
         return None
     if form == "{0}.T":
         return value.T
+    if form == "{0}[:, :, None]":
+        return value[:, :, None]
     return value[:, None, :] if form == "{0}[:, None, :]" else value[:, :, None, None]
 
 
