@@ -235,9 +235,9 @@ class _Search:
 
     def terms(self, made: Sequence[Made]) -> Iterator[Change]:
         one = Made(np.ones((1, len(self.there))), lambda at: "1", 0)
-        whole = self.there if self.system is None else self.system @ self.there
-        sizes = float(np.linalg.norm(whole) * np.linalg.norm(self.lacking))
-        if len(whole) > FEWEST_ENTRIES and abs(whole @ self.lacking) >= (1 - ONE_WAY) * sizes:
+        there = self.there if self.system is None else self.system @ self.there
+        sizes = float(np.linalg.norm(there) * np.linalg.norm(self.lacking))
+        if len(there) > FEWEST_ENTRIES and abs(there @ self.lacking) >= (1 - ONE_WAY) * sizes:
             return  # what is there is off by a factor: no term beside it is missing
         for text, parts, factor in self.parallel((one, *made), self.lacking):
             for sign, whole, more in self.scaled(text, factor):
