@@ -21,7 +21,7 @@ from chainrule.verifying.source.scope import APART, Scope, entries_of, of_framew
 METHODS = frozenset(
     [
         *("sum", "mean", "max", "min", "dot", "matmul", "reshape", "transpose", "copy", "ravel"),
-        *("squeeze", "unsqueeze", "view", "t", "size", "exp", "log", "sqrt", "rsqrt", "tanh", "abs"),
+        *("squeeze", "unsqueeze", "view", "t", "size", "exp", "log", "sqrt", "rsqrt", "norm", "abs"),
     ]
 )
 FORMS = ("1 - {0}", "{0} ** 2", "1 - {0} ** 2", "{0} > 0", "{0} < 0")
