@@ -17,6 +17,7 @@ from chainrule.verifying.differences import differences
 from chainrule.verifying.judging.guesses import guesses
 from chainrule.verifying.source.named import NO_CAUSE
 from chainrule.verifying.source.outside import Outside
+from chainrule.verifying.source.stand_in import stand_in
 from chainrule.verifying.source.written import ran
 from chainrule.verifying.texts import TEXTS
 
@@ -487,3 +488,25 @@ def test_what_is_right_for_one_number_alone_is_not_named(tmp_path: Path) -> None
     assert verdict.verdict == "wrong"
     assert "gamma / gamma" not in str(verdict)
     assert module.forward.__defaults__ == (2,)
+
+
+def test_a_rule_of_jax_runs_on_numpys_arrays() -> None:
+    """Once it has been called by JAX itself; two equal gradients are told apart by their order."""
+    jnp = ModuleType("jax.numpy")
+    jnp.exp = np.exp  # type: ignore[attr-defined]
+    world: dict[str, Any] = {"jnp": jnp}
+    exec("def rule(kept, d):\n    return d * jnp.exp(kept), None, d * jnp.exp(kept)", world)
+    kept, d = normal(2, 3), normal(2, 3)
+
+    def pull() -> tuple[Any, ...]:
+        first, _, last = world["rule"](kept, d)
+        return first, last
+
+    made = stand_in(pull, [world["rule"]])
+    jnp.exp = None  # type: ignore[attr-defined]
+    assert made is not None
+    assert made.places == [0, 2]
+    given = made()
+    assert given is not None
+    assert all(np.allclose(each, d * np.exp(kept)) for each in given)
+    assert world["jnp"] is jnp
