@@ -304,7 +304,7 @@ def test_a_factor_shows_beside_entries_near_0(by: float, word: str) -> None:
 
 
 def test_an_activation_of_a_multiple_of_its_input() -> None:
-    """β of a swish, the temperature of a softmax: no other activation, and no guess at one."""
+    """β of a swish, the temperature of a softmax: no other activation, and nothing of another shape."""
     x = np.random.default_rng(3).normal(size=(3, 4))
 
     def swish(x: Array, beta: Array) -> tuple[Array, tuple[Array, ...]]:
