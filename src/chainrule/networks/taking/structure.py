@@ -1,7 +1,8 @@
 """From nodes in any order to layers in order, with branches where a value is read more than once.
 
 A value in front of a join dominates it where every way from the input to the join leads through it: the
-branches are what lies between the nearest such value and the join's inputs.
+branches are what lies between the nearest such value and the join's inputs. Where branches cross, all is a
+Wiring, as of a Graph.
 """
 
 from __future__ import annotations
@@ -9,12 +10,59 @@ from __future__ import annotations
 from functools import cache
 
 from chainrule.base.errors import ArgumentError
-from chainrule.layers import Layer, Parallel, Residual
+from chainrule.layers import Add, Concat, Layer, Multiply, Parallel, Residual
+from chainrule.layers.wiring import Join
+from chainrule.networks.graphs import nodes as graphs
 from chainrule.networks.taking.values import Node, Value
+
+JOINS: dict[str, type[Join]] = {"sum": Add, "concat": Concat, "product": Multiply}
 
 
 def layers_between(first: Value, last: Value) -> list[Layer]:
-    """The layers that make `last` of `first`; ArgumentError where branches cross, or share layers."""
+    """The layers that make `last` of `first`; ArgumentError where that is made of anything else."""
+    try:
+        return _branches_between(first, last)
+    except _CrossedError:
+        return _wired_between(first, last)
+
+
+class _CrossedError(Exception):
+    """Branches that do not meet again in one join."""
+
+
+def _wired_between(first: Value, last: Value) -> list[Layer]:
+    """Every layer a node of a graph, in the order of computation."""
+    made: list[graphs.Node] = []
+    names = {first.root: "input"}
+
+    def name_of(value: Value) -> str:
+        """The name of the node that puts out a value, behind those that it needs."""
+        value = value.root
+        if value in names:
+            return names[value]
+        node = value.node
+        assert node is not None  # or the branches would have told
+        sources = tuple(map(name_of, node.inputs))
+        name = by_node.get(node)
+        if name is None:
+            if node.join:
+                joined = JOINS[node.join](sources=sources, name=node.name)
+                made.append(graphs.Node(node.name, joined, sources))
+                name = node.name
+            else:
+                (name,) = sources
+            for layer in node.layers:
+                made.append(graphs.Node(str(layer.name), layer, (name,)))
+                name = str(layer.name)
+        names[value] = by_node[node] = name
+        return name
+
+    by_node: dict[Node, str] = {}
+    name_of(last)
+    return graphs.layers_of(made, "input")
+
+
+def _branches_between(first: Value, last: Value) -> list[Layer]:
     seen: dict[Node, None] = {}
 
     @cache
@@ -36,10 +84,7 @@ def layers_between(first: Value, last: Value) -> list[Layer]:
                     f"{last.node.name if last.node else 'the output'} is not made of the input alone"
                 )
             if node in seen:
-                raise ArgumentError(
-                    f"{node.name} is read by branches that do not meet again in one sum or concatenation; a "
-                    "network of chainrule is a chain of layers and branches side by side"
-                )
+                raise _CrossedError
             seen[node] = None
             if not node.join:
                 layers = [*node.layers, *layers]
@@ -47,9 +92,7 @@ def layers_between(first: Value, last: Value) -> list[Layer]:
                 continue
             split = dominators(value)[-2]
             if start not in dominators(split):
-                raise ArgumentError(
-                    f"{node.name} joins what lies outside of its branch with what lies within"
-                )
+                raise _CrossedError
             layers = [_joined(node, [back(read, split) for read in node.inputs]), *layers]
             value = split
         return layers

@@ -37,6 +37,7 @@ CONVOLUTION, KERNELS = {"filters": 5, "kernel_size": (2, 3)}, {"filters": 5, "ke
 # The first of a class is the plain one; the others have what else its formulas can have.
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     "Dense": (Example(VECTOR, {"units": 5}),),
+    "DenseTranspose": (Example(VECTOR, {"units": 5}),),
     "Conv1D": (Example(SEQUENCE, KERNELS), Example(SEQUENCE, {**KERNELS, "stride": 2, "padding": 1})),
     "Conv2D": (
         Example(IMAGE, CONVOLUTION),

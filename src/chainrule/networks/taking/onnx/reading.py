@@ -53,12 +53,9 @@ class Reading:
         self.known[inputs[0].name] = behind(given, samples or 0)
         kind = inputs[0].type.tensor_type.elem_type
         self.whole = kind not in (onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
-        self.unsigned = {  # the bits of whole numbers that are never below 0
-            onnx.TensorProto.UINT8: 8,
-            onnx.TensorProto.UINT16: 16,
-            onnx.TensorProto.UINT32: 32,
-            onnx.TensorProto.UINT64: 64,
-        }.get(kind, 0)
+        whole = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind) if self.whole else np.int64)
+        self.bits = 8 * whole.itemsize  # of whole numbers
+        self.unsigned = self.whole and whole.kind == "u"  # they are never below 0
         self.dtype = "float64" if kind == onnx.TensorProto.DOUBLE else "float32"
 
     def _shape(self, given: Any, chosen: Any, samples: int | None) -> tuple[int, ...]:

@@ -153,12 +153,7 @@ class Nodes(Reading):
     def _known(self, argument: Any) -> Any:
         if isinstance(argument, tuple | list):
             return type(argument)(self._known(entry) for entry in argument)
-        known = self.values.get(argument, argument) if hasattr(argument, "op") else argument
-        if isinstance(known, States):
-            raise ArgumentError(
-                f"{known.name}: the states after the last step are taken as output[:, -1] alone"
-            )
-        return known
+        return self.values.get(argument, argument) if hasattr(argument, "op") else argument
 
     def _call(self, node: Any) -> Any:
         self.building.calls.begin(None)
@@ -172,6 +167,11 @@ class Nodes(Reading):
             if isinstance(node.target, str)
             else getattr(node.target, "__name__", str(node.target))
         )
+        states = next((given for given in arguments if isinstance(given, States)), None)
+        if states and name == "squeeze" and len(states.layers) * states.ways == 1:
+            name, arguments = "getitem", [states, 0]
+        if states and name != "getitem":
+            raise ArgumentError(f"{states.name}: the states after the last step are taken one by one, h[-1]")
         if name not in FUNCTIONS:
             raise ArgumentError(f"{node.name}: {name} has no layer in chainrule")
         return FUNCTIONS[name](self, node.name, *arguments, **options)

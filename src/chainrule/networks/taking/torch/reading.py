@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,17 +51,36 @@ def sizes_of(value: Any, axes: int) -> tuple[int, ...]:
 
 
 class Steps:
-    """What a recurrent module gives: (the outputs of all steps, the states after the last)."""
+    """What a recurrent module gives: (the outputs of all steps, the states after the last), of an LSTM these
+    as (h, c).
+    """
 
-    def __init__(self, name: str, every: Value) -> None:
-        self.name, self.every = name, every
+    def __init__(self, name: str, layers: Sequence[Value], ways: int, cells: bool) -> None:
+        self.name, self.layers, self.ways, self.cells = name, layers, ways, cells
 
     def item(self, place: Any) -> Any:
-        return self.every if place == 0 else States(self.name)
+        if place == 0:
+            return self.layers[-1]
+        states = States(self.name, self.layers, self.ways)
+        return (states, States(self.name)) if self.cells else states
 
 
 @dataclass(frozen=True)
 class States:
-    """The states after the last step, which nothing may read."""
+    """The states after the last step, one of every layer and way: h by the steps of the layers; of c nothing
+    is known.
+    """
 
     name: str
+    layers: Sequence[Value] = ()
+    ways: int = 1
+
+    def one(self, place: int) -> tuple[Value, int]:
+        """(the steps of a layer, which of its ways)."""
+        count = len(self.layers) * self.ways
+        if not -count <= place < count:
+            raise ArgumentError(
+                f"{self.name}: of the states after the last step h[-1] and the others of h are taken"
+            )
+        layer, way = divmod(place % count, self.ways)
+        return self.layers[layer], way

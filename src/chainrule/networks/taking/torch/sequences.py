@@ -13,7 +13,7 @@ from chainrule.layers import GELU, Dropout, Layer, ReLU
 from chainrule.networks.taking.building import cell
 from chainrule.networks.taking.torch.elements import linear
 from chainrule.networks.taking.torch.norms import layer_norm
-from chainrule.networks.taking.torch.reading import Reading, Steps, array_of
+from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of
 from chainrule.networks.taking.torch.several import projections
 from chainrule.networks.taking.values import Layout, Value
 
@@ -38,13 +38,15 @@ def _recurrent(kind: str) -> Callable[..., Any]:
                 f"{name}: {kind} is taken with batch_first=True, without given states or projections"
             )
         options = {"activation": m.nonlinearity} if kind == "RNN" else {}
+        layers = []
         for number in range(m.num_layers):
             ends = ("", "_reverse") if m.bidirectional else ("",)
             given = [_cell(m, f"_l{number}{end}", kind) for end in ends]
             if number and m.dropout:
                 x = r.building.entrywise(f"{name}_dropout", x, Dropout(m.dropout))
             x = r.building.recurrent(name, x, kind, given, ORDERS[kind], every=True, **options)
-        return Steps(name, x)
+            layers.append(x)
+        return Steps(name, layers, 2 if m.bidirectional else 1, kind == "LSTM")
 
     return read
 
@@ -103,6 +105,8 @@ def _item(r: Reading, name: str, x: Any, place: Any) -> Any:
         return x.item(place)
     if isinstance(x, tuple):
         return x[place]
+    if isinstance(x, States):
+        return _state(r, name, x, place)
     every = (
         isinstance(place, tuple)
         and len(place) in (2, 3)
@@ -118,6 +122,18 @@ def _item(r: Reading, name: str, x: Any, place: Any) -> Any:
         if place[0] == slice(None):
             return _part(r, name, x, place[1:])
     raise ArgumentError(f"{name}: parts of a value are taken as output[:, -1] of a recurrent layer alone")
+
+
+def _state(r: Reading, name: str, states: States, place: Any) -> Value:
+    """h[-1]: what a layer puts out at its last step, which is the first of the way back."""
+    if not isinstance(place, int):
+        raise ArgumentError(f"{name}: of the states after the last step one is taken, h[-1]")
+    steps, way = states.one(place)
+    last, units = (0 if way else steps.theirs[0] - 1), steps.theirs[1] // states.ways
+    at_end = r.building.along(f"{name}_step", steps, 0, (((last, 1.0),),))
+    row = r.building.reshaped(f"{name}_row", at_end, (steps.theirs[1],))
+    own = range(way * units, (way + 1) * units)
+    return r.building.along(name, row, 0, tuple(((n, 1.0),) for n in own))
 
 
 def _part(r: Reading, name: str, x: Value, places: Sequence[Any]) -> Value:
