@@ -57,10 +57,13 @@ from chainrule.layers import (
     UpSample1D,
     UpSample2D,
 )
+from chainrule.networks.architecture import INPUT
 from chainrule.networks.forms.written import gates_in_order
+from chainrule.networks.graphs.graph import Graph
 from chainrule.networks.network import Network
-from chainrule.networks.taking.axes import Axes
-from chainrule.networks.taking.structure import layers_between
+from chainrule.networks.taking.axes import Axes, legal
+from chainrule.networks.taking.graphs import nodes_between, only_last
+from chainrule.networks.taking.structure import NoChainError, layers_between
 from chainrule.networks.taking.values import Layout, Node, Value, flattened, pairs, with_numbers
 
 Pads = Sequence[tuple[int, int]] | str  # of every axis, or "same"
@@ -81,17 +84,29 @@ CELLS = {"RNN": (RNN, "h"), "LSTM": (LSTM, "ifgo"), "GRU": (GRU, "run")}
 class Building(Axes):
     """Values and nodes from an input; `network` makes a network of what lies before an output."""
 
-    def network(self, output: Value, dtype: str) -> Network:
-        """The network that makes `output` of the input."""
-        if output.columns is not None:
-            output = self.plain("output", output)
+    def network(self, outputs: Mapping[str, Value], dtype: str) -> Network:
+        """The network that makes the outputs of the inputs: a chain of layers if it is one, or a Graph."""
+        outputs = {
+            legal(name): value if value.columns is None else self.plain(name, value)
+            for name, value in outputs.items()
+        }
         self.calls.unite()
-        layers = layers_between(self.input, output)
-        if not layers:
-            layers = [Identity()]
-        if self.input.layout.first is None:
-            self.input.layout.settle(len(self.input.theirs) > 2)  # images have their channels in front
-        return Network(layers, input_shape=self.input.ours, dtype=dtype)
+        only_last(outputs.values())
+        for value in self.inputs.values():
+            if value.layout.first is None:
+                value.layout.settle(len(value.theirs) > 2)  # images have their channels in front
+        single = len(outputs) == len(self.inputs) == 1
+        try:
+            if single:
+                layers = layers_between(self.input, next(iter(outputs.values())))
+                return Network(layers or [Identity()], input_shape=self.input.ours, dtype=dtype)
+        except NoChainError:
+            pass
+        names = {value if len(self.inputs) > 1 else INPUT: None for value in self.inputs}
+        inputs = dict(zip(names, self.inputs.values(), strict=True))
+        nodes = nodes_between(inputs, outputs)
+        shapes = {name: value.ours for name, value in inputs.items()}
+        return Graph(nodes, inputs=shapes, outputs=list(outputs), dtype=dtype)
 
     # -- nodes -----------------------------------------------------------------------------------------------
     def entrywise(self, name: str, x: Value, layer: Layer) -> Value:
@@ -118,16 +133,13 @@ class Building(Axes):
         return self.over_axis(name, x, axis, Softmax())
 
     def join(self, name: str, values: Sequence[Value], how: str, axis: int = 0) -> Value:
-        """A sum of values of one shape, or one after the other along an axis of a sample, from 0."""
+        """A sum or a product, or one after the other along an axis of a sample, from 0."""
+        if how != "concat" and len({value.theirs for value in values}) > 1:
+            return self._repeated(name, values, how)
         if any(value.columns is not None or value.ones for value in values):
             values = [self.plain(name, value) for value in values]
         first = values[0]
-        if how == "sum":
-            if any(value.theirs != first.theirs for value in values):
-                shapes = " and ".join(str(value.theirs) for value in values)
-                raise ArgumentError(
-                    f"{name} adds values of the shapes {shapes}; sums of one shape alone can be taken"
-                )
+        if how != "concat":
             theirs = first.theirs
             if len(theirs) > 1 and len({value.layout.first for value in values} - {None}) > 1:
                 values = [self.read(name, value, True) for value in values]
@@ -141,6 +153,27 @@ class Building(Axes):
             sizes = [value.theirs[axis] for value in values]
             theirs = (*first.theirs[:axis], sum(sizes), *first.theirs[axis + 1 :])
         return Value(theirs, values[0].layout, Node(self.name(name), tuple(values), join=how))
+
+    def _repeated(self, name: str, values: Sequence[Value], how: str) -> Value:
+        """A sum or a product of values of which some are of size 1 along an axis, and repeated there."""
+        try:
+            theirs = np.broadcast_shapes(*(value.theirs for value in values))
+        except ValueError:
+            theirs = ()
+        if not theirs or any(len(value.theirs) != len(theirs) for value in values):
+            shapes = " and ".join(str(value.theirs) for value in values)
+            what = "adds" if how == "sum" else "multiplies"
+            raise ArgumentError(f"{name} {what} values of the shapes {shapes}, which do not fit")
+        values = [value if value.columns is None else self.plain(name, value) for value in values]
+        known = {value.layout.first for value in values if not value.ones} - {None}
+        first = len(known) != 1 or True in known or any(value.ones for value in values)
+        values = [self.read(name, value, first) for value in values]
+        layout = Layout(first if len(theirs) > 1 else None)
+        return Value(theirs, layout, Node(self.name(name), tuple(values), join=how))
+
+    def difference(self, name: str, a: Value, b: Value) -> Value:
+        """A sum with the other one's negative."""
+        return self.join(name, [a, self.times(f"{name}_negative", b, np.array(-1.0))], "sum")
 
     # -- dense -----------------------------------------------------------------------------------------------
     def dense(self, name: str, x: Value, W: Array, b: Array | None) -> Value:
@@ -355,6 +388,7 @@ class Building(Axes):
 
     def _moved(self, name: str, x: Value, layer: Layer) -> Value:
         """A layer that moves pixels, wherever the channels are."""
+        x = self.with_positions(name, x)
         first = x.layout.first is not False
         x = self.read(name, x, first)
         *positions, channels = layer.output_shape(x.ours)
@@ -367,7 +401,7 @@ class Building(Axes):
         return classes[axes]
 
     def _slide(self, name: str, x: Value, layer: Layer) -> Value:
-        x = self.read(name, x, True)
+        x = self.read(name, self.with_positions(name, x), True)
         *positions, channels = layer.output_shape(x.ours)
         return Value((channels, *positions), Layout(True), self.node(name, x, layer))
 
@@ -439,9 +473,11 @@ class Building(Axes):
 
     def recurrent(
         self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
-        every: bool, **options: Any,
+        every: bool, states: Sequence[Value] = (), **options: Any,
     ) -> Value:  # fmt: skip
-        """W, U, b (and v) of every direction, gates in the `order` in which they lie there."""
+        """W, U, b (and v) of every direction, gates in the `order` in which they lie there. states: the first
+        ones, where there are.
+        """
         cls, ours = CELLS[kind]
         outputs = "all" if every else "last"
         made: list[Any] = []
@@ -460,15 +496,24 @@ class Building(Axes):
         x = self.read(name, x, False)
         units = sum(layer.units for layer in made)
         layer = made[0] if len(made) == 1 else Bidirectional(made[0], backward=made[1])
-        node = self.node(name, x, layer)
+        node = self.node(name, x, layer, beside=states)
         return Value((x.theirs[0], units) if every else (units,), Layout(False), node)
 
+    def last_state(self, name: str, x: Value, state: str) -> Value:
+        """What a recurrence of one direction holds behind its last step."""
+        layer = x.node.layers[-1] if x.node and x.node.layers else None
+        if not isinstance(layer, RNN | LSTM | GRU):
+            raise ArgumentError(f"{name}: states are read of a recurrence of one direction")
+        return Value((layer.units,), Layout(False), x.node, state=state)
+
     def attention(
-        self, name: str, x: Value, heads: int, weights: Mapping[str, Array], causal: bool = False
+        self, name: str, values: Sequence[Value], layer: MultiHeadAttention, weights: Mapping[str, Array]
     ) -> Value:
-        """W_q, W_k, W_v, W_o and b_q, b_v, b_o; a bias of the keys cancels in softmax and is left out."""
-        layer = MultiHeadAttention(heads, causal=causal, bias="b_q" in weights)
-        return self.over_features(name, x, with_numbers(layer, dict(weights)), False)
+        """W_q, W_k, W_v, W_o and b_q, b_v, b_o; a bias of the keys cancels in softmax and is left out. One
+        value reads itself, two are queries and keys, three these and values.
+        """
+        x, *others = (self.read(name, value, False) for value in values)
+        return x.like(self.node(name, x, with_numbers(layer, dict(weights)), beside=others))
 
 
 def _back(order: Sequence[int]) -> list[int]:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from functools import cache
 
-from chainrule.base.errors import ArgumentError
 from chainrule.layers import Layer, Parallel, Residual
 from chainrule.networks.taking.values import Node, Value
 
 
+class NoChainError(Exception):
+    """The nodes are no chain of layers and branches side by side; a Graph has them."""
+
+
 def layers_between(first: Value, last: Value) -> list[Layer]:
-    """The layers that make `last` of `first`; ArgumentError where branches cross, or share layers."""
+    """The layers that make `last` of `first`; NoChainError where branches cross, or share layers, and where
+    values are multiplied, repeated or read together.
+    """
     seen: dict[Node, None] = {}
 
     @cache
@@ -32,29 +37,35 @@ def layers_between(first: Value, last: Value) -> list[Layer]:
         while (value := value.root) is not start:
             node = value.node
             if node is None:
-                raise ArgumentError(
-                    f"{last.node.name if last.node else 'the output'} is not made of the input alone"
-                )
+                raise NoChainError
             if node in seen:
-                raise ArgumentError(
-                    f"{node.name} is read by branches that do not meet again in one sum or concatenation; a "
-                    "network of chainrule is a chain of layers and branches side by side"
-                )
+                raise NoChainError
             seen[node] = None
+            if value.state or not (node.join or len(node.inputs) == 1) or not _plain(node):
+                raise NoChainError
             if not node.join:
                 layers = [*node.layers, *layers]
                 value = node.inputs[0]
                 continue
             split = dominators(value)[-2]
             if start not in dominators(split):
-                raise ArgumentError(
-                    f"{node.name} joins what lies outside of its branch with what lies within"
-                )
-            layers = [_joined(node, [back(read, split) for read in node.inputs]), *layers]
+                raise NoChainError
+            branches = [back(read, split) for read in node.inputs]
+            if not any(branches):
+                raise NoChainError
+            layers = [_joined(node, branches), *layers]
             value = split
         return layers
 
     return back(last, first.root)
+
+
+def _plain(node: Node) -> bool:
+    """Whether a node is layers, or joins values of one shape as Parallel does."""
+    return not node.join or (
+        node.join == "concat"
+        or (node.join == "sum" and len({value.ours for value in node.inputs}) == 1)
+    )
 
 
 def _joined(node: Node, branches: list[list[Layer]]) -> Layer:

@@ -110,7 +110,8 @@ def _dense(graph: Graph, layer: Dense, x: Value, given: Arrays, mask: str | None
 
 
 def _flatten(graph: Graph, layer: Flatten, x: Value, given: Arrays, mask: str | None) -> Value:
-    return Value(layer.output_shape(x.shape), graph.add("Flatten", graph.last(x), axis=1))
+    (size,) = shape = layer.output_shape(x.shape)
+    return Value(shape, graph.add("Flatten", graph.last(x), axis=1), parts={(0, size): x})
 
 
 def _same(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str | None) -> Value:

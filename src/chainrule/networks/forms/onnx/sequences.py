@@ -52,7 +52,7 @@ def _masking(graph: Graph, layer: Masking, x: Value, given: Arrays, mask: str | 
 
 
 def _part(graph: Graph, layer: Part, x: Value, given: Arrays, mask: str | None) -> Value:
-    return Value(layer.shape, part_of_row(graph, x, layer.start, layer.stop, layer.shape))
+    return graph.part(x, layer.start, layer.stop, layer.shape)
 
 
 def _embedding(graph: Graph, layer: Embedding, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -100,8 +100,8 @@ def _begun(graph: Graph, layer: Recurrent, x: Value) -> tuple[Value, list[str]]:
     """The sequence, and the states that it begins with where they are given, (N, units) each."""
     if not layer.sources:
         return x, []
-    sequence, *first = (part_of_row(graph, x, *place) for place in places_of(layer.sources))
-    return Value(layer.sources[0], sequence), first
+    sequence, *first = (graph.part(x, *place) for place in places_of(layer.sources))
+    return sequence, [graph.last(state) for state in first]
 
 
 def _ended(graph: Graph, layer: Recurrent, x: Value, shown: str, states: Sequence[str]) -> Value:
@@ -109,8 +109,9 @@ def _ended(graph: Graph, layer: Recurrent, x: Value, shown: str, states: Sequenc
     shape = layer.output_shape(x.shape)
     if not layer.ends:
         return Value(shape, shown)
-    row = graph.reshape(shown, shape[0] - len(states) * layer.units)
-    return Value(shape, graph.add("Concat", row, *states, axis=-1))
+    rest = layer.shown_shape((shape[0] - len(states) * layer.units) // layer.units)
+    ends = [Value((layer.units,), state) for state in states]
+    return graph.beside([Value(rest, shown), *ends], shape)
 
 
 def _scan(
@@ -196,15 +197,9 @@ def _sources(graph: Graph, layer: Any, x: Value) -> list[Any]:
     """What queries, keys and values are made of, and what says which keys are seen, or None."""
     if not layer.sources:
         return [graph.last(x)] * 3 + [None]
-    parts = [part_of_row(graph, x, start, stop, shape) for start, stop, shape in layer.places]
+    parts = [graph.last(graph.part(x, *place)) for place in layer.places]
     seen = parts.pop() if layer.seen == GIVEN else None
     return [*parts[:2], parts[-1], seen]
-
-
-def part_of_row(graph: Graph, x: Value, start: int, stop: int, shape: Sequence[int]) -> str:
-    """One of several values side by side, in its own shape."""
-    part = graph.add("Slice", graph.last(x), *map(graph.whole, (start, stop, -1)))
-    return graph.reshape(part, *shape)
 
 
 def _turned(graph: Graph, x: str, steps: int, size: int, base: float) -> str:

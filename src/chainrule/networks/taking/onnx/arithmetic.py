@@ -91,7 +91,7 @@ def _add(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
 
 def _subtract(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
     if isinstance(a, Value) and isinstance(b, Value):
-        raise refuse(name, "a difference of two values")
+        return r.building.difference(name, a, b)
     if any(isinstance(given, np.ndarray) and given.dtype.kind == "u" for given in (a, b)):
         raise refuse(name, "a difference of unsigned numbers, which is never below 0,")
     if isinstance(a, Value):
@@ -103,18 +103,25 @@ def _subtract(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Valu
 
 def _times(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
     value, constant = (a, b) if isinstance(a, Value) else (b, a)
-    if isinstance(constant, Value):
-        raise refuse(name, "a product of two values")
     held = value_of(name, value)
+    if isinstance(constant, Value):
+        return r.building.join(name, [held, constant], "product")
     return r.building.times(name, held, r.of_sample(name, held, constant_of(name, constant, "constant")))
 
 
 def _divided(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
     if not isinstance(a, Value) or isinstance(b, Value):
         raise refuse(name, "a division by a value")
-    if r.whole:
+    if r.whole(r.node.output[0]) or (not r.kind(r.node.output[0]) and any(map(r.whole, r.inputs))):
         raise refuse(name, "a division of whole numbers, which is rounded,")
     return _times(r, name, at, a, 1 / constant_of(name, b, "constant").astype(np.float64))
+
+
+def _power(r: Reading, name: str, at: Attributes, x: Known, exponent: Known) -> Value:
+    power = constant_of(name, exponent, "exponent").ravel().tolist()
+    if power not in ([2], [3], [4]):
+        raise refuse(name, f"a power of exponent {power}")
+    return r.building.join(name, [value_of(name, x)] * int(power[0]), "product")
 
 
 def _concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
@@ -148,5 +155,6 @@ NODES: dict[str, Callable[..., Any]] = {
     "Sub": _subtract,
     "Mul": _times,
     "Div": _divided,
+    "Pow": _power,
     "Concat": _concat,
 }

@@ -54,12 +54,15 @@ def _recurrent(kind: str) -> Callable[..., Any]:
             raise refuse(
                 name, f"{kind} of a sequence that no Transpose has brought to (steps, samples, features)"
             )
-        zeros = all(state is None or not np.any(state) for state in states if not isinstance(state, Value))
         short = lengths is not None and (
             isinstance(lengths, Value) or set(np.ravel(lengths).tolist()) != {x.held.theirs[0]}
         )
-        if short or any(isinstance(state, Value) for state in states) or not zeros:
-            raise refuse(name, "a recurrence with lengths, states or peepholes")
+        zeros = not any(np.any(state) for state in states if isinstance(state, np.ndarray))
+        if short or not zeros or len(states) > (2 if kind == "LSTM" else 1):
+            raise refuse(name, "a recurrence with lengths, states that are constants, or peepholes")
+        begins = [_state(r, name, state, batchwise) for state in states if isinstance(state, Value)]
+        if begins and len(begins) < (2 if kind == "LSTM" else 1):
+            raise refuse(name, "an LSTM of which one state is given")
         direction = at.get("direction", "forward")
         options: dict[str, Any] = {"reverse": direction == "reverse"}
         wanted = ["Tanh"] if kind == "RNN" else ["Sigmoid", "Tanh", "Tanh"][: 3 if kind == "LSTM" else 2]
@@ -76,17 +79,39 @@ def _recurrent(kind: str) -> Callable[..., Any]:
             after, biases = options.get("reset_after", False), constant_of(name, B, "bias")
             halves = (np.split(b, 2) for b in biases)
             given = [cell(kind, w, u, b, c, after) for w, u, (b, c) in zip(*arrays, halves, strict=True)]
-        every, last = r.wanted(0), r.wanted(1)
-        if (every and last) or r.wanted(2):
-            raise refuse(name, "a recurrence whose steps and last states are both read")
-        value = r.building.recurrent(name, x.held, kind, given, ORDERS[kind], every=every, **options)
+        every, last, cell_state = r.wanted(0), r.wanted(1), r.wanted(2)
+        if (begins or cell_state or (every and last)) and len(given) > 1:
+            raise refuse(name, "a recurrence of both directions whose states are given or read")
+        value = r.building.recurrent(
+            name, x.held, kind, given, ORDERS[kind], every=every, states=begins, **options
+        )
+        ends = [value if last and not every else None] * 2
+        if (every and last) or cell_state:
+            ends = [r.building.last_state(name, value, state) for state in "hc"[: 1 + (kind == "LSTM")]]
         if batchwise:
-            shape = (*value.theirs[:-1], len(given), value.theirs[-1] // len(given))
-            value = r.building.reshaped(f"{name}_directions", value, shape)
-            return (value, None, None) if every else (None, value, None)
-        return (Recurred(value, 1), None, None) if every else (None, Recurred(value, 0), None)
+            made = [
+                None if held is None else _with_directions(r, name, held, len(given))
+                for held in (value if every else None, *ends)
+            ]
+            return tuple(made)
+        states_out = (None if held is None else Recurred(held, 0) for held in ends)
+        return (Recurred(value, 1) if every else None, *states_out)
 
     return read
+
+
+def _state(r: Reading, name: str, state: Value, batchwise: bool) -> Value:
+    """A first state, (units,) of a sample."""
+    if isinstance(state, Recurred) and not state.directions:
+        return state.held
+    if not batchwise or len(state.theirs) != 2 or state.theirs[0] != 1:
+        raise refuse(name, "a first state that is not of one direction")
+    return r.building.reshaped(f"{name}_state", state, state.theirs[1:])
+
+
+def _with_directions(r: Reading, name: str, held: Value, count: int) -> Value:
+    shape = (*held.theirs[:-1], count, held.theirs[-1] // count)
+    return r.building.reshaped(f"{name}_directions", held, shape)
 
 
 def _squeeze_steps(r: Reading, name: str, at: Attributes, x: Known, axes: Known = None) -> Value:

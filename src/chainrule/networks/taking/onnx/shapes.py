@@ -13,6 +13,7 @@ from chainrule.networks.taking.onnx.reading import (
     BesideDirections,
     Known,
     Reading,
+    Recurred,
     StepsFirst,
     constant_of,
     refuse,
@@ -78,6 +79,8 @@ def _unsqueeze(r: Reading, name: str, at: Attributes, x: Known, axes: Known = No
     given = at["axes"] if axes is None else constant_of(name, axes, "axes").tolist()
     rank = len(value.theirs) + r.lead + len(given)
     places = sorted(axis % rank - r.lead for axis in given)
+    if list(given) == [0] and r.lead and len(value.theirs) == 1:
+        return Recurred(value, 0)  # a recurrence's first state
     if places[0] < 0:
         raise refuse(name, f"the axes {given}")
     sizes = list(value.theirs)

@@ -7,16 +7,18 @@ first; what the two compute is the same.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, MissingExtraError, describe
+from chainrule.base.types import Array
 from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building
 from chainrule.networks.taking.torch import arithmetic, elements, moving, norms, sequences, shapes, windows
-from chainrule.networks.taking.torch.reading import Reading, States
+from chainrule.networks.taking.torch.reading import Reading, array_of
 from chainrule.networks.taking.torch.several import graph_of
 from chainrule.networks.taking.values import Value
 
@@ -47,8 +49,9 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         chainrule has; the error names the one that it has not.
     input_shape: of one sample as the module takes it, (channels, rows, columns) of images, by default what
         its first layer, a Linear, reads. The network itself takes (rows, columns, channels). Of several
-        inputs their names and shapes in the order of forward, {"target": (7, 16), "memory": (9, 16)}: for
-        nn.MultiheadAttention, nn.TransformerDecoderLayer and nn.TransformerDecoder, called without masks.
+        inputs their names and shapes in the order of forward, {"target": (7, 16), "memory": (9, 16)}; what
+        forward has behind them keeps its default. Several inputs, outputs, and values that cross, make a
+        `Graph`; outputs of a dict have its keys, others are "output0", "output1", ...
     dtype: by default that of the module's weights.
     Raises ArgumentError for what has no layer here, and MissingExtraError without PyTorch.
     """
@@ -64,31 +67,38 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
     again = _as_it_was(module, input_shape, chosen if dtype or held else None)
     if again is not None:
         return again
-    if isinstance(input_shape, Mapping):
-        return graph_of(torch, module, input_shape, chosen)
-    shape = _input_shape(torch, module, input_shape)
     single = fx.Tracer().is_leaf_module(module, "") and not isinstance(module, torch.nn.Sequential)
+    if isinstance(input_shape, Mapping):
+        if not input_shape:
+            raise ArgumentError("from_torch input_shape names no input")
+        if single:
+            return graph_of(torch, module, input_shape, chosen)
+        shapes = {str(name): _given_shape(shape) for name, shape in input_shape.items()}
+    else:
+        shapes = {"": _input_shape(torch, module, input_shape)}
     whole = torch.nn.Sequential(module) if single else module
     try:
-        graph = _followed(fx, whole)
+        graph = _followed(fx, whole, len(shapes))
     except Exception as error:  # whatever a stranger's forward does with symbols
         raise ArgumentError(
             f"from_torch cannot follow the forward of {type(module).__name__}: {error}; write it as an "
             "nn.Sequential, or without branches that depend on numbers"
         ) from error
-    reading = Nodes(torch, whole, Building(shape))
-    output = reading.read(graph)
-    return reading.building.network(output, chosen)
+    reading = Nodes(torch, whole, Building(shapes))
+    return reading.building.network(reading.read(graph), chosen)
 
 
-def _followed(fx: Any, whole: Any) -> Any:
+def _followed(fx: Any, whole: Any, inputs: int) -> Any:
     """The graph of what the module does in eval mode; where it does the same in both modes, of the mode it is
-    in, so that a dropout that is a function stays one.
+    in, so that a dropout that is a function stays one. Arguments behind the inputs keep their defaults.
     """
-    graph, modes = fx.Tracer().trace(whole), [(part, part.training) for part in whole.modules()]
+    told = list(inspect.signature(whole.forward).parameters.values())[inputs:]
+    given = {held.name: held.default for held in told if held.default is not held.empty}
+    graph = fx.Tracer().trace(whole, given)
+    modes = [(part, part.training) for part in whole.modules()]
     try:
         whole.eval()
-        predicting = fx.Tracer().trace(whole)
+        predicting = fx.Tracer().trace(whole, given)
     finally:
         for part, mode in modes:
             part.training = mode
@@ -104,6 +114,10 @@ def _as_it_was(module: Any, input_shape: Any, dtype: str | None) -> Network | No
     if not isinstance(origin, Network) or module.described() != module.made:
         return None
     plain = input_shape is not None and not isinstance(input_shape, Mapping)
+    if isinstance(input_shape, Mapping) and list(map(_given_shape, input_shape.values())) != [
+        tuple(shape) for shape, _ in origin.input_parts.values()
+    ]:
+        return None
     if plain and _given_shape(input_shape) != tuple(module.takes):
         return None
     network = origin.copy(dtype=dtype)
@@ -132,33 +146,43 @@ def _input_shape(torch: Any, module: Any, given: Any) -> tuple[int, ...]:
 class Nodes(Reading):
     """The nodes of a graph, one after the other."""
 
-    def read(self, graph: Any) -> Value:
-        """The value that the graph puts out."""
+    def read(self, graph: Any) -> dict[str, Value]:
+        """The values that the graph puts out, by name."""
+        inputs = iter(self.building.inputs.values())
         for node in graph.nodes:
             if node.op == "placeholder":
-                self.values[node] = self.building.input
+                self.values[node] = next(inputs, node.args[0] if node.args else None)
             elif node.op == "get_attr":
-                raise ArgumentError(
-                    f"{node.target}: a tensor of the module that is no layer's weight cannot be taken"
-                )
+                self.values[node] = self._tensor(node.target)
             elif node.op == "output":
-                output = self._known(node.args[0])
-                if not isinstance(output, Value):
-                    raise ArgumentError("from_torch takes modules with one output; this one gives several")
-                return output
-            else:
+                return self._outputs(self._known(node.args[0]))
+            elif getattr(node.target, "__name__", "") != "_assert_is_none":
                 self.values[node] = self._call(node)
         raise ArgumentError("the module has no output")
+
+    def _tensor(self, target: str) -> Array:
+        held: Any = self.module
+        for part in target.split("."):
+            held = getattr(held, part)
+        return array_of(held)
+
+    def _outputs(self, given: Any) -> dict[str, Value]:
+        if isinstance(given, Value):
+            return {"output": given}
+        many = isinstance(given, tuple | list)
+        named = {f"output{n}": value for n, value in enumerate(given)} if many else given
+        if not isinstance(named, Mapping) or not all(isinstance(value, Value) for value in named.values()):
+            raise ArgumentError(
+                "from_torch takes modules that put out a value, several in a tuple, or by name in a dict"
+            )
+        return {str(name): value for name, value in named.items()}
 
     def _known(self, argument: Any) -> Any:
         if isinstance(argument, tuple | list):
             return type(argument)(self._known(entry) for entry in argument)
-        known = self.values.get(argument, argument) if hasattr(argument, "op") else argument
-        if isinstance(known, States):
-            raise ArgumentError(
-                f"{known.name}: the states after the last step are taken as output[:, -1] alone"
-            )
-        return known
+        if isinstance(argument, Mapping):
+            return {name: self._known(entry) for name, entry in argument.items()}
+        return self.values.get(argument, argument) if hasattr(argument, "op") else argument
 
     def _call(self, node: Any) -> Any:
         self.building.calls.begin(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,17 +44,34 @@ def sizes_of(value: Any, axes: int) -> tuple[int, ...]:
 
 
 class Steps:
-    """What a recurrent module gives: (the outputs of all steps, the states after the last)."""
+    """What a recurrent module gives: (the outputs of all steps, the states after the last). last: of every of
+    its layers the output of a direction, whose last state is asked for.
+    """
 
-    def __init__(self, name: str, every: Value) -> None:
-        self.name, self.every = name, every
+    def __init__(self, name: str, every: Value, kind: str, layers: Sequence[Value]) -> None:
+        self.name, self.every, self.kind, self.layers = name, every, kind, layers
 
-    def item(self, place: Any) -> Any:
-        return self.every if place == 0 else States(self.name)
+    def __getitem__(self, place: int) -> Any:
+        states = [States(self, state) for state in ("hc" if self.kind == "LSTM" else "h")]
+        return (self.every, tuple(states) if self.kind == "LSTM" else states[0])[place]
 
 
 @dataclass(frozen=True)
 class States:
-    """The states after the last step, which nothing may read."""
+    """(layers and directions, samples, units): h or c after the last step."""
 
-    name: str
+    of: Steps
+    state: str
+
+
+def constant_beside(name: str, value: Value, array: Array) -> Array:
+    """A tensor of the module as a constant beside every sample of a value."""
+    if array.ndim == len(value.theirs) + 1 and array.shape[0] == 1:
+        array = array[0]
+    try:
+        fits = np.broadcast_shapes(array.shape, value.theirs) == value.theirs
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ArgumentError(f"{name}: a tensor of the shape {array.shape} beside samples of {value.theirs}")
+    return array

@@ -9,13 +9,13 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError
 from chainrule.base.types import Array
-from chainrule.layers import GELU, Dropout, Layer, ReLU
+from chainrule.layers import GELU, Dropout, Layer, MultiHeadAttention, ReLU
 from chainrule.networks.taking.building import cell
 from chainrule.networks.taking.torch.elements import linear
 from chainrule.networks.taking.torch.norms import layer_norm
-from chainrule.networks.taking.torch.reading import Reading, Steps, array_of
+from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of
 from chainrule.networks.taking.torch.several import projections
-from chainrule.networks.taking.values import Layout, Value
+from chainrule.networks.taking.values import Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
 
@@ -32,21 +32,64 @@ def _embedding(r: Reading, name: str, m: Any, x: Value) -> Value:
 
 
 def _recurrent(kind: str) -> Callable[..., Any]:
-    def read(r: Reading, name: str, m: Any, x: Value, *states: Any) -> Any:
-        if states or not m.batch_first or vars(m).get("proj_size"):
-            raise ArgumentError(
-                f"{name}: {kind} is taken with batch_first=True, without given states or projections"
-            )
+    def read(r: Reading, name: str, m: Any, x: Value, states: Any = None) -> Any:
+        if not m.batch_first or vars(m).get("proj_size"):
+            raise ArgumentError(f"{name}: {kind} is taken with batch_first=True, without projections")
         options = {"activation": m.nonlinearity} if kind == "RNN" else {}
+        ends = ("", "_reverse") if m.bidirectional else ("",)
+        begins = _first_states(r, name, kind, states, m.num_layers * len(ends))
+        layers = []
         for number in range(m.num_layers):
-            ends = ("", "_reverse") if m.bidirectional else ("",)
             given = [_cell(m, f"_l{number}{end}", kind) for end in ends]
             if number and m.dropout:
                 x = r.building.entrywise(f"{name}_dropout", x, Dropout(m.dropout))
-            x = r.building.recurrent(name, x, kind, given, ORDERS[kind], every=True, **options)
-        return Steps(name, x)
+            first = begins[number] if begins else ()
+            x = r.building.recurrent(
+                name, x, kind, given, ORDERS[kind], every=True, states=first, **options
+            )
+            layers.append(x)
+        return Steps(name, x, kind, layers)
 
     return read
+
+
+def _first_states(r: Reading, name: str, kind: str, states: Any, count: int) -> list[list[Value]]:
+    """Of every layer its first states, (units,) of a sample each; none where they are not given, or 0."""
+    given = states if isinstance(states, tuple | list) else [states] * (states is not None)
+    if all(isinstance(state, np.ndarray) and not state.any() for state in given):
+        return []
+    if not all(isinstance(state, States) for state in given) or len(given) != 1 + (kind == "LSTM"):
+        raise ArgumentError(
+            f"{name}: first states of {kind} are taken of the states of another recurrence of as many layers"
+        )
+    if any(len(state.of.layers) != count for state in given):
+        raise ArgumentError(f"{name}: {kind} has {count} layers and directions, its states others")
+    held = [[r.building.last_state(name, x, state.state) for x in state.of.layers] for state in given]
+    return [list(of) for of in zip(*held, strict=True)]
+
+
+def _mask(name: str, given: Any, causal: bool, steps: int, keys: int) -> dict[str, Any]:
+    """The option of attention that hides what a mask of the module hides."""
+    later = np.tri(steps, keys, dtype=bool)
+    if given is None:
+        return {"causal": True} if causal else {}
+    if not isinstance(given, np.ndarray) or given.shape != (steps, keys):
+        raise ArgumentError(f"{name}: a mask is taken that is a tensor ({steps}, {keys}) of the module")
+    seen = ~given if given.dtype == bool else given > -1e30
+    if given.dtype != bool and np.any(given[seen]):
+        raise ArgumentError(f"{name}: a mask is taken of 0 and -inf, or of True and False")
+    return {"causal": True} if np.array_equal(seen, later) else {} if seen.all() else {"seen": seen}
+
+
+def attention(
+    r: Reading, name: str, m: Any, values: Sequence[Value], mask: Any = None, causal: bool = False
+) -> Value:
+    """values: queries, keys, values."""
+    q, k, v = values
+    option = _mask(name, mask, causal, q.theirs[0], k.theirs[0])
+    layer = MultiHeadAttention(m.num_heads, bias=m.in_proj_bias is not None, **option)
+    read = values[:1] if q is k is v else values[:2] if k is v else values
+    return r.building.attention(name, read, layer, projections(name, m))
 
 
 def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
@@ -57,29 +100,36 @@ def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
     return cell(kind, W, U, b, c)
 
 
-def _attention_block(r: Reading, name: str, m: Any, x: Value) -> Value:
-    """nn.TransformerEncoderLayer."""
+def _block(r: Reading, name: str, m: Any, x: Value, memory: Value | None, masks: Sequence[Any]) -> Value:
+    """nn.TransformerEncoderLayer, or with a memory nn.TransformerDecoderLayer."""
     b = r.building
     called = getattr(m.activation, "__name__", type(m.activation).__name__.lower())
     act: type[Layer] | None = {"relu": ReLU, "gelu": GELU}.get(called)
     if act is None or not m.self_attn.batch_first:
         raise ArgumentError(
-            f"{name}: an encoder layer is taken with batch_first=True and the activation relu or gelu"
+            f"{name}: a layer of a transformer is taken with batch_first=True and the activation relu or gelu"
         )
-
-    def attention(x: Value) -> Value:
-        y = b.attention(f"{name}_self_attn", x, m.self_attn.num_heads, projections(name, m.self_attn))
-        return dropped(y, m.dropout1)
 
     def dropped(y: Value, layer: Any) -> Value:
         return b.entrywise(f"{name}_dropout", y, Dropout(layer.p)) if layer.p else y
 
+    def to_itself(x: Value) -> Value:
+        return dropped(attention(r, f"{name}_self_attn", m.self_attn, [x] * 3, *masks[:2]), m.dropout1)
+
+    def to_memory(x: Value) -> Value:
+        read = [x, memory, memory]
+        y = attention(r, f"{name}_multihead_attn", m.multihead_attn, read, *masks[2:])  # type: ignore[arg-type]
+        return dropped(y, m.dropout2)
+
     def dense(x: Value) -> Value:
         y = linear(r, f"{name}_linear1", m.linear1, x)
         y = dropped(b.entrywise(f"{name}_{act.kind}", y, act()), m.dropout)
-        return dropped(linear(r, f"{name}_linear2", m.linear2, y), m.dropout2)
+        last = m.dropout2 if memory is None else m.dropout3
+        return dropped(linear(r, f"{name}_linear2", m.linear2, y), last)
 
-    for part, norm in ((attention, m.norm1), (dense, m.norm2)):
+    parts = [to_itself, dense] if memory is None else [to_itself, to_memory, dense]
+    for number, part in enumerate(parts, 1):
+        norm = getattr(m, f"norm{number}")
         if m.norm_first:
             x = b.join(f"{name}_residual", [x, part(layer_norm(r, f"{name}_norm", norm, x))], "sum")
         else:
@@ -87,22 +137,72 @@ def _attention_block(r: Reading, name: str, m: Any, x: Value) -> Value:
     return x
 
 
-def _self_attention(
-    r: Reading, name: str, m: Any, x: Value, key: Value, value: Value, **options: Any
-) -> Any:
-    unknown = {key: given for key, given in options.items() if given is not None and key != "need_weights"}
-    if key is not x or value is not x or unknown or not m.batch_first or m.dropout:
-        raise ArgumentError(
-            f"{name}: attention is taken of a sequence with itself, batch_first=True, no masks, no dropout"
-        )
-    return (r.building.attention(name, x, m.num_heads, projections(name, m)), None)
+def _no_padding(name: str, **masks: Any) -> None:
+    for key, given in masks.items():
+        if given is not None:
+            raise ArgumentError(f"{name}: {key} is not taken: a Masking or Embedding(padding=0) has it here")
+
+
+def _encoder_layer(
+    r: Reading, name: str, m: Any, src: Value, src_mask: Any = None, src_key_padding_mask: Any = None,
+    is_causal: Any = False,
+) -> Value:  # fmt: skip
+    _no_padding(name, src_key_padding_mask=src_key_padding_mask)
+    return _block(r, name, m, src, None, (src_mask, False))
+
+
+def _decoder_layer(
+    r: Reading, name: str, m: Any, tgt: Value, memory: Value, tgt_mask: Any = None, memory_mask: Any = None,
+    tgt_key_padding_mask: Any = None, memory_key_padding_mask: Any = None, tgt_is_causal: Any = False,
+    memory_is_causal: Any = False,
+) -> Value:  # fmt: skip
+    _no_padding(
+        name, tgt_key_padding_mask=tgt_key_padding_mask, memory_key_padding_mask=memory_key_padding_mask
+    )
+    return _block(r, name, m, tgt, memory, (tgt_mask, False, memory_mask, False))
+
+
+def _stack(block: Callable[..., Value]) -> Callable[..., Value]:
+    """nn.TransformerEncoder and nn.TransformerDecoder: layers one behind the other, and a norm."""
+
+    def read(
+        r: Reading, name: str, m: Any, x: Value, *others: Any, mask: Any = None, **options: Any
+    ) -> Value:
+        told = (mask,) if mask is not None else ()
+        for number, layer in enumerate(m.layers):
+            x = block(r, f"{name}_layers_{number}", layer, x, *others, *told, **options)
+        return x if m.norm is None else layer_norm(r, f"{name}_norm", m.norm, x)
+
+    return read
+
+
+_encoder, _decoder = _stack(_encoder_layer), _stack(_decoder_layer)
+
+
+def _transformer(r: Reading, name: str, m: Any, src: Value, tgt: Value, **options: Any) -> Value:
+    of_source = {"mask": options.pop("src_mask", None)}
+    _no_padding(name, src_key_padding_mask=options.pop("src_key_padding_mask", None))
+    memory = _encoder(r, f"{name}_encoder", m.encoder, src, **of_source)
+    options.pop("src_is_causal", None)
+    return _decoder(r, f"{name}_decoder", m.decoder, tgt, memory, **options)
+
+
+def _attention(
+    r: Reading, name: str, m: Any, query: Value, key: Value, value: Value, key_padding_mask: Any = None,
+    need_weights: bool = True, attn_mask: Any = None, average_attn_weights: bool = True,
+    is_causal: bool = False,
+) -> Any:  # fmt: skip
+    _no_padding(name, key_padding_mask=key_padding_mask)
+    if m.dropout:
+        raise ArgumentError(f"{name}: attention is taken without dropout of its weights")
+    return (attention(r, name, m, (query, key, value), attn_mask), None)
 
 
 def _item(r: Reading, name: str, x: Any, place: Any) -> Any:
-    if isinstance(x, Steps):
-        return x.item(place)
-    if isinstance(x, tuple):
+    if isinstance(x, Steps | tuple | np.ndarray):
         return x[place]
+    if isinstance(x, States):
+        return _state(r, name, x, place)
     every = (
         isinstance(place, tuple)
         and len(place) in (2, 3)
@@ -111,13 +211,22 @@ def _item(r: Reading, name: str, x: Any, place: Any) -> Any:
     if isinstance(x, Value) and every and place[1] in (-1, len(x.theirs) and x.theirs[0] - 1):
         layer = x.node.layers[-1] if x.node and x.node.layers else None
         if getattr(layer, "outputs", "") == "all" and not getattr(layer, "reverse", False):
-            return _last_step(r, name, x)
+            return r.building.last_state(name, x, "h")
     if isinstance(x, Value) and isinstance(place, tuple) and place:
         if place[0] is Ellipsis:
             return _part(r, name, x, place)
         if place[0] == slice(None):
             return _part(r, name, x, place[1:])
     raise ArgumentError(f"{name}: parts of a value are taken as output[:, -1] of a recurrent layer alone")
+
+
+def _state(r: Reading, name: str, x: States, place: Any) -> Value:
+    """h[-1]: of the layer at this place, (units,)."""
+    layers = x.of.layers
+    place = place[0] if isinstance(place, tuple) and place[1:] in ((), (slice(None),)) else place
+    if not isinstance(place, int) or not -len(layers) <= place < len(layers):
+        raise ArgumentError(f"{name}: states are taken of a layer at a time, h[-1], received {place!r}")
+    return r.building.last_state(name, layers[place], x.state)
 
 
 def _part(r: Reading, name: str, x: Value, places: Sequence[Any]) -> Value:
@@ -144,20 +253,15 @@ def _part(r: Reading, name: str, x: Value, places: Sequence[Any]) -> Value:
     return r.building.reshaped(f"{name}axes_of", x, (*kept, *x.theirs[len(told) :]))
 
 
-def _last_step(r: Reading, name: str, x: Value) -> Value:
-    """output[:, -1]: the recurrent layer itself puts out its last state instead."""
-    layer = x.node.layers[-1] if x.node and x.node.layers else None
-    if layer is None or getattr(layer, "outputs", "") != "all" or getattr(layer, "reverse", False):
-        raise ArgumentError(f"{name}: the last step is taken of a recurrent layer of one direction")
-    vars(layer)["outputs"] = "last"
-    return Value(x.theirs[1:], Layout(False), x.node)
-
-
 MODULES: dict[str, Callable[..., Any]] = {
     "Embedding": _embedding,
     **{kind: _recurrent(kind) for kind in ORDERS},
-    "TransformerEncoderLayer": _attention_block,
-    "MultiheadAttention": _self_attention,
+    "TransformerEncoderLayer": _encoder_layer,
+    "TransformerDecoderLayer": _decoder_layer,
+    "TransformerEncoder": _encoder,
+    "TransformerDecoder": _decoder,
+    "Transformer": _transformer,
+    "MultiheadAttention": _attention,
 }
 
 
