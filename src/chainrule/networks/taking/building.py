@@ -6,6 +6,7 @@ is told. Every method gives the value that the layer puts out.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -62,7 +63,7 @@ from chainrule.networks.forms.written import gates_in_order
 from chainrule.networks.graphs.graph import Graph
 from chainrule.networks.network import Network
 from chainrule.networks.taking.axes import Axes, legal
-from chainrule.networks.taking.graphs import nodes_between, only_last
+from chainrule.networks.taking.graphs import behind, nodes_between, only_last
 from chainrule.networks.taking.structure import NoChainError, layers_between
 from chainrule.networks.taking.values import Layout, Node, Value, flattened, pairs, with_numbers
 
@@ -91,19 +92,18 @@ class Building(Axes):
             for name, value in outputs.items()
         }
         self.calls.unite()
-        only_last(outputs.values())
-        for value in self.inputs.values():
+        values = behind(outputs.values())
+        only_last(values)
+        inputs = {name: value for name, value in self.inputs.items() if value in values}
+        for value in inputs.values():
             if value.layout.first is None:
                 value.layout.settle(len(value.theirs) > 2)  # images have their channels in front
-        single = len(outputs) == len(self.inputs) == 1
-        try:
-            if single:
-                layers = layers_between(self.input, next(iter(outputs.values())))
-                return Network(layers or [Identity()], input_shape=self.input.ours, dtype=dtype)
-        except NoChainError:
-            pass
-        names = {value if len(self.inputs) > 1 else INPUT: None for value in self.inputs}
-        inputs = dict(zip(names, self.inputs.values(), strict=True))
+        if len(inputs) == 1:
+            ((_, x),) = inputs.items()
+            inputs = {INPUT: x}
+            with contextlib.suppress(NoChainError):
+                layers = layers_between(x, list(outputs.values()))
+                return Network(layers or [Identity()], input_shape=x.ours, dtype=dtype)
         nodes = nodes_between(inputs, outputs)
         shapes = {name: value.ours for name, value in inputs.items()}
         return Graph(nodes, inputs=shapes, outputs=list(outputs), dtype=dtype)

@@ -13,17 +13,23 @@ from chainrule.networks.taking.values import Node, Value
 JOINS: Mapping[str, type[Join]] = {"sum": Add, "product": Multiply, "concat": Concat}
 
 
-def only_last(outputs: Iterable[Value]) -> None:
-    """A recurrence of which only h behind the last step is read puts out that, and has no states."""
-    uses: dict[Node, list[Value]] = {}
-    left, seen = [value.root for value in outputs], set[int]()
+def behind(outputs: Iterable[Value]) -> list[Value]:
+    """All values that make the outputs, and these."""
+    left, made = [value.root for value in outputs], dict[Value, None]()
     while left:
         value = left.pop()
-        if id(value) in seen or value.node is None:
-            continue
-        seen.add(id(value))
-        uses.setdefault(value.node, []).append(value)
-        left += [read.root for read in value.node.inputs]
+        if value not in made:
+            made[value] = None
+            left += [read.root for read in value.node.inputs] if value.node else []
+    return list(made)
+
+
+def only_last(values: Iterable[Value]) -> None:
+    """A recurrence of which only h behind the last step is read puts out that, and has no states."""
+    uses: dict[Node, list[Value]] = {}
+    for value in values:
+        if value.node is not None:
+            uses.setdefault(value.node, []).append(value)
     for node, values in uses.items():
         layer = node.layers[-1] if node.layers else None
         if isinstance(layer, Recurrent) and all(value.state == "h" for value in values):

@@ -6,6 +6,7 @@ branches are what lies between the nearest such value and the join's inputs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from chainrule.layers import Layer, Parallel, Residual
@@ -16,10 +17,12 @@ class NoChainError(Exception):
     """The nodes are no chain of layers and branches side by side; a Graph has them."""
 
 
-def layers_between(first: Value, last: Value) -> list[Layer]:
-    """The layers that make `last` of `first`; NoChainError where branches cross, or share layers, and where
-    values are multiplied, repeated or read together.
+def layers_between(first: Value, ends: Sequence[Value]) -> list[Layer]:
+    """The layers that make the one end of `first`; NoChainError where there are several, where branches
+    cross, or share layers, and where values are multiplied, repeated or read together.
     """
+    if len(ends) != 1:
+        raise NoChainError
     seen: dict[Node, None] = {}
 
     @cache
@@ -57,7 +60,7 @@ def layers_between(first: Value, last: Value) -> list[Layer]:
             value = split
         return layers
 
-    return back(last, first.root)
+    return back(ends[0], first.root)
 
 
 def _plain(node: Node) -> bool:

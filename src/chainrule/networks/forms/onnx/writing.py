@@ -212,13 +212,13 @@ class Writing:
     def composite(self, layer: Composite, *given: Value) -> Value:
         ends = run_branches(self, layer, given, lambda _, branch, on: self.chain(branch, *on))
         shape = self.network.shapes[str(layer.name)]
+        if len(ends) == 1:
+            return ends[0]
         first = all(end.channels_first for end in ends)
-        if layer.join == "row" or (layer.join == "concat" and len(shape) == 1 and len(ends) > 1):
+        if layer.join == "row" or (layer.join == "concat" and len(shape) == 1):
             return self.graph.beside(ends, shape)
         names = [self.graph.first(end) if first else self.graph.last(end) for end in ends]
-        if len(names) == 1:
-            joined = names[0]
-        elif layer.join == "concat":
+        if layer.join == "concat":
             joined = self.graph.add("Concat", *names, axis=1 if first else -1)
         elif layer.join == "product":
             joined = functools.reduce(lambda a, b: self.graph.add("Mul", a, b), names)

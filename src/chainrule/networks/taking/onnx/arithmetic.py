@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
+from chainrule.layers import ReLU
 from chainrule.networks.taking.onnx.reading import Attributes, Known, Reading, constant_of, refuse, value_of
 from chainrule.networks.taking.values import Value
 
@@ -124,7 +125,15 @@ def _power(r: Reading, name: str, at: Attributes, x: Known, exponent: Known) -> 
     return r.building.join(name, [value_of(name, x)] * int(power[0]), "product")
 
 
-def _concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
+def _largest(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
+    values = [value for value in given if isinstance(value, Value)]
+    others = [constant_of(name, value, "bound") for value in given if not isinstance(value, Value)]
+    if len(values) != 1 or any(np.any(bound) for bound in others):
+        raise refuse(name, "a maximum of anything but a value and 0")
+    return r.building.entrywise(name, values[0], ReLU())
+
+
+def concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
     values = [value for value in given if isinstance(value, Value)]
     if not values:
         raise refuse(name, "constants one after the other")
@@ -156,5 +165,7 @@ NODES: dict[str, Callable[..., Any]] = {
     "Mul": _times,
     "Div": _divided,
     "Pow": _power,
-    "Concat": _concat,
+    "Max": _largest,
+    "Neg": lambda r, name, at, x: r.building.times(name, value_of(name, x), np.array(-1.0)),
+    "Concat": concat,
 }

@@ -76,8 +76,11 @@ class Attentions:
                 self.readers.setdefault(name, []).append(number)
         self.varying = set(given)
         for node in nodes:
-            if any(name in self.varying for name in node.input):
+            if any(name in self.varying for name in node.input) and node.op_type != "Shape":
                 self.varying.update(node.output)
+        if any(node.op_type in ("Softmax", "Attention") for node in nodes):
+            sizes = [node.output[0] for node in nodes if node.op_type == "Shape"]
+            self.constants |= dict(zip(sizes, self._run(self.given, sizes), strict=True))
 
     def _in_double(self, node: Any) -> Any:
         """The node with numbers of 64 bits where it makes some of 32."""
@@ -329,7 +332,7 @@ class Attentions:
             own = [place for place in range(3) if roots[place] == root]
 
             def made(numbers: Array, own: Sequence[int] = own, root: str = root) -> list[Array]:
-                parts = self._run({root: numbers}, [operands[place] for place in own])
+                parts = self._run({**X, root: numbers}, [operands[place] for place in own])
                 return [self._heads(core, part, place) for part, place in zip(parts, own, strict=True)]
 
             zeros, columns = made(np.zeros_like(x)), [list[Array]() for _ in own]

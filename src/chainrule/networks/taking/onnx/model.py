@@ -38,16 +38,12 @@ NODES: dict[str, Callable[..., Any]] = {
     **elements.NODES,
     **moving.NODES,
     **norms.NODES,
-    **sequences.NODES,
     **shapes.NODES,
     **windows.NODES,
+    **sequences.NODES,
 }
 STEPS_FIRST = {
-    "Transpose",
-    "Squeeze",
-    "Reshape",
-    "Identity",
-    "Cast",
+    *("Transpose", "Squeeze", "Reshape", "Identity", "Cast", "Gather", "Concat", "Slice"),
     *ORDERS,
 }  # know steps in front of samples
 ENTRYWISE = {
@@ -208,7 +204,7 @@ class Nodes(Reading):
     def _sizes(self, value: Value) -> Array:
         """What Shape gives, with a number of its own for the samples."""
         if isinstance(value, StepsFirst):
-            return np.array([value.held.theirs[0], SAMPLES, *value.held.theirs[1:]])
+            return np.array(value.sizes)
         return np.array([*(SAMPLES,)[: self.lead], *value.theirs])
 
     def _of_steps(self, node: Any, name: str, attributes: Attributes, inputs: Sequence[Any]) -> Value:

@@ -167,6 +167,11 @@ class StepsFirst(Value):
         super().__init__(held.theirs, held.layout, held.node)
         self.held, self.axis = held, axis
 
+    @property
+    def sizes(self) -> list[int]:
+        """What Shape gives, with a number of its own for the samples."""
+        return [self.held.theirs[0], SAMPLES, *self.held.theirs[1:]]
+
     def turned(self, r: Reading, name: str, perm: Sequence[int]) -> Value:
         if list(perm) != [1, 0, 2] or self.axis:
             raise refuse(name, f"perm={list(perm)} of a recurrence's output")
@@ -174,20 +179,39 @@ class StepsFirst(Value):
 
 
 class Recurred(StepsFirst):
-    """Y or Y_h of a recurrence, with an axis of directions that a Squeeze leaves out."""
+    """Y or Y_h of a recurrence, with an axis of `count` directions that a Squeeze leaves out."""
 
-    def __init__(self, held: Value, directions: int) -> None:
+    def __init__(self, held: Value, directions: int, count: int = 1) -> None:
         super().__init__(held, axis=True)
-        self.directions = directions
+        self.directions, self.count = directions, count
+
+    @property
+    def sizes(self) -> list[int]:
+        *steps, units = self.held.theirs
+        return [*steps, self.count, SAMPLES, units // self.count]
 
     def turned(self, r: Reading, name: str, perm: Sequence[int]) -> Value:
         if list(perm) == [0, 2, 1, 3] and self.directions == 1:  # both directions go beside the features
-            return BesideDirections(self.held)
+            return BesideDirections(self.held, self.count)
         return super().turned(r, name, perm)
+
+
+class Stacked(StepsFirst):
+    """The last states of several layers, (layers, samples, units), one after the other."""
+
+    def __init__(self, states: Sequence[Value]) -> None:
+        super().__init__(states[0], axis=True)
+        self.states = states
 
 
 class BesideDirections(StepsFirst):
     """Y with the axis of directions in front of the features, with which a Reshape puts it together."""
 
-    def __init__(self, held: Value) -> None:
+    def __init__(self, held: Value, count: int) -> None:
         super().__init__(held, axis=True)
+        self.count = count
+
+    @property
+    def sizes(self) -> list[int]:
+        steps, units = self.held.theirs
+        return [steps, SAMPLES, self.count, units // self.count]

@@ -9,11 +9,14 @@ import numpy as np
 
 from chainrule.networks.forms.onnx.sequences import OPERATORS
 from chainrule.networks.taking.building import cell
+from chainrule.networks.taking.onnx.arithmetic import concat
+from chainrule.networks.taking.onnx.moving import slice_of
 from chainrule.networks.taking.onnx.reading import (
     Attributes,
     Known,
     Reading,
     Recurred,
+    Stacked,
     StepsFirst,
     constant_of,
     only_with,
@@ -25,6 +28,8 @@ from chainrule.networks.taking.values import Value
 
 
 def _gather(r: Reading, name: str, at: Attributes, E: Known, x: Known) -> Value:
+    if isinstance(E, Recurred | Stacked):
+        return _of_states(r, name, E, at, constant_of(name, x, "places"))
     if isinstance(E, Value):
         places = constant_of(name, x, "places")
         axis = r.place(name, E, at.get("axis", 0))
@@ -67,8 +72,10 @@ def _recurrent(kind: str) -> Callable[..., Any]:
         options: dict[str, Any] = {"reverse": direction == "reverse"}
         wanted = ["Tanh"] if kind == "RNN" else ["Sigmoid", "Tanh", "Tanh"][: 3 if kind == "LSTM" else 2]
         functions = at.get("activations", wanted * (2 if direction == "bidirectional" else 1))
-        if kind == "RNN" and set(functions) <= {"Tanh", "Relu", "Sigmoid"}:
-            options["activation"] = functions[0].lower()
+        plain = at.get("activation_alpha", [1.0]) == [1.0] and at.get("activation_beta", [0.0]) == [0.0]
+        known = {"Tanh", "Relu", "Sigmoid", *(["Affine"] if plain else [])}
+        if kind == "RNN" and set(functions) <= known:
+            options["activation"] = functions[0].lower().replace("affine", "identity")
         elif functions[: len(wanted)] != wanted:
             raise refuse(name, f"activations={functions}")
         if kind == "GRU":
@@ -94,14 +101,16 @@ def _recurrent(kind: str) -> Callable[..., Any]:
                 for held in (value if every else None, *ends)
             ]
             return tuple(made)
-        states_out = (None if held is None else Recurred(held, 0) for held in ends)
-        return (Recurred(value, 1) if every else None, *states_out)
+        states_out = (None if held is None else Recurred(held, 0, len(given)) for held in ends)
+        return (Recurred(value, 1, len(given)) if every else None, *states_out)
 
     return read
 
 
 def _state(r: Reading, name: str, state: Value, batchwise: bool) -> Value:
     """A first state, (units,) of a sample."""
+    if isinstance(state, Stacked) and len(state.states) == 1:
+        return state.states[0]
     if isinstance(state, Recurred) and not state.directions:
         return state.held
     if not batchwise or len(state.theirs) != 2 or state.theirs[0] != 1:
@@ -112,6 +121,44 @@ def _state(r: Reading, name: str, state: Value, batchwise: bool) -> Value:
 def _with_directions(r: Reading, name: str, held: Value, count: int) -> Value:
     shape = (*held.theirs[:-1], count, held.theirs[-1] // count)
     return r.building.reshaped(f"{name}_directions", held, shape)
+
+
+def _states(name: str, held: Known) -> list[Value]:
+    """The last states in (layers, samples, units)."""
+    if isinstance(held, Stacked):
+        return list(held.states)
+    if not isinstance(held, Recurred) or held.directions:
+        raise refuse(name, "what is no last state of a recurrence beside one")
+    return [held.held]
+
+
+def _of_states(r: Reading, name: str, held: Known, at: Attributes, place: Any) -> Value:
+    states = _states(name, held)
+    if at.get("axis", 0) != 0 or np.size(place) != 1:
+        raise refuse(name, "several of the last states of a recurrence")
+    one = states[int(np.ravel(place)[0])]
+    return Recurred(one, 0) if np.ndim(place) else one
+
+
+_OF_SLICES: dict[str, list[int]] = {"starts": [], "ends": [], "axes": [0], "steps": [1]}
+
+
+def _stacked(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
+    if at["axis"] == 0 and any(isinstance(value, Recurred | Stacked) for value in given):
+        return Stacked([state for value in given for state in _states(name, value)])
+    return concat(r, name, at, *given)
+
+
+def _sliced(r: Reading, name: str, at: Attributes, x: Known, *given: Known) -> Value:
+    if not isinstance(x, Recurred | Stacked):
+        return slice_of(r, name, at, x, *given)
+    starts, ends, axes, steps = (
+        at.get(word, usual) if value is None else np.ravel(constant_of(name, value, word)).tolist()
+        for (word, usual), value in zip(_OF_SLICES.items(), (*given, *[None] * 4), strict=False)
+    )
+    if axes != [0] or steps != [1]:
+        raise refuse(name, f"a slice of states along {axes}")
+    return Stacked(_states(name, x)[starts[0] : ends[0]])
 
 
 def _squeeze_steps(r: Reading, name: str, at: Attributes, x: Known, axes: Known = None) -> Value:
@@ -126,5 +173,7 @@ def _squeeze_steps(r: Reading, name: str, at: Attributes, x: Known, axes: Known 
 NODES: dict[str, Callable[..., Any]] = {
     "Squeeze": _squeeze_steps,
     "Gather": _gather,
+    "Concat": _stacked,
+    "Slice": _sliced,
     **{kind: _recurrent(kind) for kind in ORDERS},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from chainrule.layers import GELU, Dropout, Layer, MultiHeadAttention, ReLU
 from chainrule.networks.taking.building import cell
 from chainrule.networks.taking.torch.elements import linear
 from chainrule.networks.taking.torch.norms import layer_norm
-from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of
+from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of, axis_of
 from chainrule.networks.taking.torch.several import projections
 from chainrule.networks.taking.values import Value
 
@@ -265,6 +266,33 @@ MODULES: dict[str, Callable[..., Any]] = {
 }
 
 
+def _split(r: Reading, name: str, x: Value, sizes: Any, dim: int = 0) -> tuple[Value, ...]:
+    """Parts of an axis one after the other: of a size, or of sizes."""
+    axis = axis_of(name, x, dim)
+    whole = x.theirs[axis]
+    if isinstance(sizes, int):
+        sizes = [min(sizes, whole - start) for start in range(0, whole, sizes)]
+    stops = [0, *itertools.accumulate(sizes)]
+    return tuple(
+        r.building.along(f"{name}_{number}", x, axis, tuple(((place, 1.0),) for place in range(*ends)))
+        for number, ends in enumerate(itertools.pairwise(stops))
+    )
+
+
+def _chunk(r: Reading, name: str, x: Value, chunks: int, dim: int = 0) -> tuple[Value, ...]:
+    return _split(r, name, x, -(-x.theirs[axis_of(name, x, dim)] // chunks), dim)
+
+
+def _unlike(r: Reading, name: str, *_: Any, **options: Any) -> Value:
+    raise ArgumentError(
+        f"{name}: of products of two values nn.MultiheadAttention is taken; a module that writes its "
+        "attention out comes by torch.onnx.export(...) and cr.from_onnx, which finds it"
+    )
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "split": _split,
+    "chunk": _chunk,
+    **dict.fromkeys(("scaled_dot_product_attention", "matmul", "bmm", "baddbmm", "einsum"), _unlike),
     "getitem": _item,
 }
