@@ -62,7 +62,7 @@ def test_which_inputs_and_outputs() -> None:
         cr.from_onnx(model)
     with pytest.raises(ArgumentError, match=r"3 inputs: write .*'image': \(\.\.\.\)"):
         cr.from_onnx(model, (5, 4, 2))
-    with pytest.raises(ArgumentError, match="input_shape names 'picture', and the model's inputs are 'image'"):
+    with pytest.raises(ArgumentError, match="names 'picture', and the model's inputs are 'image', 'age'"):
         cr.from_onnx(model, {"picture": (5, 4, 2)})
     shapes = {"image": (5, 4, 2), "age": 2, "ids": (3,)}
     assert set(cr.from_onnx(model, shapes).input_parts) == set(shapes)

@@ -24,7 +24,7 @@ from chainrule.base.types import Array
 from chainrule.data.door import check_pairs, check_weights, class_ids, inputs_of, one_column, targets_of
 from chainrule.data.mapped import in_pieces, pieces
 from chainrule.data.preparation import Preparation
-from chainrule.layers import Composite, Layer, Sequential, Sigmoid
+from chainrule.layers import Composite, Layer, Sequential, Sigmoid, Wiring
 from chainrule.losses import BinaryCrossEntropy, Loss, Losses, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
 from chainrule.networks.architecture import INPUT, all_layers
@@ -47,7 +47,7 @@ from chainrule.networks.forms.several_ends import (
     split_outputs,
 )
 from chainrule.networks.forms.several_labels import chosen, rows_right, say_several
-from chainrule.networks.forms.summary import summary_lines, summary_rows
+from chainrule.networks.forms.summary import nodes_shown, summary_lines, summary_rows
 from chainrule.networks.forms.theta import (
     flat,
     layers_for,
@@ -552,10 +552,11 @@ class Network(Model, Attributes):
         return Text(title + text_table(rows, right=(3,), rule_after=(0, len(rows) - 2)) + about)
 
     def __repr__(self) -> str:
-        inside = ", ".join(map(repr, self.layers))
-        options = f"input_shape={self.input_shape}, dtype='{self.dtype}'"
-        options += f", name={self.name!r}" if self.name else ""
-        return f"Network([{inside}], {options})"
+        inside = f"Network([{', '.join(map(repr, self.layers))}], input_shape={self.input_shape}"
+        if any(isinstance(layer, Wiring) for layer in self.layers):
+            inside = nodes_shown(self)
+        name = f", name={self.name!r}" if self.name else ""
+        return f"{inside}, dtype='{self.dtype}'{name})"
 
     def _repr_html_(self) -> str:
         return html_table(summary_rows(self), right=(3,), caption=self.name or "")
