@@ -77,7 +77,7 @@ def test_the_same_bits(seed: int, kind: str, tmp_path: Path) -> None:
 def test_it_shows_its_nodes() -> None:
     """As they may be written: what is shown makes the same network, but for layers that are one."""
     networks: list[tuple[cr.Network, Any]] = [(several(), several_batch(3)[0]), (begun(), np.ones((3, 4, 2)))]
-    networks += [(network, batch(network, 3)[0]) for network in map(graph, range(6), [*KINDS] * 2)]
+    networks += [(network, batch(network, 3)[0]) for network in map(graph, range(18), [*KINDS] * 6)]
     alone = [(network, X) for network, X in networks if not network.shares]
     assert len(alone) > 4
     for network, X in alone:

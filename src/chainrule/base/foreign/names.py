@@ -39,7 +39,10 @@ _CLASSES = by_name(
         "chainrule.L2Pool2D(2), for norm_type 2, or chainrule.LpPool2D(3, 2)": ("LPPool2d",),
         "chainrule.L2Pool1D(2), for norm_type 2, or chainrule.LpPool1D(3, 2)": ("LPPool1d",),
         "chainrule.GlobalAveragePool()": ("GlobalAveragePooling1D", "GlobalAveragePooling2D"),
-        "chainrule.GlobalAveragePool(), for the output size 1": ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"),
+        "chainrule.GlobalAveragePool(), for the output size 1": (
+            *("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAveragePool1D", "AdaptiveAveragePool2D"),
+            *("AdaptiveAveragePooling2D", "AdaptiveAvgPool2D"),
+        ),
         "chainrule.GlobalMaxPool()": ("GlobalMaxPooling1D", "GlobalMaxPooling2D"),
         "chainrule.GlobalMaxPool(), for the output size 1": ("AdaptiveMaxPool1d", "AdaptiveMaxPool2d"),
         "chainrule.Pad1D(1), or padding=1 in the convolution that follows": ("ZeroPadding1D", "ZeroPad1d"),

@@ -8,7 +8,7 @@ first; what the two compute is the same.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from chainrule.base.types import Array
 from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building
 from chainrule.networks.taking.torch import arithmetic, elements, moving, norms, sequences, shapes, windows
-from chainrule.networks.taking.torch.reading import Reading, array_of
+from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of
 from chainrule.networks.taking.torch.several import graph_of
 from chainrule.networks.taking.values import Value
 
@@ -51,7 +51,8 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         its first layer, a Linear, reads. The network itself takes (rows, columns, channels). Of several
         inputs their names and shapes in the order of forward, {"target": (7, 16), "memory": (9, 16)}; what
         forward has behind them keeps its default. Several inputs, outputs, and values that cross, make a
-        `Graph`; outputs of a dict have its keys, others are "output0", "output1", ...
+        `Graph`; outputs of a dict have its keys, others are "output0", "output1", ...;
+        of a recurrent module alone it is what all steps put out.
     dtype: by default that of the module's weights.
     Raises ArgumentError for what has no layer here, and MissingExtraError without PyTorch.
     """
@@ -167,15 +168,28 @@ class Nodes(Reading):
         return array_of(held)
 
     def _outputs(self, given: Any) -> dict[str, Value]:
+        given = given.every if isinstance(given, Steps) else given  # of a recurrence alone its steps
         if isinstance(given, Value):
             return {"output": given}
         many = isinstance(given, tuple | list)
-        named = {f"output{n}": value for n, value in enumerate(given)} if many else given
+        flat = list(self._flat(given)) if many else []
+        named = {f"output{n}": value for n, value in enumerate(flat)} if many else given
         if not isinstance(named, Mapping) or not all(isinstance(value, Value) for value in named.values()):
             raise ArgumentError(
                 "from_torch takes modules that put out a value, several in a tuple, or by name in a dict"
             )
         return {str(name): value for name, value in named.items()}
+
+    def _flat(self, given: Any) -> Iterator[Any]:
+        """Outputs in order; of states that of every layer."""
+        if isinstance(given, States):
+            of = given.of
+            yield from (self.building.last_state(of.name, layer, given.state) for layer in of.layers)
+        elif isinstance(given, tuple | list):
+            for entry in given:
+                yield from self._flat(entry)
+        elif given is not None:
+            yield given
 
     def _known(self, argument: Any) -> Any:
         if isinstance(argument, tuple | list):
