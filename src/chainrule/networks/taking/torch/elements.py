@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from chainrule.base.errors import ArgumentError
 from chainrule.layers import (
     CELU,
@@ -115,6 +117,10 @@ MODULES: dict[str, Callable[..., Any]] = {
     ),
     "GLU": lambda r, name, m, x: _glu(r, name, x, m.dim),
     "Softmax": _softmax,
+    "Softmax2d": lambda r, name, m, x: r.building.softmax(name, x, 0),
+    "Softmin": lambda r, name, m, x: _softmax(
+        r, name, m, r.building.times(f"{name}_negative", x, np.array(-1.0))
+    ),
     "PReLU": _prelu,
     "Identity": lambda r, name, m, x: x,
     "Dropout": _entrywise(lambda m: Dropout(m.p)),

@@ -72,9 +72,12 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
     if isinstance(input_shape, Mapping):
         if not input_shape:
             raise ArgumentError("from_torch input_shape names no input")
-        if single:
-            return graph_of(torch, module, input_shape, chosen)
         shapes = {str(name): _given_shape(shape) for name, shape in input_shape.items()}
+        if single and (block := graph_of(torch, module, input_shape, chosen)) is not None:
+            return block
+        if single and len(shapes) > 1:
+            reading = Nodes(torch, module, Building(shapes), alone=True)
+            return reading.building.network(reading.of_module(), chosen)
     else:
         shapes = {"": _input_shape(torch, module, input_shape)}
     whole = torch.nn.Sequential(module) if single else module
@@ -85,7 +88,7 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
             f"from_torch cannot follow the forward of {type(module).__name__}: {error}; write it as an "
             "nn.Sequential, or without branches that depend on numbers"
         ) from error
-    reading = Nodes(torch, whole, Building(shapes))
+    reading = Nodes(torch, whole, Building(shapes), alone=single)
     return reading.building.network(reading.read(graph), chosen)
 
 
@@ -160,6 +163,11 @@ class Nodes(Reading):
             elif getattr(node.target, "__name__", "") != "_assert_is_none":
                 self.values[node] = self._call(node)
         raise ArgumentError("the module has no output")
+
+    def of_module(self) -> dict[str, Value]:
+        """What the module itself, which is a layer, puts out."""
+        kind = type(self.module).__name__
+        return self._outputs(self._module(kind.lower(), self.module, [*self.building.inputs.values()], {}))
 
     def _tensor(self, target: str) -> Array:
         held: Any = self.module

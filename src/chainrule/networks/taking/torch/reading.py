@@ -21,8 +21,9 @@ def array_of(tensor: Any) -> Array:
 class Reading:
     """What is known of a module while its calls are read."""
 
-    def __init__(self, torch: Any, module: Any, building: Building) -> None:
-        self.torch, self.module, self.building = torch, module, building
+    def __init__(self, torch: Any, module: Any, building: Building, alone: bool = False) -> None:
+        """alone: whether it is one layer of PyTorch, of which it does not matter where the samples are."""
+        self.torch, self.module, self.building, self.alone = torch, module, building, alone
         self.values: dict[Any, Any] = {}
         self.tensors: dict[int, tuple[str, Any]] = {}  # a parameter -> the module that has it
 

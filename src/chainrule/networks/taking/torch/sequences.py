@@ -33,9 +33,11 @@ def _embedding(r: Reading, name: str, m: Any, x: Value) -> Value:
 
 
 def _recurrent(kind: str) -> Callable[..., Any]:
-    def read(r: Reading, name: str, m: Any, x: Value, states: Any = None) -> Any:
-        if not m.batch_first or vars(m).get("proj_size"):
-            raise ArgumentError(f"{name}: {kind} is taken with batch_first=True, without projections")
+    def read(r: Reading, name: str, m: Any, x: Value, states: Any = None, *more: Any) -> Any:
+        states = (states, *more) if more else states
+        _samples_first(r, name, m)
+        if vars(m).get("proj_size"):
+            raise ArgumentError(f"{name}: {kind} is taken without projections")
         options = {"activation": m.nonlinearity} if kind == "RNN" else {}
         ends = ("", "_reverse") if m.bidirectional else ("",)
         begins = _first_states(r, name, kind, states, m.num_layers * len(ends))
@@ -54,11 +56,40 @@ def _recurrent(kind: str) -> Callable[..., Any]:
     return read
 
 
+def _samples_first(r: Reading, name: str, m: Any) -> None:
+    if not m.batch_first and not r.alone:
+        raise ArgumentError(
+            f"{name}: of a network with other layers a {type(m).__name__} is taken with batch_first=True, as "
+            "samples are the first axis of all"
+        )
+
+
+def _cell_alone(kind: str) -> Callable[..., Any]:
+    """nn.RNNCell and its kin: a sequence of one step."""
+
+    def read(r: Reading, name: str, m: Any, x: Value, states: Any = None, *more: Any) -> Any:
+        states = (states, *more) if more else states
+        given = states if isinstance(states, tuple | list) else [states] * (states is not None)
+        options = {"activation": m.nonlinearity} if kind == "RNN" else {}
+        x = r.building.reshaped(f"{name}_step", x, (1, *x.theirs))
+        made = r.building.recurrent(
+            name, x, kind, [_cell(m, "", kind)], ORDERS[kind], every=False, states=given, **options
+        )
+        if kind != "LSTM":
+            return made
+        return tuple(r.building.last_state(name, made, state) for state in "hc")
+
+    return read
+
+
 def _first_states(r: Reading, name: str, kind: str, states: Any, count: int) -> list[list[Value]]:
     """Of every layer its first states, (units,) of a sample each; none where they are not given, or 0."""
     given = states if isinstance(states, tuple | list) else [states] * (states is not None)
     if all(isinstance(state, np.ndarray) and not state.any() for state in given):
         return []
+    if len(given) == 1 + (kind == "LSTM") and all(isinstance(state, Value) for state in given):
+        rows = [_rows(r, f"{name}_state", state, count) for state in given]
+        return [list(of) for of in zip(*rows, strict=True)]
     if not all(isinstance(state, States) for state in given) or len(given) != 1 + (kind == "LSTM"):
         raise ArgumentError(
             f"{name}: first states of {kind} are taken of the states of another recurrence of as many layers"
@@ -67,6 +98,16 @@ def _first_states(r: Reading, name: str, kind: str, states: Any, count: int) -> 
         raise ArgumentError(f"{name}: {kind} has {count} layers and directions, its states others")
     held = [[r.building.last_state(name, x, state.state) for x in state.of.layers] for state in given]
     return [list(of) for of in zip(*held, strict=True)]
+
+
+def _rows(r: Reading, name: str, state: Value, count: int) -> list[Value]:
+    """First states of every layer, which are an input: (units,) of one, (layers, units) of several."""
+    if len(state.theirs) == 1 and count == 1:
+        return [state]
+    if len(state.theirs) != 2 or state.theirs[0] != count:
+        raise ArgumentError(f"{name}: first states are (layers, units) of a sample, received {state.theirs}")
+    parts = [r.building.along(f"{name}_{n}", state, 0, (((n, 1.0),),)) for n in range(count)]
+    return [r.building.reshaped(f"{name}_row", part, state.theirs[1:]) for part in parts]
 
 
 def _mask(name: str, given: Any, causal: bool, steps: int, keys: int) -> dict[str, Any]:
@@ -87,6 +128,7 @@ def attention(
 ) -> Value:
     """values: queries, keys, values."""
     q, k, v = values
+    _samples_first(r, name, m)
     option = _mask(name, mask, causal, q.theirs[0], k.theirs[0])
     layer = MultiHeadAttention(m.num_heads, bias=m.in_proj_bias is not None, **option)
     read = values[:1] if q is k is v else values[:2] if k is v else values
@@ -106,10 +148,8 @@ def _block(r: Reading, name: str, m: Any, x: Value, memory: Value | None, masks:
     b = r.building
     called = getattr(m.activation, "__name__", type(m.activation).__name__.lower())
     act: type[Layer] | None = {"relu": ReLU, "gelu": GELU}.get(called)
-    if act is None or not m.self_attn.batch_first:
-        raise ArgumentError(
-            f"{name}: a layer of a transformer is taken with batch_first=True and the activation relu or gelu"
-        )
+    if act is None:
+        raise ArgumentError(f"{name}: a layer of a transformer is taken with the activation relu or gelu")
 
     def dropped(y: Value, layer: Any) -> Value:
         return b.entrywise(f"{name}_dropout", y, Dropout(layer.p)) if layer.p else y
@@ -257,6 +297,7 @@ def _part(r: Reading, name: str, x: Value, places: Sequence[Any]) -> Value:
 MODULES: dict[str, Callable[..., Any]] = {
     "Embedding": _embedding,
     **{kind: _recurrent(kind) for kind in ORDERS},
+    **{f"{kind}Cell": _cell_alone(kind) for kind in ORDERS},
     "TransformerEncoderLayer": _encoder_layer,
     "TransformerDecoderLayer": _decoder_layer,
     "TransformerEncoder": _encoder,
