@@ -372,7 +372,7 @@ REFUSED = {
     "area": (nn.Upsample(scale_factor=2, mode="area"), (3, 5, 5)),
     "odd norm": (nn.LPPool2d(3, 2), (3, 6, 6)),
     "three axes": (nn.Sequential(nn.Conv3d(2, 3, 2)), (2, 4, 4, 4)),
-    "time first": (nn.LSTM(3, 4), (5, 3)),
+    "time first": (nn.Sequential(nn.Linear(3, 3), nn.LSTM(3, 4)), (5, 3)),
     "flat samples": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(0)), (3, 5, 5)),
 }
 
