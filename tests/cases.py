@@ -95,6 +95,19 @@ def _pool1(name: str, shape: tuple[int, int], *arguments: Any, **options: Any) -
     ]
 
 
+def _pool3(name: str, shape: tuple[int, ...], *arguments: Any, **options: Any) -> list[LayerCase]:
+    classes: list[Any] = [L.MaxPool3D, L.AveragePool3D, L.L2Pool3D]
+    return [
+        LayerCase(
+            f"{cls.kind}3d-{name}",
+            lambda cls=cls: cls(*arguments, **options),
+            shape,
+            kinked=cls is L.MaxPool3D,
+        )
+        for cls in classes
+    ]
+
+
 def _recurrent(name: str, make: Any, shape: tuple[int, ...], samples: int = 3, note: str = "") -> LayerCase:
     return LayerCase(name, make, shape, samples, note=note, scale=0.4)
 
@@ -207,6 +220,58 @@ LAYER_CASES: list[LayerCase] = [
         lambda: L.ConvTranspose1D(6, 3, groups=3, stride=3, output_padding=2, dilation=2, padding=(4, 1)),
         (4, 9),
     ),
+    LayerCase("conv3d", lambda: L.Conv3D(3, 3, padding="same"), (3, 4, 5, 2)),
+    LayerCase(
+        "conv3d-options",
+        lambda: L.Conv3D(
+            4, (2, 1, 3), stride=(1, 2, 2), dilation=(2, 1, 1), padding=((1, 0), (0, 0), (2, 1)), groups=2
+        ),
+        (4, 3, 6, 6),
+        samples=2,
+        note="as an image of the rows of every window",
+    ),
+    LayerCase("conv3d-as-it-is", lambda: L.Conv3D(17, (1, 1, 2), bias=False), (2, 3, 4, 5), samples=1),
+    LayerCase("conv3d-depthwise", lambda: L.Conv3D(3, 2, groups=3), (2, 3, 3, 3)),
+    LayerCase(
+        "convtranspose3d",
+        lambda: L.ConvTranspose3D(4, (2, 3, 3), stride=2, padding=1, output_padding=(1, 0, 1)),
+        (2, 3, 2, 3),
+    ),
+    LayerCase(
+        "convtranspose3d-groups",
+        lambda: L.ConvTranspose3D(4, (3, 2, 2), dilation=(1, 2, 1), padding="same", groups=4, bias=False),
+        (3, 2, 4, 4),
+        samples=2,
+    ),
+    *_pool3("", (4, 3, 5, 2), 2, 1),
+    *_pool3("padded", (3, 4, 5, 3), (2, 3, 2), 2, padding=((1, 0), (1, 1), (0, 1)), ceil_mode=True),
+    *_pool3("dilated", (3, 4, 5, 2), (2, 1, 2), dilation=(1, 2, 2), padding=(1, 0, 1)),
+    LayerCase(
+        "avgpool3d-counted", lambda: L.AveragePool3D(3, 2, padding=1, count_padding=True), (3, 4, 3, 2)
+    ),
+    LayerCase("l2pool3d-mean", lambda: L.L2Pool3D(2, padding=1, mean=True), (3, 2, 4, 2), samples=1),
+    LayerCase("lppool3d", lambda: L.LpPool3D(3, (2, 1, 2), 1), (3, 2, 3, 2)),
+    LayerCase(
+        "maxunpool", lambda: L.MaxUnpool2D(2, sources=((2, 2, 3), (5, 4, 3))), (12 + 60,), kinked=True
+    ),
+    LayerCase(
+        "maxunpool-options",
+        lambda: L.MaxUnpool2D((2, 3), (3, 3), padding=(1, 1), ceil_mode=True, sources=((2, 2, 5), (4, 5, 5))),
+        (20 + 100,),
+        samples=2,
+        kinked=True,
+    ),
+    LayerCase("maxunpool1d", lambda: L.MaxUnpool1D(3, sources=((2, 2), (7, 2))), (4 + 14,), kinked=True),
+    LayerCase(
+        "maxunpool3d", lambda: L.MaxUnpool3D(2, sources=((1, 2, 1, 2), (2, 4, 3, 2))), (4 + 48,), kinked=True
+    ),
+    LayerCase("batchnorm-volume", L.BatchNorm, (2, 3, 2, 5)),
+    LayerCase("groupnorm-volume", lambda: L.GroupNorm(2), (2, 3, 2, 4), samples=2),
+    LayerCase("globalmaxpool-volume", L.GlobalMaxPool, (2, 3, 2, 3), kinked=True),
+    LayerCase("pad3d", lambda: L.Pad3D(((1, 0), (2, 1), (0, 2)), mode="reflect"), (2, 3, 4, 2)),
+    LayerCase("crop3d", lambda: L.Crop3D((0, 1, 1)), (2, 3, 4, 3), samples=2),
+    LayerCase("upsample3d", lambda: L.UpSample3D((1, 2, 3)), (2, 3, 2, 3), samples=2),
+    LayerCase("upsample3d-between", lambda: L.UpSample3D(2, mode="trilinear"), (2, 3, 1, 2)),
     *_pool("wang", (4, 4, 3), 2, None, "the net of Wang"),
     *_pool("overlap", (5, 6, 2), 2, 1, "2x2, stride 1: δ accumulates (NNlib.jl #205)"),
     *_pool("overlap3", (5, 5, 2), 3, 1, "3x3, stride 1: δ accumulates (tangermeme #95)"),

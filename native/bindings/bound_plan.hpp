@@ -169,15 +169,27 @@ class BoundPlan : public Plan<T> {
     };
   }
 
-  // computed(shard, loss, correct, judged, samples, overflowed) and sum(stop), which returns what that is told of all shards,
-  // and whether to stop.
+  // computed(shard, part), complete(part) and advance(); counted(shard, loss, correct, judged, samples, overflowed), and
+  // sum(stop), which returns what that is told of all shards, and whether to stop.
   // exchange(own), of this process's shards, a row of each, returns the sums over all shards.
-  void share(int shards, int first, int end, int batch_size, nb::object computed, nb::object sum, nb::object exchange,
-             nb::list beside) {
-    Sharing sharing{shards, first, end, batch_size, {}, {}, {}};
-    sharing.computed = [computed](int shard, const ShardNumbers& n) {
+  void share(int shards, int first, int end, int batch_size, int64_t least_part, nb::object computed, nb::object complete,
+             nb::object advance, nb::object counted, nb::object sum, nb::object exchange, nb::list beside) {
+    Sharing sharing{shards, first, end, batch_size, least_part, {}, {}, {}, {}, {}, {}};
+    sharing.computed = [computed](int shard, int part) {
       const WithGil gil;
-      computed(shard, n.progress.loss, n.progress.correct, n.progress.judged, n.progress.samples, n.overflowed);
+      computed(shard, part);
+    };
+    sharing.complete = [complete](int part) {
+      const WithGil gil;
+      complete(part);
+    };
+    sharing.advance = [advance] {
+      const WithGil gil;
+      advance();
+    };
+    sharing.counted = [counted](int shard, const ShardNumbers& n) {
+      const WithGil gil;
+      counted(shard, n.progress.loss, n.progress.correct, n.progress.judged, n.progress.samples, n.overflowed);
     };
     sharing.sum = [sum](bool stop) {
       const WithGil gil;

@@ -276,8 +276,15 @@ void bind_plan(nb::module_& m, const char* name) {
            "with_penalty"_a)
       .def("norms", &P::norms, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "out"_a.noconvert())
       .def("set_per_sample", &P::set_per_sample, "clip"_a)
-      .def("set_sharing", &P::share, "shards"_a, "first"_a, "end"_a, "batch_size"_a, "computed"_a, "sum"_a, "exchange"_a,
-           "beside"_a)
+      .def("set_sharing", &P::share, "shards"_a, "first"_a, "end"_a, "batch_size"_a, "least_part"_a, "computed"_a, "complete"_a,
+           "advance"_a, "counted"_a, "sum"_a, "exchange"_a, "beside"_a)
+      .def("gradient_parts",
+           [](P& p) {
+             p.require_finished();
+             std::vector<std::tuple<size_t, size_t>> parts;
+             for (const GradientPart& part : p.gradient_parts()) parts.push_back({part.begin, part.end});
+             return parts;
+           })
       .def("all_gradients",
            [](P& p) {
              p.require_finished();
@@ -335,7 +342,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 18;
+  m.attr("INTERFACE") = 23;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

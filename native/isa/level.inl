@@ -44,6 +44,10 @@ constexpr Kernels<T> table() {
   k.dense_norms = dense_norms<T>;
   k.rows_units = rows_units<T>;
   k.rows_forward = rows_forward<T>;
+  k.turn_panels = turn_panels<T>;
+  k.rows_gradient_units = rows_gradient_units<T>;
+  k.rows_gradient_scratch = rows_gradient_scratch<T>;
+  k.rows_gradient = rows_gradient<T>;
   k.winograd_rows_units = winograd_rows_units<T>;
   k.winograd_rows_scratch = winograd_rows_scratch<T>;
   k.winograd_rows_pack = winograd_pack<T, lanes<T>>;
@@ -86,6 +90,7 @@ constexpr Kernels<T> table() {
   k.recurrent_forward = recurrent_forward<T>;
   k.recurrent_backward = recurrent_backward<T>;
   k.recurrent_channels = recurrent_channels<T>;
+  k.recurrent_channels_backward = recurrent_channels_backward<T>;
   k.masking_forward = masking_forward<T>;
   k.masking_backward = masking_backward<T>;
   k.masked_pool_forward = masked_pool_forward<T>;

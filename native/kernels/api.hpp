@@ -84,7 +84,9 @@ struct RecurrentArgs {
   Map<T> z, z_delta, mask;              // mask: data may be null
   Map<T> first;                         // h, and c behind it, in front of the first step; data is null where they are 0
   bool ends = false;                    // z has the states at the end behind the others
-  ptrdiff_t p_row = 0, state_row = 0;   // where the lanes are units: numbers from row to row of p and q, and of states
+  // Where the lanes are units (recurrent.inl): numbers from row to row of p and q, and of states; where these lie; U by units.
+  ptrdiff_t p_row = 0, state_row = 0, state_sample = 0, state_step = 0;
+  const T* turned = nullptr;
 };
 
 // Products in whose vectors the lanes are output channels: a convolution, or a dense layer, which is one of a single pixel.
@@ -99,6 +101,15 @@ struct RowsArgs {
   int samples;
   Act act = Act::identity;
   T slope = 0;
+};
+
+// ∂W and ∂b of rows x and δ, rows that lie so far apart, of δ whole vectors.
+template <class T>
+struct RowsGradientArgs {
+  const T *x, *d;
+  ptrdiff_t x_row, d_row;
+  int rows, inputs, outputs;
+  T *weight_gradient, *bias_gradient;   // in panels; whole vectors, or null
 };
 
 // A transposed convolution is the same geometry, read the other way: x is the image its windows slide over, its output, and z
@@ -381,6 +392,10 @@ struct Kernels {
 
   int (*rows_units)(const RowsArgs<T>&);
   void (*rows_forward)(const RowsArgs<T>&, int begin, int end);
+  void (*turn_panels)(const T* w, int inputs, int outputs, T* to, int begin, int end);   // unit: panel of inputs
+  int (*rows_gradient_units)(const RowsGradientArgs<T>&);
+  size_t (*rows_gradient_scratch)(const RowsGradientArgs<T>&);
+  void (*rows_gradient)(const RowsGradientArgs<T>&, int begin, int end, T* scratch);
   int (*winograd_rows_units)(const RowsArgs<T>&);
   size_t (*winograd_rows_scratch)(const RowsArgs<T>&);
   void (*winograd_rows_pack)(const ConvArgs<T>&, bool rotated, int begin, int end);   // unit: output channel
@@ -429,6 +444,7 @@ struct Kernels {
   void (*recurrent_forward)(const RecurrentArgs<T>&, int begin, int end);   // unit: block
   void (*recurrent_backward)(const RecurrentArgs<T>&, int begin, int end);
   void (*recurrent_channels)(const RecurrentArgs<T>&, int begin, int end);   // unit: sample
+  void (*recurrent_channels_backward)(const RecurrentArgs<T>&, int begin, int end);
   void (*masking_forward)(const MaskingArgs<T>&, int begin, int end);        // unit: row of a block
   void (*masking_backward)(const MaskingArgs<T>&, int begin, int end);
   void (*masked_pool_forward)(const MaskedPoolArgs<T>&, int begin, int end);   // unit: block

@@ -24,6 +24,11 @@ inline void rows_to_lanes(const S* const (&from)[lanes<T>], T* to, int64_t count
     transpose<T>(square, L, to + f * L, L);
     f += L;
   }
+  if (from[L - 1]) {   // every lane has a row
+    for (int l = 0; l < L; l++)
+      for (int64_t i = f; i < count; i++) to[i * L + l] = sizeof(S) == sizeof(T) ? T(from[l][i]) : T(from[l][i]) * scale;
+    return;
+  }
   for (; f < count; f++)
     for (int l = 0; l < L; l++)
       to[f * L + l] = !from[l] ? T(0) : sizeof(S) == sizeof(T) ? T(from[l][f]) : T(from[l][f]) * scale;

@@ -151,61 +151,114 @@ class RecurrentOperation final : public Operation<T> {
   DenseArgs<T> input_{}, of_input_{}, of_state_{}, of_reset_{};
 };
 
-// The same where the lanes are units; it only predicts, and keeps no states but the last ones.
+// The same where the lanes are units: a tile's rows are samples, and in the products over all steps rows are samples and steps.
 template <class T>
 class RecurrentRowsOperation final : public Operation<T> {
  public:
   int weights = -1, state_weights = -1, bias = -1, inner_bias = -1, mask = -1;
-  RecurrentArgs<T> args{};   // cell, act, units, gates, every, reverse
+  RecurrentArgs<T> args{};   // cell, act, units, gates, every, reverse, truncate
 
   bool accepts(const Plan<T>&, int i, InLanes lanes) const override {
     return lanes == InLanes::channels || (i == this->x && lanes == InLanes::nothing);
   }
+  bool trains_channels() const override { return true; }
   void check(const Plan<T>& plan) const override {
     const auto& x = plan.value(this->x).shape;
     require(is_sequence(x), "a recurrence runs along a sequence");
+    require(!plan.value(this->z).with_delta || (without_halo(plan.value(this->x)) && without_halo(plan.value(this->z))),
+            "a recurrence over units is trained on values without zeros around them");
+    require_delta(plan, *this);
     if (mask >= 0) require_mask(plan, mask, x);
     const double numbers = double(plan.batch_size()) * x.width * (double(args.gates) * args.units + plan.lanes());
     require(numbers <= most_scalars && double(args.gates) * args.units < largest_size,
             "the states of this recurrence would need more memory than can be addressed");
   }
   void reserve(Plan<T>& plan) override {
-    args.steps = plan.value(this->x).shape.width;
+    const auto& x = plan.value(this->x).shape;
+    RecurrentArgs<T>& g = args;
+    g.steps = x.width;
     const auto padded = [&](int count) { return ptrdiff_t(count + plan.lanes() - 1) / plan.lanes() * plan.lanes(); };
-    args.p_row = padded(args.gates * args.units), args.state_row = padded(args.units);
-    const size_t samples = size_t(plan.batch_size());
-    p_ = plan.arena().reserve(samples * size_t(args.steps) * size_t(args.p_row), sizeof(T));
-    q_ = plan.arena().reserve(samples * size_t(args.p_row), sizeof(T));
-    states_ = plan.arena().reserve(2 * samples * size_t(args.state_row), sizeof(T));
+    g.p_row = padded(g.gates * g.units), g.state_row = padded(g.units);
+    const bool learns = plan.value(this->z).with_delta;
+    g.state_step = learns ? g.state_row : 0, g.state_sample = learns ? g.steps * g.state_row : g.state_row;
+    const size_t samples = size_t(plan.batch_size()), p_row = size_t(g.p_row), state = size_t(g.state_row),
+                 steps = size_t(g.steps), rows = size_t(g.gates * g.units), states = samples * size_t(g.state_sample);
+    const auto take = [&](Region& region, size_t count) { region = plan.arena().reserve(count, sizeof(T)); };
+    take(p_, samples * steps * p_row), take(q_, samples * p_row), take(h_, states), take(c_, states);
+    if (!learns) return;
+    take(s_, states), take(last_, 2 * samples * state), take(arrived_, 2 * samples * state), take(dp_, samples * steps * p_row);
+    take(turned_state_, state * rows);
+    if (g.cell == Cell::gru) take(dq_, samples * steps * p_row), take(inner_, p_row);
+    if (plan.value(this->x).with_delta) take(turned_, size_t(padded(x.channels)) * rows);
   }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
+    // What a cell has not is never used; it points somewhere all the same, so that it can be read.
+    const auto at = [&](const Region& region) { return plan.arena().template at<T>(region.bytes ? region : p_); };
     RecurrentArgs<T>& g = args;
-    g.weights = plan.theta(state_weights), g.inner_bias = plan.theta(inner_bias);
-    g.p = plan.arena().template at<T>(p_), g.q = plan.arena().template at<T>(q_);
-    g.h = plan.arena().template at<T>(states_), g.c = g.h + plan.batch_size() * g.state_row;
-    g.z = plan.map(this->z), g.mask = plan.map(mask);
+    g.weights = plan.theta(state_weights), g.inner_bias = plan.theta(inner_bias), g.turned = at(turned_state_);
+    g.p = at(p_), g.q = at(q_), g.h = at(h_), g.c = at(c_), g.s = at(s_), g.last = at(last_);
+    g.dp = at(dp_), g.dq = dq_.bytes ? at(dq_) : g.dp, g.arrived = at(arrived_);
+    g.z = plan.map(this->z), g.z_delta = plan.delta(this->z), g.mask = plan.map(mask);
     const auto& x = plan.value(this->x);
-    input_.x = x.map, input_.x_pixel = plan.pixel(x.shape), input_.channels = x.shape.channels;
-    input_.weights = plan.theta(weights), input_.bias = plan.theta(bias);
-    Map<T>& p = input_.z;
+    Map<T> p;
     p.data = g.p, p.width = g.steps, p.channels = int(g.p_row) / plan.lanes();
     p.row_step = p.block_step = g.steps * g.p_row;
-    input_.a = p;
+    input_.x = x.map, input_.x_pixel = plan.pixel(x.shape), input_.channels = x.shape.channels;
+    input_.weights = plan.theta(weights), input_.bias = plan.theta(bias);
+    input_.z = input_.a = p;
+    p.data = g.dp;
+    of_input_.x = p, of_input_.x_pixel = g.p_row, of_input_.channels = g.gates * g.units;
+    of_input_.weights = at(turned_), of_input_.bias = nullptr;
+    of_input_.z = of_input_.a = x.delta;
+    by_input_ = {x.map.data, g.dp, input_.x_pixel, g.p_row, 0, x.shape.channels, g.gates * g.units,
+                 plan.gradient(weights), plan.gradient(bias)};
+    by_state_ = {g.h, g.dq, g.state_row, g.p_row, 0, g.units, g.gates * g.units,
+                 plan.gradient(state_weights), inner_.bytes ? at(inner_) : nullptr};
   }
   void forward(Plan<T>& plan, int samples) override {
     const auto& k = plan.kernels();
-    input_.samples = samples;
-    const int64_t rows = int64_t(samples) * args.steps * input_.z.channels;
-    parallel(k.rows_units(input_), rows * input_.channels,
-             [&](int begin, int end, int) { k.rows_forward(input_, begin, end); });
-    parallel(samples, rows * args.units, [&](int begin, int end, int) { k.recurrent_channels(args, begin, end); });
+    product(k, input_, samples);
+    parallel(samples, work(samples), [&](int begin, int end, int) { k.recurrent_channels(args, begin, end); });
   }
-  void delta(Plan<T>&, int) override {}
+  // δ of every step's gates first: all else is computed from it.
+  void gradients(Plan<T>& plan, int samples) override {
+    const auto& k = plan.kernels();
+    turn(plan, state_weights, args.units, turned_state_);
+    parallel(samples, work(samples), [&](int begin, int end, int) { k.recurrent_channels_backward(args, begin, end); });
+    for (RowsGradientArgs<T>* g : {&by_input_, &by_state_}) {
+      g->rows = samples * args.steps;
+      const size_t scratch = k.rows_gradient_scratch(*g);
+      parallel(k.rows_gradient_units(*g), int64_t(g->rows) * g->inputs * g->outputs,
+               [&](int begin, int end, int) { k.rows_gradient(*g, begin, end, thread_scratch<T>(scratch)); });
+    }
+    if (inner_.bytes && inner_bias >= 0)   // of ∂J/∂(U h + v) only the last gate has a bias of its own
+      std::memcpy(plan.gradient(inner_bias), by_state_.bias_gradient + (args.gates - 1) * args.units,
+                  sizeof(T) * size_t(args.units));
+  }
+  bool gradients_before_delta() const override { return true; }
+  void delta(Plan<T>& plan, int samples) override {
+    turn(plan, weights, plan.value(this->x).shape.channels, turned_);
+    product(plan.kernels(), of_input_, samples);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
 
  private:
-  Region p_, q_, states_;
-  RowsArgs<T> input_{};
+  int64_t work(int samples) const { return int64_t(samples) * args.steps * args.p_row * args.units; }
+  void product(const Kernels<T>& k, RowsArgs<T>& g, int samples) {
+    g.samples = samples;
+    parallel(k.rows_units(g), int64_t(samples) * args.steps * g.z.channels * g.channels,
+             [&](int begin, int end, int) { k.rows_forward(g, begin, end); });
+  }
+  void turn(Plan<T>& plan, int parameter, int inputs, const Region& to) {
+    const int outputs = args.gates * args.units;
+    parallel((inputs + plan.lanes() - 1) / plan.lanes(), int64_t(inputs) * outputs, [&](int begin, int end, int) {
+      plan.kernels().turn_panels(plan.theta(parameter), inputs, outputs, plan.arena().template at<T>(to), begin, end);
+    });
+  }
+  Region p_, q_, h_, c_, s_, last_, arrived_, dp_, dq_, inner_, turned_, turned_state_;
+  RowsArgs<T> input_{}, of_input_{};
+  RowsGradientArgs<T> by_input_{}, by_state_{};
 };
 
 }   // namespace chainrule

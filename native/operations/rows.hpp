@@ -89,6 +89,7 @@ template <class T>
 class RearrangeOperation final : public Operation<T> {
  public:
   bool accepts(const Plan<T>&, int, InLanes) const override { return true; }
+  bool trains_channels() const override { return true; }
   bool takes_bands(const Plan<T>&) const override { return true; }
   bool cuts() const override { return true; }
   int rows(const Plan<T>&, int samples) const override { return samples; }
@@ -111,37 +112,13 @@ class RearrangeOperation final : public Operation<T> {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
     if (of_positions(plan)) return turn(plan, x.map, z.map, z.shape.lanes == InLanes::positions, samples, true);
     if (in_bands(plan)) return cut(plan, x.map, x.shape, z.map, z.shape, samples, true);
-    const int height = x.map.height, l = plan.lanes();
-    const int64_t run = int64_t(x.shape.width) * x.shape.channels;
-    const bool to_lanes = z.shape.lanes == InLanes::samples, from_lanes = x.shape.lanes == InLanes::samples;
-    parallel(plan.blocks(samples) * height, int64_t(samples) * height * run / 4, [&](int begin, int end, int) {
-      T* const rows = thread_scratch<T>(size_t(run * l));
-      for (int unit = begin; unit < end; unit++) {
-        const int b = unit / height, h = unit % height, count = std::min(l, samples - b * l);
-        const auto one_row = [&](const Map<T>& m) {
-          Map<T> row = m;
-          row.data = m.row(b, h), row.height = 1;
-          return row;
-        };
-        if (from_lanes) plan.kernels().scatter(one_row(x.map), rows, count, 0, 1);
-        else
-          for (int s = 0; s < count; s++)
-            copy_row(x.map.row(b * l + s, h), plan.pixel(x.shape), rows + s * run, x.shape.channels, x);
-        if (!to_lanes) {
-          for (int s = 0; s < count; s++)
-            copy_row(rows + s * run, x.shape.channels, z.map.row(b * l + s, h), plan.pixel(z.shape), x);
-          continue;
-        }
-        GatherArgs g{};
-        g.source = rows, g.features = g.piece = run, g.samples = count, g.repeat = true;
-        plan.kernels().gather(g, one_row(z.map), source_same, 0, 1);
-      }
-    });
+    by_rows(plan, x.map, x.shape, z.map, z.shape, samples, true);
   }
   void delta(Plan<T>& plan, int samples) override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
     if (in_bands(plan)) cut(plan, z.delta, z.shape, x.delta, x.shape, samples, false);
-    else turn(plan, z.delta, x.delta, x.shape.lanes == InLanes::positions, samples, false);
+    else if (of_positions(plan)) turn(plan, z.delta, x.delta, x.shape.lanes == InLanes::positions, samples, false);
+    else by_rows(plan, z.delta, z.shape, x.delta, x.shape, samples, false);
     multiply_by_derivative(plan, this->x, this->input_post, samples * x.shape.bands);
   }
 
@@ -152,6 +129,36 @@ class RearrangeOperation final : public Operation<T> {
   }
   bool in_bands(const Plan<T>& plan) const {
     return plan.value(this->x).shape.bands > 1 || plan.value(this->z).shape.bands > 1;
+  }
+  // From samples in the lanes to rows of channels, in vectors or as users have them, or back. Unit: row of a block.
+  void by_rows(Plan<T>& plan, const Map<T>& from, const ValueShape& from_shape, const Map<T>& to, const ValueShape& to_shape,
+               int samples, bool repeat) {
+    const int height = from.height, l = plan.lanes(), width = from_shape.width, channels = from_shape.channels;
+    const int64_t run = int64_t(width) * channels;
+    const bool to_lanes = to_shape.lanes == InLanes::samples, from_lanes = from_shape.lanes == InLanes::samples;
+    parallel(plan.blocks(samples) * height, int64_t(samples) * height * run / 4, [&](int begin, int end, int) {
+      T* const rows = thread_scratch<T>(size_t(run * l));
+      for (int unit = begin; unit < end; unit++) {
+        const int b = unit / height, h = unit % height, count = std::min(l, samples - b * l);
+        const auto one_row = [&](const Map<T>& m) {
+          Map<T> row = m;
+          row.data = m.row(b, h), row.height = 1;
+          return row;
+        };
+        if (from_lanes) plan.kernels().scatter(one_row(from), rows, count, 0, 1);
+        else
+          for (int s = 0; s < count; s++)
+            copy_pixels(from.row(b * l + s, h), plan.pixel(from_shape), rows + s * run, channels, channels, width);
+        if (!to_lanes) {
+          for (int s = 0; s < count; s++)
+            copy_pixels(rows + s * run, channels, to.row(b * l + s, h), plan.pixel(to_shape), channels, width);
+          continue;
+        }
+        GatherArgs g{};
+        g.source = rows, g.features = g.piece = run, g.samples = count, g.repeat = repeat;
+        plan.kernels().gather(g, one_row(to), source_same, 0, 1);
+      }
+    });
   }
   // From bands in the lanes to whole images or back. Unit: a block of images, and a row of each of their bands.
   void cut(Plan<T>& plan, const Map<T>& from, const ValueShape& from_shape, const Map<T>& to, const ValueShape& to_shape,
@@ -233,9 +240,6 @@ class RearrangeOperation final : public Operation<T> {
         }
       }
     });
-  }
-  static void copy_row(const T* from, int64_t from_pixel, T* to, int64_t to_pixel, const typename Plan<T>::Value& value) {
-    copy_pixels(from, from_pixel, to, to_pixel, value.shape.channels, value.shape.width);
   }
 };
 

@@ -14,6 +14,7 @@ class BranchesOperation final : public Operation<T> {
   std::vector<int> readers;
 
   bool accepts(const Plan<T>&, int, InLanes) const override { return true; }
+  bool trains_channels() const override { return true; }
   bool takes_bands(const Plan<T>&) const override { return true; }
   std::vector<int> writes() const override { return {}; }
   void check(const Plan<T>& plan) const override {

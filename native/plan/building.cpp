@@ -45,8 +45,7 @@ int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShap
     for (const int zeros : {s.top, s.bottom, s.left, s.right})
       require(zeros >= 0, "there cannot be fewer than no zeros around a value");
   const bool positions = shape.lanes == InLanes::positions;
-  require(!with_delta || positions || shape.lanes == InLanes::samples,
-          "a value with a δ has samples or positions in its lanes");
+  require(!with_delta || shape.lanes != InLanes::nothing, "a value with a δ lies in vectors");
   require(!positions || !(has_halo(shape) || has_halo(halo)), "positions in lanes have no zeros around them");
   require(shape.bands == 1 || (shape.bands > 1 && shape.bands <= largest_bands && shape.lanes == InLanes::samples),
           "an image is cut into bands where samples are in the lanes, into a few");
@@ -505,6 +504,7 @@ void Plan<T>::set_sharing(Sharing sharing, std::vector<Plan<T>*> beside) {
   require(0 < sharing.shards && 0 <= sharing.first && sharing.first <= sharing.end && sharing.end <= sharing.shards,
           "a process has shards of a batch from `first` up to `end`, within all of them");
   const int64_t most = (int64_t(blocks(sharing.batch_size)) + sharing.shards - 1) / sharing.shards * lanes();
+  require(sharing.least_part >= 0, "a part of the gradients has entries, or is all of them");
   require(0 < sharing.batch_size && std::min<int64_t>(most, sharing.batch_size) <= batch_size_,
           "a shard of a batch must fit into the batch size of the plan");
   for (const Plan<T>* other : beside)

@@ -15,6 +15,7 @@ Plan<T>::Asking::Asking(Plan& plan, std::function<void()> ask) : plan_(plan) {
   using Clock = std::chrono::steady_clock;
   plan.poll_between_ = [&plan, ask = std::move(ask), last = Clock::now()]() mutable {
     plan.interruptions_++;
+    if (plan.handed_ > 0) plan.sharing_.advance();
     if (Clock::now() - last < std::chrono::milliseconds(50)) return;
     ask();
     last = Clock::now();
@@ -40,18 +41,38 @@ int Plan<T>::first_of_shard(int shard, int samples) const {
   return int(std::min<int64_t>(samples, int64_t(blocks(samples)) * shard / sharing_.shards * lanes()));
 }
 
+// What nothing before this operation adds to any more, of the shards from `first` on, which are this process's last.
+template <class T>
+void Plan<T>::hand_over(int operation, int first) {
+  for (; handed_ < int(parts_.size()) && parts_[size_t(handed_)].operation >= operation; handed_++) {
+    const GradientPart& part = parts_[size_t(handed_)];
+    for (int shard = first; shard < sharing_.end; shard++) {
+      if (shard > sharing_.first && !beside_.empty())
+        std::copy(beside_[size_t(shard - sharing_.first - 1)]->gradient_ + part.begin,
+                  beside_[size_t(shard - sharing_.first - 1)]->gradient_ + part.end, gradient_ + part.begin);
+      sharing_.computed(shard, handed_);
+    }
+    sharing_.complete(handed_);
+  }
+}
+
 template <class T>
 void Plan<T>::one_after_the_other(Batch batch, int samples) {
   const int64_t* const order = batch.inputs.order;
   for (int shard = sharing_.first; shard < sharing_.end; shard++) {
+    const bool is_last = shard + 1 == sharing_.end;
     pass.first = first_of_shard(shard, samples), pass.whole = samples;
     batch.inputs.order = order + pass.first;
     const int count = first_of_shard(shard + 1, samples) - pass.first;
     ShardNumbers own;
+    last_shard_ = is_last ? shard : -1;
     if (count > 0) own.progress = loss(batch, count, true, true, false, false);
     else std::fill_n(gradient_, parameter_size_, T(0));
+    last_shard_ = -1;
     own.overflowed = take_overflowed();
-    sharing_.computed(shard, own);
+    for (int part = 0; part < int(parts_.size()) && !is_last; part++) sharing_.computed(shard, part);
+    if (is_last) hand_over(-1, shard);
+    sharing_.counted(shard, own);
   }
 }
 
@@ -110,26 +131,30 @@ void Plan<T>::side_by_side(const Batch& batch, int samples) {
       if (!o.stages(true)) each([&](Plan<T>& p, int count) { p.operations_[i]->gradients(p, count); });
     }
     if (o.hands_down(*this) && o.x != input_) each([&](Plan<T>& p, int count) { p.operations_[i]->delta(p, count); });
+    hand_over(int(i), sharing_.first);
   }
   for (Plan<T>* p : plans) p->add_uses();   // also of an empty shard, which may keep a gradient of the whole batch
+  hand_over(-1, sharing_.first);
   bool overflowed = false;
   for (Plan<T>* p : plans) overflowed = p->take_overflowed() || overflowed;
   for (int shard = sharing_.first; shard < sharing_.end; shard++) {
     const size_t k = size_t(shard - sharing_.first);
-    if (k > 0) std::copy_n(plans[k]->gradient_, parameter_size_, gradient_);
     ShardNumbers own;
     if (counts[k] > 0) plans[k]->reduce_loss(counts[k], own.progress);
     own.overflowed = overflowed;
-    sharing_.computed(shard, own);
+    sharing_.counted(shard, own);
   }
 }
 
 // The shards that are this process's, and then the sums over all of them, the same in every process.
 template <class T>
 Progress Plan<T>::loss_of_shards(Batch batch, int samples, bool& stop) {
+  handed_ = 0;
   const bool together = std::any_of(operations_.begin(), operations_.end(), [](const auto& o) { return o->stages(false) > 0; });
   together ? side_by_side(batch, samples) : one_after_the_other(batch, samples);
   pass.first = pass.whole = 0;
+  hand_over(-1, sharing_.end);   // of no shards
+  handed_ = 0;
   const ShardNumbers all = sharing_.sum(stop);
   stop = all.stop, overflowed_ = all.overflowed;
   return all.progress;
@@ -143,11 +168,14 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const S
   progress.step = 0, progress.steps = steps;
   bool stop = false;
   struct Epoch {   // what holds during an epoch only, however it ends
-    explicit Epoch(Pass& own) : pass(own) {}
-    ~Epoch() { serial_loops = before, pass.step = 0, pass.dropout = 1, pass.first = pass.whole = 0; }
-    Pass& pass;
+    explicit Epoch(Plan& own) : plan(own) {}
+    ~Epoch() {
+      serial_loops = before, plan.pass.step = 0, plan.pass.dropout = 1, plan.pass.first = plan.pass.whole = 0;
+      plan.handed_ = 0, plan.last_shard_ = -1;
+    }
+    Plan& plan;
     const bool before = serial_loops;   // of the epoch whose poll or host layer trains this plan
-  } epoch(pass);
+  } epoch(*this);
   const Asking asking(*this, [&] { stop = poll(progress) || stop; });
   for (int64_t step = 0; step < steps; step++) {
     batch.inputs.order = order + step * size;

@@ -70,9 +70,14 @@ void Plan<T>::check() const {
     require(z.shape.bands == 1 || o->takes_bands(*this), "an operation does not take bands of images for samples");
     for (const int i : o->reads())
       require(value(i).shape.bands == z.shape.bands || o->cuts(), "the values of an operation have one cut");
-    for (const int i : o->reads()) require(o->accepts(*this, i, value(i).shape.lanes), other_lanes);
+    const auto takes = [&](int i) {
+      const InLanes lanes = value(i).shape.lanes;
+      return o->accepts(*this, i, lanes) &&
+             (lanes != InLanes::channels || !value(i).with_delta || o->trains_channels());
+    };
+    for (const int i : o->reads()) require(takes(i), other_lanes);
     for (const int i : writes) {
-      require(o->accepts(*this, i, value(i).shape.lanes), other_lanes);
+      require(takes(i), other_lanes);
       require(!written[size_t(memory_of(i))], "two operations write one value");
       written[size_t(memory_of(i))] = true;
     }
@@ -107,12 +112,38 @@ void Plan<T>::place_uses() {
   canonical_region_ = arena_.reserve(canonical, sizeof(T)), packed_region_ = arena_.reserve(packed, sizeof(T));
 }
 
+// From the end on, which backward passes finish first. What several uses are added up for is finished behind all of them.
+template <class T>
+void Plan<T>::cut_gradients() {
+  std::vector<int> by(parameters_.size(), int(operations_.size()));
+  for (size_t i = 0; i < operations_.size(); i++)
+    for (int p = operations_[i]->first_parameter; p < operations_[i]->end_parameter; p++) {
+      int& of = by[size_t(used(p))];
+      of = std::min(of, used(p) == p ? int(i) : -1);
+    }
+  const size_t least = size_t(sharing_.least_part);
+  size_t end = parameter_size_;
+  int operation = int(operations_.size());
+  for (size_t p = parameters_.size(); p-- > 0 && least > 0;) {
+    if (parameters_[p].of >= 0) continue;
+    operation = std::min(operation, by[p]);
+    const size_t begin = parameters_[p].offset, pieces = (end - begin) / least;
+    for (size_t k = pieces; k-- > 0;) {
+      const size_t from = k ? begin + (end - begin) / (k + 1) * k : begin;
+      parts_.push_back({from, end, operation});
+      end = from;
+    }
+  }
+  if (end > 0) parts_.push_back({0, end, -1});
+}
+
 template <class T>
 void Plan<T>::finish() {
   require_building();
   check();
   stage_ = Stage::spent;
   place_uses();
+  if (sharing_.shards) cut_gradients();
   const size_t l = size_t(lanes()), blocks = size_t(max_blocks());
   const auto scalars = [&](const ValueShape& given) {
     const ValueShape s = laid(given);

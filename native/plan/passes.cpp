@@ -176,6 +176,7 @@ void Plan<T>::run_backward(int samples, bool input_delta) {
     const int rows = o.rows(*this, samples);
     if (wants_gradients(o)) timed(4 + 3 * i, [&] { o.gradients(*this, rows); });
     if (needed) timed(5 + 3 * i, [&] { o.delta(*this, rows); });
+    if (last_shard_ >= 0) hand_over(int(i), last_shard_);
     if (poll_between_) poll_between_();
   }
   add_uses();

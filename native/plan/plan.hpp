@@ -99,17 +99,27 @@ struct ProgramCode {
   bool halved = false;   // of half the channels of its widest value
 };
 
+// Entries of all gradients, and the operation behind whose backward pass nothing is added to them; -1: behind the last one.
+struct GradientPart {
+  size_t begin = 0, end = 0;
+  int operation = -1;
+};
 // One step's batch cut into `shards`, always the same ones; this process computes those from `first` up to `end`, and the
-// gradients of all are summed outside. `computed` finds a shard's gradient in the arena, `sum` leaves that of the batch there,
-// and gives the sums of all.
+// gradients of all are summed outside, part by part in the order in which they are finished. `computed` finds a part of a
+// shard's gradient in the arena; behind `complete` nobody adds to that part, of any shard, and its sum may be written there;
+// from then on `advance` is called between pieces of work. `sum` leaves the batch's gradient there, and gives the sums of all.
 struct ShardNumbers {
   Progress progress;
   bool overflowed = false, stop = false;
 };
 struct Sharing {
   int shards = 0, first = 0, end = 0;
-  int batch_size = 0;   // samples of a step, at most
-  std::function<void(int shard, const ShardNumbers& own)> computed;
+  int batch_size = 0;       // samples of a step, at most
+  int64_t least_part = 0;   // entries of a part but the last one; 0: all are one
+  std::function<void(int shard, int part)> computed;
+  std::function<void(int part)> complete;
+  std::function<void()> advance;
+  std::function<void(int shard, const ShardNumbers& own)> counted;
   std::function<ShardNumbers(bool stop)> sum;
   // Into `sums` those over all shards, of `count` numbers of each of this process's.
   std::function<void(const std::vector<double>& own, int count, std::vector<double>& sums)> exchange;
@@ -216,6 +226,7 @@ class Plan {
   // All gradients as they lie in the arena, which is the same for every plan of a network and a level.
   T* all_gradients() const { return gradient_; }
   size_t all_gradients_size() const { return parameter_size_; }
+  const std::vector<GradientPart>& gradient_parts() const { return parts_; }   // of a plan that is shared
   void get_gradient(int parameter, T* values) const;
   void set_gradient(int parameter, const T* values);   // of a host operation
   // Optimizer state of a parameter: slot 0 first moment, slot 1 second; false where the rule keeps none.
@@ -384,6 +395,7 @@ class Plan {
   void gather_bands(const Batch& batch, const int64_t* order, int samples);
   void gather_positions(const Batch& batch, const int64_t* order, int samples);
   void place_uses();
+  void cut_gradients();
   bool relaid(const Parameter& use) const;
   void renew_uses();
   void add_uses();
@@ -414,6 +426,7 @@ class Plan {
   void scale_by_norms(double rate);
   bool gather_gradient(int samples, bool last);
   int first_of_shard(int shard, int samples) const;
+  void hand_over(int operation, int first);
   Progress loss_of_shards(Batch batch, int samples, bool& stop);
   void one_after_the_other(Batch batch, int samples);
   void side_by_side(const Batch& batch, int samples);
@@ -452,6 +465,9 @@ class Plan {
   int64_t momenta_steps_ = 0;
   Sharing sharing_;
   std::vector<Plan<T>*> beside_;
+  std::vector<GradientPart> parts_;
+  int handed_ = 0;                       // parts of the step's gradient
+  int last_shard_ = -1;                  // of this process, while its pass runs
   int accumulation_ = 1, pending_ = 0;   // batches to an update, and those since the last one
   double pending_samples_ = 0;
   T* accumulated_ = nullptr;   // Σ samples · gradient of these
@@ -508,6 +524,8 @@ class Operation {
     (void)i;
     return lanes == InLanes::samples;
   }
+  // Whether it has a way back where channels are in the lanes: others only predict so.
+  virtual bool trains_channels() const { return false; }
   virtual std::vector<int> reads() const { return {x}; }
   virtual std::vector<int> writes() const { return {z}; }
   // Whether it takes bands of images for samples; whether its values may be cut into other bands each; and how many of what

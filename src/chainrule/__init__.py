@@ -75,6 +75,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     from chainrule.layers.windows.convolution import (
         Conv1D as Conv1D,
         Conv2D as Conv2D,
+        Conv3D as Conv3D,
         DepthwiseConv2D as DepthwiseConv2D,
     )
     from chainrule.layers.dense import Dense as Dense
@@ -111,14 +112,18 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     from chainrule.layers.windows.pooling import (
         AveragePool1D as AveragePool1D,
         AveragePool2D as AveragePool2D,
+        AveragePool3D as AveragePool3D,
         GlobalAveragePool as GlobalAveragePool,
         GlobalMaxPool as GlobalMaxPool,
         L2Pool1D as L2Pool1D,
         L2Pool2D as L2Pool2D,
+        L2Pool3D as L2Pool3D,
         LpPool1D as LpPool1D,
         LpPool2D as LpPool2D,
+        LpPool3D as LpPool3D,
         MaxPool1D as MaxPool1D,
         MaxPool2D as MaxPool2D,
+        MaxPool3D as MaxPool3D,
     )
     from chainrule.layers.activations.parametric import ParametricActivation as ParametricActivation
     from chainrule.layers.axes import Permute as Permute
@@ -145,6 +150,9 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Recurrent as Recurrent,
     )
     from chainrule.layers.activations.softmax import LogSoftmax as LogSoftmax, Softmax as Softmax
+    from chainrule.layers.windows.unpooling import MaxUnpool1D as MaxUnpool1D
+    from chainrule.layers.windows.unpooling import MaxUnpool2D as MaxUnpool2D
+    from chainrule.layers.windows.unpooling import MaxUnpool3D as MaxUnpool3D
     from chainrule.layers.wiring import Add as Add, Concat as Concat, Multiply as Multiply
     from chainrule.losses.several import Losses as Losses
     from chainrule.networks.graphs.graph import Graph as Graph
@@ -157,17 +165,21 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     from chainrule.layers.windows.edges import (
         Crop1D as Crop1D,
         Crop2D as Crop2D,
+        Crop3D as Crop3D,
         Pad1D as Pad1D,
         Pad2D as Pad2D,
+        Pad3D as Pad3D,
     )
     from chainrule.layers.windows.growing import (
         PixelShuffle as PixelShuffle,
         UpSample1D as UpSample1D,
         UpSample2D as UpSample2D,
+        UpSample3D as UpSample3D,
     )
     from chainrule.layers.windows.transposed import (
         ConvTranspose1D as ConvTranspose1D,
         ConvTranspose2D as ConvTranspose2D,
+        ConvTranspose3D as ConvTranspose3D,
     )
     from chainrule.losses.base import Loss as Loss
     from chainrule.losses.counts import Poisson as Poisson
@@ -262,6 +274,7 @@ HOMES = {
     "AdamW": "chainrule.training.optimizers",
     "AveragePool1D": "chainrule.layers.windows.pooling",
     "AveragePool2D": "chainrule.layers.windows.pooling",
+    "AveragePool3D": "chainrule.layers.windows.pooling",
     "AverageWeights": "chainrule.training.callbacks",
     "BatchNorm": "chainrule.layers.norms.batch",
     "Bias": "chainrule.layers.columns.scale",
@@ -277,13 +290,16 @@ HOMES = {
     "Constant": "chainrule.layers.initializers",
     "Conv1D": "chainrule.layers.windows.convolution",
     "Conv2D": "chainrule.layers.windows.convolution",
+    "Conv3D": "chainrule.layers.windows.convolution",
     "ConvTranspose1D": "chainrule.layers.windows.transposed",
     "ConvTranspose2D": "chainrule.layers.windows.transposed",
+    "ConvTranspose3D": "chainrule.layers.windows.transposed",
     "CosineDecay": "chainrule.training.schedules",
     "CosineLog": "chainrule.training.schedules",
     "CosineDistance": "chainrule.losses.distances",
     "Crop1D": "chainrule.layers.windows.edges",
     "Crop2D": "chainrule.layers.windows.edges",
+    "Crop3D": "chainrule.layers.windows.edges",
     "CrossEntropy": "chainrule.losses.cross_entropy",
     "DataError": "chainrule.base.errors",
     "Dense": "chainrule.layers.dense",
@@ -320,6 +336,7 @@ HOMES = {
     "KLDivergence": "chainrule.losses.likelihoods",
     "L2Pool1D": "chainrule.layers.windows.pooling",
     "L2Pool2D": "chainrule.layers.windows.pooling",
+    "L2Pool3D": "chainrule.layers.windows.pooling",
     "Layer": "chainrule.layers.base",
     "InstanceNorm": "chainrule.layers.norms.groups",
     "LayerNorm": "chainrule.layers.norms.last_axes",
@@ -333,10 +350,15 @@ HOMES = {
     "Losses": "chainrule.losses.several",
     "LpPool1D": "chainrule.layers.windows.pooling",
     "LpPool2D": "chainrule.layers.windows.pooling",
+    "LpPool3D": "chainrule.layers.windows.pooling",
     "Masking": "chainrule.layers.sequences.masking",
     "MaxNorm": "chainrule.losses.constraints",
     "MaxPool1D": "chainrule.layers.windows.pooling",
     "MaxPool2D": "chainrule.layers.windows.pooling",
+    "MaxPool3D": "chainrule.layers.windows.pooling",
+    "MaxUnpool1D": "chainrule.layers.windows.unpooling",
+    "MaxUnpool2D": "chainrule.layers.windows.unpooling",
+    "MaxUnpool3D": "chainrule.layers.windows.unpooling",
     "MeanAbsoluteError": "chainrule.losses.distances",
     "Mish": "chainrule.layers.activations.smooth",
     "MissingExtraError": "chainrule.base.errors",
@@ -356,6 +378,7 @@ HOMES = {
     "PairError": "chainrule.base.errors",
     "Pad1D": "chainrule.layers.windows.edges",
     "Pad2D": "chainrule.layers.windows.edges",
+    "Pad3D": "chainrule.layers.windows.edges",
     "Parallel": "chainrule.layers.structure",
     "Parameter": "chainrule.layers.base",
     "ParametricActivation": "chainrule.layers.activations.parametric",
@@ -406,6 +429,7 @@ HOMES = {
     "TransformerDecoder": "chainrule.layers.sequences.decoder",
     "UpSample1D": "chainrule.layers.windows.growing",
     "UpSample2D": "chainrule.layers.windows.growing",
+    "UpSample3D": "chainrule.layers.windows.growing",
     "Warmup": "chainrule.training.schedules",
     "Zeros": "chainrule.layers.initializers",
     "__version__": "chainrule.version",

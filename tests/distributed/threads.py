@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -14,40 +16,65 @@ SECONDS = 20  # a rank that fails must not let the others wait for ever
 
 
 class Board:
-    """Where the ranks lay down what the others take."""
+    """Where the ranks lay down what the others take: of every call of a line, in the order of its calls."""
 
     def __init__(self, size: int) -> None:
-        self.barrier = threading.Barrier(size, timeout=SECONDS)
-        self.laid: list[Any] = [None] * size
+        self.laid: list[dict[int, list[Any]]] = [{}, {}]
+        self.broken = False
+
+
+class Broken(Exception):
+    """Another rank has failed."""
 
 
 class ThreadCommunicator(Communicator):
+    """Messages come when they like: whoever asks is told now and then that they have not come, though they
+    have.
+    """
+
     kind = "threads"
 
     def __init__(self, rank: int, size: int, shards: int, board: Board) -> None:
         super().__init__(rank, size, shards)
-        self.board, self.bytes = board, 0
+        self.board, self.bytes, self.calls = board, 0, [0, 0]
+        self.whims = random.Random(rank)
 
-    def _swap(self, sent: Any) -> list[Any]:
-        self.board.laid[self.rank] = sent
-        self.board.barrier.wait()
-        taken = list(self.board.laid)
-        self.board.barrier.wait()
-        return taken
+    def _lay(self, parts: list[Any], line: int, take: Callable[[list[Any]], None]) -> Callable[[], bool]:
+        laid = self.board.laid[line].setdefault(self.calls[line], [None] * self.size)
+        self.calls[line] += 1
+        laid[self.rank] = parts
+        until = time.monotonic() + SECONDS
 
-    def _exchange(self, sent: Any, counts: Sequence[int], received: Any, from_each: Sequence[int]) -> None:
+        def done() -> bool:
+            if self.board.broken or time.monotonic() > until:
+                raise Broken
+            if any(of_rank is None for of_rank in laid) or self.whims.random() < 0.3:
+                return False
+            take([of_rank[self.rank] for of_rank in laid])
+            return True
+
+        return done
+
+    def _exchange(
+        self, sent: Any, counts: Sequence[int], received: Any, from_each: Sequence[int], line: int = 0
+    ) -> Callable[[], bool]:
         assert sent.size == sum(counts)
-        parts = np.split(sent, np.cumsum(counts)[:-1])
-        mine = [of_rank[self.rank] for of_rank in self._swap(parts)]
-        assert [part.size for part in mine] == list(from_each)
-        received[:] = np.concatenate(mine)
         self.bytes += sent.nbytes
 
-    def _collect(self, sent: Any, received: Any, counts: Sequence[int]) -> None:
-        parts = self._swap(sent.copy())
-        assert [part.size for part in parts] == list(counts)
-        received[:] = np.concatenate(parts)
+        def take(mine: list[Any]) -> None:
+            assert [part.size for part in mine] == list(from_each)
+            received[:] = np.concatenate(mine)
+
+        return self._lay([part.copy() for part in np.split(sent, np.cumsum(counts)[:-1])], line, take)
+
+    def _collect(self, sent: Any, received: Any, counts: Sequence[int], line: int = 0) -> Callable[[], bool]:
         self.bytes += sent.nbytes
+
+        def take(mine: list[Any]) -> None:
+            assert [part.size for part in mine] == list(counts)
+            received[:] = np.concatenate(mine)
+
+        return self._lay([sent.copy()] * self.size, line, take)
 
     def _end(self, code: int) -> NoReturn:
         raise SystemExit(code)
@@ -62,9 +89,9 @@ def on_ranks(size: int, work: Callable[[Communicator], Any], shards: int = 8) ->
         try:
             results[rank] = work(ThreadCommunicator(rank, size, shards, board))
         except BaseException as error:
-            if not isinstance(error, threading.BrokenBarrierError):
+            if not isinstance(error, Broken) or not board.broken:
                 errors.append(error)
-            board.barrier.abort()
+            board.broken = True
 
     ranks = [threading.Thread(target=one, args=(rank,)) for rank in range(size)]
     for rank in ranks:

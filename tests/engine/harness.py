@@ -201,6 +201,8 @@ def away_from_kinks(network: cr.Network, X: Array) -> bool:
         kinks = (0.0,) if isinstance(layer, cr.PReLU) else getattr(layer, "kinks", ())
         if any(((np.abs(x - kink) < margin) & (x != kink)).any() for kink in kinks):
             return False
+        if isinstance(layer, cr.MaxUnpool2D):
+            layer, x = layer.pool, layer.read(x)[1]
         if isinstance(layer, cr.MaxPool2D | cr.GlobalMaxPool) and not _clear_maxima(layer, x, margin):
             return False
     return True

@@ -80,7 +80,7 @@ def _compared(case: Any, inputs: Sequence[Any], outputs: Sequence[Any], samples:
         outputs = reading.read([information.name])
         (value,), network = outputs.values(), reading.building.network(outputs, "float64")
         made = network.predict(_to_ours(X, reading.building.input, samples))
-        where = 1 if reading.steps_first else samples
+        where = None if samples is None else reading.made_at
         wrong = _difference(_to_theirs(made, value), np.asarray(expected), where, tolerances)
         if wrong:
             return f"{information.name}: {wrong}"
@@ -114,11 +114,11 @@ def _to_theirs(made: Any, value: Any) -> Any:
 
 
 def _difference(made: Any, expected: Any, samples: int | None, tolerances: tuple[float, float]) -> str:
-    """With the samples on axis 1 all other axes are compared in their order, however they are cut."""
+    """With samples on another axis than the first the others are compared in order, however they are cut."""
     if samples is None:
         expected = expected[None]
     elif samples:
-        expected = np.moveaxis(expected, expected.ndim - 2, 0).reshape(made.shape)
+        expected = np.moveaxis(expected, samples, 0).reshape(made.shape)
     if made.shape != expected.shape:
         return f"the shape {made.shape}, not {expected.shape}"
     of_type = made.astype(expected.dtype).astype(np.float64)  # rounded as the case is

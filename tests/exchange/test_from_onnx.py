@@ -52,11 +52,11 @@ def same(model: Any, network: cr.Network, shape: tuple[int, ...], tolerance: flo
 
 # Written by their formulas, as operators that are no layers, and not put together again.
 BY_FORMULA = {
-    *("Masking", "PeriodicEmbedding", "LpPool1D", "LpPool2D", "Threshold"),
+    *("Masking", "PeriodicEmbedding", "LpPool1D", "LpPool2D", "LpPool3D", "Threshold"),
 }
 BY_FORMULA_TOO = {
     *("l2pool-mean", "l2pool-mean-padded", "l2pool-dilated", "l2pool-dilated-ceil", "l2pool1d-dilated"),
-    *("l2pool-dilated-mean", "localnorm-even", "localnorm-sides"),
+    *("l2pool-dilated-mean", "l2pool3d-mean", "l2pool3d-dilated", "localnorm-even", "localnorm-sides"),
 }
 # Nothing tells where the channels of their inputs are: the network takes them where the model has them.
 EITHER_WAY = (
@@ -399,7 +399,6 @@ def test_values_that_cross_are_a_graph() -> None:
         (("MaxPool", {"kernel_shape": [2, 2], "storage_order": 1}), "storage_order"),
         (("Flatten", {"axis": 2}), "axis=2"),
         (("Softmax", {"axis": 0}), "axis 0"),
-        (("Transpose", {"perm": [1, 0, 2, 3]}), "moves the samples"),
         (("Sin", {}), "the operator Sin"),
     ],
 )

@@ -1,7 +1,8 @@
 """Modules of PyTorch as graphs, with the real library: `python -m tests.graphs.torch_graphs`.
 
-The suite has no PyTorch. Several inputs and outputs, crossing values, states and attention to another sequence:
-by `from_torch`, and by PyTorch's own exporter and `from_onnx`, beside the module, trained on for an epoch.
+The suite has no PyTorch. Several inputs and outputs, crossing values, states, attention to another sequence:
+`from_torch`, and PyTorch's own exporter and `from_onnx`, beside the module; the networks are trained on for an
+epoch.
 """
 
 # mypy: ignore-errors

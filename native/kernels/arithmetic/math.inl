@@ -44,23 +44,30 @@ inline Vec<T> power_of_two(Mask<T> n) {
   return reinterpret_cast<Vec<T>>(bits);
 }
 
-// exp: 2.5 ulp where the result is normal; 0 below, inf above.
+// x as n ln 2 + r with the whole number n nearest: e^r and n.
 template <class T>
-inline Vec<T> exp(Vec<T> x) {
-  constexpr double high = is_float<T> ? 89.0 : 710.0, low = is_float<T> ? -104.0 : -746.0;
+inline Vec<T> exp_reduced(Vec<T> x, Mask<T>& whole) {
   constexpr double log2_e = 1.4426950408889634074;
   constexpr double ln2_high = is_float<T> ? 0.693359375 : 0.693147180369123816490;
   constexpr double ln2_low = is_float<T> ? -2.12194440e-4 : 1.90821492927058770002e-10;
   constexpr double round = is_float<T> ? 12582912.0 : 6755399441055744.0;   // 1.5 * 2^mantissa
-  x = x > T(high) ? broadcast<T>(T(high)) : x;
-  x = x < T(low) ? broadcast<T>(T(low)) : x;
   const Vec<T> shifted = x * T(log2_e) + T(round);
   const Vec<T> n = shifted - T(round);
   const Vec<T> r = (x - n * T(ln2_high)) - n * T(ln2_low);
-  const Vec<T> value = polynomial<T>(r, inverse_factorial, is_float<T> ? 8 : 13);   // remainder 5e-9, 2e-16 at |r| = ln2/2
-  // The integer n is in the low bits of `shifted`; two halves keep 2^n in range for subnormal and near-overflow results.
-  const Mask<T> whole = reinterpret_cast<Mask<T>>(shifted) - reinterpret_cast<Mask<T>>(broadcast<T>(T(round)));
-  const Mask<T> half = whole >> 1;
+  // The integer n is in the low bits of `shifted`.
+  whole = reinterpret_cast<Mask<T>>(shifted) - reinterpret_cast<Mask<T>>(broadcast<T>(T(round)));
+  return polynomial<T>(r, inverse_factorial, is_float<T> ? 8 : 13);   // remainder 5e-9, 2e-16 at |r| = ln2/2
+}
+
+// exp: 2.5 ulp where the result is normal; 0 below, inf above.
+template <class T>
+inline Vec<T> exp(Vec<T> x) {
+  constexpr double high = is_float<T> ? 89.0 : 710.0, low = is_float<T> ? -104.0 : -746.0;
+  x = x > T(high) ? broadcast<T>(T(high)) : x;
+  x = x < T(low) ? broadcast<T>(T(low)) : x;
+  Mask<T> whole;
+  const Vec<T> value = exp_reduced<T>(x, whole);
+  const Mask<T> half = whole >> 1;   // two halves keep 2^n in range for subnormal and near-overflow results
   return value * power_of_two<T>(half) * power_of_two<T>(whole - half);
 }
 
@@ -135,19 +142,28 @@ inline Vec<T> sigmoid(Vec<T> z) {
   return z < T(0) ? e * r : r;
 }
 
-// tanh: expm1(2x) / (expm1(2x) + 2) below 0.35, 1 - 2/(exp(2|x|) + 1) above: 3 ulp.
+// tanh: x + x³ R(x²) below 0.625, R of least greatest error (Cephes, Moshier 1992); 1 − 2/(exp(2|x|) + 1) above, with one
+// division for both: 3 ulp.
 template <class T>
 inline Vec<T> tanh(Vec<T> x) {
-  constexpr int terms = is_float<T> ? 10 : 17;
-  const Vec<T> size = absolute<T>(x), twice = T(2) * (size > T(20) ? broadcast<T>(T(20)) : size);   // tanh(20) rounds to 1
-  const Vec<T> small = twice > T(0.7) ? broadcast<T>(T(0.7)) : twice;
-  Vec<T> sum = broadcast<T>(T(inverse_factorial[terms]));
-  for (int i = terms - 1; i >= 1; i--) sum = sum * small + T(inverse_factorial[i]);
-  const Vec<T> expm1 = sum * small;
-  const Vec<T> near = expm1 / (expm1 + T(2));
-  const Vec<T> far = T(1) - T(2) / (exp<T>(twice) + T(1));
-  const Vec<T> result = twice > T(0.7) ? far : near;
-  return x < T(0) ? -result : (x == x ? result : x);
+  constexpr double most = is_float<T> ? 10.0 : 20.0;   // whose tanh rounds to 1
+  constexpr double p_float[] = {-3.33332819422e-1, 1.33314422036e-1, -5.37397155531e-2, 2.06390887954e-2, -5.70498872745e-3};
+  constexpr double p[] = {-1.61468768441708447952e3, -9.92877231001918586564e1, -9.64399179425052238628e-1};
+  constexpr double q[] = {4.84406305325125486048e3, 2.23548839060100448583e3, 1.12811678491632931402e2, 1.0};
+  const Vec<T> size = absolute<T>(x);
+  const Mask<T> far = size > T(0.625);
+  const Vec<T> small = far ? Vec<T>{} : x, square = small * small;   // no overflow where x is large
+  Mask<T> whole;
+  const Vec<T> value = exp_reduced<T>(T(2) * (size > T(most) ? broadcast<T>(T(most)) : size), whole);
+  const Vec<T> above = value * power_of_two<T>(whole) + T(1);
+  const Vec<T> towards_one = x < T(0) ? broadcast<T>(T(-1)) : broadcast<T>(T(1));
+  if constexpr (is_float<T>) {
+    const Vec<T> near = small + small * square * polynomial<T>(square, p_float, 5);
+    return far ? towards_one - T(2) * towards_one / above : near;
+  } else {
+    const Vec<T> over = far ? T(-2) * towards_one : small * square * polynomial<T>(square, p, 3);
+    return (far ? towards_one : small) + over / (far ? above : polynomial<T>(square, q, 4));
+  }
 }
 
 // e^x − 1: 4 ulp. Its Taylor series up to 0.7, the difference beyond.

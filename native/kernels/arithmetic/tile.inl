@@ -50,6 +50,7 @@ struct Tile {
   ptrdiff_t x_segment;   // the sum over k runs over `segments` runs of `length`, this far apart in x ...
   ptrdiff_t w_segment;   // ... and this far apart in w
   int segments, length;
+  int shorter;   // by how much the last of these runs is shorter
   const T* w;   // w(k, c): w[k * w_k + c], or in transposed panels w[c * lanes + k]
   ptrdiff_t w_k;
   T* z;   // channel c of pixel p is written at z + p * z_pixel + c * lanes
@@ -87,9 +88,9 @@ __attribute__((noinline)) static void tile(const Tile<T>& t) {
   const T* xs = t.x;
   const T* ws = t.w;
   const ptrdiff_t x_pixel = t.x_pixel, w_k = t.w_k;
-  const int length = t.length;
   int pending = 0;
   for (int s = 0; s < t.segments; s++, xs += t.x_segment, ws += t.w_segment) {
+    const int length = s + 1 < t.segments ? t.length : t.length - t.shorter;
     const T* x = xs;
     const T* w = ws;
     if (transposed)   // of panels far apart, which no processor foresees

@@ -117,7 +117,12 @@ inline void post_forward(const DenseArgs<T>& g, int block, int pixels, int first
 }
 
 // Unit: (group of blocks, panel). Where all of x fits L2 beside a panel, groups run fastest and W is read once; otherwise
-// panels do, and a group's x is read once.
+// panels do, and a group's x is read once. So they do where that x fits L1: it is three times as long as a panel.
+template <class T>
+inline bool groups_run_fastest(int blocks, int length) {
+  const int64_t vectors = int64_t(blocks) * length, bytes = int64_t(sizeof(T)) * lanes<T>;
+  return vectors * bytes <= 640 * 1024 && int64_t(wide_pixels) * length * bytes > 24 * 1024;
+}
 template <class T>
 inline bool few_samples(const DenseArgs<T>& g) {
   return g.blocks == 1 && groups(g.samples, 4) * 4 < lanes<T>;
@@ -179,9 +184,9 @@ template <class T>
 static void dense_forward(const DenseArgs<T>& g, int begin, int end) {
   if (few_samples<T>(g)) return dense_forward_few<T>(g, begin, end);
   const int count = panels<T>(g.outputs), group_count = groups(g.blocks, wide_pixels);
-  const bool x_fits = int64_t(g.blocks) * g.inputs * lanes<T> * int64_t(sizeof(T)) <= 640 * 1024;
+  const bool by_groups = groups_run_fastest<T>(g.blocks, g.inputs);
   for (int unit = begin; unit < end; unit++) {
-    const int group = x_fits ? unit % group_count : unit / count, panel = x_fits ? unit / group_count : unit % count;
+    const int group = by_groups ? unit % group_count : unit / count, panel = by_groups ? unit / group_count : unit % count;
     const int block = int(int64_t(group) * g.blocks / group_count);
     const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
     if (pixels == 1) dense_forward_panel<T, panel_channels<T, single_channels>>(g, block, 1, panel);
@@ -192,7 +197,7 @@ static void dense_forward(const DenseArgs<T>& g, int begin, int end) {
 // Inputs per unit of the δ: as many as the widest tile takes.
 constexpr int backward_inputs = wide_channels > single_channels ? wide_channels : single_channels;
 
-// Wᵀ δ for C inputs from `first`: whole panels of W, then the rest of the last one.
+// Wᵀ δ for C inputs from `first`: whole panels of W, then the rest of the last one, of long sums in a tile of its own.
 template <class T, int C, int P>
 inline void dense_backward_tile(const DenseArgs<T>& g, int block, int pixels, int first) {
   constexpr int L = lanes<T>;
@@ -207,8 +212,12 @@ inline void dense_backward_tile(const DenseArgs<T>& g, int block, int pixels, in
   t.z_pixel = g.x_delta_block;
   t.floor = no_floor<T>;
   t.channels = C;
-  t.segments = whole, t.length = L;
   t.add = g.add;
+  if (rest && !is_long<T>(g.outputs)) {
+    t.segments = whole + 1, t.length = L, t.shorter = L - rest;
+    return tile_up_to<T, C, P, true>(pixels, t);
+  }
+  t.segments = whole, t.length = L;
   tile_up_to<T, C, P, true>(pixels, t);
   if (!rest) return;
   t.x += ptrdiff_t(whole) * L * L, t.w += whole * t.w_segment, t.segments = 1, t.length = rest, t.add = true;
@@ -224,10 +233,10 @@ template <class T>
 static void dense_backward(const DenseArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>, C = wide_channels;
   const int count = groups(g.inputs, backward_inputs), group_count = groups(g.blocks, wide_pixels);
-  const bool z_fits = int64_t(g.blocks) * g.outputs * L * int64_t(sizeof(T)) <= 640 * 1024;   // as in dense_forward
+  const bool by_groups = groups_run_fastest<T>(g.blocks, g.outputs);
   for (int unit = begin; unit < end; unit++) {
-    const int group = z_fits ? unit % group_count : unit / count;
-    const int start = (z_fits ? unit / group_count : unit % count) * backward_inputs;
+    const int group = by_groups ? unit % group_count : unit / count;
+    const int start = (by_groups ? unit / group_count : unit % count) * backward_inputs;
     const int block = int(int64_t(group) * g.blocks / group_count);
     const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
     const int stop = start + backward_inputs < g.inputs ? start + backward_inputs : g.inputs;
@@ -270,11 +279,12 @@ inline void turn_delta(const DenseArgs<T>& g, int block, int blocks, int panel, 
       const int o = (panel + j) * L;
       T* to = scratch + (ptrdiff_t(j) * blocks + b) * L * L;
       const T* from = g.z + (block + b) * g.z_block + ptrdiff_t(o) * L;
-      if (o + L <= g.outputs) {
-        transpose<T>(from, L, to, L);
+      if (o + L > g.outputs) {
+        T square[L * L] __attribute__((aligned(64)));
+        for (int i = 0; i < L; i++) store(square + i * L, o + i < g.outputs ? load(from + i * L) : Vec<T>{});
+        transpose<T>(square, L, to, L);
       } else {
-        for (int l = 0; l < L; l++)
-          for (int i = 0; i < L; i++) to[l * L + i] = o + i < g.outputs ? from[i * L + l] : T(0);
+        transpose<T>(from, L, to, L);
       }
     }
 }
@@ -296,10 +306,16 @@ static void dense_gradient(const DenseArgs<T>& g, int begin, int end, T* scratch
       if (pair != ready) turn_delta<T>(g, block, blocks, first, width, scratch), ready = pair;
       if (chunk == 0 && g.bias_gradient)
         for (int j = 0; j < width; j++) {
-          LongSum<T> sum;
-          for (int s = 0; s < samples; s++) sum.add(load(scratch + j * d_panel + ptrdiff_t(s) * L));
+          const T* const d = scratch + j * d_panel;
+          LongSum<T> sums[4];   // beside each other: an addition waits for the one before
+          int s = 0;
+          for (; s + 4 <= samples; s += 4)
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++) sums[i].add(load(d + ptrdiff_t(s + i) * L));
+          for (; s < samples; s++) sums[s % 4].add(load(d + ptrdiff_t(s) * L));
+          const Vec<T> sum = narrow<T>((sums[0].wide() + sums[1].wide()) + (sums[2].wide() + sums[3].wide()));
           T* const to = g.bias_gradient + (first + j) * L;
-          store(to, block ? load(to) + sum.value() : sum.value());
+          store(to, block ? load(to) + sum : sum);
         }
       const int i0 = chunk * gradient_chunk, rows = g.inputs - i0 < gradient_chunk ? g.inputs - i0 : gradient_chunk;
       const T* x = g.x + block * g.x_block + ptrdiff_t(i0) * L;

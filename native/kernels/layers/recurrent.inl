@@ -130,59 +130,34 @@ static void recurrent_forward(const RecurrentArgs<T>& g, int begin, int end) {
   }
 }
 
-// The same for values [sample][step][unit], where the lanes are units: samples [b, b + count) go through all steps together. p
-// is [sample][step][gates · units], its rows p_row numbers apart, h and c the states at this step, [sample][unit], state_row
-// apart.
+// δ of a cell's sums, of p in dp and of a GRU's q in dq, from total = ∂J/∂h_t and of an LSTM dc = ∂J/∂c_t, then of the step
+// before; what goes down to h past the product with U. Of a GRU that resets in front of U without r: recurrent_reset_delta.
 template <class T>
-static void recurrent_channels(const RecurrentArgs<T>& g, int begin, int end) {
-  constexpr int L = lanes<T>;
-  const auto any = [](const T* from) { return Vec<T>(*reinterpret_cast<const typename Lanes<T>::unaligned*>(from)); };
-  const bool gru = g.cell == Cell::gru;
-  const int out = panels<T>(g.gates * g.units);
-  for (int b = begin; b < end;) {
-    const int count = rows_next(end - b);
-    T *const h = g.h + b * g.state_row, *const c = g.c + b * g.state_row, *const q = g.q + b * g.p_row;
-    __builtin_memset(h, 0, sizeof(T) * size_t(count * g.state_row));
-    if (g.cell == Cell::lstm) __builtin_memset(c, 0, sizeof(T) * size_t(count * g.state_row));
-    for (int number = 0; number < g.steps; number++) {
-      const int t = g.reverse ? g.steps - 1 - number : number;
-      T* const p = g.p + (ptrdiff_t(b) * g.steps + t) * g.p_row;
-      RowsTile<T> product{};
-      product.x = h, product.x_row = g.state_row;
-      product.segments = product.taps = 1, product.length = g.units;
-      product.w = g.weights, product.w_panel = ptrdiff_t(g.units) * L;
-      product.z = gru ? q : p, product.z_row = gru ? g.p_row : g.steps * g.p_row;
-      product.floor = no_floor<T>, product.add = !gru;
-      rows_product<T>(product, count, out);
-      for (int i = 0; i < count; i++) {
-        const bool there = !g.mask.data || g.mask.block((b + i) / L)[t * L + (b + i) % L] > T(0);
-        T* const z = g.every ? g.z.block(b + i) + t * g.state_row : nullptr;
-        if (!there) {
-          if (z) __builtin_memset(z, 0, sizeof(T) * size_t(g.state_row));
-          continue;
-        }
-        const T *const own = p + i * g.steps * g.p_row, *const own_q = q + i * g.p_row;
-        for (int j = 0; j < g.units; j += L) {   // beyond the last unit: of the next gate, and never read
-          Vec<T> gates[4] = {}, of_state[3] = {}, cell{}, kept{};
-          for (int k = 0; k < g.gates; k++) gates[k] = any(own + k * g.units + j);
-          T* const state = h + i * g.state_row + j;
-          if (gru) {
-            for (int k = 0; k < 3; k++) of_state[k] = any(own_q + k * g.units + j);
-            if (g.inner_bias) of_state[2] += load(g.inner_bias + j);
-          } else if (g.cell == Cell::lstm) {
-            cell = load(c + i * g.state_row + j);
-          }
-          const Vec<T> after = recurrent_gates<T>(g, gates, of_state, load(state), cell, kept);
-          if (g.cell == Cell::lstm) store(c + i * g.state_row + j, cell);
-          store(state, after);
-          if (z) store(z + j, after);
-        }
-      }
-    }
-    for (int i = 0; i < count && !g.every; i++)
-      __builtin_memcpy(g.z.block(b + i), h + i * g.state_row, sizeof(T) * size_t(g.state_row));
-    b += count;
+inline Vec<T> recurrent_gates_delta(const RecurrentArgs<T>& g, const Vec<T> (&p)[4], Vec<T> h, Vec<T> c, Vec<T> s, Vec<T> total,
+                                    Vec<T>& dc, Vec<T> (&dp)[4], Vec<T> (&dq)[3]) {
+  if (g.cell == Cell::rnn) {
+    dp[0] = total * derivative<T>(g.act, T(0), p[0]);
+    return Vec<T>{};
   }
+  if (g.cell == Cell::lstm) {
+    const Vec<T> i = p[0], f = p[1], n = p[2], o = p[3], e = dc + total * o * (T(1) - s * s);
+    dp[0] = e * n * i * (T(1) - i);
+    dp[1] = e * c * f * (T(1) - f);
+    dp[2] = e * i * (T(1) - n * n);
+    dp[3] = total * s * o * (T(1) - o);
+    dc = e * f;
+    return Vec<T>{};
+  }
+  const Vec<T> r = p[0], keep = p[1], n = p[2];
+  dp[1] = total * (h - n) * keep * (T(1) - keep);
+  dp[2] = total * (T(1) - keep) * (T(1) - n * n);
+  if (g.cell == Cell::gru_before) {
+    dq[2] = dp[2];
+  } else {
+    dp[0] = dq[0] = dp[2] * s * r * (T(1) - r);
+    dq[1] = dp[1], dq[2] = dp[2] * r;
+  }
+  return total * keep;
 }
 
 // δ of one step's gates in `dp` (and `dq`); in `arrived`, ∂J/∂h_t and ∂J/∂c_t on the way in, on the way out what goes down
@@ -197,32 +172,17 @@ inline void recurrent_cell_delta(const RecurrentArgs<T>& g, int b, int t) {
   const T* d = g.every ? g.z_delta.block(b) + t * u : nullptr;
   const Vec<T> there = g.mask.data ? load(g.mask.block(b) + t * L) : broadcast<T>(T(1)), zero{};
   const auto put = [&](T* to, Vec<T> v) { store(to, there > zero ? v : zero); };
+  const bool lstm = g.cell == Cell::lstm;
   for (ptrdiff_t j = 0; j < u; j += L) {
     const Vec<T> before = load(dh + j), total = d ? before + (there > zero ? load(d + j) : zero) : before;
-    Vec<T> past{};
-    if (g.cell == Cell::rnn) {
-      put(dp + j, total * derivative<T>(g.act, T(0), load(p + j)));
-    } else if (g.cell == Cell::lstm) {
-      const Vec<T> i = load(p + j), f = load(p + u + j), n = load(p + 2 * u + j), o = load(p + 3 * u + j), sq = load(s + j);
-      const Vec<T> e = load(dc + j) + total * o * (T(1) - sq * sq);
-      put(dp + j, e * n * i * (T(1) - i));
-      put(dp + u + j, e * load(c + j) * f * (T(1) - f));
-      put(dp + 2 * u + j, e * i * (T(1) - n * n));
-      put(dp + 3 * u + j, total * sq * o * (T(1) - o));
-      store(dc + j, there > zero ? e * f : load(dc + j));
-    } else if (g.cell == Cell::gru_before) {   // and r, once the product with U_n is there: recurrent_reset_delta
-      const Vec<T> keep = load(p + u + j), n = load(p + 2 * u + j), dn = total * (T(1) - keep) * (T(1) - n * n);
-      put(dp + u + j, total * (load(h + j) - n) * keep * (T(1) - keep)), put(dp + 2 * u + j, dn);
-      store(dq + j, zero), store(dq + u + j, zero), put(dq + 2 * u + j, dn);
-      past = total * keep;
-    } else {
-      const Vec<T> r = load(p + j), keep = load(p + u + j), n = load(p + 2 * u + j);
-      const Vec<T> dn = total * (T(1) - keep) * (T(1) - n * n);
-      const Vec<T> dr = dn * load(s + j) * r * (T(1) - r), du = total * (load(h + j) - n) * keep * (T(1) - keep);
-      put(dp + j, dr), put(dp + u + j, du), put(dp + 2 * u + j, dn);
-      put(dq + j, dr), put(dq + u + j, du), put(dq + 2 * u + j, dn * r);
-      past = total * keep;
-    }
+    Vec<T> gates[4] = {}, of_gates[4] = {}, of_state[3] = {}, of_cell = lstm ? load(dc + j) : zero;
+    const Vec<T> cell_before = of_cell;
+    for (int k = 0; k < g.gates; k++) gates[k] = load(p + k * u + j);
+    const Vec<T> past = recurrent_gates_delta<T>(g, gates, load(h + j), load(c + j), load(s + j), total, of_cell, of_gates,
+                                                 of_state);
+    for (int k = g.cell == Cell::gru_before ? 1 : 0; k < g.gates; k++) put(dp + k * u + j, of_gates[k]);
+    for (int k = 0; k < 3 && is_gru(g.cell); k++) put(dq + k * u + j, of_state[k]);
+    if (lstm) store(dc + j, there > zero ? of_cell : cell_before);
     store(dh + j, there > zero ? past : total);
   }
 }
@@ -279,6 +239,162 @@ static void recurrent_backward(const RecurrentArgs<T>& g, int begin, int end) {
         continue;
       }
       dense_backward<T>(product, 0, dense_backward_units<T>(product));
+    }
+    b += count;
+  }
+}
+
+// -- where the lanes are units ------------------------------------------------------------------------------------------------
+
+// Values are [sample][step][unit], units padded to whole vectors. p and dp are [sample][step][gates · units], p_row numbers from
+// step to step; the state in front of step t of sample i lies at i · state_sample + t · state_step. In a prediction that is one
+// place for all steps (state_step 0); in training states and gates are kept, and 0 in the lanes behind the last unit.
+
+// `count` numbers, or as many as there are lanes; 0 behind them.
+template <class T>
+inline Vec<T> load_some(const T* from, int count) {
+  if (count >= lanes<T>) return *reinterpret_cast<const typename Lanes<T>::unaligned*>(from);
+  T some[lanes<T>] __attribute__((aligned(64))) = {};
+  for (int l = 0; l < count; l++) some[l] = from[l];
+  return load(some);
+}
+template <class T>
+inline void store_some(T* to, Vec<T> v, int count) {
+  if (count >= lanes<T>) {
+    *reinterpret_cast<typename Lanes<T>::unaligned*>(to) = v;
+    return;
+  }
+  T some[lanes<T>] __attribute__((aligned(64)));
+  store(some, v);
+  for (int l = 0; l < count; l++) to[l] = some[l];
+}
+template <class T>
+inline bool step_is_there(const RecurrentArgs<T>& g, int sample, int t) {
+  return !g.mask.data || g.mask.block(sample / lanes<T>)[t * lanes<T> + sample % lanes<T>] > T(0);
+}
+
+// Samples [b, b + count) go through all steps together. Unit: sample.
+template <class T>
+static void recurrent_channels(const RecurrentArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const bool gru = g.cell == Cell::gru, lstm = g.cell == Cell::lstm, keeps = g.state_step != 0;
+  const size_t state = sizeof(T) * size_t(g.state_row);
+  const int out = panels<T>(g.gates * g.units);
+  for (int b = begin; b < end;) {
+    const int count = rows_next(end - b);
+    T* const q = g.q + b * g.p_row;
+    const auto place = [&](int i, int t) { return (b + i) * g.state_sample + t * g.state_step; };
+    for (int i = 0; i < count; i++) {
+      const ptrdiff_t first = place(i, g.reverse ? g.steps - 1 : 0);
+      __builtin_memset(g.h + first, 0, state);
+      if (lstm) __builtin_memset(g.c + first, 0, state);
+    }
+    for (int number = 0; number < g.steps; number++) {
+      const int t = g.reverse ? g.steps - 1 - number : number;
+      T* const p = g.p + (ptrdiff_t(b) * g.steps + t) * g.p_row;
+      RowsTile<T> product{};
+      product.x = g.h + place(0, t), product.x_row = g.state_sample;
+      product.segments = product.taps = 1, product.length = g.units;
+      product.w = g.weights, product.w_panel = ptrdiff_t(g.units) * L;
+      product.z = gru ? q : p, product.z_row = gru ? g.p_row : g.steps * g.p_row;
+      product.floor = no_floor<T>, product.add = !gru;
+      rows_product<T>(product, count, out);
+      for (int i = 0; i < count; i++) {
+        T *const h = g.h + place(i, t), *const c = g.c + place(i, t), *const s = g.s + place(i, t);
+        const ptrdiff_t next = g.reverse ? -g.state_step : g.state_step;
+        T* const ending = keeps && number + 1 == g.steps ? g.last + 2 * (b + i) * g.state_row : nullptr;
+        T *const h_after = ending ? ending : h + next, *const c_after = ending ? ending + g.state_row : c + next;
+        T* const z = g.every ? g.z.block(b + i) + t * g.state_row : nullptr;
+        if (!step_is_there(g, b + i, t)) {
+          if (z) __builtin_memset(z, 0, state);
+          if (keeps) __builtin_memcpy(h_after, h, state);
+          if (keeps && lstm) __builtin_memcpy(c_after, c, state);
+          continue;
+        }
+        T* const own = p + i * g.steps * g.p_row;
+        const T* const own_q = q + i * g.p_row;
+        for (int j = 0; j < g.units; j += L) {
+          const int units = g.units - j;
+          Vec<T> gates[4] = {}, of_state[3] = {}, cell{}, kept{};
+          for (int k = 0; k < g.gates; k++) gates[k] = load_some(own + k * g.units + j, units);
+          if (gru) {
+            for (int k = 0; k < 3; k++) of_state[k] = load_some(own_q + k * g.units + j, units);
+            if (g.inner_bias) of_state[2] += load(g.inner_bias + j);
+          } else if (lstm) {
+            cell = load(c + j);
+          }
+          const Vec<T> after = recurrent_gates<T>(g, gates, of_state, load(h + j), cell, kept);
+          if (keeps) {
+            for (int k = 0; k < g.gates; k++) store_some(own + k * g.units + j, gates[k], units);
+            if (g.cell != Cell::rnn) store(s + j, kept);
+          }
+          if (lstm) store(c_after + j, cell);
+          store(h_after + j, after);
+          if (z) store(z + j, after);
+        }
+      }
+    }
+    for (int i = 0; i < count && !g.every; i++)
+      __builtin_memcpy(g.z.block(b + i), keeps ? g.last + 2 * (b + i) * g.state_row : g.h + place(i, 0), state);
+    b += count;
+  }
+}
+
+// As recurrent_cell_delta, of one sample.
+template <class T>
+inline void recurrent_channels_delta(const RecurrentArgs<T>& g, int sample, int t) {
+  constexpr int L = lanes<T>;
+  const ptrdiff_t step = ptrdiff_t(sample) * g.steps + t, place = sample * g.state_sample + t * g.state_step;
+  const T *const p = g.p + step * g.p_row, *const h = g.h + place, *const c = g.c + place, *const s = g.s + place;
+  T *const dp = g.dp + step * g.p_row, *const dq = g.dq + step * g.p_row;
+  T *const dh = g.arrived + 2 * sample * g.state_row, *const dc = dh + g.state_row;
+  const T* const d = g.every ? g.z_delta.block(sample) + t * g.state_row : nullptr;
+  const bool gru = g.cell == Cell::gru, lstm = g.cell == Cell::lstm;
+  if (!step_is_there(g, sample, t)) {
+    __builtin_memset(dp, 0, sizeof(T) * size_t(g.p_row));
+    if (gru) __builtin_memset(dq, 0, sizeof(T) * size_t(g.p_row));
+    return;
+  }
+  for (int j = 0; j < g.units; j += L) {
+    const int units = g.units - j;
+    Vec<T> gates[4] = {}, of_gates[4] = {}, of_state[3] = {}, of_cell = lstm ? load(dc + j) : Vec<T>{};
+    for (int k = 0; k < g.gates; k++) gates[k] = load_some(p + k * g.units + j, units);
+    const Vec<T> before = load(dh + j), total = d ? before + load(d + j) : before;
+    const Vec<T> past = recurrent_gates_delta<T>(g, gates, load(h + j), load(c + j), load(s + j), total, of_cell, of_gates,
+                                                 of_state);
+    for (int k = 0; k < g.gates; k++) store_some(dp + k * g.units + j, of_gates[k], units);
+    for (int k = 0; k < 3 && gru; k++) store_some(dq + k * g.units + j, of_state[k], units);
+    if (lstm) store(dc + j, of_cell);
+    store(dh + j, past);
+  }
+}
+
+// Unit: sample. U as panels of units, `turn_panels`.
+template <class T>
+static void recurrent_channels_backward(const RecurrentArgs<T>& g, int begin, int end) {
+  const size_t state = sizeof(T) * size_t(g.state_row);
+  for (int b = begin; b < end;) {
+    const int count = rows_next(end - b);
+    T* const arrived = g.arrived + 2 * b * g.state_row;
+    __builtin_memset(arrived, 0, 2 * state * size_t(count));
+    for (int i = 0; i < count && !g.every; i++)
+      __builtin_memcpy(arrived + 2 * i * g.state_row, g.z_delta.block(b + i), state);
+    for (int number = g.steps - 1; number >= 0; number--) {
+      const int t = g.reverse ? g.steps - 1 - number : number;
+      for (int i = 0; i < count; i++) recurrent_channels_delta<T>(g, b + i, t);
+      if (number == 0) break;
+      if (g.truncate && number % g.truncate == 0) {
+        __builtin_memset(arrived, 0, 2 * state * size_t(count));
+        continue;
+      }
+      RowsTile<T> product{};
+      product.x = (g.cell == Cell::gru ? g.dq : g.dp) + (ptrdiff_t(b) * g.steps + t) * g.p_row;
+      product.x_row = g.steps * g.p_row;
+      product.segments = product.taps = 1, product.length = g.gates * g.units;
+      product.w = g.turned, product.w_panel = ptrdiff_t(product.length) * lanes<T>;
+      product.z = arrived, product.z_row = 2 * g.state_row;
+      product.floor = no_floor<T>, product.add = true;
+      rows_product<T>(product, count, panels<T>(g.units));
     }
     b += count;
   }

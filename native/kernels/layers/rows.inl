@@ -286,6 +286,84 @@ static void winograd_rows(const RowsArgs<T>& g, int begin, int end, T* scratch) 
   }
 }
 
+// -- backward ------------------------------------------------------------------------------------------------------------------
+
+// W in panels of outputs as panels of inputs, [inputs / lanes][outputs][lanes], zero beyond the inputs: so δ is a product of
+// rows as well. Unit: panel of inputs.
+template <class T>
+static void turn_panels(const T* w, int inputs, int outputs, T* to, int begin, int end) {
+  constexpr int L = lanes<T>;
+  T square[L * L] __attribute__((aligned(64))), turned[L * L] __attribute__((aligned(64)));
+  for (int unit = begin; unit < end; unit++) {
+    const int first = unit * L, present = inputs - first < L ? inputs - first : L;
+    for (int o = 0; o < outputs; o += L) {
+      const int rows = outputs - o < L ? outputs - o : L;
+      const T* from = w + (ptrdiff_t(o) / L * inputs + first) * L;
+      for (int i = 0; i < L; i++) store(square + i * L, i < present ? load(from + i * L) : Vec<T>{});
+      transpose<T>(square, L, turned, L);
+      __builtin_memcpy(to + (ptrdiff_t(unit) * outputs + o) * L, turned, sizeof(T) * size_t(rows) * L);
+    }
+  }
+}
+
+// ∂W = Σ d xᵀ over rows, in panels, and ∂b = Σ d. Of so many rows at a time d is copied, a pair of panels side by side.
+constexpr int rows_together = 2048;
+template <class T>
+static int rows_gradient_units(const RowsGradientArgs<T>& g) {
+  return groups(panels<T>(g.outputs), gradient_columns) * groups(g.inputs, gradient_chunk);
+}
+template <class T>
+static size_t rows_gradient_scratch(const RowsGradientArgs<T>& g) {
+  return size_t(gradient_columns) * lanes<T> * size_t(g.rows < rows_together ? g.rows : rows_together);
+}
+// The tile for as many inputs as it has a size for: how many these are.
+template <class T, int O, bool folds>
+inline int rows_outer(int inputs, const T* x, ptrdiff_t x_row, const T* d, ptrdiff_t d_panel, T* to, ptrdiff_t g_panel, int rows,
+                      Onto onto) {
+  constexpr int R = gradient_rows / 4 * 4;
+  const int size = inputs >= R ? R : inputs >= 8 ? 8 : inputs >= 4 ? 4 : inputs;
+  outer_up_to<T, R, O, true, folds>(size, x, x_row, d, d_panel, to, g_panel, Runs{rows, 1, 1}, onto);
+  return size;
+}
+// Unit: (pair of panels, chunk of inputs).
+template <class T>
+static void rows_gradient(const RowsGradientArgs<T>& g, int begin, int end, T* scratch) {
+  constexpr int L = lanes<T>, O = gradient_columns;
+  const int chunks = groups(g.inputs, gradient_chunk), count = panels<T>(g.outputs);
+  const ptrdiff_t g_panel = ptrdiff_t(g.inputs) * L;
+  for (int row = 0; row < g.rows; row += rows_together) {
+    const int rows = g.rows - row < rows_together ? g.rows - row : rows_together;
+    const ptrdiff_t d_panel = ptrdiff_t(rows) * L;
+    const Onto onto = row ? Onto::added : Onto::fresh;
+    int ready = -1;
+    for (int unit = begin; unit < end; unit++) {
+      const int pair = unit / chunks, chunk = unit % chunks;
+      const int first = pair * O, width = count - first < O ? count - first : O;
+      for (int j = 0; j < width && pair != ready; j++)
+        for (int r = 0; r < rows; r++)
+          store(scratch + j * d_panel + ptrdiff_t(r) * L, load(g.d + (row + r) * g.d_row + (first + j) * L));
+      ready = pair;
+      for (int j = 0; j < width && chunk == 0 && g.bias_gradient; j++) {
+        LongSum<T> sum;
+        for (int r = 0; r < rows; r++) sum.add(load(scratch + j * d_panel + ptrdiff_t(r) * L));
+        T* const to = g.bias_gradient + (first + j) * L;
+        store(to, row ? load(to) + sum.value() : sum.value());
+      }
+      const int i0 = chunk * gradient_chunk, end_input = i0 + gradient_chunk < g.inputs ? i0 + gradient_chunk : g.inputs;
+      for (int i = i0; i < end_input;) {
+        const T* const x = g.x + row * g.x_row + i;
+        T* const to = g.weight_gradient + first * g_panel + ptrdiff_t(i) * L;
+        const auto run = [&]<int width_, bool folds>() {
+          return rows_outer<T, width_, folds>(end_input - i, x, g.x_row, scratch, d_panel, to, g_panel, rows, onto);
+        };
+        const bool folds = is_long<T>(rows);
+        if (width == O) i += folds ? run.template operator()<O, is_float<T>>() : run.template operator()<O, false>();
+        else i += folds ? run.template operator()<1, is_float<T>>() : run.template operator()<1, false>();
+      }
+    }
+  }
+}
+
 // -- by channel ---------------------------------------------------------------------------------------------------------------
 
 // A normalisation by running numbers, [channel] each. Unit: row of a sample.

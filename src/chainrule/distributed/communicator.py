@@ -22,6 +22,7 @@ from chainrule.distributed.order import Node, nodes_of_all, total_of
 from chainrule.distributed.watch import Sign, State, Watch
 
 T = TypeVar("T")
+Asked = Callable[[], bool]  # whether what has begun is done; it moves while it is asked
 
 # Up to so many bytes in all, every rank gets all nodes and adds them up itself: one message's delay, not two.
 SMALL_SUM = 1 << 16
@@ -52,6 +53,47 @@ def say(message: str) -> None:
     sys.stderr.flush()
 
 
+class Sum:
+    """An ordered sum that is under way: every rank adds up one part of the entries, of all nodes, and hands
+    the sum round.  Of a small one every rank gets all nodes.
+    """
+
+    def __init__(self, comm: Communicator, nodes: Sequence[Node], out: Array) -> None:
+        held = nodes_of_all(comm.size, comm.shards)
+        self.comm, self.out = comm, out
+        self.places = [place for of_rank in held for place in of_rank]
+        self.small = len(self.places) * out.nbytes <= SMALL_SUM
+        mine = [array for _, array in nodes]
+        cuts = [out.size * rank // comm.size for rank in range(comm.size + 1)]
+        parts = [slice(*cut) for cut in pairwise(cuts)]
+        self.lengths = [part.stop - part.start for part in parts]
+        length = out.size if self.small else self.lengths[comm.rank]
+        self.rows = np.empty((len(self.places), length), out.dtype)
+        from_each = [len(of_rank) * length for of_rank in held]
+        if self.small:
+            self._first = comm._collect(_joined(mine, out), self.rows.reshape(-1), from_each)
+        else:
+            sent = _joined([array[part] for part in parts for array in mine], out)
+            to_each = [len(mine) * length for length in self.lengths]
+            self._first = comm._exchange(sent, to_each, self.rows.reshape(-1), from_each)
+        self._second: Asked | None = None
+
+    def added(self) -> bool:
+        """Whether this rank has added up what it was sent; if it has come by now, it does."""
+        if self._second is None and self._first():
+            total = total_of([*zip(self.places, self.rows, strict=True)])
+            if self.small:
+                np.copyto(self.out, total)
+                self._second = self._first
+            else:
+                self._second = self.comm._collect(total, self.out, self.lengths, line=1)
+        return self._second is not None
+
+    def done(self) -> bool:
+        """Whether `out` holds the sum, of one that was added up here."""
+        return self.small or (self._second is not None and self._second())
+
+
 class Communicator(ABC):
     """One of `size` processes, the one of number `rank`, that call the same methods in the same order.
 
@@ -62,21 +104,24 @@ class Communicator(ABC):
     kind: str
     watch: Watch | None = None
     neighbours = 1
+    moves_alone = False  # whether messages move also while nobody asks
 
     def __init__(self, rank: int, size: int, shards: int) -> None:
         self.rank, self.size, self.shards = rank, size, shards
+        self._sums: list[Sum] = []  # that are under way, in the order in which they have begun
 
-    # -- what carries the messages; counts are of entries, in the order of the ranks
+    # -- what carries the messages; counts are of entries, in the order of the ranks.  All ranks make the calls
+    # of one line, 0 or 1, in one order; how those of the other line come between them is each rank's affair.
 
     @abstractmethod
     def _exchange(
-        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
-    ) -> None:
-        """Of `sent` a part to every rank, and into `received` a part of every rank."""
+        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int], line: int = 0
+    ) -> Asked:
+        """Begin to hand of `sent` a part to every rank, and into `received` a part of every rank."""
 
     @abstractmethod
-    def _collect(self, sent: Array, received: Array, counts: Sequence[int]) -> None:
-        """`sent` of every rank, into `received` of every rank."""
+    def _collect(self, sent: Array, received: Array, counts: Sequence[int], line: int = 0) -> Asked:
+        """Begin to hand `sent` of every rank into `received` of every rank."""
 
     @abstractmethod
     def _end(self, code: int) -> NoReturn:
@@ -93,33 +138,47 @@ class Communicator(ABC):
 
         nodes: of this rank's shards.  out: (n,), of their dtype.  The nodes' arrays are overwritten.
         """
-        held = nodes_of_all(self.size, self.shards)
-        places = [place for of_rank in held for place in of_rank]
-        mine = [array for _, array in nodes]
+        under_way = self.begin(nodes, out)
+        if under_way is not None:
+            self._wait(lambda: self._gone_on() or under_way not in self._sums, self._moved())
+
+    def begin(self, nodes: Sequence[Node], out: Array) -> Sum | None:
+        """The same without waiting: `out` is to be left alone until `finish`.  None: it is done already."""
         if self.size == 1:
             np.copyto(out, total_of(nodes))
-        elif len(places) * out.nbytes <= SMALL_SUM:
-            rows = np.empty((len(places), out.size), out.dtype)
-            self._collect(_joined(mine, out), rows.reshape(-1), [len(of_rank) * out.size for of_rank in held])
-            np.copyto(out, total_of([*zip(places, rows, strict=True)]))
-        else:  # every rank adds up one part of the entries, of all nodes, and hands the sum round
-            cuts = [out.size * rank // self.size for rank in range(self.size + 1)]
-            parts = [slice(*cut) for cut in pairwise(cuts)]
-            lengths = [part.stop - part.start for part in parts]
-            sent = _joined([array[part] for part in parts for array in mine], out)
-            rows = np.empty((len(places), lengths[self.rank]), out.dtype)
-            from_each = [len(of_rank) * lengths[self.rank] for of_rank in held]
-            self._exchange(sent, [len(mine) * length for length in lengths], rows.reshape(-1), from_each)
-            self._collect(total_of([*zip(places, rows, strict=True)]), out, lengths)
+            return None
+        self._sums.append(Sum(self, nodes, out))
+        return self._sums[-1]
+
+    def advance(self) -> None:
+        """Go on with the sums that have begun, as far as that takes no waiting."""
+        self._gone_on()
+
+    def finish(self) -> None:
+        """Wait for all sums that have begun."""
+        if self._sums:
+            self._wait(self._gone_on, self._moved())
+
+    def _gone_on(self) -> bool:
+        """Whether all are done now.  They are handed round in the order in which they have begun."""
+        for under_way in [*self._sums]:
+            if not under_way.added():
+                return False
+            if under_way.done():
+                self._sums.remove(under_way)
+        return not self._sums
+
+    def _moved(self) -> int:
+        return sum(under_way.out.nbytes for under_way in self._sums)
 
     def gather(self, data: bytes) -> list[bytes]:
         """The data of every rank, on every rank, in the order of the ranks."""
         lengths = np.empty(self.size, np.int64)
         with nullcontext() if self.watch is None else self.watch.meeting():
-            self._collect(np.array([len(data)], np.int64), lengths, [1] * self.size)
+            self._wait(self._collect(np.array([len(data)], np.int64), lengths, [1] * self.size), 0)
         counts = lengths.tolist()
         received = np.empty(sum(counts), np.uint8)
-        self._collect(np.frombuffer(data, np.uint8), received, counts)
+        self._wait(self._collect(np.frombuffer(data, np.uint8), received, counts), received.nbytes)
         ends = [*accumulate(counts)]
         return [received[end - count : end].tobytes() for end, count in zip(ends, counts, strict=True)]
 
@@ -214,7 +273,7 @@ class Communicator(ABC):
         finally:
             self.watch.become(before)
 
-    def _wait(self, done: Callable[[], bool], moved: int) -> None:
+    def _wait(self, done: Asked, moved: int) -> None:
         """Until `done`.  Messages move while `done` is asked, so where many bytes are `moved` it is asked at
         every moment; else, after a while, at leisure: a rank may be slow.
         """
@@ -225,7 +284,7 @@ class Communicator(ABC):
                 continue
             if self.watch is not None:
                 self.watch.look(waited)
-            if moved > LITTLE or waited < ATTENTIVE:
+            if (moved > LITTLE and not self.moves_alone) or waited < ATTENTIVE:
                 yield_processor()
             else:
                 time.sleep(min(waited / 8, LONGEST_PAUSE))
@@ -250,12 +309,13 @@ class Alone(Communicator):
         super().__init__(0, 1, shards)
 
     def _exchange(
-        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
-    ) -> None:
-        np.copyto(received, sent)
+        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int], line: int = 0
+    ) -> Asked:
+        return self._collect(sent, received, counts)
 
-    def _collect(self, sent: Array, received: Array, counts: Sequence[int]) -> None:
+    def _collect(self, sent: Array, received: Array, counts: Sequence[int], line: int = 0) -> Asked:
         np.copyto(received, sent)
+        return lambda: True
 
     def _end(self, code: int) -> NoReturn:
         raise SystemExit(code)

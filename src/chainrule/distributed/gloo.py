@@ -10,7 +10,7 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import count
 from typing import Any, NoReturn
@@ -19,7 +19,7 @@ import numpy as np
 
 from chainrule.base.errors import MissingExtraError, RankError, SettingError
 from chainrule.base.types import Array
-from chainrule.distributed.communicator import Communicator, named, say
+from chainrule.distributed.communicator import Asked, Communicator, named, say
 from chainrule.distributed.watch import SECONDS_AFTER_LEAVING, SECONDS_UNTIL_SAID, Sign, State
 
 # What torchrun and its like tell every process.
@@ -32,6 +32,7 @@ class GlooCommunicator(Communicator):
     """The processes of `torchrun`."""
 
     kind = "Gloo"
+    moves_alone = True  # by threads of its own
 
     def __init__(self, shards: int, timeout: float, patience: float) -> None:
         missing = [name for name in VARIABLES if name not in os.environ]
@@ -53,13 +54,12 @@ class GlooCommunicator(Communicator):
         store = torch_distributed.distributed_c10d._get_default_store() if ready else self._found(patience)
         self._store = torch_distributed.PrefixStore(f"chainrule {next(numbers)}", store)
         self._meet(patience)
-        self._group: Any = None
-        if ready:
-            self._group = torch_distributed.new_group(backend="gloo", timeout=never)
-        else:
+        self._found_ready = ready
+        if not ready:
             torch_distributed.init_process_group(
                 "gloo", store=store, rank=self.rank, world_size=self.size, timeout=never
             )
+        self._lines = [torch_distributed.new_group(backend="gloo", timeout=never) for _ in range(2)]
         self._given, self._seen, self._timeout = 0, "", timeout
         if self.size > 1:
             self.watched((self.rank - 1) % self.size, timeout, patience, self._send, self._last)
@@ -96,23 +96,30 @@ class GlooCommunicator(Communicator):
             time.sleep(min(0.001 + waited / 8, 0.5))
 
     def _exchange(
-        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
-    ) -> None:
+        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int], line: int = 0
+    ) -> Asked:
         tensor = self._torch.from_numpy
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # memory that cannot be written to is only read
             to, given = tensor(received), tensor(sent)
-        try:
-            work = self._library.all_to_all_single(
-                to, given, [*from_each], [*counts], group=self._group, async_op=True
+
+        def begin() -> Any:
+            group = self._lines[line]
+            return self._library.all_to_all_single(
+                to, given, [*from_each], [*counts], group=group, async_op=True
             )
-            self._wait(work.is_completed, 0)  # its own thread moves them
-            work.wait()
+
+        work = self._or_lost(begin)
+        return lambda: work.is_completed() and (self._or_lost(work.wait), True)[1]
+
+    def _collect(self, sent: Array, received: Array, counts: Sequence[int], line: int = 0) -> Asked:
+        return self._exchange(np.tile(sent, self.size), [sent.size] * self.size, received, counts, line)
+
+    def _or_lost(self, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
         except RuntimeError as error:
             self._lost(error)
-
-    def _collect(self, sent: Array, received: Array, counts: Sequence[int]) -> None:
-        self._exchange(np.tile(sent, self.size), [sent.size] * self.size, received, counts)
 
     def _send(self, sign: Sign) -> None:
         self._given += 1
@@ -153,7 +160,7 @@ class GlooCommunicator(Communicator):
 
     def leave(self) -> None:
         super().leave()
-        if self._group is None:
+        if not self._found_ready:
             self._library.destroy_process_group()
 
     def _speaks(self) -> bool:

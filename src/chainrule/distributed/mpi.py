@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.base.errors import MissingExtraError, SettingError
 from chainrule.base.types import Array
-from chainrule.distributed.communicator import Communicator
+from chainrule.distributed.communicator import Asked, Communicator
 from chainrule.distributed.watch import Sign, State
 
 # How many processes the starters of the MPI libraries say that there are: MPICH and Intel, Open MPI, and
@@ -33,8 +33,8 @@ class MPICommunicator(Communicator):
         ) as error:  # without an MPI library it is a RuntimeError, which tells more than we could
             raise MissingExtraError("mpi4py", "mpi", "training by MPI") from error
         self._mpi: Any = MPI
-        self._world = MPI.COMM_WORLD.Dup()
-        super().__init__(self._world.Get_rank(), self._world.Get_size(), shards)
+        self._lines = [MPI.COMM_WORLD.Dup(), MPI.COMM_WORLD.Dup()]
+        super().__init__(self._lines[0].Get_rank(), self._lines[0].Get_size(), shards)
         told = next((os.environ[name] for name in SIZES if os.environ.get(name, "").isdigit()), "1")
         if self.size == 1 and int(told) > 1:
             raise SettingError(
@@ -50,14 +50,13 @@ class MPICommunicator(Communicator):
             self.watched(before, timeout, patience, self._send, self._last)
 
     def _exchange(
-        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int]
-    ) -> None:
-        request = self._world.Ialltoallv([sent, counts], [received, from_each])
-        self._wait(request.Test, received.nbytes)
+        self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int], line: int = 0
+    ) -> Asked:
+        request = self._lines[line].Ialltoallv([sent, counts], [received, from_each])
+        return request.Test  # type: ignore[no-any-return]
 
-    def _collect(self, sent: Array, received: Array, counts: Sequence[int]) -> None:
-        request = self._world.Iallgatherv(sent, [received, counts])
-        self._wait(request.Test, received.nbytes)
+    def _collect(self, sent: Array, received: Array, counts: Sequence[int], line: int = 0) -> Asked:
+        return self._lines[line].Iallgatherv(sent, [received, counts]).Test  # type: ignore[no-any-return]
 
     def _send(self, sign: Sign) -> None:
         if self._sending.Test():  # else the rank behind has not yet taken the last one

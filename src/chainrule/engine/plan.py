@@ -171,7 +171,8 @@ class Plan:
             for other in self._beside:
                 set_rate_factors(other.native, factors, other.parameters)
                 other.native.finish()
-            self.sharing = Sharing(self._native, comm, self.batch_size, [b.native for b in self._beside])
+            beside = [other.native for other in self._beside]
+            self.sharing = Sharing(self._native, comm, self.batch_size, self.dtype.itemsize, beside)
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         self._moment, self._may_change = -1, list[str]()  # of the network's parameters in the arena
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from chainrule.networks.architecture import leaves
 from chainrule.networks.model import Model
 from chainrule.networks.names import at_rest
 
+# Bytes of the gradient that are summed by themselves, while the backward pass goes on: TODO.
+LEAST_PART = 1 << 18
+
 
 class Sharing:
     """What a native plan calls in the midst of a step; with the same sums every rank makes the same update.
@@ -26,10 +30,12 @@ class Sharing:
     have gone beyond the range, whether its rank is asked to stop behind the step.
     """
 
-    def __init__(self, native: Any, comm: Communicator, batch_size: int, beside: Sequence[Any]) -> None:
+    def __init__(
+        self, native: Any, comm: Communicator, batch_size: int, itemsize: int, beside: Sequence[Any]
+    ) -> None:
         self.native, self.comm = native, comm
         self.asked: Callable[[], bool] = lambda: False  # to stop behind this step, of this rank
-        self.gradients, self.numbers = Shards(), Shards()
+        self.numbers = Shards()
         self.own = own = own_shards(comm)
         called = weakref.proxy(self)  # the native plan must not keep alive what keeps it
         native.set_sharing(
@@ -37,14 +43,33 @@ class Sharing:
             own.start,
             own.stop,
             batch_size,
-            lambda *arguments: called.computed(*arguments),
+            LEAST_PART // itemsize if comm.size > 1 else 0,
+            lambda shard, part: called.computed(shard, part),
+            lambda part: called.complete(part),
+            lambda: called.comm.advance(),
+            lambda *arguments: called.counted(*arguments),
             lambda stop: called.sum(stop),
             lambda numbers: called.exchange(numbers),
             list(beside),
         )
 
-    def computed(self, shard: int, *numbers: float) -> None:
-        self.gradients.add(shard, self.native.all_gradients())
+    @cached_property
+    def parts(self) -> list[tuple[Array, Shards]]:
+        """Of the gradient in the arena, those that are finished first before the others."""
+        gradients = self.native.all_gradients()
+        return [(gradients[begin:end], Shards()) for begin, end in self.native.gradient_parts()]
+
+    def computed(self, shard: int, part: int) -> None:
+        values, held = self.parts[part]
+        held.add(shard, values)
+
+    def complete(self, part: int) -> None:
+        """No shard of this rank adds anything more: its sum begins."""
+        values, held = self.parts[part]
+        self.comm.begin(held.nodes, values)
+        held.clear()
+
+    def counted(self, shard: int, *numbers: float) -> None:
         self.numbers.add(shard, np.array([*numbers, 0.0]))
         self.comm.alive()
 
@@ -52,9 +77,9 @@ class Sharing:
         if self.numbers.nodes:
             self.numbers.nodes[-1][1][5] += stop or self.asked()
         totals = np.empty(6)
-        for held, out in ((self.numbers, totals), (self.gradients, self.native.all_gradients())):
-            self.comm.reduce(held.nodes, out)
-            held.clear()
+        self.comm.reduce(self.numbers.nodes, totals)
+        self.numbers.clear()
+        self.comm.finish()
         loss, correct, judged, samples, overflowed, stopped = totals.tolist()
         return loss, correct, judged, samples, overflowed > 0, stopped > 0
 
@@ -99,4 +124,3 @@ def shard_size(comm: Communicator, batch_size: int, dtype: Any, level: str | Non
     lanes = isa.lanes(dtype, level)
     blocks = -(-batch_size // lanes)
     return min(batch_size, -(-blocks // comm.shards) * lanes)
-

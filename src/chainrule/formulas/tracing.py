@@ -108,7 +108,7 @@ def refuse_several(target: Any) -> None:
 
 
 def _trace_layer(layer: Any, given: Collection[str]) -> Formulas:
-    kind = "sequence" if layer.spatial == "sequence" else "image" if layer.spatial else "array"
+    kind = layer.spatial if isinstance(layer.spatial, str) else "image" if layer.spatial else "array"
     roles = {"x": "image" if layer.spatial else "input", "z": layer.output, "a": layer.output, **layer.roles}
     roles["d"] = "gradient of " + layer.output
     methods = (layer.forward, layer.delta, layer.gradients)

@@ -86,10 +86,10 @@ class Layer(Attributes, Identified):
     tied: Any = None  # the layer whose weights it takes, or its name
     # How its formulas print (see formulas/printing/notation.py): the role of the output (z^l; activations
     # a^l), roles of arguments that differ from the default, and whether x and d are shown at positions:
-    # X_{i,j}, or X_i of a sequence.
+    # X_{i,j}, X_i of a sequence, or X_{h,i,j} of a volume.
     output: ClassVar[str] = "preactivation"
     roles: ClassVar[Mapping[str, str]] = {}
-    spatial: ClassVar[bool | Literal["sequence"]] = False
+    spatial: ClassVar[bool | Literal["sequence", "volume"]] = False
     # Which of several sources the mask belongs to that its formulas read.
     mask_source: ClassVar[int] = 0
     # False: the input is ids and the like, numbers without a derivative; δ ends here as zeros.
@@ -224,7 +224,7 @@ class Layer(Attributes, Identified):
 
     def traits(self) -> set[str]:
         """What it is and does, in words that a text may depend on: its families, "image", "overlap"."""
-        return {*self.families, "image"} if self.spatial is True else set(self.families)
+        return {*self.families, "image"} if self.spatial in (True, "volume") else set(self.families)
 
     def config(self) -> dict[str, Any]:
         """Constructor arguments, JSON-able: `type(layer)(**layer.config())` is the same layer."""

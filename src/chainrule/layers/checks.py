@@ -25,29 +25,38 @@ def whole(value: Any, argument: str, minimum: int = 1, maximum: int = LARGEST) -
     raise ShapeError(f"{argument} must be {kind}, received {describe(value)}")
 
 
-def size(value: Any, argument: str, axes: int = 2, minimum: int = 1) -> int | Pair:
-    """A size as given, an int or (for two axes) a (rows, columns) pair of integers."""
+# Of what has so many axes: what it is called, and sizes of all of them.
+KINDS = {1: "a sequence", 2: "an image", 3: "a volume"}
+_PLACES = {2: "(rows, columns)", 3: "(planes, rows, columns)"}
+_SIZES = {1: "an integer", 2: "an integer or a pair (rows, columns)", 3: f"an integer or {_PLACES[3]}"}
+PADS = {
+    1: "(before, after)",
+    2: "(rows, columns) or ((top, bottom), (left, right))",
+    3: "(planes, rows, columns) or ((front, back), (top, bottom), (left, right))",
+}
+
+
+def size(value: Any, argument: str, axes: int = 2, minimum: int = 1) -> int | Sizes:
+    """A size as given, an int or (for several axes) as many integers: (rows, columns)."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         if axes == 1 and len(value) == 1:
             return whole(value[0], argument, minimum, LARGEST_WINDOW)
-        if axes == 1 or len(value) != 2:
-            allowed = "an integer" if axes == 1 else "an integer or a pair (rows, columns)"
-            raise ShapeError(f"{argument} must be {allowed}, received {describe(value)}")
-        rows, columns = (whole(value[i], f"{argument}[{i}]", minimum, LARGEST_WINDOW) for i in (0, 1))
-        return rows, columns
+        if axes == 1 or len(value) != axes:
+            raise ShapeError(f"{argument} must be {_SIZES[axes]}, received {describe(value)}")
+        return tuple(whole(value[i], f"{argument}[{i}]", minimum, LARGEST_WINDOW) for i in range(axes))
     return whole(value, argument, minimum, LARGEST_WINDOW)
 
 
-def each(value: int | Pair, axes: int) -> Sizes:
-    """A size for every axis: (rows, columns), or (length,)."""
+def each(value: int | Sizes, axes: int) -> Sizes:
+    """A size for every axis: (rows, columns), (length,), or (planes, rows, columns)."""
     return (value,) * axes if isinstance(value, int) else value
 
 
 def padding(value: Any, extent: Sizes) -> tuple[Any, str | Pads]:
     """(the padding as given, the same for a Grid).
 
-    Accepted: "valid", "same", an integer, (rows, columns), ((top, bottom), (left, right)); for one axis
-    "valid", "same", an integer, (before, after).
+    Accepted: "valid", "same", an integer, (rows, columns), ((top, bottom), (left, right)), and three of them
+    of a volume; for one axis "valid", "same", an integer, (before, after).
     """
     axes = len(extent)
     if isinstance(value, str) and value == "same":
@@ -69,8 +78,8 @@ def padding(value: Any, extent: Sizes) -> tuple[Any, str | Pads]:
         inner = value[0] if isinstance(value, Sequence) and len(value) == 1 else value
         given = (_pads(inner, value, axes),)
     else:
-        rows, columns = value if isinstance(value, Sequence) and len(value) == 2 else (value, value)
-        given = (_pads(rows, value, axes), _pads(columns, value, axes))
+        of_axes = value if isinstance(value, Sequence) and len(value) == axes else (value,) * axes
+        given = tuple(_pads(of_axis, value, axes) for of_axis in of_axes)
     for (before, after), length in zip(given, extent, strict=True):
         if max(before, after) >= length:
             shown = extent if axes > 1 else extent[0]
@@ -86,9 +95,8 @@ def _pads(value: Any, whole_value: Any, axes: int) -> Pair:
     try:
         return whole(before, "padding", 0), whole(after, "padding", 0)
     except ShapeError:
-        pairs = "(rows, columns) or ((top, bottom), (left, right))" if axes == 2 else "(before, after)"
         raise ShapeError(
-            f"padding must be 'valid', 'same', an integer, {pairs} "
+            f"padding must be 'valid', 'same', an integer, {PADS[axes]} "
             f"with integers of at least 0, received {describe(whole_value)}"
         ) from None
 
@@ -98,17 +106,25 @@ def _tuples(value: Any) -> Any:
 
 
 def spatial_shape(input_shape: Shape, layer: str, axes: int = 2) -> Shape:
-    """`input_shape` if it is (rows, columns, channels), or (length, channels) of one axis."""
+    """`input_shape` if it is (rows, columns, channels), (length, channels) of one axis, or (planes, rows,
+    columns, channels) of three.
+    """
     if len(input_shape) == axes + 1:
         return input_shape
     if len(input_shape) == axes:
-        kind = "grey image" if axes == 2 else "plain series"
+        kind = {1: "plain series", 2: "grey image", 3: "grey volume"}[axes]
         advice = f"a {kind} has one channel: write {(*input_shape, 1)}"
     elif axes == 2:
         advice = (
             "give the network an image as input_shape, such as (28, 28, 1), and Flatten() after this layer"
         )
+    elif axes == 3:
+        advice = (
+            "give the network a volume as input_shape, such as (16, 28, 28, 1), and Flatten() after this "
+            "layer"
+        )
     else:
         advice = "give the network a sequence as input_shape, such as (100, 3)"
-    what = "an image (rows, columns, channels)" if axes == 2 else "a sequence (length, channels)"
+    sizes = {1: "length", 2: "rows, columns", 3: "planes, rows, columns"}[axes]
+    what = f"{KINDS[axes]} ({sizes}, channels)"
     raise ShapeError(f"{layer} needs {what} per sample, received {input_shape}; {advice}")

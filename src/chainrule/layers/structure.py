@@ -210,14 +210,18 @@ class Residual(Composite):
 
 
 class Parallel(Composite):
-    """Branches side by side on the same input; join: "sum", or "concat" for their features in a row."""
+    """Branches side by side on the same input.
+
+    join: "sum"; "concat" for their features in a row; or "product", entry by entry, a gate on a value.
+    """
 
     kind = "parallel"
     family = "parallel"
 
     @teach("Parallel([[Dense(8), ReLU()], [Dense(8)]], join='concat')")
     def __init__(self, chains: Any, *, join: str = "sum", name: str | None = None) -> None:
-        self.join = check_choice("join", join, JOINS, meaning="'sum' or 'concat'")
+        joins = (*JOINS, "product")
+        self.join = check_choice("join", join, joins, meaning="'sum', 'concat' or 'product'")
         branches = entries(chains)
         if branches is None:
             raise TypeError(

@@ -82,20 +82,23 @@ def verdict_of(
 
     whole = subject if chosen is not None or subject.together is None else subject.together
     with as_it_is():
-        right = _right(judge, whole, seed)
+        elsewhere = any(each.mistake.startswith("given ") for each in verdict.findings)
+        right = _right(judge, whole, seed, elsewhere)
         others = partial(_resized, judge, whole, right)
         return by_source(whole, verdict, right, others, lines, again)
 
 
-def _right(judge: Judge, subject: Subject, seed: int) -> list[Right]:
-    """What is right on the probes that tell most: the given arguments, fresh numbers, other sizes."""
+def _right(judge: Judge, subject: Subject, seed: int, elsewhere: bool) -> list[Right]:
+    """What is right on the probes that tell most: the given arguments, fresh numbers, other sizes where a
+    formula tells it or something is wrong on these alone.
+    """
     if subject is not judge.subject:
         return by_differences(subject, _tried(subject, seed))
     plain = [probe for probe in judge.tried if not probe.tied]
     shapes = [value.shape for value in plain[0].args]
     others = [probe for probe in plain if [value.shape for value in probe.args] != shapes]
     loosely = judge.reference is None or judge.loosely
-    others += judge.linked if loosely else []
+    others += judge.linked if loosely and elsewhere else []
     tried = [*plain[:PROBES], *others[:PROBES]]
     if judge.reference is None or loosely:
         return by_differences(subject, tried)
@@ -133,13 +136,15 @@ def _resized(
     if judge.reference is not None and not judge.loosely:
         others = [p for p in judge.tried if not p.tied and [value.shape for value in p.args] != shapes]
         return by_formula(subject, judge.reference, others[:1])
-    probe = judge.of_other_sizes
-    if probe is None or max(value.size for value in probe.args) > MOST_RESIZED:
-        return []
-    given = attempt(subject, probe.args, probe.delta)
-    if given is None or any((value := given[n]) is None or value.shape != probe.args[n].shape for n in wrong):
-        return []  # sizes that their forward takes and their backward does not
-    return by_differences(subject, [probe], wrong)
+    fitting = []
+    for probe in (judge.of_other_sizes, *judge.linked[:PROBES]):
+        if probe is None or max(value.size for value in probe.args) > MOST_RESIZED:
+            continue
+        given = attempt(subject, probe.args, probe.delta)
+        pairs = [] if given is None else [(given[n], probe.args[n]) for n in wrong]
+        if pairs and all(g is not None and g.shape == value.shape for g, value in pairs):
+            fitting.append(probe)  # else sizes that their forward takes and their backward does not
+    return by_differences(subject, fitting, wrong)
 
 
 def _of_all(

@@ -302,13 +302,13 @@ _FLATTEN = {
 # By class; what several share stands above. The nearest class of a subclass counts.
 _OWN: dict[str, dict[str, Advice]] = {
     "Dense": {**_KERNEL, **_DENSE},
-    **{f"Conv{n}D": {**_KERNEL, **_CONVOLUTION, **_NOT_TRANSPOSED} for n in (1, 2)},
-    **{f"ConvTranspose{n}D": {**_KERNEL, **_CONVOLUTION, **_TRANSPOSED} for n in (1, 2)},
+    **{f"Conv{n}D": {**_KERNEL, **_CONVOLUTION, **_NOT_TRANSPOSED} for n in (1, 2, 3)},
+    **{f"ConvTranspose{n}D": {**_KERNEL, **_CONVOLUTION, **_TRANSPOSED} for n in (1, 2, 3)},
     "DepthwiseConv2D": {**_KERNEL, **_CONVOLUTION, **_DEPTHWISE},
-    **{f"MaxPool{n}D": {**_POOL, **_NOT_AVERAGE} for n in (1, 2)},
-    **{f"AveragePool{n}D": {**_POOL, **_AVERAGE} for n in (1, 2)},
-    **{f"L2Pool{n}D": {**_POOL, **_L2} for n in (1, 2)},
-    **{f"LpPool{n}D": {**_POOL, **by_name({"p=3": ("norm_type", "ord", "norm")})} for n in (1, 2)},
+    **{f"MaxPool{n}D": {**_POOL, **_NOT_AVERAGE} for n in (1, 2, 3)},
+    **{f"AveragePool{n}D": {**_POOL, **_AVERAGE} for n in (1, 2, 3)},
+    **{f"L2Pool{n}D": {**_POOL, **_L2} for n in (1, 2, 3)},
+    **{f"LpPool{n}D": {**_POOL, **by_name({"p=3": ("norm_type", "ord", "norm")})} for n in (1, 2, 3)},
     **{f"Global{kind}Pool": {**_INPLACE, **_GLOBAL} for kind in ("Average", "Max")},
     **SEQUENCES,
     "MultiHeadAttention": {**_KERNEL, **ATTENTION},
@@ -316,8 +316,8 @@ _OWN: dict[str, dict[str, Advice]] = {
     "LayerNorm": {**_NORM, **_LAYER_NORM},
     "GroupNorm": {**_NORM, **_GROUPS},
     "InstanceNorm": {**_NORM, **_LAST},
-    **{f"Pad{n}D": _PADS for n in (1, 2)},
-    **{f"Crop{n}D": by_name({"cropping=1": ("padding", "crop", "border", "size")}) for n in (1, 2)},
+    **{f"Pad{n}D": _PADS for n in (1, 2, 3)},
+    **{f"Crop{n}D": by_name({"cropping=1": ("padding", "crop", "border", "size")}) for n in (1, 2, 3)},
     **{
         f"UpSample{n}D": {
             **_UPSAMPLE,
@@ -327,12 +327,12 @@ _OWN: dict[str, dict[str, Advice]] = {
                     f"no interpolation but mode={between!r}",
                     {
                         "nothing: every pixel again in all places of its block": ("nearest",),
-                        f"mode={between!r}": ("bilinear", "linear"),
+                        f"mode={between!r}": ("bilinear", "linear", "trilinear"),
                     },
                 ),
             ),
         }
-        for n, between in ((1, "linear"), (2, "bilinear"))
+        for n, between in ((1, "linear"), (2, "bilinear"), (3, "trilinear"))
     },
     "PixelShuffle": by_name({"block=2": ("upscale_factor", "block_size", "blocksize", "factor", "r")}),
     "LocalResponseNorm": by_name(

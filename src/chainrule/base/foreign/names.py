@@ -19,46 +19,61 @@ _CLASSES = by_name(
         "chainrule.RNN(units), which goes through the whole sequence": ("RNNCell", "SimpleRNNCell"),
         "chainrule.LSTM(units), which goes through the whole sequence": ("LSTMCell",),
         "chainrule.GRU(units), which goes through the whole sequence": ("GRUCell",),
-        "chainrule.BatchNorm()": ("BatchNorm1d", "BatchNorm2d", "BatchNormalization"),
+        "chainrule.BatchNorm()": (
+            *("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "BatchNormalization"),
+        ),
         "chainrule.LayerNorm()": ("LayerNormalization",),
         "chainrule.RMSNorm()": ("RMSNormalization",),
         "chainrule.GroupNorm(groups)": ("GroupNormalization",),
         "chainrule.InstanceNorm(scale=False, shift=False); with affine=True chainrule.InstanceNorm()": (
-            *("InstanceNorm1d", "InstanceNorm2d", "InstanceNormalization"),
+            *("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "InstanceNormalization"),
         ),
         "chainrule.MaxPool2D(2)": ("MaxPooling2D",),
         "chainrule.MaxPool1D(2)": ("MaxPooling1D",),
+        "chainrule.MaxPool3D(2)": ("MaxPooling3D",),
         "chainrule.AveragePool2D(2)": ("AveragePooling2D",),
         "chainrule.AveragePool1D(2)": ("AveragePooling1D",),
+        "chainrule.AveragePool3D(2)": ("AveragePooling3D",),
         "chainrule.AveragePool2D(2), with count_padding=True where it pads and count_include_pad is True": (
             *("AvgPool2d",),
         ),
         "chainrule.AveragePool1D(2), with count_padding=True where it pads and count_include_pad is True": (
             *("AvgPool1d",),
         ),
+        "chainrule.AveragePool3D(2), with count_padding=True where it pads and count_include_pad is True": (
+            *("AvgPool3d",),
+        ),
         "chainrule.L2Pool2D(2), for norm_type 2, or chainrule.LpPool2D(3, 2)": ("LPPool2d",),
         "chainrule.L2Pool1D(2), for norm_type 2, or chainrule.LpPool1D(3, 2)": ("LPPool1d",),
-        "chainrule.GlobalAveragePool()": ("GlobalAveragePooling1D", "GlobalAveragePooling2D"),
-        "chainrule.GlobalAveragePool(), for the output size 1": (
-            *("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAveragePool1D", "AdaptiveAveragePool2D"),
-            *("AdaptiveAveragePooling2D", "AdaptiveAvgPool2D"),
+        "chainrule.L2Pool3D(2), for norm_type 2, or chainrule.LpPool3D(3, 2)": ("LPPool3d",),
+        "chainrule.GlobalAveragePool()": tuple(f"GlobalAveragePooling{n}D" for n in (1, 2, 3)),
+        "chainrule.GlobalAveragePool(), for the output size 1": tuple(
+            f"{name}{n}{d}"
+            for n in (1, 2, 3)
+            for name, d in (("AdaptiveAvgPool", "d"), ("AdaptiveAvgPool", "D"), ("AdaptiveAveragePool", "D"))
         ),
-        "chainrule.GlobalMaxPool()": ("GlobalMaxPooling1D", "GlobalMaxPooling2D"),
-        "chainrule.GlobalMaxPool(), for the output size 1": ("AdaptiveMaxPool1d", "AdaptiveMaxPool2d"),
+        "chainrule.GlobalMaxPool()": tuple(f"GlobalMaxPooling{n}D" for n in (1, 2, 3)),
+        "chainrule.GlobalMaxPool(), for the output size 1": tuple(
+            f"AdaptiveMaxPool{n}d" for n in (1, 2, 3)
+        ),
         "chainrule.Pad1D(1), or padding=1 in the convolution that follows": ("ZeroPadding1D", "ZeroPad1d"),
         "chainrule.Pad2D(1), or padding=1 in the convolution that follows": ("ZeroPadding2D", "ZeroPad2d"),
+        "chainrule.Pad3D(1), or padding=1 in the convolution that follows": ("ZeroPadding3D", "ZeroPad3d"),
         **{
             f"chainrule.Pad{n}D(1, mode={mode!r})": (f"{name}Pad{n}d",)
-            for n in (1, 2)
+            for n in (1, 2, 3)
             for mode, name in zip(
                 ("reflect", "replicate", "circular"), ("Reflection", "Replication", "Circular"), strict=True
             )
         },
         "chainrule.Pad1D(1), for the value 0": ("ConstantPad1d",),
         "chainrule.Pad2D(1), for the value 0": ("ConstantPad2d", "Pad"),
+        "chainrule.Pad3D(1), for the value 0": ("ConstantPad3d",),
         "chainrule.Crop1D(1)": ("Cropping1D",),
+        "chainrule.Crop3D(1)": ("Cropping3D",),
         "chainrule.Crop2D(1)": ("Cropping2D", "CenterCrop"),
         "chainrule.UpSample1D(2)": ("UpSampling1D",),
+        "chainrule.UpSample3D(2)": ("UpSampling3D",),
         "chainrule.UpSample2D(2), which repeats pixels, or with mode='bilinear' what lies between": (
             *("UpSampling2D", "Upsample", "UpsamplingNearest2d", "upsample", "interpolate"),
         ),
@@ -66,6 +81,7 @@ _CLASSES = by_name(
         "chainrule.PixelShuffle(2)": ("pixel_shuffle", "depth_to_space", "DepthToSpace"),
         "chainrule.ConvTranspose2D(filters, 3)": ("Conv2DTranspose",),
         "chainrule.ConvTranspose1D(filters, 3)": ("Conv1DTranspose",),
+        "chainrule.ConvTranspose3D(filters, 3)": ("Conv3DTranspose",),
         "chainrule.DepthwiseConv2D(3), and chainrule.Conv2D(filters, 1) behind it": ("SeparableConv2D",),
         "Network([...], input_shape=(28, 28, 1)), without a layer for the input": ("Input", "InputLayer"),
         "chainrule.Residual([...]), chainrule.Parallel([...]), or chainrule.Skip('conv1', join='sum')": (
@@ -75,7 +91,8 @@ _CLASSES = by_name(
             *("Concatenate", "cat", "concatenate", "hstack", "Functional", "GraphModule"),
         ),
         "no dropout of whole channels: chainrule.Dropout(0.5) draws every entry by itself": (
-            *("Dropout1d", "Dropout2d", "SpatialDropout1D", "SpatialDropout2D"),
+            *("Dropout1d", "Dropout2d", "Dropout3d"),
+            *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
         ),
         "no dropout for SELU: chainrule.Dropout(0.5) puts zeros": ("AlphaDropout",),
         "chainrule.MultiHeadAttention(heads)": ("MultiheadAttention",),

@@ -58,6 +58,7 @@ class Builder:
     lanes: InLanes = InLanes.samples  # what lies in the lanes where a layer has the choice
     backward: bool = True  # whether there is a pass back: without one nothing has a δ
     per_sample: bool = False  # whether the norms of the samples' own gradients are measured
+    by_units: bool = False  # whether recurrences may have units in the lanes: in training
     panels: set[int] = field(default_factory=set)  # parameters that lie so
     held: dict[int, Value] = field(default_factory=dict)  # by number
     cut: Cut = field(default_factory=Cut)  # the layers whose images are cut into bands
@@ -100,6 +101,8 @@ class Builder:
 
     def brought(self, x: Value, lanes: InLanes, halo: Halo, reader: str, cut: Bands = WHOLE) -> Value:
         """x with something else in its lanes. reader: the layer that asks for it."""
+        if {x.lanes, lanes} == {InLanes.channels, InLanes.positions}:
+            x = self.brought(x, InLanes.samples, NO_HALO, reader)
         z = self.value(x.shape, halo, NO_HALO, x.with_delta, lanes, cut)
         self.consume(x)
         self.native.add_rearranged(x.number, z.number)

@@ -44,6 +44,7 @@ POSITIONS = InLanes.positions
 _ROWS_OVER_STEPS = 1.3  # dense layers over steps where the lanes are channels: W out of the L2 cache
 _ATTENDING = 2.0  # a product of two loaded vectors
 _STRIP = 12.0  # normalising a position, or its softmax, with its way in and out of strips
+_UNITS = 1.1  # units in the lanes of a recurrence, in training
 PASSING = 2.0
 _REARRANGING = 4.0
 
@@ -57,6 +58,16 @@ Entry = tuple[Held[T], ...]
 
 _FOLLOWING = (Dropout, PositionalEncoding, *ACTIVATIONS)  # too cheap to be worth a way there
 _AT_EACH_STEP = (Dense, MultiHeadAttention, *_BY_POSITION)
+
+
+def has_units(layer: Layer, x: Shape, batch: int, lanes: int) -> bool:
+    """Whether a recurrence on x is trained with its units in the lanes: where these fill more of them than
+    samples do, and that pays for the way there and back.
+    """
+    if not reads_units(layer) or _by_samples(layer):
+        return False
+    by_samples, by_units = cost(layer, x, (layer.units,), batch, lanes)  # type: ignore[attr-defined]
+    return _UNITS * by_units < by_samples
 
 
 def has_positions(layer: Layer, x: Shape, held: InLanes) -> bool:
@@ -175,7 +186,7 @@ def has_channels(layer: Layer, x: Shape, masked: bool, first: bool) -> bool:
         return False
     if kind in GLOBAL_POOLS:
         return not masked
-    if kind in POOLS and max(layer.grid.dilation) > 1:  # type: ignore[attr-defined]
+    if kind in POOLS and (max(layer.grid.dilation) > 1 or layer.axes == 3):  # type: ignore[attr-defined]
         return False
     return reads_units(layer) or kind in (Dense, MultiHeadAttention, *_BY_POSITION, *_BY_ENTRY)
 

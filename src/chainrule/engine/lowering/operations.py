@@ -17,8 +17,10 @@ import numpy as np
 
 from chainrule._native import EACH_POSITION, OVER_BATCH, Act, Cell, ConvMethod, InLanes, JoinKind, PoolKind
 from chainrule.base.types import Shape
+from chainrule.engine.lowering import volumes
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
+from chainrule.engine.lowering.unpooling import unpooled
 from chainrule.engine.lowering.values import (
     ACTIVATIONS,
     CELLS,
@@ -29,18 +31,22 @@ from chainrule.engine.lowering.values import (
     cell,
     slope,
 )
+from chainrule.engine.lowering.volumes import taps_along, taps_of_rows
 from chainrule.engine.programs import Formula, entry_programs, layer_programs
 from chainrule.formulas import absolute, cos, greater, maximum, sin, where
 from chainrule.formulas.primitives.axes import runs
-from chainrule.formulas.primitives.grid import Grid
 from chainrule.formulas.primitives.steps import turns
 from chainrule.layers import (
     RNN,
     AveragePool1D,
     AveragePool2D,
+    AveragePool3D,
     BatchNorm,
+    Conv3D,
+    ConvTranspose3D,
     Crop1D,
     Crop2D,
+    Crop3D,
     Dense,
     Dropout,
     Embedding,
@@ -54,18 +60,25 @@ from chainrule.layers import (
     InstanceNorm,
     L2Pool1D,
     L2Pool2D,
+    L2Pool3D,
     Layer,
     LayerNorm,
     LocalResponseNorm,
     LogSoftmax,
     LpPool1D,
     LpPool2D,
+    LpPool3D,
     Masking,
     MaxPool1D,
     MaxPool2D,
+    MaxPool3D,
+    MaxUnpool1D,
+    MaxUnpool2D,
+    MaxUnpool3D,
     MultiHeadAttention,
     Pad1D,
     Pad2D,
+    Pad3D,
     Part,
     PeriodicEmbedding,
     Permute,
@@ -78,6 +91,7 @@ from chainrule.layers import (
     Softmax,
     UpSample1D,
     UpSample2D,
+    UpSample3D,
 )
 from chainrule.layers.columns.periodic import TURN
 from chainrule.layers.parts import places_of
@@ -160,6 +174,9 @@ POOLS: dict[type[Layer], PoolKind] = {
     AveragePool1D: PoolKind.average,
     L2Pool2D: PoolKind.l2,
     L2Pool1D: PoolKind.l2,
+    MaxPool3D: PoolKind.max,
+    AveragePool3D: PoolKind.average,
+    L2Pool3D: PoolKind.l2,
 }
 GLOBAL_POOLS: dict[type[Layer], PoolKind] = {
     GlobalMaxPool: PoolKind.max,
@@ -169,7 +186,9 @@ GLOBAL_POOLS: dict[type[Layer], PoolKind] = {
 
 def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     kind = POOLS[type(layer)]
-    if max(layer.grid.dilation) > 1:
+    if layer.axes == 3 and _pool_rows(low, layer, x, z):
+        return
+    if max(layer.grid.dilation) > 1 or layer.axes == 3:
         _apart(low, layer, x, z)
         return
     (top, bottom), (left, right) = image_pads(layer, x.shape)
@@ -178,13 +197,33 @@ def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
     low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding)
 
 
+def _pool_rows(low: Builder, layer: Any, x: Value, z: Value) -> bool:
+    """A pooling of a volume as one of an image of the rows of every window, one below the other; False where
+    it is none: where pixels lie apart, or a mean is of other pixels at the edges.
+    """
+    kind, g = POOLS[type(layer)], layer.grid
+    rows = taps_of_rows(g, x.shape[:-1], kind == PoolKind.max)
+    mean = layer.mean if isinstance(layer, L2Pool2D) else kind == PoolKind.average
+    if g.dilation[2] > 1 or (mean and not layer.count_padding and any(-1 in window for window in rows)):
+        return False
+    read = volumes.rows_below(low, layer, x, rows)
+    left, right = g.pads_along(2, x.shape[2])
+    kernel, stride = (len(rows[0]), g.kernel[2]), (len(rows[0]), g.stride[2])
+    padded = bool(left or right)
+    low.native.add_pool(
+        read.number, z.number, kernel, stride, (0, left), padded, kind, mean, layer.count_padding
+    )
+    return True
+
+
 def _apart(low: Builder, layer: Any, x: Value, z: Value) -> None:
-    """A pooling of pixels that lie apart: means are sums with weights; else the pixels of every window are
-    brought side by side, those in front of an edge once more for a maximum, where 0 adds to a root.
+    """A pooling of pixels that lie apart, or in several planes: means are sums with weights; else the pixels
+    of every window are brought side by side, those in front of an edge once more for a maximum, where 0 adds
+    to a root.
     """
     kind, g, axes = POOLS[type(layer)], layer.grid, layer.axes
-    taps = [_window_taps(g, axis, size, kind == PoolKind.max) for axis, size in enumerate(x.shape[:axes])]
-    rows, columns = taps if axes == 2 else ([[0]], taps[0])
+    rows = taps_of_rows(g, x.shape[:-1], kind == PoolKind.max)
+    columns = taps_along(g, axes - 1, x.shape[-2], kind == PoolKind.max)
     width, channels = as_image(x.shape)[1:]
     average, counted = kind == PoolKind.average, math.prod(g.kernel)
     mean = average or (kind == PoolKind.l2 and layer.mean)
@@ -202,26 +241,17 @@ def _apart(low: Builder, layer: Any, x: Value, z: Value) -> None:
     if average:
         low.native.add_gather(x.number, z.number, to_, origin, count, weights)
         return
-    sizes = tuple(n * k for n, k in zip(z.shape[:axes], g.kernel, strict=True))
-    made = low.value((*sizes, channels), NO_HALO, NO_HALO, x.with_delta)
+    kernel = (len(rows[0]), g.kernel[-1])
+    sizes = (len(rows) * kernel[0], len(columns) * kernel[1], channels)
+    made = low.value(sizes, NO_HALO, NO_HALO, x.with_delta)
     low.native.add_gather(x.number, made.number, to_, origin, count, weights)
     low.parts[made.number] = str(layer.name)
-    kernel = two(g.kernel)
     low.native.add_pool(made.number, z.number, kernel, kernel, (0, 0), False, kind, mean, True)
 
 
-def _window_taps(grid: Grid, axis: int, size: int, repeated: bool) -> list[list[int]]:
-    """Of every window along an axis the pixels; -1 beyond the edges, or the nearest one that it has."""
-    (before, _), made = grid.pads_along(axis, size), []
-    for i in range(grid.positions_along(axis, size)):
-        first = i * grid.stride[axis] - before
-        places = [first + m * grid.dilation[axis] for m in range(grid.kernel[axis])]
-        there = [u for u in places if 0 <= u < size]
-        if repeated and there:
-            made.append([min(max(u, there[0]), there[-1]) for u in places])
-        else:
-            made.append([u if 0 <= u < size else -1 for u in places])
-    return made
+def _unpool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
+    small, pooled = parts_read(low, layer, x, layer.sources)
+    unpooled(low, layer, small, pooled, z)
 
 
 def _lp_pool(low: Builder, layer: LpPool2D, x: Value, z: Value, parameters: list[int]) -> None:
@@ -236,7 +266,7 @@ def _lp_pool(low: Builder, layer: LpPool2D, x: Value, z: Value, parameters: list
     )
     means = low.value(z.shape, NO_HALO, NO_HALO, z.with_delta)
     low.parts[means.number] = str(layer.name)
-    mean = (AveragePool1D if layer.axes == 1 else AveragePool2D)(
+    mean = {1: AveragePool1D, 2: AveragePool2D, 3: AveragePool3D}[layer.axes](
         layer.window,
         layer.stride,
         padding=layer.grid.pads(x.shape[:-1]),
@@ -365,7 +395,7 @@ def _features(low: Builder, layer: Features, x: Value, z: Value, parameters: lis
 
 def _moved(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     """Numbers that move: where each comes from is told by the formula itself, of an image of their places."""
-    if getattr(layer, "mode", "") in ("bilinear", "linear"):
+    if getattr(layer, "mode", "").endswith("linear"):
         _between(low, layer, x, z)
         return
     count = math.prod(x.lane_shape)
@@ -385,8 +415,7 @@ def _moved(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]
 
 def _between(low: Builder, layer: Any, x: Value, z: Value) -> None:
     """Pixels between pixels: every one of two along each axis, with their shares."""
-    height, width, channels = as_image(x.shape)
-    axes = [(height, width)[axis - layer.axes] for axis in range(layer.axes)]
+    *sizes, width, channels = x.shape
     taps = [
         [
             ((first, 1 - share), (second, share))
@@ -394,9 +423,14 @@ def _between(low: Builder, layer: Any, x: Value, z: Value) -> None:
                 layer.sources(axis, size), layer.shares(axis, size), strict=True
             )
         ]
-        for axis, size in enumerate(axes)
+        for axis, size in enumerate((*sizes, width))
     ]
-    rows, columns = taps if layer.axes == 2 else ([((0, 1.0), (0, 0.0))], taps[0])
+    rows: Any = [((0, 1.0),)]
+    for size, of_axis in zip(sizes, taps[:-1], strict=True):  # rows of planes one below the other
+        rows = [
+            [(at * size + u, a * b) for at, a in row for u, b in pair] for row in rows for pair in of_axis
+        ]
+    columns = taps[-1]
     made = [
         (i * len(columns) + j, u * width + v, of_row * of_column)
         for i, row in enumerate(rows)
@@ -584,15 +618,21 @@ def _host(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int])
     low.native.add_host(len(low.hosts) - 1, x.number, z.number)
 
 
-MOVING = (Pad1D, Pad2D, Crop1D, Crop2D, UpSample1D, UpSample2D, PixelShuffle, Permute, Reshape)
+MOVING = (
+    *(Pad1D, Pad2D, Pad3D, Crop1D, Crop2D, Crop3D, UpSample1D, UpSample2D, UpSample3D),
+    *(PixelShuffle, Permute, Reshape),
+)
 NORMALIZATIONS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm)
 
 OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], None]] = {
     Dense: _dense,
     **dict.fromkeys(CONVOLUTIONS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transposed),
+    Conv3D: volumes.convolution,
+    ConvTranspose3D: volumes.transposed,
     **dict.fromkeys(POOLS, _pool),
-    **dict.fromkeys((LpPool1D, LpPool2D), _lp_pool),
+    **dict.fromkeys((LpPool1D, LpPool2D, LpPool3D), _lp_pool),
+    **dict.fromkeys((MaxUnpool1D, MaxUnpool2D, MaxUnpool3D), _unpool),
     **dict.fromkeys(GLOBAL_POOLS, _global_pool),
     **dict.fromkeys(NORMALIZATIONS, _norm),
     LocalResponseNorm: _local_norm,
@@ -614,7 +654,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
 }
 
 # Layers of several operations, each of which takes its parameters.
-IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding, Heads)
+IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding, Heads, Conv3D, ConvTranspose3D)
 
 
 def over_axes(layer: Layer) -> bool:

@@ -29,6 +29,7 @@ from chainrule.engine.lowering.lanes import (
     chosen_for_training,
     has_channels,
     has_positions,
+    has_units,
     reads_rows,
 )
 from chainrule.engine.lowering.operations import (
@@ -125,7 +126,7 @@ class Lowering(Builder):
             return x
         if type(layer) is not Flatten:
             return None
-        if x.lanes == POSITIONS or x.bands > 1:
+        if x.lanes == POSITIONS or (self.by_units and x.lanes == CHANNELS) or x.bands > 1:
             x = self.brought(x, SAMPLES, NO_HALO, str(layer.name))
         return self.vector_of(x)
 
@@ -152,7 +153,7 @@ class Lowering(Builder):
             x = self.pooled_bands(layer, x)
         lanes = self.lanes_of(layer, x)
         x = self.laid_for(layer, x, lanes)
-        halo = NO_HALO if lanes == POSITIONS else halo
+        halo = NO_HALO if lanes == POSITIONS or (self.by_units and lanes == CHANNELS) else halo
         if lanes == CHANNELS:
             rows = reads_rows(layer) and type(layer) is not Embedding
             rows = rows and not winograd_applies(layer, x.shape, shape, *self.size(layer))
@@ -191,6 +192,8 @@ class Lowering(Builder):
             return CHANNELS
         if self.lanes == POSITIONS and has_positions(layer, x.shape, x.lanes):
             return POSITIONS
+        if self.by_units and has_units(layer, x.shape, self.native.batch_size, self.native.lanes):
+            return CHANNELS
         return SAMPLES
 
     def laid_for(self, layer: Layer, x: Value, lanes: InLanes) -> Value:
@@ -222,7 +225,7 @@ class Lowering(Builder):
         if isinstance(layer, Row):
             ends = [(self.in_row(end, str(layer.name)), branch_learned) for end, branch_learned in ends]
         lanes = self.lanes
-        if lanes == POSITIONS and all(end.lanes == SAMPLES for end, _ in ends):
+        if lanes == POSITIONS and all(end.lanes != POSITIONS for end, _ in ends):
             lanes = SAMPLES
         ends = [
             (
@@ -319,15 +322,18 @@ def lower(
     if backward and alone and lanes == SAMPLES and not (keep or per_sample):
         low.cut = chosen_bands(body, *sizes)
     shown = keep and backward
+    low.by_units = backward and not (keep or per_sample)
     of_input = NOTHING if lanes == CHANNELS else SAMPLES
     if lanes == POSITIONS:
         of_input = begins(body, network.input_shape)
+    elif low.by_units and body and has_units(body[0], network.input_shape, *sizes[2:]):
+        of_input = NOTHING
     halo = NO_HALO if of_input == POSITIONS else low.wanted_halo(body, network.input_shape, NO_HALO)
     x = low.value(network.input_shape, halo, NO_HALO, shown, of_input, (low.cut.bands, low.cut.rows))
     low.values["input"] = x.number
     native.set_input(x.number)
     x, _ = low.chain(body, (x,), NO_HALO, shown)
-    if x.lanes == POSITIONS or x.bands > 1:
+    if x.lanes == POSITIONS or (low.by_units and x.lanes == CHANNELS) or x.bands > 1:
         x = low.brought(x, SAMPLES, NO_HALO, str(body[-1].name))
     if not paired:
         return low, x, x

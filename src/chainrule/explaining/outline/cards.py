@@ -30,7 +30,7 @@ from chainrule.explaining.theta.outline import first_indices, theta_blocks
 from chainrule.explaining.words.catalogues import CARDS
 from chainrule.formulas import Equation, Expression, Operation, Symbol, walk
 from chainrule.formulas.exchange import unpack
-from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.primitives.grid import Grid, letters_of
 from chainrule.formulas.printing import compose
 from chainrule.formulas.printing.boxes import Box
 from chainrule.formulas.printing.compose import Composer, definitions
@@ -258,8 +258,7 @@ def _paddings(equation: Equation, shapes: Mapping[str, list[int]]) -> Say | None
             if isinstance(grid.padding, str) and max(grid.stride) > 1 and isinstance(image, Symbol):
                 axes = len(grid.kernel)
                 pads = grid.pads(tuple(shapes.get(image.name, [0] * axes)[:axes]))
-                values = ", ".join(
-                    f"{letter} = {before}" for letter, (before, _) in zip("pq", pads, strict=False)
-                )
+                told = zip(letters_of("before", axes), pads, strict=False)
+                values = ", ".join(f"{letter} = {before}" for letter, (before, _) in told)
                 return CARDS.say("padding_before", values=values)
     return None

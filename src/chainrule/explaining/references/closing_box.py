@@ -12,7 +12,7 @@ from chainrule.base.languages import SEMICOLON, Catalogue, Say, same
 from chainrule.explaining.facts.equations import dense, output_delta, recursion, recursion_above
 from chainrule.explaining.facts.shares import data_gradient, with_penalty
 from chainrule.formulas import Equation, Notation, notation_from, trace
-from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.primitives.grid import Grid, letters_of
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
@@ -115,9 +115,14 @@ def _letters_of(layers: Sequence[Any], first: Any) -> Say:
     if dilated:
         letters.append(_TEXTS["letter.dilation"])
     if padded:
-        letters.append(_TEXTS.say("letter.padding", letters="p" if len(first.grid.kernel) == 1 else "p, q"))
+        letters.append(_TEXTS.say("letter.padding", letters=", ".join(_before(first.grid))))
     values = [same(f"{layer.name}: {', '.join(_values(layer.grid, dilated, padded))}") for layer in layers]
     return _TEXTS.say("letters", letters=SEMICOLON.join(letters), values=SEMICOLON.join(values))
+
+
+def _before(grid: Grid) -> str:
+    """The letters of the padding before every axis."""
+    return letters_of("before", len(grid.kernel))
 
 
 def _values(grid: Grid, dilated: bool, padded: bool) -> Iterator[str]:
@@ -127,4 +132,5 @@ def _values(grid: Grid, dilated: bool, padded: bool) -> Iterator[str]:
     if padded and isinstance(grid.padding, str):
         yield f"padding “{grid.padding}”"
     elif padded:
-        yield from (f"{letter} = {before}" for letter, (before, _) in zip("pq", grid.padding, strict=False))
+        told = zip(_before(grid), grid.padding, strict=False)
+        yield from (f"{letter} = {before}" for letter, (before, _) in told)

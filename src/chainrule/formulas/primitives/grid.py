@@ -1,6 +1,6 @@
 """The geometry of windows that slide over an image: sizes, paddings, and which pixel meets which window.
 
-An image has two axes of positions, a sequence one; a Grid has as many as its kernel.
+An image has two axes of positions, a sequence one, a volume three; a Grid has as many as its kernel.
 """
 
 from __future__ import annotations
@@ -11,6 +11,14 @@ Pair = tuple[int, int]
 Sizes = tuple[int, ...]
 Pads = tuple[Pair, ...]
 Slices = tuple[slice, ...]
+
+# By what they count, along the axes of a volume; an image has the last two, a sequence the second alone.
+LETTERS = {"offset": "rmn", "window": "hij", "pixel": "tuv", "before": "opq"}
+
+
+def letters_of(what: str, axes: int) -> str:
+    """The letters of as many axes: of offsets in a kernel mn, m alone or rmn."""
+    return LETTERS[what] if axes == 3 else LETTERS[what][1 : 1 + axes]
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,8 @@ class Grid:
 
     @property
     def letters(self) -> str:
-        """The letters of the kernel's offsets: mn, or m alone."""
-        return "mn"[: len(self.kernel)]
+        """The letters of the kernel's offsets: mn, m alone, or rmn."""
+        return letters_of("offset", len(self.kernel))
 
     @property
     def padded(self) -> bool:

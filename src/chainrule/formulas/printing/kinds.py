@@ -5,11 +5,12 @@ from __future__ import annotations
 from chainrule.formulas.expression import Expression, Number, Symbol
 from chainrule.formulas.rules import Trait
 
-POSITIONS = {"sequence": 1, "image": 2}  # kinds of symbols that have positions, and how many axes of them
+# Kinds of symbols that have positions, and how many axes of them.
+POSITIONS = {"sequence": 1, "image": 2, "volume": 3}
 
 
 def is_image(node: Expression) -> bool:
-    """Whether the value has positions: (i, j), or (i) of a sequence."""
+    """Whether the value has positions: (i, j), (i) of a sequence, or (h, i, j) of a volume."""
     if isinstance(node, Symbol):
         return node.kind in POSITIONS
     if Trait.DROPS_POSITIONS in node.traits:
@@ -20,7 +21,7 @@ def is_image(node: Expression) -> bool:
 
 
 def axes(node: Expression) -> int:
-    """How many axes of positions its quantities have: 1 (a sequence) or 2."""
+    """How many axes of positions its quantities have: 1 (a sequence), 2, or 3 (a volume)."""
     return min((POSITIONS[s.kind] for s in node.symbols if s.kind in POSITIONS), default=2)
 
 

@@ -531,7 +531,7 @@ def sum_over(c: Composing, node: Over, at: At) -> Box:
 
 @layout
 def mean_over(c: Composing, node: Over, at: At) -> Box:
-    letters = [Scripts(Word("k"), sub=Numeral(axis)) for axis in "12"]
+    letters = [Scripts(Word("k"), sub=Numeral(axis)) for axis in "123"[: len(node.ranges)]]
     k = row(*letters, binds=PRODUCT) if len(node.ranges) > 1 else Word("k")
     count = Numeral(str(math.prod(node.ranges))) if c.notation.sizes else k
     share = c.fraction(Numeral("1"), count)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from chainrule.formulas.expression import Expression, Over
+from chainrule.formulas.primitives.grid import letters_of
 from chainrule.formulas.printing.boxes import Box, Word
 from chainrule.formulas.printing.kinds import axes
 from chainrule.formulas.printing.notation import Letter, Notation
@@ -31,13 +32,13 @@ NOWHERE = At()
 
 
 def window_at(node: Expression) -> At:
-    """A window: (i, j), or (i) in a sequence."""
-    return At(tuple(map(Word, "ij"[: axes(node)])))
+    """A window: (i, j), (i) in a sequence, or (h, i, j)."""
+    return At(tuple(map(Word, letters_of("window", axes(node)))))
 
 
 def pixel(node: Expression) -> At:
-    """A pixel: (u, v), or (u) in a sequence."""
-    return At(tuple(map(Word, "uv"[: axes(node)])))
+    """A pixel: (u, v), (u) in a sequence, or (t, u, v)."""
+    return At(tuple(map(Word, letters_of("pixel", axes(node)))))
 
 
 class Composing(Protocol):

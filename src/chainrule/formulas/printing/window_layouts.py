@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chainrule.formulas.expression import Expression, Operation, Symbol
-from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.primitives.grid import Grid, letters_of
 from chainrule.formulas.printing.boxes import (
     BIG,
     LETTER,
@@ -60,7 +60,7 @@ def _leading(c: Composing, grid: Grid) -> list[Box]:
     """Zeros before the first row and column; letters where "same" leaves them to the size of the image."""
     known = not isinstance(grid.padding, str) or set(grid.stride) == {1}
     if not known or not (c.notation.sizes or not grid.padded):
-        return [Word(letter) for letter in "pq"[: len(grid.kernel)]]
+        return [Word(letter) for letter in letters_of("before", len(grid.kernel))]
     # with stride 1 "same" depends on the kernel only, so any size gives the answer
     return [Numeral(str(before)) for before, _ in grid.pads(grid.extent)]
 
@@ -111,7 +111,7 @@ def place(c: Composing, node: Operation, at: At) -> Box:
 def _of_frame(c: Composing, node: Operation, position: tuple[Box, ...]) -> list[Box]:
     """ρ(i-p) for every axis."""
     pads, shown = node.options["pads"], []
-    for index, letter, (before, _) in zip(position, "pq", pads, strict=False):
+    for index, letter, (before, _) in zip(position, letters_of("before", len(pads)), pads, strict=False):
         parts: list[Box] = [index]
         _shift(parts, Numeral(str(before)) if c.notation.sizes else Word(letter), "−")
         shown.append(tight(Word("ρ"), Fence(tight(*parts, binds=SUM))))

@@ -6,7 +6,8 @@ dilation.  With δ = ∂J/∂z, conv ①, ② and ③ are:
     ∂J/∂W_{m,n} = Σ_{i,j} δ_{i,j} X_{si+dm-p, sj+dn-q}ᵀ           ②, valid cross-correlation, no flip
     ∂J/∂b = Σ_{i,j} δ_{i,j} 1                                     ③
 With G groups W_{m,n} is block-diagonal: group g of the filters sees group g of the channels only.  One group
-per channel is the depthwise convolution.  A sequence is an image with one axis.
+per channel is the depthwise convolution.  A sequence is an image with one axis, a volume one with three: of
+X_{h,i,j} and W_{r,m,n}.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ from chainrule.formulas import (
     sum_samples,
     window,
 )
-from chainrule.formulas.primitives.grid import Pads, Pair
+from chainrule.formulas.primitives.grid import Pads, Sizes
 from chainrule.layers import checks
 from chainrule.layers.base import Layer, Parameter, Shape, Value, Values, weights_and_bias
 from chainrule.layers.initializers import InitializerLike, given_initializer
-from chainrule.layers.windows.edges import PADDINGS, Pad1D, Pad2D
+from chainrule.layers.windows.edges import PADDINGS, Pad1D, Pad2D, Pad3D
 
 BY_POSITION = "the number of filters and the size of the kernel: Conv2D(8, 3, stride=1, padding='same')"
 
@@ -46,7 +47,7 @@ class Convolution(Layer):
 
     passage = "weights"
     family = "conv"
-    spatial: ClassVar[bool | Literal["sequence"]] = True
+    spatial: ClassVar[bool | Literal["sequence", "volume"]] = True
     axes: ClassVar[int] = 2
     grid: Grid  # the same as numbers per axis
     padding_mode: str = "zeros"
@@ -55,12 +56,12 @@ class Convolution(Layer):
     def __init__(
         self,
         filters: int,
-        kernel_size: int | Pair,
+        kernel_size: int | Sizes,
         *,
-        stride: int | Pair = 1,
-        padding: str | int | Pair | Pads = "valid",
+        stride: int | Sizes = 1,
+        padding: str | int | Sizes | Pads = "valid",
         padding_mode: str = "zeros",
-        dilation: int | Pair = 1,
+        dilation: int | Sizes = 1,
         groups: int = 1,
         bias: bool = True,
         initializer: InitializerLike = None,
@@ -85,7 +86,7 @@ class Convolution(Layer):
     def unfolded(self) -> tuple[Layer, ...]:
         if self.padding_mode == "zeros" or not self.grid.padded:
             return (self,)
-        pad = {1: Pad1D, 2: Pad2D}[self.axes]
+        pad = {1: Pad1D, 2: Pad2D, 3: Pad3D}[self.axes]
         inside = copy.copy(self)
         inside.name, inside.padding_mode, inside.padding = None, "zeros", "valid"
         inside.grid = Grid(self.grid.kernel, self.grid.stride, (), self.grid.dilation)
@@ -95,10 +96,10 @@ class Convolution(Layer):
 
     def _slide(
         self,
-        kernel_size: int | Pair,
-        stride: int | Pair,
-        padding: str | int | Pair | Pads,
-        dilation: int | Pair,
+        kernel_size: int | Sizes,
+        stride: int | Sizes,
+        padding: str | int | Sizes | Pads,
+        dilation: int | Sizes,
     ) -> None:
         """Keep how the kernel slides."""
         self.kernel_size = checks.size(kernel_size, "kernel_size", self.axes)
@@ -172,8 +173,7 @@ class Convolution(Layer):
         positions = self.grid.positions(tuple(size))
         if min(positions) < 1:
             spans = "" if set(self.grid.dilation) == {1} else f" (with its dilation {self.grid.extent})"
-            what = "an image" if self.axes == 2 else "a sequence"
-            shown = self.grid.kernel if self.axes == 2 else self.grid.kernel[0]
+            what, shown = checks.KINDS[self.axes], self.grid.kernel if self.axes > 1 else self.grid.kernel[0]
             raise ShapeError(
                 f"{self!r} needs {what} at least as large as its kernel {shown}{spans}, "
                 f"received {input_shape}; use a smaller kernel_size or padding='same'"
@@ -215,6 +215,19 @@ class Conv1D(Convolution):
     axes = 1
 
 
+class Conv3D(Convolution):
+    """K kernels slide through a volume: X (D, H, W, C, m) -> z (D', H', W', K, m).
+
+    W (K, k1, k2, k3, C/groups), b (K,).  stride, dilation: an integer or (planes, rows, columns).  padding:
+    "valid", "same", an integer, (planes, rows, columns) or ((front, back), (top, bottom), (left, right)).
+    padding_mode as of Conv2D.
+    """
+
+    kind = "conv"
+    spatial = "volume"
+    axes = 3
+
+
 class DepthwiseConv2D(Convolution):
     """Every channel has `multiplier` kernels of its own: X (H, W, C, m) -> z (H', W', C·multiplier, m).
 
@@ -226,13 +239,13 @@ class DepthwiseConv2D(Convolution):
     @teach("the size of the kernel: DepthwiseConv2D(3, padding='same')")
     def __init__(
         self,
-        kernel_size: int | Pair,
+        kernel_size: int | Sizes,
         *,
         multiplier: int = 1,
-        stride: int | Pair = 1,
-        padding: str | int | Pair | Pads = "valid",
+        stride: int | Sizes = 1,
+        padding: str | int | Sizes | Pads = "valid",
         padding_mode: str = "zeros",
-        dilation: int | Pair = 1,
+        dilation: int | Sizes = 1,
         bias: bool = True,
         initializer: InitializerLike = None,
         bias_initializer: InitializerLike = None,

@@ -27,7 +27,7 @@ PADDINGS = ("zeros", *MODES)
 class Edges(Layer):
     """What Pad and Crop share: the grid of single pixels, shifted by what is added or cut off before them."""
 
-    spatial: ClassVar[bool | Literal["sequence"]] = True
+    spatial: ClassVar[bool | Literal["sequence", "volume"]] = True
     axes: ClassVar[int] = 2
     mode: str = "zeros"
     frame: Pads  # added before and behind every axis, below 0 where it is cut off
@@ -104,6 +104,18 @@ class Pad1D(Pad2D):
     axes = 1
 
 
+class Pad3D(Pad2D):
+    """A volume with more planes, rows and columns: (D, H, W, C) -> (D + ..., H + ..., W + ..., C).
+
+    padding: an integer, (planes, rows, columns) or ((front, back), (top, bottom), (left, right)). mode as of
+    Pad2D.
+    """
+
+    kind = "pad"
+    spatial = "volume"
+    axes = 3
+
+
 class Crop2D(Edges):
     """An image without its outermost rows and columns: (H, W, C) -> (H - top - bottom, W - left - right, C).
 
@@ -131,6 +143,14 @@ class Crop1D(Crop2D):
     axes = 1
 
 
+class Crop3D(Crop2D):
+    """A volume without its outermost planes, rows and columns; cropping as the padding of Pad3D."""
+
+    kind = "crop"
+    spatial = "volume"
+    axes = 3
+
+
 def _sizes(value: Any, argument: str, axes: int) -> tuple[Any, Pads]:
     """(as given, before and behind every axis)."""
     if isinstance(value, str):
@@ -139,9 +159,8 @@ def _sizes(value: Any, argument: str, axes: int) -> tuple[Any, Pads]:
     try:
         given, sizes = checks.padding(value, most)
     except ShapeError as error:
-        forms = "(rows, columns) or ((top, bottom), (left, right))" if axes == 2 else "(before, after)"
         raise ShapeError(
-            f"{argument} must be an integer of at least 0, {forms}, received {describe(value)}"
+            f"{argument} must be an integer of at least 0, {checks.PADS[axes]}, received {describe(value)}"
         ) from error
     assert not isinstance(sizes, str)
     pairs: tuple[Pair, ...] = sizes

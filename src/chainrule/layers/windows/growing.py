@@ -32,7 +32,7 @@ from chainrule.formulas import (
     window,
 )
 from chainrule.formulas.primitives.edges import tent_length
-from chainrule.formulas.primitives.grid import Pads, Pair, Sizes
+from chainrule.formulas.primitives.grid import Pads, Sizes
 from chainrule.layers import checks
 from chainrule.layers.base import Layer, Shape, Value
 
@@ -47,13 +47,13 @@ class UpSample2D(Layer):
 
     kind = "upsample"
     family = "upsample"
-    spatial: ClassVar[bool | Literal["sequence"]] = True
+    spatial: ClassVar[bool | Literal["sequence", "volume"]] = True
     axes: ClassVar[int] = 2
 
     @teach("how many times larger: UpSample2D(2)")
-    def __init__(self, size: int | Pair = 2, *, mode: str = "nearest", name: str | None = None) -> None:
+    def __init__(self, size: int | Sizes = 2, *, mode: str = "nearest", name: str | None = None) -> None:
         self.size = checks.size(size, "size", self.axes)
-        between = "bilinear" if self.axes == 2 else "linear"
+        between = {1: "linear", 2: "bilinear", 3: "trilinear"}[self.axes]
         self.mode = check_choice(f"{type(self).__name__} mode", mode, ("nearest", between))
         self.name = name
 
@@ -119,6 +119,17 @@ class UpSample1D(UpSample2D):
     kind = "upsample"
     spatial = "sequence"
     axes = 1
+
+
+class UpSample3D(UpSample2D):
+    """A volume `size` times as large along its three axes: (D, H, W, C) -> (size · D, size · H, size · W, C).
+
+    mode: "nearest", or "trilinear", in between.
+    """
+
+    kind = "upsample"
+    spatial = "volume"
+    axes = 3
 
 
 class PixelShuffle(Layer):

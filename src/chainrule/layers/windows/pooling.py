@@ -1,4 +1,6 @@
-r"""Pooling over windows of any size and stride; they may overlap.  In a sequence a window is a run of steps.
+r"""Pooling over windows of any size and stride; they may overlap.
+
+In a sequence a window is a run of steps, in a volume a box.
 
     max        X_{i,j} = max_{m,n} X_{si+m, sj+n}        δ_{u,v} = Σ_{m,n} δ_{i,j} [X_{i,j} came from X_{u,v}]
     average    X_{i,j} = 1/(k1 k2) Σ_{m,n} X_{si+m, sj+n}    δ_{u,v} = 1/(k1 k2) Σ_{m,n} δ_{i,j}
@@ -45,7 +47,7 @@ from chainrule.formulas import (
     where,
     window,
 )
-from chainrule.formulas.primitives.grid import Pads, Pair
+from chainrule.formulas.primitives.grid import Pads, Sizes
 from chainrule.layers import checks
 from chainrule.layers.base import Layer, Shape, Value
 from chainrule.layers.sequences.masking import UNSEEN
@@ -58,7 +60,7 @@ class Pool(Layer):
 
     family = "pool"
     output = "output image"
-    spatial: ClassVar[bool | Literal["sequence"]] = True
+    spatial: ClassVar[bool | Literal["sequence", "volume"]] = True
     axes: ClassVar[int] = 2
     grid: Grid  # the same as numbers per axis
     count_padding = False
@@ -66,11 +68,11 @@ class Pool(Layer):
     @teach(BY_POSITION)
     def __init__(
         self,
-        window: int | Pair = 2,
-        stride: int | Pair | None = None,
+        window: int | Sizes = 2,
+        stride: int | Sizes | None = None,
         *,
-        padding: str | int | Pair | Pads = "valid",
-        dilation: int | Pair = 1,
+        padding: str | int | Sizes | Pads = "valid",
+        dilation: int | Sizes = 1,
         ceil_mode: bool = False,
         name: str | None = None,
     ) -> None:
@@ -132,8 +134,7 @@ class Pool(Layer):
         *size, channels = checks.spatial_shape(input_shape, type(self).__name__, self.axes)
         positions = self.grid.positions(tuple(size))
         if min(positions) < 1:
-            what = "an image" if self.axes == 2 else "a sequence"
-            shown = self.grid.extent if self.axes == 2 else self.grid.extent[0]
+            what, shown = checks.KINDS[self.axes], self.grid.extent if self.axes > 1 else self.grid.extent[0]
             raise ShapeError(
                 f"{self!r} needs {what} at least as large as its window {shown}, "
                 f"received {input_shape}; use a smaller window or fewer pooling layers"
@@ -142,10 +143,29 @@ class Pool(Layer):
 
 
 class MaxPool2D(Pool):
-    """The largest value of every window.  window, stride, padding: as of Conv2D; stride None: the window."""
+    """The largest value of every window.  window, stride, padding: as of Conv2D; stride None: the window.
+
+    return_indices: in a Graph `MaxUnpool2D` may read where the maxima are, "pool.indices" of a node "pool".
+    """
 
     kind = "maxpool"
     family = "max pool"
+
+    @teach(BY_POSITION)
+    def __init__(
+        self,
+        window: int | Sizes = 2,
+        stride: int | Sizes | None = None,
+        *,
+        padding: str | int | Sizes | Pads = "valid",
+        dilation: int | Sizes = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+        name: str | None = None,
+    ) -> None:
+        self.return_indices = check_flag(f"{type(self).__name__} return_indices", return_indices)
+        options: dict[str, Any] = {"padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+        super().__init__(window, stride, **options, name=name)
 
     def forward(self, x: Value) -> Value:
         return max_over(*self.windows(x, -math.inf))
@@ -169,6 +189,14 @@ class MaxPool1D(MaxPool2D):
     axes = 1
 
 
+class MaxPool3D(MaxPool2D):
+    """The largest value of every window of a volume: (D, H, W, C) -> (D', H', W', C)."""
+
+    kind = "maxpool"
+    spatial = "volume"
+    axes = 3
+
+
 class AveragePool2D(Pool):
     """The mean of every window; count_padding: whether the padding counts as zeros or not at all."""
 
@@ -178,11 +206,11 @@ class AveragePool2D(Pool):
     @teach(BY_POSITION)
     def __init__(
         self,
-        window: int | Pair = 2,
-        stride: int | Pair | None = None,
+        window: int | Sizes = 2,
+        stride: int | Sizes | None = None,
         *,
-        padding: str | int | Pair | Pads = "valid",
-        dilation: int | Pair = 1,
+        padding: str | int | Sizes | Pads = "valid",
+        dilation: int | Sizes = 1,
         count_padding: bool = False,
         ceil_mode: bool = False,
         name: str | None = None,
@@ -206,6 +234,14 @@ class AveragePool1D(AveragePool2D):
     axes = 1
 
 
+class AveragePool3D(AveragePool2D):
+    """The mean of every window of a volume: (D, H, W, C) -> (D', H', W', C)."""
+
+    kind = "avgpool"
+    spatial = "volume"
+    axes = 3
+
+
 class L2Pool2D(Pool):
     """√Σ X² of every window, δ = 0 where it is 0; mean=True: the root of the mean square of its pixels."""
 
@@ -215,11 +251,11 @@ class L2Pool2D(Pool):
     @teach(BY_POSITION)
     def __init__(
         self,
-        window: int | Pair = 2,
-        stride: int | Pair | None = None,
+        window: int | Sizes = 2,
+        stride: int | Sizes | None = None,
         *,
-        padding: str | int | Pair | Pads = "valid",
-        dilation: int | Pair = 1,
+        padding: str | int | Sizes | Pads = "valid",
+        dilation: int | Sizes = 1,
         mean: bool = False,
         ceil_mode: bool = False,
         name: str | None = None,
@@ -246,6 +282,14 @@ class L2Pool1D(L2Pool2D):
     axes = 1
 
 
+class L2Pool3D(L2Pool2D):
+    """√Σ X² of every window of a volume: (D, H, W, C) -> (D', H', W', C)."""
+
+    kind = "l2pool"
+    spatial = "volume"
+    axes = 3
+
+
 class LpPool2D(Pool):
     """(Σ |X|^p)^{1/p} of every window for a norm p of at least 1, δ = 0 where it is 0; p=2 is L2Pool2D.
 
@@ -259,11 +303,11 @@ class LpPool2D(Pool):
     def __init__(
         self,
         p: float,
-        window: int | Pair = 2,
-        stride: int | Pair | None = None,
+        window: int | Sizes = 2,
+        stride: int | Sizes | None = None,
         *,
-        padding: str | int | Pair | Pads = "valid",
-        dilation: int | Pair = 1,
+        padding: str | int | Sizes | Pads = "valid",
+        dilation: int | Sizes = 1,
         ceil_mode: bool = False,
         name: str | None = None,
     ) -> None:
@@ -289,8 +333,16 @@ class LpPool1D(LpPool2D):
     axes = 1
 
 
+class LpPool3D(LpPool2D):
+    """(Σ |X|^p)^{1/p} of every window of a volume: (D, H, W, C) -> (D', H', W', C)."""
+
+    kind = "lppool"
+    spatial = "volume"
+    axes = 3
+
+
 class GlobalPool(Layer):
-    """What the poolings over all positions share: an image (H, W, C) or a sequence (T, C) -> (C,)."""
+    """What the poolings over all positions share: (T, C), (H, W, C) or (D, H, W, C) -> (C,)."""
 
     family = "global pool"
     spatial = "sequence"  # one letter for the position, whatever its axes

@@ -26,7 +26,7 @@ from chainrule.formulas import (
     sum_samples,
     window,
 )
-from chainrule.formulas.primitives.grid import Grid, Pads, Pair
+from chainrule.formulas.primitives.grid import Grid, Pads, Sizes
 from chainrule.layers import checks
 from chainrule.layers.base import Parameter, Shape, Value, Values, weights_and_bias
 from chainrule.layers.initializers import InitializerLike
@@ -44,12 +44,12 @@ class ConvTranspose(Convolution):
     def __init__(
         self,
         filters: int,
-        kernel_size: int | Pair,
+        kernel_size: int | Sizes,
         *,
-        stride: int | Pair = 1,
-        padding: str | int | Pair | Pads = "valid",
-        output_padding: int | Pair = 0,
-        dilation: int | Pair = 1,
+        stride: int | Sizes = 1,
+        padding: str | int | Sizes | Pads = "valid",
+        output_padding: int | Sizes = 0,
+        dilation: int | Sizes = 1,
         groups: int = 1,
         bias: bool = True,
         initializer: InitializerLike = None,
@@ -122,3 +122,14 @@ class ConvTranspose1D(ConvTranspose):
     kind = "convtranspose"
     spatial = "sequence"
     axes = 1
+
+
+class ConvTranspose3D(ConvTranspose):
+    """Every place of a volume spreads K kernels: X (D, H, W, C, m) -> z (D', H', W', K, m).
+
+    W (C, k1, k2, k3, K/groups); sizes as of ConvTranspose2D, along three axes.
+    """
+
+    kind = "convtranspose"
+    spatial = "volume"
+    axes = 3

@@ -29,8 +29,10 @@ from chainrule.layers import (
     Composite,
     Conv1D,
     Conv2D,
+    Conv3D,
     ConvTranspose1D,
     ConvTranspose2D,
+    ConvTranspose3D,
     Dense,
     DepthwiseConv2D,
     Embedding,
@@ -239,8 +241,8 @@ _GRU = [_gates("kernel", "W"), _gates("recurrent_kernel", "U")]
 _CONVOLUTION = [Weight("kernel", "W", _filters_last, _filters_first)]
 KERNELS: dict[type[Layer], list[Weight]] = {
     Dense: [Weight("kernel", "W", _transposed, _transposed)],
-    **dict.fromkeys((Conv1D, Conv2D), _CONVOLUTION),
-    **dict.fromkeys((ConvTranspose1D, ConvTranspose2D), _CONVOLUTION),
+    **dict.fromkeys((Conv1D, Conv2D, Conv3D), _CONVOLUTION),
+    **dict.fromkeys((ConvTranspose1D, ConvTranspose2D, ConvTranspose3D), _CONVOLUTION),
     **dict.fromkeys((RNN, LSTM), _RECURRENT),
     GRU: _GRU,
 }
@@ -254,9 +256,11 @@ NAMES: dict[type[Layer], str] = {
     Dense: "dense",
     Conv1D: "conv1d",
     Conv2D: "conv2d",
+    Conv3D: "conv3d",
     DepthwiseConv2D: "depthwise_conv2d",
     ConvTranspose1D: "conv1d_transpose",
     ConvTranspose2D: "conv2d_transpose",
+    ConvTranspose3D: "conv3d_transpose",
     BatchNorm: "batch_normalization",
     LayerNorm: "layer_normalization",
     GroupNorm: "group_normalization",

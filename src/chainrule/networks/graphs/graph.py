@@ -10,7 +10,7 @@ from chainrule.data.preparation import Preparation
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.graphs.ends import inputs_from, outputs_from, parts_of, with_heads
 from chainrule.networks.graphs.nodes import ending, in_order, layers_of, nodes_from
-from chainrule.networks.graphs.sources import with_rows, with_states
+from chainrule.networks.graphs.sources import with_indices, with_rows, with_states
 from chainrule.networks.network import Network
 
 
@@ -60,7 +60,7 @@ class Graph(Network):
         shapes = inputs_from(input_shape, inputs)
         given = nodes_from(nodes, list(shapes))
         named = [] if outputs is None else outputs_from(outputs)
-        given = with_states(given, named)
+        given = with_indices(with_states(given, named))
         chosen = named or [ending(given, list(shapes))]
         ordered = with_rows(in_order(given, list(shapes), chosen), shapes)
         begin, shape = next(iter(shapes.items()))

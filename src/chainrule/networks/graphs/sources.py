@@ -12,9 +12,13 @@ from chainrule.base.errors import ShapeError
 from chainrule.base.types import Shape
 from chainrule.layers import Composite, Layer, Part, Recurrent, Row, Sequential
 from chainrule.layers.base import InnerNode
+from chainrule.layers.windows.pooling import MaxPool2D
+from chainrule.layers.windows.unpooling import MaxUnpool2D
 from chainrule.layers.wiring import Join
 from chainrule.networks.graphs.broadcasting import repeated
 from chainrule.networks.graphs.nodes import Node
+
+INDICES = ".indices"  # behind the name of a node that ends in a max pool
 
 
 class _Taken(Layer):
@@ -58,6 +62,50 @@ def with_states(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
         made += [Node(node.name, _Taken(cell, None), (every,))] if node.name in used else []
         made += [Node(f"{node.name}.{state}", _Taken(cell, state), (every,)) for state in wanted]
     return made
+
+
+def with_indices(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes, of which a MaxUnpool that reads "pool.indices" reads what the pool of that node does."""
+    known = {node.name: node for node in nodes}
+    wanted = {
+        source.removesuffix(INDICES): node
+        for node in nodes
+        for source in node.sources
+        if source.endswith(INDICES) and source not in known and source.removesuffix(INDICES) in known
+    }
+    made: list[Node] = []
+    read: dict[str, str] = {}
+    for node in nodes:
+        if node.name in wanted:
+            *before, pool = _members(node.layer)
+            _check_indices(node, pool, wanted[node.name])
+            read[f"{node.name}{INDICES}"] = node.sources[0]
+            if before:
+                name = f"{node.name}.pooled"
+                read[f"{node.name}{INDICES}"] = name
+                made.append(Node(name, Sequential(before, name=node.name), node.sources))
+                pool = copy.copy(pool)
+                pool.name = node.name
+                node = Node(node.name, pool, (name,))
+        made.append(node)
+    return [
+        Node(node.name, node.layer, tuple(read.get(source, source) for source in node.sources))
+        for node in made
+    ]
+
+
+def _check_indices(node: Node, pool: Layer, reader: Node) -> None:
+    """ShapeError where a node has no indices, or what reads them is no opposite of it."""
+    source = f"{node.name}{INDICES}"
+    if not isinstance(pool, MaxPool2D) or not pool.return_indices:
+        form = f"MaxPool2D(2, return_indices=True) as the last layer of node {node.name!r}"
+        raise ShapeError(f"node {reader.name!r} reads {source!r}: write {form}")
+    layer = _members(reader.layer)[0]
+    if not isinstance(layer, MaxUnpool2D) or layer.pool.grid != pool.grid:
+        raise ShapeError(
+            f"node {reader.name!r}: {source!r} is for a MaxUnpool2D with the window, stride and padding of "
+            f"{pool!r}, received {layer!r}"
+        )
 
 
 def with_rows(nodes: Sequence[Node], inputs: Mapping[str, Shape]) -> list[Node]:

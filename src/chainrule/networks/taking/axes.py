@@ -64,12 +64,12 @@ class Axes:
                 return before if before.theirs == x.theirs else Value(x.theirs, Layout(first), before.node)
         return Value(x.theirs, Layout(first), self.node(f"{name}_channels", x, Permute(order)))
 
-    def with_positions(self, name: str, x: Value) -> Value:
-        """Features behind a pooling over all positions as an image, or a sequence, of one position."""
+    def image(self, name: str, x: Value) -> Value:
+        """The value with the axes of length 1 that it has there, behind a pooling over all positions."""
         if not x.ones:
             return x
-        layer = Reshape((*x.theirs[-x.ones :], x.theirs[0]))
-        return Value(x.theirs, Layout(True), self.node(f"{name}_axes", x, layer))
+        layer = Reshape((*x.theirs[1:], x.theirs[0]))
+        return Value(x.theirs, Layout(True), self.node(f"{name}_image", x, layer))
 
     def plain(self, name: str, x: Value) -> Value:
         """The value with its entries in the order in which they stand there, whatever it went through."""
@@ -101,6 +101,8 @@ class Axes:
         if tuple(shape) == x.theirs:
             return x
         x = self.plain(name, x)
+        if x.node and len(x.node.layers) == 1 and isinstance(x.node.layers[0], Reshape):
+            return self.reshaped(name, x.node.inputs[0], shape)  # what it was cut from
         made = shape or (1,)
         layers = () if x.ours == made else (Reshape(made),)
         return Value(tuple(shape), Layout(False), self.node(name, x, *layers))

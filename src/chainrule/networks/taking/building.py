@@ -23,14 +23,18 @@ from chainrule.layers import (
     RNN,
     AveragePool1D,
     AveragePool2D,
+    AveragePool3D,
     BatchNorm,
     Bidirectional,
     Conv1D,
     Conv2D,
+    Conv3D,
     ConvTranspose1D,
     ConvTranspose2D,
+    ConvTranspose3D,
     Crop1D,
     Crop2D,
+    Crop3D,
     Dense,
     Embedding,
     Flatten,
@@ -41,22 +45,30 @@ from chainrule.layers import (
     InstanceNorm,
     L2Pool1D,
     L2Pool2D,
+    L2Pool3D,
     Layer,
     LayerNorm,
     LocalResponseNorm,
     LpPool1D,
     LpPool2D,
+    LpPool3D,
     MaxPool1D,
     MaxPool2D,
+    MaxPool3D,
+    MaxUnpool1D,
+    MaxUnpool2D,
+    MaxUnpool3D,
     MultiHeadAttention,
     Pad1D,
     Pad2D,
+    Pad3D,
     PixelShuffle,
     PReLU,
     RMSNorm,
     Softmax,
     UpSample1D,
     UpSample2D,
+    UpSample3D,
 )
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.forms.written import gates_in_order
@@ -65,20 +77,21 @@ from chainrule.networks.network import Network
 from chainrule.networks.taking.axes import Axes, legal
 from chainrule.networks.taking.graphs import behind, nodes_between, only_last
 from chainrule.networks.taking.structure import NoChainError, layers_between
-from chainrule.networks.taking.values import Layout, Node, Value, flattened, pairs, with_numbers
+from chainrule.networks.taking.values import Layout, Node, Places, Value, flattened, pairs, with_numbers
 
 Pads = Sequence[tuple[int, int]] | str  # of every axis, or "same"
-CONVOLUTIONS = {1: Conv1D, 2: Conv2D}
-TRANSPOSED = {1: ConvTranspose1D, 2: ConvTranspose2D}
+CONVOLUTIONS: Mapping[int, Any] = {1: Conv1D, 2: Conv2D, 3: Conv3D}
+TRANSPOSED: Mapping[int, Any] = {1: ConvTranspose1D, 2: ConvTranspose2D, 3: ConvTranspose3D}
 POOLS: Mapping[str, Mapping[int, Any]] = {
-    "max": {1: MaxPool1D, 2: MaxPool2D},
-    "average": {1: AveragePool1D, 2: AveragePool2D},
-    "l2": {1: L2Pool1D, 2: L2Pool2D},
+    "max": {1: MaxPool1D, 2: MaxPool2D, 3: MaxPool3D},
+    "average": {1: AveragePool1D, 2: AveragePool2D, 3: AveragePool3D},
+    "l2": {1: L2Pool1D, 2: L2Pool2D, 3: L2Pool3D},
 }
-LP_POOLS: Mapping[int, Any] = {1: LpPool1D, 2: LpPool2D}
-PADS: Mapping[int, Any] = {1: Pad1D, 2: Pad2D}
-CROPS: Mapping[int, Any] = {1: Crop1D, 2: Crop2D}
-UPSAMPLES: Mapping[int, Any] = {1: UpSample1D, 2: UpSample2D}
+LP_POOLS: Mapping[int, Any] = {1: LpPool1D, 2: LpPool2D, 3: LpPool3D}
+UNPOOLS: Mapping[int, Any] = {1: MaxUnpool1D, 2: MaxUnpool2D, 3: MaxUnpool3D}
+PADS: Mapping[int, Any] = {1: Pad1D, 2: Pad2D, 3: Pad3D}
+CROPS: Mapping[int, Any] = {1: Crop1D, 2: Crop2D, 3: Crop3D}
+UPSAMPLES: Mapping[int, Any] = {1: UpSample1D, 2: UpSample2D, 3: UpSample3D}
 CELLS = {"RNN": (RNN, "h"), "LSTM": (LSTM, "ifgo"), "GRU": (GRU, "run")}
 
 
@@ -133,9 +146,11 @@ class Building(Axes):
         return self.over_axis(name, x, axis, Softmax())
 
     def join(self, name: str, values: Sequence[Value], how: str, axis: int = 0) -> Value:
-        """A sum or a product, or one after the other along an axis of a sample, from 0."""
+        """A "sum" or "product" of values, whose axes of length 1 are repeated where others are longer, or one
+        after the other along an axis of a sample, from 0.
+        """
         if how != "concat" and len({value.theirs for value in values}) > 1:
-            return self._repeated(name, values, how)
+            values = self._repeated(name, values)
         if any(value.columns is not None or value.ones for value in values):
             values = [self.plain(name, value) for value in values]
         first = values[0]
@@ -154,22 +169,23 @@ class Building(Axes):
             theirs = (*first.theirs[:axis], sum(sizes), *first.theirs[axis + 1 :])
         return Value(theirs, values[0].layout, Node(self.name(name), tuple(values), join=how))
 
-    def _repeated(self, name: str, values: Sequence[Value], how: str) -> Value:
-        """A sum or a product of values of which some are of size 1 along an axis, and repeated there."""
+    def _repeated(self, name: str, values: Sequence[Value]) -> list[Value]:
+        """Values as NumPy has them beside each other, those that are smaller repeated."""
         try:
-            theirs = np.broadcast_shapes(*(value.theirs for value in values))
+            shape = np.broadcast_shapes(*(value.theirs for value in values))
         except ValueError:
-            theirs = ()
-        if not theirs or any(len(value.theirs) != len(theirs) for value in values):
             shapes = " and ".join(str(value.theirs) for value in values)
-            what = "adds" if how == "sum" else "multiplies"
-            raise ArgumentError(f"{name} {what} values of the shapes {shapes}, which do not fit")
-        values = [value if value.columns is None else self.plain(name, value) for value in values]
-        known = {value.layout.first for value in values if not value.ones} - {None}
-        first = len(known) != 1 or True in known or any(value.ones for value in values)
-        values = [self.read(name, value, first) for value in values]
-        layout = Layout(first if len(theirs) > 1 else None)
-        return Value(theirs, layout, Node(self.name(name), tuple(values), join=how))
+            raise ArgumentError(f"{name} joins values of the shapes {shapes}, which do not fit") from None
+        made = []
+        for value in values:
+            value = self.image(name, value)
+            more = (1,) * (len(shape) - len(value.theirs))
+            value = self.reshaped(f"{name}_axes", value, more + value.theirs)
+            for axis, (there, wanted) in enumerate(zip(value.theirs, shape, strict=True)):
+                if there < wanted:
+                    value = self.along(f"{name}_{axis}", value, axis, (((0, 1.0),),) * wanted)
+            made.append(value)
+        return made
 
     def difference(self, name: str, a: Value, b: Value) -> Value:
         """A sum with the other one's negative."""
@@ -195,7 +211,8 @@ class Building(Axes):
         by_feature = constant.ndim <= 1 or (x.layout.first and constant.size == constant.shape[0])
         if x.layout.first and len(x.theirs) > 1:
             by_feature = constant.shape[: 1 - len(x.theirs)] == (constant.size,) or constant.size == 1
-        if not isinstance(layer, Dense | Conv1D | Conv2D) or layer.bias or not by_feature or not alone:
+        biased = (Dense, Conv1D, Conv2D, Conv3D)
+        if not isinstance(layer, biased) or layer.bias or not by_feature or not alone:
             return self.plus(name, x, constant)
         b = np.broadcast_to(constant.ravel(), (x.ours[-1],))
         layer.bias, layer.given = True, {**layer.given, "b": b}
@@ -259,7 +276,7 @@ class Building(Axes):
     ) -> Value:  # fmt: skip
         """count_padding: of means.  ceil_mode: what counts in a window over the edge is what is there."""
         apart = tuple(dilation) or (1,) * len(kernel)
-        if kind == "average" and (len(kernel) > 2 or (ceil_mode and count_padding)):
+        if kind == "average" and ceil_mode and count_padding:
             return self._means(
                 name,
                 x,
@@ -271,12 +288,25 @@ class Building(Axes):
             options["count_padding"] = True
         made: Any = LP_POOLS if kind == "l2" and norm != 2 else POOLS[kind]
         first = (norm,) if made is LP_POOLS else ()
-        if len(kernel) > 2:
-            return self._one_by_one(name, x, made[1], first, kernel, stride, pads, apart, options)
         layer = self._window(name, made, len(kernel))(
             *first, pairs(kernel), pairs(stride), padding=_padding(pads), dilation=pairs(apart), **options
         )
         return self._slide(name, x, layer)
+
+    def unpool(
+        self, name: str, x: Value, places: Places, kernel: Sequence[int], stride: Sequence[int], pads: Pads
+    ) -> Value:
+        """Values put back where the maxima were."""
+        read = [self.read(name, value, True) for value in (x, places.pooled)]
+        rows = [
+            Value((math.prod(value.ours),), Layout(False), self.node(f"{name}_row", value, Flatten()))
+            for value in read
+        ]
+        layer = self._window(name, UNPOOLS, len(kernel))(
+            pairs(kernel), pairs(stride), padding=_padding(pads), sources=tuple(value.ours for value in read)
+        )
+        node = self.node(name, self.join(f"{name}_read", rows, "concat"), layer)
+        return Value(read[1].theirs, Layout(True), node)
 
     def _means(self, name: str, x: Value, g: Grid, count_padding: bool) -> Value:
         """Means of windows along one axis after the other: of sums with fixed weights."""
@@ -294,27 +324,6 @@ class Building(Axes):
                 counted = [u for u in places if u < size + after] if count_padding else there
                 taps.append(tuple((u, 1 / len(counted)) for u in there))
             x = self.along(f"{name}_{axis}", x, axis + 1, tuple(taps))
-        return x
-
-    def _one_by_one(
-        self, name: str, x: Value, pool: Any, first: Sequence[float], kernel: Sequence[int],
-        stride: Sequence[int], pads: Pads, dilation: Sequence[int], options: Mapping[str, Any],
-    ) -> Value:  # fmt: skip
-        """A maximum, or a norm, of windows along one axis after the other."""
-        x = self.read(name, x, True)
-        for axis, size in enumerate(kernel, 1):
-            pad = pads if isinstance(pads, str) else _padding([pads[axis - 1]])
-            layer = pool(*first, size, stride[axis - 1], padding=pad, dilation=dilation[axis - 1], **options)
-            *others, last = [place for place in range(len(x.theirs)) if place != axis] + [axis]
-            front = self.permuted(f"{name}_{axis}_front", x, [last, *others])
-            steps = self.reshaped(
-                f"{name}_{axis}_steps", front, (front.theirs[0], math.prod(front.theirs[1:]))
-            )
-            steps = self.read(name, steps, False)
-            made, _ = layer.output_shape(steps.theirs)
-            pooled = Value((made, steps.theirs[1]), Layout(False), self.node(f"{name}_{axis}", steps, layer))
-            back = self.reshaped(f"{name}_{axis}_axes", pooled, (made, *front.theirs[1:]))
-            x = self.permuted(f"{name}_{axis}_back", back, _back([last, *others]))
         return x
 
     def adaptive(self, name: str, x: Value, kind: str, sizes: Sequence[int]) -> Value:
@@ -379,7 +388,7 @@ class Building(Axes):
 
     def upsample(self, name: str, x: Value, factors: Sequence[int], between: bool = False) -> Value:
         """between: in straight lines from pixel to pixel, or each pixel again."""
-        mode = {1: "linear", 2: "bilinear"}.get(len(factors), "") if between else "nearest"
+        mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(factors)] if between else "nearest"
         return self._moved(name, x, self._window(name, UPSAMPLES, len(factors))(pairs(factors), mode=mode))
 
     def shuffle(self, name: str, x: Value, block: int) -> Value:
@@ -388,7 +397,7 @@ class Building(Axes):
 
     def _moved(self, name: str, x: Value, layer: Layer) -> Value:
         """A layer that moves pixels, wherever the channels are."""
-        x = self.with_positions(name, x)
+        x = self.image(name, x)
         first = x.layout.first is not False
         x = self.read(name, x, first)
         *positions, channels = layer.output_shape(x.ours)
@@ -397,11 +406,11 @@ class Building(Axes):
 
     def _window(self, name: str, classes: Mapping[int, Any], axes: int) -> Any:
         if axes not in classes:
-            raise ArgumentError(f"{name} slides along {axes} axes; chainrule has 1 and 2")
+            raise ArgumentError(f"{name} slides along {axes} axes; chainrule has 1, 2 and 3")
         return classes[axes]
 
     def _slide(self, name: str, x: Value, layer: Layer) -> Value:
-        x = self.read(name, self.with_positions(name, x), True)
+        x = self.read(name, self.image(name, x), True)
         *positions, channels = layer.output_shape(x.ours)
         return Value((channels, *positions), Layout(True), self.node(name, x, layer))
 
@@ -473,26 +482,16 @@ class Building(Axes):
 
     def recurrent(
         self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
-        every: bool, states: Sequence[Value] = (), **options: Any,
+        every: bool, states: Sequence[Value] = (), reverse: bool = False, **options: Any,
     ) -> Value:  # fmt: skip
         """W, U, b (and v) of every direction, gates in the `order` in which they lie there. states: the first
         ones, where there are.
         """
-        cls, ours = CELLS[kind]
-        outputs = "all" if every else "last"
-        made: list[Any] = []
-        for number, given in enumerate(directions):
-            numbers = {
-                key: array if key == "v" else gates_in_order(array, order, ours)
-                for key, array in given.items()
-            }
-            units = given["U"].shape[1]
-            reverse = bool(number) or bool(options.get("reverse"))
-            more = {key: value for key, value in options.items() if key != "reverse"}
-            bias = "b" in given
-            made.append(
-                with_numbers(cls(units, outputs=outputs, reverse=reverse, bias=bias, **more), numbers)
-            )
+        options["outputs"] = "all" if every else "last"
+        made = [
+            _cell(kind, given, order, reverse=bool(number) or reverse, **options)
+            for number, given in enumerate(directions)
+        ]
         x = self.read(name, x, False)
         units = sum(layer.units for layer in made)
         layer = made[0] if len(made) == 1 else Bidirectional(made[0], backward=made[1])
@@ -505,6 +504,41 @@ class Building(Axes):
         if not isinstance(layer, RNN | LSTM | GRU):
             raise ArgumentError(f"{name}: states are read of a recurrence of one direction")
         return Value((layer.units,), Layout(False), x.node, state=state)
+
+    def recurrent_with_states(
+        self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
+        every: bool, first: Sequence[Any] = (), reverse: bool = False, **options: Any,
+    ) -> list[Value]:  # fmt: skip
+        """Of a recurrence that begins with states, or puts them out: what it puts out at every step, (steps,
+        directions, units), and every state behind the last, (directions, units).
+
+        first: of every state what the directions begin with, a value or an array (directions, units), or None
+        for zeros; of none there are zeros all.
+        """
+        x, made = self.read(name, x, False), []
+        for number, given in enumerate(directions):
+            units = given["U"].shape[1]
+            states = [self._state(f"{name}_first", x, state, number, units) for state in first]
+            options |= {"every": every, "states": states, "reverse": bool(number) or reverse}
+            value = self.recurrent(name, x, kind, [given], order, **options)
+            rows = (*value.theirs[:-1], 1) if every else (1, 1)
+            steps = self.reshaped(f"{name}_axes", value, (*rows, units))
+            ends = [self.last_state(name, value, state) for state in ("hc" if kind == "LSTM" else "h")]
+            made.append([steps, *(self.reshaped(f"{name}_state", end, (1, units)) for end in ends)])
+        if len(made) == 1:
+            return made[0]
+        return [
+            self.join(f"{name}_ways", [*both], "concat", len(both[0].theirs) - 2)
+            for both in zip(*made, strict=True)
+        ]
+
+    def _state(self, name: str, x: Value, state: Any, number: int, units: int) -> Value:
+        """What a direction begins with, as a value: numbers that are the same for all are a bias."""
+        if isinstance(state, Value):
+            return self.reshaped(f"{name}_units", self.along(name, state, 0, (((number, 1.0),),)), (units,))
+        row = self.reshaped(f"{name}_row", x, (math.prod(x.theirs),))
+        nothing = self.along(f"{name}_nothing", row, 0, ((),) * units)
+        return self.plus(name, nothing, np.zeros(units) if state is None else np.asarray(state)[number])
 
     def attention(
         self, name: str, values: Sequence[Value], layer: MultiHeadAttention, weights: Mapping[str, Array]
@@ -536,6 +570,15 @@ def _padding(pads: Pads) -> Any:
 
 def _frame(pads: Pads) -> Any:
     return pads if isinstance(pads, str) else tuple((int(before), int(after)) for before, after in pads)
+
+
+def _cell(kind: str, given: Mapping[str, Array], order: str, **options: Any) -> Any:
+    """A recurrence with its numbers, of W, U, b (and v) whose gates lie in `order`."""
+    cls, ours = CELLS[kind]
+    numbers = {
+        key: array if key == "v" else gates_in_order(array, order, ours) for key, array in given.items()
+    }
+    return with_numbers(cls(given["U"].shape[1], bias="b" in given, **options), numbers)
 
 
 def _kernel(W: Array, b: Array | None) -> dict[str, Array]:

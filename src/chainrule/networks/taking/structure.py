@@ -65,10 +65,7 @@ def layers_between(first: Value, ends: Sequence[Value]) -> list[Layer]:
 
 def _plain(node: Node) -> bool:
     """Whether a node is layers, or joins values of one shape as Parallel does."""
-    return not node.join or (
-        node.join == "concat"
-        or (node.join == "sum" and len({value.ours for value in node.inputs}) == 1)
-    )
+    return node.join in ("", "concat") or len({value.ours for value in node.inputs}) == 1
 
 
 def _joined(node: Node, branches: list[list[Layer]]) -> Layer:

@@ -98,6 +98,13 @@ class Node:
     join: str = ""
 
 
+@dataclass(eq=False)
+class Places:
+    """Where the maxima of a max pool are: told by what it read."""
+
+    pooled: Value
+
+
 def flattened(value: Value) -> Array | None:
     """Which of their entries is each of ours once an image with its channels in front is a vector."""
     if not value.layout.first:

@@ -37,11 +37,10 @@ def _once(steps: Steps, probe: Probe) -> Gradients:
 
 
 def _stale(subject: Subject, steps: Steps, probe: Probe, other: Probe, once: Gradients) -> Iterator[Finding]:
-    """forward(A), forward(B), then backward of A: what an object keeps itself is first made anew."""
-    _, kept = steps.forward([value.copy() for value in probe.args])
-    steps.forward([value.copy() for value in other.args])
-    if not steps.keeps:
-        _, kept = steps.forward([value.copy() for value in probe.args])
+    """forward(A), forward(B), then backward of A; where an object keeps it itself forward(B) comes first."""
+    order = (probe, other) if steps.keeps else (other, probe)
+    made = [steps.forward([value.copy() for value in each.args]) for each in order]
+    kept = made[order.index(probe)][1]
     after = _copied(steps.backward(kept, probe.delta.copy()))
     for name, value, changed in zip(subject.names, once, after, strict=True):
         if value is not None and (changed is None or not near(subject, value, changed)):

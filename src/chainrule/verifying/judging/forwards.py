@@ -34,6 +34,8 @@ USUAL: dict[str, tuple[Any, ...]] = {
     "stride": (1, 2, 3), "padding": (0, 1, 2, "same"), "dilation": (1, 2, 3), "bias": (True, False),
     "causal": (True, False), "ceil_mode": (True, False), "heads": (1, 2, 4),
 }  # fmt: skip
+# By what an input is multiplied in an activation, and how near to theirs the output must come then.
+SCALES, NEWTON, SAME = (0.1, 0.25, 0.5, 1.5, 2.0, 4.0, 10.0), 20, 1e-6
 MOST_LYINGS = 60  # ways in which their arrays may lie that are tried with mistakes, the usual ones first
 
 
@@ -56,6 +58,34 @@ def forward_mistake(
         if found is not None:
             return TEXTS.say("forward.other", layer=like.title, found=found.title)
     return _mistaken(like, args, out, agreement([out, *args], precision))
+
+
+def scaled_input(like: Like, args: Sequence[Array], out: Array) -> float | None:
+    """The s of an activation f that their forward has as f(s x) or f(s x) / s: β of a swish, one over the
+    temperature of a softmax; None where it has not.
+    """
+    kind, x = like.kind, max(args, key=np.size)
+    beside = sum(value.size > 1 for value in args) > 1 or x.shape != out.shape or x.dtype.kind != "f"
+    if not isinstance(kind, Named) or kind.kind.passage != "activation" or beside or not x.size > 1:
+        return None
+    wide, wanted = x.astype(np.float64), out.astype(np.float64)
+    for meaning in islice(candidates(layers_like(kind.kind, dict(kind.options), [wide]), [wide], None), 4):
+        for power in (0, 1):
+
+            def off(s: float, meaning: LayerMeaning = meaning, power: int = power) -> Array:
+                made = meaning.bind(Probe((s * wide,), wanted)).values["z"] / s**power
+                return meaning.inputs.to_theirs(made) - wanted
+
+            with suppress(ValueError, TypeError, IndexError, ArithmeticError, ChainruleError):
+                s = min(SCALES, key=lambda s: float(np.linalg.norm(off(s))))
+                for _ in range(NEWTON):
+                    here, beside_ = off(s), off(s * (1 + SAME))
+                    slope = (beside_ - here) / (s * SAME)
+                    step = float((slope * here).sum() / ((slope * slope).sum() or np.inf))
+                    s = max(s - step, s / 4)
+                if np.abs(off(s)).max() <= SAME * np.abs(wanted).max():
+                    return float(f"{s:.6g}")
+    return None
 
 
 def _others(like: Like) -> Iterator[Like]:

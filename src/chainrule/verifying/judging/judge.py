@@ -22,11 +22,11 @@ from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import Owed, owed, runnable, shapes
 from chainrule.verifying.decoding.impulses import Responses, responses
 from chainrule.verifying.decoding.rules import observed
-from chainrule.verifying.differences import MOST_ENTRIES, differences
+from chainrule.verifying.differences import MOST_ENTRIES, Differences, measured
 from chainrule.verifying.factors import factor
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.judging.findings import explained, finding
-from chainrule.verifying.judging.forwards import forward_mistake
+from chainrule.verifying.judging.forwards import forward_mistake, scaled_input
 from chainrule.verifying.judging.hypotheses import Case, agree, factors
 from chainrule.verifying.judging.search import MISFITS, MOST_TRIED, Budget, Search
 from chainrule.verifying.meanings.forms import agreement
@@ -141,8 +141,10 @@ class Judge:
         else:
             said = TEXTS.say("forward.said", layer=self.like.title)
             self.progress(TEXTS["step.forward"])
-            why = forward_mistake(self.like, *given)
-            if why is None:  # one that we do not know, or a wrong one: only they can tell
+            why, scale = forward_mistake(self.like, *given), scaled_input(self.like, subject.args, out)
+            if scale is not None:  # β of a swish, a temperature
+                notes.append(TEXTS.say("forward.scaled", layer=self.like.title, scale=f"{scale:g}"))
+            elif why is None:  # one that we do not know, or a wrong one: only they can tell
                 self.unsure = True
                 notes.append(said)
             else:
@@ -375,6 +377,8 @@ class Judge:
         if theirs is None or theirs.shape != probe.args[meaning.place].shape:
             return owing
         given, right = form.to_ours(theirs.astype(np.float64)), meaning.gradient(bound, "delta")
+        if close(given, right).all():  # in a call by itself
+            return owing
         for base in (right, bound.values["d"]):
             by_channel = [np.moveaxis(each, -2, 0).reshape(each.shape[-2], -1) for each in (given, base)]
             factor = (by_channel[0] * by_channel[1]).sum(axis=1) / (by_channel[1] ** 2).sum(axis=1)
@@ -470,17 +474,17 @@ class Judge:
             self.progress(TEXTS.say("step.differences", name=name))
             theirs, right = [], []
             for probe, gradients in zip(tried, returned, strict=True):
-                measured = differences(self.subject.forward, probe.args, number, probe.delta)
+                taken = self.measured(probe, number)
                 value = np.asarray(gradients[number])
                 if value.shape != probe.args[number].shape:
                     break
-                plain = ~measured.kinks & np.isfinite(measured.values)
-                if not np.isfinite(measured.values).any():
+                plain = ~taken.kinks & np.isfinite(taken.values)
+                if not np.isfinite(taken.values).any():
                     self.unsure = True
-                entries, exact = measured.entries[plain], measured.values[plain]
+                entries, exact = taken.entries[plain], taken.values[plain]
                 given = value.reshape(-1)[entries].astype(np.float64)
                 largest = np.abs(exact).max(initial=0.0)
-                slack = 20 * measured.errors[plain] + rounding * largest
+                slack = 20 * taken.errors[plain] + rounding * largest
                 self.unsure |= largest > 0 and bool((slack >= largest).all())
                 expected = value.astype(np.float64).reshape(-1).copy()
                 expected[entries] = _as_given(given, exact, slack)
@@ -489,6 +493,11 @@ class Judge:
             if len(theirs) == len(tried):
                 sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in tried]
                 yield name, Case(theirs, right, [False] * len(tried), sizes)
+
+    def measured(self, probe: Probe, number: int) -> Differences:
+        """The differences of one argument."""
+        known = self.subject.measured
+        return measured(self.subject.forward, probe.args, number, probe.delta, known)
 
     def returned(self, tried: Sequence[Probe]) -> list[tuple[Array | None, ...]]:
         return [answer(self.subject, probe.args, probe.delta) for probe in tried]
@@ -528,6 +537,8 @@ class Judge:
             chooses = search is not None and search.meaning.chooses(search.argument.gradient)
             if not chooses or all(_same_mass(case, n) for n in wrong):
                 return [], [TEXTS.say("judged.ties", name=name)]
+            if 0 not in wrong:  # as a mask x == max has it, which is right wherever no two are equal
+                return [], [TEXTS.say("judged.every_tie", name=name)]
             what = TEXTS.say("ties", name=name)
             return [Finding(name, what, why=TEXTS["mistake.every_tie"], mistake="every tie")], []
         shown = None
@@ -600,13 +611,13 @@ class Judge:
         theirs, right = case.theirs[number], case.right[number]
         if theirs.shape != right.shape or theirs.size > MOST_ENTRIES:
             return False
-        measured = differences(self.subject.forward, probe.args, argument, probe.delta)
-        wrong = case.wrong(number).reshape(-1)[measured.entries]
-        low, high = np.minimum(measured.left, measured.right), np.maximum(measured.left, measured.right)
+        taken = self.measured(probe, argument)
+        wrong = case.wrong(number).reshape(-1)[taken.entries]
+        low, high = np.minimum(taken.left, taken.right), np.maximum(taken.left, taken.right)
         slack = 1e-3 * (1 + np.abs(high - low))
-        value = theirs.reshape(-1)[measured.entries]
+        value = theirs.reshape(-1)[taken.entries]
         between = (value >= low - slack) & (value <= high + slack)
-        return bool((between & measured.kinks)[wrong].all())
+        return bool((between & taken.kinks)[wrong].all())
 
 
 def _another_mask(search: Search, case: Case) -> bool:

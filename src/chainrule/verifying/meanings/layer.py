@@ -22,19 +22,14 @@ from chainrule.formulas.rules import Trait
 from chainrule.formulas.tracing import Formulas, trace
 from chainrule.layers import (
     GELU,
-    AveragePool1D,
-    AveragePool2D,
-    L2Pool1D,
-    L2Pool2D,
     Layer,
-    MaxPool1D,
-    MaxPool2D,
     ReLU,
     Sigmoid,
     SiLU,
     Softplus,
     Softsign,
     Tanh,
+    layer_classes,
 )
 from chainrule.layers.activations.smooth import Activation
 from chainrule.layers.windows.pooling import Pool
@@ -206,9 +201,14 @@ _MAXIMUM = Say("the maximum of a window, MaxPool", "窗口的最大值 MaxPool")
 _MEAN = Say("the mean of a window, AveragePool", "窗口的平均 AveragePool")
 _ROOT = Say("the root of a window's squares, L2Pool", "窗口平方和的根 L2Pool")
 KINDS: dict[type[Layer], Say] = {
-    Tanh: same("tanh"), Sigmoid: Say("the sigmoid", "sigmoid"), MaxPool1D: _MAXIMUM, MaxPool2D: _MAXIMUM,
-    AveragePool1D: _MEAN, AveragePool2D: _MEAN, L2Pool1D: _ROOT, L2Pool2D: _ROOT,
-}  # fmt: skip
+    Tanh: same("tanh"),
+    Sigmoid: Say("the sigmoid", "sigmoid"),
+    **{
+        layer_classes[f"{kind}Pool{axes}D"]: said
+        for kind, said in (("Max", _MAXIMUM), ("Average", _MEAN), ("L2", _ROOT))
+        for axes in (1, 2, 3)
+    },
+}
 
 
 def siblings(layer: Layer) -> Iterator[tuple[Say, Expression]]:
@@ -217,8 +217,7 @@ def siblings(layer: Layer) -> Iterator[tuple[Say, Expression]]:
     if isinstance(layer, Activation):
         kinds = [ReLU(), Sigmoid(), Tanh(), SiLU(), GELU(), Softplus(), Softsign()]
     elif isinstance(layer, Pool):
-        flat, image = (MaxPool1D, AveragePool1D, L2Pool1D), (MaxPool2D, AveragePool2D, L2Pool2D)
-        pools = flat if layer.axes == 1 else image
+        pools: list[Any] = [layer_classes[f"{kind}Pool{layer.axes}D"] for kind in ("Max", "Average", "L2")]
         options = {"padding": layer.padding, "dilation": layer.dilation}
         kinds = [pool(layer.window, layer.stride, **options) for pool in pools]
     for other in kinds:

@@ -21,7 +21,9 @@ ALIASES = {
     "deconv": "ConvTranspose2D", "maxpool": "MaxPool2D", "maxpooling2d": "MaxPool2D", "max_pool": "MaxPool2D",
     "avgpool": "AveragePool2D", "averagepool": "AveragePool2D", "avgpool2d": "AveragePool2D",
     "meanpool": "AveragePool2D", "averagepooling2d": "AveragePool2D", "l2pool": "L2Pool2D",
-    "avgpool1d": "AveragePool1D", "batchnorm1d": "BatchNorm", "batchnorm2d": "BatchNorm",
+    "avgpool1d": "AveragePool1D", "avgpool3d": "AveragePool3D", "maxpooling3d": "MaxPool3D",
+    "batchnorm3d": "BatchNorm", "instancenorm3d": "InstanceNorm",
+    "batchnorm1d": "BatchNorm", "batchnorm2d": "BatchNorm",
     "batchnormalization": "BatchNorm", "layernormalization": "LayerNorm", "groupnormalization": "GroupNorm",
     "instancenorm1d": "InstanceNorm", "instancenorm2d": "InstanceNorm", "lrn": "LocalResponseNorm",
     "instancenormalization": "InstanceNorm", "localnorm": "LocalResponseNorm",
@@ -208,12 +210,12 @@ def _sizes(name: str, args: Sequence[Array], options: Mapping[str, Any]) -> Iter
     axes = list(dict.fromkeys(size for value in args for size in value.shape))
     if name == "Dense":
         yield from ({"units": size} for size in axes)
-    elif name in ("Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D", "DepthwiseConv2D"):
-        spatial = 1 if name.endswith("1D") else 2
+    elif "Conv" in name:
+        spatial = int(name[-2])
         for weights in (value for value in rest if value.ndim == spatial + 2 or value.ndim == spatial + 1):
             kernels = dict.fromkeys(permutations(weights.shape, spatial))
             for kernel in kernels:
-                size = kernel if spatial == 2 else kernel[0]
+                size = kernel if spatial > 1 else kernel[0]
                 if name == "DepthwiseConv2D":
                     yield {"kernel_size": size}
                 else:

@@ -371,6 +371,8 @@ class NetworkMeaning(Meaning):
             beside = (1 - smoothing) * t + smoothing * (1 - t) / count_features(t)
             without = substitute(right, {known["y"]: beside})
             yield Edit(LOSS, "smoothed_beside", {LOSS: without}, known["y"], known["y"])
+            lacking = substitute(right, {known["y"]: (1 - smoothing) * t})
+            yield Edit(LOSS, "smoothed_in_part", {LOSS: lacking}, known["y"], known["y"])
         if known["y"] in right.symbols:
             as_given = substitute(right, {known["y"]: Symbol("t", "target")})
             yield Edit(LOSS, "unprepared", {LOSS: as_given}, known["y"], known["y"])

@@ -65,6 +65,16 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         kind: (Example((8, 4), {"window": 2}), Example((9, 4), {"window": 3, "stride": 2, "padding": 1}))
         for kind in ("MaxPool1D", "AveragePool1D", "L2Pool1D")
     },
+    "Conv3D": (Example((4, 3, 5, 2), {"filters": 3, "kernel_size": (2, 1, 3)}),),
+    "ConvTranspose3D": (Example((2, 3, 4, 2), {"filters": 3, "kernel_size": (1, 2, 3)}),),
+    **{
+        kind: (Example((4, 3, 4, 2), {"window": (2, 1, 2)}),)
+        for kind in ("MaxPool3D", "AveragePool3D", "L2Pool3D")
+    },
+    "LpPool3D": (Example((4, 2, 2, 3), {"p": 3, "window": 2}),),
+    "Pad3D": (Example((2, 3, 4, 2), {"padding": (0, 1, 2)}),),
+    "Crop3D": (Example((3, 5, 4, 2), {"cropping": (1, 2, 0)}),),
+    "UpSample3D": (Example((2, 3, 2, 2), {"size": (2, 1, 3)}),),
     "LpPool1D": (Example((9, 4), {"p": 3, "window": 3, "stride": 2}),),
     "LpPool2D": (Example((4, 6, 3), {"p": 3, "window": 2}),),
     "Pad1D": (Example((6, 4), {"padding": (2, 1)}), Example((6, 4), {"padding": 2, "mode": "reflect"})),

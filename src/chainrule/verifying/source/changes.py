@@ -260,6 +260,8 @@ class Changes:
         for other in self.scope.atoms.values():
             if other.text != text and other.like(mine) and other.text not in self.scope.grown:
                 yield self.instead("name", 1, node, other.text)
+            elif other.spreads(mine) and other.text not in self.scope.grown:
+                yield self.instead("name", 2, node, other.text)
         if mine.kind in ("array", "number"):
             yield self.instead("name", 3, node, f"(1 - {text})", f"1 - {text}")
         if mine.kind == "array":

@@ -18,14 +18,15 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.verifying.contract.calls import attempt, output
-from chainrule.verifying.differences import differences
+from chainrule.verifying.differences import measured
 from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.changes import Change, Changes
 from chainrule.verifying.source.insertions import Insertions
 from chainrule.verifying.source.outside import Outside, other_numbers
 from chainrule.verifying.source.scope import Scope, scope_of
-from chainrule.verifying.source.solving import Solving
+from chainrule.verifying.source.solving.places import Solving
+from chainrule.verifying.source.stand_in import StandIn, stand_in
 from chainrule.verifying.source.statements import Statements
 from chainrule.verifying.source.written import Ran, Written, calls_run, lines_run, ran, written
 from chainrule.verifying.subjects.subject import Gradients, Subject
@@ -107,27 +108,33 @@ def by_formula(subject: Subject, reference: Reference, probes: Sequence[Probe]) 
 
 
 def by_differences(
-    subject: Subject, probes: Sequence[Probe], numbers: Collection[int] | None = None
+    subject: Subject,
+    probes: Sequence[Probe],
+    numbers: Collection[int] | None = None,
+    anew: bool = False,
 ) -> list[Right]:
-    """What is right by the differences of their forward.  numbers: of the arguments, None: all."""
+    """What is right by the differences of their forward.  numbers: of the arguments, None: all.  anew: their
+    forward is not what it was.
+    """
+    known = {} if anew else subject.measured
     unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
     made = []
     for probe in probes:
         given = attempt(subject, probe.args, probe.delta)
         values: list[Array | None] = [None] * len(probe.args)
-        known: list[Array | None] = [None] * len(probe.args)
+        entries: list[Array | None] = [None] * len(probe.args)
         slack: list[Array | float] = [0.0] * len(probe.args)
         for number, argument in enumerate(probe.args):
             if argument.dtype.kind != "f" or given is None or given[number] is None:
                 continue
             if numbers is not None and number not in numbers:
                 continue
-            measured = differences(subject.forward, probe.args, number, probe.delta)
-            plain = ~measured.kinks & np.isfinite(measured.values)
-            values[number], known[number] = measured.values[plain], measured.entries[plain]
-            largest = np.abs(measured.values[plain]).max(initial=0.0)
-            slack[number] = 20 * measured.errors[plain] + max(1e-6, 16 * unit) * largest
-        made.append(Right(probe, output(subject, probe.args), values, known, slack))
+            taken = measured(subject.forward, probe.args, number, probe.delta, known)
+            plain = ~taken.kinks & np.isfinite(taken.values)
+            values[number], entries[number] = taken.values[plain], taken.entries[plain]
+            largest = np.abs(taken.values[plain]).max(initial=0.0)
+            slack[number] = 20 * taken.errors[plain] + max(1e-6, 16 * unit) * largest
+        made.append(Right(probe, output(subject, probe.args), values, entries, slack))
     return made
 
 
@@ -215,6 +222,7 @@ class Mending:
     cost: dict[bool, int] = field(default_factory=dict, init=False)
     pulls: dict[int, Callable[[Array], Gradients]] = field(default_factory=dict, init=False)
     behind: frozenset[CodeType] = field(default=frozenset(), init=False)  # runs only behind their forward
+    stand_ins: dict[int, StandIn | None] = field(default_factory=dict, init=False)
     outside: Outside | None = field(default=None, init=False)
 
     def mended(self, far: bool) -> list[Mended]:
@@ -237,6 +245,7 @@ class Mending:
                 wrong -= found.numbers
                 kept.enter_context(found.place.changed(found.text))
                 self.pulls.clear()
+                self.stand_ins.clear()
                 places = self.places
                 self.places = [each.rewritten(found.text) if each is found.place else each for each in places]
         self.pulls.clear()
@@ -264,6 +273,8 @@ class Mending:
             return False
         self.outside = Outside([*theirs.values(), *self.forward.values()])
         self.theirs = self.places = written(theirs.values())
+        if self.behind and all(self.stand_in(right) is not None for right in self.right):
+            self.cost[True] = self.cost_of(lambda: self.given(self.right[0], True))
         return True
 
     @staticmethod
@@ -274,10 +285,21 @@ class Mending:
         """Their gradients.  behind: without running their forward anew."""
         if not behind:
             return attempt(self.subject, right.probe.args, right.probe.delta)
+        stand = self.stand_ins.get(id(right))
+        if stand is not None:
+            return stand()
         try:
             return self.pulled(right)(right.probe.delta.copy())
         except Exception:  # their code may raise whatever it likes
             return None
+
+    def stand_in(self, right: Right) -> StandIn | None:
+        """What runs their backward of a probe in a part of the time, where there is such."""
+        if id(right) not in self.stand_ins:
+            living = [f for place in self.places for held in place.functions.values() for f in held]
+            living = [each for each in living if each.__code__ in self.behind]
+            self.stand_ins[id(right)] = stand_in(lambda: self.given(right, True), living)
+        return self.stand_ins[id(right)]
 
     def pulled(self, right: Right) -> Callable[[Array], Gradients]:
         assert self.subject.pulled is not None
@@ -287,14 +309,16 @@ class Mending:
 
     def next(self, wrong: frozenset[int], far: bool) -> Mended | None:
         """The best change: that of the lowest rank of those that make most right."""
-        own, shared = list[tuple[Written, Scope]](), list[tuple[Written, Scope]]()
+        behind, own, shared = (list[tuple[Written, Scope]]() for _ in range(3))  # the cheapest first
         for place in self.places:
             for key, node in place.nodes.items():
                 scope = scope_of(node, place.ran[key], list(place.ran.values()))
-                if scope is not None:
+                if scope is not None and self.is_behind(place):
+                    behind.append((place, scope))
+                elif scope is not None:
                     (shared if place.ran[key].code in self.forward else own).append((place, scope))
         shapes = {self.right[0].probe.args[number].shape for number in wrong}
-        for scopes in (own, shared):
+        for scopes in filter(None, (behind, own, shared)):
             changes = [
                 (place, change)
                 for place, scope in scopes
@@ -313,8 +337,9 @@ class Mending:
     ) -> Iterator[tuple[Written, Change]]:
         """What the places would have to be."""
         first = self.right[0]
+        behind = bool(scopes) and all(map(self.is_behind, (place for place, _ in scopes)))
         numbers = [number for number, right in enumerate(first.values) if right is not None]
-        base = first.rows(self.given(first))
+        base = first.rows(self.given(first, behind))
         if base is None:
             return
         lacking = [np.zeros_like(each) for each in base]
@@ -324,9 +349,10 @@ class Mending:
                 lacking[at] = right[first.exact(number)] - base[at]
 
         def rows() -> list[Array] | None:
-            return first.rows(self.given(first))
+            return first.rows(self.given(first, behind))
 
-        solving = Solving(rows, lacking, self.cost[False], self.left_to_solve)
+        unit = PRECISIONS[computed_in(self.subject.args, self.subject.precision)].unit
+        solving = Solving(rows, lacking, self.cost[behind], self.left_to_solve, unit)
         functions = [scope.node for _, scope in scopes]
         for place, scope in scopes:
             yield from ((place, change) for change in solving.changes(place, scope, functions))
@@ -345,14 +371,18 @@ class Mending:
             told.add(text)
             if self.left < 0 and not free:
                 break
-            behind = self.behind.issuperset(each.code for each in place.ran.values())
-            self.left -= 0 if free else self.cost[behind and True in self.cost]
+            behind = self.is_behind(place)
+            self.left -= 0 if free else self.cost[behind]
             numbers = self.gives(place, text, wrong, behind)
             if numbers:
                 made = Mended(place, change, text, numbers)
                 if found is None or self.order(made) < self.order(found):
                     found = made
         return found
+
+    def is_behind(self, place: Written) -> bool:
+        """Whether all of it runs only behind their forward."""
+        return True in self.cost and self.behind.issuperset(each.code for each in place.ran.values())
 
     @staticmethod
     def order(mended: Mended) -> tuple[int, int, int]:
@@ -382,6 +412,8 @@ class Mending:
             numbers -= self.of_these_numbers(wrong) if possible and numbers else frozenset()
             if possible and not behind and not self.same_output():
                 return frozenset()
+            if possible and numbers and behind and any(self.stand_ins.values()):  # as it is run
+                numbers -= self.right[0].wrong(self.given(self.right[0]))
         return numbers if possible else frozenset()
 
     def of_these_numbers(self, wrong: frozenset[int]) -> frozenset[int]:
@@ -394,7 +426,7 @@ class Mending:
             if not others:
                 return frozenset()
             try:
-                right = by_differences(self.subject, [self.right[0].probe])[0]
+                right = by_differences(self.subject, [self.right[0].probe], anew=True)[0]
             except Exception:  # numbers that their code does not take
                 return frozenset()
             still = right.wrong(self.given(right))

@@ -79,6 +79,12 @@ class Atom:
             return False
         return self.shape == other.shape or (self.kind == "array" and len(self.shape) == len(other.shape) < 2)
 
+    def spreads(self, other: Atom) -> bool:
+        """Whether it is an array of another shape of which one is spread over the other."""
+        pairs = list(zip(self.shape, other.shape, strict=False))
+        arrays = self.kind == other.kind == "array" and self.shape != other.shape
+        return arrays and len(self.shape) == len(other.shape) and all(a == b or 1 in (a, b) for a, b in pairs)
+
 
 @dataclass(frozen=True, eq=False)
 class Scope:
@@ -138,6 +144,8 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
     }
     words = {each.attr for each in nodes if isinstance(each, ast.Attribute)}
     for owner, word in product(owners, sorted(words)):  # of one object what is taken of another
+        if of_framework(owners[owner]) and word not in owners[owner].__dict__:
+            continue  # what PyTorch has saved, which is told once
         slot = getattr(type(owners[owner]), word, None)
         if not callable(slot) and not isinstance(slot, property):
             atoms[f"{owner}.{word}"] = _atom(f"{owner}.{word}", getattr(owners[owner], word, None))
@@ -226,9 +234,8 @@ def _looked_up(node: ast.AST, ran: Ran) -> tuple[bool, Any]:
 
 
 def _atom(text: str, value: Any) -> Atom:
-    if isinstance(value, np.ndarray) or _of_framework(value):
-        shape = tuple(getattr(value, "shape", ()))
-        return Atom(text, "array" if hasattr(value, "shape") else "", shape)
+    if isinstance(value, np.ndarray) or (of_framework(value) and hasattr(value, "shape")):
+        return Atom(text, "array", tuple(value.shape))
     if isinstance(value, (bool, np.bool_)) or value is None:
         return Atom(text, "")
     if isinstance(value, (int, np.integer)):
@@ -253,7 +260,7 @@ def _preferred(libraries: Mapping[str, str], modules: Sequence[str]) -> str:
     return next(iter([*frameworks, *modules]), "")
 
 
-def _of_framework(value: Any) -> bool:
+def of_framework(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] in ("torch", "jax", "jaxlib") and not callable(value)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
+from chainrule.verifying.differences import Known
 
 Gradients = tuple[Array | None, ...]
 
@@ -50,6 +51,7 @@ class Subject:
     without: the same code without a mistake, by the key of the mistake's text, where it can be run so.
     as_is: the same where every call runs their code anew; None: forward and backward do.
     pulled: runs their forward once; what their backward gives of a δ then, anew at each call.
+    measured: the differences that were taken of it, and of what was made of it.
     """
 
     title: str
@@ -67,6 +69,7 @@ class Subject:
     without: Mapping[str, Subject] = field(default_factory=dict)
     as_is: Subject | None = None
     pulled: Callable[[Sequence[Array]], Callable[[Array], Gradients]] | None = None
+    measured: Known = field(default_factory=dict)
 
     @property
     def fixed(self) -> bool:

@@ -25,8 +25,8 @@
   /** What the axes of an array are called. */
   function axesOf(id) {
     const count = shapeOf(id).length;
-    if (!NAMES[id]) return [["k"], ["i", "j"], ["k", "m", "c"], ["k", "m", "n", "c"]][count - 1] ?? [];
-    const inner = { 1: ["i"], 2: ["t", "i"], 3: ["u", "v", "c"] }[count - 1] ?? [];
+    if (!NAMES[id]) return [["k"], ["i", "j"], ["k", "m", "c"], ["k", "m", "n", "c"], ["k", "r", "m", "n", "c"]][count - 1] ?? [];
+    const inner = { 1: ["i"], 2: ["t", "i"], 3: ["u", "v", "c"], 4: ["t", "u", "v", "c"] }[count - 1] ?? [];
     return [...inner, say("sample", "样本")];
   }
 

@@ -12,7 +12,8 @@
       if (formulas?.roots.delta === undefined || !parameters?.W) return null;
       const nodes = Convolution.below(formulas.nodes, formulas.roots.delta);
       const placed = nodes.find((node) => node.apply === "place");
-      return placed && nodes.some((node) => node.apply === "kernel_at") ? placed.with.grid : null;
+      const drawn = placed?.with.grid.kernel.length < 3; // planes one behind the other are not
+      return drawn && nodes.some((node) => node.apply === "kernel_at") ? placed.with.grid : null;
     }
 
     /** The nodes of one formula: a transposed convolution places its output, not its δ. */

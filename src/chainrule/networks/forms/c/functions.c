@@ -25,27 +25,39 @@ static void net_dense_step(const float* x, const float* d, float* W, float* b, i
   }
 }
 
-/* an image or a sequence (one row), and how windows slide over it */
+/* a volume, an image (one plane) or a sequence (one row), and how windows slide over it */
 typedef struct {
-  int rows, columns, channels, out_rows, out_columns, filters;
-  int kernel_rows, kernel_columns, stride_rows, stride_columns, dilation_rows, dilation_columns;
-  int top, left, groups;
+  int planes, rows, columns, channels, out_planes, out_rows, out_columns, filters;
+  int kernel_planes, kernel_rows, kernel_columns, stride_planes, stride_rows, stride_columns;
+  int dilation_planes, dilation_rows, dilation_columns, front, top, left, groups;
 } net_window;
+
+/* the row that offset m of the rows of a kernel reads in row i of windows, `windows` a plane; -1: none. The planes of a
+   volume lie one below the other, as those of the kernel do */
+static int net_row(net_window g, int i, int m, int windows, int planes, int rows) {
+  if (planes == 1 && g.kernel_planes == 1 && g.front == 0) {
+    const int u = i * g.stride_rows + m * g.dilation_rows - g.top;
+    return u < 0 || u >= rows ? -1 : u;
+  }
+  const int t = i / windows * g.stride_planes + m / g.kernel_rows * g.dilation_planes - g.front;
+  const int u = i % windows * g.stride_rows + m % g.kernel_rows * g.dilation_rows - g.top;
+  return t < 0 || t >= planes || u < 0 || u >= rows ? -1 : t * rows + u;
+}
 
 /* z_ij = sum of W_mn x_{si+dm-p, sj+dn-q} + b; W is (filters, kernel rows, kernel columns, channels / groups) */
 static void net_conv(const float* x, const float* W, const float* b, net_window g, float* z) {
-  const int inner = g.channels / g.groups, outer = g.filters / g.groups;
-  for (int i = 0; i < g.out_rows; i++)
+  const int inner = g.channels / g.groups, outer = g.filters / g.groups, kernel_rows = g.kernel_planes * g.kernel_rows;
+  for (int i = 0; i < g.out_planes * g.out_rows; i++)
     for (int j = 0; j < g.out_columns; j++)
       for (int k = 0; k < g.filters; k++) {
         float sum = b ? b[k] : 0.0f;
-        for (int m = 0; m < g.kernel_rows; m++) {
-          const int u = i * g.stride_rows + m * g.dilation_rows - g.top;
-          if (u < 0 || u >= g.rows) continue;
+        for (int m = 0; m < kernel_rows; m++) {
+          const int u = net_row(g, i, m, g.out_rows, g.planes, g.rows);
+          if (u < 0) continue;
           for (int n = 0; n < g.kernel_columns; n++) {
             const int v = j * g.stride_columns + n * g.dilation_columns - g.left;
             if (v < 0 || v >= g.columns) continue;
-            const float* w = W + (((size_t)k * g.kernel_rows + m) * g.kernel_columns + n) * inner;
+            const float* w = W + (((size_t)k * kernel_rows + m) * g.kernel_columns + n) * inner;
             const float* p = x + ((size_t)u * g.columns + v) * g.channels + k / outer * inner;
             for (int c = 0; c < inner; c++) sum += w[c] * p[c];
           }
@@ -56,20 +68,20 @@ static void net_conv(const float* x, const float* W, const float* b, net_window 
 
 /* every pixel spreads its kernels; W is (channels, kernel rows, kernel columns, filters / groups) */
 static void net_conv_transposed(const float* x, const float* W, const float* b, net_window g, float* z) {
-  const int inner = g.channels / g.groups, outer = g.filters / g.groups;
-  for (int p = 0; p < g.out_rows * g.out_columns; p++)
+  const int inner = g.channels / g.groups, outer = g.filters / g.groups, kernel_rows = g.kernel_planes * g.kernel_rows;
+  for (int p = 0; p < g.out_planes * g.out_rows * g.out_columns; p++)
     for (int k = 0; k < g.filters; k++) z[p * g.filters + k] = b ? b[k] : 0.0f;
-  for (int i = 0; i < g.rows; i++)
+  for (int i = 0; i < g.planes * g.rows; i++)
     for (int j = 0; j < g.columns; j++)
-      for (int m = 0; m < g.kernel_rows; m++) {
-        const int u = i * g.stride_rows + m * g.dilation_rows - g.top;
-        if (u < 0 || u >= g.out_rows) continue;
+      for (int m = 0; m < kernel_rows; m++) {
+        const int u = net_row(g, i, m, g.rows, g.out_planes, g.out_rows);
+        if (u < 0) continue;
         for (int n = 0; n < g.kernel_columns; n++) {
           const int v = j * g.stride_columns + n * g.dilation_columns - g.left;
           if (v < 0 || v >= g.out_columns) continue;
           for (int c = 0; c < g.channels; c++) {
             const float value = x[((size_t)i * g.columns + j) * g.channels + c];
-            const float* w = W + (((size_t)c * g.kernel_rows + m) * g.kernel_columns + n) * outer;
+            const float* w = W + (((size_t)c * kernel_rows + m) * g.kernel_columns + n) * outer;
             float* to = z + ((size_t)u * g.out_columns + v) * g.filters + c / inner * outer;
             for (int k = 0; k < outer; k++) to[k] += value * w[k];
           }
@@ -80,23 +92,45 @@ static void net_conv_transposed(const float* x, const float* W, const float* b, 
 /* kind 0: the largest value of every window; 1: the mean; 2: the root of the sum of squares; 3: of their mean;
    4: the p-th root of the sum of absolute values to the power p. count_padding: whether a mean counts the padding as zeros */
 static void net_pool(const float* x, net_window g, int kind, float p, int count_padding, float* z) {
-  for (int i = 0; i < g.out_rows; i++)
+  const int kernel_rows = g.kernel_planes * g.kernel_rows;
+  for (int i = 0; i < g.out_planes * g.out_rows; i++)
     for (int j = 0; j < g.out_columns; j++)
       for (int c = 0; c < g.channels; c++) {
         float sum = kind == 0 ? -INFINITY : 0.0f;
         int count = 0;
-        for (int m = 0; m < g.kernel_rows; m++)
+        for (int m = 0; m < kernel_rows; m++)
           for (int n = 0; n < g.kernel_columns; n++) {
-            const int u = i * g.stride_rows + m * g.dilation_rows - g.top;
+            const int u = net_row(g, i, m, g.out_rows, g.planes, g.rows);
             const int v = j * g.stride_columns + n * g.dilation_columns - g.left;
-            if (u < 0 || u >= g.rows || v < 0 || v >= g.columns) continue;
+            if (u < 0 || v < 0 || v >= g.columns) continue;
             const float value = x[((size_t)u * g.columns + v) * g.channels + c];
             count++;
             if (kind == 0) sum = value > sum ? value : sum;
             else sum += kind == 1 ? value : kind == 4 ? powf(fabsf(value), p) : value * value;
           }
-        if (kind == 1 || kind == 3) sum /= (float)(count_padding ? g.kernel_rows * g.kernel_columns : count);
+        if (kind == 1 || kind == 3) sum /= (float)(count_padding ? kernel_rows * g.kernel_columns : count);
         *z++ = kind == 4 ? powf(sum, 1.0f / p) : kind >= 2 ? sqrtf(sum) : sum;
+      }
+}
+
+/* values of windows back to the largest pixel of each in x, 0 elsewhere */
+static void net_unpool(const float* values, const float* x, net_window g, float* z) {
+  for (int p = 0; p < g.planes * g.rows * g.columns * g.channels; p++) z[p] = 0.0f;
+  for (int i = 0; i < g.out_planes * g.out_rows; i++)
+    for (int j = 0; j < g.out_columns; j++)
+      for (int c = 0; c < g.channels; c++) {
+        size_t best = 0;
+        int seen = 0;
+        for (int m = 0; m < g.kernel_planes * g.kernel_rows; m++)
+          for (int n = 0; n < g.kernel_columns; n++) {
+            const int u = net_row(g, i, m, g.out_rows, g.planes, g.rows), v = j * g.stride_columns + n - g.left;
+            if (u < 0 || v < 0 || v >= g.columns) continue;
+            const size_t at = ((size_t)u * g.columns + v) * g.channels + c;
+            if (!seen || x[at] > x[best]) best = at;
+            seen = 1;
+          }
+        if (seen) z[best] = *values;
+        values++;
       }
 }
 

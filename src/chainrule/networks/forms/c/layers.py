@@ -23,15 +23,19 @@ from chainrule.layers import (
     Activation,
     AveragePool1D,
     AveragePool2D,
+    AveragePool3D,
     BatchNorm,
     Bias,
     Clamp,
     Conv1D,
     Conv2D,
+    Conv3D,
     ConvTranspose1D,
     ConvTranspose2D,
+    ConvTranspose3D,
     Crop1D,
     Crop2D,
+    Crop3D,
     Dense,
     DepthwiseConv2D,
     Embedding,
@@ -43,6 +47,7 @@ from chainrule.layers import (
     InstanceNorm,
     L2Pool1D,
     L2Pool2D,
+    L2Pool3D,
     Layer,
     LayerNorm,
     LearnedPositions,
@@ -50,12 +55,18 @@ from chainrule.layers import (
     LogSoftmax,
     LpPool1D,
     LpPool2D,
+    LpPool3D,
     Masking,
     MaxPool1D,
     MaxPool2D,
+    MaxPool3D,
+    MaxUnpool1D,
+    MaxUnpool2D,
+    MaxUnpool3D,
     MultiHeadAttention,
     Pad1D,
     Pad2D,
+    Pad3D,
     ParametricActivation,
     Part,
     PeriodicEmbedding,
@@ -71,9 +82,11 @@ from chainrule.layers import (
     SwiGLU,
     UpSample1D,
     UpSample2D,
+    UpSample3D,
 )
 from chainrule.layers.activations.gated import GATES
 from chainrule.layers.columns.periodic import TURN
+from chainrule.layers.parts import places_of
 from chainrule.layers.sequences.attention import GIVEN
 from chainrule.networks.forms.c.entrywise import function, number
 from chainrule.networks.forms.written import Unwritable, positions
@@ -168,16 +181,20 @@ def _dense(body: Body, layer: Dense, x: Place, z: Place, given: Arrays) -> None:
 
 # -- windows -----------------------------------------------------------------------------------------------
 def _image(shape: Shape) -> tuple[int, int]:
-    """Rows and columns; a sequence is one row."""
-    return (shape[0], shape[1]) if len(shape) == 3 else (1, shape[0])
+    """Rows and columns; a sequence is one row, and the planes of a volume lie one below the other."""
+    return positions(shape) // shape[-2], shape[-2]
+
+
+def _three(sizes: Sequence[int], one: int = 1) -> list[int]:
+    """Of planes, rows and columns, where there may be columns alone."""
+    return [one] * (3 - len(sizes)) + [*sizes]
 
 
 def _window(body: Body, layer: Any, x: Shape, z: Shape, image: Shape, groups: int) -> str:
     g, pads = layer.grid, layer.pads(image)
-    row = () if len(x) == 3 else (1,)  # of a kernel, a stride and a dilation along a sequence
-    sizes = [*row, *g.kernel, *row, *g.stride, *row, *g.dilation, *(0 for _ in row)]
-    first = [before for before, _ in pads]
-    numbers = [*_image(x), x[-1], *_image(z), z[-1], *sizes, *first, groups]
+    sizes = [*_three(g.kernel), *_three(g.stride), *_three(g.dilation)]
+    first = _three([before for before, _ in pads], 0)
+    numbers = [*_three(x[:-1]), x[-1], *_three(z[:-1]), z[-1], *sizes, *first, groups]
     body.windows += 1
     name = f"window{body.windows}"
     body.lines.append(f"const net_window {name} = {{{', '.join(map(str, numbers))}}};")
@@ -208,6 +225,13 @@ def _pool(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
     body.call("pool", x.name, window, int(kind), number(p), int(layer.count_padding), z.name)
 
 
+def _unpool(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
+    values, pooled = layer.sources
+    window = _window(body, layer.pool, pooled, values, pooled, 1)
+    places = (f"{x.name} + {start}" for start, _, _ in places_of(layer.sources))
+    body.call("unpool", *places, window, z.name)
+
+
 def _global_pool(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) -> None:
     largest = int(isinstance(layer, GlobalMaxPool))
     body.call("global_pool", x.name, body.mask, positions(x.shape), x.shape[-1], largest, z.name)
@@ -216,30 +240,52 @@ def _global_pool(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) ->
 # -- pixels that move ---------------------------------------------------------------------------------------
 def _picked(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
     """Every row and column of z from one of x, or from none."""
-    if getattr(layer, "mode", "") in ("bilinear", "linear"):
+    if getattr(layer, "mode", "").endswith("linear"):
         _between(body, layer, x, z)
         return
-    places = []
-    for axis, size in enumerate(_image(x.shape)):
-        along = axis - (3 - len(x.shape))  # of a sequence there is one row
-        places.append(list(range(size)) if along < 0 else layer.sources(along, size))
-    rows, columns = (
+    *others, columns = (layer.sources(axis, size) for axis, size in enumerate(x.shape[:-1]))
+    rows = [0]
+    for size, told in zip(x.shape, others, strict=False):  # rows of planes one below the other
+        rows = [-1 if at < 0 or u < 0 else at * size + u for at in rows for u in told]
+    names = [
         body.whole_numbers(f"{layer.name}_{word}", told)
-        for word, told in zip(("rows", "columns"), places, strict=True)
-    )
-    body.call("pick", x.name, rows, columns, *_image(z.shape), z.shape[-1], _image(x.shape)[1], z.name)
+        for word, told in (("rows", rows), ("columns", columns))
+    ]
+    body.call("pick", x.name, *names, *_image(z.shape), z.shape[-1], _image(x.shape)[1], z.name)
 
 
 def _between(body: Body, layer: UpSample2D, x: Place, z: Place) -> None:
-    """Every row and column of z between two of x."""
+    """Every row and column of z between two of x; of a volume between two planes before."""
+    told = [
+        (layer.sources(axis, size), layer.shares(axis, size)) for axis, size in enumerate(x.shape[:-1])
+    ]
+    alone: tuple[list[int], list[tuple[int, float]]] = ([0], [(0, 0.0)])
+    if len(told) == 3:
+        planes, rest = x.shape[0], math.prod(x.shape[1:-1])
+        made = Place(body.needs(math.prod((z.shape[0], *x.shape[1:]))), (z.shape[0], *x.shape[1:]))
+        every = ([*range(rest)], [(place, 0.0) for place in range(rest)])
+        first, second = (
+            Place(place.name, (count, rest, x.shape[-1]))
+            for place, count in ((x, planes), (made, z.shape[0]))
+        )
+        _between_two(body, f"{layer.name}_planes", told[0], every, first, second)
+        height, (of_row, shares), x = x.shape[1], told[1], made
+        rows = (
+            [t * height + u for t in range(z.shape[0]) for u in of_row],
+            [(t * height + u, share) for t in range(z.shape[0]) for u, share in shares],
+        )
+        _between_two(body, str(layer.name), rows, told[2], x, z)
+        return
+    _between_two(body, str(layer.name), told[0] if len(told) == 2 else alone, told[-1], x, z)
+
+
+def _between_two(body: Body, name: str, rows: Any, columns: Any, x: Place, z: Place) -> None:
     names: list[str] = []
-    for axis, (size, word) in enumerate(zip(_image(x.shape), ("rows", "columns"), strict=True)):
-        along = axis - (3 - len(x.shape))
-        first = [0] if along < 0 else layer.sources(along, size)
-        second, share = ([0], [0.0]) if along < 0 else zip(*layer.shares(along, size), strict=True)
-        names.append(body.whole_numbers(f"{layer.name}_{word}", first))
-        names.append(body.whole_numbers(f"{layer.name}_{word}_next", second))
-        names.append(body.array(f"{layer.name}_{word}_share", np.array(share)))
+    for word, (first, shares) in (("rows", rows), ("columns", columns)):
+        second, share = zip(*shares, strict=True)
+        names.append(body.whole_numbers(f"{name}_{word}", first))
+        names.append(body.whole_numbers(f"{name}_{word}_next", second))
+        names.append(body.array(f"{name}_{word}_share", np.array(share)))
     body.call("between", x.name, *names, *_image(z.shape), z.shape[-1], _image(x.shape)[1], z.name)
 
 
@@ -473,18 +519,26 @@ LAYERS: dict[type[Layer], Writer] = {
     Dense: _dense,
     Conv1D: _conv,
     Conv2D: _conv,
+    Conv3D: _conv,
     DepthwiseConv2D: _conv,
     ConvTranspose1D: _conv_transposed,
     ConvTranspose2D: _conv_transposed,
+    ConvTranspose3D: _conv_transposed,
     MaxPool1D: _pool,
     MaxPool2D: _pool,
+    MaxPool3D: _pool,
     AveragePool1D: _pool,
     AveragePool2D: _pool,
+    AveragePool3D: _pool,
     L2Pool1D: _pool,
     L2Pool2D: _pool,
+    L2Pool3D: _pool,
     LpPool1D: _pool,
     LpPool2D: _pool,
-    **dict.fromkeys((Pad1D, Pad2D, Crop1D, Crop2D, UpSample1D, UpSample2D), _picked),
+    LpPool3D: _pool,
+    **dict.fromkeys((MaxUnpool1D, MaxUnpool2D, MaxUnpool3D), _unpool),
+    **dict.fromkeys((Pad1D, Pad2D, Pad3D, Crop1D, Crop2D, Crop3D), _picked),
+    **dict.fromkeys((UpSample1D, UpSample2D, UpSample3D), _picked),
     PixelShuffle: _shuffled,
     Permute: _permuted,
     Reshape: _reshaped,

@@ -22,14 +22,18 @@ from chainrule.layers import (
     SELU,
     AveragePool1D,
     AveragePool2D,
+    AveragePool3D,
     BatchNorm,
     Clamp,
     Conv1D,
     Conv2D,
+    Conv3D,
     ConvTranspose1D,
     ConvTranspose2D,
+    ConvTranspose3D,
     Crop1D,
     Crop2D,
+    Crop3D,
     Dense,
     DepthwiseConv2D,
     Dropout,
@@ -44,6 +48,7 @@ from chainrule.layers import (
     InstanceNorm,
     L2Pool1D,
     L2Pool2D,
+    L2Pool3D,
     Layer,
     LayerNorm,
     LeakyReLU,
@@ -51,10 +56,16 @@ from chainrule.layers import (
     LogSoftmax,
     LpPool1D,
     LpPool2D,
+    LpPool3D,
     MaxPool1D,
     MaxPool2D,
+    MaxPool3D,
+    MaxUnpool1D,
+    MaxUnpool2D,
+    MaxUnpool3D,
     Pad1D,
     Pad2D,
+    Pad3D,
     PeriodicEmbedding,
     Permute,
     PixelShuffle,
@@ -71,8 +82,10 @@ from chainrule.layers import (
     Tanh,
     UpSample1D,
     UpSample2D,
+    UpSample3D,
 )
 from chainrule.layers.columns.periodic import TURN
+from chainrule.layers.parts import places_of
 from chainrule.layers.sequences.masking import UNSEEN
 from chainrule.networks.forms.onnx.formulas import Formula, Term
 from chainrule.networks.forms.onnx.graph import Graph, Value
@@ -219,6 +232,27 @@ def _window_sums(graph: Graph, layer: Any, x: Value, name: str, count_padding: b
         name = graph.add("Transpose", name, perm=axes)
         name = graph.add("Transpose", graph.add("MatMul", name, graph.constant(A, "A")), perm=axes)
     return name
+
+
+def _unpool(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -> Value:
+    """Back to the places of a pool of what the pool read: without what its windows leave out, and with a
+    frame, so that both agree on the size that places are counted in.
+    """
+    g, (small, pooled) = layer.pool.grid, layer.sources
+    values, read = (
+        graph.first(graph.part(x, start, stop, shape)) for start, stop, shape in places_of(layer.sources)
+    )
+    told = zip(pooled, layer.pool.pads(pooled), small, g.stride, g.kernel, strict=False)
+    frame = [(before, (n - 1) * s + k - size - before) for size, (before, _), n, s, k in told]
+    window: dict[str, Any] = {"kernel_shape": [*g.kernel], "strides": [*g.stride]}
+    sides = _sides([(0, 0), (0, 0), *frame])
+    if any(sides):
+        least = graph.constant(np.finfo(np.float32).min)
+        read = graph.add("Pad", read, graph.whole(*sides), least, mode="constant")
+    z = graph.add("MaxUnpool", values, graph.several("MaxPool", read, outputs=2, **window)[1], **window)
+    if any(sides):
+        z = graph.add("Pad", z, graph.whole(*(-side for side in sides)), mode="constant")
+    return Value(pooled, None, z)
 
 
 def _zeros_or(mode: str) -> str:
@@ -441,20 +475,27 @@ LAYERS: dict[type[Layer], Writer] = {
     Dropout: _same,
     Conv1D: _conv,
     Conv2D: _conv,
+    Conv3D: _conv,
     DepthwiseConv2D: _conv,
     ConvTranspose1D: _conv_transposed,
     ConvTranspose2D: _conv_transposed,
+    ConvTranspose3D: _conv_transposed,
     MaxPool1D: _pool,
     MaxPool2D: _pool,
+    MaxPool3D: _pool,
     AveragePool1D: _pool,
     AveragePool2D: _pool,
+    AveragePool3D: _pool,
     L2Pool1D: _pool,
     L2Pool2D: _pool,
+    L2Pool3D: _pool,
     LpPool1D: _pool,
     LpPool2D: _pool,
-    **dict.fromkeys((Pad1D, Pad2D), _pad),
-    **dict.fromkeys((Crop1D, Crop2D), _crop),
-    **dict.fromkeys((UpSample1D, UpSample2D), _upsample),
+    LpPool3D: _pool,
+    **dict.fromkeys((MaxUnpool1D, MaxUnpool2D, MaxUnpool3D), _unpool),
+    **dict.fromkeys((Pad1D, Pad2D, Pad3D), _pad),
+    **dict.fromkeys((Crop1D, Crop2D, Crop3D), _crop),
+    **dict.fromkeys((UpSample1D, UpSample2D, UpSample3D), _upsample),
     PixelShuffle: _shuffle,
     Permute: _permute,
     Reshape: _reshape,

@@ -139,19 +139,19 @@ class PowerPool(Own):
 
 
 class Branches(Own):
-    """Branches on the same input, summed up or their features in a row along the axis `dim`."""
+    """Branches on the same input: their "sum", "product", or features in a row along the axis `dim`."""
 
-    def __init__(self, branches: Sequence[nn.Module], dim: int | None) -> None:
+    def __init__(self, branches: Sequence[nn.Module], how: str, dim: int) -> None:
         super().__init__()
-        self.branches, self.dim = nn.ModuleList(branches), dim
+        self.branches, self.how, self.dim = nn.ModuleList(branches), how, dim
 
     def forward(self, x: Tensor) -> Tensor:
         made = [branch(x) for branch in self.branches]
-        if self.dim is not None:
+        if self.how == "concat":
             return torch.cat(made, self.dim)
         total = made[0]
         for one in made[1:]:
-            total = total + one
+            total = total + one if self.how == "sum" else total * one
         return total
 
 

@@ -60,6 +60,23 @@ class Join(Module):
         return made
 
 
+class Unpool(Module):
+    """Values put back where the maxima of a pool were, of what that read: the two parts of a row, channels
+    last.
+    """
+
+    def __init__(self, pool: nn.Module, places: Sequence[Place], frame: Sequence[int]) -> None:
+        super().__init__()
+        self.pool, self.places, self.frame = pool, list(places), list(frame)
+
+    def forward(self, row: Tensor) -> Tensor:
+        values, pooled = (taken(row, place).movedim(-1, 1) for place in self.places)
+        padded = F.pad(pooled, self.frame, value=-float("inf"))
+        where = self.pool(padded)[1].flatten(2)
+        put = torch.zeros_like(padded).flatten(2).scatter(2, where, values.flatten(2))
+        return F.pad(put.reshape(padded.shape), [-side for side in self.frame])
+
+
 class Wired(Module):
     """Chains that read what comes in, 0, or what chains before them made, from 1 on; the last is put out."""
 

@@ -29,16 +29,20 @@ from chainrule.layers import (
     SELU,
     AveragePool1D,
     AveragePool2D,
+    AveragePool3D,
     BatchNorm,
     Bias,
     Clamp,
     Composite,
     Conv1D,
     Conv2D,
+    Conv3D,
     ConvTranspose1D,
     ConvTranspose2D,
+    ConvTranspose3D,
     Crop1D,
     Crop2D,
+    Crop3D,
     Dense,
     DepthwiseConv2D,
     Dropout,
@@ -56,6 +60,7 @@ from chainrule.layers import (
     InstanceNorm,
     L2Pool1D,
     L2Pool2D,
+    L2Pool3D,
     Layer,
     LayerNorm,
     LeakyReLU,
@@ -65,12 +70,18 @@ from chainrule.layers import (
     LogSoftmax,
     LpPool1D,
     LpPool2D,
+    LpPool3D,
     MaxPool1D,
     MaxPool2D,
+    MaxPool3D,
+    MaxUnpool1D,
+    MaxUnpool2D,
+    MaxUnpool3D,
     Mish,
     MultiHeadAttention,
     Pad1D,
     Pad2D,
+    Pad3D,
     ParametricActivation,
     Part,
     PeriodicEmbedding,
@@ -96,6 +107,7 @@ from chainrule.layers import (
     Threshold,
     UpSample1D,
     UpSample2D,
+    UpSample3D,
     Wiring,
 )  # fmt: skip
 from chainrule.layers.parts import places_of
@@ -253,8 +265,7 @@ class Writing:
             branches.append(self.nn.Sequential(self._named(parts)) if parts else self.nn.Identity())
         if len(branches) == 1:
             return branches[0], together
-        dim = None if layer.join == "sum" else 1 if together else -1
-        return self.own.Branches(branches, dim), together
+        return self.own.Branches(branches, layer.join, 1 if together else -1), together
 
     def turned(self, shape: Shape, first: bool) -> Any:
         """Channels to the front or to the end of samples of a shape, as ours has it."""
@@ -404,25 +415,30 @@ def _pool(w: Writing, layer: Any, x: Shape, z: Shape, first: bool) -> Made:
     g, pads = layer.grid, layer.pads(x)
     even = _even(pads) and all(2 * before <= k for (before, _), k in zip(pads, g.kernel, strict=True))
     inside = [before for before, _ in pads]
-    if isinstance(layer, MaxPool1D | MaxPool2D):
+    if isinstance(layer, MaxPool2D):
         pool = getattr(w.nn, f"MaxPool{layer.axes}d")
         if even:
             return Made(pool(g.kernel, g.stride, inside, g.dilation))
         return Made(_framed(w, pool(g.kernel, g.stride, 0, g.dilation), pads, -math.inf))
-    if isinstance(layer, AveragePool1D | AveragePool2D):
+    if isinstance(layer, AveragePool2D):
         if even and max(g.dilation) == 1:
             pool = getattr(w.nn, f"AvgPool{layer.axes}d")
             return Made(pool(g.kernel, g.stride, inside, count_include_pad=layer.count_padding))
         return Made(w.nn.Sequential(*_sums(w, layer, x, layer.count_padding)))
-    p, mean = (layer.p, False) if isinstance(layer, LpPool1D | LpPool2D) else (2, layer.mean)
+    p, mean = (layer.p, False) if isinstance(layer, LpPool2D) else (2, layer.mean)
     factor = 1 if mean else math.prod(g.kernel)
     return Made(w.own.PowerPool(p, _sums(w, layer, x, not mean), factor))
 
 
+def _unpool(w: Writing, layer: Any, x: Shape, z: Shape, first: bool) -> Made:
+    g = layer.pool.grid
+    pool = getattr(w.nn, f"MaxPool{len(g.kernel)}d")(g.kernel, g.stride, return_indices=True)
+    frame = _flat(layer.pool.pads(layer.sources[1]))
+    return Made(w.several.Unpool(pool, places_of(layer.sources), frame), first=FIRST)
+
+
 def _global_pool(w: Writing, layer: Layer, x: Shape, z: Shape, first: bool) -> Made:
     kind, axes = "Max" if isinstance(layer, GlobalMaxPool) else "Avg", len(x) - 1
-    if axes > 2:
-        raise w.refuse(layer, "it is written of images and sequences")
     pool = getattr(w.nn, f"Adaptive{kind}Pool{axes}d")(1)
     return Made(w.nn.Sequential(pool, w.nn.Flatten()), first=LAST)
 
@@ -453,9 +469,7 @@ def _affine(layer: Any, module: Any) -> list[tuple[str, str, tuple[Any, ...]]]:
 
 
 def _batch_norm(w: Writing, layer: BatchNorm, x: Shape, z: Shape, first: bool) -> Made:
-    axes = 2 if len(x) == 3 else 1
-    if len(x) > 3:
-        raise w.refuse(layer, "it is written of vectors, sequences and images")
+    axes = max(len(x) - 1, 1)
     affine = layer.scale or layer.shift
     norm = getattr(w.nn, f"BatchNorm{axes}d")(x[-1], layer.epsilon, layer.momentum, affine)
     kept = _named(norm, mean="running_mean", variance="running_var")
@@ -631,13 +645,13 @@ ACTIVATIONS: dict[type[Layer], Callable[[Writing, Any], Any]] = {
     Clamp: lambda w, layer: w.own.Clamp(layer.low, layer.high),
 }
 WINDOWS: dict[type[Layer], Callable[..., Made]] = {
-    **dict.fromkeys((Conv1D, Conv2D, DepthwiseConv2D), _conv),
-    **dict.fromkeys((ConvTranspose1D, ConvTranspose2D), _conv_transposed),
-    **dict.fromkeys((MaxPool1D, MaxPool2D, AveragePool1D, AveragePool2D), _pool),
-    **dict.fromkeys((L2Pool1D, L2Pool2D, LpPool1D, LpPool2D), _pool),
+    **dict.fromkeys((Conv1D, Conv2D, Conv3D, DepthwiseConv2D), _conv),
+    **dict.fromkeys((ConvTranspose1D, ConvTranspose2D, ConvTranspose3D), _conv_transposed),
+    **dict.fromkeys((MaxPool1D, MaxPool2D, MaxPool3D, AveragePool1D, AveragePool2D, AveragePool3D), _pool),
+    **dict.fromkeys((L2Pool1D, L2Pool2D, L2Pool3D, LpPool1D, LpPool2D, LpPool3D), _pool),
     **dict.fromkeys((GlobalAveragePool, GlobalMaxPool), _global_pool),
-    **dict.fromkeys((Pad1D, Pad2D, Crop1D, Crop2D), _pad),
-    **dict.fromkeys((UpSample1D, UpSample2D), _upsample),
+    **dict.fromkeys((Pad1D, Pad2D, Pad3D, Crop1D, Crop2D, Crop3D), _pad),
+    **dict.fromkeys((UpSample1D, UpSample2D, UpSample3D), _upsample),
     PixelShuffle: lambda w, layer, x, z, first: Made(w.nn.PixelShuffle(layer.block)),
     BatchNorm: _batch_norm,
     GroupNorm: _group_norm,
@@ -662,6 +676,7 @@ WRITERS: dict[type[Layer], Callable[..., Made]] = {
     **dict.fromkeys((RNN, LSTM, GRU), _recurrent),
     MultiHeadAttention: _attention,
     Part: _part,
+    **dict.fromkeys((MaxUnpool1D, MaxUnpool2D, MaxUnpool3D), _unpool),
     **dict.fromkeys((Softmax, LogSoftmax), _softmax),
     **dict.fromkeys((GLU, SwiGLU), _gated),
     ParametricActivation: _parametric,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.layers import ReLU
+from chainrule.layers import HardTanh, ReLU
 from chainrule.networks.taking.onnx.reading import Attributes, Known, Reading, constant_of, refuse, value_of
 from chainrule.networks.taking.values import Value
 
@@ -91,15 +91,27 @@ def _add(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
 
 
 def _subtract(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
+    if r.unsigned:
+        return _beyond(r, name, _difference(r, name, at, a, b))
+    return _difference(r, name, at, a, b)
+
+
+def _difference(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
     if isinstance(a, Value) and isinstance(b, Value):
-        return r.building.difference(name, a, b)
-    if any(isinstance(given, np.ndarray) and given.dtype.kind == "u" for given in (a, b)):
-        raise refuse(name, "a difference of unsigned numbers, which is never below 0,")
+        return _add(r, name, at, a, r.building.times(f"{name}_negative", b, np.array(-1.0)))
     if isinstance(a, Value):
-        return _add(r, name, at, a, -constant_of(name, b, "constant"))
+        return _add(r, name, at, a, -constant_of(name, b, "constant").astype(np.float64))
     value = value_of(name, b)
     made = r.building.times(f"{name}_negative", value, np.array(-1.0))
     return r.building.plus(name, made, r.of_sample(name, made, constant_of(name, a, "constant")))
+
+
+def _beyond(r: Reading, name: str, made: Value) -> Value:
+    """Unsigned numbers go on below 0 with their largest one: so many are added to whole numbers below 0."""
+    below = r.building.times(f"{name}_below", made, np.array(-1.0))
+    below = r.building.entrywise(f"{name}_is_below", below, HardTanh(0.0, 1.0))
+    beyond = r.building.times(f"{name}_beyond", below, np.array(2.0**r.unsigned))
+    return r.building.join(f"{name}_whole", [made, beyond], "sum")
 
 
 def _times(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
@@ -133,7 +145,7 @@ def _largest(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
     return r.building.entrywise(name, values[0], ReLU())
 
 
-def concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
+def _concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
     values = [value for value in given if isinstance(value, Value)]
     if not values:
         raise refuse(name, "constants one after the other")
@@ -142,7 +154,9 @@ def concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
         value if isinstance(value, Value) else _beside(r, f"{name}_{number}", values[0], value, axis)
         for number, value in enumerate(given)
     ]
-    return r.building.join(name, made, "concat", axis) if len(made) > 1 else made[0]
+    joined = r.building.join(name, made, "concat", axis) if len(made) > 1 else made[0]
+    r.joined[joined] = axis, made
+    return joined
 
 
 def _beside(r: Reading, name: str, like: Value, constant: Known, axis: int) -> Value:
@@ -167,5 +181,5 @@ NODES: dict[str, Callable[..., Any]] = {
     "Pow": _power,
     "Max": _largest,
     "Neg": lambda r, name, at, x: r.building.times(name, value_of(name, x), np.array(-1.0)),
-    "Concat": concat,
+    "Concat": _concat,
 }

@@ -24,6 +24,7 @@ from chainrule.layers import (
     ReLU,
     ReLU6,
     Sigmoid,
+    SiLU,
     Softmax,
     Softplus,
     SoftShrink,
@@ -114,6 +115,25 @@ def _softmax(r: Reading, name: str, at: Attributes, x: Known) -> Value:
     return r.building.reshaped(f"{name}_axes", r.building.over_axis(name, rows, axis, layer), sizes)
 
 
+def _swish(r: Reading, name: str, at: Attributes, x: Known) -> Value:
+    """x σ(α x)"""
+    alpha, value = at.get("alpha", 1.0), value_of(name, x)
+    if alpha == 1:
+        return r.building.entrywise(name, value, SiLU())
+    steeper = r.building.times(f"{name}_alpha", value, np.array(alpha))
+    return r.building.times(name, r.building.entrywise(f"{name}_silu", steeper, SiLU()), np.array(1 / alpha))
+
+
+def _swiglu(r: Reading, name: str, at: Attributes, gate: Known, linear: Known) -> Value:
+    """The gate, and what it is on: both as values, or one as a constant."""
+    if not isinstance(gate, Value):
+        raise refuse(name, "a constant gate")
+    made = _swish(r, f"{name}_gate", at, gate)
+    if isinstance(linear, Value):
+        return r.building.join(name, [made, linear], "product")
+    return r.building.times(name, made, r.of_sample(name, made, constant_of(name, linear, "value")))
+
+
 NODES: dict[str, Callable[..., Any]] = {
     "Dropout": _dropout,
     **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),
@@ -133,5 +153,7 @@ NODES: dict[str, Callable[..., Any]] = {
     "Softplus": _entrywise(lambda name, at: Softplus()),
     "Softsign": _entrywise(lambda name, at: Softsign()),
     "HardSigmoid": _entrywise(_hard_sigmoid),
+    "Swish": _swish,
+    "SwiGLU": _swiglu,
     "HardSwish": _entrywise(lambda name, at: HardSwish()),
 }

@@ -22,15 +22,17 @@ from chainrule.networks.taking.onnx import arithmetic, elements, moving, norms, 
 from chainrule.networks.taking.onnx.attending import Attending, attentions
 from chainrule.networks.taking.onnx.fusing import Fused, constants_of, fused, pruned
 from chainrule.networks.taking.onnx.reading import (
-    SAMPLES,
     Attributes,
     Known,
     Reading,
-    StepsFirst,
+    SamplesAt,
+    behind,
+    opened,
     refuse,
     value_of,
 )
 from chainrule.networks.taking.onnx.sequences import ORDERS
+from chainrule.networks.taking.onnx.shapes import samples_behind
 from chainrule.networks.taking.values import Value
 
 NODES: dict[str, Callable[..., Any]] = {
@@ -42,13 +44,15 @@ NODES: dict[str, Callable[..., Any]] = {
     **windows.NODES,
     **sequences.NODES,
 }
-STEPS_FIRST = {
-    *("Transpose", "Squeeze", "Reshape", "Identity", "Cast", "Gather", "Concat", "Slice"),
-    *ORDERS,
-}  # know steps in front of samples
+MOVING = {"Transpose", "Reshape", "Identity", "Cast", *ORDERS}  # see to the axis of samples themselves
 ENTRYWISE = {
     *("Relu", "LeakyRelu", "Elu", "Selu", "Gelu", "Mish", "Sigmoid", "Tanh", "Softplus", "Softsign"),
     *("HardSigmoid", "HardSwish", "Clip", "Dropout", "Celu", "ThresholdedRelu", "Shrink"),
+}
+# What asks where an axis is, and so knows of samples that are not on the first.
+OVER_AXES = {
+    *("Add", "Sub", "Mul", "Div", "Sum", "Concat", "Slice", "Gather", "Squeeze", "Unsqueeze"),
+    *("Softmax", "LogSoftmax", "ReduceMean", "ReduceSum", "LayerNormalization", "RMSNormalization"),
 }
 
 
@@ -119,8 +123,7 @@ class Nodes(Reading):
             value = self.known.get(name)
             if not isinstance(value, Value):
                 raise ArgumentError(f"the output {name!r} is not made of the input")
-            self.steps_first = isinstance(value, StepsFirst)  # the model has its samples elsewhere
-            made[name] = value.held if isinstance(value, StepsFirst) else value
+            made[name], self.made_at = opened(value)  # and the axis on which the model has its samples there
         return made
 
     def chosen(self, given: str | Sequence[str] | None) -> list[str]:
@@ -179,8 +182,8 @@ class Nodes(Reading):
         name = node.name or next(output for output in node.output if output)
         if node.op_type not in NODES or node.domain not in ("", "ai.onnx"):
             raise ArgumentError(f"node {name}: the operator {node.op_type} has no layer in chainrule")
-        if node.op_type not in STEPS_FIRST and any(isinstance(given, StepsFirst) for given in inputs):
-            return (StepsFirst(self._of_steps(node, name, attributes, inputs)),)
+        if node.op_type not in MOVING and any(isinstance(given, SamplesAt) for given in inputs):
+            return (self._elsewhere(node, name, attributes, inputs),)
         made = NODES[node.op_type](self, name, attributes, *inputs)
         return made if isinstance(made, tuple) else (made,)
 
@@ -192,31 +195,49 @@ class Nodes(Reading):
             return self.building.attention(name, read, copy.copy(held.layer), held.weights)
         layer = copy.copy(held.layer)
         if held.axis is None:
-            if isinstance(value, StepsFirst):
-                return StepsFirst(self.building.entrywise(name, value.held, layer))
-            return self.building.entrywise(name, value_of(name, value), layer)
+            one, at = opened(value)
+            return behind(self.building.entrywise(name, value_of(name, one), layer), at)
         one = value_of(name, value)
-        if isinstance(value, StepsFirst) or self.place(name, one, held.axis) != len(one.theirs) - 1:
+        if isinstance(value, SamplesAt) or self.place(name, one, held.axis) != len(one.theirs) - 1:
             raise refuse(name, f"a norm over axis {held.axis}")
         kind = "rms" if isinstance(layer, RMSNorm) else "layer"
         return self.building.last_norm(name, one, kind, {}, layer.epsilon)  # type: ignore[attr-defined]
 
     def _sizes(self, value: Value) -> Array:
         """What Shape gives, with a number of its own for the samples."""
-        if isinstance(value, StepsFirst):
-            return np.array(value.sizes)
-        return np.array([*(SAMPLES,)[: self.lead], *value.theirs])
+        held, at = opened(value)
+        return np.array([*held.theirs[:at], *(self.samples,)[: self.lead], *held.theirs[at:]])
 
-    def _of_steps(self, node: Any, name: str, attributes: Attributes, inputs: Sequence[Any]) -> Value:
-        """What acts on every entry, or every step, alone, of a sequence with its steps in front."""
-        x, *others = inputs
-        alone = node.op_type in ENTRYWISE or (
-            node.op_type == "MatMul" and isinstance(others[0], np.ndarray) and others[0].ndim == 2
-        )
-        if type(x) is not StepsFirst or not alone:
-            raise refuse(name, f"{node.op_type} of a sequence with its steps in front of the samples")
-        made: Value = NODES[node.op_type](self, name, attributes, x.held, *others)
-        return made
+    def _elsewhere(self, node: Any, name: str, attributes: Attributes, inputs: Sequence[Any]) -> Value:
+        """What acts on values whose samples are on another axis than the first."""
+        told = {opened(given)[1] for given in inputs if isinstance(given, Value)}
+        by_matrix = node.op_type == "MatMul" and isinstance(inputs[1], np.ndarray) and inputs[1].ndim == 2
+        known = by_matrix or node.op_type in ENTRYWISE or node.op_type in OVER_AXES
+        if len(told) != 1 or not known:
+            raise refuse(name, f"{node.op_type} of a value whose samples are not on the first axis")
+        (self.at,) = told
+        try:
+            made: Value = NODES[node.op_type](self, name, attributes, *(opened(given)[0] for given in inputs))
+            return behind(made, self.at + self._more_in_front(node, attributes, inputs))
+        finally:
+            self.at = 0
+
+    def _more_in_front(self, node: Any, attributes: Attributes, inputs: Sequence[Any]) -> int:
+        """How many axes more there are in front of the samples than before."""
+        rank = len(opened(inputs[0])[0].theirs) + 1 if isinstance(inputs[0], Value) else 0
+        axes = attributes.get("axes", inputs[1] if len(inputs) > 1 else None)
+        if node.op_type == "Gather":
+            return int(np.ndim(inputs[1])) - 1 if attributes.get("axis", 0) % rank < self.at else 0
+        if node.op_type == "Unsqueeze":
+            made = sorted(int(axis) % (rank + len(axes)) for axis in axes)
+            return samples_behind(made, self.at) - self.at
+        reduced = node.op_type.startswith("Reduce") and not attributes.get("keepdims", 1)
+        if node.op_type != "Squeeze" and not reduced:
+            return 0
+        if axes is None:
+            sizes: Sequence[int] = opened(inputs[0])[0].theirs
+            return -sum(1 for size in sizes[: self.at] if size == 1)
+        return -sum(1 for axis in axes if int(axis) % rank < self.at)
 
     def _missing(self, node: Any, name: str) -> Known:
         raise ArgumentError(f"node {node.name}: reads {name!r}, which no node before it puts out")

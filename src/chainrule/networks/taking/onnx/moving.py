@@ -20,9 +20,9 @@ PADDINGS = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wra
 
 
 def _of_positions(r: Reading, value: Value, of_axes: Mapping[int, Any], none: Any) -> list[Any] | None:
-    """What is told of rows and columns, from what is told of a sample's axes; None where it is of others."""
+    """What is told of positions, from what is told of a sample's axes; None where it is of others."""
     count = len(value.theirs)
-    if value.ones or value.columns is not None or count not in (2, 3) or not r.lead:
+    if value.ones or value.columns is not None or count not in (2, 3, 4) or not r.lead:
         return None
     if value.layout.first is None:
         value.layout.settle(of_axes.get(0, none) == none)
@@ -74,7 +74,7 @@ def _pad_taps(held: Value, by_axis: Mapping[int, tuple[int, int]], mode: str) ->
     return made
 
 
-def slice_of(
+def _slice(
     r: Reading, name: str, at: Attributes, x: Known, starts: Known = None, ends: Known = None,
     axes: Known = None, steps: Known = None,
 ) -> Value:  # fmt: skip
@@ -255,7 +255,7 @@ def _without(r: Reading, name: str, made: Value, places: Sequence[int], keep: bo
 NODES: dict[str, Callable[..., Any]] = {
     "Pad": _pad,
     "Split": _split,
-    "Slice": slice_of,
+    "Slice": _slice,
     **dict.fromkeys(("Resize", "Upsample"), _resize),
     "DepthToSpace": _depth_to_space,
     "ReduceMean": _reduced_to(mean=True),

@@ -21,13 +21,51 @@ from chainrule.networks.taking.onnx.reading import (
 from chainrule.networks.taking.values import Value
 
 
-def _batch_norm(r: Reading, name: str, at: Attributes, x: Known, *given: Known) -> Value:
-    only_with(name, at, training_mode=0, spatial=1)
+def _batch_norm(r: Reading, name: str, at: Attributes, x: Known, *given: Known) -> Any:
+    only_with(name, at, spatial=1)
+    if at.get("training_mode", 0) and not r.lead:
+        return _of_this_batch(r, name, at, value_of(name, x), *given)
+    only_with(name, at, training_mode=0)
     names = ("gamma", "beta", "mean", "variance")
     numbers = {key: constant_of(name, array, "statistics") for key, array in zip(names, given, strict=True)}
     momentum = round(1 - at.get("momentum", 0.9), 7)
     epsilon = at.get("epsilon", 1e-5)
     return r.building.batch_norm(name, value_of(name, x), numbers, epsilon, momentum)
+
+
+def _of_this_batch(r: Reading, name: str, at: Attributes, x: Value, *given: Known) -> Any:
+    """In training, of a model whose samples are an axis like others: every channel by its own mean and
+    variance, with those that it keeps, of which the newest has its share.
+    """
+    gamma, beta, mean, variance = (constant_of(name, array, "statistics") for array in given)
+    kept = at.get("momentum", 0.9)
+    front = [1, 0, *range(2, len(x.theirs))]  # channels, and all else
+    turned = r.building.permuted(f"{name}_front", x, front)
+    count = int(np.prod(turned.theirs[1:]))
+
+    def newest(numbers: Value, before: Array, word: str) -> Value:
+        """The share of the mean of every channel's numbers, beside what was there before."""
+        share = (1 - kept) / count
+        taps = (tuple((n, share) for n in range(count)),)
+        made = r.building.along(f"{name}_{word}", numbers, 1, taps)
+        made = r.building.reshaped(f"{name}_{word}_axes", made, before.shape)
+        return r.building.plus(f"{name}_{word}_kept", made, kept * before)
+
+    rows = r.building.reshaped(f"{name}_rows", turned, (len(mean), count))
+    if r.wanted(0) + r.wanted(1) + r.wanted(2) > 1:
+        raise refuse(name, "a norm of the batch that is read together with its statistics")
+    if r.wanted(1):
+        return None, newest(rows, mean, "mean"), None
+    if r.wanted(2):
+        centred = tuple(
+            tuple((n, (n == u) - 1 / count) for n in range(count)) for u in range(count)
+        )
+        apart = r.building.along(f"{name}_centred", rows, 1, centred)
+        squares = r.building.join(f"{name}_squares", [apart, apart], "product")
+        return None, None, newest(squares, variance, "variance")
+    epsilon = at.get("epsilon", 1e-5)
+    made = r.building.norm(name, turned, "instance", {"gamma": gamma, "beta": beta}, epsilon)
+    return r.building.permuted(f"{name}_back", made, np.argsort(front).tolist())
 
 
 def _layer_norm(r: Reading, name: str, at: Attributes, x: Known, gamma: Known, beta: Known = None) -> Any:

@@ -18,7 +18,8 @@ from chainrule.networks.taking.values import Value
 Known = Value | Array | None
 
 
-SAMPLES = 7919  # how many samples a model is told there are, that counts them; they are never so many here
+# How many samples a model is told there are that counts them and leaves open how many: never so many.
+SAMPLES = 7919
 
 
 Attributes = Mapping[str, Any]
@@ -37,21 +38,30 @@ class Reading:
         self.known: dict[str, Known] = {"": None}
         self.readers: Counter[str] = Counter()  # how many nodes that are needed read a value
         self.node: Any = None
+        self.joined: dict[Value, tuple[int, list[Value]]] = {}  # what several are one after the other
         for tensor in self.graph.initializer:
             self.known[tensor.name] = onnx.numpy_helper.to_array(tensor)
         inputs = {held.name: held for held in self.graph.input if held.name not in self.known}
         if not inputs:
             raise ArgumentError("the model has no inputs")
         self.lead = 0 if samples is None else 1  # axes in front of those of a sample
+        self.at = 0  # which axis has the samples in what the node at hand reads
+        self.samples = SAMPLES
         chosen = _by_input(input_shape, list(inputs))
         shapes = {name: self._shape(held, chosen.get(name), samples) for name, held in inputs.items()}
         self.building = Building(shapes)
         self.fused: dict[str, Fused | Attending] = {}
         self.inputs = dict(zip(inputs, self.building.inputs.values(), strict=True))
         for name, value in self.inputs.items():
-            self.known[name] = StepsFirst(value) if samples else value
+            self.known[name] = behind(value, samples or 0)
         self.kinds = kinds_of(onnx, model)
         self.dtype = "float64" if onnx.TensorProto.DOUBLE in map(self.kind, inputs) else "float32"
+        self.unsigned = {  # the bits of whole numbers that are never below 0
+            onnx.TensorProto.UINT8: 8,
+            onnx.TensorProto.UINT16: 16,
+            onnx.TensorProto.UINT32: 32,
+            onnx.TensorProto.UINT64: 64,
+        }.get(self.kind(next(iter(inputs))), 0)
 
     def kind(self, name: str) -> int:
         """ONNX's number of the type of a value's entries, 0 where it is not known."""
@@ -71,8 +81,8 @@ class Reading:
                 "from_onnx samples=1 is of sequences (steps, samples, features); the input has "
                 f"{len(sizes)} axes"
             )
-        if samples is not None:
-            del sizes[samples : samples + 1]
+        if samples is not None and sizes:
+            self.samples = sizes.pop(samples) or SAMPLES
         if not sizes or 0 in sizes:
             raise ArgumentError(
                 "from_onnx needs input_shape, the shape of one sample as the model takes it: the model "
@@ -83,9 +93,9 @@ class Reading:
     def place(self, name: str, value: Value, axis: int) -> int:
         """Which axis of a sample an axis of the model is."""
         rank = len(value.theirs) + self.lead
-        if not -rank <= axis < rank or axis % rank < self.lead:
+        if not -rank <= axis < rank or (self.lead and axis % rank == self.at):
             raise refuse(name, f"what goes over axis {axis}, of the samples,")
-        return axis % rank - self.lead
+        return axis % rank - (self.lead if axis % rank > self.at else 0)
 
     def places(self, name: str, value: Value, axes: Sequence[int] | None) -> list[int]:
         """The axes of a sample that are told, in order; by default all, the samples among them."""
@@ -94,8 +104,9 @@ class Reading:
 
     def of_sample(self, name: str, value: Value, constant: Array) -> Array:
         """A constant beside a value, without the axis of samples."""
-        if self.lead and constant.ndim == len(value.theirs) + 1 and constant.shape[0] == 1:
-            constant = constant[0]
+        place = constant.ndim - 1 - (len(value.theirs) - self.at)  # of the samples
+        if self.lead and place >= 0 and constant.shape[place] == 1:
+            constant = constant.squeeze(place)
         try:
             fits = np.broadcast_shapes(constant.shape, value.theirs) == value.theirs
         except ValueError:
@@ -103,6 +114,16 @@ class Reading:
         if not fits:
             raise refuse(name, f"a constant of the shape {constant.shape} beside samples of {value.theirs}")
         return constant
+
+    def from_one(self, value: Value, axis: int, places: Array) -> tuple[Value, Array]:
+        """The one of several values one after the other that has all these places, and where; or itself."""
+        along, parts = self.joined.get(value, (axis, []))
+        for part in parts if along == axis else []:
+            size = part.theirs[axis]
+            if places.size and 0 <= places.min() <= places.max() < size:
+                return part, places
+            places = places - size
+        return value, places + (sum(part.theirs[axis] for part in parts) if along == axis else 0)
 
     def wanted(self, output: int) -> bool:
         """Whether anything reads an output of the node at hand."""
@@ -160,58 +181,21 @@ def value_of(name: str, value: Known) -> Value:
     return value
 
 
-class StepsFirst(Value):
-    """A sequence with its steps in front of the samples, as RNN, LSTM and GRU want it."""
+class SamplesAt(Value):
+    """A value whose samples are on axis `at` of the model, not the first: a sequence with its steps in front
+    of them has 1. held: the value, of whose axes they are none.
+    """
 
-    def __init__(self, held: Value, axis: bool = False) -> None:
+    def __init__(self, held: Value, at: int) -> None:
         super().__init__(held.theirs, held.layout, held.node)
-        self.held, self.axis = held, axis
-
-    @property
-    def sizes(self) -> list[int]:
-        """What Shape gives, with a number of its own for the samples."""
-        return [self.held.theirs[0], SAMPLES, *self.held.theirs[1:]]
-
-    def turned(self, r: Reading, name: str, perm: Sequence[int]) -> Value:
-        if list(perm) != [1, 0, 2] or self.axis:
-            raise refuse(name, f"perm={list(perm)} of a recurrence's output")
-        return self.held
+        self.held, self.at = held, at
 
 
-class Recurred(StepsFirst):
-    """Y or Y_h of a recurrence, with an axis of `count` directions that a Squeeze leaves out."""
-
-    def __init__(self, held: Value, directions: int, count: int = 1) -> None:
-        super().__init__(held, axis=True)
-        self.directions, self.count = directions, count
-
-    @property
-    def sizes(self) -> list[int]:
-        *steps, units = self.held.theirs
-        return [*steps, self.count, SAMPLES, units // self.count]
-
-    def turned(self, r: Reading, name: str, perm: Sequence[int]) -> Value:
-        if list(perm) == [0, 2, 1, 3] and self.directions == 1:  # both directions go beside the features
-            return BesideDirections(self.held, self.count)
-        return super().turned(r, name, perm)
+def opened(value: Known) -> Any:
+    """(a value without the axis of samples, which axis that is)."""
+    return (value.held, value.at) if isinstance(value, SamplesAt) else (value, 0)
 
 
-class Stacked(StepsFirst):
-    """The last states of several layers, (layers, samples, units), one after the other."""
-
-    def __init__(self, states: Sequence[Value]) -> None:
-        super().__init__(states[0], axis=True)
-        self.states = states
-
-
-class BesideDirections(StepsFirst):
-    """Y with the axis of directions in front of the features, with which a Reshape puts it together."""
-
-    def __init__(self, held: Value, count: int) -> None:
-        super().__init__(held, axis=True)
-        self.count = count
-
-    @property
-    def sizes(self) -> list[int]:
-        steps, units = self.held.theirs
-        return [steps, SAMPLES, self.count, units // self.count]
+def behind(held: Value, at: int) -> Value:
+    """A value whose samples are on that axis."""
+    return SamplesAt(held, at) if at else held

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.networks.taking.onnx.reading import (
-    SAMPLES,
     Attributes,
-    BesideDirections,
     Known,
     Reading,
-    Recurred,
-    StepsFirst,
+    SamplesAt,
+    behind,
     constant_of,
+    opened,
     refuse,
     value_of,
 )
@@ -37,8 +37,8 @@ def _flatten(r: Reading, name: str, at: Attributes, x: Known) -> Value:
 def _reshape(r: Reading, name: str, at: Attributes, x: Known, shape: Known = None) -> Value:
     value = value_of(name, x)
     sizes = [*at["shape"]] if shape is None else constant_of(name, shape, "shape").tolist()
-    if isinstance(x, BesideDirections) and len(sizes) == 3 and sizes[2] in (-1, x.held.theirs[-1]):
-        return StepsFirst(x.held)
+    if isinstance(x, SamplesAt):
+        return _reshape_behind(r, name, x, sizes, zero=not at.get("allowzero", 0))
     whole, zero = int(np.prod(value.theirs)), not at.get("allowzero", 0)
     rest = [
         value.theirs[axis - r.lead] if size == 0 and zero and axis >= r.lead else size
@@ -48,7 +48,7 @@ def _reshape(r: Reading, name: str, at: Attributes, x: Known, shape: Known = Non
     fits = whole % known == 0 if -1 in rest and known else known == whole
     if (
         not fits
-        or (-1 in rest and r.lead and sizes[:1] not in ([0], [1], [-1], [SAMPLES]))
+        or (-1 in rest and r.lead and sizes[:1] not in ([0], [1], [-1], [r.samples]))
         or (r.lead and not sizes)
     ):
         raise refuse(name, f"the shape {sizes} of samples of {value.theirs}")
@@ -58,7 +58,23 @@ def _reshape(r: Reading, name: str, at: Attributes, x: Known, shape: Known = Non
     return r.building.reshaped(name, value, made)
 
 
-def squeeze(r: Reading, name: str, at: Attributes, x: Known, axes: Known = None) -> Value:
+def _reshape_behind(r: Reading, name: str, x: SamplesAt, sizes: Sequence[int], zero: bool) -> Value:
+    """Samples stay samples where what stands in front of them stays in front."""
+    old = [*x.held.theirs[: x.at], r.samples, *x.held.theirs[x.at :]]
+    told = [old[axis] if size == 0 and zero and axis < len(old) else size for axis, size in enumerate(sizes)]
+    whole, front = math.prod(x.held.theirs), math.prod(x.held.theirs[: x.at])
+    for at, size in enumerate(told):
+        rest = [*told[:at], *told[at + 1 :]]
+        known = math.prod(other for other in rest if other != -1)
+        if size not in (r.samples, -1) or not known:
+            continue
+        made = tuple(whole // known if other == -1 else other for other in rest)
+        if math.prod(made) == whole and math.prod(made[:at]) == front:
+            return behind(r.building.reshaped(name, x.held, made), at)
+    raise refuse(name, f"the shape {[*sizes]} of samples of {x.held.theirs} on axis {x.at}")
+
+
+def _squeeze(r: Reading, name: str, at: Attributes, x: Known, axes: Known = None) -> Value:
     value = value_of(name, x)
     given = at.get("axes") if axes is None else constant_of(name, axes, "axes").tolist()
     if given is None:
@@ -74,39 +90,43 @@ def squeeze(r: Reading, name: str, at: Attributes, x: Known, axes: Known = None)
     )
 
 
+def samples_behind(made: Sequence[int], at: int) -> int:
+    """Which axis the samples are on once there are new ones, which are told as they are then."""
+    for axis in made:
+        at += axis <= at
+    return at
+
+
 def _unsqueeze(r: Reading, name: str, at: Attributes, x: Known, axes: Known = None) -> Value:
     value = value_of(name, x)
     given = at["axes"] if axes is None else constant_of(name, axes, "axes").tolist()
     rank = len(value.theirs) + r.lead + len(given)
-    places = sorted(axis % rank - r.lead for axis in given)
-    if list(given) == [0] and r.lead and len(value.theirs) == 1:
-        return Recurred(value, 0)  # a recurrence's first state
-    if places[0] < 0:
-        raise refuse(name, f"the axes {given}")
+    made = sorted(axis % rank for axis in given)
+    samples = samples_behind(made, r.at)
+    places = [axis - (r.lead if axis > samples else 0) for axis in made]
     sizes = list(value.theirs)
     for place in places:
         sizes.insert(place, 1)
-    return r.building.reshaped(name, value, tuple(sizes))
+    cut = r.building.reshaped(name, value, tuple(sizes))
+    return behind(cut, samples) if r.lead and not r.at else cut
 
 
 def _transpose(r: Reading, name: str, at: Attributes, x: Known) -> Any:
-    value = x
-    if isinstance(value, StepsFirst):
-        return value.turned(r, name, at.get("perm", (2, 1, 0)))
-    value = value_of(name, value)
+    held, samples = opened(x)
+    value = value_of(name, held)
     perm = at.get("perm", [*range(len(value.theirs) + r.lead)][::-1])
     if not r.lead:
         return r.building.permuted(name, value, perm)
-    if list(perm) == [1, 0, 2] and len(value.theirs) == 2:
-        return StepsFirst(value)
-    if perm[0]:
-        raise refuse(name, f"perm={list(perm)}, which moves the samples,")
+    if samples or perm[0]:
+        order = [axis - (axis > samples) for axis in perm if axis != samples]
+        return behind(r.building.permuted(name, value, order), list(perm).index(samples))
     return r.building.transpose(name, value, perm)
 
 
 NODES: dict[str, Callable[..., Any]] = {
     "Flatten": _flatten,
     "Reshape": _reshape,
+    "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
     "Transpose": _transpose,
     "Identity": lambda r, name, at, x: x,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from chainrule.networks.taking.onnx.reading import (
     Attributes,
@@ -14,7 +17,7 @@ from chainrule.networks.taking.onnx.reading import (
     refuse,
     value_of,
 )
-from chainrule.networks.taking.values import Value
+from chainrule.networks.taking.values import Places, Value
 
 
 def _window(
@@ -74,20 +77,56 @@ def _conv_transposed(r: Reading, name: str, at: Attributes, x: Known, W: Known, 
 
 
 def _pool(kind: str) -> Callable[..., Value]:
-    def read(r: Reading, name: str, at: Attributes, x: Known) -> Value:
+    def read(r: Reading, name: str, at: Attributes, x: Known) -> Any:
         kernel, value = at["kernel_shape"], value_of(name, x)
         if len(value.theirs) != len(kernel) + 1:
             raise refuse(name, f"kernel_shape={list(kernel)} of samples of {value.theirs}")
         strides, pads, dilations = _window(value, at, kernel)
-        only_with(name, at, storage_order=0)
+        if r.wanted(1):
+            only_with(name, at, storage_order=0)
         options: dict[str, Any] = {
             "ceil_mode": bool(at.get("ceil_mode", 0)),
             "count_padding": bool(at.get("count_include_pad", 0)),
             "norm": float(at.get("p", 2)) if kind == "l2" else 2.0,
         }
-        return r.building.pool(name, value, kind, kernel, strides, pads, dilation=dilations, **options)
+        made = r.building.pool(name, value, kind, kernel, strides, pads, dilation=dilations, **options)
+        return (made, Places(value)) if r.wanted(1) else made
 
     return read
+
+
+def _unpool(
+    r: Reading, name: str, at: Attributes, x: Known, places: Any, output_shape: Known = None
+) -> Value:
+    """The places of a max pool, or constant ones, counted in all that is put out."""
+    value, kernel = value_of(name, x), at["kernel_shape"]
+    strides, pads, _ = _window(value, at, kernel)
+    axes = len(kernel)
+    if isinstance(pads, str):
+        raise refuse(name, "an unpooling with auto_pad")
+    told = zip(value.theirs[-axes:], strides, kernel, pads, strict=True)
+    size = tuple(int((n - 1) * s + k - sum(p)) for n, s, k, p in told)
+    wanted = size
+    if output_shape is not None:
+        wanted = tuple(constant_of(name, output_shape, "output_shape").tolist()[-axes:])
+    front = value.theirs[:-axes]
+    if isinstance(places, Places):
+        if places.pooled.theirs != (*front, *wanted):
+            raise refuse(name, f"an unpooling to {wanted} of what was {places.pooled.theirs[1:]}")
+        return r.building.unpool(name, value, places, kernel, strides, pads)
+    made = (*front, *size)
+    taps: list[list[tuple[int, float]]] = [[] for _ in range(math.prod(made))]
+    for number, place in enumerate(np.ravel(constant_of(name, places, "places")).tolist()):
+        if number >= math.prod(value.theirs) or not 0 <= place < len(taps):
+            raise refuse(name, "an unpooling to places that differ between samples")
+        taps[place] = [(number, 1.0)]
+    row = r.building.reshaped(f"{name}_row", value, (math.prod(value.theirs),))
+    put = r.building.along(name, row, 0, tuple(map(tuple, taps)))
+    put = r.building.reshaped(f"{name}_axes", put, made)
+    for axis, (there, more) in enumerate(zip(size, wanted, strict=True), len(front)):
+        rows = tuple(((n, 1.0),) if n < there else () for n in range(more))
+        put = r.building.along(f"{name}_{axis}", put, axis, rows)
+    return put
 
 
 def _global_pool(kind: str) -> Callable[..., Value]:
@@ -98,6 +137,7 @@ NODES: dict[str, Callable[..., Any]] = {
     "Conv": _conv,
     "ConvTranspose": _conv_transposed,
     "MaxPool": _pool("max"),
+    "MaxUnpool": _unpool,
     "AveragePool": _pool("average"),
     "LpPool": _pool("l2"),
     "GlobalAveragePool": _global_pool("average"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule.base.errors import ArgumentError
 from chainrule.networks.taking.resizing import Resizing
-from chainrule.networks.taking.torch.reading import Reading, axes_of, sizes_of
+from chainrule.networks.taking.torch.reading import Reading, along, axes_of, sizes_of
 from chainrule.networks.taking.values import Value
 
 
@@ -31,10 +31,10 @@ def _by_axis(sizes: Sequence[int]) -> list[tuple[int, int]]:
 def _pad(
     r: Reading, name: str, x: Value, pad: Sequence[int], mode: str = "constant", value: Any = None
 ) -> Value:
-    """F.pad of rows and columns."""
+    """F.pad of positions."""
     axes = len(x.theirs) - 1
     every = [*pad, *(0 for _ in range(2 * axes - len(pad)))]
-    if any(every[2 * axes :]) or axes not in (1, 2):
+    if any(every[2 * axes :]) or axes not in (1, 2, 3):
         raise ArgumentError(f"{name}: a padding of the axes of channels or samples has no layer in chainrule")
     x = r.building.read(name, x, True)
     if value:
@@ -63,7 +63,7 @@ def _interpolate(
         kept = options.get("recompute_scale_factor")
         factors = [n / old for n, old in zip(sizes, positions, strict=True)] if kept else given
     whole = all(factor >= 1 and factor == int(factor) for factor in factors)
-    if whole and mode in ("nearest", "nearest-exact", "linear", "bilinear") and not align_corners:
+    if whole and mode in ("nearest", "nearest-exact", *LINEAR) and not align_corners:
         return r.building.upsample(name, x, [int(factor) for factor in factors], "linear" in mode)
     kind, coordinates, rounds = RESIZED[mode]
     how = Resizing(kind, "align_corners" if align_corners else coordinates, rounds)
@@ -73,20 +73,21 @@ def _interpolate(
     return x
 
 
+LINEAR = ("linear", "bilinear", "trilinear")
 # (mode, where a pixel lies, how it is rounded), as ONNX names them.
 RESIZED = {
     "nearest": ("nearest", "asymmetric", "floor"),
     "nearest-exact": ("nearest", "half_pixel", "round_prefer_ceil"),
-    **dict.fromkeys(("linear", "bilinear"), ("linear", "half_pixel", "floor")),
+    **dict.fromkeys(LINEAR, ("linear", "half_pixel", "floor")),
     "bicubic": ("cubic", "half_pixel", "floor"),
 }
 
 
 MODULES: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("ZeroPad1d", "ZeroPad2d", "ConstantPad1d", "ConstantPad2d"), _padded("zeros")),
-    **dict.fromkeys(("ReflectionPad1d", "ReflectionPad2d"), _padded("reflect")),
-    **dict.fromkeys(("ReplicationPad1d", "ReplicationPad2d"), _padded("replicate")),
-    **dict.fromkeys(("CircularPad1d", "CircularPad2d"), _padded("circular")),
+    **dict.fromkeys(along("ZeroPad", "ConstantPad"), _padded("zeros")),
+    **dict.fromkeys(along("ReflectionPad"), _padded("reflect")),
+    **dict.fromkeys(along("ReplicationPad"), _padded("replicate")),
+    **dict.fromkeys(along("CircularPad"), _padded("circular")),
     **dict.fromkeys(("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d"), _upsample),
     "PixelShuffle": lambda r, name, m, x: r.building.shuffle(name, x, m.upscale_factor),
     "ChannelShuffle": lambda r, name, m, x: r.building.channel_shuffle(name, x, m.groups),

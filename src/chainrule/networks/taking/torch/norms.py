@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError
 from chainrule.base.types import Array
-from chainrule.networks.taking.torch.reading import Reading, array_of
+from chainrule.networks.taking.torch.reading import Reading, along, array_of
 from chainrule.networks.taking.values import Value
 
 
@@ -48,9 +48,9 @@ def _local_norm(r: Reading, name: str, m: Any, x: Value) -> Value:
 
 
 MODULES: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), _batch_norm),
+    **dict.fromkeys(along("BatchNorm"), _batch_norm),
     **dict.fromkeys(("LayerNorm", "RMSNorm"), layer_norm),
-    **dict.fromkeys(("GroupNorm", "InstanceNorm1d", "InstanceNorm2d"), _group_norm),
+    **dict.fromkeys(("GroupNorm", *along("InstanceNorm")), _group_norm),
     "LocalResponseNorm": _local_norm,
 }
 

@@ -29,7 +29,14 @@ class Reading:
 
 
 def axes_of(m: Any) -> int:
-    return 1 if type(m).__name__.endswith("1d") else 2
+    """Of a module that says it: Conv3d has 3."""
+    last = type(m).__name__[-2:]
+    return int(last[0]) if last in ("1d", "3d") else 2
+
+
+def along(*kinds: str) -> list[str]:
+    """The names of a kind along one axis, two and three: "Conv1d", ..."""
+    return [f"{kind}{axes}d" for kind in kinds for axes in (1, 2, 3)]
 
 
 def axis_of(name: str, x: Value, dim: int) -> int:

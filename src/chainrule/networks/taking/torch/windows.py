@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.base.errors import ArgumentError
-from chainrule.networks.taking.torch.reading import Reading, array_of, axes_of, sizes_of
-from chainrule.networks.taking.values import Value
+from chainrule.networks.taking.torch.reading import Reading, along, array_of, axes_of, sizes_of
+from chainrule.networks.taking.values import Places, Value
 
 
 def _frame(name: str, m: Any) -> list[tuple[int, int]]:
@@ -39,10 +39,10 @@ def _pooled(kind: str) -> Callable[..., Value]:
     def read(
         r: Reading, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, *,
         axes: int | None = None, dilation: Any = 1, norm_type: float = 2, count_include_pad: bool = True,
-        ceil_mode: bool = False, **others: Any,
-    ) -> Value:  # fmt: skip
+        ceil_mode: bool = False, return_indices: bool = False, **others: Any,
+    ) -> Any:  # fmt: skip
         axes = len(x.theirs) - 1 if axes is None else axes
-        for option, value in others.items():  # return_indices, divisor_override
+        for option, value in others.items():  # divisor_override
             if value:
                 raise ArgumentError(f"{name}: a pooling with {option}={value} has no layer in chainrule")
         if kind == "l2" and (norm_type % 2 or norm_type < 2):
@@ -54,12 +54,41 @@ def _pooled(kind: str) -> Callable[..., Value]:
         step = kernel if stride is None else sizes_of(stride, axes)
         pads = [(p, p) for p in sizes_of(padding, axes)]
         counts = kind == "average" and bool(count_include_pad)
-        return r.building.pool(
+        made = r.building.pool(
             name, x, kind, kernel, step, pads, dilation=sizes_of(dilation, axes), norm=float(norm_type),
             ceil_mode=bool(ceil_mode), count_padding=counts,
         )  # fmt: skip
+        return (made, Places(x)) if return_indices else made
 
     return read
+
+
+def _unpooled(
+    r: Reading, name: str, x: Value, indices: Places, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Any = None, *, axes: int | None = None,
+) -> Value:  # fmt: skip
+    """F.max_unpool2d and its kin; the size is that of what the pool read."""
+    axes = len(x.theirs) - 1 if axes is None else axes
+    kernel = sizes_of(kernel_size, axes)
+    pads = [(p, p) for p in sizes_of(padding, axes)]
+    step = kernel if stride is None else sizes_of(stride, axes)
+    made = r.building.unpool(name, x, indices, kernel, step, pads)
+    told = zip(x.theirs[1:], step, kernel, pads, strict=True)
+    size = [(n - 1) * s + k - sum(p) for n, s, k, p in told]
+    if output_size is not None:
+        size = [int(n) for n in [*output_size][-axes:]]
+    if [*made.theirs[1:]] != size:
+        raise ArgumentError(
+            f"{name}: unpools to {tuple(size)} what was {made.theirs[1:]}; give it output_size, the size of "
+            "what the pool read"
+        )
+    return made
+
+
+def _unpool(r: Reading, name: str, m: Any, x: Value, indices: Any, output_size: Any = None) -> Value:
+    return _unpooled(
+        r, name, x, indices, m.kernel_size, m.stride, m.padding, output_size, axes=axes_of(m)
+    )
 
 
 # Of the modules of pooling, beside kernel_size and stride; not every one has all.
@@ -98,18 +127,20 @@ def _adaptive(kind: str) -> Callable[..., Value]:
 
 
 MODULES: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"), _conv),
-    **dict.fromkeys(("MaxPool1d", "MaxPool2d"), _pool("max")),
-    **dict.fromkeys(("AvgPool1d", "AvgPool2d"), _pool("average")),
-    **dict.fromkeys(("LPPool1d", "LPPool2d"), _pool("l2")),
-    **dict.fromkeys(("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"), _adaptive("average")),
-    **dict.fromkeys(("AdaptiveMaxPool1d", "AdaptiveMaxPool2d"), _adaptive("max")),
+    **dict.fromkeys(along("Conv", "ConvTranspose"), _conv),
+    **dict.fromkeys(along("MaxPool"), _pool("max")),
+    **dict.fromkeys(along("MaxUnpool"), _unpool),
+    **dict.fromkeys(along("AvgPool"), _pool("average")),
+    **dict.fromkeys(along("LPPool"), _pool("l2")),
+    **dict.fromkeys(along("AdaptiveAvgPool"), _adaptive("average")),
+    **dict.fromkeys(along("AdaptiveMaxPool"), _adaptive("max")),
 }
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("max_pool1d", "max_pool2d", "boolean_dispatch"), _pooled("max")),
-    **dict.fromkeys(("avg_pool1d", "avg_pool2d"), _pooled("average")),
-    **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d"), _adaptively("average")),
-    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), _adaptively("max")),
+    **dict.fromkeys((*along("max_pool"), "boolean_dispatch"), _pooled("max")),
+    **dict.fromkeys(along("max_unpool"), _unpooled),
+    **dict.fromkeys(along("avg_pool"), _pooled("average")),
+    **dict.fromkeys(along("adaptive_avg_pool"), _adaptively("average")),
+    **dict.fromkeys(along("adaptive_max_pool"), _adaptively("max")),
 }

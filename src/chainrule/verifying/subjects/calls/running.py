@@ -61,6 +61,9 @@ def quiet() -> Iterator[None]:
 def _put_back(name: str, before: dict[str, Any]) -> None:
     """Functions of a module that are others now; what it loaded since stays."""
     now = vars(sys.modules[name])
+    with contextlib.suppress(Exception):  # arrays among them, say, which have no ==
+        if now == before:
+            return
     for word, value in before.items():
         if now.get(word, value) is not value and callable(value):
             replaced.add(f"{name}.{word}")

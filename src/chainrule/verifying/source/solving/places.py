@@ -20,27 +20,32 @@ from chainrule.base.types import Array
 from chainrule.verifying.source.changes import Change
 from chainrule.verifying.source.insertions import Insertions
 from chainrule.verifying.source.scope import Scope, own
-from chainrule.verifying.source.vocabulary import (
+from chainrule.verifying.source.solving.numbers import Number, constants
+from chainrule.verifying.source.solving.vocabulary import (
     LITERALS,
     PARALLEL,
     Made,
     Vocabulary,
+    as_array,
     copied,
     expressions,
     firm,
 )
 from chainrule.verifying.source.written import Written
 
-MOST_ENTRIES = 160  # of one place, at all of its runs
+MOST_ENTRIES, MOST_LINES = 480, 120_000  # of one place, at all of its runs; to move each of them
 SOLVED, FACTOR = 1e-4, 4e-5
+PROPORTIONAL, DETERMINED = 1e-7, 1e-10  # how far twice a step may be off, and what is no rank, at least
 MOST_OF_A_PLACE = 6
+ROUNDINGS = 4096  # of one number, that the sums of a pass may be off by
 Rows = Callable[[], list[Array] | None]  # all gradients on the probe; None where there is no answer
 
 
 class Moved:
-    """What a place is handed to: keeps what it is, or gives it moved."""
+    """What a place is handed to: keeps what it is, or gives it moved.  most: entries that it keeps."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_ENTRIES) -> None:
+        self.most = most
         self.values: list[Array] = []
         self.names: list[dict[str, Any]] = []
         self.by: list[Array] | None = None
@@ -51,30 +56,33 @@ class Moved:
     def __call__(self, value: Any, names: Mapping[str, Any]) -> Any:
         number, self.count = self.count, self.count + 1
         if self.keeps:
-            real = isinstance(value, (float, np.floating)) or (
-                isinstance(value, np.ndarray) and value.dtype.kind == "f"
-            )
-            self.fits &= real and sum(each.size for each in self.values) + np.size(value) <= MOST_ENTRIES
-            if self.fits:
-                self.values.append(np.array(value, dtype=np.float64))
+            plain = as_array(value)
+            real = plain is not None and plain.dtype.kind == "f" and not isinstance(value, (int, bool))
+            self.fits &= real and sum(each.size for each in self.values) <= self.most
+            if self.fits and plain is not None:
+                self.values.append(np.array(plain, dtype=np.float64))
                 self.names.append(copied(names))
         if self.by is None:
             return value
         if number >= len(self.by) or np.shape(value) != self.by[number].shape or not self.by[number].any():
             return value
-        return value + self.by[number].astype(getattr(value, "dtype", np.float64))
+        step = self.by[number]
+        if hasattr(value, "new_tensor"):
+            return value + value.new_tensor(step)
+        return value + step.astype(getattr(value, "dtype", np.float64))
 
 
 @dataclass(eq=False)
 class Solving:
     """rows: of their code as it is then.  lacking: what they lack, 0 of what is right.  left: lines that it
-    may run, `cost` in each run.
+    may run, `cost` in each run.  unit: of the roundings of their numbers.
     """
 
     rows: Rows
     lacking: Sequence[Array]
     cost: int
     left: int
+    unit: float = 0.0
 
     def changes(self, place: Written, scope: Scope, others: Sequence[ast.AST]) -> Iterator[Change]:
         """Those of one function that may make it right."""
@@ -86,10 +94,14 @@ class Solving:
                 continue
             told.add(place.span(node))
             yield from self.at(insertions, node, texts)
+        for node in constants(scope.node):
+            if self.left > 0:
+                yield from Number(self.run, self.lacking, insertions, node).changes(texts)
 
     def at(self, insertions: Insertions, node: ast.expr, texts: Sequence[str]) -> Iterator[Change]:
         solved = self.solved(insertions.place, insertions.scope, node)
         if solved is None:
+            yield from Number(self.run, self.lacking, insertions, node).changes(texts)
             return
         moved, system, lacking = solved
         scope = insertions.scope
@@ -129,13 +141,15 @@ class Solving:
 
         Where the system has one solution, that is what the place lacks, and the system is None.
         """
-        moved, world = Moved(), next(iter(place.ran.values())).world
+        moved = Moved(min(MOST_ENTRIES, MOST_LINES // self.cost))
+        world = next(iter(place.ran.values())).world
         with place.around(node, world, moved, "locals()") as possible:
             return self._solved(moved) if possible else None
 
     def _solved(self, moved: Moved) -> tuple[Moved, Array | None, Array] | None:
         base = self.run()
-        if base is None or not moved.fits or not moved.values:
+        fits = moved.fits and sum(each.size for each in moved.values) <= moved.most
+        if base is None or not fits or not moved.values:
             return None
         moved.keeps = False
         scale = max(float(np.abs(each).max(initial=0.0)) for each in moved.values) or 1.0
@@ -150,13 +164,14 @@ class Solving:
         once, twice = by(way), by([2 * each for each in way])
         if once is None or twice is None or not np.isfinite(once).all():
             return None
-        if not np.allclose(twice, 2 * once, rtol=1e-7, atol=1e-9 * np.abs(once).max(initial=0.0)):
+        near = max(PROPORTIONAL, ROUNDINGS * self.unit)
+        if not np.allclose(twice, 2 * once, rtol=near, atol=near / 100 * np.abs(once).max(initial=0.0)):
             return None
         touched = np.zeros(len(base), dtype=bool)
         ends = np.cumsum([0, *map(len, self.lacking)])
         for begin, end in pairwise(ends):
             sizes = (float(np.abs(each[begin:end]).max(initial=0.0)) for each in (once, base))
-            touched[begin:end] = next(sizes) > 1e-12 * next(sizes)
+            touched[begin:end] = next(sizes) > max(1e-12, 16 * self.unit) * next(sizes)
         lacking = np.concatenate(self.lacking)[touched]
         if not lacking.any():
             return None
@@ -170,7 +185,7 @@ class Solving:
                     return None
                 columns.append(column[touched] / scale)
         system = np.stack(columns, axis=1)
-        solution, _, rank, _ = np.linalg.lstsq(system, lacking, rcond=1e-10)
+        solution, _, rank, _ = np.linalg.lstsq(system, lacking, rcond=max(DETERMINED, 100 * self.unit))
         if np.linalg.norm(system @ solution - lacking) > SOLVED * np.linalg.norm(lacking):
             return None
         if rank < system.shape[1]:

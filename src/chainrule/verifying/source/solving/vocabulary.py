@@ -16,9 +16,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.source.scope import APART, Scope, entries_of, own
+from chainrule.verifying.source.scope import APART, Scope, entries_of, of_framework, own
 
-METHODS = frozenset(("sum", "mean", "max", "min", "dot", "reshape", "transpose", "copy", "ravel", "squeeze"))
+METHODS = frozenset(
+    [
+        *("sum", "mean", "max", "min", "dot", "matmul", "reshape", "transpose", "copy", "ravel"),
+        *("squeeze", "unsqueeze", "view", "t", "size", "exp", "log", "sqrt", "rsqrt", "tanh", "abs"),
+    ]
+)
 FORMS = ("1 - {0}", "{0} ** 2", "1 - {0} ** 2", "{0} > 0", "{0} < 0")
 CALLED = ("exp", "log", "sqrt", "sign")
 PEAK = "{0} == {0}.max(axis={1}, keepdims=True)"
@@ -58,7 +63,7 @@ def expressions(scope: Scope, others: Iterable[ast.AST], given: Mapping[str, Any
     """
     found = dict.fromkeys(atom.text for atom in (*scope.arrays, *scope.numbers))
     for word, value in getattr(given.get("self"), "__dict__", {}).items():
-        if isinstance(value, (np.ndarray, float, int)) and not word.startswith("_"):
+        if as_array(value) is not None and not word.startswith("_"):
             found[f"self.{word}"] = None
     for function in (scope.node, *others):
         for node in own(function):
@@ -117,7 +122,7 @@ def _harmless(function: ast.expr, scope: Scope) -> bool:
     if not isinstance(function, ast.Attribute):
         return False
     if isinstance(function.value, ast.Name) and function.value.id == scope.numpy:
-        return function.attr not in ("copyto", "put", "place", "fill_diagonal")
+        return function.attr not in ("copyto", "put", "place", "fill_diagonal") and function.attr[-1] != "_"
     return function.attr in METHODS
 
 
@@ -164,11 +169,8 @@ class Vocabulary:
             code = compile(text, "<expression>", "eval")
             with np.errstate(all="ignore"):
                 for names in self.names:
-                    value = eval(code, dict(self.world), dict(names))
-                    if not isinstance(value, (np.ndarray, np.number, float, int, np.bool_)):
-                        return None
-                    array = np.array(value)
-                    if array.dtype.kind not in "fiub" or array.size > 4096:
+                    array = as_array(eval(code, dict(self.world), dict(names)))
+                    if array is None or array.size > 4096:
                         return None
                     made.append(array.astype(np.float64))
         except Exception:  # their code may raise whatever it likes
@@ -314,6 +316,8 @@ class Vocabulary:
                 continue
             all_of_it = {float(each.reshape(())) for each in value}
             number = all_of_it.pop()
+            if text[0] == "-" and number < 0:
+                text, number = text[1:], -number
             if all_of_it or number in (0.0, 1.0) or not np.isfinite(number) or "1.0 * " in text:
                 continue
             made.setdefault(text, number)
@@ -346,6 +350,26 @@ def _formed(value: Array, form: str) -> Array | None:
     return value[:, None, :] if form == "{0}[:, None, :]" else value[:, :, None, None]
 
 
+def as_array(value: Any) -> Array | None:
+    """Numbers of NumPy, PyTorch or JAX as an array; None of anything else."""
+    if isinstance(value, (np.ndarray, np.number, float, int, np.bool_)):
+        array = np.asarray(value)
+    elif of_framework(value) and hasattr(value, "shape"):
+        try:
+            array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        except Exception:  # of a type that NumPy has not, or traced
+            return None
+    else:
+        return None
+    return array if array.dtype.kind in "fiub" else None
+
+
 def copied(names: Mapping[str, Any]) -> dict[str, Any]:
     """Names whose arrays stay as they are now."""
-    return {n: value.copy() if isinstance(value, np.ndarray) else value for n, value in names.items()}
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return value.copy()
+        return value.detach().clone() if of_framework(value) and hasattr(value, "clone") else value
+
+    return {name: kept(value) for name, value in names.items()}
