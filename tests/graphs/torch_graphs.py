@@ -1,8 +1,7 @@
 """Modules of PyTorch as graphs, with the real library: `python -m tests.graphs.torch_graphs`.
 
 The suite has no PyTorch. Several inputs and outputs, crossing values, states, attention to another sequence:
-`from_torch`, and PyTorch's own exporter and `from_onnx`, beside the module; the networks are trained on for an
-epoch.
+`from_torch`, and PyTorch's own exporter and `from_onnx`, beside the module; then an epoch of training.
 """
 
 # mypy: ignore-errors

@@ -28,6 +28,7 @@ class Axes:
         self._names: dict[str, int] = {INPUT: 1}  # by which a graph calls what comes in
         self.inputs = {self.name(name): Value(shape) for name, shape in shapes.items()}
         self.calls = Calls()
+        self.apart = True  # whether the samples are an axis of theirs, in front of all that are told
 
     @property
     def input(self) -> Value:

@@ -173,6 +173,8 @@ class Building(Axes):
         """Values as NumPy has them beside each other, those that are smaller repeated."""
         try:
             shape = np.broadcast_shapes(*(value.theirs for value in values))
+            if self.apart and len({len(value.theirs) for value in values}) > 1:
+                raise ValueError  # the samples of one would be beside another axis
         except ValueError:
             shapes = " and ".join(str(value.theirs) for value in values)
             raise ArgumentError(f"{name} joins values of the shapes {shapes}, which do not fit") from None

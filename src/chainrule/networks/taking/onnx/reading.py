@@ -50,6 +50,7 @@ class Reading:
         chosen = _by_input(input_shape, list(inputs))
         shapes = {name: self._shape(held, chosen.get(name), samples) for name, held in inputs.items()}
         self.building = Building(shapes)
+        self.building.apart = samples is not None
         self.fused: dict[str, Fused | Attending] = {}
         self.inputs = dict(zip(inputs, self.building.inputs.values(), strict=True))
         for name, value in self.inputs.items():

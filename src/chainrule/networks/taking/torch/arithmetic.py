@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, describe
+from chainrule.layers import ReLU
 from chainrule.networks.taking.torch.reading import Reading, axis_of, constant_beside
 from chainrule.networks.taking.values import Value
 
@@ -76,6 +77,25 @@ def _reduce(mean: bool) -> Callable[..., Value]:
     return read
 
 
+def _largest(r: Reading, name: str, x: Value, dim: Any = None, keepdim: bool = False) -> Any:
+    """The largest over positions, max(dim=2) with its values, or amax."""
+    given = [] if dim is None else dim if isinstance(dim, tuple | list) else [dim]
+    told = sorted(axis_of(name, x, d) for d in given)
+    axes = [*range(len(x.theirs))]
+    if told == axes[1:] and told:
+        return r.building.global_pool(name, x, "max", keepdim)
+    if len(axes) == 2 and told == [0] and not keepdim:
+        return r.building.global_pool(name, r.building.transpose(name, x, (0, 2, 1)), "max", keep=False)
+    raise ArgumentError(f"{name}: a maximum is taken over all rows and columns, or over the steps")
+
+
+def _absolute(r: Reading, name: str, x: Value) -> Value:
+    """Above 0 as it is, and below turned about."""
+    negative = r.building.times(f"{name}_negative", x, np.array(-1.0))
+    halves = [r.building.entrywise(f"{name}_part", part, ReLU()) for part in (x, negative)]
+    return r.building.join(name, halves, "sum")
+
+
 def _quotient(r: Reading, name: str, a: Any, b: Any) -> Value:
     if not isinstance(a, Value) or isinstance(b, Value):
         raise ArgumentError(f"{name}: a quotient is taken of a value by a number or a tensor of the module")
@@ -107,5 +127,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("truediv", "div", "divide"), _quotient),
     **dict.fromkeys(("sub", "subtract"), _difference),
     **dict.fromkeys(("pow", "square"), _square),
+    **dict.fromkeys(("abs", "absolute"), _absolute),
+    "amax": _largest,
+    "max": lambda r, name, x, dim=None, keepdim=False: (_largest(r, name, x, dim, keepdim), None),
     "neg": lambda r, name, x: r.building.times(name, x, np.array(-1.0)),
 }

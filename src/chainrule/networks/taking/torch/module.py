@@ -147,6 +147,17 @@ def _input_shape(torch: Any, module: Any, given: Any) -> tuple[int, ...]:
     )
 
 
+# Functions that know what to do with what a recurrent module gives.
+STATES = {"getitem", "squeeze", "_assert_is_none"}
+
+
+def _varies(given: Any) -> bool:
+    """Whether an argument depends on the samples."""
+    if isinstance(given, tuple | list):
+        return any(map(_varies, given))
+    return isinstance(given, Value | Steps | States)
+
+
 class Nodes(Reading):
     """The nodes of a graph, one after the other."""
 
@@ -213,17 +224,37 @@ class Nodes(Reading):
         if node.op == "call_module":
             layer = self.module.get_submodule(node.target)
             return self._module(str(node.target), layer, arguments, options)
-        name = (
-            node.target
-            if isinstance(node.target, str)
-            else getattr(node.target, "__name__", str(node.target))
-        )
+        target = node.target
+        name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
+        held = [*arguments, *options.values()]
+        if any(isinstance(given, np.ndarray) for given in held) and not any(map(_varies, held)):
+            return self._constant(target, arguments, options)
+        if name not in STATES and any(isinstance(given, States | Steps) for given in held):
+            raise ArgumentError(
+                f"{node.name}: {name} of all that a recurrence gives: take its output, out, _ = lstm(x), or "
+                "the last state of a layer, h[-1]"
+            )
         if name not in FUNCTIONS:
             raise ArgumentError(f"{node.name}: {name} has no layer in chainrule")
         return FUNCTIONS[name](self, node.name, *arguments, **options)
 
+    def _constant(self, made_by: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """What depends on no sample, by PyTorch itself."""
+        told = [self.torch.as_tensor(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        more = {
+            key: self.torch.as_tensor(a) if isinstance(a, np.ndarray) else a for key, a in options.items()
+        }
+        with self.torch.no_grad():
+            if isinstance(made_by, str):
+                made = getattr(told[0], made_by)(*told[1:], **more)
+            else:
+                made = made_by(*told, **more)
+        return array_of(made) if isinstance(made, self.torch.Tensor) else made
+
     def _module(self, name: str, layer: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
         kind = type(layer).__name__
+        if arguments and not any(map(_varies, arguments)):
+            return self._constant(layer, arguments, options)
         known = getattr(self.torch.nn, kind, None)
         if type(layer) is not known or kind not in MODULES:
             raise ArgumentError(f"{name}: {kind} has no layer in chainrule")

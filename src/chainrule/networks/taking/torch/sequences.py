@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,12 +11,13 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError
 from chainrule.base.types import Array
-from chainrule.layers import GELU, Dropout, Layer, MultiHeadAttention, ReLU
+from chainrule.layers import GELU, Bidirectional, Dropout, Layer, MultiHeadAttention, ReLU
 from chainrule.networks.taking.building import cell
 from chainrule.networks.taking.torch.elements import linear
 from chainrule.networks.taking.torch.norms import layer_norm
 from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of, axis_of
 from chainrule.networks.taking.torch.several import projections
+from chainrule.networks.taking.torch.shapes import squeeze
 from chainrule.networks.taking.values import Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
@@ -264,10 +266,22 @@ def _item(r: Reading, name: str, x: Any, place: Any) -> Any:
 def _state(r: Reading, name: str, x: States, place: Any) -> Value:
     """h[-1]: of the layer at this place, (units,)."""
     layers = x.of.layers
-    place = place[0] if isinstance(place, tuple) and place[1:] in ((), (slice(None),)) else place
-    if not isinstance(place, int) or not -len(layers) <= place < len(layers):
+    ways = 2 if layers[0].node and isinstance(layers[0].node.layers[-1], Bidirectional) else 1
+    count = ways * len(layers)
+    if isinstance(place, tuple) and all(one == slice(None) for one in place[1:]):
+        place = place[0]
+    if not isinstance(place, int) or not -count <= place < count:
         raise ArgumentError(f"{name}: states are taken of a layer at a time, h[-1], received {place!r}")
-    return r.building.last_state(name, layers[place], x.state)
+    number, way = divmod(place % count, ways)
+    every = layers[number]
+    if ways == 1:
+        return r.building.last_state(name, every, x.state)
+    assert every.node is not None
+    both: Any = every.node.layers[-1]
+    single = copy.copy((both.layer, both.backward)[way])  # the same layer, of which the last state is read
+    return r.building.last_state(
+        name, Value(every.theirs, every.layout, r.building.node(name, every.node.inputs[0], single)), x.state
+    )
 
 
 def _part(r: Reading, name: str, x: Value, places: Sequence[Any]) -> Value:
@@ -331,9 +345,27 @@ def _unlike(r: Reading, name: str, *_: Any, **options: Any) -> Value:
     )
 
 
+def _matmul(r: Reading, name: str, x: Any, matrix: Any) -> Value:
+    if not isinstance(x, Value) or not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
+        return _unlike(r, name)
+    return r.building.dense(name, x, matrix.T, None)
+
+
+def _squeezed(r: Reading, name: str, x: Any, dim: int | None = None) -> Value:
+    """Also of the states of one layer, h.squeeze(0)."""
+    if isinstance(x, States) and dim in (0, None) and len(x.of.layers) == 1:
+        return _state(r, name, x, 0)
+    if not isinstance(x, Value):
+        raise ArgumentError(f"{name}: squeeze of states is taken of a recurrence of one layer")
+    return squeeze(r, name, x, dim)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "split": _split,
     "chunk": _chunk,
-    **dict.fromkeys(("scaled_dot_product_attention", "matmul", "bmm", "baddbmm", "einsum"), _unlike),
+    **dict.fromkeys(("scaled_dot_product_attention", "bmm", "baddbmm", "einsum"), _unlike),
+    **dict.fromkeys(("matmul", "mm"), _matmul),
+    "squeeze": _squeezed,
+    "embedding": lambda r, name, x, E, padding_idx=None, **_: r.building.embedding(name, x, E, None),
     "getitem": _item,
 }
