@@ -51,21 +51,21 @@ void bind_plan(nb::module_& m, const char* name) {
           "of"_a, "size"_a, "outputs"_a, "inputs"_a, "panels"_a)
       .def("set_post", &P::set_post, "activation"_a, "slope"_a, "saved"_a)
       .def("set_input_post", &P::set_input_post, "activation"_a, "slope"_a, "saved"_a)
-      .def("add_dense", &P::add_dense, "x"_a, "z"_a, "weights"_a, "bias"_a)
+      .def("add_dense", &P::add_dense, "x"_a, "z"_a, "weights"_a, "bias"_a, "rounded"_a = false)
       .def(
           "add_convolution",
           [](P& p, int x, int z, int weights, int bias, Two kernel, Two stride, Two dilation, Two pad, int groups,
-             ConvMethod method, bool transposed) {
+             ConvMethod method, bool transposed, bool rounded) {
             ConvArgs<T> g{};
             std::tie(g.kernel_h, g.kernel_w) = kernel;
             std::tie(g.stride_h, g.stride_w) = stride;
             std::tie(g.dilation_h, g.dilation_w) = dilation;
             std::tie(g.pad_top, g.pad_left) = pad;
             g.groups = groups, g.transposed = transposed;
-            p.add_convolution(x, z, weights, bias, g, method);
+            p.add_convolution(x, z, weights, bias, g, method, rounded);
           },
           "x"_a, "z"_a, "weights"_a, "bias"_a, "kernel"_a, "stride"_a, "dilation"_a, "pad"_a, "groups"_a, "method"_a,
-          "transposed"_a)
+          "transposed"_a, "rounded"_a = false)
       .def(
           "add_pool",
           [](P& p, int x, int z, Two window, Two stride, Two pad, bool padded, PoolKind kind, bool mean, bool count_padding) {
@@ -342,7 +342,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 23;
+  m.attr("INTERFACE") = 24;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);
@@ -355,6 +355,7 @@ NB_MODULE(_native, m) {
       "lanes",
       [](const std::string& level) { return std::make_tuple(kernels<float>(level).lanes, kernels<double>(level).lanes); },
       "level"_a);
+  m.def("bfloat16_by", [](const std::string& level) { return pair_kernels(level).by; }, "level"_a);
   m.def("threads", [] { return ThreadPool::instance().threads(); });
   m.def("default_threads", &default_threads);
   // A context manager in C++: no signal's handler runs between its beginning and Python's promise to end it.

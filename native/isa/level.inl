@@ -9,11 +9,13 @@ namespace {
 
 #include "../kernels/arithmetic/vector.inl"
 #include "../kernels/arithmetic/math.inl"
+#include "../kernels/arithmetic/bfloat16.inl"
 #include "../kernels/arithmetic/tile.inl"
 #include "../kernels/arithmetic/peak.inl"
 #include "../kernels/elementwise.inl"
 #include "../kernels/layers/dense.inl"
 #include "../kernels/layers/conv.inl"
+#include "../kernels/pairs.inl"
 #include "../kernels/layers/depthwise.inl"
 #include "../kernels/layers/winograd.inl"
 #include "../kernels/layers/rows.inl"
@@ -131,6 +133,7 @@ constexpr Kernels<T> table() {
   k.limit_norms = limit_norms<T>;
   k.square_sum = square_sum<T>;
   k.peak = peak<T>;
+  if constexpr (is_float<T>) k.pairs = pair_table();
   return k;
 }
 

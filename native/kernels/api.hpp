@@ -46,11 +46,12 @@ struct Post {
   Map<T> saved;
 };
 
-template <class T>
+// Factors F of T, or pairs of bfloat16 (arithmetic/bfloat16.inl): then `inputs` counts these.
+template <class T, class F = T>
 struct DenseArgs {
-  const T* x;   // [blocks][inputs][lane]
+  const F* x;   // [blocks][inputs][lane]
   ptrdiff_t x_block;
-  const T* weights;   // panels: [outputs / lanes][inputs][lanes], zero beyond `outputs`
+  const F* weights;   // panels: [outputs / lanes][inputs][lanes], zero beyond `outputs`
   const T* bias;      // padded to a multiple of lanes, or null
   T* z;               // forward: z; backward: δ of the outputs
   ptrdiff_t z_block;
@@ -61,6 +62,10 @@ struct DenseArgs {
   int blocks, inputs, outputs, samples;
   bool add = false;   // forward: z starts from what it holds, backward: x_delta
   Post<T> post;
+  // Pairs: W in numbers, of `rows` inputs, of which each unit makes the pairs it needs, in room for these; null: `weights`.
+  const T* source = nullptr;
+  int rows = 0;
+  F* room = nullptr;
 };
 
 enum class Cell : int { rnn, lstm, gru, gru_before };   // gru_before: resets in front of U
@@ -375,6 +380,41 @@ struct GatherArgs {
   int64_t piece;   // scalars of a row that are one unit
 };
 
+// From vectors of float32 to pairs of bfloat16.
+struct PairArgs {
+  const float* from;   // [block][rows][lane], or W in panels
+  ptrdiff_t from_block;
+  uint32_t* to;
+  ptrdiff_t to_block;
+  int rows;   // W: its inputs
+};
+
+// Products of factors rounded to bfloat16, summed in float32: kernels/pairs.inl.
+struct PairKernels {
+  const char* by;   // what multiplies two pairs
+  int (*forward_units)(const DenseArgs<float, uint32_t>&);
+  void (*forward)(const DenseArgs<float, uint32_t>&, int begin, int end);
+  int (*backward_units)(const DenseArgs<float, uint32_t>&);
+  void (*backward)(const DenseArgs<float, uint32_t>&, int begin, int end);   // x is δ in whole panels, `along`
+  size_t (*room)(int inputs, int outputs);                                   // of `forward` and `backward`
+  int (*gradient_units)(const DenseArgs<float, uint32_t>&);
+  size_t (*scratch)(int samples);
+  // ∂W = δ xᵀ and ∂b: x as of `lanes`, z is δ in float32.
+  void (*gradient)(const DenseArgs<float, uint32_t>&, int begin, int end, uint32_t* scratch);
+  void (*along)(const PairArgs&, int begin, int end);   // rows two by two, an odd one with zeros; unit: block
+  void (*lanes)(const PairArgs&, int begin, int end);   // lanes two by two; unit: block
+  // To bfloat16 and back: `count` vectors.
+  void (*round)(const float* from, float* to, int64_t begin, int64_t end);
+  // A direct convolution: weights to pairs, of channels or of filters; then as of `Kernels`, where in place of numbers pairs
+  // lie in x, forward, and in z, in the pass back; by filters x has pairs of lanes.
+  void (*pack_forward)(const ConvArgs<float>&, int begin, int end);
+  void (*pack_backward)(const ConvArgs<float>&, int begin, int end);
+  void (*conv_forward)(const ConvArgs<float>&, int begin, int end);
+  void (*conv_backward)(const ConvArgs<float>&, int begin, int end);
+  void (*filters_transpose)(const ConvArgs<float>&, int begin, int end);
+  void (*filters_gradient)(const ConvArgs<float>&, int begin, int end);
+};
+
 template <class T>
 struct Kernels {
   int lanes;
@@ -494,6 +534,8 @@ struct Kernels {
   double (*peak)(int64_t rounds);   // runs independent multiply-add chains, returns how many floating-point operations
   // Σ s² (v + factor·o + sign_factor·sign o)²
   double (*square_sum)(const T* values, const T* other, T factor, T sign_factor, double s, size_t begin, size_t end);
+
+  PairKernels pairs;   // float only
 };
 
 // kind of `gather`

@@ -13,6 +13,9 @@ CHAINRULE_DECLARE(x86_64_v2)
 CHAINRULE_DECLARE(x86_64_v3)
 CHAINRULE_DECLARE(x86_64_v4)
 CHAINRULE_DECLARE(arm64)
+namespace x86_64_v4_bfloat16 {
+extern const PairKernels pair_kernels;
+}
 
 namespace {
 struct Level {
@@ -77,6 +80,13 @@ const Kernels<float>& kernels<float>(const std::string& level) {
 template <>
 const Kernels<double>& kernels<double>(const std::string& level) {
   return *find(level).twice;
+}
+const PairKernels& pair_kernels(const std::string& level) {
+  const Kernels<float>& single = *find(level).single;
+#ifdef CHAINRULE_HAS_x86_64_v4
+  if (&single == &x86_64_v4::kernels_float && __builtin_cpu_supports("avx512bf16")) return x86_64_v4_bfloat16::pair_kernels;
+#endif
+  return single.pairs;
 }
 
 }   // namespace chainrule

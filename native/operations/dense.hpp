@@ -8,7 +8,7 @@
 namespace chainrule {
 
 template <class T>
-class DenseOperation final : public Operation<T> {
+class DenseOperation : public Operation<T> {
  public:
   int weights = -1, bias = -1;
 
@@ -85,8 +85,7 @@ class DenseOperation final : public Operation<T> {
     return true;
   }
 
- private:
-  Region norms_;
+ protected:
   int groups_ = 1;   // of a sample or block: vectors of rows
   int64_t inputs(const Plan<T>& plan) const {
     const ValueShape& x = plan.value(this->x).shape;
@@ -99,6 +98,9 @@ class DenseOperation final : public Operation<T> {
   }
   static int64_t work(const DenseArgs<T>& g) { return int64_t(g.blocks) * g.inputs * g.outputs; }
   DenseArgs<T> forward_{}, backward_{};
+
+ private:
+  Region norms_;
 };
 
 }   // namespace chainrule

@@ -1,11 +1,61 @@
 // What slides windows over an image: convolution and pooling.
 #pragma once
 #include <algorithm>
+#include <utility>
 
 #include "elementwise.hpp"
 #include "bands.hpp"
 
 namespace chainrule {
+
+// A copy of a value, or of a δ, with the zeros around it, for products of bfloat16: rounded numbers, or pairs of channels or of
+// lanes.
+template <class T>
+class Factor {
+ public:
+  enum Form { rounded, channels, lanes };
+
+  void reserve(Plan<T>& plan, const ValueShape& shape, Form form) {
+    form_ = form, channels_ = shape.channels;
+    const ptrdiff_t l = plan.lanes();
+    from_pixel_ = channels_ * l;
+    pixel_ = form == rounded ? from_pixel_ : form == channels ? (channels_ + 1) / 2 * l : from_pixel_ / 2;
+    columns_ = shape.left + shape.width + shape.right, rows_ = shape.top + shape.height + shape.bottom;
+    before_ = ptrdiff_t(shape.top) * columns_ + shape.left;
+    const size_t pixels = size_t(plan.blocks(plan.most_lanes(shape))) * size_t(rows_) * size_t(columns_);
+    region_ = plan.arena().reserve(pixels * size_t(pixel_), sizeof(T));
+  }
+  Map<T> map(Plan<T>& plan, Map<T> of) const {
+    if (!of.data) return of;
+    of.data = plan.arena().template at<T>(region_) + before_ * pixel_;
+    of.row_step = columns_ * pixel_, of.block_step = rows_ * of.row_step;
+    if (form_ == channels) of.channels = (channels_ + 1) / 2;
+    return of;
+  }
+  void make(Plan<T>& plan, const Map<T>& of, int samples) const {
+    const int64_t pixels = int64_t(plan.blocks(samples)) * rows_ * columns_;
+    const T* const from = of.data - before_ * from_pixel_;
+    if (form_ == rounded) return round(plan, from, plan.arena().template at<T>(region_), pixels * channels_);
+    if constexpr (sizeof(T) == 4) {
+      const PairArgs g{from, from_pixel_, plan.arena().template at<uint32_t>(region_), pixel_, channels_};
+      const auto kernel = form_ == channels ? plan.pairs().along : plan.pairs().lanes;
+      parallel(int(pixels), pixels * channels_, [&](int begin, int end, int) { kernel(g, begin, end); });
+    }
+  }
+  static void round(Plan<T>& plan, const T* from, T* to, int64_t vectors) {
+    if constexpr (sizeof(T) == 4) {
+      constexpr int64_t piece = 1024;
+      parallel(int((vectors + piece - 1) / piece), vectors,
+               [&](int begin, int end, int) { plan.pairs().round(from, to, begin * piece, std::min(end * piece, vectors)); });
+    }
+  }
+
+ private:
+  Region region_;
+  Form form_ = rounded;
+  int channels_ = 0;
+  ptrdiff_t pixel_ = 0, from_pixel_ = 0, columns_ = 0, rows_ = 0, before_ = 0;
+};
 
 template <class T>
 class ConvolutionOperation final : public Operation<T> {
@@ -13,6 +63,7 @@ class ConvolutionOperation final : public Operation<T> {
   int weights = -1, bias = -1;
   ConvMethod method = ConvMethod::direct;
   ConvArgs<T> geometry{};   // kernel, stride, padding, dilation, groups, transposed
+  bool rounded = false;     // x, weights and δ are, to bfloat16, before they are multiplied; float only
 
   // Partial sums of Winograd's weight gradient: a fixed number, whatever the threads.
   static constexpr int parts = 4;
@@ -55,10 +106,11 @@ class ConvolutionOperation final : public Operation<T> {
     if (winograd()) packed_ = plan.arena().reserve(k.winograd_packed_size(channels, filters), sizeof(T));
     else if (!depthwise()) packed_ = plan.arena().reserve(k.conv_packed_size(geometry), sizeof(T));
     geometry.z.height = windows.height, geometry.z.width = windows.width;
+    if (rounded) reserve_factors(plan);
     if (!plan.value(this->z).with_delta) return;
     if (winograd_gradient()) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters), sizeof(T));
     const int most = plan.most_lanes(windows);
-    if (!winograd_gradient() && !depthwise() && (most < plan.lanes() || by_filters(plan, geometry, most)))
+    if (!winograd_gradient() && !depthwise() && (most < plan.lanes() || by_filters(plan, geometry, most) || pairs_gradient_))
       partial_ = plan.arena().reserve(k.conv_filters_size(geometry), sizeof(T));
     if (plan.per_sample() && !depthwise())
       norms_ = plan.arena().reserve(size_t(k.conv_gradient_units(geometry)) * size_t(plan.max_blocks()) * size_t(plan.lanes()),
@@ -70,7 +122,7 @@ class ConvolutionOperation final : public Operation<T> {
     const auto x = plan.map(this->x), z = plan.map(this->z), x_delta = plan.delta(this->x), z_delta = plan.delta(this->z);
     ConvArgs<T>&f = forward_, &d = delta_, &g = gradient_;
     f = geometry;
-    f.weights = plan.theta(weights);
+    f.weights = rounded ? plan.arena().template at<T>(weights_rounded_) : plan.theta(weights);
     f.packed = plan.arena().template at<T>(packed_);
     f.partial = partial_.bytes ? plan.arena().template at<T>(partial_) : nullptr;
     f.parts = parts;
@@ -89,23 +141,36 @@ class ConvolutionOperation final : public Operation<T> {
       d.x = x, d.z = z_delta, d.x_delta = x_delta;
       g.x = x, g.z = z_delta;
     }
+    if (!rounded) return;
+    g.bias_gradient = nullptr;   // ∂b is no product: of δ as it is
+    ConvArgs<T>&slides = geometry.transposed ? d : f, &spreads = geometry.transposed ? f : d;
+    slides.x = image_.map(plan, slides.x), spreads.z = windows_.map(plan, spreads.z);
+    g.x = image_of_gradient_.map(plan, g.x);
+    if (!pairs_gradient_) g.z = windows_of_gradient_.map(plan, g.z);
   }
 
   void forward(Plan<T>& plan, int samples) override {
     bring_neighbours(plan, this->x, false, samples);
+    if (rounded) round_weights(plan), (geometry.transposed ? windows_ : image_).make(plan, plan.map(this->x), samples);
     geometry.transposed ? spread(plan, forward_, samples) : slide(plan, forward_, samples);
   }
   void delta(Plan<T>& plan, int samples) override {
     bring_neighbours(plan, this->z, true, samples);
+    if (rounded) round_weights(plan), (geometry.transposed ? image_ : windows_).make(plan, plan.delta(this->z), samples);
     geometry.transposed ? slide(plan, delta_, samples) : spread(plan, delta_, samples);
   }
 
   void gradients(Plan<T>& plan, int samples) override {
     clear_beyond(plan, this->z, true, samples);
+    if (rounded) {
+      const Map<T> x = plan.map(this->x), delta = plan.delta(this->z);
+      image_of_gradient_.make(plan, geometry.transposed ? delta : x, samples);
+      if (!pairs_gradient_) windows_of_gradient_.make(plan, geometry.transposed ? x : delta, samples);
+    }
     ConvArgs<T>& g = gradient_;
     g.blocks = plan.blocks(samples), g.samples = samples;
     const auto& k = plan.kernels();
-    const int filters = g.z.channels;
+    const int filters = geometry.z.channels;
     if (depthwise()) {
       parallel(k.depthwise_gradient_units(g), work(g), [&](int begin, int end, int) { k.depthwise_gradient(g, begin, end); });
     } else if (winograd_gradient()) {
@@ -113,7 +178,10 @@ class ConvolutionOperation final : public Operation<T> {
       parallel(parts, work(g),
                [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
       parallel(filters, weight_count(), [&](int begin, int end, int) { k.winograd_gradient_finish(g, begin, end); });
-    } else if (g.partial && by_filters(plan, g, samples)) {
+    } else if (g.partial && (pairs_gradient_ || by_filters(plan, g, samples))) {
+      auto transpose = k.conv_filters_transpose, gradient = k.conv_filters_gradient;
+      if constexpr (sizeof(T) == 4)
+        if (pairs_gradient_) transpose = plan.pairs().filters_transpose, gradient = plan.pairs().filters_gradient;
       for (int b = 0; b < g.blocks; b++) {
         ConvArgs<T> strip = g;
         strip.x.data = g.x.block(b), strip.z.data = g.z.block(b);
@@ -122,25 +190,24 @@ class ConvolutionOperation final : public Operation<T> {
         for (int first = 0; first < g.z.height; first += rows) {
           strip.first_row = first, strip.rows = std::min(rows, g.z.height - first), strip.accumulate = b + first > 0;
           const int64_t products = work(g) / g.blocks * strip.rows / g.z.height;
-          parallel(strip.rows, products / 16, [&](int begin, int end, int) { k.conv_filters_transpose(strip, begin, end); });
-          parallel(k.conv_filters_units(g), products,
-                   [&](int begin, int end, int) { k.conv_filters_gradient(strip, begin, end); });
+          parallel(strip.rows, products / 16, [&](int begin, int end, int) { transpose(strip, begin, end); });
+          parallel(k.conv_filters_units(g), products, [&](int begin, int end, int) { gradient(strip, begin, end); });
         }
       }
       parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_filters_finish(g, begin, end); });
     } else {
       parallel(k.conv_gradient_units(g), work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
     }
-    if (!geometry.transposed || bias < 0) return;
+    if (!(geometry.transposed || rounded) || bias < 0) return;
     ConvArgs<T> sums = g;
-    sums.bias_gradient = plan.gradient(bias);
-    parallel(g.x.channels, int64_t(g.blocks) * g.x.height * g.x.width * g.x.channels,
+    sums.x = plan.delta(this->z), sums.bias_gradient = plan.gradient(bias);
+    parallel(sums.x.channels, int64_t(g.blocks) * sums.x.height * sums.x.width * sums.x.channels,
              [&](int begin, int end, int) { k.conv_transposed_bias(sums, begin, end); });
   }
 
   // By the direct kernel, whose lanes hold the samples' own gradients until the end.
   bool norms(Plan<T>& plan, int samples, bool, double* norms) override {
-    if (geometry.transposed || depthwise()) return false;
+    if (geometry.transposed || depthwise() || rounded) return false;
     ConvArgs<T> g = gradient_;
     g.blocks = plan.blocks(samples), g.samples = samples;
     const auto& k = plan.kernels();
@@ -153,6 +220,41 @@ class ConvolutionOperation final : public Operation<T> {
   }
 
  private:
+  // Of bfloat16: whether each pass multiplies pairs, and what it reads in place of the image that windows slide over, and of
+  // the windows' values.
+  bool pairs_slide_ = false, pairs_spread_ = false, pairs_gradient_ = false;
+  Factor<T> image_, windows_, image_of_gradient_, windows_of_gradient_;
+  Region weights_rounded_;
+  Prepared weights_made_;
+
+  void reserve_factors(Plan<T>& plan) {
+    using F = Factor<T>;
+    const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    const ValueShape &image = geometry.transposed ? z.delta_shape : x.shape,
+                     &windows = geometry.transposed ? x.shape : z.delta_shape;
+    const bool direct = method == ConvMethod::direct;
+    const auto pays = [&](int channels) {   // one channel and a zero beside it would gain nothing; a pair is of one group
+      return direct && channels > 1 && (geometry.groups == 1 || channels / geometry.groups % 2 == 0);
+    };
+    pairs_slide_ = pays(image.channels), pairs_spread_ = pays(windows.channels);
+    // By filters at half the price; not where these leave two thirds of their lanes empty.
+    const int panels = (windows.channels + plan.lanes() - 1) / plan.lanes();
+    pairs_gradient_ = direct && z.with_delta && geometry.groups == 1 && geometry.dilation_w == 1 &&
+                      panels * plan.lanes() <= 3 * windows.channels;
+    weights_rounded_ = plan.arena().reserve(plan.parameter(weights).vectors, sizeof(T));
+    const bool ahead = !geometry.transposed || z.with_delta, back = geometry.transposed || z.with_delta;
+    if (ahead) image_.reserve(plan, image, pairs_slide_ ? F::channels : F::rounded);
+    if (back) windows_.reserve(plan, windows, pairs_spread_ ? F::channels : F::rounded);
+    if (!z.with_delta) return;
+    image_of_gradient_.reserve(plan, image, pairs_gradient_ ? F::lanes : F::rounded);
+    if (!pairs_gradient_) windows_of_gradient_.reserve(plan, windows, F::rounded);
+  }
+  void round_weights(Plan<T>& plan) {
+    if (weights_made_.holds(plan, 0)) return;
+    Factor<T>::round(plan, plan.theta(weights), plan.arena().template at<T>(weights_rounded_),
+                     int64_t(plan.parameter(weights).vectors) / plan.lanes());
+    weights_made_.made(plan, 0);
+  }
   // Every band of z is that of the band of x with the same number, and of its nearest neighbours.
   template <class Value>
   void check_bands(const Value& x, const Value& z) const {
@@ -175,7 +277,7 @@ class ConvolutionOperation final : public Operation<T> {
   void slide(Plan<T>& plan, ConvArgs<T>& g, int samples) {
     g.blocks = plan.blocks(samples);
     const auto& k = plan.kernels();
-    const int filters = g.z.channels, rows = g.blocks * g.z.height;
+    const int filters = geometry.z.channels, rows = g.blocks * g.z.height;
     if (depthwise()) {
       parallel(rows, work(g), [&](int begin, int end, int) { k.depthwise_forward(g, begin, end); });
     } else if (winograd()) {
@@ -184,8 +286,10 @@ class ConvolutionOperation final : public Operation<T> {
       parallel(g.blocks * ((g.z.height + 1) / 2), work(g),
                [&](int begin, int end, int) { k.winograd_forward(g, begin, end, thread_scratch<T>(scratch)); });
     } else {
-      prepare(plan, ahead, filters, [&](int begin, int end, int) { k.conv_pack_forward(g, begin, end); });
-      parallel(rows, work(g), [&](int begin, int end, int) { k.conv_forward(g, begin, end); });
+      const auto [pack, run] = direct_kernels(plan, pairs_slide_, k.conv_pack_forward, k.conv_forward,
+                                              &PairKernels::pack_forward, &PairKernels::conv_forward);
+      prepare(plan, ahead, filters, [&, pack = pack](int begin, int end, int) { pack(packing(g), begin, end); });
+      parallel(rows, work(g), [&, run = run](int begin, int end, int) { run(g, begin, end); });
     }
   }
 
@@ -193,7 +297,7 @@ class ConvolutionOperation final : public Operation<T> {
   void spread(Plan<T>& plan, ConvArgs<T>& g, int samples) {
     g.blocks = plan.blocks(samples);
     const auto& k = plan.kernels();
-    const int filters = g.z.channels, channels = g.x.channels, rows = g.blocks * g.x.height;
+    const int filters = geometry.z.channels, channels = geometry.x.channels, rows = g.blocks * g.x.height;
     if (depthwise()) {
       parallel(rows, work(g), [&](int begin, int end, int) { k.depthwise_backward(g, begin, end); });
     } else if (winograd()) {
@@ -202,11 +306,28 @@ class ConvolutionOperation final : public Operation<T> {
       parallel(g.blocks * ((g.x.height + 1) / 2), work(g),
                [&](int begin, int end, int) { k.winograd_backward(g, begin, end, thread_scratch<T>(scratch)); });
     } else {
-      prepare(plan, back, filters, [&](int begin, int end, int) { k.conv_pack_backward(g, begin, end); });
-      parallel(rows, work(g), [&](int begin, int end, int) { k.conv_backward(g, begin, end); });
+      const auto [pack, run] = direct_kernels(plan, pairs_spread_, k.conv_pack_backward, k.conv_backward,
+                                              &PairKernels::pack_backward, &PairKernels::conv_backward);
+      prepare(plan, back, filters, [&, pack = pack](int begin, int end, int) { pack(packing(g), begin, end); });
+      parallel(rows, work(g), [&, run = run](int begin, int end, int) { run(g, begin, end); });
     }
   }
 
+  using Kernel = void (*)(const ConvArgs<T>&, int begin, int end);
+  using OfPairs = void (*PairKernels::*)(const ConvArgs<float>&, int begin, int end);
+  // What packs the weights of a direct convolution, and what runs it.
+  static std::pair<Kernel, Kernel> direct_kernels(const Plan<T>& plan, bool pairs, Kernel pack, Kernel run, OfPairs pack_pairs,
+                                                  OfPairs run_pairs) {
+    if constexpr (sizeof(T) == 4)
+      if (pairs) return {plan.pairs().*pack_pairs, plan.pairs().*run_pairs};
+    return {pack, run};
+  }
+  // With all channels and filters, where those that a pass reads are pairs.
+  ConvArgs<T> packing(const ConvArgs<T>& g) const {
+    ConvArgs<T> all = g;
+    all.x.channels = geometry.x.channels, all.z.channels = geometry.z.channels;
+    return all;
+  }
   // The weights as the pass reads them, made anew where they have changed or the other pass has left its own.
   template <class Body>
   void prepare(const Plan<T>& plan, int form, int units, Body&& pack) {

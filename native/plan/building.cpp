@@ -3,6 +3,7 @@
 #include <cmath>
 #include <sstream>
 #include <tuple>
+#include <type_traits>
 
 #include "../machine/cpu.hpp"
 #include "../operations/attention.hpp"
@@ -11,6 +12,7 @@
 #include "../operations/host.hpp"
 #include "../operations/masking.hpp"
 #include "../operations/normalization.hpp"
+#include "../operations/pairs.hpp"
 #include "../operations/program.hpp"
 #include "../operations/recurrent.hpp"
 #include "../operations/rows.hpp"
@@ -20,7 +22,8 @@
 namespace chainrule {
 
 template <class T>
-Plan<T>::Plan(const std::string& level, int batch_size) : kernels_(chainrule::kernels<T>(level)), batch_size_(batch_size) {
+Plan<T>::Plan(const std::string& level, int batch_size)
+    : kernels_(chainrule::kernels<T>(level)), pairs_(pair_kernels(level)), batch_size_(batch_size) {
   if (batch_size < 1 || batch_size > largest_batch)
     throw std::invalid_argument("batch_size must be between 1 and " + std::to_string(largest_batch));
 }
@@ -163,21 +166,36 @@ void Plan<T>::add_rearranged(int x, int z) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_dense(int x, int z, int weights, int bias) {
+void require_rounded(bool rounded, InLanes lanes) {
+  require(!rounded || (sizeof(T) == 4 && lanes != InLanes::channels),
+          "factors are rounded to bfloat16 in float32, and where channels are not in the lanes");
+}
+template <class T>
+void Plan<T>::add_dense(int x, int z, int weights, int bias, bool rounded) {
+  require_rounded<T>(rounded, lanes_of(z));
+  if constexpr (std::is_same_v<T, float>)
+    if (rounded) {
+      auto o = std::make_unique<PairsOperation>();
+      o->weights = weights, o->bias = bias;
+      CHAINRULE_PLACE(o);
+      return;
+    }
   if (lanes_of(z) == InLanes::channels) return add_rows(x, z, weights, bias, {}, false);
   auto o = std::make_unique<DenseOperation<T>>();
   o->weights = weights, o->bias = bias;
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method) {
+void Plan<T>::add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method,
+                              bool rounded) {
+  require_rounded<T>(rounded, lanes_of(z));
   if (lanes_of(z) != InLanes::samples) {
     require(geometry.groups == 1 && !geometry.transposed && method != ConvMethod::depthwise,
             "a convolution of groups or transposed has samples in its lanes");
     return add_rows(x, z, weights, bias, geometry, method != ConvMethod::direct);
   }
   auto o = std::make_unique<ConvolutionOperation<T>>();
-  o->weights = weights, o->bias = bias, o->method = method;
+  o->weights = weights, o->bias = bias, o->method = method, o->rounded = rounded;
   o->geometry = geometry;
   CHAINRULE_PLACE(o);
 }

@@ -72,8 +72,7 @@ void Plan<T>::check() const {
       require(value(i).shape.bands == z.shape.bands || o->cuts(), "the values of an operation have one cut");
     const auto takes = [&](int i) {
       const InLanes lanes = value(i).shape.lanes;
-      return o->accepts(*this, i, lanes) &&
-             (lanes != InLanes::channels || !value(i).with_delta || o->trains_channels());
+      return o->accepts(*this, i, lanes) && (lanes != InLanes::channels || !value(i).with_delta || o->trains_channels());
     };
     for (const int i : o->reads()) require(takes(i), other_lanes);
     for (const int i : writes) {

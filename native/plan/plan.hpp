@@ -150,8 +150,9 @@ class Plan {
   int add_use(int of, const ParameterShape& shape);
   void set_post(Act activation, double slope, int saved);         // for the operation added next: the activation of its output
   void set_input_post(Act activation, double slope, int saved);   // f' of what feeds it, applied to the δ it sends down
-  void add_dense(int x, int z, int weights, int bias);
-  void add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method);
+  // rounded: factors are to bfloat16 (docs/decisions/0021-bfloat16.md), in float32, where channels are not in the lanes.
+  void add_dense(int x, int z, int weights, int bias, bool rounded);
+  void add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method, bool rounded);
   void add_pool(int x, int z, const PoolArgs<T>& geometry);
   void add_activation(int x, int z, Act kind, double slope);
   void add_softmax(int x, int z);
@@ -319,6 +320,7 @@ class Plan {
     size_t vectors = 0;           // scalars that hold something, whole vectors of them
   };
   const Kernels<T>& kernels() const { return kernels_; }
+  const PairKernels& pairs() const { return pairs_; }
   Arena& arena() { return arena_; }
   Value& value(int i) { return values_[known(i, values_.size(), "value")]; }
   const Value& value(int i) const { return values_[known(i, values_.size(), "value")]; }
@@ -436,6 +438,7 @@ class Plan {
   void pack_parameter(int parameter, const T* canonical, T* packed) const;
 
   const Kernels<T>& kernels_;
+  const PairKernels& pairs_;
   int batch_size_;
   Stage stage_ = Stage::building;
   Arena arena_;

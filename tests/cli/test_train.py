@@ -19,7 +19,7 @@ from chainrule.cli.arguments import build_parser
 from chainrule.cli.commands import train as train_command
 from chainrule.cli.training.choices import choose_settings
 from chainrule.cli.training.sources import Problem
-from chainrule.engine import level
+from chainrule.engine import isa, level
 from chainrule.networks.network import load
 from chainrule.training.history import History
 from chainrule.version import __version__
@@ -132,7 +132,7 @@ def test_images_of_bytes(run: Run, pictures: Path) -> None:
 
 OPTIONS = (
     ["--optimizer", "sgd", "--rate", "0.01", "--momentum", "0.5", "--clip", "1"],
-    ["--optimizer", "rmsprop", "--schedule", "constant"],
+    ["--optimizer", "rmsprop", "--schedule", "constant", "--precision", "bfloat16"],
     ["--optimizer", "adamw", "--penalty", "0", "--precision", "float64"],
     ["--validation", "0.2", "--patience", "1", "--batch-size", "7", "--seed", "5"],
     ["--network", "dense", "--threads", "1", "--test", "0.5"],
@@ -140,12 +140,14 @@ OPTIONS = (
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: options[1])
-def test_options(run: Run, flowers: Path, options: list[str]) -> None:
+def test_options(run: Run, flowers: Path, options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isa, "_said", {"of bfloat16"})  # a warning is an error here
     argv = ("train", flowers, "--target", "species", "--epochs", 2, "--quiet", "--no-check", "--out", "run")
     folder = folder_of(run(*argv, *options))
     settings = described(folder)["arguments"]
     for name, value in zip(options[::2], options[1::2], strict=True):
         assert str(settings[name[2:].replace("-", "_")]) == value or float(settings[name[2:]]) == float(value)
+    assert load(folder).precision == settings["precision"]
 
 
 def test_mnist_from_files(run: Run, tmp_path: Path) -> None:

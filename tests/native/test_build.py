@@ -56,7 +56,7 @@ def test_every_level_is_a_namespace_and_a_unit_of_its_own() -> None:
         assert f'#define CHAINRULE_NAME "{stem.replace("_", "-")}"\n' in text
     assert {level.replace("-", "_") for level in _native.built_levels()} <= set(units)
     assert set(_native.supported_levels()) <= set(_native.built_levels())
-    listed = set(re.findall(r"x86_64_v\d|arm64", re.sub(r"MATCHES.*", "", CMAKE)))
+    listed = set(re.findall(r"x86_64_v\d(?:_bfloat16)?|arm64", re.sub(r"MATCHES.*", "", CMAKE)))
     assert listed == set(units)
 
 

@@ -3,7 +3,8 @@
 // blocks, k over inputs that lie contiguously (for a convolution: kernel column and channel, an implicit im2col).
 //
 // Read `Tile`, what the loop is told; `tile`, the loop; `tile_up_to`, which chooses the number of pixels; `Cut`.
-// Shapes: x [pixel][segment][k][lane], w [segment][k][channel], or in panels [channel][k]; z [pixel][channel][lane].
+// Shapes: x [pixel][segment][k][lane], w [segment][k][channel], or in panels [channel][k]; z [pixel][channel][lane]. Factors F
+// of T, or pairs of bfloat16: then k counts these.
 
 // Accumulators must fit the register file: 32 vectors on AVX-512 and arm64, 16 on AVX2 and SSE.
 #if CHAINRULE_BYTES == 64
@@ -43,15 +44,15 @@ inline void fold_into(Vec<T> (&acc)[C][P], Wide<T> (&total)[C][P]) {
     for (int p = 0; p < P; p++) total[c][p] += widen<T>(acc[c][p]), acc[c][p] = Vec<T>{};
 }
 
-template <class T>
+template <class T, class F = T>
 struct Tile {
-  const T* x;   // pixel p starts at x + p * x_pixel
+  const F* x;   // pixel p starts at x + p * x_pixel
   ptrdiff_t x_pixel;
   ptrdiff_t x_segment;   // the sum over k runs over `segments` runs of `length`, this far apart in x ...
   ptrdiff_t w_segment;   // ... and this far apart in w
   int segments, length;
   int shorter;   // by how much the last of these runs is shorter
-  const T* w;   // w(k, c): w[k * w_k + c], or in transposed panels w[c * lanes + k]
+  const F* w;   // w(k, c): w[k * w_k + c], or in transposed panels w[c * lanes + k]
   ptrdiff_t w_k;
   T* z;   // channel c of pixel p is written at z + p * z_pixel + c * lanes
   ptrdiff_t z_pixel;
@@ -62,9 +63,9 @@ struct Tile {
 };
 
 // folds: the sum over k is long, and taken in runs of fold_terms.
-template <class T, int C, int P, bool transposed, bool folds>
-__attribute__((noinline)) static void tile(const Tile<T>& t) {
-  constexpr int L = lanes<T>;
+template <class T, int C, int P, bool transposed, bool folds, class F>
+__attribute__((noinline)) static void tile(const Tile<T, F>& t) {
+  constexpr int L = lanes<T>, X = L / terms_of<F>;
   Vec<T> acc[C][P];
   Wide<T> total[C][P];
   if (folds)
@@ -85,31 +86,31 @@ __attribute__((noinline)) static void tile(const Tile<T>& t) {
       for (int p = 0; p < P; p++) acc[c][p] = start;
     }
   }
-  const T* xs = t.x;
-  const T* ws = t.w;
+  const F* xs = t.x;
+  const F* ws = t.w;
   const ptrdiff_t x_pixel = t.x_pixel, w_k = t.w_k;
   int pending = 0;
   for (int s = 0; s < t.segments; s++, xs += t.x_segment, ws += t.w_segment) {
     const int length = s + 1 < t.segments ? t.length : t.length - t.shorter;
-    const T* x = xs;
-    const T* w = ws;
+    const F* x = xs;
+    const F* w = ws;
     if (transposed)   // of panels far apart, which no processor foresees
 #pragma GCC unroll 16
-      for (int c = 0; c < C; c++) __builtin_prefetch(w + t.w_segment + c * L);
+      for (int c = 0; c < C; c++) __builtin_prefetch(w + t.w_segment + c * X);
     int stop = folds && length > fold_terms ? fold_terms : length;
     for (int k = 0; k < length; k++) {
       if (folds && k == stop) {
         fold_into<T, C, P>(acc, total);
         stop += fold_terms;
       }
-      Vec<T> xv[P];
+      Vec<F> xv[P];
 #pragma GCC unroll 16
       for (int p = 0; p < P; p++) xv[p] = load(x + p * x_pixel);
 #pragma GCC unroll 16
       for (int c = 0; c < C; c++) {
-        const Vec<T> wv = broadcast<T>(transposed ? w[c * L] : w[c]);
+        const Vec<F> wv = broadcast<F>(transposed ? w[c * X] : w[c]);
 #pragma GCC unroll 16
-        for (int p = 0; p < P; p++) acc[c][p] += wv * xv[p];
+        for (int p = 0; p < P; p++) add_product<F>(acc[c][p], wv, xv[p]);
       }
       x += L;
       w += transposed ? 1 : w_k;
@@ -130,13 +131,13 @@ __attribute__((noinline)) static void tile(const Tile<T>& t) {
   for (int c = 0; c < C; c++) {
     if (c >= t.channels) break;
 #pragma GCC unroll 16
-    for (int p = 0; p < P; p++) store(t.z + p * t.z_pixel + c * L, at_least<T>(acc[c][p], floor));
+    for (int p = 0; p < P; p++) store(t.z + p * t.z_pixel + c * L, at_least<T>(acc[c][p], watched<F>(floor, acc[c][p])));
   }
 }
 
 // Runs the tile for `pixels` <= P.
-template <class T, int C, int P, bool transposed>
-inline void tile_up_to(int pixels, const Tile<T>& t) {
+template <class T, int C, int P, bool transposed, class F>
+inline void tile_up_to(int pixels, const Tile<T, F>& t) {
   if (pixels == P && is_long<T>(int64_t(t.segments) * t.length)) return tile<T, C, P, transposed, true>(t);
   if (pixels == P) return tile<T, C, P, transposed, false>(t);
   if constexpr (P > 1) tile_up_to<T, C, P - 1, transposed>(pixels, t);

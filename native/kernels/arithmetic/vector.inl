@@ -21,6 +21,11 @@ struct Lanes<double> {
   typedef int64_t integer;
   typedef vector wide;
 };
+// Two bfloat16 each (bfloat16.inl), as many as there are lanes of float.
+template <>
+struct Lanes<uint32_t> {
+  typedef uint32_t vector __attribute__((vector_size(CHAINRULE_BYTES), aligned(CHAINRULE_BYTES)));
+};
 template <class T>
 using Vec = typename Lanes<T>::vector;
 template <class T>

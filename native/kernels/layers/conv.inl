@@ -4,6 +4,8 @@
 // Read `conv_forward` down to its tile (`conv_forward_pixels`), with the packed weights it takes (`conv_pack_forward`); then
 // `conv_backward` with `conv_scatter_row`; then `correlate`, the weight gradient, and what chooses its tiles,
 // `conv_gradient`. `conv_filters_...` are the weight gradient with filters in the lanes.
+// With F pairs of bfloat16: forward the channels of x are pairs, in the pass back the filters of z; of the gradient x has pairs
+// of lanes (arithmetic/bfloat16.inl). Lengths count these then.
 // Shapes: x, δ_x [block][height][width][channels][lane]; z, δ_z [block][height][width][filters][lane];
 // w, ∂w [filters][kernel_h][kernel_w][channels / groups].
 
@@ -73,14 +75,14 @@ static void conv_pack_backward(const ConvArgs<T>& g, int begin, int end) {
 }
 
 // `pixels` output pixels of one group: in one pass, or where the taps are not contiguous in a pass per row of the kernel.
-template <class T>
+template <class T, class F>
 inline void conv_forward_pixels(const ConvArgs<T>& g, int group, const T* x, T* z, int pixels) {
   constexpr int L = lanes<T>, C = narrow_channels;
   const int channels = group_channels<T>(g), filters = group_filters<T>(g);
   const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * channels, x_pixel = ptrdiff_t(g.x.channels) * L;
   const bool whole = whole_rows<T>(g);
   const int passes = whole ? 1 : g.kernel_h;
-  Tile<T> t{};
+  Tile<T, F> t{};
   t.x_pixel = g.stride_w * x_pixel;
   t.x_segment = whole ? g.dilation_h * g.x.row_step : g.dilation_w * x_pixel;
   t.segments = whole ? g.kernel_h : g.kernel_w;
@@ -94,8 +96,8 @@ inline void conv_forward_pixels(const ConvArgs<T>& g, int group, const T* x, T* 
     t.bias = g.bias ? g.bias + filter : nullptr;
     t.channels = filters - k < C ? filters - k : C;
     for (int m = 0; m < passes; m++) {
-      t.x = x + group * channels * L + m * g.dilation_h * g.x.row_step;
-      t.w = g.packed + group * forward_panel<T>(g) + k * size + m * t.segments * t.w_segment;
+      t.x = as<F>(x + group * channels * L + m * g.dilation_h * g.x.row_step);
+      t.w = as<F>(g.packed + group * forward_panel<T>(g) + k * size + m * t.segments * t.w_segment);
       t.add = m > 0;
       t.floor = !g.transposed && m == passes - 1 ? floor_of<T>(g.post.kind) : no_floor<T>;
       tile_up_to<T, C, narrow_pixels, false>(pixels, t);
@@ -104,7 +106,7 @@ inline void conv_forward_pixels(const ConvArgs<T>& g, int group, const T* x, T* 
 }
 
 // Unit: output row of a block. Where this is the δ of a transposed convolution it ends with the factor f' of what lies below.
-template <class T>
+template <class T, class F = T>
 static void conv_forward(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int height = g.z.height, width = g.z.width;
@@ -117,7 +119,7 @@ static void conv_forward(const ConvArgs<T>& g, int begin, int end) {
     for (int j = 0; j < width;) {
       const int pixels = cut.next();
       for (int group = 0; group < g.groups; group++)
-        conv_forward_pixels<T>(g, group, x + ptrdiff_t(j) * g.stride_w * x_pixel, z + j * z_pixel, pixels);
+        conv_forward_pixels<T, F>(g, group, x + ptrdiff_t(j) * g.stride_w * x_pixel, z + j * z_pixel, pixels);
       j += pixels;
     }
     if (g.transposed) hadamard_row<T>(g.post, g.z, b, i);
@@ -126,12 +128,12 @@ static void conv_forward(const ConvArgs<T>& g, int begin, int end) {
 }
 
 // δ of output row i, which lies at kernel row m, added to the input row at `row`.
-template <class T>
+template <class T, class F>
 inline void conv_scatter_row(const ConvArgs<T>& g, int group, const T* d, T* row, int m) {
   constexpr int L = lanes<T>, C = narrow_channels;
   const int channels = group_channels<T>(g), filters = group_filters<T>(g), tiles = channel_tiles<T>(channels);
   const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L;
-  Tile<T> t{};
+  Tile<T, F> t{};
   t.x_pixel = ptrdiff_t(g.z.channels) * L;
   t.segments = 1;
   t.length = filters;
@@ -147,10 +149,10 @@ inline void conv_scatter_row(const ConvArgs<T>& g, int group, const T* d, T* row
     Cut cut{last + 1 - j, narrow_pixels};
     while (j <= last) {
       const int pixels = cut.next();
-      t.x = d + j * t.x_pixel + group * filters * L;
+      t.x = as<F>(d + j * t.x_pixel + group * filters * L);
       T* z = row + (ptrdiff_t(j) * g.stride_w - low) * x_pixel + group * channels * L;
       for (int c = 0; c < tiles; c++) {
-        t.w = g.packed + group * backward_panel<T>(g) + ((ptrdiff_t(m) * g.kernel_w + n) * tiles + c) * filters * C;
+        t.w = as<F>(g.packed + group * backward_panel<T>(g) + ((ptrdiff_t(m) * g.kernel_w + n) * tiles + c) * filters * C);
         t.z = z + c * C * L;
         t.channels = channels - c * C < C ? channels - c * C : C;
         tile_up_to<T, C, narrow_pixels, false>(pixels, t);
@@ -163,7 +165,7 @@ inline void conv_scatter_row(const ConvArgs<T>& g, int group, const T* d, T* row
 // Unit: input row of a block. Row u receives from output rows i with u = i·stride − pad + m·dilation; within a row every δ
 // pixel is added at its kernel columns. Conv ① as a scatter: no flipped kernel, no padded δ, no wasted product. The same sum
 // is the forward pass of a transposed convolution, which starts from the bias and ends with the activation.
-template <class T>
+template <class T, class F = T>
 static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int channels = g.x.channels, height = g.x.height, width = g.x.width;
@@ -181,7 +183,7 @@ static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
       if (shifted % g.stride_h) continue;
       const int i = shifted / g.stride_h;
       if (i < -g.above || i >= g.z.height + g.below) continue;
-      for (int group = 0; group < g.groups; group++) conv_scatter_row<T>(g, group, g.z.row(b, i), row, m);
+      for (int group = 0; group < g.groups; group++) conv_scatter_row<T, F>(g, group, g.z.row(b, i), row, m);
     }
     if (g.transposed) activate_row<T>(g.post, g.x_delta, b, u);
     else hadamard_row<T>(g.post, g.x_delta, b, u);
@@ -346,9 +348,10 @@ inline double* filter_bias(const ConvArgs<T>& g) {
 }
 
 // Unit: row of the strip of the first block, of `samples`.
-template <class T>
+template <class T, class F = T>
 static void conv_filters_transpose(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
+  const int count = groups(g.samples, terms_of<F>);
   const int filters = g.z.channels;
   T square[L * L] __attribute__((aligned(64)));
   for (int i = begin; i < end; i++)
@@ -356,7 +359,12 @@ static void conv_filters_transpose(const ConvArgs<T>& g, int begin, int end) {
       for (int k = 0; k < filters; k += L) {
         // Past the last filter the neighbouring pixel is read; those columns of the gradient are not copied out.
         const T* from = g.z.row(0, g.first_row + i) + (ptrdiff_t(j) * filters + k) * L;
-        T* to = g.partial + ((ptrdiff_t(k / L) * g.rows + i) * g.z.width + j) * g.samples * L;
+        T* to = g.partial + ((ptrdiff_t(k / L) * g.rows + i) * g.z.width + j) * count * L;
+        if constexpr (is_pair<F>) {
+          transpose<T>(from, L, square, L);
+          pairs_of_rows(square, g.samples, as<F>(to));
+          continue;
+        }
         if (g.samples == L) {
           transpose<T>(from, L, to, L);
           continue;
@@ -387,12 +395,13 @@ inline void add_rows(const T* d, ptrdiff_t d_panel, int count, T* sums) {
 
 // Unit: (kernel row, run of pairs, two panels). Of the strip of the first block, of `samples`; added to the sums if
 // `accumulate`.
-template <class T>
+template <class T, class F = T>
 static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
-  constexpr int L = lanes<T>, O = gradient_columns;
+  constexpr int L = lanes<T>, O = gradient_columns, X = L / terms_of<F>;
+  const int count = groups(g.samples, terms_of<F>);
   const int columns = panels<T>(g.z.channels), pairs = g.kernel_w * g.x.channels, width = g.z.width;
   const int steps = groups(columns, O), chunks = groups(pairs, unit_pairs);
-  const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_row = ptrdiff_t(width) * g.samples * L;
+  const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * X, d_row = ptrdiff_t(width) * count * L;
   const ptrdiff_t d_panel = d_row * g.rows, g_panel = ptrdiff_t(g.kernel_h) * pairs * L;
   // Runs and folds as `correlate` has them: a single sample has the same bits there.
   const int most = fold_terms / g.samples;
@@ -407,15 +416,16 @@ static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
     bool fresh = !g.accumulate;
     int pending = 0;
     for (int i = 0; i < g.rows; i++) {
-      const T* x = g.x.row(0, ptrdiff_t(g.first_row + i) * g.stride_h - g.pad_top + m * g.dilation_h) +
-                   (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
-      const T* d = g.partial + j * d_panel + i * d_row;
-      for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * g.samples * L) {
-        const Runs runs{width - p < most ? width - p : most, g.samples, g.samples};
+      const F* x = as<F>(g.x.row(0, ptrdiff_t(g.first_row + i) * g.stride_h - g.pad_top + m * g.dilation_h) +
+                         (r - ptrdiff_t(g.pad_left) * g.x.channels) * X);
+      const F* d = as<F>(g.partial + j * d_panel + i * d_row);
+      for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * count * L) {
+        const Runs runs{width - p < most ? width - p : most, count, count};
         const Onto onto = pending ? Onto::continued : Onto::fresh;
-        if (across == O) outer_rows<T, O>(x, x_step, d, d_panel, run, size, rows, runs, onto);
-        else outer_rows<T, 1>(x, x_step, d, d_panel, run, size, rows, runs, onto);
-        if (with_bias) add_rows<T, O>(d, across == O ? d_panel : 0, runs.blocks * g.samples, bias);
+        if (across == O) outer_rows<T, O, false, F>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+        else outer_rows<T, 1, false, F>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+        if constexpr (!is_pair<F>)   // the gradient of the bias is no product
+          if (with_bias) add_rows<T, O>(d, across == O ? d_panel : 0, runs.blocks * g.samples, bias);
         pending += runs.blocks * g.samples;
         const bool last = i + 1 == g.rows && p + most >= width;
         if (!last && !(is_float<T> && pending >= fold_terms)) continue;

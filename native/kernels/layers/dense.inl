@@ -24,10 +24,11 @@ enum class Onto { fresh, continued, added };
 // Gradient: x is in lanes (a run is a block of samples) and d has been transposed to samples x panel; also the products of
 // Winograd's weight gradient. With rows_are_lanes, i is a sample and s an input: the forward pass of a few samples, where d
 // is W itself and no work is spent on the empty lanes of the block.
-template <class T, int R, int O, bool rows_are_lanes, bool folds>
-__attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient,
+// Of pairs s counts these: x is [block][row][lane / 2], d [panel][s][lane].
+template <class T, int R, int O, bool rows_are_lanes, bool folds, class F>
+__attribute__((noinline)) static void outer(const F* x, ptrdiff_t x_block, const F* d, ptrdiff_t d_panel, T* gradient,
                                             ptrdiff_t g_panel, Runs runs, Onto onto) {
-  constexpr int L = lanes<T>;
+  constexpr int L = lanes<T>, X = L / terms_of<F>;
   Vec<T> acc[R][O];
   Wide<T> total[R][O];
 #pragma GCC unroll 16
@@ -40,18 +41,18 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
   int pending = 0;
   for (int b = 0; b < runs.blocks; b++, x += x_block) {
     const int count = b + 1 < runs.blocks ? runs.count : runs.last;
-    if (!rows_are_lanes && runs.count == L)   // a whole block: of fewer samples x is in the cache
+    if (!rows_are_lanes && runs.count == X)   // a whole block: of fewer samples x is in the cache
 #pragma GCC unroll 16
-      for (int r = 0; r < R; r++) __builtin_prefetch(x + x_block + r * L);
+      for (int r = 0; r < R; r++) __builtin_prefetch(x + x_block + r * X);
     for (int l = 0; l < count; l++, d += L) {
-      Vec<T> dv[O];
+      Vec<F> dv[O];
 #pragma GCC unroll 16
       for (int o = 0; o < O; o++) dv[o] = load(d + o * d_panel);
 #pragma GCC unroll 16
       for (int r = 0; r < R; r++) {
-        const Vec<T> xv = broadcast<T>(rows_are_lanes ? x[l * L + r] : x[r * L + l]);
+        const Vec<F> xv = broadcast<F>(rows_are_lanes ? x[l * X + r] : x[r * X + l]);
 #pragma GCC unroll 16
-        for (int o = 0; o < O; o++) acc[r][o] += xv * dv[o];
+        for (int o = 0; o < O; o++) add_product<F>(acc[r][o], xv, dv[o]);
       }
     }
     pending += count;
@@ -72,23 +73,24 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
 }
 
 // The tile for `rows` <= R.
-template <class T, int R, int O, bool rows_are_lanes, bool folds>
-inline void outer_up_to(int rows, const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel,
+template <class T, int R, int O, bool rows_are_lanes, bool folds, class F>
+inline void outer_up_to(int rows, const F* x, ptrdiff_t x_block, const F* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel,
                         Runs runs, Onto onto) {
   if (rows == R) return outer<T, R, O, rows_are_lanes, folds>(x, x_block, d, d_panel, gradient, g_panel, runs, onto);
-  constexpr int step = rows_are_lanes && R > 4 ? 4 : 1;   // samples come in fours
+  // Samples come in fours; pairs in few sizes, which compile in a third of the time.
+  constexpr int step = is_pair<F> ? (R > 4 ? R - 4 : R / 2) : rows_are_lanes && R > 4 ? 4 : 1;
   if constexpr (R > step)
     outer_up_to<T, R - step, O, rows_are_lanes, folds>(rows, x, x_block, d, d_panel, gradient, g_panel, runs, onto);
 }
 
 // All rows [0, rows) against O panels.
-template <class T, int O, bool rows_are_lanes = false>
-inline void outer_rows(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel, int rows,
+template <class T, int O, bool rows_are_lanes = false, class F = T>
+inline void outer_rows(const F* x, ptrdiff_t x_block, const F* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel, int rows,
                        Runs runs, Onto onto) {
   constexpr int R = rows_are_lanes ? gradient_rows / 4 * 4 : gradient_rows;
   const bool folds = is_long<T>(int64_t(runs.blocks - 1) * runs.count + runs.last);
   const auto run = [&](int r, int size) {
-    const T* from = x + r * (rows_are_lanes ? 1 : lanes<T>);
+    const F* from = x + r * (rows_are_lanes ? 1 : lanes<T> / terms_of<F>);
     T* const to = gradient + r * lanes<T>;
     if (folds) outer_up_to<T, R, O, rows_are_lanes, true>(size, from, x_block, d, d_panel, to, g_panel, runs, onto);
     else outer_up_to<T, R, O, rows_are_lanes, false>(size, from, x_block, d, d_panel, to, g_panel, runs, onto);
@@ -99,6 +101,11 @@ inline void outer_rows(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_pa
       run(r, size);
       r += size;
     }
+  } else if constexpr (is_pair<F>) {
+    for (int r = 0, size; r < rows; r += size) {
+      size = rows - r >= R ? R : rows - r >= 4 ? 4 : rows - r >= 2 ? 2 : 1;
+      run(r, size);
+    }
   } else {
     Cut cut{rows, R};
     for (int r = 0, size; (size = cut.next()) > 0; r += size) run(r, size);
@@ -106,8 +113,8 @@ inline void outer_rows(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_pa
 }
 
 // The post-operation of a dense layer's output run [first, first + count) of the blocks of one tile.
-template <class T>
-inline void post_forward(const DenseArgs<T>& g, int block, int pixels, int first, int count) {
+template <class T, class F>
+inline void post_forward(const DenseArgs<T, F>& g, int block, int pixels, int first, int count) {
   if (in_tile(g.post.kind)) return;
   for (int p = 0; p < pixels; p++) {
     const T* z = g.z + (block + p) * g.z_block + first * lanes<T>;
@@ -127,9 +134,10 @@ template <class T>
 inline bool few_samples(const DenseArgs<T>& g) {
   return g.blocks == 1 && groups(g.samples, 4) * 4 < lanes<T>;
 }
-template <class T>
-static int dense_forward_units(const DenseArgs<T>& g) {
-  if (few_samples<T>(g)) return groups(panels<T>(g.outputs), gradient_columns);
+template <class T, class F = T>
+static int dense_forward_units(const DenseArgs<T, F>& g) {
+  if constexpr (!is_pair<F>)
+    if (few_samples<T>(g)) return groups(panels<T>(g.outputs), gradient_columns);
   return groups(g.blocks, wide_pixels) * panels<T>(g.outputs);
 }
 
@@ -158,16 +166,17 @@ static void dense_forward_few(const DenseArgs<T>& g, int begin, int end) {
     }
   }
 }
-template <class T, int C>
-inline void dense_forward_panel(const DenseArgs<T>& g, int block, int pixels, int panel) {
+template <class T, int C, class F>
+inline void dense_forward_panel(const DenseArgs<T, F>& g, int block, int pixels, int panel) {
   constexpr int L = lanes<T>;
+  const F* w = g.room ? g.room : g.weights + ptrdiff_t(panel) * g.inputs * L;
   for (int first = panel * L; first < (panel + 1) * L && first < g.outputs; first += C) {
-    Tile<T> t{};
+    Tile<T, F> t{};
     t.x = g.x + block * g.x_block;
     t.x_pixel = g.x_block;
     t.segments = 1;
     t.length = g.inputs;
-    t.w = g.weights + ptrdiff_t(panel) * g.inputs * L + first % L;
+    t.w = w + first % L;
     t.w_k = L;
     t.z = g.z + block * g.z_block + first * L;
     t.z_pixel = g.z_block;
@@ -180,13 +189,20 @@ inline void dense_forward_panel(const DenseArgs<T>& g, int block, int pixels, in
     post_forward(g, block, pixels, first, t.channels);
   }
 }
-template <class T>
-static void dense_forward(const DenseArgs<T>& g, int begin, int end) {
-  if (few_samples<T>(g)) return dense_forward_few<T>(g, begin, end);
+template <class T, class F = T>
+static void dense_forward(const DenseArgs<T, F>& g, int begin, int end) {
+  if constexpr (!is_pair<F>)
+    if (few_samples<T>(g)) return dense_forward_few<T>(g, begin, end);
   const int count = panels<T>(g.outputs), group_count = groups(g.blocks, wide_pixels);
-  const bool by_groups = groups_run_fastest<T>(g.blocks, g.inputs);
+  const bool by_groups = g.room || groups_run_fastest<T>(g.blocks, g.inputs);
+  int ready = -1;
   for (int unit = begin; unit < end; unit++) {
     const int group = by_groups ? unit % group_count : unit / count, panel = by_groups ? unit / group_count : unit % count;
+    if constexpr (is_pair<F>)
+      if (g.room && panel != ready) {
+        pairs_of_rows(g.source + ptrdiff_t(panel) * g.rows * lanes<T>, g.rows, g.room);
+        ready = panel;
+      }
     const int block = int(int64_t(group) * g.blocks / group_count);
     const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
     if (pixels == 1) dense_forward_panel<T, panel_channels<T, single_channels>>(g, block, 1, panel);

@@ -286,7 +286,8 @@ static void winograd_rows(const RowsArgs<T>& g, int begin, int end, T* scratch) 
   }
 }
 
-// -- backward ------------------------------------------------------------------------------------------------------------------
+// -- backward
+// ------------------------------------------------------------------------------------------------------------------
 
 // W in panels of outputs as panels of inputs, [inputs / lanes][outputs][lanes], zero beyond the inputs: so δ is a product of
 // rows as well. Unit: panel of inputs.
@@ -318,8 +319,8 @@ static size_t rows_gradient_scratch(const RowsGradientArgs<T>& g) {
 }
 // The tile for as many inputs as it has a size for: how many these are.
 template <class T, int O, bool folds>
-inline int rows_outer(int inputs, const T* x, ptrdiff_t x_row, const T* d, ptrdiff_t d_panel, T* to, ptrdiff_t g_panel, int rows,
-                      Onto onto) {
+inline int rows_outer(int inputs, const T* x, ptrdiff_t x_row, const T* d, ptrdiff_t d_panel, T* to, ptrdiff_t g_panel,
+                      int rows, Onto onto) {
   constexpr int R = gradient_rows / 4 * 4;
   const int size = inputs >= R ? R : inputs >= 8 ? 8 : inputs >= 4 ? 4 : inputs;
   outer_up_to<T, R, O, true, folds>(size, x, x_row, d, d_panel, to, g_panel, Runs{rows, 1, 1}, onto);

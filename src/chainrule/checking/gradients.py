@@ -18,6 +18,7 @@ from chainrule.checking.report import GradientReport, ParameterCheck, Worst
 from chainrule.checking.single import check_layer, check_loss, check_penalty, refuse_truncated
 from chainrule.data.arrays import all_finite
 from chainrule.layers import Layer
+from chainrule.layers.precision import BFLOAT16
 from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves
@@ -26,6 +27,10 @@ from chainrule.networks.network import Network
 
 SAME_LOSS = (
     1e-10  # float64 kernels sum in another order: 1e-13 was seen; a wrong term shows in the first digits
+)
+_UNROUNDED = (
+    "checked without the rounding of precision='bfloat16', by which a step's gradients differ from these: by "
+    "up to 2⁻⁹ for every factor of a product"
 )
 SAME_NOISE = 8.0  # times the rounding error of J, which of data far from 0 is far more
 
@@ -49,7 +54,8 @@ def check_gradients(
     """Compare every gradient of a network with finite differences of its loss.
 
     X, y, loss, penalty, sample_weight, training_size: as for `net.backpropagate`; a few samples (5 to 20)
-    are enough and fast. Always in float64, on a copy of a float32 network.
+    are enough and fast. Always in float64, on a copy of a float32 network; of precision="bfloat16" without
+    its rounding, which has no derivative, and the report says so.
 
     entries: how many entries of each parameter and of the input are compared: a number, "all", or "auto"
     (all of up to 32, else 20). direction: also compare along a random direction through all entries of each
@@ -88,7 +94,10 @@ def check_gradients(
         loss=comparison.loss,
         tolerance=tolerance or TOLERANCE,
         computed_by="native" if native else "reference",
-        diagnosis=(f"by the formulas: {obstacle}",) if obstacle else (),
+        diagnosis=(
+            *([f"by the formulas: {obstacle}"] if obstacle else []),
+            *([_UNROUNDED] if net.precision == BFLOAT16 else []),
+        ),
     )
     if not report.wrong:
         return report

@@ -173,7 +173,10 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     network.add_argument("--seed", type=non_negative_int, default=0, metavar="N", help="default: %(default)s")
     network.add_argument(
-        "--precision", choices=("float32", "float64"), default="float32", help="default: %(default)s"
+        "--precision",
+        choices=("float32", "float64", "bfloat16"),
+        default="float32",
+        help="bfloat16: products of dense layers and convolutions, all else float32 (default: %(default)s)",
     )
     network.add_argument(
         "--threads", type=thread_count, metavar="N", help="default: the cores this process may use"

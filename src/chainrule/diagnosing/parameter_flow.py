@@ -80,7 +80,7 @@ def _of_samples(flow: Backward, part: Array) -> dict[str, Array]:
         name: value if name in parameters else value[..., part] for name, value in layer_pass.given.items()
     }
     d, x, output = (array[..., part] for array in (flow.d, layer_pass.x, layer_pass.output))
-    return layer_backward(layer_pass.layer, d, x, output, given)[1]
+    return layer_backward(layer_pass.layer, d, x, output, given, rounds=layer_pass.rounded)[1]
 
 
 def noise(groups: Groups, name: str | None = None) -> tuple[float, float]:

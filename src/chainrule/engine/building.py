@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import _native
+from chainrule.base.errors import ArgumentError
 from chainrule.engine import isa
 from chainrule.engine.host import HostWork
 from chainrule.engine.lowering.loss_kinds import JUDGED, LOSSES, native_options
@@ -24,6 +25,7 @@ from chainrule.engine.lowering.values import Hosted, Value
 from chainrule.engine.lowering.walk import lower
 from chainrule.engine.programs import loss_programs
 from chainrule.layers import Identity
+from chainrule.layers.precision import BFLOAT16
 from chainrule.losses import Loss, Losses
 from chainrule.losses.constraints import MaxNorm
 from chainrule.losses.penalties import Penalty
@@ -72,6 +74,14 @@ def build(
     that of a step, not a shard of it.
     """
     kind: Any = _native.PlanFloat32 if dtype == np.float32 else _native.PlanFloat64
+    rounded = network.precision == BFLOAT16 and dtype == np.float32
+    if rounded:
+        if per_sample:
+            raise ArgumentError(
+                "gradients of single samples, which clip_sample_norm scales, are measured without rounding: "
+                f"write network.copy(precision='float32'), not precision={BFLOAT16!r}"
+            )
+        isa.say_bfloat16(level)
     native = kind(isa.usable_level(level), batch_size)
     own = type(loss) in LOSSES or isinstance(loss, Losses)
     paired = loss is not None and own and loss.pairs_with(network.layers[-1])
@@ -84,6 +94,7 @@ def build(
         backward=loss is not None,
         per_sample=per_sample,
         alone=alone,
+        rounded=rounded,
     )
     low.consume(z)
     formula_loss, lost = _set_loss(native, network, loss, z, a, paired)

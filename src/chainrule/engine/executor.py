@@ -16,6 +16,7 @@ import numpy as np
 from chainrule.base.types import Array
 from chainrule.engine.lowering.loss_kinds import told_by_print
 from chainrule.engine.plan import Plan
+from chainrule.layers.precision import BFLOAT16
 from chainrule.losses import Loss
 from chainrule.networks.architecture import all_layers
 from chainrule.networks.batch import Batch
@@ -179,7 +180,7 @@ class NativeExecutor:
 
     def sample_norms(self, network: Model, batch: Batch, loss: Loss) -> Array:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
-        if network.shares:
+        if network.shares or network.precision == BFLOAT16:
             return norms_of_gradients(network, self, batch, loss)
         with self._plan(network, loss, len(batch), False, per_sample=True) as plan:
             norms = plan.norms(batch.inputs, batch.targets, batch.weights)[1]

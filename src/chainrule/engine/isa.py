@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -14,7 +15,7 @@ from chainrule.base.errors import ArgumentError, BuildError, SettingError, descr
 
 # Of what Python calls and passes; native/bindings/module.cpp has the same number, and both rise with every
 # change. A build left over from older sources would take arguments for others and compute nonsense.
-INTERFACE = 23
+INTERFACE = 24
 
 
 def check_build(native: Any) -> None:
@@ -83,6 +84,27 @@ def _thread_count(count: Any) -> int:
     return int(count)
 
 
+def bfloat16_by(of_level: str | None = None) -> str:
+    """What multiplies pairs of bfloat16: the instruction, or "shifts and masks" where there is none."""
+    return str(_native.bfloat16_by(usable_level(of_level)))
+
+
+_said: set[str] = set()
+
+
+def say_bfloat16(of_level: str | None = None) -> None:
+    """Warn once that this processor, or level, has no instruction for products of bfloat16."""
+    name = usable_level(of_level)
+    if bfloat16_by(name) == "vdpbf16ps" or _said:
+        return
+    _said.add(name)
+    warnings.warn(
+        f"precision='bfloat16': {name} here has no instruction for it (AVX512_BF16), so the same rounding is "
+        "done by others, which takes longer than float32; this is said once",
+        stacklevel=2,
+    )
+
+
 def lanes(dtype: Any, of_level: str | None = None) -> int:
     """Samples per block: the lanes of one vector register, e.g. 16 for float32 on AVX-512."""
     single, twice = _native.lanes(usable_level(of_level))
@@ -102,6 +124,7 @@ def info() -> dict[str, Any]:
         "ISA levels here": ", ".join(_native.supported_levels()),
         "lanes float32": single,
         "lanes float64": twice,
+        "bfloat16 by": bfloat16_by(),
         "threads": threads(),
         "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "NumPy": numpy.__version__,

@@ -524,6 +524,7 @@ class Meta(TypedDict):
     numpy: str
     python: str
     dtype: str  # the network's own; all numbers of the document are float64
+    precision: str  # the same, or bfloat16: of its products, not of those here
     seed: int | None  # of the network
     title: str  # the network's name
     network: str  # as it is written in Python

@@ -7,14 +7,17 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self
 
-from chainrule.base.errors import ShapeError
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, ShapeError
 from chainrule.base.keywords import teach
 from chainrule.base.memory import check_memory, within_memory
 from chainrule.base.types import Array, Shape
 from chainrule.data.door import classes_array
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Heads, Layer, Parameter
-from chainrule.networks.architecture import INPUT, architecture, drawn_parameters
+from chainrule.layers.precision import BFLOAT16, is_rounded, precision_from
+from chainrule.networks.architecture import INPUT, architecture, drawn_parameters, leaves
 from chainrule.networks.executor import Executor, executor
 from chainrule.networks.parameters import Parameters, check_named, dtype_from
 
@@ -29,9 +32,17 @@ class Model:
 
     several_labels: bool = False  # whether every output says yes or no by itself: see Network.classify
 
-    def _build(self, layers: Any, input_shape: Any, dtype: Any, name: str | None) -> None:
+    def _build(
+        self, layers: Any, input_shape: Any, dtype: Any, name: str | None, precision: Any = None
+    ) -> None:
         self._architecture = architecture(layers, input_shape)
         self.dtype = dtype_from(dtype)
+        self.precision = precision_from(precision, self.dtype)
+        if self.precision == BFLOAT16 and not any(map(is_rounded, leaves(self._architecture.layers))):
+            raise ArgumentError(
+                f"precision={BFLOAT16!r} is of convolutions and of Dense without ntk, and this network has "
+                "none: leave it out"
+            )
         self.name = name
         total = sum(math.prod(spec.shape) for spec in self._architecture.specs.values())
         check_memory("layers", "all parameters together", (total,))
@@ -51,12 +62,13 @@ class Model:
         name: str | None = None,
         classes: Any = None,
         preparation: Preparation | str | None = None,
+        precision: Any = None,
     ) -> Self:
         """A network with given parameters, all of them; a layer of constant output is but a warning here.
 
-        classes, preparation: as of `Network`; parameters alone do not tell them.
+        classes, preparation, precision: as of `Network`; parameters alone do not tell them.
         """
-        network = cls._made(layers, parameters, input_shape, dtype, name)
+        network = cls._made(layers, parameters, input_shape, dtype, name, precision)
         network.classes = [*classes] if isinstance(classes, range) else classes
         if preparation is not None:
             network.preparation = preparation  # type: ignore[assignment]
@@ -65,10 +77,16 @@ class Model:
 
     @classmethod
     def _made(
-        cls, layers: Any, parameters: Mapping[str, Any], input_shape: Any, dtype: Any, name: str | None
+        cls,
+        layers: Any,
+        parameters: Mapping[str, Any],
+        input_shape: Any,
+        dtype: Any,
+        name: str | None,
+        precision: Any = None,
     ) -> Self:
         network = cls.__new__(cls)
-        network._build(layers, input_shape, dtype, name)
+        network._build(layers, input_shape, dtype, name, precision)
         check_named(parameters)
         missing = [key for key in network.parameter_specs if key not in parameters]
         if missing:
@@ -173,10 +191,17 @@ class Model:
         return self
 
     @teach("network.copy() or network.copy(dtype='float64')")
-    def copy(self, *, dtype: Any = None) -> Self:
-        """An independent network with the same parameters, in another dtype if given."""
-        dtype = self.dtype if dtype is None else dtype
-        made = type(self)._made(self.layers, self._parameters, self.input_shape, dtype, self.name)
+    def copy(self, *, dtype: Any = None, precision: Any = None) -> Self:
+        """An independent network with the same parameters, in another dtype or precision if given.
+
+        In float64 nothing is rounded to bfloat16, whatever the network's own precision.
+        """
+        dtype = dtype_from(self.dtype if dtype is None else dtype)
+        if precision is None and dtype == self.dtype:
+            precision = None if self.dtype == np.float64 else self.precision
+        made = type(self)._made(
+            self.layers, self._parameters, self.input_shape, dtype, self.name, precision
+        )
         made._classes = None if self._classes is None else self._classes.copy()
         made.seed, made._executor, made.preparation = self.seed, self._executor, self.preparation
         made.several_labels, made.output_labels = self.several_labels, dict(self.output_labels)

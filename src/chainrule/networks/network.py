@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from chainrule.data.door import check_pairs, check_weights, class_ids, inputs_of
 from chainrule.data.mapped import in_pieces, pieces
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Composite, Layer, Sequential, Sigmoid, Wiring
+from chainrule.layers.precision import BFLOAT16
 from chainrule.losses import BinaryCrossEntropy, Loss, Losses, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
 from chainrule.networks.architecture import INPUT, all_layers
@@ -77,6 +79,9 @@ class Network(Model, Attributes):
         gives the same start in float32 and float64, and changing one layer's size leaves the other layers'
         start as it was.
     dtype: of parameters and predictions, "float32" or "float64".
+    precision: "bfloat16" rounds what dense layers and convolutions multiply, x, W and δ, to that type and
+        sums the products in float32; parameters, updates, other layers and predictions stay float32. Which
+        layers and products: docs/decisions/0021-bfloat16.md. Without it, or as "float32", nothing is rounded.
     classes: the labels in the order of the outputs, of a `Graph` with several outputs by their names; without
         them those that the first fit sees.
     preparation: how inputs are made for it, a `Preparation`, or "pixels" (0 to 255, divided by 255) or
@@ -99,6 +104,7 @@ class Network(Model, Attributes):
         name: str | None = None,
         classes: Any = None,
         preparation: Preparation | str | None = None,
+        precision: Any = None,
     ) -> None:
         if input_shape is None:
             outputs = getattr(getattr(preparation, "inputs", None), "outputs", None)
@@ -106,7 +112,7 @@ class Network(Model, Attributes):
                 meant = "input_shape, the shape of one sample, such as X.shape[1:]"
                 raise TypeError(f"Network() needs {meant}: write Network([...], input_shape=784)")
             input_shape = len(outputs)
-        self._build(layers, input_shape, dtype, name)
+        self._build(layers, input_shape, dtype, name, precision)
         self._architecture.check_new(self.dtype)
         if isinstance(classes, Mapping):
             self.output_labels = classes
@@ -122,6 +128,9 @@ class Network(Model, Attributes):
         if name == "dtype" and "_parameters" in self.__dict__:
             form = "network.copy(dtype='float64'), which is a network of that dtype"
             raise AttributeError(f"a network's dtype cannot be set; write {form}", name=name, obj=self)
+        if name == "precision" and "_parameters" in self.__dict__:
+            form = "network.copy(precision='bfloat16'), which is a network of that precision"
+            raise AttributeError(f"a network's precision cannot be set; write {form}", name=name, obj=self)
         if name == "output_labels":
             value = output_labels(value, self.outputs)
         if name == "preparation" and value is not None:
@@ -467,6 +476,7 @@ class Network(Model, Attributes):
         """
         from chainrule.networks.forms.multilayer import to_sklearn
 
+        self._say_float32("to_sklearn", 3)
         return to_sklearn(self)
 
     @teach("network.to_torch(channels='first')")
@@ -484,6 +494,7 @@ class Network(Model, Attributes):
         """
         from chainrule.networks.forms.torch.writing import torch_module
 
+        self._say_float32("to_torch")
         return torch_module(self, channels)
 
     @teach("network.to_onnx('net.onnx')")
@@ -511,6 +522,7 @@ class Network(Model, Attributes):
         """
         from chainrule.networks.forms.onnx.writing import onnx_model
 
+        self._say_float32("to_onnx")
         path = None if path is None else text_path(path)
         options = {"channels": channels, "dtype": dtype, "opset": opset}
         return onnx_model(self, path, preparation=preparation, labels=labels, **options)  # type: ignore[arg-type]
@@ -534,7 +546,16 @@ class Network(Model, Attributes):
         """
         from chainrule.networks.forms.c.writing import c_source
 
+        self._say_float32("to_c")
         return c_source(self, None if path is None else text_path(path), prefix, training)
+
+    def _say_float32(self, call: str, depth: int = 4) -> None:  # past `teach`
+        if self.precision == BFLOAT16:
+            warnings.warn(
+                f"{call}: the products of what is made are of float32, the network's of precision="
+                f"{BFLOAT16!r}; predictions differ by that rounding",
+                stacklevel=depth,
+            )
 
     # -- display ---------------------------------------------------------------------------------------------
     def formulas(self) -> FormulasByLayer:
@@ -555,8 +576,10 @@ class Network(Model, Attributes):
         inside = f"Network([{', '.join(map(repr, self.layers))}], input_shape={self.input_shape}"
         if any(isinstance(layer, Wiring) for layer in self.layers):
             inside = nodes_shown(self)
-        name = f", name={self.name!r}" if self.name else ""
-        return f"{inside}, dtype='{self.dtype}'{name})"
+        options = f"dtype='{self.dtype}'"
+        options += f", precision={BFLOAT16!r}" if self.precision == BFLOAT16 else ""
+        options += f", name={self.name!r}" if self.name else ""
+        return f"{inside}, {options})"
 
     def _repr_html_(self) -> str:
         return html_table(summary_rows(self), right=(3,), caption=self.name or "")
@@ -621,7 +644,12 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     stored = storage.read(path, layers=classes)
     try:
         network = Network._made(
-            stored.layers, stored.parameters, stored.input_shape, stored.dtype, stored.name
+            stored.layers,
+            stored.parameters,
+            stored.input_shape,
+            stored.dtype,
+            stored.name,
+            stored.precision,
         )
         network.classes, network.preparation = stored.classes, stored.preparation
         network.several_labels, network.output_labels = stored.several_labels, stored.output_labels

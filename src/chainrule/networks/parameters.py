@@ -55,7 +55,8 @@ def dtype_from(value: Any) -> np.dtype[Any]:
     except (TypeError, ValueError):
         dtype = None
     if dtype is None or dtype.name not in _DTYPES:
-        raise ArgumentError(f"dtype must be 'float32' or 'float64', received {describe(value)}")
+        advice = ", or precision='bfloat16' beside float32" if "bfloat16" in str(value) else ""
+        raise ArgumentError(f"dtype must be 'float32' or 'float64'{advice}, received {describe(value)}")
     chosen: np.dtype[Any] = np.dtype(dtype.name)
     return chosen
 

@@ -18,6 +18,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.base.types import Array
 from chainrule.layers import Composite, Layer, call_formula
+from chainrule.layers.precision import BFLOAT16, is_rounded, rounded
 from chainrule.layers.randomness import random_bits
 from chainrule.layers.structure import Chain, Masks, mask_behind, mask_for, run_branches
 from chainrule.networks.architecture import check_batch
@@ -49,7 +50,7 @@ class PassContext:
 class Pass:
     """One layer's forward pass: what went in, what came out (samples last), what else its formulas were
     given, and of a composite the passes within its branches, the outputs that it joins, and what came in
-    beside x where every branch reads a value of its own.
+    beside x where every branch reads a value of its own. rounded: whether its products are of bfloat16.
     """
 
     layer: Layer
@@ -59,6 +60,7 @@ class Pass:
     inside: tuple[tuple[Pass, ...], ...] = ()
     ends: tuple[Array, ...] = ()
     beside: tuple[Array, ...] = ()
+    rounded: bool = False
 
     @property
     def name(self) -> str:
@@ -127,7 +129,9 @@ def run_forward(
             given |= layer.draw(x.shape, context.bits(layer.stream))
         mask = layer.mask(x)
         context.mask = mask_behind(layer, context.mask) if mask is None else mask
-        return Pass(layer, x, layer_forward(layer, x, given, training=context.training), given)
+        rounds = network.precision == BFLOAT16 and is_rounded(layer)
+        output = layer_forward(layer, x, given, training=context.training, rounds=rounds)
+        return Pass(layer, x, output, given, rounded=rounds)
 
     if context.training:
         check_batch(network.layers, network.shapes, x.shape[-1])
@@ -145,7 +149,8 @@ class BackwardRules:
 
 
 def _leaf(layer_pass: Pass, d: Array) -> tuple[Array, dict[str, Array]]:
-    return layer_backward(layer_pass.layer, d, layer_pass.x, layer_pass.output, layer_pass.given)
+    given = (layer_pass.x, layer_pass.output, layer_pass.given)
+    return layer_backward(layer_pass.layer, d, *given, rounds=layer_pass.rounded)
 
 
 def _join(layer_pass: Pass, parts: Sequence[Array]) -> Array:
@@ -217,27 +222,43 @@ def leaf_passes(passes: Iterable[Pass]) -> list[Pass]:
     return [layer_pass for layer_pass in all_passes(passes) if not isinstance(layer_pass.layer, Composite)]
 
 
-def layer_forward(layer: Layer, x: Array, given: Values, *, training: bool = True) -> Array:
-    """The output of one layer, samples last; `given`: its parameters and what else its formula declares."""
+def layer_forward(
+    layer: Layer, x: Array, given: Values, *, training: bool = True, rounds: bool = False
+) -> Array:
+    """The output of one layer, samples last; `given`: its parameters and what else its formula declares;
+    rounds: x and W to bfloat16 first.
+    """
     formula = "forward" if training or layer.infer is None else "infer"
-    return np.asanyarray(_evaluate(layer, formula, {"x": x, **given}))
+    available = {"x": x, **given}
+    return np.asanyarray(_evaluate(layer, formula, _rounded(available) if rounds else available))
+
+
+_FACTORS = ("x", "W", "d")
+
+
+def _rounded(available: Values) -> dict[str, Array]:
+    return {name: rounded(value) if name in _FACTORS else value for name, value in available.items()}
 
 
 def layer_backward(
-    layer: Layer, d: Array, x: Array, output: Array, given: Values
+    layer: Layer, d: Array, x: Array, output: Array, given: Values, *, rounds: bool = False
 ) -> tuple[Array, dict[str, Array]]:
-    """(∂J/∂x, ∂J/∂parameter by name) from d = ∂J/∂output, samples last.
+    """(∂J/∂x, ∂J/∂parameter by name) from d = ∂J/∂output, samples last; rounds: d, x and W to bfloat16 where
+    they are multiplied.
 
     A gradient has the shape of its variable (Matrix notes §5): ShapeError that names the formula if it
     has not.
     """
     available = {"d": d, "x": x, "z": output, "a": output, **given}
-    below = np.asanyarray(_evaluate(layer, "delta", available))
+    factors = _rounded(available) if rounds else available
+    below = np.asanyarray(_evaluate(layer, "delta", factors))
     if below.shape != x.shape:
         raise ShapeError(
             f"{_formula(layer, 'delta')} must have the shape {x.shape} of x, it returned {below.shape}"
         )
-    gradients = _evaluate(layer, "gradients", available)
+    gradients = _evaluate(layer, "gradients", factors)
+    if rounds and "b" in gradients:  # a sum of δ as it is
+        gradients = {**gradients, "b": _evaluate(layer, "gradients", available)["b"]}
     learned = [name for name, spec in layer.parameters(x.shape[:-1]).items() if spec.learned]
     if set(gradients) != set(learned):
         raise ShapeError(

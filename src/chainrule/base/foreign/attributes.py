@@ -128,7 +128,8 @@ METHODS = by_name(
             *("to", "cuda", "cpu", "device", "to_device", "gpu"),
         ),
         "network.copy(dtype='float64')": ("double", "astype", "type"),
-        "network.copy(dtype='float32'); there is no smaller dtype": ("float", "half", "bfloat16", "float16"),
+        "network.copy(dtype='float32'); there is no smaller dtype": ("float", "half", "float16"),
+        "network.copy(precision='bfloat16'), whose products are of bfloat16": ("bfloat16", "dtype_policy"),
         "network.copy()": ("clone", "deepcopy", "get_copy"),
         "network.save('net.npz')": (
             "save_weights",

@@ -51,6 +51,8 @@ _LOSS = {**_WEIGHTED, **by_name({"loss='cross_entropy'": ("criterion", "loss_fn"
 _FILE = by_name({"path='net.npz'": ("file", "f", "filename", "filepath", "fname", "file_path")})
 
 
+_PRECISION = "precision='bfloat16', the only type that products are rounded to"
+_PRECISION_WORDS = ("dtype_policy", "mixed_precision", "amp", "use_amp", "autocast", "bf16")
 _APART = "nothing: a copy shares nothing with its network"
 _SHARED = "no copy that shares: its parameters are its own"
 
@@ -65,6 +67,7 @@ NETWORKS: dict[str, dict[str, Advice]] = {
             "chainrule.fit(network, X, y, optimizer=SGD(0.1)), whose 0.1 it is": ("learning_rate", "lr"),
             METRICS: ("metrics",),
             "the layers, [Dense(100), ReLU(), Dense(10), Softmax()]": ("hidden_layer_sizes", "activation"),
+            _PRECISION: _PRECISION_WORDS,
             besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
         }
     ),
@@ -81,6 +84,7 @@ NETWORKS: dict[str, dict[str, Advice]] = {
                 *("loss", "losses", "optimizer", "epochs", "batch_size", "penalty"),
             ),
             METRICS: ("metrics",),
+            _PRECISION: _PRECISION_WORDS,
             besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
         }
     ),
@@ -103,6 +107,7 @@ NETWORKS: dict[str, dict[str, Advice]] = {
             by_value(_APART, {_SHARED: (False,)}): ("deep",),
             by_value(_APART, {_SHARED: (True,)}): ("share",),
             _APART: ("memo",),
+            _PRECISION: _PRECISION_WORDS,
             besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
         }
     ),

@@ -142,7 +142,8 @@ _FIT = by_name(
             "accelerator",
         ),
         _LAYERS: ("hidden_layer_sizes", "activation", "layers", "input_shape", "units", "dropout"),
-        _DTYPE: ("dtype", "precision", "mixed_precision", "amp", "half", "use_amp"),
+        _DTYPE: ("dtype",),
+        "precision='bfloat16' in Network": ("precision", "mixed_precision", "amp", "half", "use_amp"),
         "seed=0 here, and in Network([...], seed=0) for the parameters": ("generator", "key", "torch_seed"),
         "no folds: fit once for each, after network.reinitialise(0)": ("cv", "n_splits", "folds", "kfold"),
         besides("optimizer=SGD(0.1, clip_norm=1.0)", None): (

@@ -159,7 +159,14 @@ def build_network(
         raise DataError(
             f"--network {kind}: write {', '.join((*named, REALMLP))}, or a network file that ends in .toml"
         )
-    network = Network(layers, input_shape=problem.input_shape, seed=arguments.seed, dtype=arguments.precision)
+    rounded = arguments.precision == "bfloat16"
+    network = Network(
+        layers,
+        input_shape=problem.input_shape,
+        seed=arguments.seed,
+        dtype="float32" if rounded else arguments.precision,
+        precision=arguments.precision if rounded else None,
+    )
     binary = classify and problem.outputs == 2 and isinstance(network.layers[-1], Sigmoid)
     if network.output_shape != (problem.outputs,) and not (binary and network.output_shape == (1,)):
         what = f"{problem.outputs} classes" if classify else f"{problem.outputs} target column(s)"

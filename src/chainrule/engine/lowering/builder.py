@@ -25,6 +25,7 @@ from chainrule.engine.lowering.values import (
     slope,
 )
 from chainrule.layers import Identity, Layer
+from chainrule.layers.precision import is_rounded
 from chainrule.layers.structure import Masks
 
 Bands = tuple[int, int]  # how many, and of how many rows
@@ -59,6 +60,7 @@ class Builder:
     backward: bool = True  # whether there is a pass back: without one nothing has a δ
     per_sample: bool = False  # whether the norms of the samples' own gradients are measured
     by_units: bool = False  # whether recurrences may have units in the lanes: in training
+    rounded: bool = False  # whether products are of bfloat16
     panels: set[int] = field(default_factory=set)  # parameters that lie so
     held: dict[int, Value] = field(default_factory=dict)  # by number
     cut: Cut = field(default_factory=Cut)  # the layers whose images are cut into bands
@@ -67,6 +69,10 @@ class Builder:
     def is_cut(self, layer: Layer) -> bool:
         """Whether a layer's values are cut into bands of rows."""
         return str(layer.name) in self.cut.layers
+
+    def rounds(self, layer: Layer) -> bool:
+        """Whether a layer's factors are rounded to bfloat16."""
+        return self.rounded and is_rounded(layer)
 
     def made(self, layer: Layer) -> Bands:
         """How a layer's output is cut."""

@@ -108,9 +108,9 @@ def _dense(low: Builder, layer: Dense, x: Value, z: Value, parameters: list[int]
         parameters = [low.parameter_of(layer, name, x.shape) for name in layer.parameters(x.shape)]
     bias = parameters[1] if layer.bias else -1
     if len(x.shape) == 1:
-        low.native.add_dense(x.number, z.number, parameters[0], bias)
+        low.native.add_dense(x.number, z.number, parameters[0], bias, low.rounds(layer))
     else:
-        _at_every_step(low, x, z, parameters[0], bias)
+        _at_every_step(low, x, z, parameters[0], bias, low.rounds(layer))
 
 
 def _entrywise(low: Builder, layer: Layer, f: Formula, x: Value, df: Formula | None = None) -> Value:
@@ -122,18 +122,20 @@ def _entrywise(low: Builder, layer: Layer, f: Formula, x: Value, df: Formula | N
     return made
 
 
-def _at_every_step(low: Builder, x: Value, z: Value, W: int, bias: int) -> None:
+def _at_every_step(low: Builder, x: Value, z: Value, W: int, bias: int, rounded: bool = False) -> None:
     """A dense layer on a sequence: every step is a row of it, or it is a convolution of one pixel."""
     if W in low.panels:
-        low.native.add_dense(x.number, z.number, W, bias)
+        low.native.add_dense(x.number, z.number, W, bias, rounded)
         return
-    low.native.add_convolution(x.number, z.number, W, bias, *ONE_PIXEL, 1, ConvMethod.direct, False)
+    method = ConvMethod.direct
+    low.native.add_convolution(x.number, z.number, W, bias, *ONE_PIXEL, 1, method, False, rounded)
 
 
 def _conv(low: Builder, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
     channels = x.shape[-1]
     if z.lanes == InLanes.samples and parameters[0] in low.panels:
-        low.native.add_dense(x.number, z.number, parameters[0], parameters[1] if layer.bias else -1)
+        bias = parameters[1] if layer.bias else -1
+        low.native.add_dense(x.number, z.number, parameters[0], bias, low.rounds(layer))
         return
     groups = layer.groups_of(channels)
     method = ConvMethod.depthwise if groups == channels > 1 else ConvMethod.direct
@@ -164,7 +166,8 @@ def _add_convolution(
     g = layer.grid
     geometry = (two(g.kernel), two(g.stride), two(g.dilation), (top, left))
     bias = parameters[1] if layer.bias else -1
-    low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, groups, method, transposed)
+    how = (groups, method, transposed, low.rounds(layer))
+    low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, *how)
 
 
 POOLS: dict[type[Layer], PoolKind] = {

@@ -296,11 +296,13 @@ def lower(
     backward: bool = True,
     per_sample: bool = False,
     alone: bool = True,
+    rounded: bool = False,
 ) -> tuple[Lowering, Value, Value]:
     """Build the operations of a network; `paired`: its last activation belongs to the loss; `frozen`:
     parameters that no step changes, and δ goes down no further than the lowest that one does; `backward`:
     whether there is a δ at all; `per_sample`: whether gradients of single samples are measured; `alone`:
-    whether a batch is that of a step, not a shard of it.
+    whether a batch is that of a step, not a shard of it; `rounded`: whether products are of bfloat16, for
+    which samples or positions are in the lanes.
 
     Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
     """
@@ -308,7 +310,7 @@ def lower(
     lanes = SAMPLES
     body = layers[:-1] if paired else layers
     sizes = (network.input_shape, network.shapes, native.batch_size, native.lanes)
-    if not (keep or backward):
+    if not (keep or backward or rounded):
         lanes = chosen(layers, *sizes)
     elif not (keep or per_sample):
         lanes = chosen_for_training(body, *sizes)
@@ -318,6 +320,7 @@ def lower(
         backward=backward,
         lanes=lanes,
         per_sample=per_sample,
+        rounded=rounded,
     )
     if backward and alone and lanes == SAMPLES and not (keep or per_sample):
         low.cut = chosen_bands(body, *sizes)

@@ -37,6 +37,7 @@ from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Layer, end_classes, layer_classes, structure_classes
+from chainrule.layers.precision import BFLOAT16
 from chainrule.networks.architecture import leaves
 from chainrule.networks.forms.places import file_in
 from chainrule.networks.model import Model
@@ -97,6 +98,7 @@ class Stored:
     preparation: Preparation | None
     several_labels: bool
     output_labels: dict[str, Any]
+    precision: str | None
 
 
 def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Stored:
@@ -131,6 +133,7 @@ def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
         preparation=None if prepared is None else Preparation.from_json(prepared, source),
         several_labels=description.get("several_labels") is True,
         output_labels=description.get("output_labels", {}),
+        precision=description.get("precision"),
     )
 
 
@@ -148,6 +151,7 @@ def describe(network: Model, arrays: Mapping[str, Array]) -> dict[str, Any]:
         "classes": None if network.classes is None else network.classes.tolist(),
         "preparation": None if network.preparation is None else network.preparation.to_json(),
         **({"several_labels": True} if network.several_labels else {}),  # older files have no such entry
+        **({"precision": BFLOAT16} if network.precision == BFLOAT16 else {}),
         **({"output_labels": labels} if (labels := _labels(network)) else {}),
         "layers": [_record(layer) for layer in network.layers],
         **({"shared": shared} if (shared := _shared(network)) else {}),  # files of networks without have none

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from chainrule.layers import Composite, Heads, Identity, Layer, Part, Wiring
+from chainrule.layers.precision import BFLOAT16
 from chainrule.layers.wiring import Join, Row
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.model import Model
@@ -119,6 +120,8 @@ def summary_lines(network: Model) -> list[tuple[str, str]]:
         told = [str(label) for label in known.tolist()]
         more = f", … ({len(told)})" if len(told) > 10 else ""
         lines.append((f"classes of {name}", ", ".join(told[:10]) + more))
+    if network.precision == BFLOAT16:
+        lines.append(("precision", f"products of {BFLOAT16} in Dense and convolutions, summed in float32"))
     if network.several_labels:
         lines.append(("labels", "several per sample, every output above ½"))
     return lines

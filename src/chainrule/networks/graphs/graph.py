@@ -56,6 +56,7 @@ class Graph(Network):
         name: str | None = None,
         classes: Any = None,
         preparation: Preparation | str | None = None,
+        precision: Any = None,
     ) -> None:
         shapes = inputs_from(input_shape, inputs)
         given = nodes_from(nodes, list(shapes))
@@ -77,4 +78,5 @@ class Graph(Network):
             name=name,
             classes=classes,
             preparation=preparation,
+            precision=precision,
         )

@@ -108,8 +108,8 @@ class Differences:
 def check_network(saved: Saved, network: Network) -> None:
     """ArgumentError where the network is built otherwise than that of the checkpoint."""
     mine = describe(network, {})
-    for name in ("input_shape", "dtype", "layers"):
-        before, now = saved.network.get(name), _as_json(mine[name])
+    for name in ("input_shape", "dtype", "precision", "layers"):
+        before, now = saved.network.get(name), _as_json(mine.get(name))
         if before == now or (name == "layers" and _same_layers(before, now)):
             continue
         if name == "layers":
