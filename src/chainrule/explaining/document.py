@@ -106,7 +106,11 @@ def _told_apart(network: Network) -> Network:
             made.append(copied)
         return tuple(made)
 
-    options: dict[str, Any] = {"name": network.name, "preparation": network.preparation}
+    options: dict[str, Any] = {
+        "name": network.name,
+        "preparation": network.preparation,
+        "precision": network.precision if network.dtype == np.float32 else None,
+    }
     made = Network(renamed(network.layers), input_shape=network.input_shape, dtype=network.dtype, **options)
     made.set_parameters({called(name): array for name, array in network.parameters.items()})
     made.classes, made.history = network.classes, network.history
@@ -219,7 +223,7 @@ def _meta(task: Task) -> Meta:
         "numpy": np.__version__,
         "python": platform.python_version(),
         "dtype": str(network.dtype),
-        "precision": network.precision,
+        "precision": network.precision if network.dtype == np.float32 else None,
         "seed": network.seed,
         "title": quoted(network.name or ""),
         "network": repr(network),
