@@ -24,7 +24,9 @@ inline void rows_to_lanes(const S* const (&from)[lanes<T>], T* to, int64_t count
     transpose<T>(square, L, to + f * L, L);
     f += L;
   }
-  if (from[L - 1]) {   // every lane has a row
+  bool every = true;   // an id that is padding has no row, in whatever lane it is
+  for (int l = 0; l < L; l++) every = every && from[l];
+  if (every) {
     for (int l = 0; l < L; l++)
       for (int64_t i = f; i < count; i++) to[i * L + l] = sizeof(S) == sizeof(T) ? T(from[l][i]) : T(from[l][i]) * scale;
     return;
