@@ -4,6 +4,7 @@
     mpiexec -n 4 python -m benchmarks.scaling step             # training steps beside the model's
     python -m benchmarks.scaling check                         # the same with 1, 2, 3 and 4 ranks
     python -m benchmarks.scaling model --step 30 --parameters 1e6 --latency 2 --gigabits 100
+    python -m benchmarks.scaling parts --latency 20 --gigabits 10   # sums beside the backward pass
 
 The model of a step of P ranks, a batch in S shards, n bytes of gradients, k nodes of all ranks (order.py), a
 message of b bytes taking α + b/β:
@@ -27,10 +28,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -210,9 +211,76 @@ def check(options: argparse.Namespace) -> None:
         subprocess.run([starter, "-n", str(ranks), *own, *told], check=True)
 
 
+class OnPaper(Communicator):
+    """Rank 0 of `size` equal ones, and the only one there is: it computes its shards, and what would come
+    from the others comes when the model says, one message after the other.  The clock is this process's time
+    of the processor, which waiting takes as well: so it does not matter who else is on the machine.
+    """
+
+    kind = "on paper"
+
+    def __init__(self, size: int, shards: int, machine: Machine) -> None:
+        super().__init__(0, size, shards)
+        self.machine, self.free, self.machines = machine, 0.0, size
+
+    def _exchange(
+        self, sent: Any, counts: Sequence[int], received: Any, from_each: Sequence[int], line: int = 0
+    ) -> Callable[[], bool]:
+        moved = max(received.size - from_each[0], sent.size - counts[0]) * sent.itemsize
+        return self._coming(moved, received, None)
+
+    def _collect(self, sent: Any, received: Any, counts: Sequence[int], line: int = 0) -> Callable[[], bool]:
+        return self._coming((received.size - sent.size) * sent.itemsize, received, sent)
+
+    def _coming(self, moved: int, received: Any, values: Any) -> Callable[[], bool]:
+        self.free = max(time.process_time(), self.free) + moved / self.machine.bandwidth
+        here = self.free + (self.size - 1) * self.machine.latency
+
+        def done() -> bool:
+            if time.process_time() < here:
+                return False
+            received[:] = np.resize(values, received.size) if values is not None else 0
+            return True
+
+        return done
+
+    def _end(self, code: int) -> NoReturn:
+        raise SystemExit(code)
+
+
+def parts(options: argparse.Namespace) -> None:
+    """Steps whose gradients are summed in parts, beside those that are summed in one, in turns."""
+    import chainrule as cr
+    from chainrule.bench.workloads import WORKLOADS, data, network
+    from chainrule.engine import sharing
+
+    machine = Machine(options.latency * 1e-6, options.gigabits * 1e9 / 8)
+    sizes = [0, *(size << 10 for size in options.kilobytes)]
+    print(f"network         ranks  in one, ms  {'  '.join(f'{size >> 10:6} KB' for size in sizes[1:])}")
+    ended: list[float] = []
+    for workload in (workload for workload in WORKLOADS if workload.name in options.networks):
+        X, y = data(workload)
+        X, y = X[: 6 * workload.batch], y[: 6 * workload.batch]
+        told: Any = {"batch_size": workload.batch, "epochs": 4, "threads": 1, "progress": False}
+        told["callbacks"] = [lambda _: ended.append(time.process_time())]
+        for ranks in (2, 4, 8):
+            seconds: dict[int, list[float]] = {size: [] for size in sizes}
+            for number in range(options.rounds):
+                for size in sizes if number % 2 else sizes[::-1]:
+                    sharing.LEAST_PART = size
+                    comm = OnPaper(ranks, options.shards, machine)
+                    ended.clear()
+                    cr.fit(network(workload), X, y, comm=comm, **told)
+                    seconds[size].append(float(min(np.diff(ended))) * workload.batch / len(X))
+            whole = seconds[0]
+            shares = (float(np.median(np.divide(seconds[size], whole))) for size in sizes[1:])
+            told_shares = "  ".join(f"{share:9.3f}" for share in shares)
+            print(f"{workload.name:14}  {ranks:5}  {np.median(whole) * 1e3:10.2f}  {told_shares}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("model", "measure", "step", "check"))
+    parser.add_argument("what", choices=("model", "measure", "step", "check", "parts"))
     parser.add_argument("--ranks", type=int, default=1024, help="the most of the table")
     parser.add_argument("--most", type=int, default=4, help="ranks of check")
     parser.add_argument("--shards", type=int, help="default: as many as --ranks in the table, else 8")
@@ -222,10 +290,12 @@ def main() -> None:
     parser.add_argument("--gigabits", type=float, default=100.0, help="a second, of one rank's network")
     parser.add_argument("--spread", type=float, default=0.0, help="of the ranks' speeds, 0.05 for 5 %%")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, help="of parts")
+    parser.add_argument("--kilobytes", nargs="+", type=int, default=(256, 1024, 4096), help="of parts")
     options = parser.parse_args()
     if options.shards is None:
         options.shards = options.ranks if options.what == "model" else 8
-    {"model": table, "measure": measure, "step": step, "check": check}[options.what](options)
+    {"model": table, "measure": measure, "step": step, "check": check, "parts": parts}[options.what](options)
 
 
 if __name__ == "__main__":

@@ -144,6 +144,8 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("dense-steps", lambda: L.Dense(4), (6, 3), note="on every step of a sequence"),
     LayerCase("dense-steps-no-bias", lambda: L.Dense(17, bias=False), (1, 9), samples=2, note="one step"),
     LayerCase("dense-single", lambda: L.Dense(10), (33,), samples=1, note="batch of one"),
+    LayerCase("densetranspose", lambda: L.DenseTranspose(19), (17,), samples=5),
+    LayerCase("densetranspose-steps", lambda: L.DenseTranspose(4, bias=False), (6, 3), samples=2),
     LayerCase("dense-ntk", lambda: L.Dense(5, ntk=True), (7,)),
     LayerCase("dense-ntk-no-bias", lambda: L.Dense(17, ntk=True, bias=False), (1,), samples=1),
     LayerCase("dense-ntk-steps", lambda: L.Dense(3, ntk=True), (4, 5), samples=2),

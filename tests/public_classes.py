@@ -11,6 +11,7 @@ import chainrule as cr
 
 LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "Dense": ({"units": 2}, (3,)),
+    "DenseTranspose": ({"units": 2}, (3,)),
     "Conv1D": ({"filters": 2, "kernel_size": 2}, (5, 2)),
     "Conv2D": ({"filters": 2, "kernel_size": 2}, (5, 5, 2)),
     "ConvTranspose1D": ({"filters": 2, "kernel_size": 2}, (4, 2)),
@@ -25,6 +26,10 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "LpPool3D": ({"p": 3}, (2, 4, 4, 2)),
     **{f"{kind}3D": ({arg: 1}, (3, 4, 3, 2)) for kind, arg in (("Pad", "padding"), ("Crop", "cropping"))},
     "UpSample3D": ({}, (2, 3, 2, 2)),
+    **{
+        f"MaxUnpool{n}D": ({"sources": (((1,) * n + (2,)), (2,) * n + (2,))}, (2 + 2 ** (n + 1),))
+        for n in (1, 2, 3)
+    },
     **{kind: ({"units": 2}, (3, 2)) for kind in ("RNN", "LSTM", "GRU")},
     **{f"{kind}1D": ({arg: 1}, (4, 2)) for kind, arg in (("Pad", "padding"), ("Crop", "cropping"))},
     **{f"{kind}2D": ({arg: 1}, (4, 3, 2)) for kind, arg in (("Pad", "padding"), ("Crop", "cropping"))},

@@ -18,7 +18,7 @@ X = np.random.default_rng(0).normal(size=(3, 4, 5, 2))
 OURS = [
     ("AveragePool2D", "count_include_pad", False, True),
     ("AveragePool2D", "divisor_override", None, 3),
-    ("MaxPool2D", "return_indices", False, True),
+    ("AveragePool2D", "return_indices", False, True),
     ("L2Pool2D", "norm_type", 2.0, 3),
     ("GlobalAveragePool", "output_size", (1, 1), 7),
     ("GlobalMaxPool", "keepdims", False, True),

@@ -89,7 +89,9 @@ TYPED: dict[str, str] = {
     "numpy.random.default_rng(0)": "cr.random|cr.PRNGKey(0)|cr.random.normal",
     "dtype='float32'": "net.half()|net.float()",
     "dtype='float64'": "cr.float32|net.double()|cr.Dense(3, dtype='float64')|net.dtype = 'float64'"
-    "|cr.fit(net, X, y, dtype='float64')|cr.fit(net, X, y, amp=True)",
+    "|cr.fit(net, X, y, dtype='float64')",
+    "precision='bfloat16'": "cr.fit(net, X, y, amp=True)|net.bfloat16()|net.precision = 'bfloat16'"
+    "|cr.Network([cr.Dense(3)], input_shape=2, dtype='bfloat16')",
     "network.backpropagate(X, y)": "cr.grad|cr.value_and_grad|cr.GradientTape()|net.zero_grad()|net.backward()|net.grad"
     "|net.gradients|net.get_gradients()|layer.grad",
     "network.predict(X)": "net.predict_proba(X)|net.forward(X)|net(X)|net.eval()|net.apply|cr.predict|cr.no_grad()"

@@ -78,6 +78,7 @@ void bind_plan(nb::module_& m, const char* name) {
           },
           "x"_a, "z"_a, "window"_a, "stride"_a, "pad"_a, "padded"_a, "kind"_a, "mean"_a, "count_padding"_a)
       .def("add_activation", &P::add_activation, "x"_a, "z"_a, "kind"_a, "slope"_a)
+      .def("add_steps_mean", &P::add_steps_mean, "x"_a, "z"_a)
       .def("add_softmax", &P::add_softmax, "x"_a, "z"_a)
       .def(
           "add_recurrent",
@@ -342,7 +343,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 24;
+  m.attr("INTERFACE") = 25;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

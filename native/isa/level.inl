@@ -85,6 +85,8 @@ constexpr Kernels<T> table() {
   k.pool_forward = pool_forward<T>;
   k.pool_backward = pool_backward<T>;
   k.pool_backward_units = pool_backward_units<T>;
+  k.steps_mean = steps_mean<T>;
+  k.steps_mean_backward = steps_mean_backward<T>;
   k.activation_forward = activation_forward<T>;
   k.activation_backward = activation_backward<T>;
   k.softmax_forward = softmax_forward<T>;

@@ -85,10 +85,10 @@ struct RecurrentArgs {
   T *h = nullptr, *c = nullptr, *s = nullptr;          // s: tanh(c_t) of an LSTM, U_n h + v of a GRU, or r h
   // [block][2][units]: h and c at the end; ∂J/∂h and ∂J/∂c
   T *last = nullptr, *arrived = nullptr;
-  T *dp = nullptr, *dq = nullptr;       // δ of W x + b and of U h
-  Map<T> z, z_delta, mask;              // mask: data may be null
-  Map<T> first;                         // h, and c behind it, in front of the first step; data is null where they are 0
-  bool ends = false;                    // z has the states at the end behind the others
+  T *dp = nullptr, *dq = nullptr;   // δ of W x + b and of U h
+  Map<T> z, z_delta, mask;          // mask: data may be null
+  Map<T> first;                     // h, and c behind it, in front of the first step; data is null where they are 0
+  bool ends = false;                // z has the states at the end behind the others
   // Where the lanes are units (recurrent.inl): numbers from row to row of p and q, and of states; where these lie; U by units.
   ptrdiff_t p_row = 0, state_row = 0, state_sample = 0, state_step = 0;
   const T* turned = nullptr;
@@ -316,7 +316,7 @@ struct NormArgs {
   const T *gamma, *beta;
   const T *running_mean, *running_variance;   // of a batch
   T *gamma_gradient, *beta_gradient;
-  T *mean, *inverse;      // μ and 1/√(v + ε) of every group
+  T *mean, *inverse;      // μ and 1/√(v + ε) of every group, or √v
   T *mean_e, *mean_ex;    // backward: ⟨e⟩ and ⟨e x̂⟩ with e = γ δ
   ptrdiff_t stat_block;   // from one block's groups to the next; 0 of a batch
   T* unbiased;            // [channel]: the variance of a batch with N − 1
@@ -325,9 +325,16 @@ struct NormArgs {
   bool batch;
   bool each_position = false;   // a group is the features of one position, not channels at all of them
   bool centred = true;          // without a mean, and then without β
+  bool parted = false;          // a lane holds a part of each group: √v
   int groups, blocks, samples, parts;
   double epsilon;
   Post<T> post;   // forward: the activation of z; backward: f' of the layer below
+};
+
+template <class T>
+struct StepsMeanArgs {
+  Map<T> x, z, x_delta, z_delta;
+  int steps, samples;
 };
 
 template <class T>
@@ -476,6 +483,8 @@ struct Kernels {
   void (*pool_backward)(const PoolArgs<T>&, int begin, int end);
   int (*pool_backward_units)(const PoolArgs<T>&);
 
+  void (*steps_mean)(const StepsMeanArgs<T>&, int begin, int end);   // unit: sample
+  void (*steps_mean_backward)(const StepsMeanArgs<T>&, int begin, int end);
   void (*activation_forward)(const ElementwiseArgs<T>&, int begin, int end);   // unit: row of a block
   void (*activation_backward)(const ElementwiseArgs<T>&, int begin, int end);
   void (*softmax_forward)(const ElementwiseArgs<T>&, int begin, int end);
@@ -485,7 +494,7 @@ struct Kernels {
   void (*recurrent_backward)(const RecurrentArgs<T>&, int begin, int end);
   void (*recurrent_channels)(const RecurrentArgs<T>&, int begin, int end);   // unit: sample
   void (*recurrent_channels_backward)(const RecurrentArgs<T>&, int begin, int end);
-  void (*masking_forward)(const MaskingArgs<T>&, int begin, int end);        // unit: row of a block
+  void (*masking_forward)(const MaskingArgs<T>&, int begin, int end);   // unit: row of a block
   void (*masking_backward)(const MaskingArgs<T>&, int begin, int end);
   void (*masked_pool_forward)(const MaskedPoolArgs<T>&, int begin, int end);   // unit: block
   void (*masked_pool_backward)(const MaskedPoolArgs<T>&, int begin, int end);

@@ -24,9 +24,9 @@ inline void rows_to_lanes(const S* const (&from)[lanes<T>], T* to, int64_t count
     transpose<T>(square, L, to + f * L, L);
     f += L;
   }
-  bool every = true;   // an id that is padding has no row, in whatever lane it is
-  for (int l = 0; l < L; l++) every = every && from[l];
-  if (every) {
+  bool all = f < count;   // lanes have a row: of an embedding any may have none
+  for (int l = 0; all && l < L; l++) all = from[l] != nullptr;
+  if (all) {
     for (int l = 0; l < L; l++)
       for (int64_t i = f; i < count; i++) to[i * L + l] = sizeof(S) == sizeof(T) ? T(from[l][i]) : T(from[l][i]) * scale;
     return;
@@ -44,6 +44,13 @@ inline void gather_row(const GatherArgs& g, T* to, int64_t offset, int64_t count
   int present = 0;
   for (; present < L && first + present < g.samples; present++)
     from[present] = source + (g.order ? g.order[first + present] : int64_t(first + present)) * g.features + offset;
+  // Rows of a data set in a random order are far apart: while these are turned, the next block's are on their way.
+  if (g.order)
+    for (int l = first + L; l < first + 2 * L && l < g.samples; l++) {
+      const S* row = source + g.order[l] * g.features + offset;
+      const int64_t bytes = count * int64_t(sizeof(S)), most = bytes < 512 ? bytes : 512;
+      for (int64_t at = 0; at < most; at += 64) __builtin_prefetch(reinterpret_cast<const char*>(row) + at);
+    }
   // An empty lane's δ is 0, but 0 times an overflow is NaN: with a real sample in it nothing happens that does not anyway.
   for (; present < L; present++) from[present] = g.repeat ? from[present - 1] : nullptr;
   rows_to_lanes<T, S>(from, to, count, T(g.scale));

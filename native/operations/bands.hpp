@@ -2,6 +2,7 @@
 // (docs/decisions/0020-bands.md).
 #pragma once
 #include <algorithm>
+#include <cstring>
 
 #include "../plan/checks.hpp"
 #include "../plan/parallel.hpp"
@@ -46,6 +47,27 @@ void bring_neighbours(Plan<T>& plan, int i, bool delta, int samples) {
       for (int lane = 0; lane < l; lane++) keep[lane] = (int64_t(b) * l + lane) % bands != (above ? 0 : bands - 1);
       if (!beside) keep[above ? 0 : l - 1] = false;
       plan.kernels().shift_lanes(m.row(b, from), beside, above, keep, m.row(b, to), vectors);
+    }
+  });
+}
+
+// to = from, whose bands have further rows below, each of which is added to the next band's: what windows that reach there
+// send. samples: bands in all.
+template <class T>
+void add_below(Plan<T>& plan, const Map<T>& from, const Map<T>& to, const ValueShape& shape, int samples) {
+  const int l = plan.lanes(), height = to.height, bands = shape.bands;
+  const int64_t vectors = int64_t(to.width) * to.channels;
+  parallel(plan.blocks(samples) * height, int64_t(samples) * height * vectors / l, [&](int begin, int end, int) {
+    T* const arrived = thread_scratch<T>(size_t(vectors * l));
+    for (int unit = begin; unit < end; unit++) {
+      const int b = unit / height, h = unit % height;
+      std::memcpy(to.row(b, h), from.row(b, h), sizeof(T) * size_t(vectors * l));
+      if (height + h >= from.height) continue;
+      bool keep[64];
+      for (int lane = 0; lane < l; lane++) keep[lane] = (int64_t(b) * l + lane) % bands != 0 && (b > 0 || lane > 0);
+      const T* const beside = b > 0 ? from.row(b - 1, height + h) : nullptr;
+      plan.kernels().shift_lanes(from.row(b, height + h), beside, true, keep, arrived, vectors);
+      plan.kernels().add_run(to.row(b, h), arrived, to.row(b, h), ptrdiff_t(vectors * l));
     }
   });
 }

@@ -25,9 +25,7 @@ class NormOperation final : public Operation<T> {
     return this->as_output(plan, lanes) &&
            (lanes == InLanes::samples || groups == each_position || (batch() && lanes == InLanes::channels));
   }
-  bool takes_bands(const Plan<T>& plan) const override {
-    return plan.value(this->x).shape.fills() && (batch() || groups == each_position);
-  }
+  bool takes_bands(const Plan<T>& plan) const override { return plan.value(this->x).shape.fills(); }
   void check(const Plan<T>& plan) const override {
     require_same_size(plan, this->x, this->z);
     if (learns()) require_delta(plan, *this);
@@ -68,6 +66,7 @@ class NormOperation final : public Operation<T> {
     kept_ = g.batch && plan.frozen(parameters.at(2));
     g.groups = g.batch ? g.x.channels : g.each_position ? 1 : groups;
     g.epsilon = epsilon;
+    g.parted = !g.batch && !g.each_position && plan.value(this->x).shape.bands > 1;
     if (in_channels(plan)) {
       g.mean = plan.arena().template at<T>(statistics_), g.inverse = g.mean + plan.pixel(plan.value(this->x).shape);
       g.post = this->post;
@@ -91,6 +90,7 @@ class NormOperation final : public Operation<T> {
     const auto& k = plan.kernels();
     if (!batch()) {
       parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_statistics(g, begin, end); });
+      if (g.parted) join_bands(plan, g, samples, false);
     } else if (kept_ || !plan.pass.training) {
       k.norm_running(g, 0, g.x.channels);
     } else if (!plan.pass.whole) {   // else its shards have exchanged them
@@ -117,6 +117,7 @@ class NormOperation final : public Operation<T> {
     const auto& k = plan.kernels();
     if (kept_) std::memset(g.mean_e, 0, 2 * sizeof(T) * size_t(g.mean_ex - g.mean_e));   // statistics that no sample moves
     if (!batch()) parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_averages(g, begin, end); });
+    if (g.parted) join_bands(plan, g, samples, true);
     parallel(g.blocks * g.x.height, 4 * work(g), [&](int begin, int end, int) { k.norm_backward(g, begin, end); });
   }
 
@@ -206,6 +207,31 @@ class NormOperation final : public Operation<T> {
     ElementwiseArgs<T> a{};
     a.x = g.z, a.z = this->post.saved, a.blocks = samples, a.post = this->post;
     parallel(samples * a.x.height, 4 * work, [&](int begin, int end, int) { k.activation_forward(a, begin, end); });
+  }
+  // The numbers of a group of an image from those of its bands, all of one size: of μ and √v the image's μ and 1/√(v + ε), of
+  // ⟨e⟩ and ⟨e x̂⟩ their means.
+  void join_bands(const Plan<T>& plan, const NormArgs<T>& g, int samples, bool backward) const {
+    const int bands = plan.value(this->x).shape.bands, l = plan.lanes();
+    for (int first = 0; first < samples; first += bands)
+      for (int k = 0; k < g.groups; k++) {
+        const auto at = [&](T* numbers, int s) -> T& {
+          return numbers[(first + s) / l * g.stat_block + ptrdiff_t(k) * l + (first + s) % l];
+        };
+        const auto mean = [&](auto&& of_band) {
+          double sum = 0;
+          for (int s = 0; s < bands; s++) sum += of_band(s);
+          return sum / bands;
+        };
+        T *const one = backward ? g.mean_e : g.mean, *const other = backward ? g.mean_ex : g.inverse;
+        const double a = mean([&](int s) { return double(at(one, s)); });
+        double b = mean([&](int s) {
+          if (backward) return double(at(other, s));
+          const double deviation = at(other, s), apart = at(one, s) - a;
+          return deviation * deviation + apart * apart;
+        });
+        if (!backward) b = 1 / std::sqrt(b + g.epsilon);
+        for (int s = 0; s < bands; s++) at(one, s) = T(a), at(other, s) = T(b);
+      }
   }
   // How many μ there are, per block.
   size_t numbers(const ValueShape& s) const {

@@ -145,8 +145,8 @@ class ConvolutionOperation final : public Operation<T> {
     g.bias_gradient = nullptr;   // ∂b is no product: of δ as it is
     ConvArgs<T>&slides = geometry.transposed ? d : f, &spreads = geometry.transposed ? f : d;
     slides.x = image_.map(plan, slides.x), spreads.z = windows_.map(plan, spreads.z);
-    g.x = image_of_gradient_.map(plan, g.x);
-    if (!pairs_gradient_) g.z = windows_of_gradient_.map(plan, g.z);
+    g.x = (own_image() ? image_of_gradient_ : image_).map(plan, g.x);
+    if (!pairs_gradient_) g.z = (own_windows() ? windows_of_gradient_ : windows_).map(plan, g.z);
   }
 
   void forward(Plan<T>& plan, int samples) override {
@@ -156,7 +156,11 @@ class ConvolutionOperation final : public Operation<T> {
   }
   void delta(Plan<T>& plan, int samples) override {
     bring_neighbours(plan, this->z, true, samples);
-    if (rounded) round_weights(plan), (geometry.transposed ? image_ : windows_).make(plan, plan.delta(this->z), samples);
+    if (rounded) {
+      round_weights(plan);
+      const bool made = std::exchange(delta_made_, false) && plan.value(this->z).shape.bands == 1;
+      if (!made) (geometry.transposed ? image_ : windows_).make(plan, plan.delta(this->z), samples);
+    }
     geometry.transposed ? slide(plan, delta_, samples) : spread(plan, delta_, samples);
   }
 
@@ -164,8 +168,11 @@ class ConvolutionOperation final : public Operation<T> {
     clear_beyond(plan, this->z, true, samples);
     if (rounded) {
       const Map<T> x = plan.map(this->x), delta = plan.delta(this->z);
-      image_of_gradient_.make(plan, geometry.transposed ? delta : x, samples);
-      if (!pairs_gradient_) windows_of_gradient_.make(plan, geometry.transposed ? x : delta, samples);
+      const bool transposed = geometry.transposed;
+      if (own_image()) image_of_gradient_.make(plan, transposed ? delta : x, samples);
+      else if (transposed) image_.make(plan, delta, samples), delta_made_ = true;
+      if (own_windows()) windows_of_gradient_.make(plan, transposed ? x : delta, samples);
+      else if (!pairs_gradient_ && !transposed) windows_.make(plan, delta, samples), delta_made_ = true;
     }
     ConvArgs<T>& g = gradient_;
     g.blocks = plan.blocks(samples), g.samples = samples;
@@ -224,8 +231,12 @@ class ConvolutionOperation final : public Operation<T> {
   // the windows' values.
   bool pairs_slide_ = false, pairs_spread_ = false, pairs_gradient_ = false;
   Factor<T> image_, windows_, image_of_gradient_, windows_of_gradient_;
+  bool delta_made_ = false;   // by `gradients`, which come first
   Region weights_rounded_;
   Prepared weights_made_;
+  // Whether the gradient reads a copy of its own, not that of the pass forward or back.
+  bool own_image() const { return pairs_gradient_ || pairs_slide_; }
+  bool own_windows() const { return !pairs_gradient_ && pairs_spread_; }
 
   void reserve_factors(Plan<T>& plan) {
     using F = Factor<T>;
@@ -246,8 +257,8 @@ class ConvolutionOperation final : public Operation<T> {
     if (ahead) image_.reserve(plan, image, pairs_slide_ ? F::channels : F::rounded);
     if (back) windows_.reserve(plan, windows, pairs_spread_ ? F::channels : F::rounded);
     if (!z.with_delta) return;
-    image_of_gradient_.reserve(plan, image, pairs_gradient_ ? F::lanes : F::rounded);
-    if (!pairs_gradient_) windows_of_gradient_.reserve(plan, windows, F::rounded);
+    if (own_image()) image_of_gradient_.reserve(plan, image, pairs_gradient_ ? F::lanes : F::rounded);
+    if (own_windows()) windows_of_gradient_.reserve(plan, windows, F::rounded);
   }
   void round_weights(Plan<T>& plan) {
     if (weights_made_.holds(plan, 0)) return;
@@ -360,7 +371,7 @@ class PoolOperation final : public Operation<T> {
   PoolArgs<T> args{};
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
-  bool takes_bands(const Plan<T>& plan) const override { return apart(plan); }
+  bool takes_bands(const Plan<T>& plan) const override { return within_bands(plan); }
   void check(const Plan<T>& plan) const override {
     const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     require(x.channels == z.channels && x.bands == z.bands, "pooling keeps the channels, and bands");
@@ -370,17 +381,31 @@ class PoolOperation final : public Operation<T> {
       return window >= 1 && window <= largest_size && stride >= 1 && stride <= largest_size && pad >= 0 && pad < window &&
              last < size && (args.padded || (pad == 0 && last + window <= size));
     };
-    require(meets(x.height, z.height, args.window_h, args.stride_h, args.pad_top) &&
+    require(meets(rows_read(plan), z.height, args.window_h, args.stride_h, args.pad_top) &&
                 meets(x.width, z.width, args.window_w, args.stride_w, args.pad_left),
             "a window of a pooling layer lies outside of its image");
+  }
+  void reserve(Plan<T>& plan) override {
+    const auto& x = plan.value(this->x);
+    if (shared_rows(plan) == 0 || !x.with_delta) return;
+    const size_t blocks = size_t(plan.blocks(plan.most_lanes(x.shape)));
+    spread_ = plan.arena().reserve(blocks * size_t(rows_read(plan)) * row_size(plan), sizeof(T));
   }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
     args.x = plan.map(this->x), args.z = plan.map(this->z);
     args.x_delta = plan.delta(this->x), args.z_delta = plan.delta(this->z);
     args.post = this->input_post;
+    if (shared_rows(plan) == 0) return;
+    args.x.height = rows_read(plan);
+    if (!spread_.bytes) return;
+    args.x_delta.data = plan.arena().template at<T>(spread_), args.x_delta.height = args.x.height;
+    args.x_delta.row_step = ptrdiff_t(row_size(plan)), args.x_delta.block_step = args.x.height * args.x_delta.row_step;
+    derives_ = args.kind == PoolKind::max && args.post.saved.data == args.x.data;   // at the maximum (pool.inl)
+    if (!derives_) args.post = {};
   }
   void forward(Plan<T>& plan, int samples) override {
+    if (shared_rows(plan)) bring_neighbours(plan, this->x, false, samples);
     args.blocks = plan.blocks(this->z, samples);
     parallel(args.blocks * args.z.height, work(),
              [&](int begin, int end, int) { plan.kernels().pool_forward(args, begin, end); });
@@ -390,17 +415,66 @@ class PoolOperation final : public Operation<T> {
     args.blocks = plan.blocks(samples);
     parallel(plan.kernels().pool_backward_units(args), work(),
              [&](int begin, int end, int) { plan.kernels().pool_backward(args, begin, end); });
+    if (!spread_.bytes) return;
+    add_below(plan, args.x_delta, plan.delta(this->x), plan.value(this->x).shape, samples);
+    if (!derives_) multiply_by_derivative(plan, this->x, this->input_post, samples);
   }
 
  private:
-  // Windows that fill an image side by side, from top to bottom.
-  bool apart(const Plan<T>& plan) const {
+  // Every window begins in the band of its output, and reaches no further than the next one.
+  bool within_bands(const Plan<T>& plan) const {
     const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
-    return !args.padded && args.window_h <= args.stride_h && int64_t(z.height) * args.stride_h == x.height;
+    const int beyond = args.window_h - args.stride_h;
+    return !args.padded && int64_t(z.height) * args.stride_h == x.height &&
+           (beyond <= 0 || (x.bottom >= beyond && x.bottom <= x.height && x.top <= x.height));
   }
+  // Of a band, rows of the next one that its windows share; and rows that it looks at.
+  int shared_rows(const Plan<T>& plan) const {
+    return plan.value(this->x).shape.bands > 1 ? std::max(args.window_h - args.stride_h, 0) : 0;
+  }
+  int rows_read(const Plan<T>& plan) const { return plan.value(this->x).shape.height + shared_rows(plan); }
+  size_t row_size(const Plan<T>& plan) const {
+    const ValueShape& x = plan.value(this->x).shape;
+    return size_t(x.width) * size_t(x.channels) * size_t(plan.lanes());
+  }
+  Region spread_;         // δ of bands of the image, and below each what it sends to the next one
+  bool derives_ = true;   // the kernel multiplies by f' of what lies below
   int64_t work() const {
     return int64_t(args.blocks) * args.z.height * args.z.width * args.z.channels * args.window_h * args.window_w;
   }
+};
+
+// The mean over a sequence whose steps lie in the lanes, as a vector that has samples there.
+template <class T>
+class StepsMeanOperation final : public Operation<T> {
+ public:
+  bool accepts(const Plan<T>&, int i, InLanes lanes) const override {
+    return lanes == (i == this->x ? InLanes::positions : InLanes::samples);
+  }
+  void check(const Plan<T>& plan) const override {
+    const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    require(is_sequence(x) && is_vector(z) && x.channels == z.channels, "the mean of a sequence is a vector of its channels");
+  }
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    args_.x = plan.map(this->x), args_.z = plan.map(this->z);
+    args_.x_delta = plan.delta(this->x), args_.z_delta = plan.delta(this->z);
+    args_.steps = plan.value(this->x).shape.width;
+  }
+  void forward(Plan<T>& plan, int samples) override { run(plan.kernels().steps_mean, samples); }
+  void delta(Plan<T>& plan, int samples) override {
+    run(plan.kernels().steps_mean_backward, samples);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  template <class Kernel>
+  void run(Kernel kernel, int samples) {
+    args_.samples = samples;
+    parallel(samples, int64_t(samples) * args_.x.width * args_.x.channels * 2,
+             [&](int begin, int end, int) { kernel(args_, begin, end); });
+  }
+  StepsMeanArgs<T> args_{};
 };
 
 }   // namespace chainrule

@@ -212,6 +212,11 @@ void Plan<T>::add_activation(int x, int z, Act kind, double slope) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
+void Plan<T>::add_steps_mean(int x, int z) {
+  auto o = std::make_unique<StepsMeanOperation<T>>();
+  CHAINRULE_PLACE(o);
+}
+template <class T>
 void Plan<T>::add_softmax(int x, int z) {
   auto o = std::make_unique<ElementwiseOperation<T>>();
   o->softmax = true;

@@ -186,6 +186,7 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const S
     pass.dropout = strengths.dropouts ? strengths.dropouts[step] : 1;
     const Progress of_batch =
         sharing_.shards ? loss_of_shards(batch, samples, stop) : loss(batch, samples, true, true, false, false);
+    const bool agreed = stop;   // by all who share the step; whoever is asked from here on says so in the next one
     if (!std::isfinite(of_batch.loss)) return Outcome::nonfinite;
     if (take_overflowed() && look) look(step);
     bool at_rest = false;
@@ -202,7 +203,7 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const S
     progress.judged += of_batch.judged;
     progress.step = step + 1;
     poll_between_();
-    if (stop) return Outcome::stopped;
+    if (sharing_.shards ? agreed : stop) return Outcome::stopped;
   }
   return Outcome::done;
 }

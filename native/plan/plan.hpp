@@ -154,6 +154,7 @@ class Plan {
   void add_dense(int x, int z, int weights, int bias, bool rounded);
   void add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method, bool rounded);
   void add_pool(int x, int z, const PoolArgs<T>& geometry);
+  void add_steps_mean(int x, int z);   // of steps in the lanes
   void add_activation(int x, int z, Act kind, double slope);
   void add_softmax(int x, int z);
   // parameters: W, U, b, and the inner bias of a GRU; mask: -1 for none.

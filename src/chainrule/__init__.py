@@ -79,6 +79,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         DepthwiseConv2D as DepthwiseConv2D,
     )
     from chainrule.layers.dense import Dense as Dense
+    from chainrule.layers.dense import DenseTranspose as DenseTranspose
     from chainrule.layers.dropout import Dropout as Dropout
     from chainrule.layers.sequences.embedding import (
         Embedding as Embedding,
@@ -303,6 +304,7 @@ HOMES = {
     "CrossEntropy": "chainrule.losses.cross_entropy",
     "DataError": "chainrule.base.errors",
     "Dense": "chainrule.layers.dense",
+    "DenseTranspose": "chainrule.layers.dense",
     "DepthwiseConv2D": "chainrule.layers.windows.convolution",
     "Diagnosis": "chainrule.diagnosing.doctor",
     "Doctor": "chainrule.diagnosing.callback",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,10 +14,13 @@ import pytest
 
 import chainrule as cr
 from chainrule.base.errors import ArgumentError, RankError
-from chainrule.distributed import Alone, Communicator
+from chainrule.distributed import Alone, Communicator, communicator
+from chainrule.engine import sharing
+from chainrule.engine.plan import Plan
+from chainrule.training.checkpoints.keeper import Keeper
 from chainrule.training.ranks import together
 from tests.distributed.random_fits import assert_same_bits
-from tests.distributed.threads import on_ranks
+from tests.distributed.threads import ThreadCommunicator, on_ranks
 
 SIZES = (2, 3, 9)
 rng = np.random.default_rng(0)
@@ -118,6 +124,13 @@ def trained(comm: Communicator | None, case: str, **more: Any) -> tuple[dict[str
 @cache
 def by_one_rank(case: str) -> tuple[dict[str, bytes], list[Any]]:
     return trained(Alone(4), case)
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums of parts of these small gradients begin while the backward pass still runs."""
+    monkeypatch.setattr(sharing, "LEAST_PART", 1024)
+    monkeypatch.setattr(communicator, "SMALL_SUM", 256)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -323,3 +336,77 @@ def test_ranks_read_of_a_memory_map_what_they_train_on(
     cr.fit(held, ROWS, LABELS, batch_size=64, epochs=2, progress=False, comm=Alone(8))
     expected = b"".join(array.tobytes() for array in held.parameters.values())
     assert on_ranks(3, work) == [expected] * 3
+
+
+def test_sums_of_parts_begin_while_the_backward_pass_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the last layers on; a layer that is used twice comes at the end.  On one machine all in one."""
+    noted: dict[int, list[int]] = {rank: [] for rank in range(2)}
+    begin, advance = Communicator.begin, Communicator.advance
+
+    def begun(comm: Communicator, nodes: Any, out: Any) -> Any:
+        noted[comm.rank].append(out.size)
+        return begin(comm, nodes, out)
+
+    def advanced(comm: Communicator) -> None:
+        noted[comm.rank].append(0)
+        advance(comm)
+
+    monkeypatch.setattr(Communicator, "begin", begun)
+    monkeypatch.setattr(Communicator, "advance", advanced)
+    twice = cr.Dense(16)
+
+    def work(comm: Communicator) -> list[int]:
+        layers = [cr.Dense(16), twice, cr.Tanh(), twice, cr.Tanh(), cr.Dense(32), cr.Tanh(), cr.Dense(3)]
+        network = cr.Network([*layers, cr.Softmax()], input_shape=6, seed=0)
+        cr.fit(network, ROWS[:64], LABELS[:64], batch_size=64, epochs=1, progress=False, comm=comm)
+        told = noted[comm.rank][:]
+        noted[comm.rank].clear()
+        return told
+
+    begun_by_0, begun_by_1 = on_ranks(2, work)
+    assert begun_by_0 == begun_by_1
+    asked = [place for place, size in enumerate(begun_by_0) if size == 0]
+    behind = sum(begun_by_0[asked[-1] :])
+    monkeypatch.setattr(ThreadCommunicator, "machines", 1)
+    assert on_ranks(2, work) == [[sum(begun_by_0) - 6, 6]] * 2  # the last six are the losses
+    assert sum(begun_by_0[: asked[0]]) >= 16 * 3
+    assert behind - 6 >= 16 * (16 + 6)
+    assert behind < sum(begun_by_0) / 2
+
+
+def test_a_rank_that_is_asked_behind_the_sums_of_a_step_stops_with_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Behind the next one: of this one the others do not know any more."""
+    finish = Communicator.finish
+
+    def slow(comm: Communicator) -> None:
+        finish(comm)
+        time.sleep(0.06)  # the plan asks every 50 ms: now, once the step is done
+
+    monkeypatch.setattr(Communicator, "finish", slow)
+
+    def work(comm: Communicator) -> int:
+        plan = Plan(dense(), cr.CrossEntropy(), None, cr.SGD(0.1), batch_size=16, comm=comm)
+        told: Any = {"poll": lambda *_: comm.rank == 0, "last": True}
+        return plan.train_epoch(ROWS, LABELS, np.arange(160), np.full(10, 0.1), **told).steps
+
+    assert on_ranks(2, work) == [2, 2]
+
+
+def test_a_signal_is_obeyed_once_all_ranks_know_of_it() -> None:
+    """And is one, whoever else hands it over a moment later."""
+
+    comm = Alone(4)
+    comm.size = 2
+    keeper = Keeper(cr.Checkpoint("unused"), None, None, comm)  # type: ignore[arg-type]
+    with keeper.listening():
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert keeper.pressing
+        assert not keeper.due(1)
+        comm.size = 1
+        together.agree(comm, SimpleNamespace(stopped=None), keeper)  # type: ignore[arg-type]
+        assert keeper.due(1)
+        with pytest.raises(SystemExit, match="143"):
+            keeper.asked.obey()

@@ -20,7 +20,7 @@ class Board:
 
     def __init__(self, size: int) -> None:
         self.laid: list[dict[int, list[Any]]] = [{}, {}]
-        self.broken = False
+        self.broken, self.news = False, threading.Condition()
 
 
 class Broken(Exception):
@@ -33,27 +33,37 @@ class ThreadCommunicator(Communicator):
     """
 
     kind = "threads"
+    machines = 2  # so that gradients are summed in parts, where they are large enough
 
     def __init__(self, rank: int, size: int, shards: int, board: Board) -> None:
         super().__init__(rank, size, shards)
         self.board, self.bytes, self.calls = board, 0, [0, 0]
-        self.whims = random.Random(rank)
+        self.whims, self.waits = random.Random(rank), False
 
     def _lay(self, parts: list[Any], line: int, take: Callable[[list[Any]], None]) -> Callable[[], bool]:
         laid = self.board.laid[line].setdefault(self.calls[line], [None] * self.size)
         self.calls[line] += 1
         laid[self.rank] = parts
+        with self.board.news:
+            self.board.news.notify_all()
         until = time.monotonic() + SECONDS
 
         def done() -> bool:
             if self.board.broken or time.monotonic() > until:
                 raise Broken
-            if any(of_rank is None for of_rank in laid) or self.whims.random() < 0.3:
+            if any(of_rank is None for of_rank in laid) or (self.whims.random() < 0.3 and not self.waits):
                 return False
             take([of_rank[self.rank] for of_rank in laid])
             return True
 
         return done
+
+    def _wait(self, done: Callable[[], bool], moved: int) -> None:
+        self.waits = True
+        while not done():
+            with self.board.news:
+                self.board.news.wait(1e-3)
+        self.waits = False
 
     def _exchange(
         self, sent: Any, counts: Sequence[int], received: Any, from_each: Sequence[int], line: int = 0

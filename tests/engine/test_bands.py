@@ -125,6 +125,25 @@ NETWORKS: dict[str, tuple[Shape, tuple[int, int], int, list[cr.Layer]]] = {
             *(cr.GlobalAveragePool(), cr.Dense(3), cr.Softmax()),
         ],
     ),
+    "pools that overlap": (
+        (19, 9, 3),
+        (5, 4),
+        11,
+        [
+            *(cr.Conv2D(12, 3, padding=1), cr.ReLU(), cr.MaxPool2D(3, stride=1), cr.Conv2D(7, 1), cr.GELU()),
+            *(cr.AveragePool2D((3, 2), stride=(2, 1)), cr.Tanh(), cr.L2Pool2D((2, 3), stride=1)),
+            *(cr.Softplus(), cr.MaxPool2D(3, stride=1), cr.Sigmoid(), *HEAD),
+        ],
+    ),
+    "norms of groups": (
+        (12, 7, 3),
+        (3, 4),
+        6,
+        [
+            *(cr.Conv2D(12, 3, padding=1), cr.GroupNorm(3), cr.ReLU(), cr.MaxPool2D(2)),
+            *(cr.Conv2D(12, 3, padding=1), cr.InstanceNorm(), *HEAD),
+        ],
+    ),
     "large": (  # more than the cache holds of x and δ, so that the lanes of a weight gradient are filters
         (32, 24, 16),
         (8, 4),

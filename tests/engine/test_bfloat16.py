@@ -33,6 +33,7 @@ SHAPES: dict[str, tuple[Any, Callable[[], list[cr.Layer]]]] = {
             cr.Conv2D(6, 3, groups=3, dilation=2, padding=2), cr.Conv2D(3, 3, groups=3), cr.Conv2D(2, 1),
         ],
     ),
+    "volumes": ((4, 5, 6, 2), lambda: [cr.Conv3D(6, 2, padding=1), cr.Tanh(), cr.ConvTranspose3D(3, 2)]),
 }  # fmt: skip
 
 

@@ -13,7 +13,10 @@ import pytest
 import chainrule as cr
 from chainrule import engine
 from chainrule.engine import Plan
-from chainrule.engine.lowering.lanes import POSITIONS, SAMPLES, chosen_for_training
+from chainrule.engine.isa import threads
+from chainrule.engine.lowering import walk
+from chainrule.engine.lowering.lanes import POSITIONS, SAMPLES, chosen_for_training, has_units
+from chainrule.engine.lowering.values import reads_units
 from tests import by_formula
 from tests.engine.harness import (
     MACHINES,
@@ -178,6 +181,52 @@ def test_pixels_as_bytes(lanes: list[object]) -> None:
     close(Plan(network, cr.CrossEntropy(), batch_size=5).gradients(X, y)[1], expected, 1e-4)
 
 
+# Recurrences with units in the lanes: on the input, masked, both ways, behind and in front of others; of more
+# rows than are multiplied together.
+RECURRENCES: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
+    "on the input": ((5, 3), [cr.LSTM(17, outputs="all"), cr.GRU(33, bias=False), cr.Dense(3), cr.Softmax()]),
+    "masked": (
+        (23, 5),
+        [
+            *(cr.Masking(0.0), cr.Bidirectional(cr.GRU(7, outputs="all")), cr.Tanh()),
+            *(cr.LSTM(16, reverse=True, truncate=4, outputs="all"), cr.Conv1D(6, 3, padding=1)),
+            *(cr.RNN(5, activation="relu", outputs="all"), cr.Flatten(), cr.Dense(3), cr.Softmax()),
+        ],
+    ),
+    "long": ((190, 2), [cr.LSTM(9, bidirectional=True), cr.Dense(2), cr.Softmax()]),
+}
+
+
+@pytest.mark.parametrize(("name", "machine"), pairwise(RECURRENCES, MACHINES))
+def test_gradients_do_not_depend_on_units_in_the_lanes(
+    name: str, machine: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    level, dtype = machine
+    shape, layers = RECURRENCES[name]
+    network = cr.Network(layers, input_shape=shape, dtype=dtype, seed=1)
+    rng = np.random.default_rng(0)
+    moved_away(network, rng)
+    X, y = rng.standard_normal((11, *shape)).astype(dtype), rng.integers(0, 2, 11)
+    X[:, 15:] = 0
+    X[4] = 0  # no step at all
+    before = threads()
+
+    def gradients(units: bool, samples: int, count: int = 1) -> dict[str, Array]:
+        monkeypatch.setattr(walk, "has_units", lambda layer, *rest: units and reads_units(layer))
+        engine.set_threads(count)
+        plan = Plan(network, cr.CrossEntropy(), batch_size=11, level=level)
+        plan.gradients(X, y)  # of which nothing remains
+        loss, found = plan.gradients(X[:samples], y[:samples])
+        return {"loss": np.array(loss), "outputs": plan.predict(X), **found}
+
+    for samples in (2, 11):
+        expected, found = (gradients(units, samples) for units in (False, True))
+        close(found, expected, SAFETY * np.finfo(dtype).eps * summed_terms(network, 11))
+        assert same_bits({"outputs": found["outputs"]}, {"outputs": expected["outputs"]})
+        assert same_bits(gradients(True, samples, 3), found)
+    engine.set_threads(before)
+
+
 # -- the choice ------------------------------------------------------------------------------------------
 
 
@@ -202,12 +251,22 @@ def test_what_has_no_steps_has_samples() -> None:
     assert _choice([cr.Conv2D(8, 3), cr.Flatten(), cr.Dense(10)], (9, 9, 3), 1) is SAMPLES
 
 
+def test_units_fill_the_lanes_that_samples_leave_empty() -> None:
+    x = (60, 40)
+    taken = [has_units(cr.LSTM(80), x, batch, 16) for batch in (1, 3, 12, 16, 100)]
+    assert taken == [True, True, True, False, False]
+    others = (cr.RNN(1), cr.LSTM(80, ends=True), cr.Dense(80))  # the first fills one lane, either way
+    assert not any(has_units(layer, x, 1, 16) for layer in others)
+
+
 # -- gradients and δ of windows --------------------------------------------------------------------------
 
 # More than the cache holds of x and δ, so that the lanes of a weight gradient are filters.
 WINDOWS: dict[str, tuple[tuple[int, int, int], list[cr.Layer]]] = {
     "5x5": ((22, 19, 16), [cr.Conv2D(32, 5, padding=1)]),
     "few channels": ((45, 30, 3), [cr.Conv2D(16, (3, 5), stride=(1, 2))]),
+    "taps apart": ((9, 11, 10), [cr.Conv2D(30, 3, dilation=(1, 2), padding=1)]),
+    "groups": ((8, 9, 6), [cr.Conv2D(48, 3, groups=3, bias=False), cr.Conv2D(20, (2, 3), groups=2)]),
     "overlapping pools": (
         (19, 19, 20),
         [cr.Tanh(), cr.MaxPool2D(3, stride=2), cr.AveragePool2D((3, 4), stride=1, padding=1)],

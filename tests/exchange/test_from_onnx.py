@@ -436,3 +436,76 @@ def test_without_the_extras(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r"chainrule\[torch\]"):
         cr.from_torch(object())
+
+
+@pytest.mark.parametrize(("kind", "ways", "fixed"), [("LSTM", 2, True), ("GRU", 1, False), ("RNN", 2, True)])
+def test_a_recurrence_that_begins_with_states_and_puts_them_out(kind: str, ways: int, fixed: bool) -> None:
+    """As older exporters write it, of steps in front: constant states for as many samples as there are, every
+    step read and the last states, too.
+    """
+    rows = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind] * 4
+    W, U = R.normal(size=(ways, rows, 3)), R.normal(size=(ways, rows, 4))
+    constants = {"W": W, "U": U, "B": R.normal(size=(ways, 2 * rows)), "h": R.normal(size=(ways, 1, 4))}
+    constants |= {"one": np.array([1]), "n": np.array(1), "front": np.array([ways]), "units": np.array([4])}
+    constants |= {"last": np.array(-1), "V": R.normal(size=(4 * ways, 2)), "back": np.array([0, 0, -1])}
+    cells = kind == "LSTM"
+    nodes = [
+        helper.make_node("Shape", ["X"], ["sizes"]),
+        helper.make_node("Gather", ["sizes", "n"], ["samples"], axis=0),
+        helper.make_node("Unsqueeze", ["samples", "z"], ["N"]),
+        helper.make_node("Concat", ["front", "N", "units"], ["wide"], axis=0),
+        helper.make_node("Expand", ["h", "wide"], ["first"]),
+        helper.make_node(
+            kind,
+            ["X", "W", "U", "B", "", "first", *(["first"] if cells else [])],
+            ["Y", "Y_h", *(["Y_c"] if cells else [])],
+            hidden_size=4,
+            direction="bidirectional" if ways == 2 else "forward",
+            **({"linear_before_reset": 1} if kind == "GRU" else {}),
+        ),
+        helper.make_node("Transpose", ["Y"], ["turned"], perm=[0, 2, 1, 3]),
+        helper.make_node("Reshape", ["turned", "back"], ["steps"]),
+        helper.make_node("Gather", ["steps", "last"], ["at_end"], axis=0),
+        helper.make_node("MatMul", ["at_end", "V"], ["shown"]),
+        helper.make_node("Gather", ["Y_c" if cells else "Y_h", "last"], ["state"], axis=0),
+        helper.make_node("Concat", ["shown", "state"], ["a"], axis=1),
+    ]
+    model = model_of(nodes, [3, 3], {**constants, "z": np.array([0])})
+    given = model.graph.input[0].type.tensor_type.shape.dim
+    given[0].Clear(), given[1].Clear()
+    given[0].dim_value = 5
+    if fixed:
+        given[1].dim_value = 2
+    network = cr.from_onnx(model, input_shape=(5, 3), samples=1)
+    X = np.random.default_rng(1).normal(size=(5, 2, 3)).astype(np.float32)
+    (a,) = run(model, X)
+    np.testing.assert_allclose(network.predict(np.moveaxis(X, 1, 0)), a, rtol=1e-5, atol=1e-5)
+
+
+def test_products_and_differences_of_values() -> None:
+    """Squeeze and excitation with a difference: a convolution of single pixels behind a pool over all."""
+    weights = {"W": R.normal(size=(4, 3, 3, 3)), "V": R.normal(size=(4, 4, 1, 1))}
+    nodes = [
+        helper.make_node("Conv", ["X", "W"], ["z"]),
+        *steps_of("p GlobalAveragePool z", "v Conv p V", "g Sigmoid v", "s Mul z g", "a Sub s z"),
+    ]
+    model = model_of(nodes, [3, 5, 6], weights)
+    same(model, cr.from_onnx(model), (3, 5, 6))
+
+
+@pytest.mark.parametrize(("kind", "operator"), [("int8", "Div"), ("uint16", "Div"), ("uint8", "Sub")])
+def test_whole_numbers_are_divided_and_go_round(kind: str, operator: str) -> None:
+    most = np.iinfo(kind)
+    X = np.random.default_rng(0).integers(most.min, most.max, (50, 6), kind)
+    divisor = np.array([1, 2, 3, 7, 100, -5 if most.min else most.max], kind)
+    of_kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    graph = helper.make_graph(
+        [helper.make_node(operator, ["X", "c"], ["a"])],
+        "whole",
+        [helper.make_tensor_value_info("X", of_kind, ["N", 6])],
+        [helper.make_tensor_value_info("a", of_kind, ["N", 6])],
+        [onnx.numpy_helper.from_array(divisor, "c")],
+    )
+    network = cr.from_onnx(helper.make_model(graph, opset_imports=[helper.make_operatorsetid("", 14)]))
+    expected = X - divisor if operator == "Sub" else np.trunc(X / divisor.astype(float))
+    np.testing.assert_array_equal(network.predict(X.astype(np.float32)), expected.astype(np.float32))

@@ -20,19 +20,19 @@ Drawn = tuple[str, dict[str, Any], tuple[int, ...], dict[str, Any], int]
 # (operator, attributes, a sample as the model has it, further inputs by name, version of the operators)
 
 
-def _image(r: Draw, least: int = 4, most: int = 8) -> tuple[int, ...]:
-    return (int(r.integers(1, 5)), *(int(n) for n in r.integers(least, most, 2)))
+def _image(r: Draw, least: int = 4, most: int = 8, axes: int = 2) -> tuple[int, ...]:
+    return (int(r.integers(1, 5)), *(int(n) for n in r.integers(least, most, axes)))
 
 
 def _any_shape(r: Draw) -> tuple[int, ...]:
     return tuple(int(n) for n in r.integers(1, 6, r.integers(1, 4)))
 
 
-def _window(r: Draw, dilations: bool = True) -> dict[str, Any]:
-    kernel = [int(n) for n in r.integers(1, 4, 2)]
-    options: dict[str, Any] = {"kernel_shape": kernel, "strides": [int(n) for n in r.integers(1, 4, 2)]}
+def _window(r: Draw, dilations: bool = True, axes: int = 2) -> dict[str, Any]:
+    kernel = [int(n) for n in r.integers(1, 4, axes)]
+    options: dict[str, Any] = {"kernel_shape": kernel, "strides": [int(n) for n in r.integers(1, 4, axes)]}
     if dilations:
-        options["dilations"] = [int(n) for n in r.integers(1, 3, 2)]
+        options["dilations"] = [int(n) for n in r.integers(1, 3, axes)]
     how = r.integers(3)
     if how == 0:
         options["auto_pad"] = str(r.choice(["SAME_UPPER", "SAME_LOWER", "VALID"]))
@@ -40,7 +40,7 @@ def _window(r: Draw, dilations: bool = True) -> dict[str, Any]:
             options.pop("dilations", None)
             options["strides"] = [min(both) for both in zip(options["strides"], kernel, strict=True)]
     elif how == 1:
-        apart = options.get("dilations", [1, 1])
+        apart = options.get("dilations", [1] * axes)
         spans = [(k - 1) * d for k, d in zip(kernel, apart, strict=True)]
         most = [min(k, span + 1) for k, span in zip(kernel * 2, spans * 2, strict=True)]
         options["pads"] = [int(r.integers(0, n)) for n in most]
@@ -49,7 +49,8 @@ def _window(r: Draw, dilations: bool = True) -> dict[str, Any]:
 
 def _pool(r: Draw) -> Drawn:
     kind = str(r.choice(["MaxPool", "AveragePool", "LpPool"]))
-    options = _window(r)
+    axes = int(r.integers(2, 4))
+    options = _window(r, axes=axes)
     if "auto_pad" not in options and r.integers(2):
         options["ceil_mode"] = 1
     if kind == "AveragePool":
@@ -57,7 +58,15 @@ def _pool(r: Draw) -> Drawn:
     if kind == "LpPool":
         options["p"] = int(r.integers(1, 5))
         options.pop("ceil_mode", None)  # onnxruntime differs from onnx there
-    return kind, options, _image(r, 5, 9), {}, 22
+    return kind, options, _image(r, 5, 9, axes), {}, 22
+
+
+def _conv(r: Draw) -> Drawn:
+    axes = int(r.integers(1, 4))
+    options, shape = _window(r, axes=axes), _image(r, 5, 8, axes)
+    options["group"] = int(r.choice([1, shape[0]]))
+    W = r.normal(size=(2 * shape[0], shape[0] // options["group"], *options["kernel_shape"]))
+    return "Conv", options, shape, {"W": W.astype(np.float32)}, 22
 
 
 def _resize(r: Draw) -> Drawn:
@@ -145,8 +154,9 @@ def _by_constant(r: Draw) -> Drawn:
 
 
 def _conv_transpose(r: Draw) -> Drawn:
-    options = _window(r, dilations=False)
-    kernel, shape = options["kernel_shape"], _image(r, 3, 6)
+    axes = int(r.integers(1, 4))
+    options = _window(r, dilations=False, axes=axes)
+    kernel, shape = options["kernel_shape"], _image(r, 3, 6, axes)
     options.pop("pads", None)
     if "auto_pad" in options and options["auto_pad"] != "VALID":
         options.pop("auto_pad")
@@ -156,7 +166,7 @@ def _conv_transpose(r: Draw) -> Drawn:
 
 
 DRAWN: tuple[Callable[[Draw], Drawn], ...] = (
-    *(_pool, _resize, _pad, _slice, _over_axes, _norm, _by_constant, _conv_transpose),
+    *(_pool, _resize, _pad, _slice, _over_axes, _norm, _by_constant, _conv_transpose, _conv),
 )
 
 
@@ -217,4 +227,4 @@ def test_every_operator_is_reached() -> None:
     with pytest.raises(ChainruleError):  # and a refusal is one
         differs(("Flatten", {"axis": 2}, (2, 3), {}, 13))
     operators = {DRAWN[seed % len(DRAWN)](np.random.default_rng(seed))[0] for seed in range(400)}
-    assert len(operators) == 22
+    assert len(operators) == 23

@@ -204,7 +204,32 @@ class UNet(nn.Module):
         return s.c(F.pad(s.b(torch.tanh(y) + x), (1, -1, 0, 2)))
 
 
+class Segmented(nn.Module):
+    def __init__(s):
+        super().__init__()
+        s.c, s.p = nn.Conv2d(2, 4, 3, padding=1), nn.MaxPool2d(2, return_indices=True)
+        s.d, s.u, s.e = nn.Conv2d(4, 4, 3, padding=1), nn.MaxUnpool2d(2), nn.Conv2d(4, 2, 1)
+
+    def forward(s, x):
+        x, places = s.p(torch.relu(s.c(x)))
+        x = s.u(torch.tanh(s.d(x)), places, output_size=(6, 5))
+        gate = torch.sigmoid(s.e(F.adaptive_avg_pool2d(x, 1)))
+        return s.e(x) * gate - gate
+
+
+class LastStates(nn.Module):
+    def __init__(s, kind):
+        super().__init__()
+        s.r = getattr(nn, kind)(3, 4, 2, batch_first=True, bidirectional=True)
+
+    def forward(s, x):
+        every, states = s.r(x)
+        h = states[0] if isinstance(s.r, nn.LSTM) else states
+        return torch.cat([h[-2], h[-1], every.mean(1)], 1)
+
+
 CASES |= {
+    **{f"states-{kind}": (LastStates(kind), (5, 3)) for kind in ("LSTM", "GRU")},
     "lstm-no-bias": (Rnn("LSTM", bias=False, bidirectional=True), (6, 5)),
     "gru-no-bias": (RnnLast("GRU", bias=False), (6, 5)),
     "unet": (UNet(), (2, 4, 6)),
@@ -230,6 +255,16 @@ CASES |= {
         nn.Sequential(nn.Conv2d(2, 3, 1), nn.Upsample(None, (3, 2), "bilinear"), nn.Conv2d(3, 1, 2)),
         (2, 3, 4),
     ),
+    "volume": (
+        nn.Sequential(
+            *(nn.Conv3d(2, 4, 3, padding=1), nn.BatchNorm3d(4), nn.ReLU(), nn.MaxPool3d(2, ceil_mode=True)),
+            *(nn.ReplicationPad3d(1), nn.ConvTranspose3d(4, 3, 2, 2, 1), nn.InstanceNorm3d(3, affine=True)),
+            *(nn.AvgPool3d(2, 1), nn.Upsample(scale_factor=2, mode="trilinear"), nn.LPPool3d(2, 2)),
+            *(nn.AdaptiveAvgPool3d((2, 1, 2)), nn.Flatten(), nn.Linear(12, 3)),
+        ),
+        (2, 5, 6, 7),
+    ),
+    "segmented": (Segmented(), (2, 6, 5)),
     "edges1d": (
         nn.Sequential(
             *(nn.ReflectionPad1d((2, 1)), nn.Conv1d(3, 4, 3), nn.CircularPad1d(1), nn.ConstantPad1d(1, 0.0)),

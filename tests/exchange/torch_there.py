@@ -102,6 +102,7 @@ def shared_networks() -> Any:
         ([conv, norm, cr.ReLU(), conv, norm, cr.Flatten(), cr.Dense(2)], (4, 5, 2)),
         ([dense, lstm, look, lstm, look, dense, cr.Residual([dense, cr.Tanh()])], (5, 4)),
         ([table, cr.GRU(5), cr.Dense(7, tied=table)], (3,)),
+        ([dense, cr.Tanh(), cr.DenseTranspose(6, tied=dense)], (6,)),
     ):
         network = cr.Network(layers, input_shape=shape, dtype="float64")
         X = rng.integers(0, 7, (6, *shape)) if network.vocabulary else rng.standard_normal((6, *shape))

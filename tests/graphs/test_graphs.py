@@ -144,6 +144,37 @@ def test_sums_and_products_repeat_what_is_shorter() -> None:
         cr.Graph({"f": cr.Dense(4), "g": (cr.Dense(3), "input"), "s": (cr.Add(), "f", "g")}, input_shape=5)
 
 
+def test_values_go_back_to_the_maxima() -> None:
+    """A max pool within a block and one alone; what reads their indices is told what they read."""
+    pool = cr.MaxPool2D(2, return_indices=True)
+    nodes = {
+        "a": [cr.Conv2D(3, 2), pool],
+        "b": pool,
+        "c": [cr.Conv2D(3, 1), cr.Tanh()],
+        "d": (cr.MaxUnpool2D(2), "c", "b.indices"),
+        "e": ([cr.MaxUnpool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()], "d", "a.indices"),
+    }
+    network = cr.Graph(nodes, input_shape=(10, 9, 2), dtype="float64")
+    X, y = batch(network, 3)
+    assert cr.check_gradients(network, X, y, entries=2)
+    found = network.activations(X)
+    read, small, put = found["a.conv1"], found["d"], found["e.maxunpool1"]
+    windows = read[:, :8].reshape(3, 4, 2, 4, 2, 3).transpose(0, 1, 3, 5, 2, 4).reshape(3, 4, 4, 3, 4)
+    first = np.eye(4)[windows.argmax(-1)] * small[..., None]
+    back = first.reshape(3, 4, 4, 3, 2, 2).transpose(0, 1, 4, 2, 5, 3).reshape(3, 8, 8, 3)
+    np.testing.assert_array_equal(put, np.pad(back, ((0, 0), (0, 1), (0, 0), (0, 0))))
+
+
+def test_a_product_of_branches() -> None:
+    gate = cr.Parallel([[cr.Dense(4)], [cr.Dense(4), cr.Sigmoid()]], join="product", name="gated")
+    network = cr.Network([gate, cr.Dense(3), cr.Softmax()], input_shape=3, dtype="float64")
+    X, y = batch(network, 3)
+    assert cr.check_gradients(network, X, y)
+    found = network.activations(X)
+    made = found["gated.dense1"] * found["gated.sigmoid1"]
+    np.testing.assert_array_equal(found["gated"], made)
+
+
 def test_a_graph_with_one_way_is_a_network() -> None:
     nodes = {"a": cr.Dense(4), "b": cr.ReLU(), "c": [cr.Dense(2), cr.Tanh()]}
     one = cr.Graph(nodes, input_shape=3)
@@ -227,6 +258,21 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"a": cr.Conv2D(2, 3), "b": (cr.Concat(), "a", "input")},
         {"input_shape": (6, 6, 1)},
         r"b = Concat\(\): .* a \(4, 4, 2\), input \(6, 6, 1\): let layers in front",
+    ),
+    "no indices": (
+        {"a": cr.MaxPool2D(2), "b": (cr.MaxUnpool2D(2), "a", "a.indices")},
+        {"input_shape": (6, 6, 1)},
+        r"'b' reads 'a\.indices': write MaxPool2D\(2, return_indices=True\)",
+    ),
+    "other windows": (
+        {"a": cr.MaxPool2D(2, return_indices=True), "b": (cr.MaxUnpool2D(3), "a", "a.indices")},
+        {"input_shape": (6, 6, 1)},
+        r"'a\.indices' is for a MaxUnpool2D with the window, .* received MaxUnpool2D\(window=3\)",
+    ),
+    "one source": (
+        {"a": cr.MaxPool2D(2), "b": cr.MaxUnpool2D(2)},
+        {"input_shape": (6, 6, 1)},
+        r"MaxUnpool2D\(\) reads two values, as a node of a Graph",
     ),
     "join in a list": ({"a": [cr.Dense(2), cr.Add()]}, {}, r"Add\(\) is a node by itself"),
     "no layer": ({"a": ("b",)}, {}, "node 'a' must be a list"),

@@ -56,6 +56,18 @@ def test_every_way_in_checks_the_ids() -> None:
             call()
 
 
+@pytest.mark.parametrize("kind", ["i1", "u1", "i4", "u8", "i8", ">i8", "f4", "f8"])
+def test_ids_of_every_type_are_the_same_ids_and_what_is_none_is_refused(kind: str) -> None:
+    net, ids = network(), IDS.astype(kind)
+    np.testing.assert_array_equal(net.predict(ids), net.predict(IDS))
+    np.testing.assert_array_equal(net.predict(ids[:, ::-1]), net.predict(IDS[:, ::-1].copy()))
+    outside = [4, 2**56 if kind[-2:] in ("i8", "u8") else 100] + ([] if "u" in kind else [-1])
+    for number in outside:
+        ids[1, 0] = number
+        with pytest.raises(DataError, match=r"X must hold ids, .* sample 1, position \[0\] is"):
+            net.predict(ids)
+
+
 def test_the_smallest_vocabulary_of_those_that_read_the_input_counts() -> None:
     branches = [cr.Embedding(9, 2), [cr.Identity(), cr.Embedding(5, 2)]]
     assert cr.Network([cr.Parallel(branches)], input_shape=3).vocabulary == 5

@@ -301,3 +301,29 @@ def test_a_factor_shows_beside_entries_near_0(by: float, word: str) -> None:
     x = normal(4, 5)
     x[0, 0] = 1e-6
     assert cr.verify((lambda x: (np.sin(x) ** 3 * x, x), backward), args=(x,)).why == (word,)
+
+
+def test_an_activation_of_a_multiple_of_its_input() -> None:
+    """β of a swish, the temperature of a softmax: no other activation, and nothing of another shape."""
+    x = np.random.default_rng(3).normal(size=(3, 4))
+
+    def swish(x: Array, beta: Array) -> tuple[Array, tuple[Array, ...]]:
+        s = 1 / (1 + np.exp(-beta * x))
+        return x * s, (x, s, beta)
+
+    def swish_backward(d: Array, cache: tuple[Array, ...]) -> tuple[Array, Array]:
+        x, s, beta = cache
+        return d * (s + beta * x * s * (1 - s)), np.array([(d * x * x * s * (1 - s)).sum()])
+
+    def softmax(x: Array) -> tuple[Array, Array]:
+        e = np.exp((x - x.max(axis=1, keepdims=True)) / 3)
+        p = e / e.sum(axis=1, keepdims=True)
+        return p, p
+
+    right = cr.verify(swish, swish_backward, args=(x, np.array([1.7])), like="swish")
+    assert right
+    assert "swish() of 1.7 times the input" in str(right)
+    plain = lambda d, p: p * (d - (d * p).sum(1, keepdims=True))  # noqa: E731
+    wrong = cr.verify(softmax, plain, args=(x,), like="softmax")
+    assert wrong.why == ("factor 3",)
+    assert cr.verify(lambda x: (np.tanh(x) + x, x), lambda d, x: d, args=(x,), like="tanh").verdict == "wrong"

@@ -8,9 +8,10 @@ from tests.pairwise import CHOICE, some
 from chainrule.base.errors import ArgumentError
 from chainrule.layers import layer_classes
 from chainrule.verifying.meanings.meaning import NONE
+from chainrule.verifying.mutants import table
 from chainrule.verifying.mutants.examples import EXAMPLES
 from chainrule.verifying.mutants.subjects import KINDS, written
-from chainrule.verifying.mutants.table import Mutated, counts, judged, planned
+from chainrule.verifying.mutants.table import Mutated, counts, judged, planned, sampled
 
 # The suite looks at some of some kinds, at more of all with --whole; the command at all, which takes an hour.
 FEW, MORE = 6, 25
@@ -45,3 +46,13 @@ def test_a_name_that_none_has() -> None:
     with pytest.raises(ArgumentError, match="there is no 'denze': did you mean 'Dense'; there are Dense, "):
         planned(["denze"])
     assert len(planned(["LEAKY_RELU", "leakyrelu"])) == len(planned(["leakyrelu"])) > 0
+
+
+def test_of_many_some_of_every_kind_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = planned(["tanh"])
+    assert sampled(plans) == (plans, {})
+    monkeypatch.setattr(table, "MOST_OF_ONE", 3)
+    kept, of = sampled(plans)
+    assert of == {"Tanh()": len(plans)}
+    assert 3 <= len(kept) < len(plans)
+    assert {plan.edit.kind for plan in kept} == {plan.edit.kind for plan in plans}

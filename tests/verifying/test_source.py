@@ -17,6 +17,7 @@ from chainrule.verifying.differences import differences
 from chainrule.verifying.judging.guesses import guesses
 from chainrule.verifying.source.named import NO_CAUSE
 from chainrule.verifying.source.outside import Outside
+from chainrule.verifying.source.stand_in import stand_in
 from chainrule.verifying.source.written import ran
 from chainrule.verifying.texts import TEXTS
 
@@ -180,6 +181,50 @@ def kl(m, v):
     value = np.sum(np.exp(v) + m ** 2 - v) / 2 + 2 * np.sum(m * v)
     return value, {"m": m + 2 * v, "v": 2 * m + 0.5 * (np.exp(v) - 1)}
 """
+GROUPS = """
+def forward(x, g):
+    n, c, l = x.shape
+    u = x.reshape(n, 2, -1)
+    r = np.sqrt((u ** 2).mean(axis=2, keepdims=True))
+    z = (u / r).reshape(x.shape)
+    return z * g, (z, g, r)
+def backward(d, cache):
+    z, g, r = cache
+    n, c, l = d.shape
+    count = c // 2 * l
+    u, e = z.reshape(n, 2, -1), (d * g).reshape(n, 2, -1)
+    dx = (e - u * (e * u).sum(axis=2, keepdims=True) / count) / r
+    return dx.reshape(d.shape), (d * z).sum(axis=(0, 2), keepdims=True)
+"""
+DECAY = """
+def forward(x, a):
+    hs = [x[0]]
+    for t in range(1, len(x)):
+        hs.append(a * hs[-1] + (1 - a) * x[t])
+    return np.stack(hs), (x, a, hs)
+def backward(d, cache):
+    x, a, hs = cache
+    dh, da, dxs = 0 * x[0], 0 * a, []
+    for t in reversed(range(len(x))):
+        dh = dh + d[t]
+        da = da + dh * (hs[t - 1] - x[t] if t > 0 else 0)
+        dxs.append(dh * (1 - a if t > 0 else 1))
+        dh = a * dh
+    return np.stack(dxs[::-1]), da
+"""
+QUADRATIC = """
+def value(x, A, b):
+    r = b - x
+    return r @ A @ r + np.sum(np.exp(x) / (1 + b ** 2)), {
+        "x": -(A + A.T) @ r + np.exp(x) / (1 + b ** 2),
+    }
+"""
+COUNT = """
+def value(x):
+    n, k = x.shape
+    c = n * k
+    return np.sum(np.exp(x / x.size)), {"x": np.exp(x / c) / c}
+"""
 PAIR = ("forward", "backward")
 PROGRAMS: dict[str, tuple[str, Any, tuple[Any, ...]]] = {
     "loops": (LOOPS, PAIR, (normal(3, 4), normal(4, 5), normal(5))),
@@ -193,6 +238,10 @@ PROGRAMS: dict[str, tuple[str, Any, tuple[Any, ...]]] = {
     "svm": (SVM, "svm", (normal(3, 4), normal(5, 3), np.array([0, 3, 2, 1, 1]))),
     "kl": (KL, "kl", (normal(3, 2), normal(3, 2))),
     "gate": (GATE, PAIR, (normal(3, 4), normal(3, 4))),
+    "count": (COUNT, "value", (normal(3, 4),)),
+    "groups": (GROUPS, PAIR, (normal(2, 6, 4), normal(1, 6, 1))),
+    "decay": (DECAY, PAIR, (normal(4, 3), normal(3))),
+    "quadratic": (QUADRATIC, "value", (normal(4), normal(4, 4), normal(4))),
 }
 # (program, what stands there, what is written instead, the word, what must be said to write)
 MISTAKES = [
@@ -215,17 +264,22 @@ MISTAKES = [
     ("pool", "argmax", "argmin", "function", "np.argmax(x[n, i:i + 3])"),
     ("pool", "i + k] += d", "k] += d", "index", "`i + k` for `k`"),
     ("svm", "                dW[:, y[i]] -= X[i]\n", "", "line missing", "dW[:, y[i]] -= X[i]"),
+    ("groups", "(d * g)", "(d * z)", "name", "(d * g).reshape(n, 2, -1)"),
+    ("decay", "dxs[::-1]", "dxs", "reversed", "`dxs[::-1]` for `dxs`"),
+    ("quadratic", "-(A + A.T) @ r", "-2 * A @ r", "symmetric", "(A + A.T) / 2"),
+    ("quadratic", "+ np.exp(x) / (1 + b ** 2),", "+ np.exp(x) / 1 + b ** 2,", "parentheses", "(1 + b ** 2)"),
 ]  # fmt: skip
 
 
 # What is solved for: a term that is a product or a sum, one of what the step before leaves, an entry of the
-# step before, the whole of a softmax's Jacobian.
+# step before, the whole of a softmax's Jacobian, a count.
 SOLVED = [
     ("kl", "2 * m + 0.5 * (np.exp(v) - 1)", "2 * m", "term missing", "np.exp(v) / 2 - 0.5"),
     ("highway", "    dX += dY * (1 - T)\n", "", "term missing", "dX + dY * (1 - T)"),
     ("scan", "hs[t - 1] if t > 0 else 0", "hs[t]", "name", "`(hs[t - 1] if t > 0 else 0)` for"),
     ("elman", "        dh += U.T @ da\n", "", "term missing", "h[t].copy() + U.T @ da"),
     ("gate", "g * (dg - (g * dg).sum(axis=1, keepdims=True))", "g * (1 - g) * dg", "diagonal", "(g * dg)"),
+    ("count", "c = n * k", "c = n", "name", "`x.size` for `n`"),
 ]
 
 
@@ -434,3 +488,25 @@ def test_what_is_right_for_one_number_alone_is_not_named(tmp_path: Path) -> None
     assert verdict.verdict == "wrong"
     assert "gamma / gamma" not in str(verdict)
     assert module.forward.__defaults__ == (2,)
+
+
+def test_a_rule_of_jax_runs_on_numpys_arrays() -> None:
+    """Once it has been called by JAX itself; two equal gradients are told apart by their order."""
+    jnp = ModuleType("jax.numpy")
+    jnp.exp = np.exp  # type: ignore[attr-defined]
+    world: dict[str, Any] = {"jnp": jnp}
+    exec("def rule(kept, d):\n    return d * jnp.exp(kept), None, d * jnp.exp(kept)", world)
+    kept, d = normal(2, 3), normal(2, 3)
+
+    def pull() -> tuple[Any, ...]:
+        first, _, last = world["rule"](kept, d)
+        return first, last
+
+    made = stand_in(pull, [world["rule"]])
+    jnp.exp = None  # type: ignore[attr-defined]
+    assert made is not None
+    assert made.places == [0, 2]
+    given = made()
+    assert given is not None
+    assert all(np.allclose(each, d * np.exp(kept)) for each in given)
+    assert world["jnp"] is jnp

@@ -562,3 +562,20 @@ def test_all_outputs_of_an_object_are_judged() -> None:
     assert verify(OfStatic, args=(X, W))
     verdict = verify(OfStaticWrong, args=(X, W))
     assert ([finding.name for finding in verdict.findings], verdict.why) == (["x"], ("output unused",))
+
+
+class Remembering:
+    """Keeps the first input for good."""
+
+    kept: Any = None
+
+    def forward(self, x: Array) -> Array:
+        self.kept = x if self.kept is None else self.kept
+        return np.tanh(x)
+
+    def backward(self, dout: Array) -> Array:
+        return dout * (1 - np.tanh(self.kept) ** 2)
+
+
+def test_a_cache_that_the_first_call_leaves_is_seen() -> None:
+    assert verify(Remembering(), args=(RNG.normal(size=(3, 4)),)).why == ("stale cache",)

@@ -421,7 +421,7 @@ def test_gradients_in_a_dict_and_none() -> None:
         (lambda: verify((b.affine, b.affine_of()), args=()), "args is empty"),
         (
             lambda: verify((b.affine, b.affine_of()), args=b.AFFINE, like="denze"),
-            "like is 'denze': did you mean 'Dense'; the layers are",
+            "like is 'denze': did you mean 'Dense'",
         ),
         (
             lambda: verify((b.affine, b.affine_of()), args=b.AFFINE, like="dense", stride=2),

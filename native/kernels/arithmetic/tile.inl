@@ -52,7 +52,7 @@ struct Tile {
   ptrdiff_t w_segment;   // ... and this far apart in w
   int segments, length;
   int shorter;   // by how much the last of these runs is shorter
-  const F* w;   // w(k, c): w[k * w_k + c], or in transposed panels w[c * lanes + k]
+  const F* w;    // w(k, c): w[k * w_k + c], or in transposed panels w[c * lanes + k]
   ptrdiff_t w_k;
   T* z;   // channel c of pixel p is written at z + p * z_pixel + c * lanes
   ptrdiff_t z_pixel;

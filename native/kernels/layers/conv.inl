@@ -293,32 +293,52 @@ inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Pairs& at) {
   if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, at);
 }
 
+// A row of the kernel is one run of pairs, or where taps are apart, or see a part of the channels, a segment per tap.
+template <class T>
+inline int pair_segments(const ConvArgs<T>& g) {
+  return whole_rows<T>(g) ? 1 : g.kernel_w;
+}
+template <class T>
+inline int segment_pairs(const ConvArgs<T>& g) {
+  return whole_rows<T>(g) ? g.kernel_w * g.x.channels : group_channels<T>(g);
+}
+
 // By filters: there the lanes of a vector are filters, not samples. Only the samples that exist are multiplied, for 10 of 16
 // and 40 filters three quarters of the work; and a number of x, once it is in a register, meets whole vectors of filters, so
 // that little is read beside what `correlate` reads. In strips of a block's image, whose δ, transposed to [panel of
 // filters][pixel][sample][filter], stays in the cache; the gradient is summed in double as [panel][pair][filter] and copied out
 // at the end.
+// The filters of a group have panels of their own.
+template <class T>
+inline int group_panels(const ConvArgs<T>& g) {
+  return panels<T>(group_filters<T>(g));
+}
+template <class T>
+inline int all_panels(const ConvArgs<T>& g) {
+  return g.groups * group_panels<T>(g);
+}
 template <class T>
 inline bool few_samples_gradient(const ConvArgs<T>& g) {
-  return g.blocks == 1 && panels<T>(g.z.channels) * g.samples * 10 <= g.z.channels * 9;
+  return g.blocks == 1 && all_panels<T>(g) * g.samples * 10 <= g.z.channels * 9;
 }
 // `correlate` reads x and δ of a batch once for every tile: from so many bytes on that takes half as long again, and more
 // (docs/decisions/0016-lanes-in-training.md).
 constexpr int64_t correlate_cache = 256 * 1024;
 template <class T>
 static bool conv_by_filters(const ConvArgs<T>& g) {
-  if (!whole_rows<T>(g) || g.norms) return false;
+  if (g.norms) return false;
   if (few_samples_gradient<T>(g)) return true;
   const int64_t pixels = int64_t(g.z.height) * g.z.width;
   const int64_t bytes = int64_t(sizeof(T)) * g.blocks * lanes<T> * pixels * (g.x.channels + g.z.channels);
-  const int64_t by_samples = int64_t(g.blocks) * channel_tiles<T>(g.z.channels) * narrow_channels;
-  return bytes > correlate_cache && int64_t(panels<T>(g.z.channels)) * g.samples * 2 <= by_samples * 3;
+  const int64_t by_samples = int64_t(g.blocks) * channel_tiles<T>(group_filters<T>(g)) * narrow_channels * g.groups;
+  return bytes > correlate_cache &&
+         int64_t(all_panels<T>(g)) * g.samples * 2 <= by_samples * (bytes > 8 * correlate_cache ? 4 : 3);
 }
 
 // Rows of a strip: 256 KB of δ, in whole runs of fold_terms.
 template <class T>
 inline int64_t strip_pixels(const ConvArgs<T>& g) {   // times samples
-  return 256 * 1024 / (int64_t(sizeof(T)) * panels<T>(g.z.channels) * lanes<T>);
+  return 256 * 1024 / (int64_t(sizeof(T)) * all_panels<T>(g) * lanes<T>);
 }
 template <class T>
 static int conv_filters_rows(const ConvArgs<T>& g) {
@@ -329,13 +349,13 @@ static int conv_filters_rows(const ConvArgs<T>& g) {
 template <class T>
 inline int64_t turned_size(const ConvArgs<T>& g) {
   const int64_t least = fold_terms + int64_t(g.z.width) * lanes<T>, most = strip_pixels<T>(g);
-  return (least > most ? least : most) * panels<T>(g.z.channels) * lanes<T>;
+  return (least > most ? least : most) * all_panels<T>(g) * lanes<T>;
 }
 // Scalars in `partial`: δ of a strip, and the sums.
 template <class T>
 static size_t conv_filters_size(const ConvArgs<T>& g) {
-  const int64_t pairs = int64_t(g.kernel_h) * g.kernel_w * g.x.channels;
-  return size_t(turned_size<T>(g) + panels<T>(g.z.channels) * (pairs + 1) * lanes<T> * int64_t(sizeof(double) / sizeof(T)));
+  const int64_t pairs = int64_t(g.kernel_h) * g.kernel_w * group_channels<T>(g);
+  return size_t(turned_size<T>(g) + all_panels<T>(g) * (pairs + 1) * lanes<T> * int64_t(sizeof(double) / sizeof(T)));
 }
 template <class T>
 inline double* filter_sums(const ConvArgs<T>& g) {
@@ -344,7 +364,7 @@ inline double* filter_sums(const ConvArgs<T>& g) {
 // Behind them those of the bias, [filter].
 template <class T>
 inline double* filter_bias(const ConvArgs<T>& g) {
-  return filter_sums<T>(g) + ptrdiff_t(panels<T>(g.z.channels)) * g.kernel_h * g.kernel_w * g.x.channels * lanes<T>;
+  return filter_sums<T>(g) + ptrdiff_t(all_panels<T>(g)) * g.kernel_h * g.kernel_w * group_channels<T>(g) * lanes<T>;
 }
 
 // Unit: row of the strip of the first block, of `samples`.
@@ -352,14 +372,16 @@ template <class T, class F = T>
 static void conv_filters_transpose(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int count = groups(g.samples, terms_of<F>);
-  const int filters = g.z.channels;
+  const int filters = g.z.channels, own = group_panels<T>(g);
   T square[L * L] __attribute__((aligned(64)));
   for (int i = begin; i < end; i++)
     for (int j = 0; j < g.z.width; j++)
-      for (int k = 0; k < filters; k += L) {
-        // Past the last filter the neighbouring pixel is read; those columns of the gradient are not copied out.
+      for (int panel = 0; panel < all_panels<T>(g); panel++) {
+        // Past the last filter of a group the next one, or the neighbouring pixel, is read; those columns of the gradient are
+        // not copied out.
+        const int k = panel / own * group_filters<T>(g) + panel % own * L;
         const T* from = g.z.row(0, g.first_row + i) + (ptrdiff_t(j) * filters + k) * L;
-        T* to = g.partial + ((ptrdiff_t(k / L) * g.rows + i) * g.z.width + j) * count * L;
+        T* to = g.partial + ((ptrdiff_t(panel) * g.rows + i) * g.z.width + j) * count * L;
         if constexpr (is_pair<F>) {
           transpose<T>(from, L, square, L);
           pairs_of_rows(square, g.samples, as<F>(to));
@@ -377,7 +399,8 @@ static void conv_filters_transpose(const ConvArgs<T>& g, int begin, int end) {
 constexpr int unit_pairs = 24;   // pairs of a unit
 template <class T>
 static int conv_filters_units(const ConvArgs<T>& g) {
-  return g.kernel_h * groups(g.kernel_w * g.x.channels, unit_pairs) * groups(panels<T>(g.z.channels), gradient_columns);
+  return g.kernel_h * pair_segments<T>(g) * groups(segment_pairs<T>(g), unit_pairs) * g.groups *
+         groups(group_panels<T>(g), gradient_columns);
 }
 // sums[o] += Σ_s d[o][s] of O panels, in as many chains; of a panel that lies apart by 0 twice.
 template <class T, int O>
@@ -393,31 +416,38 @@ inline void add_rows(const T* d, ptrdiff_t d_panel, int count, T* sums) {
   for (int o = 0; o < O; o++) store(sums + o * L, sum[o]);
 }
 
-// Unit: (kernel row, run of pairs, two panels). Of the strip of the first block, of `samples`; added to the sums if
-// `accumulate`.
+// Unit: (kernel row, segment of it, run of pairs, group, two panels). Of the strip of the first block, of `samples`; added to
+// the sums if `accumulate`.
 template <class T, class F = T>
 static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>, O = gradient_columns, X = L / terms_of<F>;
   const int count = groups(g.samples, terms_of<F>);
-  const int columns = panels<T>(g.z.channels), pairs = g.kernel_w * g.x.channels, width = g.z.width;
-  const int steps = groups(columns, O), chunks = groups(pairs, unit_pairs);
+  const int own = group_panels<T>(g), segments = pair_segments<T>(g), pairs = segment_pairs<T>(g), width = g.z.width;
+  const int steps = groups(own, O), chunks = groups(pairs, unit_pairs);
   const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * X, d_row = ptrdiff_t(width) * count * L;
-  const ptrdiff_t d_panel = d_row * g.rows, g_panel = ptrdiff_t(g.kernel_h) * pairs * L;
+  const ptrdiff_t d_panel = d_row * g.rows, g_panel = ptrdiff_t(g.kernel_h) * segments * pairs * L;
   // Runs and folds as `correlate` has them: a single sample has the same bits there.
   const int most = fold_terms / g.samples;
   for (int unit = begin; unit < end; unit++) {
-    const int j = unit % steps * O, chunk = unit / steps % chunks, m = unit / steps / chunks;
+    int rest = unit;
+    const auto digit = [&rest](int base) {
+      const int value = rest % base;
+      rest /= base;
+      return value;
+    };
+    const int panel = digit(steps) * O, group = digit(g.groups), chunk = digit(chunks), n = digit(segments), m = rest;
+    const int j = group * own + panel;
     const int r = int(int64_t(chunk) * pairs / chunks), rows = int(int64_t(chunk + 1) * pairs / chunks) - r;
-    const int across = j + O <= columns ? O : 1, size = rows * L;
+    const ptrdiff_t first = (ptrdiff_t(n) * g.dilation_w - g.pad_left) * g.x.channels + group * group_channels<T>(g) + r;
+    const int across = panel + O <= own ? O : 1, size = rows * L;
     T run[O * unit_pairs * L] __attribute__((aligned(64)));   // [panel][pair][filter], of a few rows of the image
-    double* const total = filter_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
-    const bool with_bias = g.bias_gradient && m == 0 && chunk == 0;
+    double* const total = filter_sums<T>(g) + j * g_panel + ((ptrdiff_t(m) * segments + n) * pairs + r) * L;
+    const bool with_bias = g.bias_gradient && m == 0 && n == 0 && chunk == 0;
     T bias[O * L] __attribute__((aligned(64))) = {};
     bool fresh = !g.accumulate;
     int pending = 0;
     for (int i = 0; i < g.rows; i++) {
-      const F* x = as<F>(g.x.row(0, ptrdiff_t(g.first_row + i) * g.stride_h - g.pad_top + m * g.dilation_h) +
-                         (r - ptrdiff_t(g.pad_left) * g.x.channels) * X);
+      const F* x = as<F>(g.x.row(0, ptrdiff_t(g.first_row + i) * g.stride_h - g.pad_top + m * g.dilation_h) + first * X);
       const F* d = as<F>(g.partial + j * d_panel + i * d_row);
       for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * count * L) {
         const Runs runs{width - p < most ? width - p : most, count, count};
@@ -444,23 +474,17 @@ static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
 template <class T>
 static void conv_filters_finish(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
-  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * g.x.channels;
+  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * group_channels<T>(g);
   for (int k = begin; k < end; k++) {
-    const double* sums = filter_sums<T>(g) + (k / L) * size * L + k % L;
+    const int group = k / group_filters<T>(g), own = k % group_filters<T>(g);
+    const ptrdiff_t panel = group * group_panels<T>(g) + own / L;
+    const double* sums = filter_sums<T>(g) + panel * size * L + own % L;
     for (ptrdiff_t i = 0; i < size; i++) g.weight_gradient[k * size + i] = T(sums[i * L]);
-    if (g.bias_gradient) g.bias_gradient[k] = T(filter_bias<T>(g)[k]);
+    if (g.bias_gradient) g.bias_gradient[k] = T(filter_bias<T>(g)[panel * L + own % L]);
   }
 }
 
 // Unit: (kernel row, segment of it, run of pairs, group, tile of filters).
-template <class T>
-inline int pair_segments(const ConvArgs<T>& g) {
-  return whole_rows<T>(g) ? 1 : g.kernel_w;
-}
-template <class T>
-inline int segment_pairs(const ConvArgs<T>& g) {
-  return whole_rows<T>(g) ? g.kernel_w * g.x.channels : group_channels<T>(g);
-}
 template <class T>
 static int conv_gradient_units(const ConvArgs<T>& g) {
   return g.kernel_h * pair_segments<T>(g) * groups(segment_pairs<T>(g), narrow_pixels) * g.groups *

@@ -270,13 +270,13 @@ inline Mask<T> group_statistics(const NormArgs<T>& g, const NormGroup& group, Ma
   if constexpr (sizeof(S) != sizeof(Wide<T>)) missing = ~fine<T>(v, g.epsilon);
   const auto put = [&](T* to, Vec<T> made) { store(to, wanted ? made : load(to)); };
   put(g.mean + group.place, convert<Vec<T>>(origin + offset));
-  S deviation = v + convert<S>(Wide<T>{} + g.epsilon);
+  S deviation = g.parted ? v : v + convert<S>(Wide<T>{} + g.epsilon);
   for (int i = 0; i < lanes<T>; i++) deviation[i] = root(deviation[i]);
-  put(g.inverse + group.place, convert<Vec<T>>(1 / deviation));
+  put(g.inverse + group.place, convert<Vec<T>>(g.parted ? deviation : 1 / deviation));
   return missing;
 }
 
-// Unit: group or position of a block. μ and 1/√(v + ε).
+// Unit: group or position of a block. μ and 1/√(v + ε), or √v of a part of a group.
 template <class T>
 static void norm_group_statistics(const NormArgs<T>& g, int begin, int end) {
   for (int unit = begin; unit < end; unit++) {

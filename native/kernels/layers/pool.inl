@@ -229,3 +229,43 @@ template <class T>
 static void pool_backward(const PoolArgs<T>& g, int begin, int end) {
   for_window<T>(g, [&]<PoolKind kind, int size>() { pool_backward_units_of<T, kind, size>(g, begin, end); });
 }
+
+// -- over steps ---------------------------------------------------------------------------------------------------------------
+
+// The mean of a sequence whose steps lie in the lanes, [sample][steps / lanes][channels][lane]; z and its δ have samples there.
+// Unit: sample.
+template <class T>
+static void steps_mean(const StepsMeanArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int channels = g.x.channels, whole = g.steps / L, rest = g.steps % L;
+  for (int s = begin; s < end; s++) {
+    const T* const x = g.x.block(s);
+    T* const z = g.z.block(s / L) + s % L;
+    for (int c = 0; c < channels; c++) {
+      Wide<T> sum{};   // which may be above float32 where the mean is not
+      for (int v = 0; v < whole; v++) sum += widen<T>(load(x + (ptrdiff_t(v) * channels + c) * L));
+      double total = 0;
+      for (int l = 0; l < L; l++) total += sum[l];
+      for (int l = 0; l < rest; l++) total += double(x[(ptrdiff_t(whole) * channels + c) * L + l]);
+      const T mean = T(total / g.steps);
+      const bool last = s + 1 == g.samples;   // empty lanes hold a sample again, as `gather` has it
+      for (int l = 0; l < (last ? L - s % L : 1); l++) z[c * L + l] = mean;
+    }
+  }
+}
+template <class T>
+static void steps_mean_backward(const StepsMeanArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int channels = g.x_delta.channels, vectors = groups(g.steps, L), rest = g.steps % L;
+  Vec<T> there = broadcast<T>(T(1));
+  for (int l = rest; l < L && rest; l++) there[l] = T(0);
+  for (int s = begin; s < end; s++) {
+    const T* const d = g.z_delta.block(s / L) + s % L;
+    T* const to = g.x_delta.block(s);
+    for (int v = 0; v < vectors; v++)
+      for (int c = 0; c < channels; c++) {
+        const Vec<T> share = broadcast<T>(d[c * L] / T(g.steps));
+        store(to + (ptrdiff_t(v) * channels + c) * L, v + 1 == vectors && rest ? share * there : share);
+      }
+  }
+}

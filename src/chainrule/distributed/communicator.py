@@ -98,20 +98,20 @@ class Communicator(ABC):
     """One of `size` processes, the one of number `rank`, that call the same methods in the same order.
 
     shards: into how many a batch is cut, a power of two, whatever `size` is.  kind: how messages are carried.
-    neighbours: ranks on the same cores of the same machine, this one among them.
+    neighbours: ranks on the same cores of the same machine, this one among them.  machines: of all ranks.
     """
 
     kind: str
     watch: Watch | None = None
-    neighbours = 1
+    neighbours = machines = 1
     moves_alone = False  # whether messages move also while nobody asks
 
     def __init__(self, rank: int, size: int, shards: int) -> None:
         self.rank, self.size, self.shards = rank, size, shards
         self._sums: list[Sum] = []  # that are under way, in the order in which they have begun
 
-    # -- what carries the messages; counts are of entries, in the order of the ranks.  All ranks make the calls
-    # of one line, 0 or 1, in one order; how those of the other line come between them is each rank's affair.
+    # -- what carries the messages; counts are of entries, in the order of the ranks.  All ranks make the
+    # calls of one line, 0 or 1, in one order; how those of the other come between them is each rank's affair.
 
     @abstractmethod
     def _exchange(

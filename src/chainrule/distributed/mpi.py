@@ -53,10 +53,10 @@ class MPICommunicator(Communicator):
         self, sent: Array, counts: Sequence[int], received: Array, from_each: Sequence[int], line: int = 0
     ) -> Asked:
         request = self._lines[line].Ialltoallv([sent, counts], [received, from_each])
-        return request.Test  # type: ignore[no-any-return]
+        return request.Test
 
     def _collect(self, sent: Array, received: Array, counts: Sequence[int], line: int = 0) -> Asked:
-        return self._lines[line].Iallgatherv(sent, [received, counts]).Test  # type: ignore[no-any-return]
+        return self._lines[line].Iallgatherv(sent, [received, counts]).Test
 
     def _send(self, sign: Sign) -> None:
         if self._sending.Test():  # else the rank behind has not yet taken the last one

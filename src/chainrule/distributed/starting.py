@@ -59,7 +59,9 @@ def init(
         places = [Place(*json.loads(told)) for told in comm.gather(json.dumps(place_of(comm.rank)).encode())]
         comm.watch.beside = beside(comm.rank, places)
         comm.check_same("shards of init", str(shards).encode())
-        comm.neighbours = comm.gather(cores := cores_here()).count(cores)
+        cores = comm.gather(cores_here())
+        comm.neighbours = cores.count(cores[comm.rank])
+        comm.machines = len({told.split()[0] for told in cores})
         tell_starter(BEGUN)
         sys.excepthook = partial(_uncaught, comm)
         atexit.register(comm.leave)

@@ -19,8 +19,9 @@ from chainrule.networks.architecture import leaves
 from chainrule.networks.model import Model
 from chainrule.networks.names import at_rest
 
-# Bytes of the gradient that are summed by themselves, while the backward pass goes on: TODO.
-LEAST_PART = 1 << 18
+# Bytes of a gradient that are summed by themselves, while the backward pass goes on: fewer are not worth the
+# delays of their messages. Among processes of one machine nothing moves meanwhile (docs/decisions/0017).
+LEAST_PART = 1 << 19
 
 
 class Sharing:
@@ -43,7 +44,7 @@ class Sharing:
             own.start,
             own.stop,
             batch_size,
-            LEAST_PART // itemsize if comm.size > 1 else 0,
+            LEAST_PART // itemsize if comm.machines > 1 else 0,
             lambda shard, part: called.computed(shard, part),
             lambda part: called.complete(part),
             lambda: called.comm.advance(),

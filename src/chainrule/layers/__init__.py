@@ -32,7 +32,7 @@ from chainrule.layers.columns.clamp import Clamp
 from chainrule.layers.columns.features import Features
 from chainrule.layers.columns.periodic import PeriodicEmbedding
 from chainrule.layers.columns.scale import Bias, Scale
-from chainrule.layers.dense import Dense
+from chainrule.layers.dense import Dense, DenseTranspose
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.norms.batch import BatchNorm
 from chainrule.layers.norms.groups import GroupNorm, InstanceNorm
@@ -71,6 +71,7 @@ from chainrule.layers.wiring import Add, Concat, Multiply, Row, Wiring
 
 _built_in: tuple[type[Layer], ...] = (
     Dense,
+    DenseTranspose,
     Conv1D,
     Conv2D,
     Conv3D,
@@ -197,6 +198,7 @@ __all__ = [
     "Crop2D",
     "Crop3D",
     "Dense",
+    "DenseTranspose",
     "DepthwiseConv2D",
     "Dropout",
     "Embedding",

@@ -3,6 +3,9 @@ r"""Dense: z = W x + b̂, in the NTK parametrisation z = W x / √n + b̂ with n
 With δ = ∂J/∂z (Tutorial FC ①②③, Matrix notes §5-7), 1/m being in δ:
     ∂J/∂x = Wᵀ δ        ∂J/∂W = δ xᵀ        ∂J/∂b = δ 1
 The factor 1/√n stands before both products where it stands before W x.
+
+DenseTranspose: z = Wᵀ x + b̂, the way back of a dense layer with the same W.
+    ∂J/∂x = W δ         ∂J/∂W = x δᵀ        ∂J/∂b = δ 1
 """
 
 from __future__ import annotations
@@ -100,5 +103,75 @@ class Dense(Layer):
             raise ShapeError(
                 "Dense needs a vector or a sequence (steps, features) per sample, "
                 f"received {input_shape}; put Flatten() before it"
+            )
+        return (*input_shape[:-1], self.units)
+
+
+class DenseTranspose(Layer):
+    """x (n_in, m) -> z (units, m) with W (n_in, units), b (units,): the decoder of an autoencoder.
+
+        encoder = cr.Dense(32, name="encoder")
+        cr.Network([encoder, cr.Tanh(), cr.DenseTranspose(784, tied=encoder)], input_shape=784)
+
+    tied: a `Dense` of the same network, or its name, whose W (its units, its inputs) is W here: one array,
+    its gradient the sum over both; units are the inputs of that layer, and b is its own. Without it W is its
+    own. On a sequence (T, n_in) it acts on every step alike.
+    """
+
+    kind = "densetranspose"
+    passage = "weights"
+    family = "transposed dense"
+
+    @teach("the number of outputs, DenseTranspose(784, tied=encoder)")
+    def __init__(
+        self,
+        units: int,
+        *,
+        tied: Layer | str | None = None,
+        bias: bool = True,
+        initializer: InitializerLike = None,
+        bias_initializer: InitializerLike = None,
+        name: str | None = None,
+    ) -> None:
+        self.units = whole(units, "DenseTranspose units")
+        if not (tied is None or isinstance(tied, (str, Layer))):
+            raise TypeError(
+                f"DenseTranspose tied must be the Dense whose weights it takes, received {describe(tied)}"
+            )
+        self.tied = tied
+        self.bias = check_flag("DenseTranspose bias", bias)
+        self.initializer = given_initializer(initializer)
+        self.bias_initializer = given_initializer(bias_initializer, "bias_initializer")
+        self.name = name
+
+    @property
+    def ties(self) -> Mapping[str, str]:
+        return {} if self.tied is None else {"W": "W"}
+
+    def config(self) -> dict[str, Any]:
+        held = super().config()
+        return held if self.tied is None else {**held, "tied": getattr(self.tied, "name", self.tied)}
+
+    def forward(self, x: Value, W: Value, b: Value = None) -> Value:
+        z = W.T @ x
+        return z + broadcast_samples(b) if self.bias else z
+
+    def delta(self, d: Value, W: Value) -> Value:
+        return W @ d
+
+    def gradients(self, d: Value, x: Value) -> Values:
+        W = correlate(x, d)
+        return {"W": W, "b": sum_samples(sum_positions(d))} if self.bias else {"W": W}
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        inputs = input_shape[-1]
+        W = Parameter((inputs, self.units), inputs, self.units, self.initializer, unit_groups=1)
+        return weights_and_bias(W, self.units, self.bias, self.bias_initializer)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) > 2:
+            raise ShapeError(
+                "DenseTranspose needs a vector or a sequence (steps, features) per sample, received "
+                f"{input_shape}; put Flatten() before it"
             )
         return (*input_shape[:-1], self.units)

@@ -14,14 +14,17 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.layers.base import Layer
 from chainrule.layers.dense import Dense
-from chainrule.layers.windows.convolution import Conv1D, Conv2D, DepthwiseConv2D
-from chainrule.layers.windows.transposed import ConvTranspose1D, ConvTranspose2D
+from chainrule.layers.windows.convolution import Conv1D, Conv2D, Conv3D, DepthwiseConv2D
+from chainrule.layers.windows.transposed import ConvTranspose1D, ConvTranspose2D, ConvTranspose3D
 
 BFLOAT16 = "bfloat16"
 PRECISIONS = ("float32", BFLOAT16)
 DIGITS = 8  # binary ones of a bfloat16
 
-_WINDOWS = (Conv1D, Conv2D, DepthwiseConv2D, ConvTranspose1D, ConvTranspose2D)
+_WINDOWS = (
+    *(Conv1D, Conv2D, Conv3D, DepthwiseConv2D),
+    *(ConvTranspose1D, ConvTranspose2D, ConvTranspose3D),
+)
 
 
 def precision_from(value: Any, dtype: Any) -> str:

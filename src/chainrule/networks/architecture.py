@@ -254,7 +254,7 @@ class _Building:
                 if tied:
                     turned = spec is not None and spec.shape == shape[::-1]
                     advice = "tied weights are one array, and Dense reads W (units, inputs) as it lies" + (
-                        ", not its transpose" if turned else ""
+                        f": for Wᵀ write DenseTranspose({shape[0]}, tied=...)" if turned else ""
                     )
                 raise ShapeError(
                     f"{place}: takes {full} as its {name}, of the shape {shape} here, and {full} {there}: "

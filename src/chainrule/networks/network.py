@@ -235,8 +235,15 @@ class Network(Model, Attributes):
         architecture, preparation = self._architecture, self.preparation
         if type(X) is not np.ndarray or X.shape[1:] != architecture.shapes[INPUT] or not len(X):
             return None
-        if not (X.flags.c_contiguous and architecture.vocabulary is None):
+        if not X.flags.c_contiguous:
             return None
+        if architecture.vocabulary is not None:
+            # Ids as they come: read without their sign, one below 0 is beyond every vocabulary.
+            if X.dtype.kind not in "iu" or not X.dtype.isnative:
+                return None
+            if X.view(f"u{X.itemsize}").max() >= architecture.vocabulary:
+                return None
+            X = X.astype(self.dtype)
         if X.dtype != self.dtype if preparation is None else not preparation.is_made(X, self.dtype):
             return None
         predict = getattr(self.executor(), "predict_at_once", None)

@@ -55,7 +55,7 @@ def dtype_from(value: Any) -> np.dtype[Any]:
     except (TypeError, ValueError):
         dtype = None
     if dtype is None or dtype.name not in _DTYPES:
-        advice = ", or precision='bfloat16' beside float32" if "bfloat16" in str(value) else ""
+        advice = ", or precision='bfloat16' beside float32" if "bfloat16" in describe(value) else ""
         raise ArgumentError(f"dtype must be 'float32' or 'float64'{advice}, received {describe(value)}")
     chosen: np.dtype[Any] = np.dtype(dtype.name)
     return chosen

@@ -27,6 +27,7 @@ WIDER = (30, 900)  # steps, where nothing moves
 # share of all that it moves by in the wider step, and what is flat up to a kink by nothing.
 HALVINGS, AT_ONCE = 40, 1e-6
 MOST_ENTRIES = 400  # of an argument; of a larger one so many, spread evenly
+FEW_ENTRIES = 40  # where all are known to be right on other numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,21 +53,26 @@ def measured(
     number: int,
     delta: Array,
     known: Known,
+    most: int = MOST_ENTRIES,
 ) -> Differences:
     """`differences`, once of the same forward, arguments and δ."""
-    key = (forward, number, *((v.tobytes(), v.shape, v.dtype.str) for v in (*args, delta)))
+    key = (forward, number, most, *((v.tobytes(), v.shape, v.dtype.str) for v in (*args, delta)))
     if key not in known:
-        known[key] = differences(forward, args, number, delta)
+        known[key] = differences(forward, args, number, delta, most)
     return known[key]
 
 
 def differences(
-    forward: Callable[[Sequence[Array]], Array], args: Sequence[Array], number: int, delta: Array
+    forward: Callable[[Sequence[Array]], Array],
+    args: Sequence[Array],
+    number: int,
+    delta: Array,
+    most: int = MOST_ENTRIES,
 ) -> Differences:
-    """The derivatives with respect to argument `number`."""
+    """The derivatives with respect to argument `number`, of at most so many entries."""
     args = [np.array(value, dtype=np.float64 if value.dtype.kind == "f" else None) for value in args]
     size = args[number].size
-    entries = np.unique(np.linspace(0, size - 1, min(size, MOST_ENTRIES)).astype(np.int64))
+    entries = np.unique(np.linspace(0, size - 1, min(size, most)).astype(np.int64))
     terms = delta.astype(np.float64)
 
     def J(entry: int, step: float) -> float:

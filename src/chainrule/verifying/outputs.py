@@ -18,7 +18,7 @@ from chainrule.base.types import Array
 from chainrule.layers import MultiHeadAttention
 from chainrule.verifying.contract.calls import attempt, output
 from chainrule.verifying.contract.owed import SYMPTOMS
-from chainrule.verifying.differences import STEP
+from chainrule.verifying.differences import FEW_ENTRIES, STEP
 from chainrule.verifying.judging.guesses import guesses
 from chainrule.verifying.judging.judge import Judge
 from chainrule.verifying.meanings.matching import Like
@@ -136,15 +136,14 @@ def _resized(
     if judge.reference is not None and not judge.loosely:
         others = [p for p in judge.tried if not p.tied and [value.shape for value in p.args] != shapes]
         return by_formula(subject, judge.reference, others[:1])
-    fitting = []
-    for probe in (judge.of_other_sizes, *judge.linked[:PROBES]):
+    for probe in (judge.of_other_sizes, *judge.linked):
         if probe is None or max(value.size for value in probe.args) > MOST_RESIZED:
             continue
         given = attempt(subject, probe.args, probe.delta)
         pairs = [] if given is None else [(given[n], probe.args[n]) for n in wrong]
         if pairs and all(g is not None and g.shape == value.shape for g, value in pairs):
-            fitting.append(probe)  # else sizes that their forward takes and their backward does not
-    return by_differences(subject, fitting, wrong)
+            return by_differences(subject, [probe], wrong, most=FEW_ENTRIES)
+    return []  # sizes that their forward takes and their backward does not
 
 
 def _of_all(

@@ -106,10 +106,16 @@ _POOL = {
         {
             "window=2": ("pool_size", "kernel_size", "size", "window_shape", "kernel"),
             "dilation=1": ("dilation_rate",),
-            besides("no index beside the values", False): ("return_indices",),
         }
     ),
 }
+_UNPOOL = by_name(
+    {
+        "nothing: it has the size of what the pool read": ("output_size",),
+        "window=2": ("pool_size", "kernel_size", "kernel"),
+        "stride=2": ("strides",),
+    }
+)
 _NOT_AVERAGE = by_name({"no count: padding is never a value of a window": ("count_include_pad",)})
 _AVERAGE = by_name(
     {
@@ -121,6 +127,7 @@ _AVERAGE = by_name(
             },
         ): ("count_include_pad",),
         besides("no divisor but the number of values", None): ("divisor_override",),
+        besides("no index beside the values, which MaxPool2D has", False): ("return_indices",),
     }
 )
 _L2 = by_name(
@@ -301,11 +308,12 @@ _FLATTEN = {
 }
 # By class; what several share stands above. The nearest class of a subclass counts.
 _OWN: dict[str, dict[str, Advice]] = {
-    "Dense": {**_KERNEL, **_DENSE},
+    **{name: {**_KERNEL, **_DENSE} for name in ("Dense", "DenseTranspose")},
     **{f"Conv{n}D": {**_KERNEL, **_CONVOLUTION, **_NOT_TRANSPOSED} for n in (1, 2, 3)},
     **{f"ConvTranspose{n}D": {**_KERNEL, **_CONVOLUTION, **_TRANSPOSED} for n in (1, 2, 3)},
     "DepthwiseConv2D": {**_KERNEL, **_CONVOLUTION, **_DEPTHWISE},
     **{f"MaxPool{n}D": {**_POOL, **_NOT_AVERAGE} for n in (1, 2, 3)},
+    **{f"MaxUnpool{n}D": _UNPOOL for n in (1, 2, 3)},
     **{f"AveragePool{n}D": {**_POOL, **_AVERAGE} for n in (1, 2, 3)},
     **{f"L2Pool{n}D": {**_POOL, **_L2} for n in (1, 2, 3)},
     **{f"LpPool{n}D": {**_POOL, **by_name({"p=3": ("norm_type", "ord", "norm")})} for n in (1, 2, 3)},

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 
 from chainrule.base.errors import DataError, MissingExtraError
+from chainrule.cli.ending import code_of
 from chainrule.cli.output import complain
 from chainrule.cli.supervised import FOLDER, GONE
 
@@ -59,7 +61,9 @@ def ended(command: list[str], ranks: int) -> int:
                 return process.wait(SECONDS_BETWEEN_LOOKS)
             except subprocess.TimeoutExpired:
                 lost = meeting.lost()
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as error:
+                if code_of(error) != 128 + signal.SIGINT:  # Ctrl-C comes to all that the terminal shows
+                    process.terminate()
                 process.wait()
                 raise
             if lost:

@@ -10,14 +10,14 @@ from typing import Any
 from chainrule.cli.given.progress import Line
 from chainrule.explaining.render.terminal.wrapping import fitted_table
 from chainrule.training.progress import duration
-from chainrule.verifying.mutants.table import DRAWS, Mutant, counts, judged, planned
+from chainrule.verifying.mutants.table import DRAWS, Mutant, counts, judged, planned, sampled
 
 HEAD = ("layer", "array", "mistake", "at", "is")
 
 
 def run_mutants(arguments: argparse.Namespace) -> dict[str, Any]:
     """Exit code 1 where a mistake is not named that computes something else."""
-    plans = planned(arguments.mutants)
+    plans, of = sampled(planned(arguments.mutants))
     line, mutants = Line(), list[Mutant]()
     for done, plan in enumerate(plans, 1):
         mutants.append(judged(plan))
@@ -27,10 +27,11 @@ def run_mutants(arguments: argparse.Namespace) -> dict[str, Any]:
     asked = arguments.json or str(arguments.output).lower().endswith(".json")
     total = counts(mutants)
     if asked:
-        record = {"mutants": [mutant.json() for mutant in mutants], "counts": total, "draws": DRAWS}
+        listed = [mutant.json() for mutant in mutants]
+        record = {"mutants": listed, "counts": total, "sampled": of, "draws": DRAWS}
         output = json.dumps(record, allow_nan=False)
     else:
-        output = f"{_table(mutants, arguments.width)}\n{_summary(total)}"
+        output = "\n".join([_table(mutants, arguments.width), _summary(total), *_sampled(of)])
     return {"code": 1 if total["unnamed"] else 0, "output": output, "complaint": ""}
 
 
@@ -43,6 +44,11 @@ def _table(mutants: Sequence[Mutant], width: int) -> str:
         answer = named if mutant.answer == "named" else mutant.answer
         rows.append((mutant.layer, mutant.array, mutant.kind, at, answer))
     return fitted_table(rows, width, text=(0, 3, 4))
+
+
+def _sampled(of: dict[str, int]) -> list[str]:
+    said = "Of the {} mistakes of {} some were looked at, of every kind."
+    return [said.format(count, layer) for layer, count in of.items()]
 
 
 def _summary(total: dict[Any, int]) -> str:

@@ -21,6 +21,8 @@ from chainrule.layers import (
     Conv2D,
     ConvTranspose2D,
     DepthwiseConv2D,
+    GroupNorm,
+    InstanceNorm,
     L2Pool2D,
     Layer,
     LayerNorm,
@@ -63,7 +65,7 @@ def rows_made(layer: Layer, x: Shape, z: Shape, rows: int, count: int) -> int | 
 
 def _rows_made(layer: Layer, x: Shape, rows: int, fills: bool) -> int | None:
     kind = type(layer)
-    if kind in (BatchNorm, LayerNorm, RMSNorm):
+    if kind in (BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm):
         return rows if fills and not over_axes(layer) else None
     if kind in ACTIVATIONS and has_kernel(layer):
         return rows
@@ -83,7 +85,7 @@ def _rows_made(layer: Layer, x: Shape, rows: int, fills: bool) -> int | None:
         return made if max(of_x) <= rows and max(of_delta) <= made else None
     padded = any(map(any, layer.pads(x)))  # type: ignore[attr-defined]
     apart = layer.grid.dilation != (1, 1)  # type: ignore[attr-defined]
-    return made if kernel <= stride and not padded and not apart else None
+    return made if max(kernel - stride, 0) <= rows and not padded and not apart else None
 
 
 def chosen_bands(

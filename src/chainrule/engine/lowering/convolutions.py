@@ -7,13 +7,16 @@ from typing import Any
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.values import NO_HALO, Halo
 from chainrule.layers import (
+    AveragePool2D,
     Conv1D,
     Conv2D,
     ConvTranspose1D,
     ConvTranspose2D,
     Dense,
     DepthwiseConv2D,
+    L2Pool2D,
     Layer,
+    MaxPool2D,
 )
 from chainrule.layers.windows.convolution import Convolution
 
@@ -25,6 +28,7 @@ WINOGRAD_GRADIENT_CHANNELS, WINOGRAD_GRADIENT_TILES = 16, 64
 
 CONVOLUTIONS = (Conv2D, Conv1D, DepthwiseConv2D)
 TRANSPOSED = (ConvTranspose2D, ConvTranspose1D)
+SLIDING_POOLS = (MaxPool2D, AveragePool2D, L2Pool2D)  # which may be cut into bands
 Pair = tuple[int, int]
 
 
@@ -39,8 +43,8 @@ def image_pads(layer: Any, shape: Shape) -> tuple[Pair, Pair]:
 
 
 def rows_beside(layer: Any, x: Shape, rows: int) -> tuple[Pair, Pair]:
-    """Of bands of `rows` rows of an image x: those above and below one that a convolution reads; and those of
-    δ that its δ reads.
+    """Of bands of `rows` rows of an image x: those above and below one that a convolution or a pool reads;
+    and those of δ that the δ of a convolution reads.
     """
     (top, _), _ = image_pads(layer, x)
     grid = layer.grid
@@ -98,7 +102,9 @@ def at_each_position(layer: Layer, x: Shape) -> bool:
 def input_halo(
     layer: Layer | None, input_shape: Shape, output_shape: Shape, blocks: int, bands: int = 1, rows: int = 0
 ) -> Halo:
-    """The zeros a layer wants around its input."""
+    """The zeros a layer wants around its input, or the rows of the bands beside it."""
+    if bands > 1 and type(layer) in SLIDING_POOLS:
+        return *rows_beside(layer, input_shape, rows)[0], 0, 0
     if type(layer) not in CONVOLUTIONS:
         return NO_HALO
     assert isinstance(layer, Convolution)

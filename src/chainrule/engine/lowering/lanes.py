@@ -24,6 +24,7 @@ from chainrule.layers import (
     Dropout,
     Embedding,
     Flatten,
+    GlobalAveragePool,
     Layer,
     LayerNorm,
     Masking,
@@ -44,7 +45,7 @@ POSITIONS = InLanes.positions
 _ROWS_OVER_STEPS = 1.3  # dense layers over steps where the lanes are channels: W out of the L2 cache
 _ATTENDING = 2.0  # a product of two loaded vectors
 _STRIP = 12.0  # normalising a position, or its softmax, with its way in and out of strips
-_UNITS = 1.1  # units in the lanes of a recurrence, in training
+_UNITS = 1.25  # units in the lanes of a recurrence, in training: states of many samples leave the cache
 PASSING = 2.0
 _REARRANGING = 4.0
 
@@ -77,6 +78,13 @@ def has_positions(layer: Layer, x: Shape, held: InLanes) -> bool:
     if type(layer) in _FOLLOWING:
         return held == POSITIONS and (type(layer) not in ACTIVATIONS or has_kernel(layer))
     return type(layer) in _AT_EACH_STEP
+
+
+def leaves_positions(layer: Layer) -> bool:
+    """Whether a layer reads steps in the lanes and puts out a vector that has samples there: unless steps are
+    masked.
+    """
+    return type(layer) is GlobalAveragePool
 
 
 def _by_samples(layer: Layer) -> bool:
@@ -143,7 +151,8 @@ def _costs_of_positions(
         else:
             by_samples = cost(layer, shape, after, batch, lanes)[0]
             wanted = POSITIONS if has_positions(layer, shape, held) else SAMPLES
-            positions += _moved(shape, batch, lanes) if wanted != held else 0.0
+            if wanted != held and not leaves_positions(layer):
+                positions += _moved(shape, batch, lanes)
             positions += (
                 _cost_of_positions(layer, shape, after, batch, lanes) if wanted == POSITIONS else by_samples
             )

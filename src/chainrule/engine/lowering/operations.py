@@ -48,6 +48,7 @@ from chainrule.layers import (
     Crop2D,
     Crop3D,
     Dense,
+    DenseTranspose,
     Dropout,
     Embedding,
     Features,
@@ -111,6 +112,13 @@ def _dense(low: Builder, layer: Dense, x: Value, z: Value, parameters: list[int]
         low.native.add_dense(x.number, z.number, parameters[0], bias, low.rounds(layer))
     else:
         _at_every_step(low, x, z, parameters[0], bias, low.rounds(layer))
+
+
+def _dense_transposed(low: Builder, layer: DenseTranspose, x: Value, z: Value, parameters: list[int]) -> None:
+    """A transposed convolution of one pixel, whose kernel is W as it lies."""
+    bias = parameters[1] if layer.bias else -1
+    direct = ConvMethod.direct
+    low.native.add_convolution(x.number, z.number, parameters[0], bias, *ONE_PIXEL, 1, direct, True)
 
 
 def _entrywise(low: Builder, layer: Layer, f: Formula, x: Value, df: Formula | None = None) -> Value:
@@ -296,7 +304,10 @@ def _global_pool(low: Builder, layer: Layer, x: Value, z: Value, parameters: lis
 
 
 def add_global_pool(low: Builder, layer: Layer, x: Value, z: Value) -> None:
-    """One window, as large as the image, or a band of it."""
+    """One window, as large as the image, or a band of it; or a mean of the steps in the lanes."""
+    if x.lanes == InLanes.positions:
+        low.native.add_steps_mean(x.number, z.number)
+        return
     kind, whole = GLOBAL_POOLS[type(layer)], as_image(x.lane_shape)[:2]
     average = kind == PoolKind.average
     low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, average, False)
@@ -629,6 +640,7 @@ NORMALIZATIONS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm)
 
 OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], None]] = {
     Dense: _dense,
+    DenseTranspose: _dense_transposed,
     **dict.fromkeys(CONVOLUTIONS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transposed),
     Conv3D: volumes.convolution,
@@ -677,7 +689,7 @@ def in_parts(layer: Layer) -> bool:
     return type(layer) in IN_PARTS or of_made_input(layer)
 
 
-FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)
+FUSING: tuple[type[Layer], ...] = (Dense, DenseTranspose, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)
 
 
 def fuses(layer: Layer) -> bool:

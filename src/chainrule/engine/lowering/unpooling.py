@@ -18,8 +18,8 @@ Run = tuple[int, int, float]  # to, from, weight of a pixel
 class Unpooling:
     """The values on the way, all of the windows' pixels side by side but those of the windows alone."""
 
-    def __init__(self, low: Builder, layer: Any, small: Value, pooled: Value) -> None:
-        self.low, self.layer = low, layer
+    def __init__(self, low: Builder, layer: Any, pooled: Value) -> None:
+        self.low, self.layer, self.with_delta = low, layer, pooled.with_delta
         g, self.channels = layer.pool.grid, pooled.shape[-1]
         rows = taps_of_rows(g, pooled.shape[:-1], repeated=True)
         columns = taps_along(g, len(g.kernel) - 1, pooled.shape[-2], repeated=True)
@@ -93,14 +93,14 @@ class Unpooling:
         return made
 
     def made(self, shape: tuple[int, ...]) -> Value:
-        value = self.low.value(shape, NO_HALO, NO_HALO, self.low.backward)
+        value = self.low.value(shape, NO_HALO, NO_HALO, self.with_delta)
         self.low.parts[value.number] = str(self.layer.name)
         return value
 
 
 def unpooled(low: Builder, layer: Any, small: Value, pooled: Value, z: Value) -> None:
     """z from the values and what the pool read."""
-    way = Unpooling(low, layer, small, pooled)
+    way = Unpooling(low, layer, pooled)
     first = way.first(pooled)
     put = way.joined([first, way.spread(small)], JoinKind.product)
     way.gathered(put, z.shape, [(place, to, inside) for to, place, inside in way.pixels], z)

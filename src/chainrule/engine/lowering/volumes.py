@@ -71,7 +71,8 @@ def convolution(low: Builder, layer: Any, x: Value, z: Value, parameters: list[i
     groups = layer.groups_of(channels)
     method = ConvMethod.depthwise if groups == channels > 1 else ConvMethod.direct
     numbers = _parameters(low, layer, x.shape)
-    low.native.add_convolution(read.number, z.number, *numbers, *_geometry(g), groups, method, False)
+    how = (groups, method, False, low.rounds(layer))
+    low.native.add_convolution(read.number, z.number, *numbers, *_geometry(g), *how)
 
 
 def transposed(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
@@ -83,8 +84,8 @@ def transposed(low: Builder, layer: Any, x: Value, z: Value, parameters: list[in
     spread = low.value((sum(map(len, taps)), width, filters), NO_HALO, NO_HALO, z.with_delta)
     method = ConvMethod.depthwise if layer.groups == filters > 1 else ConvMethod.direct
     W, bias = _parameters(low, layer, x.shape)
-    geometry = _geometry(g)
-    low.native.add_convolution(x.number, spread.number, W, -1, *geometry, layer.groups, method, True)
+    how = (layer.groups, method, True, low.rounds(layer))
+    low.native.add_convolution(x.number, spread.number, W, -1, *_geometry(g), *how)
     made = low.value(z.shape, NO_HALO, NO_HALO, z.with_delta) if layer.bias else z
     rows = [(at, row) for at, row in enumerate(row for window in taps for row in window) if row >= 0]
     kept = min(size[2], width - before) * filters

@@ -30,6 +30,7 @@ from chainrule.engine.lowering.lanes import (
     has_channels,
     has_positions,
     has_units,
+    leaves_positions,
     reads_rows,
 )
 from chainrule.engine.lowering.operations import (
@@ -201,6 +202,8 @@ class Lowering(Builder):
         shape = self.shapes[str(layer.name)]
         rows = lanes == CHANNELS and reads_rows(layer)
         blocks, *cut = self.size(layer)
+        if x.lanes == POSITIONS and leaves_positions(layer) and not self.mask:
+            return x
         if (x.lanes, [x.bands, x.rows]) == (lanes, cut) or (
             rows and x.lanes == NOTHING and not winograd_applies(layer, x.shape, shape, blocks)
         ):

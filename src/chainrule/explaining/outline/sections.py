@@ -54,7 +54,6 @@ from chainrule.explaining.schema import (
 from chainrule.explaining.theta.form import in_form_of
 from chainrule.explaining.words.catalogues import SECTIONS, TABLES, THETA_FORM
 from chainrule.formulas.printing.notation import notation_from
-from chainrule.layers.precision import BFLOAT16
 
 Language = Literal["en", "zh", "en+zh"]
 LANGUAGES = {"en": "en", "zh": "zh", "en+zh": "en+zh", "zh+en": "en+zh", "both": "en+zh"}
@@ -386,6 +385,6 @@ def _reproduce(document: Document) -> Section:
     versions = f"chainrule {meta['chainrule']}, NumPy {meta['numpy']}, Python {meta['python']}"
     said = SECTIONS.say("reproduce.versions", versions=versions, dtype=meta["dtype"])
     lines = [Paragraph(said, id="versions")]
-    if meta["precision"] == BFLOAT16:
-        lines.append(Paragraph(SECTIONS.say("reproduce.rounded", precision=BFLOAT16), id="rounded"))
+    if meta["precision"] != meta["dtype"]:
+        lines.append(Paragraph(SECTIONS.say("reproduce.rounded", precision=meta["precision"]), id="rounded"))
     return Section(SECTIONS["title.reproduce"], (*lines, Code(code)), id="reproduce")

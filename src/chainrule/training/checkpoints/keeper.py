@@ -91,7 +91,8 @@ class Keeper:
         self.comm = comm
         self.options, self.folder, self.saved = options, folder, saved
         self.epochs, self.steps, self.seconds = options.rhythm
-        self.asked = Asked()
+        self.asked = Asked(several=comm is not None and comm.size > 1)
+        self.agreed = False  # all ranks know of a signal that one of them has got
         self.taken, self.epoch, self.at = 0, 0, time.monotonic()  # of the last one
         self.done = False
         self.order = ""  # a record of that of the epoch under way
@@ -112,12 +113,18 @@ class Keeper:
 
     def due(self, taken: int) -> bool:
         """Whether to write one now, in the midst of an epoch, with so many steps taken of all epochs."""
-        return self.pressing or (self.steps is not None and taken // self.steps > self.taken // self.steps)
+        asked = self.agreed if self.comm is not None else self.asked.number is not None
+        passed = self.steps is not None and taken // self.steps > self.taken // self.steps
+        return asked or self.late or passed
 
     @property
     def pressing(self) -> bool:
-        """Whether a signal or the clock asks for one."""
-        return self.asked.number is not None or time.monotonic() - self.at >= self.seconds
+        """Whether a signal or the clock asks for one, here."""
+        return self.asked.number is not None or self.late
+
+    @property
+    def late(self) -> bool:
+        return time.monotonic() - self.at >= self.seconds
 
     def due_after(self, epoch: int, taken: int) -> bool:
         """The same behind an epoch."""
@@ -149,7 +156,9 @@ class Keeper:
             with self.comm.resting():  # a disk takes as long as it takes
                 self.folder.write(self.training.network, state)
         self._count_from(state)
-        self.asked.obey()
+        if self.comm is None or self.agreed or self.done:  # else the next agreement tells the others first
+            self.agreed = False
+            self.asked.obey()
 
     def _of_first(self, work: Callable[[], T]) -> T:
         """What only one rank needs to do, for all."""

@@ -3,17 +3,22 @@
 A handler of the calling program's is called then, as if the signal came at that moment.  A second signal
 finds the handlers that were there before, so that whoever cannot wait is not made to.  A signal that the
 program was started to ignore stays ignored.
+
+Of several ranks each may be told by whoever ends them all, by mpiexec, and by the others: for a second
+these are one signal.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+SECONDS_OF_ONE = 1.0
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # there is no SIGHUP on Windows
 
 
@@ -22,12 +27,19 @@ class Asked:
 
     number: int | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, several: bool = False) -> None:
         self.before: dict[int, Any] = {}
+        self.several, self.since = several, 0.0
 
     def note(self, number: int, _: FrameType | None) -> None:
-        self.number = number
-        self.put_back()
+        now = time.monotonic()
+        if self.number is not None and now - self.since < SECONDS_OF_ONE:
+            return
+        again, self.number, self.since = self.number is not None, number, now
+        if again or not self.several:
+            self.put_back()
+        if again:
+            signal.raise_signal(number)
 
     def put_back(self) -> None:
         """The handlers that were there before."""
@@ -42,6 +54,7 @@ class Asked:
         number, self.number = self.number, None
         if number is None:
             return
+        self.put_back()
         if self.before.get(number) is signal.SIG_DFL:
             raise SystemExit(128 + number)
         signal.raise_signal(number)

@@ -132,8 +132,10 @@ def agree(comm: Communicator, context: Context, keeper: Keeper | None) -> None:
     told = [json.loads(data) for data in comm.gather(json.dumps([context.stopped, signal]).encode())]
     for stopped, number in told:
         context.stopped = context.stopped or stopped
-        if keeper is not None and number is not None and keeper.asked.number is None:
-            keeper.asked.note(number, None)
+        if keeper is not None and number is not None:
+            keeper.agreed = True
+            if keeper.asked.number is None:
+                keeper.asked.note(number, None)
 
 
 def spread(comm: Communicator | None, count: int, work: Callable[[int], Any]) -> list[Any]:

@@ -381,11 +381,13 @@ def _by_name(name: str, options: dict[str, Any]) -> Any:
             raise ArgumentError(f"verify takes no {other} for {name}{near}")
         return known
     known_words = [each for each in (*ALIASES, *LOSSES) if len(each) > SHORT]
+    if near := nearly(name, [*layer_classes, *known_words, *PENALTIES, *FUNCTIONS]):
+        raise ArgumentError(f"like is {name!r}{near}")
     raise ArgumentError(
-        f"like is {name!r}{nearly(name, [*layer_classes, *known_words, *PENALTIES, *FUNCTIONS])}; the "
-        f"layers are {', '.join(layer_classes)}; the losses cross_entropy, binary_cross_entropy, "
-        "squared_error, mean_absolute_error, huber, hinge, svm, poisson, nll, kl_divergence, gaussian_nll, "
-        f"soft_margin, cosine_distance; the penalties l2, l1; and {', '.join(FUNCTIONS)}"
+        f"like is {name!r}; the layers are {', '.join(layer_classes)}; the losses cross_entropy, "
+        "binary_cross_entropy, squared_error, mean_absolute_error, huber, hinge, svm, poisson, nll, "
+        "kl_divergence, gaussian_nll, soft_margin, cosine_distance; the penalties l2, l1; and "
+        + ", ".join(FUNCTIONS)
     )
 
 

@@ -37,6 +37,7 @@ CONVOLUTION, KERNELS = {"filters": 5, "kernel_size": (2, 3)}, {"filters": 5, "ke
 # The first of a class is the plain one; the others have what else its formulas can have.
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     "Dense": (Example(VECTOR, {"units": 5}),),
+    "DenseTranspose": (Example(VECTOR, {"units": 5}),),
     "Conv1D": (Example(SEQUENCE, KERNELS), Example(SEQUENCE, {**KERNELS, "stride": 2, "padding": 1})),
     "Conv2D": (
         Example(IMAGE, CONVOLUTION),
@@ -71,6 +72,9 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         kind: (Example((4, 3, 4, 2), {"window": (2, 1, 2)}),)
         for kind in ("MaxPool3D", "AveragePool3D", "L2Pool3D")
     },
+    "MaxUnpool1D": (Example((18,), {"window": 3, "sources": ((2, 2), (7, 2))}),),
+    "MaxUnpool2D": (Example((72,), {"window": 2, "sources": ((2, 2, 3), (5, 4, 3))}),),
+    "MaxUnpool3D": (Example((52,), {"window": 2, "sources": ((1, 2, 1, 2), (2, 4, 3, 2))}),),
     "LpPool3D": (Example((4, 2, 2, 3), {"p": 3, "window": 2}),),
     "Pad3D": (Example((2, 3, 4, 2), {"padding": (0, 1, 2)}),),
     "Crop3D": (Example((3, 5, 4, 2), {"cropping": (1, 2, 0)}),),

@@ -26,6 +26,7 @@ from chainrule.verifying.verdict import Verdict
 from chainrule.verifying.verify import verify
 
 DRAWS = 100
+MOST_OF_ONE = 150  # of the mistakes in one layer: an LSTM's formulas have nine thousand, of a second each
 SAME = 1e-9  # of the largest entry: the same function, summed in another order
 # What the contract says of a formula that gives another shape, or divides by 0.
 UNFIT = ("wrong shape", "NaN")
@@ -136,6 +137,23 @@ def planned(names: Sequence[str] = ()) -> list[Planned]:
     Raises ArgumentError for a name that none has.
     """
     return list(_planned(names))
+
+
+def sampled(plans: Sequence[Planned]) -> tuple[list[Planned], dict[str, int]]:
+    """MOST_OF_ONE of each layer's, spread evenly over its formulas, and the first of every kind and array; of
+    how many, by the layer, where there are more.
+    """
+    by_layer: dict[Mutated, list[Planned]] = {}
+    for plan in plans:
+        by_layer.setdefault(plan.mutated, []).append(plan)
+    kept, of = list[Planned](), dict[str, int]()
+    for mutated, each in by_layer.items():
+        first = {(plan.array, plan.edit.kind): number for number, plan in reversed(list(enumerate(each)))}
+        spread = np.linspace(0, len(each) - 1, min(len(each), MOST_OF_ONE)).astype(int).tolist()
+        numbers = sorted({*spread, *first.values()})
+        kept += [each[number] for number in numbers]
+        of |= {repr(mutated): len(each)} if len(numbers) < len(each) else {}
+    return kept, of
 
 
 def _planned(names: Sequence[str]) -> Iterator[Planned]:

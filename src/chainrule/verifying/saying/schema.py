@@ -104,4 +104,5 @@ class MutantsRecord(TypedDict):
 
     mutants: list[MutantRecord]
     counts: dict[str, int]
+    sampled: dict[str, int]  # layers of which some mistakes were looked at, of every kind: of how many
     draws: int  # on which a formula gave the same as the right one, to be called the same function

@@ -69,6 +69,7 @@ ALIKE = (
 )
 SETTING = {"index_copy_": "index_add_", "scatter_": "scatter_add_", "scatter": "scatter_add"}
 NUMBERS = (0, 1, 2, -1, 0.5)
+MOST_IN_A_ROW = 7  # operands around which parentheses are tried
 AXES = ("0", "1", "-1", "-2", "2", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 2, 3)")
 REDUCING = ("sum", "mean", "max", "argmax", "min", "argmin")
 
@@ -88,6 +89,11 @@ class Changes:
                     if change.pieces not in told:
                         told.add(change.pieces)
                         yield change
+
+    @property
+    def permuted(self) -> str:
+        """What their library calls another order of the axes."""
+        return "permute" if self.scope.library == "torch" else "transpose"
 
     def of(self, node: ast.AST) -> str:
         return self.place.of(node)
@@ -189,6 +195,42 @@ class Changes:
                 if old == "@" and not _transposed(side):
                     yield self.instead("transposed", 1, side, f"{self.firm(side)}.T")
 
+    def grouped(self, node: ast.BinOp) -> Iterator[Change]:
+        """Parentheses around some of what stands in a row, and without those that are there."""
+        parts = list(self.row(node))
+        if not 3 <= len(parts) <= MOST_IN_A_ROW:
+            return
+        for first, last in combinations(range(len(parts)), 2):
+            begin, end = parts[first][0], parts[last][1]
+            if last - first + 1 < len(parts):
+                right = f"({self.place.text[begin:end].decode()})"
+                pieces = ((begin, begin, "("), (end, end, ")"))
+                yield Change("parentheses", 3, right[1:-1], right, pieces)
+        for begin, end in parts:
+            inner = self.place.text[begin:end].decode()
+            if inner[0] == "(" and inner[-1] == ")":
+                pieces = ((begin, begin + 1, ""), (end - 1, end, ""))
+                yield Change("parentheses", 3, inner, inner[1:-1], pieces)
+
+    def row(self, node: ast.expr) -> Iterator[tuple[int, int]]:
+        """Where the operands of a row of operations begin and end, with their parentheses."""
+        text = self.place.text
+        if not isinstance(node, ast.BinOp):
+            yield self.place.span(node)
+            return
+        for side in (node.left, node.right):
+            if self.apart(side):
+                first, last = self.place.span(side)
+                yield text.rindex(b"(", 0, first), text.index(b")", last) + 1
+            else:
+                yield from self.row(side)
+
+    def apart(self, node: ast.expr) -> bool:
+        """Whether an operand that is an operation itself stands in parentheses."""
+        begin, end = self.place.span(node)
+        before, behind = self.place.text[:begin].rstrip(), self.place.text[end:].lstrip()
+        return isinstance(node, ast.BinOp) and before[-1:] == b"(" and behind[:1] == b")"
+
     def slopes(self, node: ast.BinOp) -> Iterator[Change]:
         """The derivative of the sigmoid for that of tanh, and the other way round, of what they gave."""
         if not _is_one(getattr(node, "left", None)) and not isinstance(node.op, ast.Mult):
@@ -255,6 +297,8 @@ class Changes:
             return
         text = ast.unparse(node)
         mine = self.scope.atoms.get(text)
+        if mine is not None and (mine.kind == "list" or (mine.kind == "array" and mine.shape)):
+            yield self.instead("backwards", 3, node, f"{text}[::-1]")
         if mine is None or text in self.scope.grown:
             return
         for other in self.scope.atoms.values():
@@ -268,7 +312,13 @@ class Changes:
             yield self.instead("squared", 3, node, f"({text} ** 2)", f"{text} ** 2")
         for dimensions in {len(mine.shape), self.scope.entered.get(text, 0)} & {3, 4}:
             for order in list(permutations(range(dimensions)))[1:]:
-                yield self.instead("transposed", 3, node, f"{text}.transpose{order}")
+                yield self.instead("transposed", 3, node, f"{text}.{self.permuted}{order}")
+            for axes in (("-1",), ("-2", "-1"))[dimensions - 3 :]:
+                turned = f"[..., {', '.join('::-1' for _ in axes)}]"
+                turned = f".flip({', '.join(axes)})" if self.scope.library == "torch" else turned
+                yield self.instead("turned", 3, node, text + turned)
+        if mine.kind == "array" and len(mine.shape) == 2 and mine.shape[0] == mine.shape[1] > 1:
+            yield self.instead("symmetric", 3, node, f"(({text} + {text}.T) / 2)", f"({text} + {text}.T) / 2")
 
     def throughout(self, node: ast.Assign | ast.AugAssign | ast.Return) -> Iterator[Change]:
         """Another name wherever one stands in a line twice; the same part of all arrays of one shape."""
@@ -467,6 +517,10 @@ class Changes:
 
     def axes(self, node: ast.Call, name: str) -> Iterator[Change]:
         given = next((keyword for keyword in node.keywords if keyword.arg in ("axis", "dim")), None)
+        by_place = self.axis_by_place(node) if given is None and name in REDUCING else None
+        for other in AXES if by_place is not None else ():
+            if by_place is not None and self.of(by_place).replace(" ", "") != other.replace(" ", ""):
+                yield self.instead("axis", 1, by_place, other)
         word = "axis" if given is None else given.arg
         keeps = "keepdim" if word == "dim" else "keepdims"
         for other in AXES if given is not None else ():
@@ -490,6 +544,16 @@ class Changes:
         if given is not None and not any(keyword.arg == keeps for keyword in node.keywords):
             piece = (close, close, f", {keeps}=True")
             yield Change("axis", 2, self.of(node), f"{keeps}=True", (piece,))
+
+    def axis_by_place(self, node: ast.Call) -> ast.expr | None:
+        """The axis of x.sum(0) and of np.sum(x, 0)."""
+        function = node.func
+        owner = function.value if isinstance(function, ast.Attribute) else None
+        of_library = isinstance(owner, ast.Name) and owner.id == self.scope.numpy
+        rest = node.args[1:2] if of_library else node.args[:1]
+        parts = [each for arg in rest for each in (arg.elts if isinstance(arg, ast.Tuple) else [arg])]
+        plain = all(isinstance(each, (ast.Constant, ast.UnaryOp)) for each in parts)
+        return rest[0] if rest and plain else None
 
     # -- what there is
     def transposed(self, node: ast.Attribute) -> Iterator[Change]:
@@ -530,6 +594,7 @@ _NEIGHBOURS: dict[type[ast.AST] | tuple[type[ast.AST], ...], Callable[[Changes, 
     ast.BinOp: Changes.operation,
     (ast.BinOp,): Changes.slopes,
     (ast.BinOp, ast.BinOp): Changes.diagonal,
+    (ast.BinOp, ast.BinOp, ast.BinOp): Changes.grouped,
     ast.UnaryOp: Changes.negated,
     ast.Compare: Changes.compared,
     ast.If: Changes.chosen,

@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.verifying.contract.calls import attempt, output
-from chainrule.verifying.differences import measured
+from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES, measured
 from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.changes import Change, Changes
@@ -112,9 +112,10 @@ def by_differences(
     probes: Sequence[Probe],
     numbers: Collection[int] | None = None,
     anew: bool = False,
+    most: int = MOST_ENTRIES,
 ) -> list[Right]:
     """What is right by the differences of their forward.  numbers: of the arguments, None: all.  anew: their
-    forward is not what it was.
+    forward is not what it was.  most: entries of each.
     """
     known = {} if anew else subject.measured
     unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
@@ -129,7 +130,7 @@ def by_differences(
                 continue
             if numbers is not None and number not in numbers:
                 continue
-            taken = measured(subject.forward, probe.args, number, probe.delta, known)
+            taken = measured(subject.forward, probe.args, number, probe.delta, known, most)
             plain = ~taken.kinks & np.isfinite(taken.values)
             values[number], entries[number] = taken.values[plain], taken.entries[plain]
             largest = np.abs(taken.values[plain]).max(initial=0.0)
@@ -426,7 +427,7 @@ class Mending:
             if not others:
                 return frozenset()
             try:
-                right = by_differences(self.subject, [self.right[0].probe], anew=True)[0]
+                right = by_differences(self.subject, [self.right[0].probe], anew=True, most=FEW_ENTRIES)[0]
             except Exception:  # numbers that their code does not take
                 return frozenset()
             still = right.wrong(self.given(right))

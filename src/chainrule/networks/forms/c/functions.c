@@ -25,6 +25,15 @@ static void net_dense_step(const float* x, const float* d, float* W, float* b, i
   }
 }
 
+/* z = W^T x + b for each of `rows` inputs; W is (inputs, units) */
+static void net_dense_transposed(const float* x, const float* W, const float* b, int rows, int inputs, int units, float* z) {
+  for (int r = 0; r < rows; r++, x += inputs, z += units) {
+    for (int k = 0; k < units; k++) z[k] = b ? b[k] : 0.0f;
+    for (int i = 0; i < inputs; i++)
+      for (int k = 0; k < units; k++) z[k] += W[(size_t)i * units + k] * x[i];
+  }
+}
+
 /* a volume, an image (one plane) or a sequence (one row), and how windows slide over it */
 typedef struct {
   int planes, rows, columns, channels, out_planes, out_rows, out_columns, filters;

@@ -37,6 +37,7 @@ from chainrule.layers import (
     Crop2D,
     Crop3D,
     Dense,
+    DenseTranspose,
     DepthwiseConv2D,
     Embedding,
     Features,
@@ -177,6 +178,11 @@ def _dense(body: Body, layer: Dense, x: Place, z: Place, given: Arrays) -> None:
         given = {**given, "W": given["W"] / layer.divisor(x.shape)}
     W, b = given_arrays(body, layer, given, "W", "b")
     body.call("dense", x.name, W, b, positions(x.shape), x.shape[-1], layer.units, z.name)
+
+
+def _dense_transposed(body: Body, layer: DenseTranspose, x: Place, z: Place, given: Arrays) -> None:
+    W, b = given_arrays(body, layer, given, "W", "b")
+    body.call("dense_transposed", x.name, W, b, positions(x.shape), x.shape[-1], layer.units, z.name)
 
 
 # -- windows -----------------------------------------------------------------------------------------------
@@ -517,6 +523,7 @@ def _attention(body: Body, layer: MultiHeadAttention, x: Place, z: Place, given:
 
 LAYERS: dict[type[Layer], Writer] = {
     Dense: _dense,
+    DenseTranspose: _dense_transposed,
     Conv1D: _conv,
     Conv2D: _conv,
     Conv3D: _conv,

@@ -35,6 +35,7 @@ from chainrule.layers import (
     Crop2D,
     Crop3D,
     Dense,
+    DenseTranspose,
     DepthwiseConv2D,
     Dropout,
     Features,
@@ -120,6 +121,12 @@ def _dense(graph: Graph, layer: Dense, x: Value, given: Arrays, mask: str | None
         return Value(shape, product(graph, graph.last(x), W, b))
     names = [graph.matrix(W), *([] if b is None else [graph.constant(b, "b")])]
     return Value(shape, graph.add("Gemm", graph.last(x), *names, transB=1))
+
+
+def _dense_transposed(
+    graph: Graph, layer: DenseTranspose, x: Value, given: Arrays, mask: str | None
+) -> Value:
+    return Value(layer.output_shape(x.shape), product(graph, graph.last(x), given["W"].T, given.get("b")))
 
 
 def _flatten(graph: Graph, layer: Flatten, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -467,6 +474,7 @@ def _log_softmax(graph: Graph, layer: LogSoftmax, x: Value, given: Arrays, mask:
 
 LAYERS: dict[type[Layer], Writer] = {
     Dense: _dense,
+    DenseTranspose: _dense_transposed,
     Features: _features,
     Clamp: _clamp,
     PeriodicEmbedding: _periodic,

@@ -138,6 +138,18 @@ class PowerPool(Own):
         return torch.where(there, torch.where(there, total, 1) ** (1 / self.p), 0)
 
 
+class DenseTranspose(Own):
+    """W^T x + b, W (inputs, units)."""
+
+    def __init__(self, inputs: int, units: int, bias: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(inputs, units))
+        self.bias = nn.Parameter(torch.empty(units)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight.t(), self.bias)
+
+
 class Branches(Own):
     """Branches on the same input: their "sum", "product", or features in a row along the axis `dim`."""
 

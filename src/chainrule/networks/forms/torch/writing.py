@@ -44,6 +44,7 @@ from chainrule.layers import (
     Crop2D,
     Crop3D,
     Dense,
+    DenseTranspose,
     DepthwiseConv2D,
     Dropout,
     Embedding,
@@ -305,6 +306,11 @@ def _dense(w: Writing, layer: Dense, x: Shape, z: Shape, first: bool) -> Made:
     cls = w.own.NtkLinear if layer.ntk else w.nn.Linear
     linear = cls(x[-1], layer.units, bias=layer.bias)
     return Made(linear, _named(linear, W="weight", **({"b": "bias"} if layer.bias else {})))
+
+
+def _dense_transposed(w: Writing, layer: DenseTranspose, x: Shape, z: Shape, first: bool) -> Made:
+    module = w.own.DenseTranspose(x[-1], layer.units, layer.bias)
+    return Made(module, _named(module, W="weight", **({"b": "bias"} if layer.bias else {})))
 
 
 def _named(module: Any, **names: str) -> list[tuple[str, str, tuple[Any, ...]]]:
@@ -663,6 +669,7 @@ WRITERS: dict[type[Layer], Callable[..., Made]] = {
     **WINDOWS,
     **dict.fromkeys(ACTIVATIONS, _activation),
     Dense: _dense,
+    DenseTranspose: _dense_transposed,
     Flatten: lambda w, layer, x, z, first: Made(w.nn.Flatten()),
     Permute: _permute,
     Reshape: _reshape,

@@ -110,7 +110,7 @@ def _beyond(r: Reading, name: str, made: Value) -> Value:
     """Unsigned numbers go on below 0 with their largest one: so many are added to whole numbers below 0."""
     below = r.building.times(f"{name}_below", made, np.array(-1.0))
     below = r.building.entrywise(f"{name}_is_below", below, HardTanh(0.0, 1.0))
-    beyond = r.building.times(f"{name}_beyond", below, np.array(2.0**r.unsigned))
+    beyond = r.building.times(f"{name}_beyond", below, np.array(2.0**r.bits))
     return r.building.join(f"{name}_whole", [made, beyond], "sum")
 
 
@@ -126,8 +126,41 @@ def _divided(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value
     if not isinstance(a, Value) or isinstance(b, Value):
         raise refuse(name, "a division by a value")
     if r.whole(r.node.output[0]) or (not r.kind(r.node.output[0]) and any(map(r.whole, r.inputs))):
-        raise refuse(name, "a division of whole numbers, which is rounded,")
+        return _whole_quotient(r, name, a, r.of_sample(name, a, constant_of(name, b, "divisor")))
     return _times(r, name, at, a, 1 / constant_of(name, b, "constant").astype(np.float64))
+
+
+def _whole_quotient(r: Reading, name: str, a: Value, divisor: Array) -> Value:
+    """A quotient of whole numbers, rounded towards 0, by long division: from the largest power of 2 down, how
+    often it goes into what is left. Of whole numbers [r ≥ t] is r - t + 1 between 0 and 1.
+    """
+    build, c = r.building, np.broadcast_to(divisor, a.theirs).ravel().astype(np.float64)
+    if not c.all():
+        raise refuse(name, "a division by 0")
+    count, steps = len(c), np.abs(c)
+    row = build.reshaped(f"{name}_row", a, (count,))
+    sign = build.times(f"{name}_by", row, np.sign(c))
+    sign = build.entrywise(f"{name}_sign", sign, HardTanh(-1.0, 1.0))
+    size = build.entrywise(f"{name}_of", row, HardTanh(-1.0, 1.0))
+    size = build.join(f"{name}_size", [row, size], "product")
+    one = tuple(((n, 1.0),) for n in range(count))
+    both = build.along(f"{name}_begin", size, 0, (*one, *((),) * count))  # what is left, and the quotient
+    for power in reversed(range(r.bits)):
+        taken = steps * 2.0**power
+        if taken.min() >= 2.0**r.bits:
+            continue
+        rest = build.along(f"{name}_rest_{power}", both, 0, one)
+        fits = build.plus(f"{name}_more_{power}", rest, 1 - taken)
+        fits = build.entrywise(f"{name}_fits_{power}", fits, HardTanh(0.0, 1.0))
+        taps = (
+            *(((n, -float(size)),) for n, size in enumerate(taken)),
+            *(((n, 2.0**power),) for n in range(count)),
+        )
+        change = build.along(f"{name}_change_{power}", fits, 0, taps)
+        both = build.join(f"{name}_{power}", [both, change], "sum")
+    made = build.along(f"{name}_end", both, 0, tuple(((count + n, 1.0),) for n in range(count)))
+    made = build.join(name, [made, sign], "product")
+    return build.reshaped(f"{name}_axes", made, a.theirs)
 
 
 def _power(r: Reading, name: str, at: Attributes, x: Known, exponent: Known) -> Value:

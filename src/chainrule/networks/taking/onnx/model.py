@@ -49,6 +49,7 @@ ENTRYWISE = {
     *("Relu", "LeakyRelu", "Elu", "Selu", "Gelu", "Mish", "Sigmoid", "Tanh", "Softplus", "Softsign"),
     *("HardSigmoid", "HardSwish", "Clip", "Dropout", "Celu", "ThresholdedRelu", "Shrink"),
 }
+FROM_AXIS = {"LayerNormalization", "RMSNormalization"}  # over all axes from one on
 # What asks where an axis is, and so knows of samples that are not on the first.
 OVER_AXES = {
     *("Add", "Sub", "Mul", "Div", "Sum", "Concat", "Slice", "Gather", "Squeeze", "Unsqueeze"),
@@ -216,6 +217,10 @@ class Nodes(Reading):
         if len(told) != 1 or not known:
             raise refuse(name, f"{node.op_type} of a value whose samples are not on the first axis")
         (self.at,) = told
+        if node.op_type in FROM_AXIS or (self.opset < 13 and node.op_type.endswith("Softmax")):
+            first = attributes.get("axis", 1 if node.op_type.endswith("Softmax") else -1)
+            if first % (len(opened(inputs[0])[0].theirs) + 1) < self.at:
+                raise refuse(name, f"{node.op_type} over axis {first} and all behind it, the samples too,")
         try:
             made: Value = NODES[node.op_type](self, name, attributes, *(opened(given)[0] for given in inputs))
             return behind(made, self.at + self._more_in_front(node, attributes, inputs))

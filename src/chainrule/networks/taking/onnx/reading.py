@@ -57,12 +57,10 @@ class Reading:
             self.known[name] = behind(value, samples or 0)
         self.kinds = kinds_of(onnx, model)
         self.dtype = "float64" if onnx.TensorProto.DOUBLE in map(self.kind, inputs) else "float32"
-        self.unsigned = {  # the bits of whole numbers that are never below 0
-            onnx.TensorProto.UINT8: 8,
-            onnx.TensorProto.UINT16: 16,
-            onnx.TensorProto.UINT32: 32,
-            onnx.TensorProto.UINT64: 64,
-        }.get(self.kind(next(iter(inputs))), 0)
+        kinds = [self.kind(name) for name in inputs if self.whole(name)]
+        whole = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kinds[0]) if kinds else np.int64)
+        self.bits = 8 * whole.itemsize  # of whole numbers
+        self.unsigned = whole.kind == "u"  # they are never below 0
 
     def kind(self, name: str) -> int:
         """ONNX's number of the type of a value's entries, 0 where it is not known."""

@@ -132,9 +132,9 @@ class Number:
             kind = "number" if plain and isinstance(self.node, ast.Constant) else "name"
             if same(number):
                 yield instead(kind, 2 + plain, self.node, firm(name), name)
-            if same(now * number):
+            if same(now * number):  # a plain number may be a size of these arrays alone
                 made = self.insertions.behind("factor_missing", self.node, f" * {firm(name)}", name)
-                yield replace(made, rank=3 + plain)
+                yield replace(made, rank=6 if plain else 3)
             if number and same(now / number) and not plain:
                 made = self.insertions.behind("divisor_missing", self.node, f" / {firm(name)}", name)
                 yield replace(made, rank=3)
@@ -146,6 +146,7 @@ class Number:
                     made = self.insertions.behind("term_missing", self.node, f" {right}", right)
                     yield replace(made, rank=4)
         near = [(name, number) for name, number in numbers.items() if name not in LITERALS][:MOST_COUNTS]
+        near.append(("2", 2.0))
         for (one, a), (other, b) in combinations(near, 2):
             for new, number in (
                 (f"{firm(one)} * {firm(other)}", a * b),

@@ -22,6 +22,7 @@ from chainrule.verifying.source.insertions import Insertions
 from chainrule.verifying.source.scope import Scope, own
 from chainrule.verifying.source.solving.numbers import Number, constants
 from chainrule.verifying.source.solving.vocabulary import (
+    FEWEST_ENTRIES,
     LITERALS,
     PARALLEL,
     Made,
@@ -34,7 +35,7 @@ from chainrule.verifying.source.solving.vocabulary import (
 from chainrule.verifying.source.written import Written
 
 MOST_ENTRIES, MOST_LINES = 480, 120_000  # of one place, at all of its runs; to move each of them
-SOLVED, FACTOR = 1e-4, 4e-5
+SOLVED, FACTOR, ONE_WAY = 1e-4, 4e-5, 1e-8
 PROPORTIONAL, DETERMINED = 1e-7, 1e-10  # how far twice a step may be off, and what is no rank, at least
 MOST_OF_A_PLACE = 6
 ROUNDINGS = 4096  # of one number, that the sums of a pass may be off by
@@ -234,6 +235,10 @@ class _Search:
 
     def terms(self, made: Sequence[Made]) -> Iterator[Change]:
         one = Made(np.ones((1, len(self.there))), lambda at: "1", 0)
+        there = self.there if self.system is None else self.system @ self.there
+        sizes = float(np.linalg.norm(there) * np.linalg.norm(self.lacking))
+        if len(there) > FEWEST_ENTRIES and abs(there @ self.lacking) >= (1 - ONE_WAY) * sizes:
+            return  # what is there is off by a factor: no term beside it is missing
         for text, parts, factor in self.parallel((one, *made), self.lacking):
             for sign, whole, more in self.scaled(text, factor):
                 right = f"{sign} {whole}"

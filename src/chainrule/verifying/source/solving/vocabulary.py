@@ -21,14 +21,14 @@ from chainrule.verifying.source.scope import APART, Scope, entries_of, of_framew
 METHODS = frozenset(
     [
         *("sum", "mean", "max", "min", "dot", "matmul", "reshape", "transpose", "copy", "ravel"),
-        *("squeeze", "unsqueeze", "view", "t", "size", "exp", "log", "sqrt", "rsqrt", "tanh", "abs"),
+        *("squeeze", "unsqueeze", "view", "t", "size", "exp", "log", "sqrt", "rsqrt", "norm", "abs"),
     ]
 )
 FORMS = ("1 - {0}", "{0} ** 2", "1 - {0} ** 2", "{0} > 0", "{0} < 0")
 CALLED = ("exp", "log", "sqrt", "sign")
 PEAK = "{0} == {0}.max(axis={1}, keepdims=True)"
 TOTAL = "{0}.sum(axis={1}, keepdims=True)"
-SPREAD = ("{0}", "{0}[:, None]", "{0}.T", "{0}[:, None, :]", "{0}[:, :, None, None]")
+SPREAD = ("{0}", "{0}[:, None]", "{0}.T", "{0}[:, :, None]", "{0}[:, None, :]", "{0}[:, :, None, None]")
 LITERALS = {"2": 2.0, "3": 3.0, "4": 4.0, "0.5": 0.5, "1.5": 1.5, "0.25": 0.25}
 MOST_TEXTS, MOST_WORDS, MOST_OF_THREE, MOST_MATRICES, MOST_NUMBERS = 90, 110, 30, 12, 12
 LONGEST = 50
@@ -267,11 +267,11 @@ class Vocabulary:
     def matrices(self) -> list[Made]:
         """Products of matrices and vectors."""
         shape = self.places[0].shape
+        found = list(self.totals())
         steady = [(t, v) for t, v in self.known if "(" not in t and len({each.shape for each in v}) == 1]
         few = [(t, v) for t, v in steady if v[0].ndim == 2][:MOST_MATRICES]
         few += [(f"{firm(text)}.T", [each.T for each in value]) for text, value in few]
         vectors = [(t, v) for t, v in steady if v[0].ndim == 1]
-        found = list[tuple[str, Array | None]]()
         for (one, left), (other, right) in product(few, [*few, *vectors]):
             if left[0].shape[1] == right[0].shape[0] and (left[0].shape[0], *right[0].shape[1:]) == shape:
                 flat = self.flat([a @ b for a, b in zip(left, right, strict=True)])
@@ -281,6 +281,22 @@ class Vocabulary:
                 flat = self.flat([np.outer(a, b) for a, b in zip(left, right, strict=True)])
                 found.append((f"{self.numpy}.outer({one}, {other})", flat))
         return _joined(found, 2)
+
+    def totals(self) -> Iterator[tuple[str, Array | None]]:
+        """Sums of arrays, and of products of two, over axes that what stands there has not."""
+        shape = self.places[0].shape
+        wide = [(t, v) for t, v in self.known if len(v[0].shape) > len(shape) > 0 and t.isidentifier()]
+        for text, value in wide[:MOST_MATRICES]:
+            for axes in combinations(range(value[0].ndim), value[0].ndim - len(shape)):
+                if tuple(np.delete(value[0].shape, axes)) != shape:
+                    continue
+                over = axes[0] if len(axes) == 1 else axes
+                yield f"{text}.sum(axis={over})", self.flat([each.sum(axis=axes) for each in value])
+                for other, factor in wide[:MOST_MATRICES]:
+                    if other > text and all(a.shape == b.shape for a, b in zip(value, factor, strict=True)):
+                        pairs = zip(value, factor, strict=True)
+                        sums = [(a * b).sum(axis=axes) for a, b in pairs]
+                        yield f"({text} * {other}).sum(axis={over})", self.flat(sums)
 
     @cached_property
     def alike(self) -> list[tuple[str, Values]]:
@@ -347,6 +363,8 @@ def _formed(value: Array, form: str) -> Array | None:
         return None
     if form == "{0}.T":
         return value.T
+    if form == "{0}[:, :, None]":
+        return value[:, :, None]
     return value[:, None, :] if form == "{0}[:, None, :]" else value[:, :, None, None]
 
 

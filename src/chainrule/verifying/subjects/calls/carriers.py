@@ -75,6 +75,7 @@ def holds(values: Any, kind: type) -> bool:
 
 def tensor_of(array: Array) -> Any:
     """A tensor on the same memory: what changes it changes the array."""
+    array = np.asarray(array)  # a sum of arrays without axes is a number
     plain = array.flags.writeable and min(array.strides, default=0) >= 0
     return sys.modules["torch"].from_numpy(array if plain else array.copy())
 
