@@ -223,7 +223,7 @@ def _meta(task: Task) -> Meta:
         "numpy": np.__version__,
         "python": platform.python_version(),
         "dtype": str(network.dtype),
-        "precision": network.precision if network.dtype == np.float32 else None,
+        "precision": network.precision,
         "seed": network.seed,
         "title": quoted(network.name or ""),
         "network": repr(network),
