@@ -42,6 +42,8 @@ test-peers: $(BENCH_VENV)/.installed-peers
 	$(BENCH_VENV)/bin/python -m tests.verifying.frameworks
 	$(BENCH_VENV)/bin/python -m tests.exchange.torch_there
 	$(BENCH_VENV)/bin/python -m tests.exchange.torch_exports
+	$(BENCH_VENV)/bin/python -m tests.exchange.torch_modules
+	$(BENCH_VENV)/bin/python -m tests.graphs.torch_graphs
 	KERAS_BACKEND=torch $(BENCH_VENV)/bin/python -m tests.exchange.keras_there
 	$(BENCH_VENV)/bin/python -m pytest tests/distributed -k gloo
 

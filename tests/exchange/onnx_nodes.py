@@ -77,8 +77,8 @@ def _compared(case: Any, inputs: Sequence[Any], outputs: Sequence[Any], samples:
     tolerances = case.rtol, case.atol
     for information, expected in zip(case.model.graph.output, outputs, strict=True):
         reading = Nodes(onnx, held, None, samples)
-        value = reading.read(information.name)
-        network = reading.building.network(value, "float64")
+        outputs = reading.read([information.name])
+        (value,), network = outputs.values(), reading.building.network(outputs, "float64")
         made = network.predict(_to_ours(X, reading.building.input, samples))
         where = None if samples is None else reading.made_at
         wrong = _difference(_to_theirs(made, value), np.asarray(expected), where, tolerances)

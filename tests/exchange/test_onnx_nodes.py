@@ -200,8 +200,8 @@ def differs(drawn: Drawn) -> float:
     if not expected.size:
         return -1.0
     reading = Nodes(onnx, model, None)
-    value = reading.read(None)
-    network = reading.building.network(value, "float64")
+    outputs = reading.read(["a"])
+    (value,), network = outputs.values(), reading.building.network(outputs, "float64")
     ours = reading.building.input
     made = network.predict(np.moveaxis(X, 1, -1) if ours.layout.first and len(ours.theirs) > 1 else X)
     if value.layout.first and len(value.theirs) > 1 and not value.ones:

@@ -401,13 +401,92 @@ class Behind(nn.Module):
 
 CASES |= {"twice": (Twice(), (4, 6)), "tied": (Tied(), (5,))}
 
+
+def of(forward: Any, *modules: Any) -> Any:
+    """A module with this forward, of modules m0, m1, ..."""
+    made = type("Made", (nn.Module,), {"forward": lambda s, x: forward(s, x)})()
+    for number, module in enumerate(modules):
+        made.add_module(f"m{number}", module)
+    return made
+
+
+L = nn.Linear
+SLOPE = torch.tensor([0.3], dtype=torch.float64)
+CASES |= {
+    "abs": (of(lambda s, x: s.m0(torch.abs(x)), L(4, 3)), (4,)),
+    "clamp": (of(lambda s, x: s.m0(x).clamp(0, 1), L(4, 3)), (4,)),
+    "clamp min": (of(lambda s, x: s.m0(x).clamp(min=0), L(4, 3)), (4,)),
+    "torch.clamp": (of(lambda s, x: torch.clamp(s.m0(x), -1, 1), L(4, 3)), (4,)),
+    "hardtanh": (of(lambda s, x: F.hardtanh(s.m0(x), -2, 2), L(4, 3)), (4,)),
+    "celu": (of(lambda s, x: F.celu(s.m0(x), 0.5), L(4, 3)), (4,)),
+    "prelu": (of(lambda s, x: F.prelu(s.m0(x), SLOPE), L(4, 3)), (4,)),
+    "threshold": (of(lambda s, x: F.threshold(s.m0(x), 0.1, 2.0), L(4, 3)), (4,)),
+    "softmin": (of(lambda s, x: F.softmin(s.m0(x), 1), L(4, 3)), (4,)),
+    "stack": (of(lambda s, x: torch.stack([s.m0(x), s.m1(x)], 1), L(4, 3), L(4, 3)), (4,)),
+    "amax": (of(lambda s, x: s.m0(x).amax((2, 3)), nn.Conv2d(2, 3, 3)), (2, 6, 6)),
+    "layer_norm F": (of(lambda s, x: F.layer_norm(s.m0(x), (3,)), L(4, 3)), (4,)),
+    "linear F": (of(lambda s, x: F.linear(x, s.m0.weight, s.m0.bias), L(4, 3)), (4,)),
+    "x[:, :, -1]": (of(lambda s, x: s.m0(x)[:, :, -1], nn.Conv1d(2, 3, 3)), (2, 6)),
+    "chomp": (of(lambda s, x: s.m0(x)[:, :, :-2].contiguous(), nn.Conv1d(2, 3, 3, padding=2)), (2, 6)),
+    "1-x": (of(lambda s, x: 1 - torch.sigmoid(s.m0(x)), L(4, 3)), (4,)),
+    "lstm bi cat": (
+        of(
+            lambda s, x: (lambda h: s.m1(torch.cat((h[-2], h[-1]), 1)))(s.m0(x)[1][0]),
+            nn.LSTM(3, 4, batch_first=True, bidirectional=True),
+            L(8, 2),
+        ),
+        (5, 3),
+    ),
+    "lstm bi cat2": (
+        of(
+            lambda s, x: (lambda h: s.m1(torch.cat((h[-2, :, :], h[-1, :, :]), dim=1)))(s.m0(x)[1][0]),
+            nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True),
+            L(8, 2),
+        ),
+        (5, 3),
+    ),
+    "h squeeze": (
+        of(lambda s, x: s.m1(s.m0(x)[1][0].squeeze(0)), nn.LSTM(3, 4, batch_first=True), L(4, 2)),
+        (5, 3),
+    ),
+    "h0 zeros size": (
+        of(
+            lambda s, x: s.m0(x, torch.zeros(1, x.size(0), 4, dtype=torch.float64))[0],
+            nn.GRU(3, 4, batch_first=True),
+        ),
+        (5, 3),
+    ),
+    "permute rnn": (of(lambda s, x: s.m0(x.permute(0, 2, 1))[0], nn.GRU(3, 4, batch_first=True)), (3, 5)),
+    "repeat": (of(lambda s, x: s.m0(x).unsqueeze(1).repeat(1, 5, 1), L(4, 3)), (4,)),
+    "expand": (of(lambda s, x: s.m0(x).unsqueeze(1).expand(-1, 5, -1), L(4, 3)), (4,)),
+    "add inplace": (of(lambda s, x: (lambda y: s.m1(y.add_(x)))(s.m0(x)), L(4, 4), L(4, 2)), (4,)),
+    "mul gate": (of(lambda s, x: s.m0(x).mul(torch.sigmoid(s.m1(x))), L(4, 3), L(4, 3)), (4,)),
+    "pos emb": (
+        of(lambda s, x: s.m0(x) + s.m1(torch.arange(6)), nn.Embedding(9, 4), nn.Embedding(6, 4)),
+        ("ids", 6),
+    ),
+    "text cnn": (
+        of(
+            lambda s, x: (lambda e: torch.cat([F.relu(c(e)).max(dim=2)[0] for c in (s.m1, s.m2)], 1))(
+                s.m0(x).permute(0, 2, 1)
+            ),
+            nn.Embedding(9, 4),
+            nn.Conv1d(4, 5, 3),
+            nn.Conv1d(4, 5, 2),
+        ),
+        ("ids", 6),
+    ),
+    "global max": (of(lambda s, x: torch.amax(s.m0(x), dim=(2, 3)), nn.Conv2d(2, 3, 3)), (2, 6, 6)),
+    "x.T matmul": (of(lambda s, x: s.m0(x) @ s.m1.weight, L(4, 3), L(5, 3)), (4,)),
+    "logits+temp": (of(lambda s, x: F.log_softmax(s.m0(x) / 0.7, dim=-1), L(4, 3)), (4,)),
+}
+
 REFUSED = {
     "bias tied": (Biased(), (5,)),
     "otherwise": (Behind(), (12,)),
     "area": (nn.Upsample(scale_factor=2, mode="area"), (3, 5, 5)),
     "odd norm": (nn.LPPool2d(3, 2), (3, 6, 6)),
-    "three axes": (nn.Sequential(nn.Conv3d(2, 3, 2)), (2, 4, 4, 4)),
-    "time first": (nn.LSTM(3, 4), (5, 3)),
+    "time first": (nn.Sequential(nn.Linear(3, 3), nn.LSTM(3, 4)), (5, 3)),
     "flat samples": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(0)), (3, 5, 5)),
 }
 
@@ -429,12 +508,14 @@ def ours(network: cr.Network, x: Any) -> Any:
 
 def difference(module: Any, shape: tuple[int, ...]) -> float:
     module = drawn(module)
-    network = cr.from_torch(module.train(), shape)
+    network = cr.from_torch(module.train(), shape[1:] if shape[0] == "ids" else shape)
     assert all(part.training for part in module.modules())
     module.eval()
-    x = torch.randn(3, *shape, dtype=torch.float64)
-    theirs = module(x).detach().numpy()
-    assert network.shares == isinstance(module, (Twice, Tied))
+    ids = shape[0] == "ids"
+    shape = shape[1:] if ids else shape
+    x = torch.randint(0, 9, (3, *shape)) if ids else torch.randn(3, *shape, dtype=torch.float64)
+    theirs = module(x.clone()).detach().numpy()
+    assert network.shares or not isinstance(module, (Twice, Tied))
     a = network.predict(ours(network, x))
     if a.shape != theirs.shape:
         a = np.moveaxis(a, -1, 1)

@@ -76,10 +76,11 @@ class _Drawing:
             self.put(layers, (a,), self.shapes[a])
 
 
-def graph(seed: int, **options: Any) -> cr.Graph:
+def graph(seed: int, *, padded: bool = True, **options: Any) -> cr.Graph:
+    """padded: whether ids and steps of zeros are padding."""
     d = _Drawing(seed)
-    d.put(cr.Embedding(6, 4, padding=0), ("ids",), (5, 4))
-    d.put([cr.Masking(), cr.Dense(4)] if d.by_lot(0.5) else cr.Dense(4), ("x",), (4, 4))
+    d.put(cr.Embedding(6, 4, padding=0 if padded else None), ("ids",), (5, 4))
+    d.put([cr.Masking(), cr.Dense(4)] if d.by_lot(0.5) and padded else cr.Dense(4), ("x",), (4, 4))
     for _ in range(int(d.rng.integers(3, 9))):
         d.rng.choice([d.attention, d.attention, d.decoder, d.recurrence, d.recurrence, d.other])()  # type: ignore[arg-type]
     ends = list(d.unread)

@@ -290,4 +290,6 @@ def test_ids_beside_numbers_need_no_scale(scale: float) -> None:
     diagnosis = cr.diagnose(network, X, r.standard_normal((60, 1)), loss="squared_error")
     said = [each["evidence"] for each in diagnosis.findings if each["rule"] == "inputs_not_scaled"]
     assert len(said) == (scale > 1), said
+    which = "X['age']" in str(diagnosis)
+    assert which == (scale > 1)
     assert all(each["rms"] < scale for each in said), said

@@ -15,6 +15,9 @@ from tests.engine.harness import Problem, assert_like_reference, machines_by_tur
 from tests.explaining.modelled import modelled
 from tests.explaining.node import run
 from tests.graphs.drawn import batch, graph
+from tests.graphs.test_ends import batch as several_batch
+from tests.graphs.test_ends import network as several
+from tests.graphs.test_sources import begun
 
 KINDS = ("features", "image", "sequence")
 DRAWN = [(seed, kind) for seed in range(3) for kind in KINDS]
@@ -69,6 +72,33 @@ def test_the_same_bits(seed: int, kind: str, tmp_path: Path) -> None:
     for again in (cr.load(tmp_path / "net.npz"), network.copy()):
         assert again.summary() == network.summary()
         np.testing.assert_array_equal(again.predict(X), network.predict(X))
+
+
+def test_it_shows_its_nodes() -> None:
+    """As they may be written: what is shown makes the same network, but for layers that are one."""
+    networks: list[tuple[cr.Network, Any]] = [(several(), several_batch(3)[0]), (begun(), np.ones((3, 4, 2)))]
+    networks += [(network, batch(network, 3)[0]) for network in map(graph, range(18), [*KINDS] * 6)]
+    alone = [(network, X) for network, X in networks if not network.shares]
+    assert len(alone) > 4
+    for network, X in alone:
+        again = eval(repr(network), vars(cr))
+        assert list(again.parameters) == list(network.parameters)
+        again.set_parameters(network.parameters)
+        made, expected = again.predict(X), network.predict(X)
+        of = list(made) if isinstance(made, dict) else [...]
+        assert all(np.array_equal(made[name], expected[name]) for name in of)
+
+
+def test_a_node_may_be_called_as_the_targets_are() -> None:
+    nodes: dict[str, Any] = {"y": cr.Dense(2), "weights": cr.Residual([cr.Dense(2)])}
+    nodes["out"] = (cr.Add(), "y", "weights")
+    network = cr.Graph(nodes, input_shape=3, dtype="float64")
+    X, y = np.ones((2, 3)), np.array([[1.0, 2.0], [3.0, 4.0]])
+    document = cr.explain(network, X, y, sample_weight=[1, 3]).document
+    tensors = {name: held["shape"] for name, held in document["tensors"].items()}
+    assert {"y", "y_", "weights", "weights_", "y_.W", "weights_.dense1.W"} <= set(tensors)
+    assert document["loss"]["J"] == pytest.approx(network.loss(X, y, sample_weight=[1, 3]))
+    assert tensors["weights"] == [2]
 
 
 def test_the_page_computes_the_same() -> None:

@@ -142,3 +142,13 @@ def test_arguments_teach() -> None:
         cr.Network([cr.PositionalEncoding()], input_shape=5)
     with pytest.raises(ShapeError, match=r"one sample is \(steps, features\)"):
         cr.Network([cr.LearnedPositions()], input_shape=(5, 4, 3))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_padding_in_any_lane(dtype: str) -> None:
+    """In lanes of samples: the last lane may have a row where others have none."""
+    network = cr.Network([cr.Embedding(3, 5, padding=0)], input_shape=7, dtype=dtype)
+    ids = np.random.default_rng(0).integers(0, 3, (33, 7))
+    expected = np.where((ids == 0)[..., None], 0, network.parameters["embedding1.E"][ids])
+    for samples in (6, 33):
+        np.testing.assert_array_equal(network.predict(ids[:samples]), expected[:samples])

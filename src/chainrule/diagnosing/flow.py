@@ -151,6 +151,7 @@ def measured(
             "predicted": _predicted(derived.data_gradients, moves, of_penalty),
         },
         "input": input_record(passes[0].x, network),
+        "inputs": input_records(passes[0].x, network),
         "targets": None if isinstance(head.loss, (CrossEntropy, BinaryCrossEntropy)) else spread_record(y),
         "top": number(top),
         "layers": [*records, *([output_record(passes[-1], dtype)] if head.pair else [])],
@@ -218,6 +219,18 @@ def input_record(x: Array, network: Network) -> IdsFlow | InputFlow:
     if "largest_at" in record:
         record["largest_at"] = int(places[record["largest_at"]])
     return {"ids": False, **record}
+
+
+def input_records(x: Array, network: Network) -> dict[str, InputFlow]:
+    """The scale of each of several inputs that holds numbers."""
+    records: dict[str, InputFlow] = {}
+    start = 0
+    for name, (shape, vocabulary) in network.input_parts.items():
+        stop = start + math.prod(shape)
+        if vocabulary is None:
+            records[name] = {"ids": False, **spread_record(x[start:stop].reshape(*shape, -1))}
+        start = stop
+    return records
 
 
 def spread_record(x: Array) -> Spread:

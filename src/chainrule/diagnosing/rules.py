@@ -295,7 +295,9 @@ def noisy(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
 def inputs_not_scaled(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """Inputs, or targets of a regression, far from a size of 1, or features of different sizes."""
     cases: list[Case] = []
-    for what, record in (("X", flow["input"]), ("y", flow["targets"])):
+    given = [*flow["inputs"].items()]
+    inputs = [(f"X[{name!r}]", record) for name, record in given] if given else [("X", flow["input"])]
+    for what, record in (*inputs, ("y", flow["targets"])):
         if record is None or "rms" not in record or not record["rms"]:
             continue
         if not limits["smallest"] <= record["rms"] <= limits["largest"]:

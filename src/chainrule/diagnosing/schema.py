@@ -198,6 +198,7 @@ class FlowRecord(TypedDict):
     optimizer: OptimizerFlow
     loss: LossFlow
     input: IdsFlow | InputFlow
+    inputs: dict[str, InputFlow]  # of several those that are numbers, by name
     targets: Spread | None  # None of a cross-entropy
     top: float | None  # ‖δ‖ where the backward pass starts
     layers: list[LayerFlow]

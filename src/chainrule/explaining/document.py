@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -45,6 +46,7 @@ from chainrule.explaining.schema import (
 from chainrule.explaining.theta.form import in_form_of
 from chainrule.formulas.exchange import plain
 from chainrule.formulas.printing.notation import notation_from
+from chainrule.layers import Composite, Layer
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
@@ -82,8 +84,43 @@ class Task:
     errata: bool = False  # whether those of every text are shown
 
 
+def _told_apart(network: Network) -> Network:
+    """The network, of which no layer is called as the targets or the weights of the samples are here."""
+    names: dict[str, str] = {name: f"{name}_" for name in ("y", "weights") if name in network.shapes}
+    if not names:
+        return network
+    while any(name in network.shapes for name in names.values()):
+        names = {name: f"{other}_" for name, other in names.items()}
+
+    def called(name: str) -> str:
+        first, dot, rest = name.partition(".")
+        return f"{names.get(first, first)}{dot}{rest}"
+
+    def renamed(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+        made = []
+        for layer in layers:
+            copied = copy.copy(layer)
+            if isinstance(copied, Composite):
+                copied = copied.with_chains(tuple(map(renamed, copied.chains)))
+            copied.name = called(str(layer.name))
+            made.append(copied)
+        return tuple(made)
+
+    options: dict[str, Any] = {
+        "name": network.name,
+        "preparation": network.preparation,
+        "precision": network.precision if network.dtype == np.float32 else None,
+    }
+    made = Network(renamed(network.layers), input_shape=network.input_shape, dtype=network.dtype, **options)
+    made.set_parameters({called(name): array for name, array in network.parameters.items()})
+    made.classes, made.history = network.classes, network.history
+    made.several_labels, made.output_labels = network.several_labels, network.output_labels
+    return made
+
+
 def document_of(task: Task) -> Document:
     """The document.  Raises NonFiniteError where J, a δ or a gradient is NaN or infinite."""
+    task = replace(task, network=_told_apart(task.network))
     network = task.network.copy(dtype="float64")
     batch, objective = task.batch, task.objective
     weighted, of_network = batch.weights is not None, (network, objective.loss, objective.penalty)

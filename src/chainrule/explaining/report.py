@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from chainrule.base.files.disk import PathLike, read_text, write_text
 from chainrule.base.keywords import teach
 from chainrule.base.numbers import equals
 from chainrule.base.scalars import check_flag, check_number
+from chainrule.base.shown import clipped
 from chainrule.diagnosing.flow import check_history
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks.kinds import Outline
@@ -116,6 +117,15 @@ class Report:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = documents.read(document)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            from chainrule.base.foreign import answer
+            from chainrule.base.foreign.attributes import REPORT
+
+            said = f"a report has no attribute {clipped(repr(name))}{answer(REPORT.get(name, ''))}"
+            raise AttributeError(said, name=name, obj=self)
 
     @property
     def ok(self) -> bool:

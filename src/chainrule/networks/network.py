@@ -25,7 +25,7 @@ from chainrule.base.types import Array
 from chainrule.data.door import check_pairs, check_weights, class_ids, inputs_of, one_column, targets_of
 from chainrule.data.mapped import in_pieces, pieces
 from chainrule.data.preparation import Preparation
-from chainrule.layers import Composite, Layer, Sequential, Sigmoid
+from chainrule.layers import Composite, Layer, Sequential, Sigmoid, Wiring
 from chainrule.layers.precision import BFLOAT16
 from chainrule.losses import BinaryCrossEntropy, Loss, Losses, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
@@ -49,7 +49,7 @@ from chainrule.networks.forms.several_ends import (
     split_outputs,
 )
 from chainrule.networks.forms.several_labels import chosen, rows_right, say_several
-from chainrule.networks.forms.summary import summary_lines, summary_rows
+from chainrule.networks.forms.summary import nodes_shown, summary_lines, summary_rows
 from chainrule.networks.forms.theta import (
     flat,
     layers_for,
@@ -580,11 +580,13 @@ class Network(Model, Attributes):
         return Text(title + text_table(rows, right=(3,), rule_after=(0, len(rows) - 2)) + about)
 
     def __repr__(self) -> str:
-        inside = ", ".join(map(repr, self.layers))
-        options = f"input_shape={self.input_shape}, dtype='{self.dtype}'"
+        inside = f"Network([{', '.join(map(repr, self.layers))}], input_shape={self.input_shape}"
+        if any(isinstance(layer, Wiring) for layer in self.layers):
+            inside = nodes_shown(self)
+        options = f"dtype='{self.dtype}'"
         options += f", precision={BFLOAT16!r}" if self.precision == BFLOAT16 else ""
         options += f", name={self.name!r}" if self.name else ""
-        return f"Network([{inside}], {options})"
+        return f"{inside}, {options})"
 
     def _repr_html_(self) -> str:
         return html_table(summary_rows(self), right=(3,), caption=self.name or "")

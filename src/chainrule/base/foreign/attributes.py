@@ -234,6 +234,19 @@ LAYER_ATTRIBUTES = by_name(
     }
 )
 
+# Of a report.
+REPORT = by_name(
+    {
+        "report.html('report.html'), which gives the text, too": (
+            *("save", "write", "to_html", "save_html", "export", "render", "to_file", "show", "open"),
+        ),
+        "report.markdown('report.md')": ("to_markdown", "md", "to_md"),
+        "report.latex('report.tex')": ("to_latex", "tex", "to_tex", "pdf", "to_pdf"),
+        "report.document, which json.dumps takes": ("json", "to_json", "to_dict", "as_dict", "data"),
+        "report.print(), or print(report)": ("text", "to_text", "summary", "display"),
+    }
+)
+
 # Of a history.
 HISTORY = by_name(
     {

@@ -48,7 +48,9 @@ _CLASSES = by_name(
         "chainrule.L2Pool3D(2), for norm_type 2, or chainrule.LpPool3D(3, 2)": ("LPPool3d",),
         "chainrule.GlobalAveragePool()": tuple(f"GlobalAveragePooling{n}D" for n in (1, 2, 3)),
         "chainrule.GlobalAveragePool(), for the output size 1": tuple(
-            f"AdaptiveAvgPool{n}d" for n in (1, 2, 3)
+            f"{name}{n}{d}"
+            for n in (1, 2, 3)
+            for name, d in (("AdaptiveAvgPool", "d"), ("AdaptiveAvgPool", "D"), ("AdaptiveAveragePool", "D"))
         ),
         "chainrule.GlobalMaxPool()": tuple(f"GlobalMaxPooling{n}D" for n in (1, 2, 3)),
         "chainrule.GlobalMaxPool(), for the output size 1": tuple(

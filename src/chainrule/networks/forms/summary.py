@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from chainrule.layers import Composite, Layer, Wiring
+from chainrule.layers import Composite, Heads, Identity, Layer, Part, Wiring
 from chainrule.layers.precision import BFLOAT16
+from chainrule.layers.wiring import Join, Row
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.model import Model
 
@@ -39,6 +41,72 @@ def summary_rows(network: Model) -> list[list[str]]:
 
     add(network.layers, "", INPUT)
     return [*rows, ["total", f"{network.dtype}", "", f"{network.count_parameters():,}"]]
+
+
+def nodes_shown(network: Model) -> str:
+    """The nodes of a network in which ways cross, as `Graph` takes them, and its inputs and outputs."""
+    nodes: dict[str, list[str]] = {}
+    sources: dict[str, list[str]] = {}
+    called = {INPUT: INPUT}  # a layer -> the node that it ends
+    rows: dict[str, list[str]] = {}  # what lies side by side for a layer behind
+    heads = network.heads
+    outputs = () if heads is None else heads.names
+    hidden = {f"{name}.row" for name in outputs}  # what only puts the outputs side by side
+    joined = [*_leaves(network.layers)][-2] if outputs else None
+
+    def add(chain: Iterable[Layer], given: Sequence[str]) -> None:
+        for layer in chain:
+            name = str(layer.name)
+            if isinstance(layer, Wiring):
+                names = layer.named(given)
+                for branch, read in zip(layer.chains, layer.reads, strict=True):
+                    add(branch, [names[source] for source in read])
+                called[name], rows[name] = called.get(names[-1], ""), rows.get(names[-1], [names[-1]])
+            elif isinstance(layer, Part):
+                called[name] = name if name in network.input_parts else name.removesuffix(".output")
+            elif name in hidden:
+                called[name] = called[given[0]]
+            elif isinstance(layer, Row | Heads) or layer is joined:
+                rows[name] = list(given)
+            else:
+                of = [called.get(one, one) for source in given for one in rows.get(source, [source])]
+                node = name.rpartition(".")[0] or name
+                if node in nodes and of == [node]:
+                    nodes[node].append(_shown(layer))
+                else:
+                    node = name if node in nodes else node
+                    nodes[node], sources[node] = [_shown(layer)], of
+                called[name] = node
+            given = [name]
+
+    add(network.layers, [INPUT])
+    for name, f in zip(outputs, heads.activations if heads else (), strict=True):
+        nodes[name] += [] if isinstance(f, Identity) or nodes[name][-1] == repr(f) else [repr(f)]
+    shown = []
+    for node, layers in nodes.items():
+        inside = layers[0] if len(layers) == 1 else f"[{', '.join(layers)}]"
+        shown.append(f"{node!r}: ({', '.join([inside, *map(repr, sources[node])])})")
+    ends = f"inputs={dict(network.inputs)!r}" if network.input_parts else f"input_shape={network.input_shape}"
+    ends += f", outputs={list(outputs)!r}" if outputs else ""
+    return f"Graph({{{', '.join(shown)}}}, {ends}"
+
+
+def _shown(layer: Layer) -> str:
+    """A layer as it is written as a node, which fills in what it reads and puts out."""
+    written = copy.copy(layer)
+    for name, usual in (("sources", ()), ("ends", False)):
+        if name in vars(written) and not isinstance(written, Join):
+            vars(written)[name] = usual
+    return repr(written)
+
+
+def _leaves(chain: Iterable[Layer]) -> Iterable[Layer]:
+    for layer in chain:
+        if isinstance(layer, Wiring):
+            for branch in layer.chains:
+                yield from _leaves(branch)
+        else:
+            yield layer
 
 
 def summary_lines(network: Model) -> list[tuple[str, str]]:

@@ -27,12 +27,12 @@ class _Taken(Layer):
     def __init__(self, cell: Recurrent, state: str | None) -> None:
         self.cell, self.state = cell, state
 
-    def part(self, row: Shape, name: str) -> Part:
+    def part(self, row: Shape) -> Part:
         units, states = self.cell.units, self.cell.states
         shown = row[0] - len(states) * units
         if self.state is None:
-            return Part(0, self.cell.shown_shape(shown // units), name=name)
-        return Part(shown + states.index(self.state) * units, (units,), name=name)
+            return Part(0, self.cell.shown_shape(shown // units))
+        return Part(shown + states.index(self.state) * units, (units,))
 
 
 def with_states(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
@@ -54,10 +54,10 @@ def with_states(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
                 f"node {node.name!r}: {cell!r} stands for several layers, each with states of its own: write "
                 "a node for each of them"
             )
-        single = not isinstance(node.layer, Sequential)
         ending = copy.copy(cell)
-        ending.ends, ending.name = True, None if single else cell.name
-        block = Sequential([*members[:-1], ending], name=node.name)
+        ending.ends = True
+        single = not isinstance(node.layer, Sequential)  # it keeps its name, and so its parameters theirs
+        block = ending if single else Sequential([*members[:-1], ending], name=node.name)
         made.append(Node(every, block, node.sources))
         made += [Node(node.name, _Taken(cell, None), (every,))] if node.name in used else []
         made += [Node(f"{node.name}.{state}", _Taken(cell, state), (every,)) for state in wanted]
@@ -135,7 +135,9 @@ def _taken_apart(
         yield from repeated(node, shapes)
         return
     if isinstance(node.layer, _Taken):
-        yield Node(node.name, node.layer.part(of[0], node.name), node.sources)
+        part = node.layer.part(of[0])
+        part.name = node.name if node.layer.state else f"{node.name}.output"
+        yield Node(node.name, part, node.sources)
         return
     members = _members(node.layer)
     try:

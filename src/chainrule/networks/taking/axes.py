@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from chainrule.base.types import Array, Shape
 from chainrule.formulas.primitives.axes import Taps
 from chainrule.layers import Bias, Layer, Permute, Resample, Reshape, Scale
+from chainrule.networks.architecture import INPUT
 from chainrule.networks.taking.sharing import Calls
 from chainrule.networks.taking.values import Layout, Node, Value, with_numbers
 
@@ -22,24 +23,30 @@ from chainrule.networks.taking.values import Layout, Node, Value, with_numbers
 class Axes:
     """Nodes, and values that are read with their channels in front or behind."""
 
-    def __init__(self, shape: Shape) -> None:
-        self.input = Value(shape)
-        self._names: dict[str, int] = {}
+    def __init__(self, shapes: Mapping[str, Shape]) -> None:
+        """shapes: of one sample of every input, by its name there."""
+        self._names: dict[str, int] = {INPUT: 1}  # by which a graph calls what comes in
+        self.inputs = {self.name(name): Value(shape) for name, shape in shapes.items()}
         self.calls = Calls()
+        self.apart = True  # whether the samples are an axis of theirs, in front of all that are told
+
+    @property
+    def input(self) -> Value:
+        """The first of them."""
+        return next(iter(self.inputs.values()))
 
     def name(self, given: str) -> str:
-        """A name of ours: letters, digits and _, none twice."""
-        plain = re.sub(r"\W+", "_", given).strip("_") or "layer"
-        plain = f"layer_{plain}" if plain[0].isdigit() else plain
+        """A name of ours that nothing has yet."""
+        plain = legal(given)
         self._names[plain] = self._names.get(plain, 0) + 1
         return plain if self._names[plain] == 1 else f"{plain}_{self._names[plain]}"
 
-    def node(self, name: str, x: Value, *layers: Layer) -> Node:
-        """Layers in order behind a value."""
+    def node(self, name: str, x: Value, *layers: Layer, beside: Sequence[Value] = ()) -> Node:
+        """Layers in order behind a value; beside: what the first reads, too."""
         for layer in layers:
             layer.name = self.name(name)
         self.calls.add(layers)
-        return Node(name, (x,), layers)
+        return Node(name, (x, *beside), layers)
 
     # -- where the channels are ------------------------------------------------------------------------------
     def read(self, name: str, x: Value, first: bool) -> Value:
@@ -142,3 +149,9 @@ class Axes:
             numbers = numbers[x.columns]
         layer = with_numbers(Bias() if key == "b" else Scale(), {key: numbers})
         return x.like(self.node(name, x, layer))
+
+
+def legal(given: str) -> str:
+    """A name as one of ours: letters, digits and _."""
+    plain = re.sub(r"\W+", "_", given).strip("_") or "layer"
+    return f"layer_{plain}" if plain[0].isdigit() else plain

@@ -6,6 +6,7 @@ is told. Every method gives the value that the layer puts out.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError
-from chainrule.base.types import Array, Shape
+from chainrule.base.types import Array
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import (
     GRU,
@@ -36,7 +37,6 @@ from chainrule.layers import (
     Crop3D,
     Dense,
     Embedding,
-    Features,
     Flatten,
     GlobalAveragePool,
     GlobalMaxPool,
@@ -70,10 +70,13 @@ from chainrule.layers import (
     UpSample2D,
     UpSample3D,
 )
+from chainrule.networks.architecture import INPUT
 from chainrule.networks.forms.written import gates_in_order
+from chainrule.networks.graphs.graph import Graph
 from chainrule.networks.network import Network
-from chainrule.networks.taking.axes import Axes
-from chainrule.networks.taking.structure import layers_between
+from chainrule.networks.taking.axes import Axes, legal
+from chainrule.networks.taking.graphs import behind, nodes_between, only_last
+from chainrule.networks.taking.structure import NoChainError, layers_between
 from chainrule.networks.taking.values import Layout, Node, Places, Value, flattened, pairs, with_numbers
 
 Pads = Sequence[tuple[int, int]] | str  # of every axis, or "same"
@@ -95,17 +98,28 @@ CELLS = {"RNN": (RNN, "h"), "LSTM": (LSTM, "ifgo"), "GRU": (GRU, "run")}
 class Building(Axes):
     """Values and nodes from an input; `network` makes a network of what lies before an output."""
 
-    def network(self, output: Value, dtype: str) -> Network:
-        """The network that makes `output` of the input."""
-        if output.columns is not None:
-            output = self.plain("output", output)
+    def network(self, outputs: Mapping[str, Value], dtype: str) -> Network:
+        """The network that makes the outputs of the inputs: a chain of layers if it is one, or a Graph."""
+        outputs = {
+            legal(name): value if value.columns is None else self.plain(name, value)
+            for name, value in outputs.items()
+        }
         self.calls.unite()
-        layers = layers_between(self.input, output)
-        if not layers:
-            layers = [Identity()]
-        if self.input.layout.first is None:
-            self.input.layout.settle(len(self.input.theirs) > 2)  # images have their channels in front
-        return Network(layers, input_shape=self.input.ours, dtype=dtype)
+        values = behind(outputs.values())
+        only_last(values)
+        inputs = {name: value for name, value in self.inputs.items() if value in values}
+        for value in inputs.values():
+            if value.layout.first is None:
+                value.layout.settle(len(value.theirs) > 2)  # images have their channels in front
+        if len(inputs) == 1:
+            ((_, x),) = inputs.items()
+            inputs = {INPUT: x}
+            with contextlib.suppress(NoChainError):
+                layers = layers_between(x, list(outputs.values()))
+                return Network(layers or [Identity()], input_shape=x.ours, dtype=dtype)
+        nodes = nodes_between(inputs, outputs)
+        shapes = {name: value.ours for name, value in inputs.items()}
+        return Graph(nodes, inputs=shapes, outputs=list(outputs), dtype=dtype)
 
     # -- nodes -----------------------------------------------------------------------------------------------
     def entrywise(self, name: str, x: Value, layer: Layer) -> Value:
@@ -159,6 +173,8 @@ class Building(Axes):
         """Values as NumPy has them beside each other, those that are smaller repeated."""
         try:
             shape = np.broadcast_shapes(*(value.theirs for value in values))
+            if self.apart and len({len(value.theirs) for value in values}) > 1:
+                raise ValueError  # the samples of one would be beside another axis
         except ValueError:
             shapes = " and ".join(str(value.theirs) for value in values)
             raise ArgumentError(f"{name} joins values of the shapes {shapes}, which do not fit") from None
@@ -172,6 +188,10 @@ class Building(Axes):
                     value = self.along(f"{name}_{axis}", value, axis, (((0, 1.0),),) * wanted)
             made.append(value)
         return made
+
+    def difference(self, name: str, a: Value, b: Value) -> Value:
+        """A sum with the other one's negative."""
+        return self.join(name, [a, self.times(f"{name}_negative", b, np.array(-1.0))], "sum")
 
     # -- dense -----------------------------------------------------------------------------------------------
     def dense(self, name: str, x: Value, W: Array, b: Array | None) -> Value:
@@ -379,6 +399,7 @@ class Building(Axes):
 
     def _moved(self, name: str, x: Value, layer: Layer) -> Value:
         """A layer that moves pixels, wherever the channels are."""
+        x = self.image(name, x)
         first = x.layout.first is not False
         x = self.read(name, x, first)
         *positions, channels = layer.output_shape(x.ours)
@@ -463,9 +484,11 @@ class Building(Axes):
 
     def recurrent(
         self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
-        every: bool, reverse: bool = False, **options: Any,
+        every: bool, states: Sequence[Value] = (), reverse: bool = False, **options: Any,
     ) -> Value:  # fmt: skip
-        """W, U, b (and v) of every direction, gates in the `order` in which they lie there."""
+        """W, U, b (and v) of every direction, gates in the `order` in which they lie there. states: the first
+        ones, where there are.
+        """
         options["outputs"] = "all" if every else "last"
         made = [
             _cell(kind, given, order, reverse=bool(number) or reverse, **options)
@@ -474,8 +497,15 @@ class Building(Axes):
         x = self.read(name, x, False)
         units = sum(layer.units for layer in made)
         layer = made[0] if len(made) == 1 else Bidirectional(made[0], backward=made[1])
-        node = self.node(name, x, layer)
+        node = self.node(name, x, layer, beside=states)
         return Value((x.theirs[0], units) if every else (units,), Layout(False), node)
+
+    def last_state(self, name: str, x: Value, state: str) -> Value:
+        """What a recurrence of one direction holds behind its last step."""
+        layer = x.node.layers[-1] if x.node and x.node.layers else None
+        if not isinstance(layer, RNN | LSTM | GRU):
+            raise ArgumentError(f"{name}: states are read of a recurrence of one direction")
+        return Value((layer.units,), Layout(False), x.node, state=state)
 
     def recurrent_with_states(
         self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
@@ -487,23 +517,16 @@ class Building(Axes):
         first: of every state what the directions begin with, a value or an array (directions, units), or None
         for zeros; of none there are zeros all.
         """
-        x, options["outputs"] = self.read(name, x, False), "all" if every else "last"
-        (steps, features), made = x.theirs, []
+        x, made = self.read(name, x, False), []
         for number, given in enumerate(directions):
-            layer = _cell(kind, given, order, reverse=bool(number) or reverse, ends=True, **options)
-            units, count = layer.units, len(layer.states)
-            read = x
-            if first:
-                row = self.reshaped(f"{name}_row", x, (steps * features,))
-                states = [self._state(f"{name}_first", row, state, number, units) for state in first]
-                read = self.join(f"{name}_given", [row, *states], "concat")
-                layer.sources = ((steps, features), *((units,) for _ in states))
-            rows = steps if every else 1
-            shown = rows * units
-            row = Value((shown + count * units,), Layout(False), self.node(name, read, layer))
-            parts = [Features(shown + n * units, shown + (n + 1) * units) for n in range(count)]
-            ends = [self._part(f"{name}_state", row, part, (1, units)) for part in parts]
-            made.append([self._part(f"{name}_steps", row, Features(0, shown), (rows, 1, units)), *ends])
+            units = given["U"].shape[1]
+            states = [self._state(f"{name}_first", x, state, number, units) for state in first]
+            options |= {"every": every, "states": states, "reverse": bool(number) or reverse}
+            value = self.recurrent(name, x, kind, [given], order, **options)
+            rows = (*value.theirs[:-1], 1) if every else (1, 1)
+            steps = self.reshaped(f"{name}_axes", value, (*rows, units))
+            ends = [self.last_state(name, value, state) for state in ("hc" if kind == "LSTM" else "h")]
+            made.append([steps, *(self.reshaped(f"{name}_state", end, (1, units)) for end in ends)])
         if len(made) == 1:
             return made[0]
         return [
@@ -511,23 +534,22 @@ class Building(Axes):
             for both in zip(*made, strict=True)
         ]
 
-    def _part(self, name: str, row: Value, part: Features, shape: Shape) -> Value:
-        made = Value((part.stop - part.start,), Layout(False), self.node(name, row, part))
-        return self.reshaped(f"{name}_axes", made, shape)
-
-    def _state(self, name: str, row: Value, state: Any, number: int, units: int) -> Value:
+    def _state(self, name: str, x: Value, state: Any, number: int, units: int) -> Value:
         """What a direction begins with, as a value: numbers that are the same for all are a bias."""
         if isinstance(state, Value):
             return self.reshaped(f"{name}_units", self.along(name, state, 0, (((number, 1.0),),)), (units,))
+        row = self.reshaped(f"{name}_row", x, (math.prod(x.theirs),))
         nothing = self.along(f"{name}_nothing", row, 0, ((),) * units)
         return self.plus(name, nothing, np.zeros(units) if state is None else np.asarray(state)[number])
 
     def attention(
-        self, name: str, x: Value, heads: int, weights: Mapping[str, Array], causal: bool = False
+        self, name: str, values: Sequence[Value], layer: MultiHeadAttention, weights: Mapping[str, Array]
     ) -> Value:
-        """W_q, W_k, W_v, W_o and b_q, b_v, b_o; a bias of the keys cancels in softmax and is left out."""
-        layer = MultiHeadAttention(heads, causal=causal, bias="b_q" in weights)
-        return self.over_features(name, x, with_numbers(layer, dict(weights)), False)
+        """W_q, W_k, W_v, W_o and b_q, b_v, b_o; a bias of the keys cancels in softmax and is left out. One
+        value reads itself, two are queries and keys, three these and values.
+        """
+        x, *others = (self.read(name, value, False) for value in values)
+        return x.like(self.node(name, x, with_numbers(layer, dict(weights)), beside=others))
 
 
 def _back(order: Sequence[int]) -> list[int]:

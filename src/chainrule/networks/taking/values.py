@@ -44,7 +44,8 @@ class Value:
 
     of: the value of which it is another view, its axes in another order.
     columns: where it is a flattened image, which of their entries is each of ours. ones: how many axes of
-    length 1 follow the features, as behind a pooling over all positions.
+    length 1 follow the features, as behind a pooling over all positions. state: of a recurrence which one it
+    is behind the last step, "h" or "c".
     """
 
     theirs: Shape
@@ -53,6 +54,7 @@ class Value:
     columns: Array | None = None
     ones: int = 0
     of: Value | None = None
+    state: str = ""
 
     @property
     def root(self) -> Value:
@@ -86,7 +88,9 @@ class Value:
 
 @dataclass(eq=False)
 class Node:
-    """A layer, or several in order, between two values; without layers it joins several."""
+    """A layer, or several in order, between values; without layers it joins several: "sum", "product" or
+    "concat".
+    """
 
     name: str
     inputs: tuple[Value, ...]

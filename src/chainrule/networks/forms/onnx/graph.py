@@ -7,8 +7,10 @@ one is made by a Transpose where somebody asks for it, once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,11 +25,14 @@ SAMPLES = "N"  # the name of the axis of samples
 
 @dataclass(eq=False)
 class Value:
-    """A value of the graph: `shape` of one sample, channels last, and its names in either layout."""
+    """A value of the graph: `shape` of one sample, channels last, and its names in either layout. parts: of
+    values side by side each by its places, (first, one behind the last).
+    """
 
     shape: Shape
     last: str | None = None
     first: str | None = None
+    parts: Mapping[tuple[int, int], Value] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -155,15 +160,32 @@ class Graph:
             x.first = self.add("Transpose", str(x.last), perm=[0, axes, *range(1, axes)])
         return x.first
 
+    def beside(self, values: Sequence[Value], shape: Shape) -> Value:
+        """Values side by side, each as a row of numbers."""
+        stops = [0, *itertools.accumulate(math.prod(value.shape) for value in values)]
+        parts = dict(zip(itertools.pairwise(stops), values, strict=True))
+        rows = [value if len(value.shape) == 1 else self.row(value) for value in values]
+        return Value(shape, self.add("Concat", *map(self.last, rows), axis=-1), parts=parts)
+
+    def row(self, x: Value) -> Value:
+        """x as a vector."""
+        size = math.prod(x.shape)
+        return Value((size,), self.reshape(self.last(x), size), parts={(0, size): x})
+
+    def part(self, x: Value, start: int, stop: int, shape: Sequence[int]) -> Value:
+        """One of several values side by side, in its own shape."""
+        held = x.parts.get((start, stop))
+        while held is not None and held.shape != tuple(shape):
+            held = held.parts.get((0, stop - start))
+        if held is not None:
+            return held
+        part = self.add("Slice", self.last(x), *map(self.whole, (start, stop, -1)))
+        return Value(tuple(shape), self.reshape(part, *shape))
+
     # -- what many layers need -------------------------------------------------------------------------------
     def reshape(self, x: str, *shape: int) -> str:
         """x (N, ...) with the samples kept and the rest of this shape."""
         return self.add("Reshape", x, self.whole(0, *shape))
-
-    def part(self, x: Value, start: int, stop: int, shape: Sequence[int]) -> str:
-        """One of several values side by side in x, in its own shape."""
-        part = self.add("Slice", self.last(x), *map(self.whole, (start, stop, -1)))
-        return self.reshape(part, *shape)
 
     def reduce(self, operator: str, x: str, axes: Sequence[int], keep: bool = True) -> str:
         """ReduceMean and its like: the axes are an attribute before version 18, an input from there on."""

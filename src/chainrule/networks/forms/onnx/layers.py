@@ -130,7 +130,8 @@ def _dense_transposed(
 
 
 def _flatten(graph: Graph, layer: Flatten, x: Value, given: Arrays, mask: str | None) -> Value:
-    return Value(layer.output_shape(x.shape), graph.add("Flatten", graph.last(x), axis=1))
+    (size,) = shape = layer.output_shape(x.shape)
+    return Value(shape, graph.add("Flatten", graph.last(x), axis=1), parts={(0, size): x})
 
 
 def _same(graph: Graph, layer: Layer, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -246,8 +247,7 @@ def _unpool(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None)
     """
     g, (small, pooled) = layer.pool.grid, layer.sources
     values, read = (
-        graph.first(Value(shape, graph.part(x, start, stop, shape)))
-        for start, stop, shape in places_of(layer.sources)
+        graph.first(graph.part(x, start, stop, shape)) for start, stop, shape in places_of(layer.sources)
     )
     told = zip(pooled, layer.pool.pads(pooled), small, g.stride, g.kernel, strict=False)
     frame = [(before, (n - 1) * s + k - size - before) for size, (before, _), n, s, k in told]

@@ -52,7 +52,7 @@ def _masking(graph: Graph, layer: Masking, x: Value, given: Arrays, mask: str | 
 
 
 def _part(graph: Graph, layer: Part, x: Value, given: Arrays, mask: str | None) -> Value:
-    return Value(layer.shape, graph.part(x, layer.start, layer.stop, layer.shape))
+    return graph.part(x, layer.start, layer.stop, layer.shape)
 
 
 def _embedding(graph: Graph, layer: Embedding, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -101,7 +101,7 @@ def _begun(graph: Graph, layer: Recurrent, x: Value) -> tuple[Value, list[str]]:
     if not layer.sources:
         return x, []
     sequence, *first = (graph.part(x, *place) for place in places_of(layer.sources))
-    return Value(layer.sources[0], sequence), first
+    return sequence, [graph.last(state) for state in first]
 
 
 def _ended(graph: Graph, layer: Recurrent, x: Value, shown: str, states: Sequence[str]) -> Value:
@@ -109,8 +109,9 @@ def _ended(graph: Graph, layer: Recurrent, x: Value, shown: str, states: Sequenc
     shape = layer.output_shape(x.shape)
     if not layer.ends:
         return Value(shape, shown)
-    row = graph.reshape(shown, shape[0] - len(states) * layer.units)
-    return Value(shape, graph.add("Concat", row, *states, axis=-1))
+    rest = layer.shown_shape((shape[0] - len(states) * layer.units) // layer.units)
+    ends = [Value((layer.units,), state) for state in states]
+    return graph.beside([Value(rest, shown), *ends], shape)
 
 
 def _scan(
@@ -196,7 +197,7 @@ def _sources(graph: Graph, layer: Any, x: Value) -> list[Any]:
     """What queries, keys and values are made of, and what says which keys are seen, or None."""
     if not layer.sources:
         return [graph.last(x)] * 3 + [None]
-    parts = [graph.part(x, start, stop, shape) for start, stop, shape in layer.places]
+    parts = [graph.last(graph.part(x, *place)) for place in layer.places]
     seen = parts.pop() if layer.seen == GIVEN else None
     return [*parts[:2], parts[-1], seen]
 

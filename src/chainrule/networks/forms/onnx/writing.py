@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -117,9 +116,7 @@ class Writing:
         for name, shape, f, (start, stop) in zip(
             heads.names, heads.shapes, heads.activations, heads.places, strict=True
         ):
-            places = graph.whole(*range(start, stop))
-            row = graph.add("Gather", graph.last(z), places, axis=-1)
-            a = self._written(f, Value(shape, graph.add("Reshape", row, graph.whole(-1, *shape))), {})
+            a = self._written(f, graph.part(z, start, stop, shape), {})
             written = graph.add("Identity", graph.last(a), outputs=graph.fresh(name))
             described.append(self._described(written, graph.real, shape))
         graph.used([output.name for output in described])
@@ -215,14 +212,13 @@ class Writing:
     def composite(self, layer: Composite, *given: Value) -> Value:
         ends = run_branches(self, layer, given, lambda _, branch, on: self.chain(branch, *on))
         shape = self.network.shapes[str(layer.name)]
+        if len(ends) == 1:
+            return ends[0]
         first = all(end.channels_first for end in ends)
-        if layer.join == "row":
-            flat = [self.graph.reshape(self.graph.last(end), math.prod(end.shape)) for end in ends]
-            return Value(shape, self.graph.add("Concat", *flat, axis=-1))
+        if layer.join == "row" or (layer.join == "concat" and len(shape) == 1):
+            return self.graph.beside(ends, shape)
         names = [self.graph.first(end) if first else self.graph.last(end) for end in ends]
-        if len(names) == 1:
-            joined = names[0]
-        elif layer.join == "concat":
+        if layer.join == "concat":
             joined = self.graph.add("Concat", *names, axis=1 if first else -1)
         elif layer.join == "product":
             joined = functools.reduce(lambda a, b: self.graph.add("Mul", a, b), names)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.layers import HardTanh
+from chainrule.layers import HardTanh, ReLU
 from chainrule.networks.taking.onnx.reading import Attributes, Known, Reading, constant_of, refuse, value_of
 from chainrule.networks.taking.values import Value
 
@@ -116,16 +116,16 @@ def _beyond(r: Reading, name: str, made: Value) -> Value:
 
 def _times(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
     value, constant = (a, b) if isinstance(a, Value) else (b, a)
-    if isinstance(constant, Value):
-        return r.building.join(name, [value_of(name, value), constant], "product")
     held = value_of(name, value)
+    if isinstance(constant, Value):
+        return r.building.join(name, [held, constant], "product")
     return r.building.times(name, held, r.of_sample(name, held, constant_of(name, constant, "constant")))
 
 
 def _divided(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
     if not isinstance(a, Value) or isinstance(b, Value):
         raise refuse(name, "a division by a value")
-    if r.whole:
+    if r.whole(r.node.output[0]) or (not r.kind(r.node.output[0]) and any(map(r.whole, r.inputs))):
         return _whole_quotient(r, name, a, r.of_sample(name, a, constant_of(name, b, "divisor")))
     return _times(r, name, at, a, 1 / constant_of(name, b, "constant").astype(np.float64))
 
@@ -163,6 +163,21 @@ def _whole_quotient(r: Reading, name: str, a: Value, divisor: Array) -> Value:
     return build.reshaped(f"{name}_axes", made, a.theirs)
 
 
+def _power(r: Reading, name: str, at: Attributes, x: Known, exponent: Known) -> Value:
+    power = constant_of(name, exponent, "exponent").ravel().tolist()
+    if power not in ([2], [3], [4]):
+        raise refuse(name, f"a power of exponent {power}")
+    return r.building.join(name, [value_of(name, x)] * int(power[0]), "product")
+
+
+def _largest(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
+    values = [value for value in given if isinstance(value, Value)]
+    others = [constant_of(name, value, "bound") for value in given if not isinstance(value, Value)]
+    if len(values) != 1 or any(np.any(bound) for bound in others):
+        raise refuse(name, "a maximum of anything but a value and 0")
+    return r.building.entrywise(name, values[0], ReLU())
+
+
 def _concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
     values = [value for value in given if isinstance(value, Value)]
     if not values:
@@ -196,5 +211,8 @@ NODES: dict[str, Callable[..., Any]] = {
     "Sub": _subtract,
     "Mul": _times,
     "Div": _divided,
+    "Pow": _power,
+    "Max": _largest,
+    "Neg": lambda r, name, at, x: r.building.times(name, value_of(name, x), np.array(-1.0)),
     "Concat": _concat,
 }

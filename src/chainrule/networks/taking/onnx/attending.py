@@ -1,4 +1,4 @@
-"""Self-attention that an exporter has taken apart, put together again.
+"""Attention that an exporter has taken apart, put together again: of a sequence to itself, or to another.
 
 Around every softmax between two products of values: what the nodes make of unit vectors tells the matrices,
 whatever the transposes and reshapes between them, and a layer is taken only where it computes on other
@@ -21,17 +21,20 @@ MOST = 80  # nodes between x and the softmax: with sizes that are computed about
 PASSING = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Cast", "Flatten"}
 PRODUCTS = {"MatMul", "Gemm"}
 SCALING = {"Mul", "Div", "Add", "Where"}  # between the scores and the softmax, masks among them
+PICKING = {"Slice", "Split", "Gather"}  # of projections that are made as one
+HIDDEN = -1e30  # a score below is of a key that is not seen
 TOLERANCE = 1e-5  # relative, of numbers that a model holds as float32
 
 
 @dataclass(frozen=True)
 class Attending:
-    """Attention that nodes are, with its weights by our names, and the value that it reads."""
+    """Attention that nodes are, with its weights by our names, and the values that it reads: one that reads
+    itself, or queries and keys, or these and values.
+    """
 
-    heads: int
-    causal: bool
+    layer: MultiHeadAttention
     weights: Mapping[str, Array]
-    root: str
+    roots: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class _Core:
     scores: tuple[str, str] | None  # the product of queries and keys, and what the softmax reads
     sums: str
     turned: bool  # whether keys have their steps last
-    heads: int | None = None  # where they are not axes
+    heads: tuple[int, int] | None = None  # of queries, and of keys, where they are not axes
     scale: float | None = None
 
 
@@ -73,8 +76,11 @@ class Attentions:
                 self.readers.setdefault(name, []).append(number)
         self.varying = set(given)
         for node in nodes:
-            if any(name in self.varying for name in node.input):
+            if any(name in self.varying for name in node.input) and node.op_type != "Shape":
                 self.varying.update(node.output)
+        if any(node.op_type in ("Softmax", "Attention") for node in nodes):
+            sizes = [node.output[0] for node in nodes if node.op_type == "Shape"]
+            self.constants |= dict(zip(sizes, self._run(self.given, sizes), strict=True))
 
     def _in_double(self, node: Any) -> Any:
         """The node with numbers of 64 bits where it makes some of 32."""
@@ -101,9 +107,9 @@ class Attentions:
         at = {held.name: self.onnx.helper.get_attribute_value(held) for held in node.attribute}
         if node.op_type == "Attention" and len([name for name in node.input if name]) == 3:
             scale = at.get("scale")
-            heads, others = at.get("q_num_heads"), at.get("kv_num_heads")
+            heads = (at["q_num_heads"], at["kv_num_heads"]) if "q_num_heads" in at else None
             q, k, v = node.input[:3]
-            return None if heads != others else _Core(q, k, v, None, node.output[0], False, heads, scale)
+            return _Core(q, k, v, None, node.output[0], False, heads, scale)
         if node.op_type != "Softmax":
             return None
         behind = self._passed(node.output[0])
@@ -144,12 +150,47 @@ class Attentions:
         return None
 
     def _whole(self, core: _Core) -> tuple[str, Attending, set[int]] | None:
+        operands = (core.q, core.k, core.v)
+        origins = tuple(self._origin(operand) for operand in operands)
         for end in self._ends(core.sums):
-            for root, region in self._roots((core.q, core.k, core.v)):
-                made = self._matched(core, root, end)
+            if None not in origins and len(set(origins)) > 1:
+                q, k, v = map(str, origins)
+                made = self._matched(core, (q, k, v), end)
                 if made is not None:
-                    return end, made, region | self._between(root, end)
+                    return end, made, self._between({q, k, v}, end)
+            for root, region in self._roots(operands):
+                made = self._matched(core, (root,) * 3, end)
+                if made is not None:
+                    return end, made, region | self._between({root}, end)
         return None
+
+    def _origin(self, name: str) -> str | None:
+        """The sequence that queries, keys or values are projected from, by one product."""
+        products = 0
+        for _ in range(MOST):
+            if products and self._sequence(name):
+                return name
+            if name not in self.maker:
+                return None
+            node = self.nodes[self.maker[name]]
+            varying = [read for read in dict.fromkeys(node.input) if read in self.varying]
+            before = node.op_type in PICKING | {"Add", "Mul", "Div"} and not products
+            if node.op_type in PRODUCTS and not products:
+                products = 1
+            elif not (before or node.op_type in PASSING):
+                return None
+            if len(varying) != 1 and node.input[0] not in varying:
+                return None
+            name = varying[0]
+        return None
+
+    def _sequence(self, name: str) -> bool:
+        """Whether a value is (samples, steps, features) of numbers."""
+        try:
+            (x,) = self._run(self.given, [name]) if name not in self.given else (self.given[name],)
+        except Exception:  # what onnx cannot compute is no sequence of ours
+            return False
+        return x.ndim == 3 and len(x) == 1 and x.dtype.kind == "f"
 
     def _ends(self, name: str) -> list[str]:
         """The values that what attends may end in, the last first: one product and its bias behind it."""
@@ -180,11 +221,11 @@ class Attentions:
             edge |= {name for name in self.nodes[number].input if name in self.varying}
             edge -= set(self.nodes[number].output)
 
-    def _between(self, root: str, end: str) -> set[int]:
-        """The nodes that make `end` of `root`."""
+    def _between(self, roots: set[str], end: str) -> set[int]:
+        """The nodes that make `end` of the roots."""
         wanted, nodes = {end}, set()
         for number in reversed(range(len(self.nodes))):
-            if wanted & set(self.nodes[number].output) and root not in self.nodes[number].output:
+            if (wanted - roots) & set(self.nodes[number].output):
                 nodes.add(number)
                 wanted |= {name for name in self.nodes[number].input if name in self.varying}
         return nodes
@@ -213,68 +254,114 @@ class Attentions:
         model = helper.make_model(graph, opset_imports=[helper.make_operatorsetid("", self.opset)])
         return list(ReferenceEvaluator(model).run(list(wanted), dict(given)))
 
-    def _matched(self, core: _Core, root: str, end: str) -> Attending | None:
+    def _matched(self, core: _Core, roots: tuple[str, str, str], end: str) -> Attending | None:
         try:
-            return self._read(core, root, end)
+            return self._read(core, roots, end)
         except Exception:  # what onnx cannot compute, or is of other axes, is no attention of ours
             return None
 
-    def _read(self, core: _Core, root: str, end: str) -> Attending | None:
-        (x,) = self._run(self.given, [root]) if root not in self.given else (self.given[root],)
-        if x.ndim != 3 or len(x) != 1 or x.dtype.kind != "f":
-            return None
-        _, steps, features = x.shape
-        X = np.random.default_rng(0).normal(size=(1, steps, features))
-        operands = [core.q, core.k, core.v]
-        of_zero = self._heads(core, self._run({root: np.zeros_like(X)}, operands))
+    def _read(self, core: _Core, roots: tuple[str, str, str], end: str) -> Attending | None:
+        rng, X = np.random.default_rng(0), dict[str, Array]()
+        for root in dict.fromkeys(roots):
+            (x,) = self._run(self.given, [root]) if root not in self.given else (self.given[root],)
+            if x.ndim != 3 or len(x) != 1 or x.dtype.kind != "f":
+                return None
+            X[root] = rng.normal(size=x.shape)
+        (_, steps, features), (_, keys, _) = X[roots[0]].shape, X[roots[1]].shape
+        of_zero, matrices, moved = self._projections(core, roots, X)
         heads, _, width = of_zero[0].shape
-        if heads * width != features or any(part.shape != (heads, steps, width) for part in of_zero):
+        fewer = len(of_zero[1])
+        sizes = [part.shape for part in of_zero]
+        if heads * width != features or sizes[1:] != [(fewer, keys, width)] * 2 or heads % fewer:
             return None
-        columns: list[list[Array]] = [[], [], []]
-        for unit in np.eye(features):
-            every = self._heads(core, self._run({root: np.broadcast_to(unit, X.shape).copy()}, operands))
-            for column, part, zero in zip(columns, every, of_zero, strict=True):
-                column.append((part - zero)[:, 0].ravel())
-        matrices = [np.stack(column, axis=1) for column in columns]
-        scale = (core.scale or width**-0.5) * width**0.5
+        scale, seen = (core.scale or width**-0.5) * width**0.5, None
         if core.scores:
-            scores, read = self._run({root: X}, core.scores)
-            scale = float(read[..., -1, 0].ravel()[0] / scores[..., -1, 0].ravel()[0]) * width**0.5
+            scores, read = (made.reshape(-1, steps, keys) for made in self._run(X, core.scores))
+            seen = read[0] > HIDDEN
+            scale = float((read[0][seen] / scores[0][seen])[0]) * width**0.5 if seen.any() else 1.0
         weights = dict(zip(("W_q", "W_k", "W_v"), matrices, strict=True))
-        weights["W_q"] = scale * weights["W_q"]
         biases = {"b_q": scale * of_zero[0][:, 0].ravel(), "b_v": of_zero[2][:, 0].ravel()}
-        weights["W_o"], biases["b_o"] = self._projection(core, root, end, X)
-        weights |= biases if any(map(np.any, biases.values())) else {}
-        (wanted,) = self._run({root: X}, [end])
-        for causal in (False, True) if steps > 1 else (False,):
-            layer = MultiHeadAttention(heads, causal=causal, bias="b_q" in weights)
-            made = np.moveaxis(layer.forward(np.moveaxis(X, 0, -1), **weights), -1, 0)
+        weights["W_q"] = scale * weights["W_q"]
+        weights["W_o"], biases["b_o"] = self._projection(core, X, end)
+        times = _repeats(heads, (weights["W_k"], weights["W_v"], biases["b_v"])) if fewer == heads else 1
+        fewer //= times
+        for key, held in (("W_k", weights), ("W_v", weights), ("b_v", biases)):
+            held[key] = held[key].reshape(fewer, times, width, -1)[:, 0].reshape(fewer * width, -1)
+        biases["b_v"] = biases["b_v"].ravel()
+        (wanted,) = self._run(X, [end])
+        sources = roots[:1] if len(set(roots)) == 1 else roots[:2] if roots[1] == roots[2] else roots
+        turned = not all(np.allclose(part, part[:, :1]) for part in of_zero[:2]) or moved
+        if turned:  # the first step is turned by no angle
+            biases["b_k"] = of_zero[1][::times, 0].ravel()
+        options: dict[str, Any] = {"bias": any(map(np.any, biases.values())), "rotary": turned}
+        weights |= biases if options["bias"] else {}
+        if fewer < heads:
+            options["key_value_heads"] = fewer
+        for masked in self._masks(seen, steps, keys):
+            layer = MultiHeadAttention(heads, **masked, **options)
+            x, read_by = X[roots[0]], layer
+            if len(sources) > 1:
+                read_by = layer.reading(tuple(X[root].shape[1:] for root in sources))
+                x = np.concatenate([X[root].reshape(1, -1) for root in sources], axis=1)
+            made = np.moveaxis(read_by.forward(np.moveaxis(x, 0, -1), **weights), -1, 0)
             if made.shape == wanted.shape and np.allclose(
                 made, wanted, rtol=TOLERANCE, atol=TOLERANCE * np.abs(wanted).max()
             ):
-                return Attending(heads, causal, weights, root)
+                return Attending(layer, weights, sources)
         return None
 
-    def _heads(self, core: _Core, parts: Sequence[Array]) -> list[Array]:
-        """Queries, keys and values of a sample as (heads, steps, features of a head)."""
-        made = []
-        for part, turned in zip(parts, (False, core.turned, False), strict=True):
-            plain = part.reshape(-1, *part.shape[-2:]) if part.ndim > 2 else part[None]
-            plain = np.swapaxes(plain, 1, 2) if turned else plain
-            if core.heads and part.ndim == 3:  # the features lie side by side
-                plain = np.moveaxis(plain.reshape(plain.shape[1], core.heads, -1), 1, 0)
-            made.append(plain)
-        return made
+    def _masks(self, seen: Array | None, steps: int, keys: int) -> Iterator[dict[str, Any]]:
+        """What may say which keys are seen."""
+        yield {}
+        if steps > 1 or keys > 1:
+            yield {"causal": True}
+        if seen is not None and not seen.all():
+            yield {"seen": seen}
 
-    def _projection(self, core: _Core, root: str, end: str, X: Array) -> tuple[Array, Array]:
+    def _projections(
+        self, core: _Core, roots: Sequence[str], X: Mapping[str, Array]
+    ) -> tuple[list[Array], list[Array], bool]:
+        """What is made of zeros, (heads, steps, width), and the matrices, of queries, keys and values; and
+        whether one of them depends on its place.
+        """
+        moved = False
+        operands = (core.q, core.k, core.v)
+        of_zero: list[Any] = [None] * 3
+        matrices: list[Any] = [None] * 3
+        for root, x in X.items():
+            own = [place for place in range(3) if roots[place] == root]
+
+            def made(numbers: Array, own: Sequence[int] = own, root: str = root) -> list[Array]:
+                parts = self._run({**X, root: numbers}, [operands[place] for place in own])
+                return [self._heads(core, part, place) for part, place in zip(parts, own, strict=True)]
+
+            zeros, columns = made(np.zeros_like(x)), [list[Array]() for _ in own]
+            for unit in np.eye(x.shape[-1]):
+                of_unit = made(np.broadcast_to(unit, x.shape).copy())
+                for held, part, zero in zip(columns, of_unit, zeros, strict=True):
+                    held.append((part - zero)[:, 0].ravel())
+                    moved = moved or not np.allclose(part - zero, (part - zero)[:, :1])
+            for place, zero, held in zip(own, zeros, columns, strict=True):
+                of_zero[place], matrices[place] = zero, np.stack(held, axis=1)
+        return of_zero, matrices, moved
+
+    def _heads(self, core: _Core, part: Array, place: int) -> Array:
+        """Queries, keys or values of a sample as (heads, steps, features of a head)."""
+        plain = part.reshape(-1, *part.shape[-2:]) if part.ndim > 2 else part[None]
+        plain = np.swapaxes(plain, 1, 2) if place == 1 and core.turned else plain
+        if core.heads and part.ndim == 3:  # the features lie side by side
+            plain = np.moveaxis(plain.reshape(plain.shape[1], core.heads[place > 0], -1), 1, 0)
+        return plain
+
+    def _projection(self, core: _Core, X: Mapping[str, Array], end: str) -> tuple[Array, Array]:
         """(W_o, b_o): what is made of the weighted sums."""
-        (sums,) = self._run({root: X}, [core.sums])
+        (sums,) = self._run(X, [core.sums])
         beside = core.heads is not None and sums.ndim == 3  # (1, T, F), not (heads, T, n)
-        heads = core.heads if beside else int(np.prod(sums.shape[:-2]))
+        heads = core.heads[0] if core.heads and beside else int(np.prod(sums.shape[:-2]))
         width = sums.shape[-1] // heads if beside and heads else sums.shape[-1]
 
         def made(of: Array) -> Array:
-            (z,) = self._run({root: X, core.sums: of}, [end]) if end != core.sums else (of,)
+            (z,) = self._run({**X, core.sums: of}, [end]) if end != core.sums else (of,)
             return np.asarray(z[0, 0])
 
         zero = made(np.zeros_like(sums))
@@ -290,8 +377,18 @@ class Attentions:
         return np.stack(columns, axis=1), zero
 
 
+def _repeats(heads: int, arrays: Sequence[Array]) -> int:
+    """How many heads beside each other have the same keys and values."""
+    for times in range(heads, 1, -1):
+        if heads % times == 0:
+            blocks = [array.reshape(heads // times, times, -1) for array in arrays]
+            if all(np.array_equal(block, np.broadcast_to(block[:, :1], block.shape)) for block in blocks):
+                return times
+    return 1
+
+
 def attentions(
     onnx: Any, opset: int, nodes: Sequence[Any], constants: Mapping[str, Any], given: Mapping[str, Array]
 ) -> Iterator[tuple[str, Attending, set[int]]]:
-    """Of a model's nodes those that are self-attention, if there is a softmax between products at all."""
+    """Of a model's nodes those that are attention, if there is a softmax between products at all."""
     yield from Attentions(onnx, opset, nodes, constants, given).found()

@@ -6,7 +6,7 @@ them: the form in which an exporter writes x σ(x) does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,15 +97,19 @@ class Fused:
     root: str
     axis: int | None = None
 
+    @property
+    def roots(self) -> tuple[str, ...]:
+        return (self.root,)
+
 
 def fused(
-    nodes: Sequence[Any], constants: Mapping[str, Any], input_name: str, others: set[int]
+    nodes: Sequence[Any], constants: Mapping[str, Any], inputs: Collection[str], others: set[int]
 ) -> dict[str, Fused]:
     """By the name of a value, the layer that makes it; `nodes` are in their order, and `others` are not asked
     after.
     """
     maker = {name: number for number, node in enumerate(nodes) for name in node.output}
-    varying = {input_name}
+    varying = set(inputs)
     for node in nodes:
         if any(name in varying for name in node.input):
             varying.update(node.output)
@@ -207,14 +211,14 @@ def _candidates(norm: bool, single: Sequence[float]) -> Iterator[Layer]:
         yield Softplus(number)
 
 
-def pruned(nodes: Sequence[Any], found: Mapping[str, Fused | Attending], output: str) -> list[Any]:
+def pruned(nodes: Sequence[Any], found: Mapping[str, Fused | Attending], outputs: Sequence[str]) -> list[Any]:
     """The nodes that are still read."""
-    wanted, kept = {output}, []
+    wanted, kept = set(outputs), []
     for node in reversed(nodes):
         if wanted & {name for name in node.output if name}:
             kept.append(node)
             held = found.get(node.output[0])
-            wanted |= set(node.input) if held is None else {held.root}
+            wanted |= set(node.input) if held is None else set(held.roots)
     return kept[::-1]
 
 

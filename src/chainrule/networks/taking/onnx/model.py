@@ -1,8 +1,7 @@
 """An ONNX model as a network: its nodes as layers, and its constants as their weights.
 
-Models of networks are taken, as PyTorch, Keras and others export them: one input of samples, one output,
-nodes that are layers. The network takes images with their channels last, (N, rows, columns, channels), where
-the model has them first.
+Models of networks are taken, as PyTorch, Keras and others export them: nodes that are layers. The network
+takes images with their channels last, (N, rows, columns, channels), where the model has them first.
 """
 
 from __future__ import annotations
@@ -41,9 +40,9 @@ NODES: dict[str, Callable[..., Any]] = {
     **elements.NODES,
     **moving.NODES,
     **norms.NODES,
-    **sequences.NODES,
     **shapes.NODES,
     **windows.NODES,
+    **sequences.NODES,
 }
 MOVING = {"Transpose", "Reshape", "Identity", "Cast", *ORDERS}  # see to the axis of samples themselves
 ENTRYWISE = {
@@ -59,15 +58,18 @@ OVER_AXES = {
 
 
 def from_onnx(
-    model: Any, input_shape: Any = None, *, output: str | None = None, samples: int | None = 0,
-    dtype: str | None = None,
+    model: Any, input_shape: Any = None, *, output: str | Sequence[str] | None = None,
+    samples: int | None = 0, dtype: str | None = None,
 ) -> Network:  # fmt: skip
     """A network that computes what an ONNX model computes, with its weights; train it on from there.
 
     model: the path of a file, or an onnx.ModelProto.
     input_shape: of one sample as the model takes it, (channels, rows, columns) of images, where the model
-        leaves sizes open. The network itself takes (rows, columns, channels).
-    output: which of several outputs, by default the first. dtype: by default that of the model's input.
+        leaves sizes open. The network itself takes (rows, columns, channels). Of several inputs their shapes
+        by name, {"image": (3, 32, 32), "age": 4}.
+    output: which of several outputs, a name or a list of them; by default all of real numbers. Several inputs
+        or outputs, and values that cross, make a `Graph`.
+    dtype: by default that of the model's input.
     samples: which axis of the model's input has the samples: 0, 1 of sequences whose steps stand in front,
         or None for a model that takes one sample and has no such axis.
     Raises ArgumentError that names the node and the attribute that have no layer here, FileError for a file
@@ -80,8 +82,9 @@ def from_onnx(
     if not isinstance(model, onnx.ModelProto):
         model = _loaded(onnx, text_path(model, "model"))
     reading = Nodes(onnx, model, input_shape, samples)
-    value = reading.read(output)
-    return reading.building.network(value, dtype or reading.dtype)
+    names = reading.chosen(output)
+    outputs = reading.read(names)
+    return reading.building.network(outputs, dtype or reading.dtype)
 
 
 def _loaded(onnx: Any, path: str) -> Any:
@@ -98,41 +101,51 @@ def _loaded(onnx: Any, path: str) -> Any:
 class Nodes(Reading):
     """The nodes of a model, in their order."""
 
-    def read(self, output: str | None) -> Value:
-        """The value that the model puts out."""
-        names = [held.name for held in self.graph.output]
-        needed = self._needed(output or names[0])
+    def read(self, outputs: Sequence[str]) -> dict[str, Value]:
+        """The values that the model puts out, by name."""
+        needed = self._needed(outputs)
         numbers = constants_of(needed, self.known, self.onnx)
         attending = list(attentions(self.onnx, self.opset, needed, numbers, self._sample()))
         within = {number for _, _, region in attending for number in region}
         self.fused = {
-            **fused(needed, numbers, self.input_name, within),
+            **fused(needed, numbers, self.inputs, within),
             **{name: held for name, held, _ in attending},
         }
-        needed = pruned(needed, self.fused, output or names[0])
-        read = [name for node in needed for name in self._reads(node)]
-        self.readers = Counter([output or names[0], *read])
+        needed = pruned(needed, self.fused, outputs)
+        self.readers = Counter([*outputs, *(name for node in needed for name in self._reads(node))])
         for node in needed:
             self.node = node
             self.building.calls.begin(self._weights(node))
-            outputs = self._outputs(node)
-            for name, value in zip(node.output, outputs, strict=False):
+            for name, value in zip(node.output, self._outputs(node), strict=False):
                 if name:
                     self.known[name] = value
-        if output is not None and output not in self.known:
-            raise ArgumentError(f"the model has no output {output!r}; it has {', '.join(names)}")
-        value = self.known.get(output or names[0])
-        if not isinstance(value, Value):
-            raise ArgumentError(f"the output {output or names[0]!r} is not made of the input")
-        made: Value
-        made, self.made_at = opened(value)  # and the axis on which the model has its samples there
+        made: dict[str, Value] = {}
+        for name in outputs:
+            value = self.known.get(name)
+            if not isinstance(value, Value):
+                raise ArgumentError(f"the output {name!r} is not made of the input")
+            made[name], self.made_at = opened(value)  # and the axis on which the model has its samples there
         return made
 
+    def chosen(self, given: str | Sequence[str] | None) -> list[str]:
+        """The names of the outputs that are to be taken: those that are told, or all of real numbers."""
+        names = [held.name for held in self.graph.output]
+        if given is None:
+            return [name for name in names if not self.whole(name)] or names[:1]
+        told = [given] if isinstance(given, str) else list(given)
+        made = {name for node in self.graph.node for name in node.output} | set(names)
+        for name in told:
+            if name not in made:
+                raise ArgumentError(f"the model has no output {name!r}; it has {', '.join(names)}")
+        return told
+
     def _sample(self) -> dict[str, Array]:
-        """A batch of one sample, of numbers as good as any, by the name of the input."""
-        shape = (1,) * self.lead + self.building.input.theirs
-        numbers = np.random.default_rng(0).normal(size=shape)
-        return {self.input_name: numbers.astype(np.int64) * 0 if self.whole else numbers}
+        """A batch of one sample, of numbers as good as any, by the names of the inputs."""
+        rng, made = np.random.default_rng(0), {}
+        for name, value in self.inputs.items():
+            numbers = rng.normal(size=(1,) * self.lead + value.theirs)
+            made[name] = numbers.astype(np.int64) * 0 if self.whole(name) else numbers
+        return made
 
     def _weights(self, node: Any) -> Any:
         """What tells a node with weights from others: nodes that have the same tensors are one layer."""
@@ -143,11 +156,11 @@ class Nodes(Reading):
 
     def _reads(self, node: Any) -> list[str]:
         held = self.fused.get(node.output[0])
-        return list(node.input) if held is None else [held.root]
+        return list(node.input if held is None else held.roots)
 
-    def _needed(self, output: str) -> list[Any]:
-        """The nodes that an output is made by."""
-        wanted, needed = {output}, []
+    def _needed(self, outputs: Sequence[str]) -> list[Any]:
+        """The nodes that outputs are made by."""
+        wanted, needed = set(outputs), []
         for node in reversed(self.graph.node):
             if wanted & {name for name in node.output if name}:
                 needed.append(node)
@@ -177,10 +190,10 @@ class Nodes(Reading):
 
     def _one(self, node: Any, held: Fused | Attending) -> Value:
         """Several nodes that are one layer."""
-        name, value = node.name or node.output[0], self.known[held.root]
+        name, value = node.name or node.output[0], self.known[held.roots[0]]
         if isinstance(held, Attending):
-            read = value_of(name, value)
-            return self.building.attention(name, read, held.heads, held.weights, held.causal)
+            read = [value_of(name, self.known[root]) for root in held.roots]
+            return self.building.attention(name, read, copy.copy(held.layer), held.weights)
         layer = copy.copy(held.layer)
         if held.axis is None:
             one, at = opened(value)

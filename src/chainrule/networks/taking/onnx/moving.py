@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -100,6 +101,20 @@ def _slice(
     if wanted is None or not any(map(any, wanted)):
         return along_axes(r, name, held, taps)
     return r.building.pad(name, held, wanted, "zeros")
+
+
+def _split(r: Reading, name: str, at: Attributes, x: Known, sizes: Known = None) -> tuple[Value, ...]:
+    held = value_of(name, x)
+    axis, count = r.place(name, held, at.get("axis", 0)), len(r.node.output)
+    whole, told = held.theirs[axis], at.get("split") if sizes is None else constant_of(name, sizes, "sizes")
+    if told is None:
+        each = -(-whole // count)
+        told = [min(each, whole - each * number) for number in range(count)]
+    stops = [0, *itertools.accumulate(map(int, told))]
+    return tuple(
+        r.building.along(f"{name}_{number}", held, axis, tuple(((place, 1.0),) for place in range(*ends)))
+        for number, ends in enumerate(itertools.pairwise(stops))
+    )
 
 
 def _resize(
@@ -239,6 +254,7 @@ def _without(r: Reading, name: str, made: Value, places: Sequence[int], keep: bo
 
 NODES: dict[str, Callable[..., Any]] = {
     "Pad": _pad,
+    "Split": _split,
     "Slice": _slice,
     **dict.fromkeys(("Resize", "Upsample"), _resize),
     "DepthToSpace": _depth_to_space,

@@ -41,22 +41,35 @@ class Reading:
         self.joined: dict[Value, tuple[int, list[Value]]] = {}  # what several are one after the other
         for tensor in self.graph.initializer:
             self.known[tensor.name] = onnx.numpy_helper.to_array(tensor)
-        inputs = [given for given in self.graph.input if given.name not in self.known]
-        if len(inputs) != 1:
-            raise ArgumentError(f"the model has {len(inputs)} inputs; a network of chainrule has one")
+        inputs = {held.name: held for held in self.graph.input if held.name not in self.known}
+        if not inputs:
+            raise ArgumentError("the model has no inputs")
         self.lead = 0 if samples is None else 1  # axes in front of those of a sample
         self.at = 0  # which axis has the samples in what the node at hand reads
         self.samples = SAMPLES
-        self.building = Building(self._shape(inputs[0], input_shape, samples))
-        given, self.input_name = self.building.input, inputs[0].name
+        chosen = _by_input(input_shape, list(inputs))
+        shapes = {name: self._shape(held, chosen.get(name), samples) for name, held in inputs.items()}
+        self.building = Building(shapes)
+        self.building.apart = samples is not None
         self.fused: dict[str, Fused | Attending] = {}
-        self.known[inputs[0].name] = behind(given, samples or 0)
-        kind = inputs[0].type.tensor_type.elem_type
-        self.whole = kind not in (onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
-        whole = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind) if self.whole else np.int64)
+        self.inputs = dict(zip(inputs, self.building.inputs.values(), strict=True))
+        for name, value in self.inputs.items():
+            self.known[name] = behind(value, samples or 0)
+        self.kinds = kinds_of(onnx, model)
+        self.dtype = "float64" if onnx.TensorProto.DOUBLE in map(self.kind, inputs) else "float32"
+        kinds = [self.kind(name) for name in inputs if self.whole(name)]
+        whole = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kinds[0]) if kinds else np.int64)
         self.bits = 8 * whole.itemsize  # of whole numbers
-        self.unsigned = self.whole and whole.kind == "u"  # they are never below 0
-        self.dtype = "float64" if kind == onnx.TensorProto.DOUBLE else "float32"
+        self.unsigned = whole.kind == "u"  # they are never below 0
+
+    def kind(self, name: str) -> int:
+        """ONNX's number of the type of a value's entries, 0 where it is not known."""
+        return self.kinds.get(name, 0)
+
+    def whole(self, name: str) -> bool:
+        """Whether a value's entries are whole numbers."""
+        types = self.onnx.TensorProto
+        return self.kind(name) not in (0, types.DOUBLE, types.FLOAT, types.FLOAT16, types.BFLOAT16)
 
     def _shape(self, given: Any, chosen: Any, samples: int | None) -> tuple[int, ...]:
         if chosen is not None:
@@ -114,6 +127,34 @@ class Reading:
     def wanted(self, output: int) -> bool:
         """Whether anything reads an output of the node at hand."""
         return len(self.node.output) > output and self.readers[self.node.output[output]] > 0
+
+
+def kinds_of(onnx: Any, model: Any) -> dict[str, int]:
+    """The type of the entries of every value, as far as the model tells."""
+    try:
+        graph = onnx.shape_inference.infer_shapes(model).graph
+    except Exception:  # of a model of more than 2 GiB, or of operators that onnx does not know
+        graph = model.graph
+    held = (*graph.input, *graph.value_info, *graph.output)
+    return {value.name: value.type.tensor_type.elem_type for value in held}
+
+
+def _by_input(given: Any, names: Sequence[str]) -> Mapping[str, Any]:
+    """The shapes that are told, by the name of the input."""
+    if not isinstance(given, Mapping):
+        if given is not None and len(names) > 1:
+            raise ArgumentError(
+                f"the model has {len(names)} inputs: write from_onnx(..., input_shape="
+                f"{{{', '.join(f'{name!r}: (...)' for name in names)}}}), received {describe(given)}"
+            )
+        return {} if given is None else {names[0]: given}
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise ArgumentError(
+            f"from_onnx input_shape names {describe(unknown[0])}, and the model's inputs are "
+            f"{', '.join(map(repr, names))}"
+        )
+    return given
 
 
 def refuse(name: str, what: str) -> ArgumentError:

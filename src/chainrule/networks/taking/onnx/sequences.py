@@ -63,8 +63,10 @@ def _recurrent(kind: str) -> Callable[..., Any]:
         options: dict[str, Any] = {"reverse": direction == "reverse"}
         wanted = ["Tanh"] if kind == "RNN" else ["Sigmoid", "Tanh", "Tanh"][: 3 if kind == "LSTM" else 2]
         functions = at.get("activations", wanted * (2 if direction == "bidirectional" else 1))
-        if kind == "RNN" and set(functions) <= {"Tanh", "Relu", "Sigmoid"}:
-            options["activation"] = functions[0].lower()
+        plain = at.get("activation_alpha", [1.0]) == [1.0] and at.get("activation_beta", [0.0]) == [0.0]
+        known = {"Tanh", "Relu", "Sigmoid", *(["Affine"] if plain else [])}
+        if kind == "RNN" and set(functions) <= known:
+            options["activation"] = functions[0].lower().replace("affine", "identity")
         elif functions[: len(wanted)] != wanted:
             raise refuse(name, f"activations={functions}")
         if kind == "GRU":

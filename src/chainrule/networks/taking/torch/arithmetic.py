@@ -8,19 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError
-from chainrule.networks.taking.torch.reading import Reading, axis_of
+from chainrule.base.errors import ArgumentError, describe
+from chainrule.layers import ReLU
+from chainrule.networks.taking.torch.reading import Reading, axis_of, constant_beside
 from chainrule.networks.taking.values import Value
 
 
-def _sum(r: Reading, name: str, a: Any, b: Any) -> Value:
-    if isinstance(a, Value) != isinstance(b, Value):
-        value, number = (a, b) if isinstance(a, Value) else (b, a)
-        if isinstance(number, int | float):
-            return r.building.plus(name, value, np.array(float(number)))
-    if not (isinstance(a, Value) and isinstance(b, Value)):
-        raise ArgumentError(f"{name}: a tensor added to a value has no layer in chainrule")
-    return r.building.join(name, [a, b], "sum")
+def _constant(name: str, a: Any, b: Any) -> tuple[Value, Any]:
+    """The value among two, and the number or tensor beside it as an array; ArgumentError where there is none
+    of each.
+    """
+    value, other = (a, b) if isinstance(a, Value) else (b, a)
+    if not isinstance(value, Value) or not isinstance(other, int | float | np.ndarray):
+        raise ArgumentError(f"{name}: {describe(a)} and {describe(b)} are combined, which no layer does")
+    return value, constant_beside(name, value, np.asarray(other, np.float64))
+
+
+def _both(how: str) -> Callable[..., Value]:
+    """Sums and products of two values, or of one with a number or a tensor of the module."""
+
+    def read(r: Reading, name: str, a: Any, b: Any) -> Value:
+        if isinstance(a, Value) and isinstance(b, Value):
+            return r.building.join(name, [a, b], how)
+        value, constant = _constant(name, a, b)
+        return (r.building.plus if how == "sum" else r.building.times)(name, value, constant)
+
+    return read
 
 
 def _cat(r: Reading, name: str, tensors: Sequence[Value], dim: int = 0) -> Value:
@@ -64,40 +77,58 @@ def _reduce(mean: bool) -> Callable[..., Value]:
     return read
 
 
-def _product(r: Reading, name: str, a: Any, b: Any) -> Value:
-    if isinstance(a, Value) and isinstance(b, Value):
-        return r.building.join(name, [a, b], "product")
-    value, number = (a, b) if isinstance(a, Value) else (b, a)
-    if not isinstance(value, Value) or not isinstance(number, int | float):
-        raise ArgumentError(f"{name}: a product with a tensor has no layer in chainrule")
-    return r.building.times(name, value, np.array(float(number)))
+def _largest(r: Reading, name: str, x: Value, dim: Any = None, keepdim: bool = False) -> Any:
+    """The largest over positions, max(dim=2) with its values, or amax."""
+    given = [] if dim is None else dim if isinstance(dim, tuple | list) else [dim]
+    told = sorted(axis_of(name, x, d) for d in given)
+    axes = [*range(len(x.theirs))]
+    if told == axes[1:] and told:
+        return r.building.global_pool(name, x, "max", keepdim)
+    if len(axes) == 2 and told == [0] and not keepdim:
+        return r.building.global_pool(name, r.building.transpose(name, x, (0, 2, 1)), "max", keep=False)
+    raise ArgumentError(f"{name}: a maximum is taken over all rows and columns, or over the steps")
+
+
+def _absolute(r: Reading, name: str, x: Value) -> Value:
+    """Above 0 as it is, and below turned about."""
+    negative = r.building.times(f"{name}_negative", x, np.array(-1.0))
+    halves = [r.building.entrywise(f"{name}_part", part, ReLU()) for part in (x, negative)]
+    return r.building.join(name, halves, "sum")
 
 
 def _quotient(r: Reading, name: str, a: Any, b: Any) -> Value:
-    if not isinstance(a, Value) or not isinstance(b, int | float):
-        raise ArgumentError(f"{name}: a quotient is taken of a value by a number")
-    return r.building.times(name, a, np.array(1.0 / b))
+    if not isinstance(a, Value) or isinstance(b, Value):
+        raise ArgumentError(f"{name}: a quotient is taken of a value by a number or a tensor of the module")
+    value, constant = _constant(name, a, b)
+    return r.building.times(name, value, 1.0 / constant)
 
 
 def _difference(r: Reading, name: str, a: Any, b: Any) -> Value:
-    if isinstance(a, Value) and isinstance(b, int | float):
-        return r.building.plus(name, a, np.array(-float(b)))
-    if isinstance(b, Value) and isinstance(a, int | float):
-        return r.building.plus(
-            name, r.building.times(f"{name}_negative", b, np.array(-1.0)), np.array(float(a))
-        )
     if isinstance(a, Value) and isinstance(b, Value):
-        return r.building.join(name, [a, r.building.times(f"{name}_negative", b, np.array(-1.0))], "sum")
-    raise ArgumentError(f"{name}: a difference with a tensor has no layer in chainrule")
+        return r.building.difference(name, a, b)
+    value, constant = _constant(name, a, b)
+    if value is a:
+        return r.building.plus(name, a, -constant)
+    return r.building.plus(name, r.building.times(f"{name}_negative", b, np.array(-1.0)), constant)
+
+
+def _square(r: Reading, name: str, x: Value, power: Any = 2) -> Value:
+    if not isinstance(power, int) or power not in (2, 3, 4):
+        raise ArgumentError(f"{name}: a power is taken of exponent 2, 3 or 4, received {power!r}")
+    return r.building.join(name, [x] * power, "product")
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys((operator.add.__name__, operator.iadd.__name__, "add", "add_"), _sum),
+    **dict.fromkeys((operator.add.__name__, operator.iadd.__name__, "add", "add_"), _both("sum")),
     **dict.fromkeys(("cat", "concat"), _cat),
     "mean": _reduce(mean=True),
     "sum": _reduce(mean=False),
-    **dict.fromkeys(("mul", "mul_", "multiply", "imul"), _product),
+    **dict.fromkeys(("mul", "mul_", "multiply", "imul"), _both("product")),
     **dict.fromkeys(("truediv", "div", "divide"), _quotient),
     **dict.fromkeys(("sub", "subtract"), _difference),
+    **dict.fromkeys(("pow", "square"), _square),
+    **dict.fromkeys(("abs", "absolute"), _absolute),
+    "amax": _largest,
+    "max": lambda r, name, x, dim=None, keepdim=False: (_largest(r, name, x, dim, keepdim), None),
     "neg": lambda r, name, x: r.building.times(name, x, np.array(-1.0)),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from chainrule.base.errors import ArgumentError
 from chainrule.layers import (
     CELU,
@@ -108,6 +110,21 @@ def _softmaxed(r: Reading, name: str, x: Value, dim: int = 1, **options: Any) ->
     return r.building.softmax(name, x, axis_of(name, x, dim))
 
 
+def _clamp(r: Reading, name: str, x: Value, min: Any = None, max: Any = None) -> Value:
+    low, high = (given if given is None else float(given) for given in (min, max))
+    if low == 0 and high is None:
+        return r.building.entrywise(name, x, ReLU())
+    if low is not None and high is not None:
+        return r.building.entrywise(name, x, ReLU6() if (low, high) == (0, 6) else HardTanh(low, high))
+    if low is None and high is None:
+        raise ArgumentError(f"{name}: clamp takes min, max or both")
+    limit, sign = (low, 1.0) if high is None else (high, -1.0)
+    over = r.building.times(f"{name}_turned", x, np.array(sign))
+    over = r.building.plus(f"{name}_over", over, np.array(-sign * float(limit or 0.0)))
+    over = r.building.times(f"{name}_back", r.building.entrywise(name, over, ReLU()), np.array(sign))
+    return r.building.plus(f"{name}_limit", over, np.array(float(limit or 0.0)))
+
+
 MODULES: dict[str, Callable[..., Any]] = {
     "Linear": linear,
     "LogSoftmax": lambda r, name, m, x: r.building.over_axis(
@@ -115,6 +132,10 @@ MODULES: dict[str, Callable[..., Any]] = {
     ),
     "GLU": lambda r, name, m, x: _glu(r, name, x, m.dim),
     "Softmax": _softmax,
+    "Softmax2d": lambda r, name, m, x: r.building.softmax(name, x, 0),
+    "Softmin": lambda r, name, m, x: _softmax(
+        r, name, m, r.building.times(f"{name}_negative", x, np.array(-1.0))
+    ),
     "PReLU": _prelu,
     "Identity": lambda r, name, m, x: x,
     "Dropout": _entrywise(lambda m: Dropout(m.p)),
@@ -164,4 +185,16 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "softsign": _function(Softsign),
     "hardswish": _function(HardSwish),
     "hardsigmoid": _function(HardSigmoid),
+    "celu": _function(lambda alpha=1.0: CELU(alpha)),
+    "hardtanh": _function(lambda min_val=-1.0, max_val=1.0: HardTanh(min_val, max_val)),
+    **dict.fromkeys(("threshold", "_threshold"), _function(lambda above, value: Threshold(above, value))),
+    "hardshrink": _function(lambda lambd=0.5: HardShrink(lambd)),
+    "softshrink": _function(lambda lambd=0.5: SoftShrink(lambd)),
+    "tanhshrink": _function(TanhShrink),
+    **dict.fromkeys(("clamp", "clip", "clamp_"), _clamp),
+    "softmin": lambda r, name, x, dim=1, **_: _softmaxed(
+        r, name, r.building.times(f"{name}_negative", x, np.array(-1.0)), dim
+    ),
+    "prelu": lambda r, name, x, weight: r.building.prelu(name, x, weight, True),
+    "linear": lambda r, name, x, W, b=None: r.building.dense(name, x, W, b),
 }

@@ -7,16 +7,18 @@ first; what the two compute is the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, MissingExtraError, describe
+from chainrule.base.types import Array
 from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building
 from chainrule.networks.taking.torch import arithmetic, elements, moving, norms, sequences, shapes, windows
-from chainrule.networks.taking.torch.reading import Reading, States
+from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of
 from chainrule.networks.taking.torch.several import graph_of
 from chainrule.networks.taking.values import Value
 
@@ -47,8 +49,10 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         chainrule has; the error names the one that it has not.
     input_shape: of one sample as the module takes it, (channels, rows, columns) of images, by default what
         its first layer, a Linear, reads. The network itself takes (rows, columns, channels). Of several
-        inputs their names and shapes in the order of forward, {"target": (7, 16), "memory": (9, 16)}: for
-        nn.MultiheadAttention, nn.TransformerDecoderLayer and nn.TransformerDecoder, called without masks.
+        inputs their names and shapes in the order of forward, {"target": (7, 16), "memory": (9, 16)}; what
+        forward has behind them keeps its default. Several inputs, outputs, and values that cross, make a
+        `Graph`; outputs of a dict have its keys, others are "output0", "output1", ...;
+        of a recurrent module alone it is what all steps put out.
     dtype: by default that of the module's weights.
     Raises ArgumentError for what has no layer here, and MissingExtraError without PyTorch.
     """
@@ -64,31 +68,41 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
     again = _as_it_was(module, input_shape, chosen if dtype or held else None)
     if again is not None:
         return again
-    if isinstance(input_shape, Mapping):
-        return graph_of(torch, module, input_shape, chosen)
-    shape = _input_shape(torch, module, input_shape)
     single = fx.Tracer().is_leaf_module(module, "") and not isinstance(module, torch.nn.Sequential)
+    if isinstance(input_shape, Mapping):
+        if not input_shape:
+            raise ArgumentError("from_torch input_shape names no input")
+        shapes = {str(name): _given_shape(shape) for name, shape in input_shape.items()}
+        if single and (block := graph_of(torch, module, input_shape, chosen)) is not None:
+            return block
+        if single and len(shapes) > 1:
+            reading = Nodes(torch, module, Building(shapes), alone=True)
+            return reading.building.network(reading.of_module(), chosen)
+    else:
+        shapes = {"": _input_shape(torch, module, input_shape)}
     whole = torch.nn.Sequential(module) if single else module
     try:
-        graph = _followed(fx, whole)
+        graph = _followed(fx, whole, len(shapes))
     except Exception as error:  # whatever a stranger's forward does with symbols
         raise ArgumentError(
             f"from_torch cannot follow the forward of {type(module).__name__}: {error}; write it as an "
             "nn.Sequential, or without branches that depend on numbers"
         ) from error
-    reading = Nodes(torch, whole, Building(shape))
-    output = reading.read(graph)
-    return reading.building.network(output, chosen)
+    reading = Nodes(torch, whole, Building(shapes), alone=single)
+    return reading.building.network(reading.read(graph), chosen)
 
 
-def _followed(fx: Any, whole: Any) -> Any:
+def _followed(fx: Any, whole: Any, inputs: int) -> Any:
     """The graph of what the module does in eval mode; where it does the same in both modes, of the mode it is
-    in, so that a dropout that is a function stays one.
+    in, so that a dropout that is a function stays one. Arguments behind the inputs keep their defaults.
     """
-    graph, modes = fx.Tracer().trace(whole), [(part, part.training) for part in whole.modules()]
+    told = list(inspect.signature(whole.forward).parameters.values())[inputs:]
+    given = {held.name: held.default for held in told if held.default is not held.empty}
+    graph = fx.Tracer().trace(whole, given)
+    modes = [(part, part.training) for part in whole.modules()]
     try:
         whole.eval()
-        predicting = fx.Tracer().trace(whole)
+        predicting = fx.Tracer().trace(whole, given)
     finally:
         for part, mode in modes:
             part.training = mode
@@ -104,6 +118,10 @@ def _as_it_was(module: Any, input_shape: Any, dtype: str | None) -> Network | No
     if not isinstance(origin, Network) or module.described() != module.made:
         return None
     plain = input_shape is not None and not isinstance(input_shape, Mapping)
+    if isinstance(input_shape, Mapping) and list(map(_given_shape, input_shape.values())) != [
+        tuple(shape) for shape, _ in origin.input_parts.values()
+    ]:
+        return None
     if plain and _given_shape(input_shape) != tuple(module.takes):
         return None
     network = origin.copy(dtype=dtype)
@@ -129,30 +147,74 @@ def _input_shape(torch: Any, module: Any, given: Any) -> tuple[int, ...]:
     )
 
 
+# Functions that know what to do with what a recurrent module gives.
+STATES = {"getitem", "squeeze", "_assert_is_none"}
+
+
+def _varies(given: Any) -> bool:
+    """Whether an argument depends on the samples."""
+    if isinstance(given, tuple | list):
+        return any(map(_varies, given))
+    return isinstance(given, Value | Steps | States)
+
+
 class Nodes(Reading):
     """The nodes of a graph, one after the other."""
 
-    def read(self, graph: Any) -> Value:
-        """The value that the graph puts out."""
+    def read(self, graph: Any) -> dict[str, Value]:
+        """The values that the graph puts out, by name."""
+        inputs = iter(self.building.inputs.values())
         for node in graph.nodes:
             if node.op == "placeholder":
-                self.values[node] = self.building.input
+                self.values[node] = next(inputs, node.args[0] if node.args else None)
             elif node.op == "get_attr":
-                raise ArgumentError(
-                    f"{node.target}: a tensor of the module that is no layer's weight cannot be taken"
-                )
+                self.values[node] = self._tensor(node.target)
             elif node.op == "output":
-                output = self._known(node.args[0])
-                if not isinstance(output, Value):
-                    raise ArgumentError("from_torch takes modules with one output; this one gives several")
-                return output
-            else:
+                return self._outputs(self._known(node.args[0]))
+            elif getattr(node.target, "__name__", "") != "_assert_is_none":
                 self.values[node] = self._call(node)
         raise ArgumentError("the module has no output")
+
+    def of_module(self) -> dict[str, Value]:
+        """What the module itself, which is a layer, puts out."""
+        kind = type(self.module).__name__
+        return self._outputs(self._module(kind.lower(), self.module, [*self.building.inputs.values()], {}))
+
+    def _tensor(self, target: str) -> Array:
+        held: Any = self.module
+        for part in target.split("."):
+            held = getattr(held, part)
+        return array_of(held)
+
+    def _outputs(self, given: Any) -> dict[str, Value]:
+        given = given.every if isinstance(given, Steps) else given  # of a recurrence alone its steps
+        if isinstance(given, Value):
+            return {"output": given}
+        many = isinstance(given, tuple | list)
+        flat = list(self._flat(given)) if many else []
+        named = {f"output{n}": value for n, value in enumerate(flat)} if many else given
+        if not isinstance(named, Mapping) or not all(isinstance(value, Value) for value in named.values()):
+            raise ArgumentError(
+                "from_torch takes modules that put out a value, several in a tuple, or by name in a dict"
+            )
+        return {str(name): value for name, value in named.items()}
+
+    def _flat(self, given: Any) -> Iterator[Any]:
+        """Outputs in order; of states that of every layer."""
+        if isinstance(given, States):
+            of = given.of
+            yield from (self.building.last_state(of.name, layer, given.state) for layer in of.layers)
+        elif isinstance(given, tuple | list):
+            for entry in given:
+                yield from self._flat(entry)
+        elif given is not None:
+            yield given
 
     def _known(self, argument: Any) -> Any:
         if isinstance(argument, tuple | list):
             return type(argument)(self._known(entry) for entry in argument)
+        if isinstance(argument, Mapping):
+            return {name: self._known(entry) for name, entry in argument.items()}
         return self.values.get(argument, argument) if hasattr(argument, "op") else argument
 
     def _call(self, node: Any) -> Any:
@@ -162,22 +224,37 @@ class Nodes(Reading):
         if node.op == "call_module":
             layer = self.module.get_submodule(node.target)
             return self._module(str(node.target), layer, arguments, options)
-        name = (
-            node.target
-            if isinstance(node.target, str)
-            else getattr(node.target, "__name__", str(node.target))
-        )
-        states = next((given for given in arguments if isinstance(given, States)), None)
-        if states and name == "squeeze" and len(states.layers) * states.ways == 1:
-            name, arguments = "getitem", [states, 0]
-        if states and name != "getitem":
-            raise ArgumentError(f"{states.name}: the states after the last step are taken one by one, h[-1]")
+        target = node.target
+        name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
+        held = [*arguments, *options.values()]
+        if any(isinstance(given, np.ndarray) for given in held) and not any(map(_varies, held)):
+            return self._constant(target, arguments, options)
+        if name not in STATES and any(isinstance(given, States | Steps) for given in held):
+            raise ArgumentError(
+                f"{node.name}: {name} of all that a recurrence gives: take its output, out, _ = lstm(x), or "
+                "the last state of a layer, h[-1]"
+            )
         if name not in FUNCTIONS:
             raise ArgumentError(f"{node.name}: {name} has no layer in chainrule")
         return FUNCTIONS[name](self, node.name, *arguments, **options)
 
+    def _constant(self, made_by: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """What depends on no sample, by PyTorch itself."""
+        told = [self.torch.as_tensor(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        more = {
+            key: self.torch.as_tensor(a) if isinstance(a, np.ndarray) else a for key, a in options.items()
+        }
+        with self.torch.no_grad():
+            if isinstance(made_by, str):
+                made = getattr(told[0], made_by)(*told[1:], **more)
+            else:
+                made = made_by(*told, **more)
+        return array_of(made) if isinstance(made, self.torch.Tensor) else made
+
     def _module(self, name: str, layer: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
         kind = type(layer).__name__
+        if arguments and not any(map(_varies, arguments)):
+            return self._constant(layer, arguments, options)
         known = getattr(self.torch.nn, kind, None)
         if type(layer) is not known or kind not in MODULES:
             raise ArgumentError(f"{name}: {kind} has no layer in chainrule")

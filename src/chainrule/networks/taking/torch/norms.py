@@ -55,7 +55,16 @@ MODULES: dict[str, Callable[..., Any]] = {
 }
 
 
+def _layer_norm_of(
+    r: Reading, name: str, x: Value, normalized_shape: Any, weight: Any = None, bias: Any = None,
+    eps: float = 1e-5,
+) -> Value:  # fmt: skip
+    numbers = {key: array for key, array in (("gamma", weight), ("beta", bias)) if array is not None}
+    return r.building.last_norm(name, x, "layer", numbers, eps, len(normalized_shape))
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "layer_norm": _layer_norm_of,
     "local_response_norm": lambda r, name, x, size, alpha=1e-4, beta=0.75, k=1.0: r.building.local_norm(
         name, x, size, alpha, beta, k
     ),

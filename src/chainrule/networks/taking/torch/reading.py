@@ -21,8 +21,9 @@ def array_of(tensor: Any) -> Array:
 class Reading:
     """What is known of a module while its calls are read."""
 
-    def __init__(self, torch: Any, module: Any, building: Building) -> None:
-        self.torch, self.module, self.building = torch, module, building
+    def __init__(self, torch: Any, module: Any, building: Building, alone: bool = False) -> None:
+        """alone: whether it is one layer of PyTorch, of which it does not matter where the samples are."""
+        self.torch, self.module, self.building, self.alone = torch, module, building, alone
         self.values: dict[Any, Any] = {}
         self.tensors: dict[int, tuple[str, Any]] = {}  # a parameter -> the module that has it
 
@@ -51,36 +52,34 @@ def sizes_of(value: Any, axes: int) -> tuple[int, ...]:
 
 
 class Steps:
-    """What a recurrent module gives: (the outputs of all steps, the states after the last), of an LSTM these
-    as (h, c).
+    """What a recurrent module gives: (the outputs of all steps, the states after the last). last: of every of
+    its layers the output of a direction, whose last state is asked for.
     """
 
-    def __init__(self, name: str, layers: Sequence[Value], ways: int, cells: bool) -> None:
-        self.name, self.layers, self.ways, self.cells = name, layers, ways, cells
+    def __init__(self, name: str, every: Value, kind: str, layers: Sequence[Value]) -> None:
+        self.name, self.every, self.kind, self.layers = name, every, kind, layers
 
-    def item(self, place: Any) -> Any:
-        if place == 0:
-            return self.layers[-1]
-        states = States(self.name, self.layers, self.ways)
-        return (states, States(self.name)) if self.cells else states
+    def __getitem__(self, place: int) -> Any:
+        states = [States(self, state) for state in ("hc" if self.kind == "LSTM" else "h")]
+        return (self.every, tuple(states) if self.kind == "LSTM" else states[0])[place]
 
 
 @dataclass(frozen=True)
 class States:
-    """The states after the last step, one of every layer and way: h by the steps of the layers; of c nothing
-    is known.
-    """
+    """(layers and directions, samples, units): h or c after the last step."""
 
-    name: str
-    layers: Sequence[Value] = ()
-    ways: int = 1
+    of: Steps
+    state: str
 
-    def one(self, place: int) -> tuple[Value, int]:
-        """(the steps of a layer, which of its ways)."""
-        count = len(self.layers) * self.ways
-        if not -count <= place < count:
-            raise ArgumentError(
-                f"{self.name}: of the states after the last step h[-1] and the others of h are taken"
-            )
-        layer, way = divmod(place % count, self.ways)
-        return self.layers[layer], way
+
+def constant_beside(name: str, value: Value, array: Array) -> Array:
+    """A tensor of the module as a constant beside every sample of a value."""
+    if array.ndim == len(value.theirs) + 1 and array.shape[0] == 1:
+        array = array[0]
+    try:
+        fits = np.broadcast_shapes(array.shape, value.theirs) == value.theirs
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ArgumentError(f"{name}: a tensor of the shape {array.shape} beside samples of {value.theirs}")
+    return array

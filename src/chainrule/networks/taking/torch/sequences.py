@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,13 +11,14 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError
 from chainrule.base.types import Array
-from chainrule.layers import GELU, Dropout, Layer, ReLU
+from chainrule.layers import GELU, Bidirectional, Dropout, Layer, MultiHeadAttention, ReLU
 from chainrule.networks.taking.building import cell
 from chainrule.networks.taking.torch.elements import linear
 from chainrule.networks.taking.torch.norms import layer_norm
-from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of
+from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of, axis_of
 from chainrule.networks.taking.torch.several import projections
-from chainrule.networks.taking.values import Layout, Value
+from chainrule.networks.taking.torch.shapes import squeeze
+from chainrule.networks.taking.values import Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
 
@@ -32,23 +35,106 @@ def _embedding(r: Reading, name: str, m: Any, x: Value) -> Value:
 
 
 def _recurrent(kind: str) -> Callable[..., Any]:
-    def read(r: Reading, name: str, m: Any, x: Value, *states: Any) -> Any:
-        if states or not m.batch_first or vars(m).get("proj_size"):
-            raise ArgumentError(
-                f"{name}: {kind} is taken with batch_first=True, without given states or projections"
-            )
+    def read(r: Reading, name: str, m: Any, x: Value, states: Any = None, *more: Any) -> Any:
+        states = (states, *more) if more else states
+        _samples_first(r, name, m)
+        if vars(m).get("proj_size"):
+            raise ArgumentError(f"{name}: {kind} is taken without projections")
         options = {"activation": m.nonlinearity} if kind == "RNN" else {}
+        ends = ("", "_reverse") if m.bidirectional else ("",)
+        begins = _first_states(r, name, kind, states, m.num_layers * len(ends))
         layers = []
         for number in range(m.num_layers):
-            ends = ("", "_reverse") if m.bidirectional else ("",)
             given = [_cell(m, f"_l{number}{end}", kind) for end in ends]
             if number and m.dropout:
                 x = r.building.entrywise(f"{name}_dropout", x, Dropout(m.dropout))
-            x = r.building.recurrent(name, x, kind, given, ORDERS[kind], every=True, **options)
+            first = begins[number] if begins else ()
+            x = r.building.recurrent(
+                name, x, kind, given, ORDERS[kind], every=True, states=first, **options
+            )
             layers.append(x)
-        return Steps(name, layers, 2 if m.bidirectional else 1, kind == "LSTM")
+        return Steps(name, x, kind, layers)
 
     return read
+
+
+def _samples_first(r: Reading, name: str, m: Any) -> None:
+    if not m.batch_first and not r.alone:
+        raise ArgumentError(
+            f"{name}: of a network with other layers a {type(m).__name__} is taken with batch_first=True, as "
+            "samples are the first axis of all"
+        )
+
+
+def _cell_alone(kind: str) -> Callable[..., Any]:
+    """nn.RNNCell and its kin: a sequence of one step."""
+
+    def read(r: Reading, name: str, m: Any, x: Value, states: Any = None, *more: Any) -> Any:
+        states = (states, *more) if more else states
+        given = states if isinstance(states, tuple | list) else [states] * (states is not None)
+        options = {"activation": m.nonlinearity} if kind == "RNN" else {}
+        x = r.building.reshaped(f"{name}_step", x, (1, *x.theirs))
+        made = r.building.recurrent(
+            name, x, kind, [_cell(m, "", kind)], ORDERS[kind], every=False, states=given, **options
+        )
+        if kind != "LSTM":
+            return made
+        return tuple(r.building.last_state(name, made, state) for state in "hc")
+
+    return read
+
+
+def _first_states(r: Reading, name: str, kind: str, states: Any, count: int) -> list[list[Value]]:
+    """Of every layer its first states, (units,) of a sample each; none where they are not given, or 0."""
+    given = states if isinstance(states, tuple | list) else [states] * (states is not None)
+    if all(isinstance(state, np.ndarray) and not state.any() for state in given):
+        return []
+    if len(given) == 1 + (kind == "LSTM") and all(isinstance(state, Value) for state in given):
+        rows = [_rows(r, f"{name}_state", state, count) for state in given]
+        return [list(of) for of in zip(*rows, strict=True)]
+    if not all(isinstance(state, States) for state in given) or len(given) != 1 + (kind == "LSTM"):
+        raise ArgumentError(
+            f"{name}: first states of {kind} are taken of the states of another recurrence of as many layers"
+        )
+    if any(len(state.of.layers) != count for state in given):
+        raise ArgumentError(f"{name}: {kind} has {count} layers and directions, its states others")
+    held = [[r.building.last_state(name, x, state.state) for x in state.of.layers] for state in given]
+    return [list(of) for of in zip(*held, strict=True)]
+
+
+def _rows(r: Reading, name: str, state: Value, count: int) -> list[Value]:
+    """First states of every layer, which are an input: (units,) of one, (layers, units) of several."""
+    if len(state.theirs) == 1 and count == 1:
+        return [state]
+    if len(state.theirs) != 2 or state.theirs[0] != count:
+        raise ArgumentError(f"{name}: first states are (layers, units) of a sample, received {state.theirs}")
+    parts = [r.building.along(f"{name}_{n}", state, 0, (((n, 1.0),),)) for n in range(count)]
+    return [r.building.reshaped(f"{name}_row", part, state.theirs[1:]) for part in parts]
+
+
+def _mask(name: str, given: Any, causal: bool, steps: int, keys: int) -> dict[str, Any]:
+    """The option of attention that hides what a mask of the module hides."""
+    later = np.tri(steps, keys, dtype=bool)
+    if given is None:
+        return {"causal": True} if causal else {}
+    if not isinstance(given, np.ndarray) or given.shape != (steps, keys):
+        raise ArgumentError(f"{name}: a mask is taken that is a tensor ({steps}, {keys}) of the module")
+    seen = ~given if given.dtype == bool else given > -1e30
+    if given.dtype != bool and np.any(given[seen]):
+        raise ArgumentError(f"{name}: a mask is taken of 0 and -inf, or of True and False")
+    return {"causal": True} if np.array_equal(seen, later) else {} if seen.all() else {"seen": seen}
+
+
+def attention(
+    r: Reading, name: str, m: Any, values: Sequence[Value], mask: Any = None, causal: bool = False
+) -> Value:
+    """values: queries, keys, values."""
+    q, k, v = values
+    _samples_first(r, name, m)
+    option = _mask(name, mask, causal, q.theirs[0], k.theirs[0])
+    layer = MultiHeadAttention(m.num_heads, bias=m.in_proj_bias is not None, **option)
+    read = values[:1] if q is k is v else values[:2] if k is v else values
+    return r.building.attention(name, read, layer, projections(name, m))
 
 
 def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
@@ -59,29 +145,34 @@ def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
     return cell(kind, W, U, b, c)
 
 
-def _attention_block(r: Reading, name: str, m: Any, x: Value) -> Value:
-    """nn.TransformerEncoderLayer."""
+def _block(r: Reading, name: str, m: Any, x: Value, memory: Value | None, masks: Sequence[Any]) -> Value:
+    """nn.TransformerEncoderLayer, or with a memory nn.TransformerDecoderLayer."""
     b = r.building
     called = getattr(m.activation, "__name__", type(m.activation).__name__.lower())
     act: type[Layer] | None = {"relu": ReLU, "gelu": GELU}.get(called)
-    if act is None or not m.self_attn.batch_first:
-        raise ArgumentError(
-            f"{name}: an encoder layer is taken with batch_first=True and the activation relu or gelu"
-        )
-
-    def attention(x: Value) -> Value:
-        y = b.attention(f"{name}_self_attn", x, m.self_attn.num_heads, projections(name, m.self_attn))
-        return dropped(y, m.dropout1)
+    if act is None:
+        raise ArgumentError(f"{name}: a layer of a transformer is taken with the activation relu or gelu")
 
     def dropped(y: Value, layer: Any) -> Value:
         return b.entrywise(f"{name}_dropout", y, Dropout(layer.p)) if layer.p else y
 
+    def to_itself(x: Value) -> Value:
+        return dropped(attention(r, f"{name}_self_attn", m.self_attn, [x] * 3, *masks[:2]), m.dropout1)
+
+    def to_memory(x: Value) -> Value:
+        read = [x, memory, memory]
+        y = attention(r, f"{name}_multihead_attn", m.multihead_attn, read, *masks[2:])  # type: ignore[arg-type]
+        return dropped(y, m.dropout2)
+
     def dense(x: Value) -> Value:
         y = linear(r, f"{name}_linear1", m.linear1, x)
         y = dropped(b.entrywise(f"{name}_{act.kind}", y, act()), m.dropout)
-        return dropped(linear(r, f"{name}_linear2", m.linear2, y), m.dropout2)
+        last = m.dropout2 if memory is None else m.dropout3
+        return dropped(linear(r, f"{name}_linear2", m.linear2, y), last)
 
-    for part, norm in ((attention, m.norm1), (dense, m.norm2)):
+    parts = [to_itself, dense] if memory is None else [to_itself, to_memory, dense]
+    for number, part in enumerate(parts, 1):
+        norm = getattr(m, f"norm{number}")
         if m.norm_first:
             x = b.join(f"{name}_residual", [x, part(layer_norm(r, f"{name}_norm", norm, x))], "sum")
         else:
@@ -89,21 +180,69 @@ def _attention_block(r: Reading, name: str, m: Any, x: Value) -> Value:
     return x
 
 
-def _self_attention(
-    r: Reading, name: str, m: Any, x: Value, key: Value, value: Value, **options: Any
-) -> Any:
-    unknown = {key: given for key, given in options.items() if given is not None and key != "need_weights"}
-    if key is not x or value is not x or unknown or not m.batch_first or m.dropout:
-        raise ArgumentError(
-            f"{name}: attention is taken of a sequence with itself, batch_first=True, no masks, no dropout"
-        )
-    return (r.building.attention(name, x, m.num_heads, projections(name, m)), None)
+def _no_padding(name: str, **masks: Any) -> None:
+    for key, given in masks.items():
+        if given is not None:
+            raise ArgumentError(f"{name}: {key} is not taken: a Masking or Embedding(padding=0) has it here")
+
+
+def _encoder_layer(
+    r: Reading, name: str, m: Any, src: Value, src_mask: Any = None, src_key_padding_mask: Any = None,
+    is_causal: Any = False,
+) -> Value:  # fmt: skip
+    _no_padding(name, src_key_padding_mask=src_key_padding_mask)
+    return _block(r, name, m, src, None, (src_mask, False))
+
+
+def _decoder_layer(
+    r: Reading, name: str, m: Any, tgt: Value, memory: Value, tgt_mask: Any = None, memory_mask: Any = None,
+    tgt_key_padding_mask: Any = None, memory_key_padding_mask: Any = None, tgt_is_causal: Any = False,
+    memory_is_causal: Any = False,
+) -> Value:  # fmt: skip
+    _no_padding(
+        name, tgt_key_padding_mask=tgt_key_padding_mask, memory_key_padding_mask=memory_key_padding_mask
+    )
+    return _block(r, name, m, tgt, memory, (tgt_mask, False, memory_mask, False))
+
+
+def _stack(block: Callable[..., Value]) -> Callable[..., Value]:
+    """nn.TransformerEncoder and nn.TransformerDecoder: layers one behind the other, and a norm."""
+
+    def read(
+        r: Reading, name: str, m: Any, x: Value, *others: Any, mask: Any = None, **options: Any
+    ) -> Value:
+        told = (mask,) if mask is not None else ()
+        for number, layer in enumerate(m.layers):
+            x = block(r, f"{name}_layers_{number}", layer, x, *others, *told, **options)
+        return x if m.norm is None else layer_norm(r, f"{name}_norm", m.norm, x)
+
+    return read
+
+
+_encoder, _decoder = _stack(_encoder_layer), _stack(_decoder_layer)
+
+
+def _transformer(r: Reading, name: str, m: Any, src: Value, tgt: Value, **options: Any) -> Value:
+    of_source = {"mask": options.pop("src_mask", None)}
+    _no_padding(name, src_key_padding_mask=options.pop("src_key_padding_mask", None))
+    memory = _encoder(r, f"{name}_encoder", m.encoder, src, **of_source)
+    options.pop("src_is_causal", None)
+    return _decoder(r, f"{name}_decoder", m.decoder, tgt, memory, **options)
+
+
+def _attention(
+    r: Reading, name: str, m: Any, query: Value, key: Value, value: Value, key_padding_mask: Any = None,
+    need_weights: bool = True, attn_mask: Any = None, average_attn_weights: bool = True,
+    is_causal: bool = False,
+) -> Any:  # fmt: skip
+    _no_padding(name, key_padding_mask=key_padding_mask)
+    if m.dropout:
+        raise ArgumentError(f"{name}: attention is taken without dropout of its weights")
+    return (attention(r, name, m, (query, key, value), attn_mask), None)
 
 
 def _item(r: Reading, name: str, x: Any, place: Any) -> Any:
-    if isinstance(x, Steps):
-        return x.item(place)
-    if isinstance(x, tuple):
+    if isinstance(x, Steps | tuple | np.ndarray):
         return x[place]
     if isinstance(x, States):
         return _state(r, name, x, place)
@@ -115,7 +254,7 @@ def _item(r: Reading, name: str, x: Any, place: Any) -> Any:
     if isinstance(x, Value) and every and place[1] in (-1, len(x.theirs) and x.theirs[0] - 1):
         layer = x.node.layers[-1] if x.node and x.node.layers else None
         if getattr(layer, "outputs", "") == "all" and not getattr(layer, "reverse", False):
-            return _last_step(r, name, x)
+            return r.building.last_state(name, x, "h")
     if isinstance(x, Value) and isinstance(place, tuple) and place:
         if place[0] is Ellipsis:
             return _part(r, name, x, place)
@@ -124,16 +263,25 @@ def _item(r: Reading, name: str, x: Any, place: Any) -> Any:
     raise ArgumentError(f"{name}: parts of a value are taken as output[:, -1] of a recurrent layer alone")
 
 
-def _state(r: Reading, name: str, states: States, place: Any) -> Value:
-    """h[-1]: what a layer puts out at its last step, which is the first of the way back."""
-    if not isinstance(place, int):
-        raise ArgumentError(f"{name}: of the states after the last step one is taken, h[-1]")
-    steps, way = states.one(place)
-    last, units = (0 if way else steps.theirs[0] - 1), steps.theirs[1] // states.ways
-    at_end = r.building.along(f"{name}_step", steps, 0, (((last, 1.0),),))
-    row = r.building.reshaped(f"{name}_row", at_end, (steps.theirs[1],))
-    own = range(way * units, (way + 1) * units)
-    return r.building.along(name, row, 0, tuple(((n, 1.0),) for n in own))
+def _state(r: Reading, name: str, x: States, place: Any) -> Value:
+    """h[-1]: of the layer at this place, (units,)."""
+    layers = x.of.layers
+    ways = 2 if layers[0].node and isinstance(layers[0].node.layers[-1], Bidirectional) else 1
+    count = ways * len(layers)
+    if isinstance(place, tuple) and all(one == slice(None) for one in place[1:]):
+        place = place[0]
+    if not isinstance(place, int) or not -count <= place < count:
+        raise ArgumentError(f"{name}: states are taken of a layer at a time, h[-1], received {place!r}")
+    number, way = divmod(place % count, ways)
+    every = layers[number]
+    if ways == 1:
+        return r.building.last_state(name, every, x.state)
+    assert every.node is not None
+    both: Any = every.node.layers[-1]
+    single = copy.copy((both.layer, both.backward)[way])  # the same layer, of which the last state is read
+    return r.building.last_state(
+        name, Value(every.theirs, every.layout, r.building.node(name, every.node.inputs[0], single)), x.state
+    )
 
 
 def _part(r: Reading, name: str, x: Value, places: Sequence[Any]) -> Value:
@@ -160,23 +308,64 @@ def _part(r: Reading, name: str, x: Value, places: Sequence[Any]) -> Value:
     return r.building.reshaped(f"{name}axes_of", x, (*kept, *x.theirs[len(told) :]))
 
 
-def _last_step(r: Reading, name: str, x: Value) -> Value:
-    """output[:, -1]: the recurrent layer itself puts out its last state instead."""
-    layer = x.node.layers[-1] if x.node and x.node.layers else None
-    if layer is None or getattr(layer, "outputs", "") != "all" or getattr(layer, "reverse", False):
-        raise ArgumentError(f"{name}: the last step is taken of a recurrent layer of one direction")
-    vars(layer)["outputs"] = "last"
-    return Value(x.theirs[1:], Layout(False), x.node)
-
-
 MODULES: dict[str, Callable[..., Any]] = {
     "Embedding": _embedding,
     **{kind: _recurrent(kind) for kind in ORDERS},
-    "TransformerEncoderLayer": _attention_block,
-    "MultiheadAttention": _self_attention,
+    **{f"{kind}Cell": _cell_alone(kind) for kind in ORDERS},
+    "TransformerEncoderLayer": _encoder_layer,
+    "TransformerDecoderLayer": _decoder_layer,
+    "TransformerEncoder": _encoder,
+    "TransformerDecoder": _decoder,
+    "Transformer": _transformer,
+    "MultiheadAttention": _attention,
 }
 
 
+def _split(r: Reading, name: str, x: Value, sizes: Any, dim: int = 0) -> tuple[Value, ...]:
+    """Parts of an axis one after the other: of a size, or of sizes."""
+    axis = axis_of(name, x, dim)
+    whole = x.theirs[axis]
+    if isinstance(sizes, int):
+        sizes = [min(sizes, whole - start) for start in range(0, whole, sizes)]
+    stops = [0, *itertools.accumulate(sizes)]
+    return tuple(
+        r.building.along(f"{name}_{number}", x, axis, tuple(((place, 1.0),) for place in range(*ends)))
+        for number, ends in enumerate(itertools.pairwise(stops))
+    )
+
+
+def _chunk(r: Reading, name: str, x: Value, chunks: int, dim: int = 0) -> tuple[Value, ...]:
+    return _split(r, name, x, -(-x.theirs[axis_of(name, x, dim)] // chunks), dim)
+
+
+def _unlike(r: Reading, name: str, *_: Any, **options: Any) -> Value:
+    raise ArgumentError(
+        f"{name}: of products of two values nn.MultiheadAttention is taken; a module that writes its "
+        "attention out comes by torch.onnx.export(...) and cr.from_onnx, which finds it"
+    )
+
+
+def _matmul(r: Reading, name: str, x: Any, matrix: Any) -> Value:
+    if not isinstance(x, Value) or not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
+        return _unlike(r, name)
+    return r.building.dense(name, x, matrix.T, None)
+
+
+def _squeezed(r: Reading, name: str, x: Any, dim: int | None = None) -> Value:
+    """Also of the states of one layer, h.squeeze(0)."""
+    if isinstance(x, States) and dim in (0, None) and len(x.of.layers) == 1:
+        return _state(r, name, x, 0)
+    if not isinstance(x, Value):
+        raise ArgumentError(f"{name}: squeeze of states is taken of a recurrence of one layer")
+    return squeeze(r, name, x, dim)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "split": _split,
+    "chunk": _chunk,
+    **dict.fromkeys(("scaled_dot_product_attention", "bmm", "baddbmm", "einsum"), _unlike),
+    **dict.fromkeys(("matmul", "mm"), _matmul),
+    "squeeze": _squeezed,
+    "embedding": lambda r, name, x, E, padding_idx=None, **_: r.building.embedding(name, x, E, None),
     "getitem": _item,
 }

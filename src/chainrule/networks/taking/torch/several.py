@@ -19,8 +19,9 @@ Arrays = dict[str, Array]
 Taken = tuple[dict[str, Any], Arrays]
 
 
-def graph_of(torch: Any, module: Any, inputs: Mapping[str, Any], dtype: str) -> Network:
-    """The graph that computes what the module makes of these inputs, in the order of its forward.
+def graph_of(torch: Any, module: Any, inputs: Mapping[str, Any], dtype: str) -> Network | None:
+    """The graph that computes what the module makes of these inputs, in the order of its forward, with the
+    layers and names of ours; None for a module that has no such layers.
 
     Nothing is hidden that the call of the module would hide by a mask: a decoder is not causal.
     """
@@ -31,20 +32,24 @@ def graph_of(torch: Any, module: Any, inputs: Mapping[str, Any], dtype: str) -> 
         nn.TransformerDecoder: _decoder,
     }
     if type(module) not in readers:
-        known = ", ".join(f"nn.{cls.__name__}" for cls in readers)
-        raise ArgumentError(f"from_torch takes several inputs of {known}, received {type(module).__name__}")
-    nodes, numbers = readers[type(module)](module, tuple(inputs))
+        return None
+    try:
+        nodes, numbers = readers[type(module)](module, tuple(inputs))
+    except _UnlikeError:
+        return None
     graph = Graph(nodes, inputs=inputs, dtype=dtype)
     graph.set_parameters(numbers)
     return graph
 
 
+class _UnlikeError(Exception):
+    """A block of other options than ours has."""
+
+
 def projections(name: str, m: Any) -> Arrays:
     """W and b of an nn.MultiheadAttention; a bias of the keys cancels in softmax and is left out."""
-    if m.bias_k is not None or m.add_zero_attn or not m.batch_first:
-        raise ArgumentError(
-            f"{name}: attention is taken with batch_first=True, without bias_k and add_zero_attn"
-        )
+    if m.bias_k is not None or m.add_zero_attn:
+        raise ArgumentError(f"{name}: attention is taken without bias_k and add_zero_attn")
     parts = (m.q_proj_weight, m.k_proj_weight, m.v_proj_weight)
     if m.in_proj_weight is not None:
         parts = m.in_proj_weight.chunk(3)
@@ -64,7 +69,7 @@ def _attention(m: Any, sources: tuple[str, ...]) -> Taken:
 
 
 def _decoder_layer(m: Any, sources: tuple[str, ...]) -> Taken:
-    return {"decoder": (_block("decoder", m), *sources)}, dict(_block_numbers("decoder", m))
+    return {"decoder": (_block(m), *sources)}, dict(_block_numbers("decoder", m))
 
 
 def _decoder(m: Any, sources: tuple[str, ...]) -> Taken:
@@ -74,7 +79,7 @@ def _decoder(m: Any, sources: tuple[str, ...]) -> Taken:
     numbers: Arrays = {}
     for number, block in enumerate(m.layers):
         name = f"layers{number}"
-        nodes[name] = (_block(name, block), target, memory)
+        nodes[name] = (_block(block), target, memory)
         numbers |= dict(_block_numbers(name, block))
         target = name
     if m.norm is not None:
@@ -83,14 +88,11 @@ def _decoder(m: Any, sources: tuple[str, ...]) -> Taken:
     return nodes, numbers
 
 
-def _block(name: str, m: Any) -> TransformerDecoder:
+def _block(m: Any) -> TransformerDecoder:
     called = getattr(m.activation, "__name__", type(m.activation).__name__.lower())
     norms = [m.norm1.eps, m.norm2.eps, m.norm3.eps]
     if called not in ("relu", "gelu") or m.linear1.bias is None or norms != [LayerNorm().epsilon] * 3:
-        raise ArgumentError(
-            f"{name}: a decoder layer is taken with the activation relu or gelu, biases, and "
-            f"layer_norm_eps={LayerNorm().epsilon}"
-        )
+        raise _UnlikeError
     return TransformerDecoder(
         m.self_attn.num_heads,
         m.linear1.out_features,

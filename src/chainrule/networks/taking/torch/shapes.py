@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,11 @@ def _swap(r: Reading, name: str, x: Value, a: int, b: int) -> Value:
     return r.building.transpose(name, x, perm)
 
 
-def _squeeze(r: Reading, name: str, x: Value, dim: int) -> Value:
+def squeeze(r: Reading, name: str, x: Value, dim: int | None = None) -> Value:
+    """An axis of length 1 left out, by default all of a sample's."""
+    if dim is None:
+        kept = tuple(size for size in x.theirs if size != 1)
+        return r.building.flatten(name, x) if len(kept) == 1 else r.building.reshaped(name, x, kept)
     axis = axis_of(name, x, dim)
     if x.theirs[axis] != 1:
         return x
@@ -84,6 +88,48 @@ def _size(r: Reading, name: str, x: Value, dim: Any = None) -> Any:
     return sizes if dim is None else sizes[dim]
 
 
+def _attribute(r: Reading, name: str, x: Any, what: str) -> Any:
+    if what == "shape":
+        return _size(r, name, x)
+    if what == "values" and isinstance(x, tuple):
+        return x[0]
+    if what in ("device", "dtype"):
+        return None
+    raise ArgumentError(f"{name}: the attribute {what!r} of a value is not taken")
+
+
+def _plain_sizes(sizes: Any) -> tuple[int, ...]:
+    """Sizes of a constant; that of the samples, -1, is 1."""
+    told = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes
+    return tuple(abs(int(size)) for size in told)
+
+
+def _stack(r: Reading, name: str, tensors: Sequence[Value], dim: int = 0) -> Value:
+    """One beside the other along a new axis."""
+    parts = [_unsqueeze(r, f"{name}_{n}", value, dim) for n, value in enumerate(tensors)]
+    return r.building.join(name, parts, "concat", dim % (len(tensors[0].theirs) + 2) - 1)
+
+
+def _repeat(r: Reading, name: str, x: Value, *times: Any) -> Value:
+    told = times[0] if len(times) == 1 and isinstance(times[0], tuple | list) else times
+    if len(told) != len(x.theirs) + 1 or told[0] != 1:
+        raise ArgumentError(f"{name}: repeat is taken of a sample's axes, repeat(1, ...), received {told}")
+    for axis, count in enumerate(told[1:]):
+        taps = tuple(((place, 1.0),) for place in range(x.theirs[axis])) * int(count)
+        x = r.building.along(f"{name}_{axis}", x, axis, taps)
+    return x
+
+
+def _expand(r: Reading, name: str, x: Value, *sizes: Any) -> Value:
+    told = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes
+    if len(told) != len(x.theirs) + 1:
+        raise ArgumentError(f"{name}: expand is taken with as many axes as there are, received {told}")
+    for axis, size in enumerate(told[1:]):
+        if size not in (-1, x.theirs[axis]):
+            x = r.building.along(f"{name}_{axis}", x, axis, (((0, 1.0),),) * int(size))
+    return x
+
+
 MODULES: dict[str, Callable[..., Any]] = {
     "Flatten": _flatten,
     "Unflatten": lambda r, name, m, x: _unflatten(r, name, x, m.dim, m.unflattened_size),
@@ -94,11 +140,16 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "flatten": _flat,
     **dict.fromkeys(("view", "reshape"), _view),
     "unflatten": _unflatten,
-    "squeeze": lambda r, name, x, dim: _squeeze(r, name, x, dim),
     "unsqueeze": lambda r, name, x, dim: _unsqueeze(r, name, x, dim),
     "permute": _permute,
     **dict.fromkeys(("transpose", "swapaxes"), _swap),
     "size": _size,
-    "getattr": lambda r, name, x, what: _size(r, name, x) if what == "shape" else None,
+    "getattr": _attribute,
+    "stack": _stack,
+    "repeat": _repeat,
+    "expand": _expand,
+    "zeros": lambda r, name, *sizes, **_: np.zeros(_plain_sizes(sizes)),
+    "ones": lambda r, name, *sizes, **_: np.ones(_plain_sizes(sizes)),
+    "arange": lambda r, name, *ends, **_: np.arange(*ends),
     "contiguous": lambda r, name, x: x,
 }
