@@ -292,6 +292,6 @@ def test_a_sequential_is_no_model() -> None:
         cr.Sequential([cr.Dense(2)]).fit  # noqa: B018
 
 
-def test_join_is_one_of_two() -> None:
-    with pytest.raises(ValueError, match="join must be 'sum' or 'concat', received 'add'"):
+def test_join_is_one_of_three() -> None:
+    with pytest.raises(ValueError, match="join must be 'sum', 'concat' or 'product', received 'add'"):
         cr.Parallel([[cr.Dense(2)]], join="add")

@@ -178,8 +178,8 @@ inline void recurrent_cell_delta(const RecurrentArgs<T>& g, int b, int t) {
     Vec<T> gates[4] = {}, of_gates[4] = {}, of_state[3] = {}, of_cell = lstm ? load(dc + j) : zero;
     const Vec<T> cell_before = of_cell;
     for (int k = 0; k < g.gates; k++) gates[k] = load(p + k * u + j);
-    const Vec<T> past = recurrent_gates_delta<T>(g, gates, load(h + j), load(c + j), load(s + j), total, of_cell, of_gates,
-                                                 of_state);
+    const Vec<T> past =
+        recurrent_gates_delta<T>(g, gates, load(h + j), load(c + j), load(s + j), total, of_cell, of_gates, of_state);
     for (int k = g.cell == Cell::gru_before ? 1 : 0; k < g.gates; k++) put(dp + k * u + j, of_gates[k]);
     for (int k = 0; k < 3 && is_gru(g.cell); k++) put(dq + k * u + j, of_state[k]);
     if (lstm) store(dc + j, there > zero ? of_cell : cell_before);
@@ -246,9 +246,9 @@ static void recurrent_backward(const RecurrentArgs<T>& g, int begin, int end) {
 
 // -- where the lanes are units ------------------------------------------------------------------------------------------------
 
-// Values are [sample][step][unit], units padded to whole vectors. p and dp are [sample][step][gates · units], p_row numbers from
-// step to step; the state in front of step t of sample i lies at i · state_sample + t · state_step. In a prediction that is one
-// place for all steps (state_step 0); in training states and gates are kept, and 0 in the lanes behind the last unit.
+// Values are [sample][step][unit], units padded to whole vectors. p and dp are [sample][step][gates · units], p_row numbers
+// from step to step; the state in front of step t of sample i lies at i · state_sample + t · state_step. In a prediction that
+// is one place for all steps (state_step 0); in training states and gates are kept, and 0 in the lanes behind the last unit.
 
 // `count` numbers, or as many as there are lanes; 0 behind them.
 template <class T>
@@ -360,8 +360,8 @@ inline void recurrent_channels_delta(const RecurrentArgs<T>& g, int sample, int 
     Vec<T> gates[4] = {}, of_gates[4] = {}, of_state[3] = {}, of_cell = lstm ? load(dc + j) : Vec<T>{};
     for (int k = 0; k < g.gates; k++) gates[k] = load_some(p + k * g.units + j, units);
     const Vec<T> before = load(dh + j), total = d ? before + load(d + j) : before;
-    const Vec<T> past = recurrent_gates_delta<T>(g, gates, load(h + j), load(c + j), load(s + j), total, of_cell, of_gates,
-                                                 of_state);
+    const Vec<T> past =
+        recurrent_gates_delta<T>(g, gates, load(h + j), load(c + j), load(s + j), total, of_cell, of_gates, of_state);
     for (int k = 0; k < g.gates; k++) store_some(dp + k * g.units + j, of_gates[k], units);
     for (int k = 0; k < 3 && gru; k++) store_some(dq + k * g.units + j, of_state[k], units);
     if (lstm) store(dc + j, of_cell);
@@ -377,8 +377,7 @@ static void recurrent_channels_backward(const RecurrentArgs<T>& g, int begin, in
     const int count = rows_next(end - b);
     T* const arrived = g.arrived + 2 * b * g.state_row;
     __builtin_memset(arrived, 0, 2 * state * size_t(count));
-    for (int i = 0; i < count && !g.every; i++)
-      __builtin_memcpy(arrived + 2 * i * g.state_row, g.z_delta.block(b + i), state);
+    for (int i = 0; i < count && !g.every; i++) __builtin_memcpy(arrived + 2 * i * g.state_row, g.z_delta.block(b + i), state);
     for (int number = g.steps - 1; number >= 0; number--) {
       const int t = g.reverse ? g.steps - 1 - number : number;
       for (int i = 0; i < count; i++) recurrent_channels_delta<T>(g, b + i, t);
