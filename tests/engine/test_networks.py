@@ -102,7 +102,9 @@ def test_the_random_networks_reach_everything() -> None:
     # And what moves pixels, by tests/layers/test_edges.py.
     programs |= {cr.Pad1D, cr.Pad2D, cr.Crop1D, cr.Crop2D, cr.UpSample1D, cr.UpSample2D, cr.PixelShuffle}
     programs |= {cr.Permute, cr.Reshape, cr.Resample, cr.Bias, cr.LpPool1D, cr.LpPool2D}
-    programs |= {cr.InstanceNorm, cr.LocalResponseNorm}
+    programs |= {cr.InstanceNorm, cr.LocalResponseNorm, cr.DenseTranspose}
+    # Volumes are lowered to images, and unpooling to gathers: the cases of single layers.
+    programs |= {layer for name, layer in cr.layers.layer_classes.items() if "3D" in name or "Unpool" in name}
     assert layers - programs == set(cr.layers.layer_classes.values()) - sequences - programs  # tested apart
     losses = {(type(problem.loss), problem.y.dtype == np.int64) for problem in problems}
     assert losses == {

@@ -194,7 +194,7 @@ class MultiHeadAttention(Layer):
             return E / sum_features(E)
         M = named("M", functools.reduce(operator.mul, says))
         R = named("R", where(M, S, UNSEEN))
-        E = named("E", where(M, exp(S - max_features(R)), 0))  # where no key is seen, max R is −∞
+        E = named("E", exp(where(M, S - max_features(R), UNSEEN)))  # where no key is seen, max R is −∞
         return E / maximum(sum_features(E), 0.5)  # the sum is at least 1, or 0 where nothing is seen
 
     def _read(self, x: Value) -> tuple[Value, Value, Value, Value]:
