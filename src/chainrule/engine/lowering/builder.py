@@ -148,8 +148,11 @@ class Builder:
         return number
 
     def has_rows(self, x: Value, halo: Halo) -> bool:
-        """Whether every position of x is a row of a product with W in panels, whose output has this halo."""
-        return not self.per_sample and x.halo == x.delta_halo == halo == NO_HALO
+        """Whether every position of x is a row of a product with W in panels, whose output has this halo.  A band
+        of one pixel is not: it would be a vector to the kernels, which have no bands.
+        """
+        rows = not self.per_sample and x.halo == x.delta_halo == halo == NO_HALO
+        return rows and (x.bands == 1 or math.prod(x.lane_shape[:-1]) > 1)
 
     def parameter_of(self, layer: Layer, name: str, input_shape: Shape, panels: bool = False) -> int:
         """The parameter of a layer, for the operation that is added next. panels: it lies so here, if not

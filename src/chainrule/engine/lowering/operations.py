@@ -248,7 +248,7 @@ def _apart(low: Builder, layer: Any, x: Value, z: Value) -> None:
                 to = i * across + j if average else (i * len(row) + m) * across + j * len(column) + n
                 weight = share if average else math.sqrt(share * counted) if mean else 1.0
                 runs_.append((to * channels, (row[m] * width + column[n]) * channels, channels, weight))
-    to_, origin, count, weights = ([*told] for told in zip(*runs_, strict=True))
+    to_, origin, count, weights = ([run[k] for run in runs_] for k in range(4))
     if average:
         low.native.add_gather(x.number, z.number, to_, origin, count, weights)
         return

@@ -93,6 +93,13 @@ class Grid:
         """Windows along one axis."""
         return (size + sum(self.pads_along(axis, size)) - self.extent[axis]) // self.stride[axis] + 1
 
+    def sees(self, axis: int, size: int) -> bool:
+        """Whether every window along an axis has a pixel of the picture: those whose pixels lie apart may not."""
+        step, first = self.dilation[axis], -self.pads_along(axis, size)[0]
+        count = self.positions_along(axis, size) if step > 1 else 0
+        starts = [first + i * self.stride[axis] for i in range(count)]
+        return all(any(0 <= u + m * step < size for m in range(self.kernel[axis])) for u in starts)
+
     def image(self, positions: Sizes) -> Sizes:
         """The image that has so many windows: stride·(positions - 1) + extent - pads + outside; may be <= 0.
 

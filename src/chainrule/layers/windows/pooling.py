@@ -139,7 +139,17 @@ class Pool(Layer):
                 f"{self!r} needs {what} at least as large as its window {shown}, "
                 f"received {input_shape}; use a smaller window or fewer pooling layers"
             )
+        if self.needs_a_pixel and not all(map(self.grid.sees, range(self.axes), size)):
+            raise ShapeError(
+                f"{self!r} has windows that see nothing but padding of {checks.KINDS[self.axes]} of shape "
+                f"{input_shape}, of which there is no maximum and no mean: write a smaller dilation or padding"
+            )
         return *positions, channels
+
+    @property
+    def needs_a_pixel(self) -> bool:
+        """Whether a window without a pixel of the picture has no value."""
+        return False
 
 
 class MaxPool2D(Pool):
@@ -166,6 +176,10 @@ class MaxPool2D(Pool):
         self.return_indices = check_flag(f"{type(self).__name__} return_indices", return_indices)
         options: dict[str, Any] = {"padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
         super().__init__(window, stride, **options, name=name)
+
+    @property
+    def needs_a_pixel(self) -> bool:
+        return True
 
     def forward(self, x: Value) -> Value:
         return max_over(*self.windows(x, -math.inf))
@@ -219,6 +233,10 @@ class AveragePool2D(Pool):
         options: dict[str, Any] = {"padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
         super().__init__(window, stride, **options, name=name)
 
+    @property
+    def needs_a_pixel(self) -> bool:
+        return not self.count_padding
+
     def forward(self, x: Value) -> Value:
         return self.average(x)
 
@@ -263,6 +281,10 @@ class L2Pool2D(Pool):
         self.mean = check_flag(f"{type(self).__name__} mean", mean)
         options: dict[str, Any] = {"padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
         super().__init__(window, stride, **options, name=name)
+
+    @property
+    def needs_a_pixel(self) -> bool:
+        return self.mean
 
     def forward(self, x: Value) -> Value:
         return sqrt(self.average(x**2)) if self.mean else sqrt(sum_over(*self.windows(x**2)))
