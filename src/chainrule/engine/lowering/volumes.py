@@ -70,9 +70,10 @@ def convolution(low: Builder, layer: Any, x: Value, z: Value, parameters: list[i
     read = x if as_it_is else rows_below(low, layer, x, taps, sides)
     groups = layer.groups_of(channels)
     method = ConvMethod.depthwise if groups == channels > 1 else ConvMethod.direct
-    numbers = _parameters(low, layer, x.shape)
+    W = low.parameter_of(layer, "W", x.shape)
+    bias = low.parameter_of(layer, "b", x.shape) if layer.bias else -1
     how = (groups, method, False, low.rounds(layer))
-    low.native.add_convolution(read.number, z.number, *numbers, *_geometry(g), *how)
+    low.native.add_convolution(read.number, z.number, W, bias, *_geometry(g), *how)
 
 
 def transposed(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
@@ -83,7 +84,7 @@ def transposed(low: Builder, layer: Any, x: Value, z: Value, parameters: list[in
     width = (x.shape[2] - 1) * g.stride[2] + g.extent[2]
     spread = low.value((sum(map(len, taps)), width, filters), NO_HALO, NO_HALO, z.with_delta)
     method = ConvMethod.depthwise if layer.groups == filters > 1 else ConvMethod.direct
-    W, bias = _parameters(low, layer, x.shape)
+    W = low.parameter_of(layer, "W", x.shape)
     how = (layer.groups, method, True, low.rounds(layer))
     low.native.add_convolution(x.number, spread.number, W, -1, *_geometry(g), *how)
     made = low.value(z.shape, NO_HALO, NO_HALO, z.with_delta) if layer.bias else z
@@ -95,7 +96,7 @@ def transposed(low: Builder, layer: Any, x: Value, z: Value, parameters: list[in
     low.parts[spread.number] = str(layer.name)
     if layer.bias:
         low.parts[made.number] = str(layer.name)
-        _bias(low, made, z, bias)
+        _bias(low, made, z, low.parameter_of(layer, "b", x.shape))  # that of the operation added next
 
 
 def _bias(low: Builder, x: Value, z: Value, bias: int) -> None:
@@ -104,14 +105,6 @@ def _bias(low: Builder, x: Value, z: Value, bias: int) -> None:
     assert programs is not None
     forward, backward, gradients = (program.native() for program in programs)
     low.native.add_program(x.number, z.number, forward, backward, [bias], gradients)
-
-
-def _parameters(low: Builder, layer: Any, x: Shape) -> tuple[int, int]:
-    """(W, b) of the layer, b -1 where it has none."""
-    return (
-        low.parameter_of(layer, "W", x),
-        low.parameter_of(layer, "b", x) if layer.bias else -1,
-    )
 
 
 def _geometry(g: Grid) -> tuple[tuple[int, int], ...]:
