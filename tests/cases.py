@@ -314,6 +314,7 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("l2pool-dilated-mean", lambda: L.L2Pool2D(2, padding=1, dilation=2, mean=True), (4, 5, 2)),
     LayerCase("lppool", lambda: L.LpPool2D(3, 2, 1), (4, 5, 2)),
     LayerCase("lppool-one", lambda: L.LpPool2D(1, (2, 1)), (4, 3, 17), samples=1, kinked=True),
+    LayerCase("l2pool-nothing-seen", lambda: L.L2Pool2D(2, 1, padding=1, dilation=2), (1, 4, 2)),
     LayerCase("lppool-dilated", lambda: L.LpPool2D(2.5, 2, padding=1, dilation=2), (5, 4, 2), samples=2),
     LayerCase("lppool1d", lambda: L.LpPool1D(4, 3, 2, ceil_mode=True), (6, 3)),
     *_pool1("pairs", (7, 3), 2),

@@ -201,6 +201,15 @@ def test_gradients_do_not_depend_on_bands(name: str, machine: tuple[str, str], b
         assert same_bits(gradients(samples, threads=3), found)
 
 
+def test_a_band_of_one_pixel(bands: list[Any]) -> None:
+    """Which convolutions of one pixel do not take for a vector."""
+    network = cr.Network([cr.Conv2D(5, 1), cr.ReLU(), cr.Conv2D(3, 1), *HEAD], input_shape=(6, 1, 4))
+    X, y = np.random.default_rng(0).standard_normal((2, 6, 1, 4)).astype(np.float32), np.array([0, 2])
+    expected = Plan(network, cr.CrossEntropy(), batch_size=2).gradients(X, y)[1]
+    bands.append(Cut(6, 1, dict.fromkeys(("conv1", "relu1", "conv2"), (1, 1))))
+    close(Plan(network, cr.CrossEntropy(), batch_size=2).gradients(X, y)[1], expected, 1e-5)
+
+
 def test_whole_steps_of_training(bands: list[Any]) -> None:
     """Epochs by order, with a last batch that is smaller, of bytes; running means as well."""
     network, X, y = _network("u", "float64")

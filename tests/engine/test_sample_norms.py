@@ -54,7 +54,10 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
     ),
     "depthwise": (
         (5, 5, 2),
-        [cr.DepthwiseConv2D(3), cr.ReLU(), cr.ConvTranspose2D(3, 2), cr.Flatten(), cr.Dense(3)],
+        [
+            *(cr.DepthwiseConv2D(3), cr.ReLU(), cr.ConvTranspose2D(3, 2)),
+            *(cr.Reshape((4, 4, 1, 3)), cr.ConvTranspose3D(2, 2), cr.Flatten(), cr.Dense(3)),
+        ],
     ),
 }
 LARGEST_BATCH = 2 * 16 + 3

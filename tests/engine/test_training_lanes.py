@@ -53,6 +53,7 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
             cr.MultiHeadAttention(2, causal=True),
             cr.Dense(5),
             cr.Tanh(),
+            *(cr.Conv1D(4, 200), cr.Dense(5), cr.ReLU()),  # a single step
             cr.Flatten(),
             cr.Dense(3),
             cr.Softmax(),
