@@ -148,8 +148,9 @@ class Builder:
         return number
 
     def has_rows(self, x: Value, halo: Halo) -> bool:
-        """Whether every position of x is a row of a product with W in panels, whose output has this halo.  A band
-        of one pixel is not: it would be a vector to the kernels, which have no bands.
+        """Whether every position of x is a row of a product with W in panels, whose output has this halo.
+
+        A band of one pixel is none: it would be a vector to the kernels, and these have no bands.
         """
         rows = not self.per_sample and x.halo == x.delta_halo == halo == NO_HALO
         return rows and (x.bands == 1 or math.prod(x.lane_shape[:-1]) > 1)

@@ -72,8 +72,9 @@ def has_units(layer: Layer, x: Shape, batch: int, lanes: int) -> bool:
 
 
 def has_positions(layer: Layer, x: Shape, held: InLanes) -> bool:
-    """Whether a layer is trained with the steps of a sequence of shape x in the lanes, where x has `held`.  One
-    step alone is a vector to the kernels.
+    """Whether a layer is trained with the steps of a sequence of shape x in the lanes, where x has `held`.
+
+    A single step is not: it would be a vector to the kernels, and these have samples in the lanes.
     """
     if len(x) != 2 or x[0] == 1 or of_made_input(layer) or _by_samples(layer):
         return False

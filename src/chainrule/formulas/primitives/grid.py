@@ -94,7 +94,7 @@ class Grid:
         return (size + sum(self.pads_along(axis, size)) - self.extent[axis]) // self.stride[axis] + 1
 
     def sees(self, axis: int, size: int) -> bool:
-        """Whether every window along an axis has a pixel of the picture: those whose pixels lie apart may not."""
+        """Whether every window along an axis has a pixel: those whose pixels lie apart may have none."""
         step, first = self.dilation[axis], -self.pads_along(axis, size)[0]
         count = self.positions_along(axis, size) if step > 1 else 0
         starts = [first + i * self.stride[axis] for i in range(count)]

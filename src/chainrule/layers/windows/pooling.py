@@ -142,7 +142,7 @@ class Pool(Layer):
         if self.needs_a_pixel and not all(map(self.grid.sees, range(self.axes), size)):
             raise ShapeError(
                 f"{self!r} has windows that see nothing but padding of {checks.KINDS[self.axes]} of shape "
-                f"{input_shape}, of which there is no maximum and no mean: write a smaller dilation or padding"
+                f"{input_shape}, which has no maximum and no mean: write a smaller dilation or padding"
             )
         return *positions, channels
 
