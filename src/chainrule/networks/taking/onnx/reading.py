@@ -57,10 +57,6 @@ class Reading:
             self.known[name] = behind(value, samples or 0)
         self.kinds = kinds_of(onnx, model)
         self.dtype = "float64" if onnx.TensorProto.DOUBLE in map(self.kind, inputs) else "float32"
-        kinds = [self.kind(name) for name in inputs if self.whole(name)]
-        whole = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kinds[0]) if kinds else np.int64)
-        self.bits = 8 * whole.itemsize  # of whole numbers
-        self.unsigned = whole.kind == "u"  # they are never below 0
 
     def kind(self, name: str) -> int:
         """ONNX's number of the type of a value's entries, 0 where it is not known."""
@@ -70,6 +66,11 @@ class Reading:
         """Whether a value's entries are whole numbers."""
         types = self.onnx.TensorProto
         return self.kind(name) not in (0, types.DOUBLE, types.FLOAT, types.FLOAT16, types.BFLOAT16)
+
+    def unsigned(self, name: str) -> bool:
+        """Whether they are never below 0."""
+        types = self.onnx.TensorProto
+        return self.kind(name) in (types.UINT8, types.UINT16, types.UINT32, types.UINT64)
 
     def _shape(self, given: Any, chosen: Any, samples: int | None) -> tuple[int, ...]:
         if chosen is not None:
@@ -106,11 +107,7 @@ class Reading:
         place = constant.ndim - 1 - (len(value.theirs) - self.at)  # of the samples
         if self.lead and place >= 0 and constant.shape[place] == 1:
             constant = constant.squeeze(place)
-        try:
-            fits = np.broadcast_shapes(constant.shape, value.theirs) == value.theirs
-        except ValueError:
-            fits = False
-        if not fits:
+        if not value.holds(constant):
             raise refuse(name, f"a constant of the shape {constant.shape} beside samples of {value.theirs}")
         return constant
 
