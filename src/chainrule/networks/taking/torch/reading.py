@@ -22,7 +22,7 @@ class Reading:
     """What is known of a module while its calls are read."""
 
     def __init__(self, torch: Any, module: Any, building: Building, dtype: str, alone: bool = False) -> None:
-        """dtype: of the network.  alone: whether it is one layer of PyTorch, whose samples may be anywhere."""
+        """dtype: of the network.  alone: whether it is one layer, whose samples may be anywhere."""
         self.torch, self.module, self.building, self.alone = torch, module, building, alone
         self.dtype = dtype
         self.values: dict[Any, Any] = {}
