@@ -496,8 +496,8 @@ def test_products_and_differences_of_values() -> None:
 @pytest.mark.parametrize(
     ("kind", "nodes", "said"),
     [
-        ("INT64", "a Div X c", "division of whole numbers"),
-        ("UINT8", "a Sub X c", "difference of unsigned numbers"),
+        ("INT64", "a Div X c", "Div of whole numbers, which is rounded"),
+        ("UINT8", "a Sub X c", "Sub of unsigned or short whole numbers"),
         ("FLOAT", "r Relu X,a Cast r", "Cast to whole numbers"),
     ],
 )

@@ -105,6 +105,9 @@ class Node:
     join: str = ""
 
 
+HIDDEN = -1e30  # a score below, or what a mask adds, is of a key that is not seen
+
+
 @dataclass(eq=False)
 class Places:
     """Where the maxima of a max pool are: told by what it read."""

@@ -91,8 +91,6 @@ def _add(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
 
 
 def _subtract(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
-    if r.unsigned(r.node.output[0]):
-        raise refuse(name, "a difference of unsigned numbers, which is never below 0,")
     if isinstance(a, Value) and isinstance(b, Value):
         return r.building.difference(name, a, b)
     if isinstance(a, Value):
@@ -113,8 +111,6 @@ def _times(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
 def _divided(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
     if not isinstance(a, Value) or isinstance(b, Value):
         raise refuse(name, "a division by a value")
-    if r.whole(r.node.output[0]):
-        raise refuse(name, "a division of whole numbers, which is rounded,")
     return _times(r, name, at, a, np.asarray(1 / constant_of(name, b, "constant").astype(np.float64)))
 
 

@@ -67,11 +67,6 @@ class Reading:
         types = self.onnx.TensorProto
         return self.kind(name) not in (0, types.DOUBLE, types.FLOAT, types.FLOAT16, types.BFLOAT16)
 
-    def unsigned(self, name: str) -> bool:
-        """Whether they are never below 0."""
-        types = self.onnx.TensorProto
-        return self.kind(name) in (types.UINT8, types.UINT16, types.UINT32, types.UINT64)
-
     def _shape(self, given: Any, chosen: Any, samples: int | None) -> tuple[int, ...]:
         if chosen is not None:
             return (int(chosen),) if isinstance(chosen, (int, np.integer)) else tuple(map(int, chosen))

@@ -17,7 +17,7 @@ from chainrule.networks.taking.torch.norms import layer_norm
 from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of, axis_of
 from chainrule.networks.taking.torch.several import projections
 from chainrule.networks.taking.torch.shapes import squeeze
-from chainrule.networks.taking.values import Value
+from chainrule.networks.taking.values import HIDDEN, Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
 
@@ -126,7 +126,7 @@ def _mask(name: str, given: Any, causal: bool, steps: int, keys: int) -> dict[st
         return {"causal": True} if causal else {}
     if not isinstance(given, np.ndarray) or given.shape != (steps, keys):
         raise ArgumentError(f"{name}: a mask is taken that is a tensor ({steps}, {keys}) of the module")
-    seen = ~given if given.dtype == bool else given > -1e30
+    seen = ~given if given.dtype == bool else given > HIDDEN
     if given.dtype != bool and np.any(given[seen]):
         raise ArgumentError(f"{name}: a mask is taken of 0 and -inf, or of True and False")
     return {"causal": True} if np.array_equal(seen, later) else {} if seen.all() else {"seen": seen}
