@@ -309,7 +309,7 @@ template <class T>
 inline Vec<T> sum_of_rows(const T* from, int count) {
   constexpr int L = lanes<T>;
   LongSum<T> sums[4];
-  if (count < 8) {   // four would cost a step of one sample 0.05 to 0.1 µs
+  if (count < 8) {   // 0.98 of a small step of seven samples
     for (int s = 0; s < count; s++) sums[0].add(load(from + s * L));
     return sums[0].value();
   }
