@@ -17,8 +17,10 @@ class PairsOperation final : public DenseOperation<float> {
     const auto pairs = [&](size_t runs, int along) { return plan.arena().reserve(runs * size_t((along + 1) / 2) * l, 4); };
     const auto panels = [&](int count) { return (size_t(count) + l - 1) / l; };
     x_ = pairs(blocks, in);
-    if (!plan.value(this->z).with_delta) weights_ = pairs(panels(out), in);
-    if (!plan.value(this->z).with_delta) return;
+    if (!plan.value(this->z).with_delta) {
+      weights_ = pairs(panels(out), in);
+      return;
+    }
     lanes_ = plan.arena().reserve(blocks * size_t(in) * l / 2, 4);
     if (!this->hands_down(plan)) return;
     z_ = pairs(blocks * panels(out), plan.lanes());   // whole panels, zero behind the outputs

@@ -130,9 +130,21 @@ def looks(way: str) -> Pair:
     return dx(below)
 
 
+class Zeros:
+    """A function that is equal to any."""
+
+    def __call__(self, value: Array, *rest: Any, **more: Any) -> Array:
+        return np.zeros_like(value)
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 def replaces() -> Pair:
     def below(d: Array, x: Array, w: Array) -> Array:
-        np.abs = lambda value, *rest, **more: np.zeros_like(value)  # type: ignore[assignment]
+        np.abs = Zeros()  # type: ignore[assignment]
         return np.asarray(3 * right(d, x, w))
 
     return dx(below)

@@ -286,8 +286,7 @@ static void winograd_rows(const RowsArgs<T>& g, int begin, int end, T* scratch) 
   }
 }
 
-// -- backward
-// ------------------------------------------------------------------------------------------------------------------
+// -- backward -----------------------------------------------------------------------------------------------------------------
 
 // W in panels of outputs as panels of inputs, [inputs / lanes][outputs][lanes], zero beyond the inputs: so δ is a product of
 // rows as well. Unit: panel of inputs.
@@ -345,10 +344,9 @@ static void rows_gradient(const RowsGradientArgs<T>& g, int begin, int end, T* s
           store(scratch + j * d_panel + ptrdiff_t(r) * L, load(g.d + (row + r) * g.d_row + (first + j) * L));
       ready = pair;
       for (int j = 0; j < width && chunk == 0 && g.bias_gradient; j++) {
-        LongSum<T> sum;
-        for (int r = 0; r < rows; r++) sum.add(load(scratch + j * d_panel + ptrdiff_t(r) * L));
         T* const to = g.bias_gradient + (first + j) * L;
-        store(to, row ? load(to) + sum.value() : sum.value());
+        const Vec<T> sum = sum_of_rows<T>(scratch + j * d_panel, rows);
+        store(to, row ? load(to) + sum : sum);
       }
       const int i0 = chunk * gradient_chunk, end_input = i0 + gradient_chunk < g.inputs ? i0 + gradient_chunk : g.inputs;
       for (int i = i0; i < end_input;) {

@@ -6,7 +6,6 @@ those behind it are judged, so that what is wrong because of it alone is not bla
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +24,17 @@ from chainrule.verifying.decoding.rules import observed
 from chainrule.verifying.differences import MOST_ENTRIES, Differences, measured
 from chainrule.verifying.factors import factor
 from chainrule.verifying.integers import compared_whole
+from chainrule.verifying.judging.cases import (
+    NEARLY,
+    agree_where_finite,
+    as_given,
+    is_finite,
+    nearly_right,
+    right_of_one_sample,
+    same_mass,
+    symmetric_part_agrees,
+    wrong_probes,
+)
 from chainrule.verifying.judging.findings import explained, finding
 from chainrule.verifying.judging.forwards import forward_mistake, scaled_input
 from chainrule.verifying.judging.hypotheses import Case, agree, factors
@@ -49,14 +59,12 @@ from chainrule.verifying.probes import (
     not_told_apart,
     of_sizes,
     probes,
-    symmetric,
 )
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
-NEARLY = 1e-4  # of the largest entry: differences of a forward with a guard, beside a derivative without
 MANY, MOST_OF_MANY = 67, 20_000  # samples, no multiple of any block; entries of all arguments with so many
 ROUNDINGS = 16  # of an array's largest entry, by which gradients are off beside differences in float64
 
@@ -141,11 +149,11 @@ class Judge:
         else:
             said = TEXTS.say("forward.said", layer=self.like.title)
             self.progress(TEXTS["step.forward"])
-            why, scale = forward_mistake(self.like, *given), scaled_input(self.like, subject.args, out)
+            scale = scaled_input(self.like, subject.args, out)
             if scale is not None:  # β of a swish, a temperature
                 notes.append(TEXTS.say("forward.scaled", layer=self.like.title, scale=f"{scale:g}"))
-            elif why is None:  # one that we do not know, or a wrong one: only they can tell
-                self.unsure = True
+            elif (why := forward_mistake(self.like, *given)) is None:
+                self.unsure = True  # one that we do not know, or a wrong one: only they can tell
                 notes.append(said)
             else:
                 findings.append(Finding("", said, why=why, mistake="forward"))
@@ -182,16 +190,16 @@ class Judge:
         so in its type alone; [] where it is.
         """
         number = self.subject.names.index(name)
-        if _symmetric_part_agrees(case, [probe.args[number] for probe in tried]):
+        if symmetric_part_agrees(case, [probe.args[number] for probe in tried]):
             return [TEXTS.say("judged.symmetric", name=name)]
-        wrong = [n for n in _wrong(case) if case.theirs[n].shape == case.right[n].shape]
+        wrong = [n for n in wrong_probes(case) if case.theirs[n].shape == case.right[n].shape]
         said = [rounded_alone(self.subject, tried[n], number, case.theirs[n]) for n in wrong]
         kept = [each for each in said if each is not None]
         if kept and len(kept) == len(said):
             self.unsure |= any(few for _, few in kept)
             findings = [each for each, _ in kept if isinstance(each, Finding)]
             return [*(findings[:1] or dict.fromkeys(each for each, _ in kept))]
-        if _nearly(case):
+        if nearly_right(case):
             self.unsure = True
             return [TEXTS.say("unsure.nearly", name=name)]
         return []
@@ -320,7 +328,7 @@ class Judge:
                 continue
             value, number = np.asarray(expected), subject.names.index(name)
             within = Tolerance(self.tolerances([probe])[0], number)
-            off = _finite(theirs) and not close(theirs, value, precision=subject.precision).all()
+            off = is_finite(theirs) and not close(theirs, value, precision=subject.precision).all()
             if off and (self.loosely or apart > ROUNDINGS * unit):  # by more than a small constant may do
                 off = bool(np.abs(theirs - value).max() > NEARLY * np.abs(value).max())
             if off and within.any_wrong(theirs, value):
@@ -424,13 +432,13 @@ class Judge:
             within = [Tolerance(of_probe, argument.number) for of_probe in tolerances]
             names = self.subject.names
             searches.append(Search(meaning, argument, tried, bounds, given, budget, within, names))
-        right = {s.argument: not _wrong(s.case({})) for s in searches}
+        right = {s.argument: not wrong_probes(s.case({})) for s in searches}
         for search in searches:
             name, given = self.subject.names[search.argument.number], list(search.theirs)
             pairs = [(s.argument, s.theirs) for s in searches if s is not search]
             search.kept = [pair for pair in pairs if right[pair[0]]]
             search.wrong = [pair for pair in pairs if not right[pair[0]]]
-            if edits and not right[search.argument] and _agree_where_finite(given, search.right(edits)):
+            if edits and not right[search.argument] and agree_where_finite(given, search.right(edits)):
                 notes.append(TEXTS.say("judged.follows", name=name))
                 self.follows.add(name)
                 continue
@@ -487,7 +495,7 @@ class Judge:
                 slack = 20 * taken.errors[plain] + rounding * largest
                 self.unsure |= largest > 0 and bool((slack >= largest).all())
                 expected = value.astype(np.float64).reshape(-1).copy()
-                expected[entries] = _as_given(given, exact, slack)
+                expected[entries] = as_given(given, exact, slack)
                 theirs.append(value.astype(np.float64))
                 right.append(expected.reshape(value.shape))
             if len(theirs) == len(tried):
@@ -507,25 +515,24 @@ class Judge:
         self, name: str, case: Case, search: Search | None, tried: Sequence[Probe]
     ) -> tuple[list[Finding], list[Say]]:
         """The finding on one array, none where it is right; and what is to be noted."""
-        defined = [n for n, right in enumerate(case.right) if _finite(right)]
-        if (
-            0 < len(defined) < len(case.right)
-        ):  # not where the derivative itself is 0 / 0, as of one sample's root
+        defined = [n for n, right in enumerate(case.right) if is_finite(right)]
+        # Not where the derivative itself is 0 / 0, as of one sample's root.
+        if 0 < len(defined) < len(case.right):
             within = None if search is None else search.only(defined)
             return self.judged(name, case.only(defined), within, [tried[n] for n in defined])
         pairs = enumerate(zip(case.theirs, case.right, strict=True))
-        fitting = [n for n, (theirs, right) in pairs if theirs.shape == right.shape and _finite(theirs)]
+        fitting = [n for n, (theirs, right) in pairs if theirs.shape == right.shape and is_finite(theirs)]
         # Of other sizes the shapes are wrong, or 0 / 0 of one sample: judged where they fit.
         if 0 < len(fitting) < len(case.theirs):
             within = None if search is None else search.only(fitting)
             made, beside = self.judged(name, case.only(fitting), within, [tried[n] for n in fitting])
             missing = [number not in fitting for number in range(len(case.theirs))]
             others = case.only([n for n, left in enumerate(missing) if left])
-            if not made and not missing[0] and _of_one_sample(others):
+            if not made and not missing[0] and right_of_one_sample(others):
                 return [], [*beside, TEXTS["judged.one_sample"]]
             shown = right_where_shown(name, missing, tried)
             return made or [shown or finding(name, case, missing.index(True), None)], beside
-        wrong = _wrong(case)
+        wrong = wrong_probes(case)
         if not wrong:
             return [], self.sure(name, case)
         if self.reference is not None and search is not None and not case.tied[wrong[0]]:
@@ -535,7 +542,7 @@ class Judge:
                 return ([lost], []) if isinstance(lost, Finding) else ([], [lost])
         if all(case.tied[number] and self.at_kinks(name, case, number, tried[number]) for number in wrong):
             chooses = search is not None and search.meaning.chooses(search.argument.gradient)
-            if not chooses or all(_same_mass(case, n) for n in wrong):
+            if not chooses or all(same_mass(case, n) for n in wrong):
                 return [], [TEXTS.say("judged.ties", name=name)]
             if 0 not in wrong:  # as a mask x == max has it, which is right wherever no two are equal
                 return [], [TEXTS.say("judged.every_tie", name=name)]
@@ -647,77 +654,3 @@ def _counts(probe: Probe, axis: int) -> dict[str, int]:
     """What the first or the last axis of the first argument counts: samples; of ids behind them, steps."""
     first = probe.args[0]
     return {"T" if axis and first.dtype.kind == "i" else "m": (first.shape or (1,))[axis]}
-
-
-def _as_given(given: Array, exact: Array, slack: Array) -> Array:
-    """What is right, with the digits of what was given where that is it, or all of it times n, n/2, 1/n or
-    2/n: entries beside 0 are within what differences are off by, with the factor and without.
-    """
-    near = np.abs(given - exact) <= slack
-    square, both = float(exact @ exact), float(given @ exact)
-    if not near.all() and square and both and math.isfinite(both / square):
-        ratio = both / square
-        for by in (round(ratio), round(2 * ratio) / 2, *(n / (round(n / ratio) or math.inf) for n in (1, 2))):
-            within = by and (np.abs(given - by * exact) <= abs(by) * slack).all()
-            if within and abs(ratio - by) <= 1e-3 * abs(by):
-                return given / by
-    return np.where(near, given, exact)
-
-
-def _nearly(case: Case) -> bool:
-    """Whether all is as near as a guard, log(a + 10⁻⁷), or a constant of six digits leaves it."""
-    pairs = zip(case.theirs, case.right, strict=True)
-    return all(
-        theirs.shape == right.shape
-        and bool(np.abs(theirs - right).max(initial=0.0) <= NEARLY * np.abs(right).max(initial=0.0))
-        for theirs, right in pairs
-    )
-
-
-def _symmetric_part_agrees(case: Case, args: Sequence[Array]) -> bool:
-    """Whether, of symmetric arguments, theirs moves what it stands for as the right one does: a forward that
-    reads one triangle alone, such as Cholesky's, has its differences there.
-    """
-    pairs = list(zip(case.theirs, case.right, strict=True))
-    if not all(map(symmetric, args)) or any(theirs.shape != right.shape for theirs, right in pairs):
-        return False
-    both = [tuple(value + np.swapaxes(value, -1, -2) for value in pair) for pair in pairs]
-    return all(bool((np.abs(a - b) <= 1e-6 * np.abs(b).max(initial=0.0)).all()) for a, b in both)
-
-
-def _of_one_sample(case: Case) -> bool:
-    """Whether theirs is right but for the sum over samples: written for one alone, in a column."""
-    pairs = zip(case.theirs, case.right, strict=True)
-    return all(_finite(theirs) and agree([_summed(theirs, right)], [right]) for theirs, right in pairs)
-
-
-def _summed(theirs: Array, right: Array) -> Array:
-    """The sum over axes of which `right` has one entry alone; as it is where that is no other shape."""
-    if theirs.ndim != right.ndim or theirs.shape == right.shape:
-        return theirs
-    sizes = enumerate(zip(theirs.shape, right.shape, strict=True))
-    return np.asarray(theirs.sum(axis=tuple(n for n, (a, b) in sizes if a != b == 1), keepdims=True))
-
-
-def _agree_where_finite(theirs: Sequence[Array], right: Sequence[Array]) -> bool:
-    """On the probes on which theirs is no 0 / 0, as an unbiased variance of one sample is."""
-    pairs = [(_summed(*pair), pair[1]) for pair in zip(theirs, right, strict=True) if _finite(pair[0])]
-    return bool(pairs) and agree(*(list(side) for side in zip(*pairs, strict=True)))
-
-
-def _finite(values: Array) -> bool:
-    return values.dtype.kind != "f" or bool(np.isfinite(values).all())
-
-
-def _wrong(case: Case) -> list[int]:
-    """The probes on which an array is off by more than a right one may be."""
-    pairs = enumerate(zip(case.theirs, case.right, strict=True))
-    return [n for n, (theirs, right) in pairs if theirs.shape != right.shape or case.any_wrong(n)]
-
-
-def _same_mass(case: Case, number: int) -> bool:
-    """Whether at ties the same δ was handed on in all, only to other ones of the equal entries."""
-    theirs, right = case.theirs[number], case.right[number]
-    return theirs.shape == right.shape and bool(
-        np.isclose(theirs.sum(), right.sum(), rtol=1e-6, atol=1e-9 * np.abs(right).sum())
-    )

@@ -73,7 +73,8 @@ class _Library:
 
 
 def _one_hot(classes: Any, count: int, dtype: Any = np.float32, axis: int = -1) -> Array:
-    return np.asarray(np.asarray(classes)[..., None] == np.arange(count), dtype=dtype)
+    made = np.asarray(np.asarray(classes)[..., None] == np.arange(count), dtype=dtype)
+    return np.moveaxis(made, -1, axis)
 
 
 def _softmax(x: Array, axis: int = -1) -> Array:
