@@ -36,6 +36,7 @@ from chainrule.layers import (
     Crop2D,
     Crop3D,
     Dense,
+    DenseTranspose,
     Embedding,
     Flatten,
     GlobalAveragePool,
@@ -200,8 +201,11 @@ class Building(Axes):
         x = self.plain(name, x) if x.ones else x
         if x.columns is not None:
             W = W[:, x.columns]
-        numbers = {"W": W} if b is None else {"W": W, "b": b}
-        layer = with_numbers(Dense(len(W), bias=b is not None), numbers)
+        numbers = {} if b is None else {"b": b}
+        other = self.calls.turned(W)
+        made = Dense(len(W)) if other is None else DenseTranspose(len(W), tied=other)
+        made.bias = b is not None
+        layer = with_numbers(made, {"W": W if other is None else W.T, **numbers})
         node = self.node(name, x, layer)
         return Value((*x.theirs[:-1], len(W)), x.layout, node)
 
@@ -213,7 +217,7 @@ class Building(Axes):
         by_feature = constant.ndim <= 1 or (x.layout.first and constant.size == constant.shape[0])
         if x.layout.first and len(x.theirs) > 1:
             by_feature = constant.shape[: 1 - len(x.theirs)] == (constant.size,) or constant.size == 1
-        biased = (Dense, Conv1D, Conv2D, Conv3D)
+        biased = (Dense, DenseTranspose, Conv1D, Conv2D, Conv3D)
         if not isinstance(layer, biased) or layer.bias or not by_feature or not alone:
             return self.plus(name, x, constant)
         b = np.broadcast_to(constant.ravel(), (x.ours[-1],))
