@@ -49,8 +49,8 @@ def split(
 
 
 def rows_taken(value: Any, argument: str) -> Any:
-    """What rows can be taken of: frames as they are, what read_table returned as its frame, arrays by name, or
-    else an array.
+    """What rows can be taken of: frames as they are, what read_table returned as its frame, arrays by name,
+    or else an array.
     """
     if isinstance(value, Mapping):
         return {name: plain_array(one, f"{argument}[{name!r}]") for name, one in value.items()}
