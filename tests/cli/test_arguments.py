@@ -66,6 +66,7 @@ wrong_arguments = {
     "predict with a file that is no model": (["predict", "pictures.npz", "flowers.csv"], "pictures.npz"),
     "predict with a folder that is no run": (["predict", ".", "flowers.csv"], "is no run folder"),
     "check without model": (["check", "none"], "no such run folder or model file"),
+    "as in PyTorch": (["train", "digits", "--dtype", "float64"], "did you mean --precision"),
     "abbreviated": (["train", "digits", "--epo", "3"], "unrecognized arguments"),
 }
 

@@ -109,6 +109,18 @@ def test_split_is_a_partition_by_seed() -> None:
     assert split(X, y, 0.2, seed=2)[3].tolist() != y_test.tolist()
 
 
+def test_split_of_arrays_by_name() -> None:
+    table, y = {"a": np.arange(25), "b": list("xyxyx" * 5)}, {"kind": np.arange(25), "price": np.ones(25)}
+    table_train, table_test, y_train, y_test = split(table, y, 0.2, seed=1)
+    assert {name: len(values) for name, values in table_test.items()} == {"a": 5, "b": 5}
+    np.testing.assert_array_equal(table_train["a"], y_train["kind"])
+    np.testing.assert_array_equal(np.array(table["b"])[y_test["kind"]], table_test["b"])
+    with pytest.raises(DataError, match="leave it out"):
+        split(table, y, stratify=True)
+    with pytest.raises(DataError, match=r"arrays of X must have one length, received \{'a': 2, 'b': 1\}"):
+        split({"a": [1, 2], "b": [1]}, [0, 1])
+
+
 def test_stratified_split_keeps_proportions() -> None:
     y = np.repeat(["a", "b", "c", "d"], [50, 30, 19, 1])
     X = np.arange(100)

@@ -11,6 +11,7 @@ from chainrule.base.errors import DataError, ShapeError
 from chainrule.data.door import check_inputs, check_weights
 
 IMAGE = (4, 5, 3)
+VOLUME = (2, 4, 5, 3)
 
 
 # -- inputs
@@ -121,6 +122,11 @@ def test_frames_are_arrays() -> None:
         ((60, 60), IMAGE, r"the images are flat: write X\.reshape\(-1, 4, 5, 3\)"),
         ((60, 7), IMAGE, r"flat images with samples as columns: write X\.T\.reshape\(-1, 4, 5, 3\)"),
         ((60, 8, 8, 3), IMAGE, "images of 4 x 5 pixels and 3 channels"),
+        ((60, 3, 2, 4, 5), VOLUME, r"the channels come first: write X\.transpose\(0, 2, 3, 4, 1\)"),
+        ((2, 4, 5, 3), VOLUME, r"for a single volume write X\[None\]"),
+        ((60, 2, 4, 5), VOLUME, "the channel axis is missing: the network was built for 3 channels"),
+        ((60, 120), VOLUME, r"the volumes are flat: write X\.reshape\(-1, 2, 4, 5, 3\)"),
+        ((60, 2, 4, 6, 3), VOLUME, "volumes of 2 x 4 x 5 pixels and 3 channels"),
         ((), (2,), r"received \(\)"),
     ],
 )
@@ -130,6 +136,7 @@ def test_wrong_shapes_say_what_to_write(shape, expected, words) -> None:
 
 
 def test_what_the_errors_advise_is_accepted() -> None:
+    assert check_inputs(np.ones((6, 2, 4, 5)), (2, 4, 5, 1)).shape == (6, 2, 4, 5, 1)
     chw = np.random.default_rng(0).random((6, 3, 4, 5))
     assert check_inputs(chw.transpose(0, 2, 3, 1), IMAGE).shape == (6, *IMAGE)
     last = np.moveaxis(chw.transpose(0, 2, 3, 1), 0, -1)

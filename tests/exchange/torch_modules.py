@@ -487,6 +487,7 @@ CASES |= {
     ),
     "global max": (of(lambda s, x: torch.amax(s.m0(x), dim=(2, 3)), nn.Conv2d(2, 3, 3)), (2, 6, 6)),
     "x.T matmul": (of(lambda s, x: s.m0(x) @ s.m1.weight, L(4, 3), L(5, 3)), (4,)),
+    "autoencoder": (of(lambda s, x: F.linear(s.m0(x).tanh(), s.m0.weight.t()), L(4, 3)), (4,)),
     "logits+temp": (of(lambda s, x: F.log_softmax(s.m0(x) / 0.7, dim=-1), L(4, 3)), (4,)),
 }
 
@@ -498,6 +499,29 @@ REFUSED = {
     "time first": (nn.Sequential(nn.Linear(3, 3), nn.LSTM(3, 4)), (5, 3)),
     "flat samples": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(0)), (3, 5, 5)),
 }
+
+
+class Several(nn.Module):
+    """What is not told keeps its default, a number among them; what must be told is asked for by name."""
+
+    def __init__(s):
+        super().__init__()
+        s.a, s.b = nn.Linear(3, 2), nn.Linear(4, 2)
+
+    def forward(s, image, age, scale=2.0, mask=None):
+        return s.a(image) * scale + s.b(age)
+
+
+def several() -> bool:
+    module = drawn(Several())
+    x, y = torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)
+    network = cr.from_torch(module, {"image": 3, "age": 4})
+    found = np.abs(network.predict((x.numpy(), y.numpy())) - module(x, y).detach().numpy()).max()
+    try:
+        cr.from_torch(module, [(3,), (4,)])
+    except cr.base.errors.ArgumentError as error:
+        return found < TOLERANCE and "write input_shape={'image': (3,), 'age': (4,)}" in str(error)
+    return False
 
 
 def drawn(module: Any) -> Any:
@@ -538,6 +562,9 @@ def main() -> int:
         found = difference(module, shape)
         wrong += found > TOLERANCE
         print(f"{'ok' if found <= TOLERANCE else 'WRONG':6}{name:12}{found:.1e}")
+    wrong += not several()
+    tied = cr.from_torch(CASES["autoencoder"][0], (4,))
+    wrong += tied.count_parameters() != 4 * 3 + 3
     for name, (module, shape) in REFUSED.items():
         try:
             cr.from_torch(module, shape)

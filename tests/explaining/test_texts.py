@@ -66,3 +66,13 @@ def test_pooling_says_whose_derivative_its_delta_is() -> None:
     assert "δ is ∂J/∂X here" in texts.why(layers[0], "delta").en
     assert "windows that overlap add up" in texts.why(layers[0], "delta").en
     assert delta["reference"] == "Tutorial pooling · Wang"
+
+
+def test_braces_of_formulas_in_the_sentences_are_no_placeholders() -> None:
+    """A_{u,i} of a Resample and z^{p-1} of an LpPool ended explain with a KeyError."""
+    of_a_part = [key for key in texts.DERIVATIONS if key.startswith(("why.", "general."))]
+    assert len(of_a_part) > 50
+    for key in of_a_part:
+        said = texts.DERIVATIONS[key].format(at_a_tie=texts.DERIVATIONS["at_a_tie"])
+        assert "{{" not in said.en + said.zh, key
+    assert "A_{u,i}" in texts.why(cr.Resample(0, np.eye(2)), "delta").en

@@ -186,6 +186,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: cr.Network([code := cr.Dense(2), cr.Dense(3, tied=code)], input_shape=3),
         r"dense1\.W has the shape \(2, 3\): tied weights are one array, .* write DenseTranspose\(3, tied=",
     ),
+    "turned back": (
+        lambda: cr.Network([cr.Dense(2, name="code"), cr.DenseTranspose(4, tied="code")], input_shape=3),
+        r"DenseTranspose\(4, tied='code'\): takes code\.W .* write DenseTranspose\(3, tied=",
+    ),
     "no matrix": (
         lambda: cr.Network([cr.ReLU(name="r"), cr.Dense(3, tied="r")], input_shape=3),
         r"takes r\.W as its W, .* and r\.W is no parameter: tied weights are one array",
@@ -240,6 +244,10 @@ def test_it_goes_elsewhere_as_one(tmp_path: Path) -> None:
     again, ids = cr.from_onnx(tmp_path / "steps.onnx"), RNG.integers(0, 9, (3, 4))
     assert again.count_parameters() == steps.count_parameters()
     np.testing.assert_allclose(again.predict(ids), steps.predict(ids), rtol=1e-4, atol=1e-5)
+    _autoencoder().to_onnx(tmp_path / "there_and_back.onnx", dtype="float64")
+    back = cr.from_onnx(tmp_path / "there_and_back.onnx")
+    assert back.count_parameters() == _autoencoder().count_parameters()
+    assert repr(back.layers[2]) == f"DenseTranspose(6, tied={back.layers[0].name!r})"
     network.to_c(tmp_path / "net.h")
     assert (tmp_path / "net.h").read_text(encoding="utf-8").count("static const float net_") == 2
     weights = network.keras_weights()

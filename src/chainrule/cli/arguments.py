@@ -49,12 +49,13 @@ class Parser(argparse.ArgumentParser):
                 known += [option for action in parser._actions for option in action.option_strings]
         if not name.startswith("-"):
             return "; the column to learn is told by --target" if "--target" in known else ""
-        close = [WORDS[name]] if name in WORDS else get_close_matches(name, known, 1, 0.6)
+        close = [WORDS[name]] if name in WORDS else get_close_matches(name, set(known) - {name}, 1, 0.6)
         return f"; did you mean {close[0]}" if close else ""
 
 
 # What other libraries call an argument.
 WORDS = {
+    "--dtype": "--precision",
     "--lr": "--rate", "--learning-rate": "--rate", "--learning_rate": "--rate", "--label": "--target",
     "--y": "--target", "--batch": "--batch-size", "--sep": "--delimiter", "--output-dir": "--out",
     "--weight-decay": "--penalty", "--l2": "--penalty", "--val": "--validation", "--features": "--columns",

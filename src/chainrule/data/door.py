@@ -145,7 +145,8 @@ def check_inputs(
 
     float32 and float64 stay as they are, and so does uint8 that means pixels, which every pass divides by
     255: of images that have a value above 1, or prepared as such. float16, bools and other uint8 become
-    float32, other integers too where it is exact, else what `dtype` says. Grey images may come as (N, H, W).
+    float32, other integers too where it is exact, else what `dtype` says. Grey images may come as (N, H, W),
+    volumes as (N, D, H, W).
     dtype: of the network, whose range floats must not exceed. vocabulary: X holds ids, whole numbers below
     it, whatever their type; they become floats. scaled: a preparation has brought X to one scale, in float64,
     which becomes the network's type. Raises ShapeError and DataError: wrong shape, empty, NaN,
@@ -159,7 +160,7 @@ def check_inputs(
     if array.ndim and array.size == 0:
         raise DataError(f"{argument} is empty: its shape is {array.shape}; at least one sample is needed")
     if array.ndim < 1 or array.shape[1:] != input_shape:
-        if len(input_shape) == 3 and array.ndim == 3 and (*array.shape[1:], 1) == input_shape:
+        if array.ndim == len(input_shape) in (3, 4) and (*array.shape[1:], 1) == input_shape:
             array = array[..., None]
         else:
             raise ShapeError(_shape_advice(array.shape, tuple(input_shape), argument))
@@ -286,25 +287,28 @@ def _vector_advice(shape: Shape, expected: Shape) -> str:
 
 
 def _image_advice(shape: Shape, expected: Shape) -> str:
-    if len(expected) != 3:
+    """Of images (rows, columns, channels) and volumes (planes, rows, columns, channels)."""
+    if len(expected) not in (3, 4):
         return "for a single sample write {X}[None]" if shape == expected else ""
-    height, width, channels = expected
-    if shape == expected or (channels == 1 and shape == (height, width)):
-        return "for a single image write {X}[None]"
+    *sizes, channels = expected
+    pixels, kind = tuple(sizes), "image" if len(expected) == 3 else "volume"
+    if shape == expected or (channels == 1 and shape == pixels):
+        return f"for a single {kind} write {{X}}[None]"
+    flat = f".reshape(-1, {', '.join(map(str, expected))})"
     if len(shape) == 2 and shape[1] == math.prod(expected):
-        return f"the images are flat: write {{X}}.reshape(-1, {height}, {width}, {channels})"
+        return f"the {kind}s are flat: write {{X}}{flat}"
     if len(shape) == 2 and shape[0] == math.prod(expected):
-        return (
-            f"flat images with samples as columns: write {{X}}.T.reshape(-1, {height}, {width}, {channels})"
-        )
-    if len(shape) == 3 and shape[1:] == (height, width):
+        return f"flat {kind}s with samples as columns: write {{X}}.T{flat}"
+    if shape[1:] == pixels:
         return f"the channel axis is missing: the network was built for {channels} channels"
-    if len(shape) == 4 and shape[1:] == (channels, height, width):
-        return "the channels come first: write {X}.transpose(0, 2, 3, 1)"
-    if len(shape) == 4 and shape[:3] == expected:
+    if len(shape) != len(expected) + 1:
+        return ""
+    if shape[1:] == (channels, *pixels):
+        order = ", ".join(map(str, (0, *range(2, len(shape)), 1)))
+        return f"the channels come first: write {{X}}.transpose({order})"
+    if shape[:-1] == expected:
         return "the samples come last: write numpy.moveaxis({X}, -1, 0)"
-    if len(shape) == 4 and shape[1:3] == (height, width):
-        return f"the network was built for {channels} channels, these images have {shape[3]}"
-    if len(shape) == 4:
-        return f"the network was built for images of {height} x {width} pixels and {channels} channels"
-    return ""
+    if shape[1:-1] == pixels:
+        return f"the network was built for {channels} channels, these {kind}s have {shape[-1]}"
+    shown = f"{' x '.join(map(str, pixels))} pixels and {channels} channels"
+    return f"the network was built for {kind}s of {shown}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,40 +22,59 @@ def split(
     `stratify=True` takes the fraction from every class of y (N,) separately, so that both parts hold the
     classes in the same proportions; a class with a single sample stays in the training part. Same seed,
     same split. round(N * fraction) samples are held out, at least one; both parts are returned in random
-    order. A data frame stays one, with its rows; arrays of anything else are returned. Raises DataError when
-    X and y differ in length or when a part would be empty.
+    order. A data frame stays one, with its rows, and so does a {name: array} of columns, inputs or outputs;
+    arrays of anything else are returned. Raises DataError when X and y differ in length or when a part would
+    be empty.
     """
     X, y = rows_taken(X, "X"), rows_taken(y, "y")
-    labels = plain_array(one_column(y), "y")
-    if not (labels.ndim and (not isinstance(X, np.ndarray) or X.ndim)):
-        raise DataError("split takes arrays with a sample in every row, X and y")
+    labels: Any = y if isinstance(y, Mapping) else plain_array(one_column(y), "y")
     seed, stratify = check_count("seed", seed, 0, np.inf), check_flag("stratify", stratify)
-    if len(X) != len(y):
-        raise DataError(f"X has {len(X)} samples but y has {len(y)}: give one target per sample")
+    if stratify and isinstance(y, Mapping):
+        raise DataError("stratify=True needs one label per sample, y (N,), and y is by output: leave it out")
+    samples = _samples(labels, "y")
+    if _samples(X, "X") != samples:
+        raise DataError(f"X has {_samples(X, 'X')} samples but y has {samples}: give one target per sample")
     if not (finite_number(fraction) and 0.0 < fraction < 1.0):
         shown = describe(fraction)
         raise DataError(f"fraction is {shown}: write a number between 0 and 1, such as 0.2 for a fifth")
-    if len(y) < 2:
-        raise DataError(f"{len(y)} sample cannot be split into two parts: give at least 2")
-    held_out = min(max(round(len(y) * fraction), 1), len(y) - 1)
+    if samples < 2:
+        raise DataError(f"{samples} sample cannot be split into two parts: give at least 2")
+    held_out = min(max(round(samples * fraction), 1), samples - 1)
     rng = np.random.default_rng(seed)
-    test = stratified_choice(labels, held_out, rng) if stratify else rng.permutation(len(y))[:held_out]
-    chosen = np.zeros(len(y), dtype=bool)
+    test = stratified_choice(labels, held_out, rng) if stratify else rng.permutation(samples)[:held_out]
+    chosen = np.zeros(samples, dtype=bool)
     chosen[test] = True
     train = rng.permutation(np.flatnonzero(~chosen))
     return take(X, train), take(X, test), take(y, train), take(y, test)
 
 
 def rows_taken(value: Any, argument: str) -> Any:
-    """What rows can be taken of: frames as they are, what read_table returned as its frame, else an array."""
+    """What rows can be taken of: frames as they are, what read_table returned as its frame, arrays by name,
+    or else an array.
+    """
+    if isinstance(value, Mapping):
+        return {name: plain_array(one, f"{argument}[{name!r}]") for name, one in value.items()}
     if isinstance(getattr(value, "frame", None), Frame):
         return value.frame
     frame = hasattr(value, "columns") or hasattr(value, "column_names")
     return value if isinstance(value, Frame) or frame else plain_array(value, argument)
 
 
+def _samples(value: Any, argument: str) -> int:
+    """How many rows there are; DataError where there are none to speak of."""
+    arrays = list(value.values()) if isinstance(value, Mapping) else [value]
+    if not arrays or any(isinstance(one, np.ndarray) and not one.ndim for one in arrays):
+        raise DataError("split takes arrays with a sample in every row, X and y")
+    if len({len(one) for one in arrays}) > 1:
+        lengths = {name: len(one) for name, one in value.items()}
+        raise DataError(f"the arrays of {argument} must have one length, received {lengths}")
+    return len(arrays[0])
+
+
 def take(value: Any, rows: Array) -> Any:
-    """Some rows of an array or a frame of any library, in this order."""
+    """Some rows of an array, of arrays by name or of a frame of any library, in this order."""
+    if isinstance(value, Mapping):
+        return {name: one[rows] for name, one in value.items()}
     if hasattr(value, "iloc"):
         return value.iloc[rows]
     if hasattr(value, "column_names"):  # of Arrow

@@ -266,6 +266,8 @@ class Layer(Attributes, Identified):
             value = getattr(self, name, parameter.default)
             if parameter.default is parameter.empty:
                 shown.append("..." if value is parameter.empty else repr(value))
+            elif name == "tied" and getattr(value, "name", None):
+                shown.append(f"tied={value.name!r}")  # a name says which of the network's layers it is
             elif name != "name" and value != parameter.default:
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"

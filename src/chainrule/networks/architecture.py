@@ -23,6 +23,7 @@ from chainrule.base.types import Shape
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import (
     Composite,
+    DenseTranspose,
     Embedding,
     Flatten,
     Heads,
@@ -172,7 +173,7 @@ class _Building:
     owners: Mapping[str, str]  # layer -> that whose parameters it has
     names: dict[str, dict[str, str]] = field(default_factory=dict)
     # Of what a layer has of another one: place, own and full name, shape, whether it is tied to that.
-    shared: list[tuple[str, str, str, Shape, bool]] = field(default_factory=list)
+    shared: list[tuple[str, str, str, Shape, Layer | None]] = field(default_factory=list)
 
     def connect(
         self, chain: Sequence[Layer], given: tuple[Shape, ...], behind: tuple[Layer, ...]
@@ -234,7 +235,7 @@ class _Building:
                 full = f"{self.owners[str(layer.tied.name)]}.{layer.ties[name]}"
             self.names.setdefault(str(layer.name), {})[name] = full
             if full != f"{layer.name}.{name}":
-                self.shared.append((place, name, full, spec.shape, name in layer.ties))
+                self.shared.append((place, name, full, spec.shape, layer if name in layer.ties else None))
                 continue
             if name in layer.given:
                 spec = replace(spec, initializer=Given(layer.given[name]))
@@ -251,15 +252,23 @@ class _Building:
                     "a layer object that stands in a network twice is one layer with the same parameters; "
                     "write another object for parameters of its own"
                 )
-                if tied:
-                    turned = spec is not None and spec.shape == shape[::-1]
-                    advice = "tied weights are one array, and Dense reads W (units, inputs) as it lies" + (
-                        f": for Wᵀ write DenseTranspose({shape[0]}, tied=...)" if turned else ""
-                    )
+                if tied is not None:
+                    advice = _of_tied(tied, shape, spec.shape if spec else ())
                 raise ShapeError(
                     f"{place}: takes {full} as its {name}, of the shape {shape} here, and {full} {there}: "
                     f"{advice}"
                 )
+
+
+def _of_tied(layer: Layer, shape: Shape, held: Shape) -> str:
+    """What to write where a layer's W would be `shape` and that of the layer it names is `held`."""
+    if isinstance(layer, DenseTranspose):
+        return "tied weights are one array, and DenseTranspose reads W (inputs, units) as it lies" + (
+            f": write DenseTranspose({held[1]}, tied=...)" if held[:1] == shape[:1] and len(held) == 2 else ""
+        )
+    return "tied weights are one array, and Dense reads W (units, inputs) as it lies" + (
+        f": for Wᵀ write DenseTranspose({shape[0]}, tied=...)" if held == shape[::-1] else ""
+    )
 
 
 def check_layers_held(layers: Iterable[Layer], dtype: Any) -> None:

@@ -37,6 +37,7 @@ from chainrule.layers import (
     Crop2D,
     Crop3D,
     Dense,
+    DenseTranspose,
     Embedding,
     Flatten,
     GlobalAveragePool,
@@ -237,8 +238,11 @@ class Building(Axes):
         x = self.plain(name, x) if x.ones else x
         if x.columns is not None:
             W = W[:, x.columns]
-        numbers = {"W": W} if b is None else {"W": W, "b": b}
-        layer = with_numbers(Dense(len(W), bias=b is not None), numbers)
+        numbers = {} if b is None else {"b": b}
+        other = self.calls.turned(W)
+        made = Dense(len(W)) if other is None else DenseTranspose(len(W), tied=other)
+        made.bias = b is not None
+        layer = with_numbers(made, {"W": W if other is None else W.T, **numbers})
         node = self.node(name, x, layer)
         return Value((*x.theirs[:-1], len(W)), x.layout, node)
 
@@ -250,7 +254,7 @@ class Building(Axes):
         by_feature = constant.ndim <= 1 or (x.layout.first and constant.size == constant.shape[0])
         if x.layout.first and len(x.theirs) > 1:
             by_feature = constant.shape[: 1 - len(x.theirs)] == (constant.size,) or constant.size == 1
-        biased = (Dense, Conv1D, Conv2D, Conv3D)
+        biased = (Dense, DenseTranspose, Conv1D, Conv2D, Conv3D)
         if not isinstance(layer, biased) or layer.bias or not by_feature or not alone:
             return self.plus(name, x, constant)
         b = np.broadcast_to(constant.ravel(), (x.ours[-1],))
@@ -288,7 +292,7 @@ class Building(Axes):
         axes = W.ndim - 2
         options = {"stride": pairs(stride), "dilation": pairs(dilation), "groups": groups}
         layer = self._window(name, CONVOLUTIONS, axes)(
-            len(W), pairs(W.shape[2:]), padding=_padding(pads), bias=b is not None, **options
+            len(W), pairs(W.shape[2:]), padding=_padding(pads) or "valid", bias=b is not None, **options
         )
         return self._slide(name, x, with_numbers(layer, _kernel(W, b)))
 
@@ -302,7 +306,7 @@ class Building(Axes):
         layer = self._window(name, TRANSPOSED, axes)(
             W.shape[1] * groups,
             pairs(W.shape[2:]),
-            padding=_padding(pads),
+            padding=_padding(pads) or "valid",
             output_padding=pairs(output_padding),
             bias=b is not None,
             **options,
@@ -327,8 +331,9 @@ class Building(Axes):
             options["count_padding"] = True
         made: Any = LP_POOLS if kind == "l2" and norm != 2 else POOLS[kind]
         first = (norm,) if made is LP_POOLS else ()
+        step = None if tuple(stride) == tuple(kernel) else pairs(stride)
         layer = self._window(name, made, len(kernel))(
-            *first, pairs(kernel), pairs(stride), padding=_padding(pads), dilation=pairs(apart), **options
+            *first, pairs(kernel), step, padding=_padding(pads) or "valid", dilation=pairs(apart), **options
         )
         return self._slide(name, x, layer)
 
@@ -341,8 +346,10 @@ class Building(Axes):
             Value((math.prod(value.ours),), Layout(False), self.node(f"{name}_row", value, Flatten()))
             for value in read
         ]
+        step = None if tuple(stride) == tuple(kernel) else pairs(stride)
+        sources = tuple(value.ours for value in read)
         layer = self._window(name, UNPOOLS, len(kernel))(
-            pairs(kernel), pairs(stride), padding=_padding(pads), sources=tuple(value.ours for value in read)
+            pairs(kernel), step, padding=_padding(pads) or "valid", sources=sources
         )
         node = self.node(name, self.join(f"{name}_read", rows, "concat"), layer)
         return Value(read[1].theirs, Layout(True), node)
@@ -600,10 +607,12 @@ def _with(numbers: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _padding(pads: Pads) -> Any:
-    """((top, bottom), (left, right)), or (before, after), or "same"."""
+    """((top, bottom), (left, right)), or (before, after), or "same"; an integer where all are the same."""
     if isinstance(pads, str):
         return pads
     given = tuple((int(before), int(after)) for before, after in pads)
+    if len(sizes := {size for pair in given for size in pair}) == 1:
+        return sizes.pop()
     return given[0] if len(given) == 1 else given
 
 

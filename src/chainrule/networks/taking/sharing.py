@@ -26,6 +26,11 @@ class Calls:
         if self.made:
             self.made[-1][1].extend(layers)
 
+    def turned(self, W: Array) -> Dense | None:
+        """The dense layer made before whose matrix is Wᵀ, where both are one array."""
+        made = (layer for _, layers in self.made for layer in _leaves(layers))
+        return next((one for one in made if isinstance(one, Dense) and _is(W.T, one.given["W"])), None)
+
     def unite(self) -> None:
         """Make one layer of those that are one there; ArgumentError where weights lie otherwise here."""
         first: dict[Hashable, list[Layer]] = {}

@@ -130,5 +130,5 @@ def with_numbers(layer: Layer, numbers: dict[str, Any]) -> Layer:
 
 
 def pairs(values: Sequence[int]) -> Any:
-    """A size for each axis as our layers take it: a pair, or a single number."""
-    return tuple(int(value) for value in values) if len(values) > 1 else int(values[0])
+    """A size for each axis as our layers take it, a single number where all are the same."""
+    return tuple(int(value) for value in values) if len(set(values)) > 1 else int(values[0])

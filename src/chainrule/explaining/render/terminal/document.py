@@ -299,8 +299,10 @@ class TerminalWriter:
         yield f"{indent}│"
         yield f"{indent}┌ {node.name}{times}  {node.title}  → {node.shape}"
         for number, branch in enumerate(node.branches, 1):
-            way = f"from {', '.join(node.reads[number - 1])}" if node.reads else f"branch {number}"
-            yield f"{indent}├─ {way}{'' if branch else ': the input as it is'}"
+            way = PAGE.say("chain_branch", number=number)
+            if node.reads:
+                way = PAGE.say("chain_from", names=", ".join(node.reads[number - 1]))
+            yield f"{indent}├─ {self.line(way if branch else way + PAGE.say('chain_empty'))}"
             for inner in branch:
                 yield from self._node(inner, indent + "│   ")
         if node.branches and not node.reads:

@@ -79,8 +79,10 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
             reading = Nodes(torch, module, Building(shapes), chosen, alone=True)
             return reading.building.network(reading.of_module(), chosen)
     else:
-        shapes = {"": _input_shape(torch, module, input_shape)}
+        several = isinstance(input_shape, Sequence) and any(map(_is_shape, input_shape))
+        shapes = {"": (1,) if several else _input_shape(torch, module, input_shape)}
     whole = torch.nn.Sequential(module) if single else module
+    _check_told(module, whole, input_shape, len(shapes))
     try:
         graph = _followed(fx, whole, len(shapes))
     except Exception as error:  # whatever a stranger's forward does with symbols
@@ -90,6 +92,35 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         ) from error
     reading = Nodes(torch, whole, Building(shapes), chosen, alone=single)
     return reading.building.network(reading.read(graph), chosen)
+
+
+def _check_told(module: Any, whole: Any, given: Any, told: int) -> None:
+    """ArgumentError where forward takes more than the shapes tell of."""
+    taken = [
+        held.name
+        for held in inspect.signature(whole.forward).parameters.values()
+        if held.default is held.empty and held.kind is held.POSITIONAL_OR_KEYWORD
+    ]
+    several = _is_shape(given) and any(map(_is_shape, given))
+    if len(taken) <= told and not several:
+        return
+    if len(taken) == 1:
+        raise ArgumentError(
+            f"from_torch input_shape must be of one sample, such as (3, 32, 32), received {given}"
+        )
+    shapes = [*given.values()] if isinstance(given, Mapping) else [*given] if several else [given]
+    named = isinstance(given, Mapping) and set(given) <= set(taken)
+    known = given if named else dict(zip(taken, shapes, strict=False))
+    shown = {name: "..." if (shape := known.get(name)) is None else str(shape) for name in taken}
+    form = ", ".join(f"{name!r}: {shape}" for name, shape in shown.items())
+    raise ArgumentError(
+        f"from_torch: the forward of {type(module).__name__} takes {len(taken)} inputs; write "
+        f"input_shape={{{form}}}, the shape of one sample of each"
+    )
+
+
+def _is_shape(given: Any) -> bool:
+    return isinstance(given, Sequence) and not isinstance(given, str)
 
 
 def _followed(fx: Any, whole: Any, inputs: int) -> Any:
@@ -158,6 +189,12 @@ def _varies(given: Any) -> bool:
     return isinstance(given, Value | Steps | States)
 
 
+def _asserts(node: Any) -> bool:
+    """Whether a node only sees to it that an argument has its default."""
+    name, users = getattr(node.target, "__name__", ""), node.users
+    return name.startswith("_assert") or (name == "eq" and bool(users) and all(map(_asserts, users)))
+
+
 class Nodes(Reading):
     """The nodes of a graph, one after the other."""
 
@@ -171,7 +208,7 @@ class Nodes(Reading):
                 self.values[node] = self._tensor(node.target)
             elif node.op == "output":
                 return self._outputs(self._known(node.args[0]))
-            elif getattr(node.target, "__name__", "") != "_assert_is_none":
+            elif not _asserts(node):
                 self.values[node] = self._call(node)
         raise ArgumentError("the module has no output")
 
