@@ -94,7 +94,7 @@ def test_ranks_of_gloo_train_what_one_process_trains(how: str) -> None:
         ("throws", "rank 1 of 2 .* has ended by ValueError: a mistake"),
         ("exits", "rank 1 has ended, and the others wait for it"),
         ("hangs", r"rank 1 has given no sign for \d s"),
-        ("is stopped", r"rank 1 has given no sign for \d s"),
+        ("is killed", r"rank 1 \(PID \d+\) was the first to end"),
         ("is stopped before", r"rank 1 \(PID \d+\) has been stopped for \d s"),
     ],
 )
