@@ -65,7 +65,8 @@ def init(
         cores = comm.gather(cores_here())
         comm.neighbours = cores.count(cores[comm.rank])
         comm.machines = len({told.split()[0] for told in cores})
-        if chosen == "mpi" and comm.machines == 1 and PIPE not in os.environ:  # `launch` sees more
+        hydra = chosen == "mpi" and SIZES[0] in os.environ  # Open MPI's mpiexec names the rank, `launch` too
+        if hydra and comm.machines == 1 and PIPE not in os.environ:
             _witnessed(comm, places)
         tell_starter(BEGUN)
         sys.excepthook = partial(_uncaught, comm)

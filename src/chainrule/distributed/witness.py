@@ -1,8 +1,8 @@
 """Which of the ranks of a machine was the first to end: a process of its own sees it, which mpiexec does not
 end.
 
-Bare mpiexec ends all ranks at once when one of them dies, by SIGKILL, so that none is left to tell which it
-was; MPICH's names another as often, or nobody.  Every rank has a pipe to the witness, and the kernel says in
+MPICH's mpiexec ends all ranks at once when one of them dies, by SIGKILL, so that none is left to tell which
+it was, and names another as often, or nobody.  Every rank has a pipe to the witness, and the kernel says in
 which order the pipes were closed, however late it is asked.  Of a process it closes what was opened last
 first: this pipe before that by which mpiexec sees the death.
 
