@@ -343,8 +343,12 @@ def test_every_version_loads_for_ever(version: int, tmp_path: Path) -> None:
     for one, other in zip(rows(history), rows(expected), strict=True):  # of other kernels by a few roundings
         assert one.loss == pytest.approx(other.loss, rel=1e-4)
         assert one.rate == other.rate
+    # Early stopping gives back epoch 1, which is in the file.  The training from the beginning need not: Adam
+    # makes whole steps of the roundings that are the gradient of a bias in front of BatchNorm.
+    ((_, stopping),) = saved.state["callbacks"]
+    assert history.restored_epoch == stopping["epoch"] == 1
     for name, array in on.parameters.items():
-        assert np.allclose(array, whole.parameters[name], rtol=1e-3, atol=1e-4), name
+        assert np.array_equal(array, stopping["parameters"][name]), name
 
 
 def make_golden() -> None:
