@@ -186,8 +186,8 @@ class Planted:
         """Whoever asks this layer for its formulas gets the mistake."""
         right = passes.layer_backward
 
-        def wrong(one: Layer, d: Array, x: Array, output: Array, given: Any) -> Any:
-            below, gradients = right(one, d, x, output, given)
+        def wrong(one: Layer, d: Array, x: Array, output: Array, given: Any, **options: Any) -> Any:
+            below, gradients = right(one, d, x, output, given, **options)
             if one.name != self.layer:
                 return below, gradients
             if self.mistake == DROPPED:

@@ -48,8 +48,8 @@ def test_normalisation_is_right_however_far_from_0_the_data_lie(norm, shift, eng
 def test_a_wrong_delta_of_a_norm_is_wrong_however_far_from_0(norm, shift, factor, monkeypatch) -> None:
     right = passes.layer_backward
 
-    def wrong(layer: Layer, *rest: Any) -> Any:
-        below, gradients = right(layer, *rest)
+    def wrong(layer: Layer, *rest: Any, **options: Any) -> Any:
+        below, gradients = right(layer, *rest, **options)
         return (below * factor if "norm" in str(layer.name) else below), gradients
 
     for module in (reference, passes):

@@ -493,19 +493,43 @@ def test_products_and_differences_of_values() -> None:
     same(model, cr.from_onnx(model), (3, 5, 6))
 
 
-@pytest.mark.parametrize(("kind", "operator"), [("int8", "Div"), ("uint16", "Div"), ("uint8", "Sub")])
-def test_whole_numbers_are_divided_and_go_round(kind: str, operator: str) -> None:
-    most = np.iinfo(kind)
-    X = np.random.default_rng(0).integers(most.min, most.max, (50, 6), kind)
-    divisor = np.array([1, 2, 3, 7, 100, -5 if most.min else most.max], kind)
-    of_kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+@pytest.mark.parametrize(
+    ("kind", "nodes", "said"),
+    [
+        ("INT64", "a Div X c", "Div of whole numbers, which is rounded"),
+        ("UINT8", "a Sub X c", "Sub of unsigned or short whole numbers"),
+        ("FLOAT", "r Relu X,a Cast r", "Cast to whole numbers"),
+    ],
+)
+def test_whole_numbers_that_would_be_cut_or_go_round_are_refused(kind: str, nodes: str, said: str) -> None:
+    types = onnx.TensorProto
+    of_kind = getattr(types, kind)
+    made = [
+        helper.make_node(operator, inputs, [output], **({"to": types.INT64} if operator == "Cast" else {}))
+        for output, operator, *inputs in map(str.split, nodes.split(","))
+    ]
+    end = types.INT64 if kind == "FLOAT" else of_kind
     graph = helper.make_graph(
-        [helper.make_node(operator, ["X", "c"], ["a"])],
+        made,
         "whole",
         [helper.make_tensor_value_info("X", of_kind, ["N", 6])],
-        [helper.make_tensor_value_info("a", of_kind, ["N", 6])],
-        [onnx.numpy_helper.from_array(divisor, "c")],
+        [helper.make_tensor_value_info("a", end, ["N", 6])],
+        [onnx.numpy_helper.from_array(np.array(3, helper.tensor_dtype_to_np_dtype(of_kind)), "c")],
     )
-    network = cr.from_onnx(helper.make_model(graph, opset_imports=[helper.make_operatorsetid("", 14)]))
-    expected = X - divisor if operator == "Sub" else np.trunc(X / divisor.astype(float))
-    np.testing.assert_array_equal(network.predict(X.astype(np.float32)), expected.astype(np.float32))
+    with pytest.raises(ArgumentError, match=said):
+        cr.from_onnx(helper.make_model(graph, opset_imports=[helper.make_operatorsetid("", 14)]))
+
+
+def test_pixels_as_whole_numbers_and_a_pool_that_is_cut() -> None:
+    """A cast to real numbers, constants of no axes, and a reshape behind a pool over all positions."""
+    constants = {"m": np.array(127.5), "s": np.array(58.0), "two": np.array([-1, 2, 2])}
+    nodes = steps_of("d Sub X m", "q Div d s", "p GlobalAveragePool q", "a Reshape p two")
+    model = model_of(nodes, [4, 3, 5], constants)
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    cast = helper.make_node("Cast", ["X"], ["real"], to=onnx.TensorProto.FLOAT)
+    model.graph.node[0].input[0] = "real"
+    model.graph.node.insert(0, cast)
+    X = np.random.default_rng(0).integers(0, 256, (2, 4, 3, 5), np.uint8)
+    (a,) = run(model, X)
+    made = cr.from_onnx(model).predict(np.moveaxis(X, 1, -1).astype(np.float32))
+    np.testing.assert_allclose(made, a, rtol=1e-5, atol=1e-5)

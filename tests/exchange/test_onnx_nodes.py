@@ -141,7 +141,7 @@ def _norm(r: Draw) -> Drawn:
 
 def _by_constant(r: Draw) -> Drawn:
     shape = _any_shape(r)
-    kind = str(r.choice(["Add", "Sub", "Mul", "Div", "Concat", "PRelu", "MatMul"]))
+    kind = str(r.choice(["Add", "Sub", "Mul", "Div", "Concat", "PRelu", "MatMul", "Max", "Min", "Pow"]))
     if kind == "MatMul":
         shape = (*shape, 3) if r.integers(2) else (3,)
         return kind, {}, shape, {"W": r.normal(size=(3, 2)).astype(np.float32)}, 13
@@ -150,6 +150,13 @@ def _by_constant(r: Draw) -> Drawn:
         axis = int(r.integers(1, len(shape) + 1))
         sizes = (1, *shape[: axis - 1], 2, *shape[axis:])
         return kind, {"axis": axis}, shape, {"c": r.normal(size=sizes).astype(np.float32)}, 13
+    if kind in ("Max", "Min", "Pow") or r.integers(4) == 0:  # a number, of as many axes or none
+        sizes = (1,) * int(r.integers(len(shape) + 1))
+    if kind == "Pow":
+        return kind, {}, shape, {"c": np.full(sizes, r.integers(1, 5), np.float32)}, 13
+    if kind in ("Max", "Min"):
+        named = {"c": r.normal(size=sizes).astype(np.float32)} if r.integers(3) else {}
+        return kind, {}, shape, named, 13
     return kind, {}, shape, {"c": (1 + r.random(sizes)).astype(np.float32)}, 13
 
 
@@ -227,4 +234,4 @@ def test_every_operator_is_reached() -> None:
     with pytest.raises(ChainruleError):  # and a refusal is one
         differs(("Flatten", {"axis": 2}, (2, 3), {}, 13))
     operators = {DRAWN[seed % len(DRAWN)](np.random.default_rng(seed))[0] for seed in range(400)}
-    assert len(operators) == 23
+    assert len(operators) == 26

@@ -445,6 +445,15 @@ CASES |= {
         ),
         (5, 3),
     ),
+    "turned lstm": (
+        of(lambda s, x: s.m0(x)[0].permute(0, 2, 1)[:, -1], nn.LSTM(3, 4, batch_first=True)),
+        (5, 3),
+    ),
+    "pool cut": (
+        of(lambda s, x: F.adaptive_avg_pool2d(s.m0(x), 1).view(-1, 2, 2), nn.Conv2d(2, 4, 3)),
+        (2, 6, 6),
+    ),
+    "one limit": (of(lambda s, x: s.m0(x).clamp(min=-0.3).clamp(max=0.2) ** 2.0, L(4, 3)), (4,)),
     "h squeeze": (
         of(lambda s, x: s.m1(s.m0(x)[1][0].squeeze(0)), nn.LSTM(3, 4, batch_first=True), L(4, 2)),
         (5, 3),

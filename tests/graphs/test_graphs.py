@@ -265,7 +265,11 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         r"'b' reads 'a\.indices': write MaxPool2D\(2, return_indices=True\)",
     ),
     "other windows": (
-        {"a": cr.MaxPool2D(2, return_indices=True), "b": (cr.MaxUnpool2D(3), "a", "a.indices")},
+        {
+            "a": cr.MaxPool2D(2, return_indices=True),
+            "b": (cr.MaxUnpool2D(3), "a", "a.indices"),
+            "c": (cr.MaxUnpool2D(2), "a", "a.indices"),
+        },
         {"input_shape": (6, 6, 1)},
         r"'a\.indices' is for a MaxUnpool2D with the window, .* received MaxUnpool2D\(window=3\)",
     ),

@@ -248,6 +248,18 @@ class NanoGPT(nn.Module):
         return s.h(x + s.o(y))
 
 
+class BothWays(nn.Module):
+    """States of both directions that go on; two outputs whose names are one here."""
+
+    def __init__(s, kind):
+        super().__init__()
+        s.one, s.two = (getattr(nn, kind)(4, 3, 2, batch_first=True, bidirectional=True) for _ in "ab")
+
+    def forward(s, x, y):
+        x = s.two(y, s.one(x)[1])[0]
+        return {"a.b": x, "a_b": torch.tanh(x)}
+
+
 def ids(*shape):
     return "ids", shape
 
@@ -265,6 +277,8 @@ CASES = {
     "Seq GRU2": (Seq2Seq("GRU"), {"x": (6, 5), "y": (4, 4)}),
     "Seq1 LSTM": (Seq1(), {"x": (6, 5), "y": (4, 4)}),
     "Seq1 GRU": (Seq1("GRU"), {"x": (6, 5), "y": (4, 4)}),
+    "Both GRU2": (BothWays("GRU"), {"x": (6, 4), "y": (5, 4)}),
+    "Both LSTM2": (BothWays("LSTM"), {"x": (6, 4), "y": (5, 4)}),
     "ViT": (ViT(), (3, 16, 16)),
     "Transformer": (Trans(), {"src": (5, 8), "tgt": (6, 8)}),
     "Causal": (Causal(), ids(6)),

@@ -92,7 +92,9 @@ NOT_COMPARED = {
     *("HardShrink", "SoftShrink", "TanhShrink", "ParametricActivation"),
     *("Features", "Scale", "PeriodicEmbedding", "Clamp", "InstanceNorm", "LocalResponseNorm"),
     *("Pad1D", "Pad2D", "Crop1D", "Crop2D", "UpSample1D", "UpSample2D", "PixelShuffle"),
-    *("Permute", "Reshape", "Resample", "Bias", "LpPool1D", "LpPool2D"),
+    *("Permute", "Reshape", "Resample", "Bias", "LpPool1D", "LpPool2D", "DenseTranspose"),
+    *("MaxUnpool1D", "MaxUnpool2D", "MaxUnpool3D", "Conv3D", "ConvTranspose3D", "Pad3D", "Crop3D"),
+    *("AveragePool3D", "MaxPool3D", "L2Pool3D", "LpPool3D", "UpSample3D"),
 }
 LOSSES = {
     "SquaredError",

@@ -340,13 +340,13 @@ def test_every_version_loads_for_ever(version: int, tmp_path: Path) -> None:
     history = cr.fit(on, X, y, checkpoint=tmp_path, **golden_options())
     expected = cr.fit(whole, X, y, **golden_options())
     assert history.epoch == expected.epoch == [1, 2, 3, 4]
-    for one, other in zip(rows(history), rows(expected), strict=True):  # of other kernels by a few roundings
+    # Of other kernels by a few roundings. What these leave of ∂J/∂b, 0 in front of BatchNorm, Adam takes for
+    # steps: the running mean, and so the validation loss and the best epoch, are not compared.
+    for one, other in zip(rows(history), rows(expected), strict=True):
         assert one.loss == pytest.approx(other.loss, rel=1e-4)
         assert one.rate == other.rate
-    # Early stopping gives back epoch 1, which is in the file.  The training from the beginning need not: Adam
-    # makes whole steps of the roundings that are the gradient of a bias in front of BatchNorm.
     ((_, stopping),) = saved.state["callbacks"]
-    assert history.restored_epoch == stopping["epoch"] == 1
+    assert history.restored_epoch == stopping["epoch"] == 1  # which is in the file, to the bit
     for name, array in on.parameters.items():
         assert np.array_equal(array, stopping["parameters"][name]), name
 

@@ -67,18 +67,19 @@ def with_states(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
 def with_indices(nodes: Sequence[Node]) -> list[Node]:
     """The nodes, of which a MaxUnpool that reads "pool.indices" reads what the pool of that node does."""
     known = {node.name: node for node in nodes}
-    wanted = {
-        source.removesuffix(INDICES): node
-        for node in nodes
-        for source in node.sources
-        if source.endswith(INDICES) and source not in known and source.removesuffix(INDICES) in known
-    }
+    wanted: dict[str, list[Node]] = {}
+    for node in nodes:
+        for source in node.sources:
+            pool_name = source.removesuffix(INDICES)
+            if source.endswith(INDICES) and source not in known and pool_name in known:
+                wanted.setdefault(pool_name, []).append(node)
     made: list[Node] = []
     read: dict[str, str] = {}
     for node in nodes:
         if node.name in wanted:
             *before, pool = _members(node.layer)
-            _check_indices(node, pool, wanted[node.name])
+            for reader in wanted[node.name]:
+                _check_indices(node, pool, reader)
             read[f"{node.name}{INDICES}"] = node.sources[0]
             if before:
                 name = f"{node.name}.pooled"

@@ -20,12 +20,29 @@ from chainrule.networks.taking.sharing import Calls
 from chainrule.networks.taking.values import Layout, Node, Value, with_numbers
 
 
+class Names:
+    """Names of ours, of letters, digits and _, of which none is given twice."""
+
+    def __init__(self, *taken: str) -> None:
+        self._given = set(taken)
+
+    def __call__(self, wanted: str) -> str:
+        plain = re.sub(r"\W+", "_", wanted).strip("_") or "layer"
+        plain = f"layer_{plain}" if plain[0].isdigit() else plain
+        name, number = plain, 1
+        while name in self._given:
+            number += 1
+            name = f"{plain}_{number}"
+        self._given.add(name)
+        return name
+
+
 class Axes:
     """Nodes, and values that are read with their channels in front or behind."""
 
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
         """shapes: of one sample of every input, by its name there."""
-        self._names: dict[str, int] = {INPUT: 1}  # by which a graph calls what comes in
+        self.name = Names(INPUT)  # by which a graph calls what comes in
         self.inputs = {self.name(name): Value(shape) for name, shape in shapes.items()}
         self.calls = Calls()
         self.apart = True  # whether the samples are an axis of theirs, in front of all that are told
@@ -34,12 +51,6 @@ class Axes:
     def input(self) -> Value:
         """The first of them."""
         return next(iter(self.inputs.values()))
-
-    def name(self, given: str) -> str:
-        """A name of ours that nothing has yet."""
-        plain = legal(given)
-        self._names[plain] = self._names.get(plain, 0) + 1
-        return plain if self._names[plain] == 1 else f"{plain}_{self._names[plain]}"
 
     def node(self, name: str, x: Value, *layers: Layer, beside: Sequence[Value] = ()) -> Node:
         """Layers in order behind a value; beside: what the first reads, too."""
@@ -102,7 +113,8 @@ class Axes:
         if tuple(shape) == x.theirs:
             return x
         x = self.plain(name, x)
-        if x.node and len(x.node.layers) == 1 and isinstance(x.node.layers[0], Reshape):
+        cut = x.node and len(x.node.layers) == 1 and isinstance(x.node.layers[0], Reshape)
+        if x.node and cut and not x.node.inputs[0].ones:  # whose axes are a Reshape
             return self.reshaped(name, x.node.inputs[0], shape)  # what it was cut from
         made = shape or (1,)
         layers = () if x.ours == made else (Reshape(made),)
@@ -149,9 +161,3 @@ class Axes:
             numbers = numbers[x.columns]
         layer = with_numbers(Bias() if key == "b" else Scale(), {key: numbers})
         return x.like(self.node(name, x, layer))
-
-
-def legal(given: str) -> str:
-    """A name as one of ours: letters, digits and _."""
-    plain = re.sub(r"\W+", "_", given).strip("_") or "layer"
-    return f"layer_{plain}" if plain[0].isdigit() else plain

@@ -7,6 +7,7 @@ is told. Every method gives the value that the layer puts out.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError
+from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.types import Array
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import (
@@ -41,6 +42,7 @@ from chainrule.layers import (
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
+    HardTanh,
     Identity,
     InstanceNorm,
     L2Pool1D,
@@ -64,6 +66,8 @@ from chainrule.layers import (
     Pad3D,
     PixelShuffle,
     PReLU,
+    ReLU,
+    ReLU6,
     RMSNorm,
     Softmax,
     UpSample1D,
@@ -74,8 +78,8 @@ from chainrule.networks.architecture import INPUT
 from chainrule.networks.forms.written import gates_in_order
 from chainrule.networks.graphs.graph import Graph
 from chainrule.networks.network import Network
-from chainrule.networks.taking.axes import Axes, legal
-from chainrule.networks.taking.graphs import behind, nodes_between, only_last
+from chainrule.networks.taking.axes import Axes, Names
+from chainrule.networks.taking.graphs import nodes_between, only_last, values_before
 from chainrule.networks.taking.structure import NoChainError, layers_between
 from chainrule.networks.taking.values import Layout, Node, Places, Value, flattened, pairs, with_numbers
 
@@ -100,12 +104,13 @@ class Building(Axes):
 
     def network(self, outputs: Mapping[str, Value], dtype: str) -> Network:
         """The network that makes the outputs of the inputs: a chain of layers if it is one, or a Graph."""
+        named = Names()
         outputs = {
-            legal(name): value if value.columns is None else self.plain(name, value)
+            named(name): value if value.columns is None else self.plain(name, value)
             for name, value in outputs.items()
         }
         self.calls.unite()
-        values = behind(outputs.values())
+        values = values_before(outputs.values())
         only_last(values)
         inputs = {name: value for name, value in self.inputs.items() if value in values}
         for value in inputs.values():
@@ -192,6 +197,38 @@ class Building(Axes):
     def difference(self, name: str, a: Value, b: Value) -> Value:
         """A sum with the other one's negative."""
         return self.join(name, [a, self.times(f"{name}_negative", b, np.array(-1.0))], "sum")
+
+    def power(self, name: str, x: Value, exponent: float) -> Value:
+        """A product with itself."""
+        if not isinstance(exponent, int | float) or exponent not in (1, 2, 3, 4):
+            raise ArgumentError(
+                f"{name}: a power is taken of exponent 1, 2, 3 or 4, received {describe(exponent)}"
+            )
+        return x if exponent == 1 else self.join(name, [x] * int(exponent), "product")
+
+    def clipped(self, name: str, x: Value, low: float, high: float, dtype: str) -> Value:
+        """No entry below `low`, and then none above `high`; either may be infinite."""
+        layers: dict[tuple[float, float], Layer] = {(0.0, np.inf): ReLU(), (0.0, 6.0): ReLU6()}
+        layer = layers.get((low, high))
+        if low == -np.inf and high == np.inf:
+            return x
+        if layer is None and low < high:  # without a limit up to the largest number of the type
+            most = float(np.finfo(dtype).max)
+            layer = HardTanh(max(low, -most), min(high, most))
+        if layer is None:  # every number is the highest
+            nothing = self.times(f"{name}_nothing", x, np.zeros(()))
+            return self.plus(name, nothing, np.full((), high))
+        return self.entrywise(name, x, layer)
+
+    def split(self, name: str, x: Value, axis: int, sizes: Sequence[int]) -> tuple[Value, ...]:
+        """Parts one after the other along an axis of a sample, from 0."""
+        if sum(sizes) != x.theirs[axis]:
+            raise ArgumentError(f"{name}: parts of {list(sizes)} are not the {x.theirs[axis]} of the axis")
+        stops = [0, *itertools.accumulate(map(int, sizes))]
+        return tuple(
+            self.along(f"{name}_{number}", x, axis, tuple(((place, 1.0),) for place in range(*ends)))
+            for number, ends in enumerate(itertools.pairwise(stops))
+        )
 
     # -- dense -----------------------------------------------------------------------------------------------
     def dense(self, name: str, x: Value, W: Array, b: Array | None) -> Value:

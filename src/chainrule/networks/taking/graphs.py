@@ -13,7 +13,7 @@ from chainrule.networks.taking.values import Node, Value
 JOINS: Mapping[str, type[Join]] = {"sum": Add, "product": Multiply, "concat": Concat}
 
 
-def behind(outputs: Iterable[Value]) -> list[Value]:
+def values_before(outputs: Iterable[Value]) -> list[Value]:
     """All values that make the outputs, and these."""
     left, made = [value.root for value in outputs], dict[Value, None]()
     while left:
@@ -38,9 +38,7 @@ def only_last(values: Iterable[Value]) -> None:
                 value.state = ""
 
 
-def nodes_between(
-    inputs: Mapping[str, Value], outputs: Mapping[str, Value]
-) -> dict[str, Any]:
+def nodes_between(inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> dict[str, Any]:
     """What `Graph` takes: the nodes that make the outputs of the inputs."""
     called = {id(value): key for key, value in inputs.items()}  # what inputs and nodes are called
     nodes: dict[str, Any] = {}

@@ -56,6 +56,13 @@ class Value:
     of: Value | None = None
     state: str = ""
 
+    def holds(self, constant: Array) -> bool:
+        """Whether a constant beside a sample, as NumPy repeats it, leaves the sample its shape."""
+        try:
+            return np.broadcast_shapes(constant.shape, self.theirs) == self.theirs
+        except ValueError:
+            return False
+
     @property
     def root(self) -> Value:
         """The value itself, of which this may be a view."""
@@ -96,6 +103,9 @@ class Node:
     inputs: tuple[Value, ...]
     layers: tuple[Layer, ...] = ()
     join: str = ""
+
+
+HIDDEN = -1e30  # a score below, or what a mask adds, is of a key that is not seen
 
 
 @dataclass(eq=False)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.layers import HardTanh, ReLU
 from chainrule.networks.taking.onnx.reading import Attributes, Known, Reading, constant_of, refuse, value_of
 from chainrule.networks.taking.values import Value
 
@@ -81,7 +80,8 @@ def _add(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
         raise refuse(name, "a sum of constants")
     made = r.building.join(name, values, "sum") if len(values) > 1 else values[0]
     for number, value in enumerate(given):
-        if isinstance(value, np.ndarray):
+        if not isinstance(value, Value):
+            value = constant_of(name, value, "summand")
             read = next(place for place, held in enumerate(given) if held is values[0])
             alone = len(values) == 1 and r.readers[r.node.input[read]] == 1
             made = r.building.shifted(
@@ -91,27 +91,13 @@ def _add(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
 
 
 def _subtract(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
-    if r.unsigned:
-        return _beyond(r, name, _difference(r, name, at, a, b))
-    return _difference(r, name, at, a, b)
-
-
-def _difference(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
     if isinstance(a, Value) and isinstance(b, Value):
-        return _add(r, name, at, a, r.building.times(f"{name}_negative", b, np.array(-1.0)))
+        return r.building.difference(name, a, b)
     if isinstance(a, Value):
-        return _add(r, name, at, a, -constant_of(name, b, "constant").astype(np.float64))
+        return _add(r, name, at, a, np.asarray(-constant_of(name, b, "constant").astype(np.float64)))
     value = value_of(name, b)
     made = r.building.times(f"{name}_negative", value, np.array(-1.0))
     return r.building.plus(name, made, r.of_sample(name, made, constant_of(name, a, "constant")))
-
-
-def _beyond(r: Reading, name: str, made: Value) -> Value:
-    """Unsigned numbers go on below 0 with their largest one: so many are added to whole numbers below 0."""
-    below = r.building.times(f"{name}_below", made, np.array(-1.0))
-    below = r.building.entrywise(f"{name}_is_below", below, HardTanh(0.0, 1.0))
-    beyond = r.building.times(f"{name}_beyond", below, np.array(2.0**r.bits))
-    return r.building.join(f"{name}_whole", [made, beyond], "sum")
 
 
 def _times(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
@@ -125,57 +111,31 @@ def _times(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
 def _divided(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
     if not isinstance(a, Value) or isinstance(b, Value):
         raise refuse(name, "a division by a value")
-    if r.whole(r.node.output[0]) or (not r.kind(r.node.output[0]) and any(map(r.whole, r.inputs))):
-        return _whole_quotient(r, name, a, r.of_sample(name, a, constant_of(name, b, "divisor")))
-    return _times(r, name, at, a, 1 / constant_of(name, b, "constant").astype(np.float64))
-
-
-def _whole_quotient(r: Reading, name: str, a: Value, divisor: Array) -> Value:
-    """A quotient of whole numbers, rounded towards 0, by long division: from the largest power of 2 down, how
-    often it goes into what is left. Of whole numbers [r ≥ t] is r - t + 1 between 0 and 1.
-    """
-    build, c = r.building, np.broadcast_to(divisor, a.theirs).ravel().astype(np.float64)
-    if not c.all():
-        raise refuse(name, "a division by 0")
-    count, steps = len(c), np.abs(c)
-    row = build.reshaped(f"{name}_row", a, (count,))
-    sign = build.times(f"{name}_by", row, np.sign(c))
-    sign = build.entrywise(f"{name}_sign", sign, HardTanh(-1.0, 1.0))
-    size = build.entrywise(f"{name}_of", row, HardTanh(-1.0, 1.0))
-    size = build.join(f"{name}_size", [row, size], "product")
-    one = tuple(((n, 1.0),) for n in range(count))
-    both = build.along(f"{name}_begin", size, 0, (*one, *((),) * count))  # what is left, and the quotient
-    for power in reversed(range(r.bits)):
-        taken = steps * 2.0**power
-        if taken.min() >= 2.0**r.bits:
-            continue
-        rest = build.along(f"{name}_rest_{power}", both, 0, one)
-        fits = build.plus(f"{name}_more_{power}", rest, 1 - taken)
-        fits = build.entrywise(f"{name}_fits_{power}", fits, HardTanh(0.0, 1.0))
-        taps = (
-            *(((n, -float(size)),) for n, size in enumerate(taken)),
-            *(((n, 2.0**power),) for n in range(count)),
-        )
-        change = build.along(f"{name}_change_{power}", fits, 0, taps)
-        both = build.join(f"{name}_{power}", [both, change], "sum")
-    made = build.along(f"{name}_end", both, 0, tuple(((count + n, 1.0),) for n in range(count)))
-    made = build.join(name, [made, sign], "product")
-    return build.reshaped(f"{name}_axes", made, a.theirs)
+    return _times(r, name, at, a, np.asarray(1 / constant_of(name, b, "constant").astype(np.float64)))
 
 
 def _power(r: Reading, name: str, at: Attributes, x: Known, exponent: Known) -> Value:
-    power = constant_of(name, exponent, "exponent").ravel().tolist()
-    if power not in ([2], [3], [4]):
-        raise refuse(name, f"a power of exponent {power}")
-    return r.building.join(name, [value_of(name, x)] * int(power[0]), "product")
+    powers = set(constant_of(name, exponent, "exponent").ravel().tolist())
+    if len(powers) != 1:
+        raise refuse(name, "a power whose exponents differ")
+    return r.building.power(name, value_of(name, x), powers.pop())
 
 
-def _largest(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
-    values = [value for value in given if isinstance(value, Value)]
-    others = [constant_of(name, value, "bound") for value in given if not isinstance(value, Value)]
-    if len(values) != 1 or any(np.any(bound) for bound in others):
-        raise refuse(name, "a maximum of anything but a value and 0")
-    return r.building.entrywise(name, values[0], ReLU())
+def _bounded(largest: bool) -> Callable[..., Value]:
+    """Max and Min of a value and constants of one entry."""
+
+    def read(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
+        values = [value for value in given if isinstance(value, Value)]
+        bounds = [constant_of(name, value, "bound") for value in given if not isinstance(value, Value)]
+        if len(values) != 1 or any(bound.size != 1 for bound in bounds):
+            raise refuse(name, "a maximum or minimum of anything but a value and a number")
+        if not bounds:
+            return values[0]
+        limits = [float(bound.ravel()[0]) for bound in bounds]
+        low, high = (max(limits), np.inf) if largest else (-np.inf, min(limits))
+        return r.building.clipped(name, values[0], low, high, r.dtype)
+
+    return read
 
 
 def _concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
@@ -212,7 +172,8 @@ NODES: dict[str, Callable[..., Any]] = {
     "Mul": _times,
     "Div": _divided,
     "Pow": _power,
-    "Max": _largest,
+    "Max": _bounded(largest=True),
+    "Min": _bounded(largest=False),
     "Neg": lambda r, name, at, x: r.building.times(name, value_of(name, x), np.array(-1.0)),
     "Concat": _concat,
 }

@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.layers import MultiHeadAttention
+from chainrule.networks.taking.values import HIDDEN
 
 MOST = 80  # nodes between x and the softmax: with sizes that are computed about 50
 # What may stand between the weighted sums and the projection behind them, and behind that.
@@ -22,7 +23,6 @@ PASSING = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout"
 PRODUCTS = {"MatMul", "Gemm"}
 SCALING = {"Mul", "Div", "Add", "Where"}  # between the scores and the softmax, masks among them
 PICKING = {"Slice", "Split", "Gather"}  # of projections that are made as one
-HIDDEN = -1e30  # a score below is of a key that is not seen
 TOLERANCE = 1e-5  # relative, of numbers that a model holds as float32
 
 

@@ -16,13 +16,11 @@ from chainrule.layers import (
     HardShrink,
     HardSigmoid,
     HardSwish,
-    HardTanh,
     Layer,
     LeakyReLU,
     LogSoftmax,
     Mish,
     ReLU,
-    ReLU6,
     Sigmoid,
     SiLU,
     Softmax,
@@ -79,17 +77,7 @@ def _gelu(name: str, at: Attributes) -> Layer:
 def _clip(r: Reading, name: str, at: Attributes, x: Known, low: Known = None, high: Known = None) -> Value:
     lowest = at.get("min", -np.inf) if low is None else float(constant_of(name, low, "limit"))
     highest = at.get("max", np.inf) if high is None else float(constant_of(name, high, "limit"))
-    layers: dict[tuple[float, float], Layer] = {(0.0, np.inf): ReLU(), (0.0, 6.0): ReLU6()}
-    layer = layers.get((lowest, highest))
-    if lowest == -np.inf and highest == np.inf:
-        return value_of(name, x)
-    if layer is None and lowest < highest:  # without a limit up to the largest number of the type
-        most = float(np.finfo(r.dtype).max)
-        layer = HardTanh(max(lowest, -most), min(highest, most))
-    if layer is None:  # every number is the highest
-        nothing = r.building.times(f"{name}_nothing", value_of(name, x), np.zeros(()))
-        return r.building.plus(name, nothing, np.full((), highest))
-    return r.building.entrywise(name, value_of(name, x), layer)
+    return r.building.clipped(name, value_of(name, x), lowest, highest, r.dtype)
 
 
 def _prelu(r: Reading, name: str, at: Attributes, x: Known, slope: Known) -> Value:
@@ -120,6 +108,8 @@ def _swish(r: Reading, name: str, at: Attributes, x: Known) -> Value:
     alpha, value = at.get("alpha", 1.0), value_of(name, x)
     if alpha == 1:
         return r.building.entrywise(name, value, SiLU())
+    if alpha == 0:
+        return r.building.times(name, value, np.array(0.5))
     steeper = r.building.times(f"{name}_alpha", value, np.array(alpha))
     return r.building.times(name, r.building.entrywise(f"{name}_silu", steeper, SiLU()), np.array(1 / alpha))
 

@@ -47,8 +47,12 @@ NODES: dict[str, Callable[..., Any]] = {
 MOVING = {"Transpose", "Reshape", "Identity", "Cast", *ORDERS}  # see to the axis of samples themselves
 ENTRYWISE = {
     *("Relu", "LeakyRelu", "Elu", "Selu", "Gelu", "Mish", "Sigmoid", "Tanh", "Softplus", "Softsign"),
-    *("HardSigmoid", "HardSwish", "Clip", "Dropout", "Celu", "ThresholdedRelu", "Shrink"),
+    *("HardSigmoid", "HardSwish", "Clip", "Dropout", "Celu", "ThresholdedRelu", "Shrink", "Swish", "SwiGLU"),
+    *("Neg", "Pow", "Max", "Min"),
 }
+# Of whole numbers: what is rounded, and what goes on at the other end where their type has no more.
+ROUNDED = {"Div", "ReduceMean"}
+ROUND = {"Add", "Sub", "Mul", "Sum", "Pow", "Neg", "ReduceSum", "MatMul", "Gemm"}
 FROM_AXIS = {"LayerNormalization", "RMSNormalization"}  # over all axes from one on
 # What asks where an axis is, and so knows of samples that are not on the first.
 OVER_AXES = {
@@ -183,10 +187,21 @@ class Nodes(Reading):
         name = node.name or next(output for output in node.output if output)
         if node.op_type not in NODES or node.domain not in ("", "ai.onnx"):
             raise ArgumentError(f"node {name}: the operator {node.op_type} has no layer in chainrule")
+        self._check_whole(node, name)
         if node.op_type not in MOVING and any(isinstance(given, SamplesAt) for given in inputs):
             return (self._elsewhere(node, name, attributes, inputs),)
         made = NODES[node.op_type](self, name, attributes, *inputs)
         return made if isinstance(made, tuple) else (made,)
+
+    def _check_whole(self, node: Any, name: str) -> None:
+        """ArgumentError for arithmetic of whole numbers that real ones do not have."""
+        types = self.onnx.TensorProto
+        if not self.whole(node.output[0]):
+            return
+        if node.op_type in ROUNDED:
+            raise refuse(name, f"{node.op_type} of whole numbers, which is rounded,")
+        if node.op_type in ROUND and self.kind(node.output[0]) not in (types.INT32, types.INT64):
+            raise refuse(name, f"{node.op_type} of unsigned or short whole numbers, which go round,")
 
     def _one(self, node: Any, held: Fused | Attending) -> Value:
         """Several nodes that are one layer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -110,11 +109,7 @@ def _split(r: Reading, name: str, at: Attributes, x: Known, sizes: Known = None)
     if told is None:
         each = -(-whole // count)
         told = [min(each, whole - each * number) for number in range(count)]
-    stops = [0, *itertools.accumulate(map(int, told))]
-    return tuple(
-        r.building.along(f"{name}_{number}", held, axis, tuple(((place, 1.0),) for place in range(*ends)))
-        for number, ends in enumerate(itertools.pairwise(stops))
-    )
+    return r.building.split(name, held, axis, [int(size) for size in told])
 
 
 def _resize(

@@ -57,10 +57,6 @@ class Reading:
             self.known[name] = behind(value, samples or 0)
         self.kinds = kinds_of(onnx, model)
         self.dtype = "float64" if onnx.TensorProto.DOUBLE in map(self.kind, inputs) else "float32"
-        kinds = [self.kind(name) for name in inputs if self.whole(name)]
-        whole = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kinds[0]) if kinds else np.int64)
-        self.bits = 8 * whole.itemsize  # of whole numbers
-        self.unsigned = whole.kind == "u"  # they are never below 0
 
     def kind(self, name: str) -> int:
         """ONNX's number of the type of a value's entries, 0 where it is not known."""
@@ -106,11 +102,7 @@ class Reading:
         place = constant.ndim - 1 - (len(value.theirs) - self.at)  # of the samples
         if self.lead and place >= 0 and constant.shape[place] == 1:
             constant = constant.squeeze(place)
-        try:
-            fits = np.broadcast_shapes(constant.shape, value.theirs) == value.theirs
-        except ValueError:
-            fits = False
-        if not fits:
+        if not value.holds(constant):
             raise refuse(name, f"a constant of the shape {constant.shape} beside samples of {value.theirs}")
         return constant
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,13 +61,15 @@ def _recurrent(kind: str) -> Callable[..., Any]:
             raise refuse(name, "a recurrence with peepholes")
         direction = at.get("direction", "forward")
         options: dict[str, Any] = {"reverse": direction == "reverse"}
-        wanted = ["Tanh"] if kind == "RNN" else ["Sigmoid", "Tanh", "Tanh"][: 3 if kind == "LSTM" else 2]
-        functions = at.get("activations", wanted * (2 if direction == "bidirectional" else 1))
+        ways = 2 if direction == "bidirectional" else 1
+        wanted = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}[kind]
+        wanted = wanted * ways
+        functions = list(at.get("activations", wanted))
         plain = at.get("activation_alpha", [1.0]) == [1.0] and at.get("activation_beta", [0.0]) == [0.0]
         known = {"Tanh", "Relu", "Sigmoid", *(["Affine"] if plain else [])}
-        if kind == "RNN" and set(functions) <= known:
+        if kind == "RNN" and functions == functions[:1] * ways and functions[0] in known:
             options["activation"] = functions[0].lower().replace("affine", "identity")
-        elif functions[: len(wanted)] != wanted:
+        elif functions != wanted:
             raise refuse(name, f"activations={functions}")
         if kind == "GRU":
             options["reset_after"] = bool(at.get("linear_before_reset", 0))
@@ -77,31 +79,27 @@ def _recurrent(kind: str) -> Callable[..., Any]:
             after, biases = options.get("reset_after", False), constant_of(name, B, "bias")
             halves = (np.split(b, 2) for b in biases)
             given = [cell(kind, w, u, b, c, after) for w, u, (b, c) in zip(*arrays, halves, strict=True)]
-        units, ways = arrays[1].shape[-1], len(given)
+        units = arrays[1].shape[-1]
         first = [
             _first(r, f"{name}_{word}", state, batchwise, (ways, units))
             for word, state in zip("hc", (h, c), strict=True)
         ]
         every, last, cells = (r.wanted(output) for output in range(3))
+        made: Sequence[Value | None]
         if every + last == 1 and not cells and all(state is None for state in first):
             value = r.building.recurrent(name, sequence, kind, given, ORDERS[kind], every=every, **options)
             shape = (steps, ways, units) if every else (ways, units)
-            made = [r.building.reshaped(f"{name}_directions", value, shape)]
+            one = r.building.reshaped(f"{name}_directions", value, shape)
+            made = [one, None, None] if every else [None, one, None]
         else:
             given_ones = any(state is not None for state in first)
             ends = first[: 2 if kind == "LSTM" else 1] if given_ones else []
             made = r.building.recurrent_with_states(
                 name, sequence, kind, given, ORDERS[kind], every=every, first=ends, **options
             )
-        asked = [told for told, there in enumerate((every, last, cells)) if there]
-        if len(made) == 1:
-            outputs: dict[int, Value] = {asked[0]: made[0]}
-        else:
-            outputs = dict(enumerate(made))
-        return tuple(
-            behind(outputs[number], 0 if batchwise else 2 if number == 0 else 1) if number in asked else None
-            for number in range(3)
-        )
+        axes = (0, 0, 0) if batchwise else (2, 1, 1)  # which has the samples
+        asked = zip((every, last, cells), made, axes, strict=False)
+        return tuple(behind(value, axis) if there and value else None for there, value, axis in asked)
 
     return read
 

@@ -123,6 +123,18 @@ def _transpose(r: Reading, name: str, at: Attributes, x: Known) -> Any:
     return r.building.transpose(name, value, perm)
 
 
+def _cast(r: Reading, name: str, at: Attributes, x: Known) -> Known:
+    """A number of another type, where that is the same number: real ones are cut only where they are ids."""
+    given, made = r.node.input[0], r.node.output[0]
+    types = r.onnx.TensorProto
+    readers = [node for node in r.graph.node if made in node.input]
+    ids = bool(readers) and all(node.op_type == "Gather" and node.input[1] == made for node in readers)
+    wide = at["to"] in (types.INT32, types.INT64, r.kind(given))
+    if not r.whole(made) or (wide and (r.whole(given) or ids)):
+        return x
+    raise refuse(name, "a Cast to whole numbers, which cuts,")
+
+
 NODES: dict[str, Callable[..., Any]] = {
     "Flatten": _flatten,
     "Reshape": _reshape,
@@ -130,5 +142,5 @@ NODES: dict[str, Callable[..., Any]] = {
     "Unsqueeze": _unsqueeze,
     "Transpose": _transpose,
     "Identity": lambda r, name, at, x: x,
-    "Cast": lambda r, name, at, x: x,
+    "Cast": _cast,
 }

@@ -112,12 +112,6 @@ def _difference(r: Reading, name: str, a: Any, b: Any) -> Value:
     return r.building.plus(name, r.building.times(f"{name}_negative", b, np.array(-1.0)), constant)
 
 
-def _square(r: Reading, name: str, x: Value, power: Any = 2) -> Value:
-    if not isinstance(power, int) or power not in (2, 3, 4):
-        raise ArgumentError(f"{name}: a power is taken of exponent 2, 3 or 4, received {power!r}")
-    return r.building.join(name, [x] * power, "product")
-
-
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys((operator.add.__name__, operator.iadd.__name__, "add", "add_"), _both("sum")),
     **dict.fromkeys(("cat", "concat"), _cat),
@@ -126,7 +120,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("mul", "mul_", "multiply", "imul"), _both("product")),
     **dict.fromkeys(("truediv", "div", "divide"), _quotient),
     **dict.fromkeys(("sub", "subtract"), _difference),
-    **dict.fromkeys(("pow", "square"), _square),
+    **dict.fromkeys(("pow", "square"), lambda r, name, x, power=2: r.building.power(name, x, power)),
     **dict.fromkeys(("abs", "absolute"), _absolute),
     "amax": _largest,
     "max": lambda r, name, x, dim=None, keepdim=False: (_largest(r, name, x, dim, keepdim), None),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError
+from chainrule.base.errors import ArgumentError, describe
 from chainrule.layers import (
     CELU,
     ELU,
@@ -111,18 +111,12 @@ def _softmaxed(r: Reading, name: str, x: Value, dim: int = 1, **options: Any) ->
 
 
 def _clamp(r: Reading, name: str, x: Value, min: Any = None, max: Any = None) -> Value:
-    low, high = (given if given is None else float(given) for given in (min, max))
-    if low == 0 and high is None:
-        return r.building.entrywise(name, x, ReLU())
-    if low is not None and high is not None:
-        return r.building.entrywise(name, x, ReLU6() if (low, high) == (0, 6) else HardTanh(low, high))
-    if low is None and high is None:
+    if min is None and max is None:
         raise ArgumentError(f"{name}: clamp takes min, max or both")
-    limit, sign = (low, 1.0) if high is None else (high, -1.0)
-    over = r.building.times(f"{name}_turned", x, np.array(sign))
-    over = r.building.plus(f"{name}_over", over, np.array(-sign * float(limit or 0.0)))
-    over = r.building.times(f"{name}_back", r.building.entrywise(name, over, ReLU()), np.array(sign))
-    return r.building.plus(f"{name}_limit", over, np.array(float(limit or 0.0)))
+    if not all(given is None or isinstance(given, int | float) for given in (min, max)):
+        raise ArgumentError(f"{name}: clamp is taken with numbers, received {describe((min, max))}")
+    low, high = -np.inf if min is None else float(min), np.inf if max is None else float(max)
+    return r.building.clipped(name, x, low, high, r.dtype)
 
 
 MODULES: dict[str, Callable[..., Any]] = {

@@ -76,7 +76,7 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         if single and (block := graph_of(torch, module, input_shape, chosen)) is not None:
             return block
         if single and len(shapes) > 1:
-            reading = Nodes(torch, module, Building(shapes), alone=True)
+            reading = Nodes(torch, module, Building(shapes), chosen, alone=True)
             return reading.building.network(reading.of_module(), chosen)
     else:
         shapes = {"": _input_shape(torch, module, input_shape)}
@@ -88,7 +88,7 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
             f"from_torch cannot follow the forward of {type(module).__name__}: {error}; write it as an "
             "nn.Sequential, or without branches that depend on numbers"
         ) from error
-    reading = Nodes(torch, whole, Building(shapes), alone=single)
+    reading = Nodes(torch, whole, Building(shapes), chosen, alone=single)
     return reading.building.network(reading.read(graph), chosen)
 
 
@@ -236,7 +236,15 @@ class Nodes(Reading):
             )
         if name not in FUNCTIONS:
             raise ArgumentError(f"{node.name}: {name} has no layer in chainrule")
-        return FUNCTIONS[name](self, node.name, *arguments, **options)
+        return self._by(FUNCTIONS[name], name, node.name, *arguments, **options)
+
+    def _by(self, reader: Callable[..., Any], what: str, name: str, *arguments: Any, **options: Any) -> Any:
+        """What a reader makes of a call; ArgumentError for arguments that it does not know."""
+        try:
+            inspect.signature(reader).bind(self, name, *arguments, **options)
+        except TypeError as error:
+            raise ArgumentError(f"{name}: {what} is not taken with these arguments: {error}") from None
+        return reader(self, name, *arguments, **options)
 
     def _constant(self, made_by: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """What depends on no sample, by PyTorch itself."""
@@ -260,7 +268,7 @@ class Nodes(Reading):
             raise ArgumentError(f"{name}: {kind} has no layer in chainrule")
         self._check_tied(name, layer)
         self.building.calls.begin(layer if any(True for _ in layer.parameters()) else None)
-        return MODULES[kind](self, name, layer, *arguments, **options)
+        return self._by(MODULES[kind], kind, name, layer, *arguments, **options)
 
     def _check_tied(self, name: str, layer: Any) -> None:
         """ArgumentError where a module shares a tensor that is not the matrix of a Linear or an Embedding."""

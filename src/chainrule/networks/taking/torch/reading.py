@@ -21,9 +21,10 @@ def array_of(tensor: Any) -> Array:
 class Reading:
     """What is known of a module while its calls are read."""
 
-    def __init__(self, torch: Any, module: Any, building: Building, alone: bool = False) -> None:
-        """alone: whether it is one layer of PyTorch, of which it does not matter where the samples are."""
+    def __init__(self, torch: Any, module: Any, building: Building, dtype: str, alone: bool = False) -> None:
+        """dtype: of the network.  alone: whether it is one layer, whose samples may be anywhere."""
         self.torch, self.module, self.building, self.alone = torch, module, building, alone
+        self.dtype = dtype
         self.values: dict[Any, Any] = {}
         self.tensors: dict[int, tuple[str, Any]] = {}  # a parameter -> the module that has it
 
@@ -52,8 +53,8 @@ def sizes_of(value: Any, axes: int) -> tuple[int, ...]:
 
 
 class Steps:
-    """What a recurrent module gives: (the outputs of all steps, the states after the last). last: of every of
-    its layers the output of a direction, whose last state is asked for.
+    """What a recurrent module gives: (the outputs of all steps, the states after the last). layers:
+    of every layer what it puts out at all steps, of one that begins with states of every direction.
     """
 
     def __init__(self, name: str, every: Value, kind: str, layers: Sequence[Value]) -> None:
@@ -76,10 +77,6 @@ def constant_beside(name: str, value: Value, array: Array) -> Array:
     """A tensor of the module as a constant beside every sample of a value."""
     if array.ndim == len(value.theirs) + 1 and array.shape[0] == 1:
         array = array[0]
-    try:
-        fits = np.broadcast_shapes(array.shape, value.theirs) == value.theirs
-    except ValueError:
-        fits = False
-    if not fits:
+    if not value.holds(array):
         raise ArgumentError(f"{name}: a tensor of the shape {array.shape} beside samples of {value.theirs}")
     return array

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from chainrule.networks.taking.torch.norms import layer_norm
 from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of, axis_of
 from chainrule.networks.taking.torch.several import projections
 from chainrule.networks.taking.torch.shapes import squeeze
-from chainrule.networks.taking.values import Value
+from chainrule.networks.taking.values import HIDDEN, Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
 
@@ -48,11 +47,19 @@ def _recurrent(kind: str) -> Callable[..., Any]:
             given = [_cell(m, f"_l{number}{end}", kind) for end in ends]
             if number and m.dropout:
                 x = r.building.entrywise(f"{name}_dropout", x, Dropout(m.dropout))
-            first = begins[number] if begins else ()
-            x = r.building.recurrent(
-                name, x, kind, given, ORDERS[kind], every=True, states=first, **options
-            )
-            layers.append(x)
+            if not begins:
+                x = r.building.recurrent(name, x, kind, given, ORDERS[kind], every=True, **options)
+                layers.append(x)
+                continue
+            apart = [
+                r.building.recurrent(
+                    name, x, kind, [held], ORDERS[kind], every=True, reverse=bool(way),
+                    states=begins[len(layers) + way], **options,
+                )
+                for way, held in enumerate(given)
+            ]  # fmt: skip
+            layers += apart
+            x = r.building.join(name, apart, "concat", 1) if len(apart) > 1 else apart[0]
         return Steps(name, x, kind, layers)
 
     return read
@@ -96,9 +103,9 @@ def _first_states(r: Reading, name: str, kind: str, states: Any, count: int) -> 
         raise ArgumentError(
             f"{name}: first states of {kind} are taken of the states of another recurrence of as many layers"
         )
-    if any(len(state.of.layers) != count for state in given):
+    if any(_count(state) != count for state in given):
         raise ArgumentError(f"{name}: {kind} has {count} layers and directions, its states others")
-    held = [[r.building.last_state(name, x, state.state) for x in state.of.layers] for state in given]
+    held = [[_state(r, name, state, place) for place in range(count)] for state in given]
     return [list(of) for of in zip(*held, strict=True)]
 
 
@@ -119,7 +126,7 @@ def _mask(name: str, given: Any, causal: bool, steps: int, keys: int) -> dict[st
         return {"causal": True} if causal else {}
     if not isinstance(given, np.ndarray) or given.shape != (steps, keys):
         raise ArgumentError(f"{name}: a mask is taken that is a tensor ({steps}, {keys}) of the module")
-    seen = ~given if given.dtype == bool else given > -1e30
+    seen = ~given if given.dtype == bool else given > HIDDEN
     if given.dtype != bool and np.any(given[seen]):
         raise ArgumentError(f"{name}: a mask is taken of 0 and -inf, or of True and False")
     return {"causal": True} if np.array_equal(seen, later) else {} if seen.all() else {"seen": seen}
@@ -251,7 +258,8 @@ def _item(r: Reading, name: str, x: Any, place: Any) -> Any:
         and len(place) in (2, 3)
         and all(p == slice(None) for p in (place[0], *place[2:]))
     )
-    if isinstance(x, Value) and every and place[1] in (-1, len(x.theirs) and x.theirs[0] - 1):
+    steps = isinstance(x, Value) and len(x.theirs) == 2 and x.layout.first is False  # not turned about
+    if steps and every and place[1] in (-1, len(x.theirs) and x.theirs[0] - 1):
         layer = x.node.layers[-1] if x.node and x.node.layers else None
         if getattr(layer, "outputs", "") == "all" and not getattr(layer, "reverse", False):
             return r.building.last_state(name, x, "h")
@@ -265,9 +273,8 @@ def _item(r: Reading, name: str, x: Any, place: Any) -> Any:
 
 def _state(r: Reading, name: str, x: States, place: Any) -> Value:
     """h[-1]: of the layer at this place, (units,)."""
-    layers = x.of.layers
-    ways = 2 if layers[0].node and isinstance(layers[0].node.layers[-1], Bidirectional) else 1
-    count = ways * len(layers)
+    layers, count = x.of.layers, _count(x)
+    ways = count // len(layers)
     if isinstance(place, tuple) and all(one == slice(None) for one in place[1:]):
         place = place[0]
     if not isinstance(place, int) or not -count <= place < count:
@@ -282,6 +289,13 @@ def _state(r: Reading, name: str, x: States, place: Any) -> Value:
     return r.building.last_state(
         name, Value(every.theirs, every.layout, r.building.node(name, every.node.inputs[0], single)), x.state
     )
+
+
+def _count(x: States) -> int:
+    """How many states there are, of layers and of their directions."""
+    layers = x.of.layers
+    both = layers[0].node and isinstance(layers[0].node.layers[-1], Bidirectional)
+    return 2 * len(layers) if both else len(layers)
 
 
 def _part(r: Reading, name: str, x: Value, places: Sequence[Any]) -> Value:
@@ -327,11 +341,7 @@ def _split(r: Reading, name: str, x: Value, sizes: Any, dim: int = 0) -> tuple[V
     whole = x.theirs[axis]
     if isinstance(sizes, int):
         sizes = [min(sizes, whole - start) for start in range(0, whole, sizes)]
-    stops = [0, *itertools.accumulate(sizes)]
-    return tuple(
-        r.building.along(f"{name}_{number}", x, axis, tuple(((place, 1.0),) for place in range(*ends)))
-        for number, ends in enumerate(itertools.pairwise(stops))
-    )
+    return r.building.split(name, x, axis, sizes)
 
 
 def _chunk(r: Reading, name: str, x: Value, chunks: int, dim: int = 0) -> tuple[Value, ...]:

@@ -55,14 +55,17 @@ def _unflatten(r: Reading, name: str, x: Value, dim: int, sizes: Any) -> Value:
 
 
 def _permute(r: Reading, name: str, x: Value, *dims: Any) -> Value:
-    perm = dims[0] if len(dims) == 1 else dims
-    return r.building.transpose(name, x, [d % (len(x.theirs) + 1) for d in perm])
+    given = dims[0] if len(dims) == 1 else dims
+    perm = [d % (len(x.theirs) + 1) for d in given]
+    if perm[0]:
+        raise ArgumentError(f"{name}: the samples stay the first axis, received the order {tuple(given)}")
+    return r.building.transpose(name, x, perm)
 
 
 def _swap(r: Reading, name: str, x: Value, a: int, b: int) -> Value:
     perm = [*range(len(x.theirs) + 1)]
     perm[a], perm[b] = perm[b], perm[a]
-    return r.building.transpose(name, x, perm)
+    return _permute(r, name, x, perm)
 
 
 def squeeze(r: Reading, name: str, x: Value, dim: int | None = None) -> Value:
