@@ -57,8 +57,8 @@ def main(engine: str, harm: str, folder: str) -> None:
             sys.exit(0)
         if harm == "hangs":
             time.sleep(60)
-        if harm == "is stopped":
-            os.kill(os.getpid(), signal.SIGSTOP)
+        if harm == "is killed":
+            os.kill(os.getpid(), signal.SIGKILL)
         if harm == "is killed once":
             os.mkdir(folder)
             os.kill(os.getpid(), signal.SIGKILL)

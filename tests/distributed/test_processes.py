@@ -94,7 +94,6 @@ def test_ranks_of_gloo_train_what_one_process_trains(how: str) -> None:
         ("throws", "rank 1 of 2 .* has ended by ValueError: a mistake"),
         ("exits", "rank 1 has ended, and the others wait for it"),
         ("hangs", r"rank 1 has given no sign for \d s"),
-        ("is stopped", r"rank 1 has given no sign for \d s"),
         ("is stopped before", r"rank 1 \(PID \d+\) has been stopped for \d s"),
     ],
 )
@@ -108,6 +107,14 @@ def test_a_rank_that_is_lost_ends_the_job_and_is_named(
     assert len(lines) == 1, done.stderr
     assert re.search(said, lines[0]), lines[0]
     assert time.monotonic() - begun < SECONDS
+
+
+@needs_mpi
+def test_a_rank_that_is_killed_is_named_though_mpiexec_ends_all() -> None:
+    done = by_mpi(3, "is killed")
+    assert done.returncode != 0
+    named = re.findall(r"chainrule: rank (\d) \(PID \d+\) was the first to end", done.stderr)
+    assert named == ["1"], done.stderr
 
 
 @pytest.mark.parametrize(("mpiexec", "variables"), MPIS)

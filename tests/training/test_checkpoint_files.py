@@ -345,6 +345,10 @@ def test_every_version_loads_for_ever(version: int, tmp_path: Path) -> None:
     for one, other in zip(rows(history), rows(expected), strict=True):
         assert one.loss == pytest.approx(other.loss, rel=1e-4)
         assert one.rate == other.rate
+    ((_, stopping),) = saved.state["callbacks"]
+    assert history.restored_epoch == stopping["epoch"] == 1  # which is in the file, to the bit
+    for name, array in on.parameters.items():
+        assert np.array_equal(array, stopping["parameters"][name]), name
 
 
 def make_golden() -> None:

@@ -20,6 +20,7 @@ from chainrule.base.errors import RankError, describe
 from chainrule.base.types import Array
 from chainrule.distributed.order import Node, nodes_of_all, total_of
 from chainrule.distributed.watch import Sign, State, Watch
+from chainrule.distributed.witness import LEFT, SAID, tell
 
 T = TypeVar("T")
 Asked = Callable[[], bool]  # whether what has begun is done; it moves while it is asked
@@ -38,7 +39,7 @@ HEARD = 0.1  # seconds that the last line has to pass through mpiexec, which los
 
 # Whoever has started a rank may have left it a pipe, in which it says what it has come to.
 PIPE = "CHAINRULE_PIPE"
-MEETING, BEGUN, ENDED, LEFT = b"m", b"b", b"e", b"l"  # behind the first, whole seconds of patience
+MEETING, BEGUN, ENDED = b"m", b"b", b"e"  # and LEFT; behind the first, whole seconds of patience
 
 
 def tell_starter(word: bytes) -> None:
@@ -103,6 +104,7 @@ class Communicator(ABC):
 
     kind: str
     watch: Watch | None = None
+    witness: int | None = None  # the pipe to it, where mpiexec ends all ranks with the first
     neighbours = machines = 1
     moves_alone = False  # whether messages move also while nobody asks
 
@@ -219,6 +221,8 @@ class Communicator(ABC):
         """
         if self._speaks():
             say(message)
+            if self.witness is not None:
+                tell(self.witness, SAID)
         time.sleep(HEARD)
         tell_starter(ENDED)
         self._end(code)
@@ -293,6 +297,8 @@ class Communicator(ABC):
         """At the end of the program: say so to those who may still wait for this rank."""
         if self.watch is not None:
             self.watch.become(State.left)
+        if self.witness is not None:
+            tell(self.witness, LEFT)
         tell_starter(LEFT)
 
     def __str__(self) -> str:

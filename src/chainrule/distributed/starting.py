@@ -5,19 +5,22 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.scalars import check_count, check_number
-from chainrule.distributed.communicator import BEGUN, MEETING, Alone, Communicator, tell_starter
+from chainrule.distributed.communicator import BEGUN, MEETING, PIPE, Alone, Communicator, tell_starter
 from chainrule.distributed.gloo import VARIABLES, GlooCommunicator
 from chainrule.distributed.mpi import SIZES, MPICommunicator
 from chainrule.distributed.order import MOST_SHARDS
 from chainrule.distributed.places import Place, beside, place_of
+from chainrule.distributed.witness import Witness, pipe_to
 
 ENGINES = ("auto", "mpi", "gloo", None)
 
@@ -62,10 +65,31 @@ def init(
         cores = comm.gather(cores_here())
         comm.neighbours = cores.count(cores[comm.rank])
         comm.machines = len({told.split()[0] for told in cores})
+        hydra = chosen == "mpi" and SIZES[0] in os.environ  # Open MPI's mpiexec names the rank, `launch` too
+        if hydra and comm.machines == 1 and PIPE not in os.environ:
+            _witnessed(comm, places)
         tell_starter(BEGUN)
         sys.excepthook = partial(_uncaught, comm)
         atexit.register(comm.leave)
     return comm
+
+
+def _witnessed(comm: Communicator, places: Sequence[Place]) -> None:
+    """One process for all ranks of this machine, of whose end each of them can tell it; or none."""
+    witness = None
+    if comm.rank == 0:
+        with suppress(OSError, AttributeError):
+            witness = Witness({place.rank: place.process for place in places})
+    told = comm.broadcast(json.dumps(witness and [witness.process, witness.pipes]).encode())
+    given = json.loads(told)
+    pipe = None if given is None else pipe_to(given[0], given[1][str(comm.rank)])
+    complete = b"" not in comm.gather(b"" if pipe is None else b"has it")
+    if complete:
+        comm.witness = pipe
+    if witness is not None:
+        if not complete:
+            os.kill(witness.process, signal.SIGKILL)
+        witness.let_go()
 
 
 def started_by(environment: Mapping[str, str]) -> str | None:
