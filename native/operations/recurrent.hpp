@@ -211,10 +211,18 @@ class RecurrentRowsOperation final : public Operation<T> {
     of_input_.x = p, of_input_.x_pixel = g.p_row, of_input_.channels = g.gates * g.units;
     of_input_.weights = at(turned_), of_input_.bias = nullptr;
     of_input_.z = of_input_.a = x.delta;
-    by_input_ = {x.map.data, g.dp, input_.x_pixel, g.p_row, 0, x.shape.channels, g.gates * g.units,
-                 plan.gradient(weights), plan.gradient(bias)};
-    by_state_ = {g.h, g.dq, g.state_row, g.p_row, 0, g.units, g.gates * g.units,
-                 plan.gradient(state_weights), inner_.bytes ? at(inner_) : nullptr};
+    by_input_ = {
+        x.map.data,         g.dp, input_.x_pixel, g.p_row, 0, x.shape.channels, g.gates * g.units, plan.gradient(weights),
+        plan.gradient(bias)};
+    by_state_ = {g.h,
+                 g.dq,
+                 g.state_row,
+                 g.p_row,
+                 0,
+                 g.units,
+                 g.gates * g.units,
+                 plan.gradient(state_weights),
+                 inner_.bytes ? at(inner_) : nullptr};
   }
   void forward(Plan<T>& plan, int samples) override {
     const auto& k = plan.kernels();
