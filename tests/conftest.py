@@ -67,11 +67,11 @@ _SLOW = (
 
 
 # Of a test of more than so many cases one of so many is taken.
-TURNS = ((256, 16), (64, 5), (16, 4))
+TURNS = ((256, 12), (64, 4), (16, 3))
 
 
 def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of tests of many cases, and of those marked `turns`, a part: other parts with --draw 1 to 15, all with
+    """Of tests of many cases, and of those marked `turns`, a part: other parts with --draw 1 to 11, all with
     --whole. The suite has ten minutes. Cases are dealt by their names, so that no value of a parameter is
     left out because it stands at every second place.
     """

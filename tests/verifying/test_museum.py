@@ -43,7 +43,7 @@ def test_the_gradients_are_truly_wrong(name: str) -> None:
         assert worst(*case.make()) > 1e-3
 
 
-@pytest.mark.turns(5)
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", some(BUGGY, 30, kind, family))
 def test_the_mistake_is_named(name: str) -> None:
     outcome, said = BUGGY[name].outcome()
