@@ -80,18 +80,14 @@ static int pairs_gradient_units(const DenseArgs<float, Pair>& g) {
 // asked.
 static void turn_pairs(const DenseArgs<float, Pair>& g, int block, int blocks, int panel, int width, bool bias, Pair* scratch) {
   constexpr int L = lanes<float>;
-  float turned[L * L] __attribute__((aligned(64))), square[L * L] __attribute__((aligned(64)));
+  float turned[L * L] __attribute__((aligned(64)));
   for (int j = 0; j < width; j++) {
-    const int o = (panel + j) * L, outputs = g.outputs - o < L ? g.outputs - o : L;
+    const int o = (panel + j) * L;
     LongSum<float> sum;
     for (int b = 0; b < blocks; b++) {
       const float* from = g.z + (block + b) * g.z_block + ptrdiff_t(o) * L;
       const int left = g.samples - (block + b) * L, samples = left < L ? left : L;
-      if (outputs < L) {
-        for (int i = 0; i < L; i++) store(square + i * L, i < outputs ? load(from + i * L) : Vec<float>{});
-        from = square;
-      }
-      transpose<float>(from, L, turned, L);
+      transpose_present<float>(from, g.outputs - o, turned);
       for (int l = 0; bias && l < samples; l++) sum.add(load(turned + l * L));
       pairs_of_rows(turned, samples, scratch + (ptrdiff_t(j) * blocks + b) * (L / 2) * L);
     }

@@ -206,3 +206,12 @@ inline void transpose(const T* in, ptrdiff_t in_step, T* out, ptrdiff_t out_step
 #pragma GCC unroll 16
   for (int i = 0; i < n; i++) *reinterpret_cast<typename Lanes<T>::unaligned*>(out + i * out_step) = v[i];
 }
+// The same of vectors one behind the other, of which `present` are there: the others are zero.
+template <class T>
+inline void transpose_present(const T* in, int present, T* out) {
+  constexpr int n = lanes<T>;
+  if (present >= n) return transpose<T>(in, n, out, n);
+  T square[n * n] __attribute__((aligned(64)));
+  for (int i = 0; i < n; i++) store(square + i * n, i < present ? load(in + i * n) : Vec<T>{});
+  transpose<T>(square, n, out, n);
+}

@@ -293,15 +293,8 @@ inline void turn_delta(const DenseArgs<T>& g, int block, int blocks, int panel, 
   for (int j = 0; j < width; j++)
     for (int b = 0; b < blocks; b++) {
       const int o = (panel + j) * L;
-      T* to = scratch + (ptrdiff_t(j) * blocks + b) * L * L;
       const T* from = g.z + (block + b) * g.z_block + ptrdiff_t(o) * L;
-      if (o + L > g.outputs) {
-        T square[L * L] __attribute__((aligned(64)));
-        for (int i = 0; i < L; i++) store(square + i * L, o + i < g.outputs ? load(from + i * L) : Vec<T>{});
-        transpose<T>(square, L, to, L);
-      } else {
-        transpose<T>(from, L, to, L);
-      }
+      transpose_present<T>(from, g.outputs - o, scratch + (ptrdiff_t(j) * blocks + b) * L * L);
     }
 }
 // Σ of `count` vectors, of eight or more as four sums beside each other: an addition waits for the one before it.

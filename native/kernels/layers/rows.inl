@@ -293,14 +293,13 @@ static void winograd_rows(const RowsArgs<T>& g, int begin, int end, T* scratch) 
 template <class T>
 static void turn_panels(const T* w, int inputs, int outputs, T* to, int begin, int end) {
   constexpr int L = lanes<T>;
-  T square[L * L] __attribute__((aligned(64))), turned[L * L] __attribute__((aligned(64)));
+  T turned[L * L] __attribute__((aligned(64)));
   for (int unit = begin; unit < end; unit++) {
-    const int first = unit * L, present = inputs - first < L ? inputs - first : L;
+    const int first = unit * L;
     for (int o = 0; o < outputs; o += L) {
       const int rows = outputs - o < L ? outputs - o : L;
       const T* from = w + (ptrdiff_t(o) / L * inputs + first) * L;
-      for (int i = 0; i < L; i++) store(square + i * L, i < present ? load(from + i * L) : Vec<T>{});
-      transpose<T>(square, L, turned, L);
+      transpose_present<T>(from, inputs - first, turned);
       __builtin_memcpy(to + (ptrdiff_t(unit) * outputs + o) * L, turned, sizeof(T) * size_t(rows) * L);
     }
   }

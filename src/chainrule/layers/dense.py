@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from chainrule.base.errors import ShapeError, describe
 from chainrule.base.keywords import teach
@@ -23,7 +23,47 @@ from chainrule.layers.checks import whole
 from chainrule.layers.initializers import InitializerLike, Normal, given_initializer
 
 
-class Dense(Layer):
+class _Product(Layer):
+    """What both share: units, a bias, and a W that may be that of another layer."""
+
+    passage = "weights"
+    title: ClassVar[str]
+    lenders: ClassVar[str]  # whose weights it may take
+
+    def _take(
+        self,
+        units: int,
+        bias: bool,
+        initializer: InitializerLike,
+        bias_initializer: InitializerLike,
+        tied: Layer | str | None,
+        name: str | None,
+    ) -> None:
+        self.units = whole(units, f"{self.title} units")
+        if not (tied is None or isinstance(tied, (str, Layer))):
+            raise TypeError(
+                f"{self.title} tied must be {self.lenders} whose weights it takes, received {describe(tied)}"
+            )
+        self.tied = tied
+        self.bias = check_flag(f"{self.title} bias", bias)
+        self.initializer = given_initializer(initializer)
+        self.bias_initializer = given_initializer(bias_initializer, "bias_initializer")
+        self.name = name
+
+    def config(self) -> dict[str, Any]:
+        held = super().config()
+        return held if self.tied is None else {**held, "tied": getattr(self.tied, "name", self.tied)}
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) > 2:
+            raise ShapeError(
+                f"{self.title} needs a vector or a sequence (steps, features) per sample, received "
+                f"{input_shape}; put Flatten() before it"
+            )
+        return (*input_shape[:-1], self.units)
+
+
+class Dense(_Product):
     """Every output sees every input: x (n_in, m) -> z (units, m), W (units, n_in), b (units,).
 
     On a sequence (T, n_in) it acts on every step alike, -> (T, units); its gradients are sums over the steps.
@@ -37,8 +77,8 @@ class Dense(Layer):
     """
 
     kind = "dense"
-    passage = "weights"
     family = "dense"
+    title, lenders = "Dense", "the Embedding or Dense"
 
     @teach("the number of outputs only, Dense(10): the layer finds out its inputs")
     def __init__(
@@ -52,27 +92,14 @@ class Dense(Layer):
         tied: Layer | str | None = None,
         name: str | None = None,
     ) -> None:
-        self.units = whole(units, "Dense units")
-        if not (tied is None or isinstance(tied, (str, Layer))):
-            raise TypeError(
-                f"Dense tied must be the Embedding or Dense whose weights it takes, received {describe(tied)}"
-            )
-        self.tied = tied
-        self.bias = check_flag("Dense bias", bias)
+        self._take(units, bias, initializer, bias_initializer, tied, name)
         self.ntk = check_flag("Dense ntk", ntk)
-        self.initializer = given_initializer(initializer)
-        self.bias_initializer = given_initializer(bias_initializer, "bias_initializer")
-        self.name = name
 
     @property
     def ties(self) -> Mapping[str, str]:
         if self.tied is None:
             return {}
         return {"W": "E" if isinstance(self.tied, Layer) and "embedding" in self.tied.families else "W"}
-
-    def config(self) -> dict[str, Any]:
-        held = super().config()
-        return held if self.tied is None else {**held, "tied": getattr(self.tied, "name", self.tied)}
 
     def forward(self, x: Value, W: Value, b: Value = None) -> Value:
         z = self._scaled(W @ x, W)
@@ -98,16 +125,8 @@ class Dense(Layer):
         W = Parameter((self.units, inputs), inputs, self.units, start)
         return weights_and_bias(W, self.units, self.bias, self.bias_initializer)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) > 2:
-            raise ShapeError(
-                "Dense needs a vector or a sequence (steps, features) per sample, "
-                f"received {input_shape}; put Flatten() before it"
-            )
-        return (*input_shape[:-1], self.units)
 
-
-class DenseTranspose(Layer):
+class DenseTranspose(_Product):
     """x (n_in, m) -> z (units, m) with W (n_in, units), b (units,): the decoder of an autoencoder.
 
         encoder = cr.Dense(32, name="encoder")
@@ -119,8 +138,8 @@ class DenseTranspose(Layer):
     """
 
     kind = "densetranspose"
-    passage = "weights"
     family = "transposed dense"
+    title, lenders = "DenseTranspose", "the Dense"
 
     @teach("the number of outputs, DenseTranspose(784, tied=encoder)")
     def __init__(
@@ -133,24 +152,11 @@ class DenseTranspose(Layer):
         bias_initializer: InitializerLike = None,
         name: str | None = None,
     ) -> None:
-        self.units = whole(units, "DenseTranspose units")
-        if not (tied is None or isinstance(tied, (str, Layer))):
-            raise TypeError(
-                f"DenseTranspose tied must be the Dense whose weights it takes, received {describe(tied)}"
-            )
-        self.tied = tied
-        self.bias = check_flag("DenseTranspose bias", bias)
-        self.initializer = given_initializer(initializer)
-        self.bias_initializer = given_initializer(bias_initializer, "bias_initializer")
-        self.name = name
+        self._take(units, bias, initializer, bias_initializer, tied, name)
 
     @property
     def ties(self) -> Mapping[str, str]:
         return {} if self.tied is None else {"W": "W"}
-
-    def config(self) -> dict[str, Any]:
-        held = super().config()
-        return held if self.tied is None else {**held, "tied": getattr(self.tied, "name", self.tied)}
 
     def forward(self, x: Value, W: Value, b: Value = None) -> Value:
         z = W.T @ x
@@ -167,11 +173,3 @@ class DenseTranspose(Layer):
         inputs = input_shape[-1]
         W = Parameter((inputs, self.units), inputs, self.units, self.initializer, unit_groups=1)
         return weights_and_bias(W, self.units, self.bias, self.bias_initializer)
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) > 2:
-            raise ShapeError(
-                "DenseTranspose needs a vector or a sequence (steps, features) per sample, received "
-                f"{input_shape}; put Flatten() before it"
-            )
-        return (*input_shape[:-1], self.units)

@@ -101,6 +101,7 @@ def _shown(layer: Layer) -> str:
 
 
 def _leaves(chain: Iterable[Layer]) -> Iterable[Layer]:
+    """The layers of a graph's wirings; what else holds layers is one, as it is one in a node."""
     for layer in chain:
         if isinstance(layer, Wiring):
             for branch in layer.chains:

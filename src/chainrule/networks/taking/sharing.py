@@ -9,7 +9,8 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError
 from chainrule.base.types import Array
-from chainrule.layers import Composite, Dense, Embedding, Layer
+from chainrule.layers import Dense, Embedding, Layer
+from chainrule.networks.architecture import leaves
 
 
 class Calls:
@@ -28,7 +29,7 @@ class Calls:
 
     def turned(self, W: Array) -> Dense | None:
         """The dense layer made before whose matrix is Wᵀ, where both are one array."""
-        made = (layer for _, layers in self.made for layer in _leaves(layers))
+        made = (layer for _, layers in self.made for layer in leaves(layers))
         return next((one for one in made if isinstance(one, Dense) and _is(W.T, one.given["W"])), None)
 
     def unite(self) -> None:
@@ -36,7 +37,7 @@ class Calls:
         first: dict[Hashable, list[Layer]] = {}
         held: list[Layer] = []  # with a matrix that a Dense may take
         for key, layers in self.made:
-            own = [layer for layer in _leaves(layers) if layer.given]
+            own = [layer for layer in leaves(layers) if layer.given]
             if key is not None and (known := first.setdefault(key, own)) is not own:
                 _one(known, own)
             for layer in own:
@@ -46,7 +47,7 @@ class Calls:
                 if same is None and isinstance(layer, Dense | Embedding):
                     held.append(layer)
         for _, layers in self.made:
-            for layer in _leaves(layers):
+            for layer in leaves(layers):
                 layer.given = {name: np.array(array) for name, array in layer.given.items()}
 
 
@@ -80,15 +81,6 @@ def _unlike(layers: Sequence[Layer]) -> ArgumentError:
         f"{layers[0].name} has the weights of a layer before it, which are read in another order here: "
         "behind a Flatten of images, or along another axis"
     )
-
-
-def _leaves(layers: Iterable[Layer]) -> Iterable[Layer]:
-    for layer in layers:
-        if isinstance(layer, Composite):
-            for chain in layer.chains:
-                yield from _leaves(chain)
-        else:
-            yield layer
 
 
 def _matrix(layer: Layer) -> Any:

@@ -35,13 +35,12 @@ def _embedding(r: Reading, name: str, m: Any, x: Value) -> Value:
 
 def _recurrent(kind: str) -> Callable[..., Any]:
     def read(r: Reading, name: str, m: Any, x: Value, states: Any = None, *more: Any) -> Any:
-        states = (states, *more) if more else states
         _samples_first(r, name, m)
         if vars(m).get("proj_size"):
             raise ArgumentError(f"{name}: {kind} is taken without projections")
         options = {"activation": m.nonlinearity} if kind == "RNN" else {}
         ends = ("", "_reverse") if m.bidirectional else ("",)
-        begins = _first_states(r, name, kind, states, m.num_layers * len(ends))
+        begins = _first_states(r, name, kind, _told(states, more), m.num_layers * len(ends))
         layers = []
         for number in range(m.num_layers):
             given = [_cell(m, f"_l{number}{end}", kind) for end in ends]
@@ -77,8 +76,7 @@ def _cell_alone(kind: str) -> Callable[..., Any]:
     """nn.RNNCell and its kin: a sequence of one step."""
 
     def read(r: Reading, name: str, m: Any, x: Value, states: Any = None, *more: Any) -> Any:
-        states = (states, *more) if more else states
-        given = states if isinstance(states, tuple | list) else [states] * (states is not None)
+        given = _told(states, more)
         options = {"activation": m.nonlinearity} if kind == "RNN" else {}
         x = r.building.reshaped(f"{name}_step", x, (1, *x.theirs))
         made = r.building.recurrent(
@@ -91,9 +89,15 @@ def _cell_alone(kind: str) -> Callable[..., Any]:
     return read
 
 
-def _first_states(r: Reading, name: str, kind: str, states: Any, count: int) -> list[list[Value]]:
+def _told(states: Any, more: Sequence[Any]) -> Sequence[Any]:
+    """First states as a call has them: none, one, one behind the other, or in a tuple."""
+    if more:
+        return states, *more
+    return states if isinstance(states, tuple | list) else [states] * (states is not None)
+
+
+def _first_states(r: Reading, name: str, kind: str, given: Sequence[Any], count: int) -> list[list[Value]]:
     """Of every layer its first states, (units,) of a sample each; none where they are not given, or 0."""
-    given = states if isinstance(states, tuple | list) else [states] * (states is not None)
     if all(isinstance(state, np.ndarray) and not state.any() for state in given):
         return []
     if len(given) == 1 + (kind == "LSTM") and all(isinstance(state, Value) for state in given):

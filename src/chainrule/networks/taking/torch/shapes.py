@@ -12,6 +12,11 @@ from chainrule.networks.taking.torch.reading import Reading, axis_of
 from chainrule.networks.taking.values import Value
 
 
+def _told(sizes: Sequence[Any]) -> Sequence[Any]:
+    """Sizes, one by one or as one tuple."""
+    return sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes
+
+
 def _flatten(r: Reading, name: str, m: Any, x: Value) -> Value:
     return _flat(r, name, x, m.start_dim, m.end_dim)
 
@@ -32,7 +37,7 @@ def _flat(r: Reading, name: str, x: Value, start_dim: int = 0, end_dim: int = -1
 
 
 def _view(r: Reading, name: str, x: Value, *shape: Any) -> Value:
-    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+    sizes = _told(shape)
     whole, rest = int(np.prod(x.theirs)), [int(size) for size in sizes[1:]]
     if len(rest) == 1 and rest[0] in (-1, whole):
         return r.building.flatten(name, x)
@@ -55,7 +60,7 @@ def _unflatten(r: Reading, name: str, x: Value, dim: int, sizes: Any) -> Value:
 
 
 def _permute(r: Reading, name: str, x: Value, *dims: Any) -> Value:
-    given = dims[0] if len(dims) == 1 else dims
+    given = _told(dims)
     perm = [d % (len(x.theirs) + 1) for d in given]
     if perm[0]:
         raise ArgumentError(f"{name}: the samples stay the first axis, received the order {tuple(given)}")
@@ -103,8 +108,7 @@ def _attribute(r: Reading, name: str, x: Any, what: str) -> Any:
 
 def _plain_sizes(sizes: Any) -> tuple[int, ...]:
     """Sizes of a constant; that of the samples, -1, is 1."""
-    told = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes
-    return tuple(abs(int(size)) for size in told)
+    return tuple(abs(int(size)) for size in _told(sizes))
 
 
 def _stack(r: Reading, name: str, tensors: Sequence[Value], dim: int = 0) -> Value:
@@ -114,7 +118,7 @@ def _stack(r: Reading, name: str, tensors: Sequence[Value], dim: int = 0) -> Val
 
 
 def _repeat(r: Reading, name: str, x: Value, *times: Any) -> Value:
-    told = times[0] if len(times) == 1 and isinstance(times[0], tuple | list) else times
+    told = _told(times)
     if len(told) != len(x.theirs) + 1 or told[0] != 1:
         raise ArgumentError(f"{name}: repeat is taken of a sample's axes, repeat(1, ...), received {told}")
     for axis, count in enumerate(told[1:]):
@@ -124,7 +128,7 @@ def _repeat(r: Reading, name: str, x: Value, *times: Any) -> Value:
 
 
 def _expand(r: Reading, name: str, x: Value, *sizes: Any) -> Value:
-    told = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes
+    told = _told(sizes)
     if len(told) != len(x.theirs) + 1:
         raise ArgumentError(f"{name}: expand is taken with as many axes as there are, received {told}")
     for axis, size in enumerate(told[1:]):
