@@ -212,8 +212,9 @@ class NormOperation final : public Operation<T> {
   // ⟨e⟩ and ⟨e x̂⟩ their means.
   void join_bands(const Plan<T>& plan, const NormArgs<T>& g, int samples, bool backward) const {
     const int bands = plan.value(this->x).shape.bands, l = plan.lanes();
-    for (int first = 0; first < samples; first += bands)
-      for (int k = 0; k < g.groups; k++) {
+    parallel(samples / bands * g.groups, int64_t(samples) * g.groups * 8, [&](int begin, int end, int) {
+      for (int unit = begin; unit < end; unit++) {
+        const int first = unit / g.groups * bands, k = unit % g.groups;
         const auto at = [&](T* numbers, int s) -> T& {
           return numbers[(first + s) / l * g.stat_block + ptrdiff_t(k) * l + (first + s) % l];
         };
@@ -232,6 +233,7 @@ class NormOperation final : public Operation<T> {
         if (!backward) b = 1 / std::sqrt(b + g.epsilon);
         for (int s = 0; s < bands; s++) at(one, s) = T(a), at(other, s) = T(b);
       }
+    });
   }
   // How many μ there are, per block.
   size_t numbers(const ValueShape& s) const {

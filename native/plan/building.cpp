@@ -202,7 +202,7 @@ void Plan<T>::add_convolution(int x, int z, int weights, int bias, const ConvArg
 template <class T>
 void Plan<T>::add_pool(int x, int z, const PoolArgs<T>& geometry) {
   auto o = std::make_unique<PoolOperation<T>>();
-  o->args = geometry;
+  o->geometry = geometry;
   CHAINRULE_PLACE(o);
 }
 template <class T>

@@ -59,11 +59,11 @@ def rows_made(layer: Layer, x: Shape, z: Shape, rows: int, count: int) -> int | 
     """
     if len(x) != 3 or len(z) != 3:
         return None
-    made = _rows_made(layer, x, rows, fills=rows * count == x[0])
+    made = _rows_made(layer, x, z, rows, fills=rows * count == x[0])
     return made if made is not None and made > 0 and z[0] <= made * count else None
 
 
-def _rows_made(layer: Layer, x: Shape, rows: int, fills: bool) -> int | None:
+def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int | None:
     kind = type(layer)
     if kind in (BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm):
         return rows if fills and not over_axes(layer) else None
@@ -73,19 +73,20 @@ def _rows_made(layer: Layer, x: Shape, rows: int, fills: bool) -> int | None:
         return rows * layer.factors[0] if layer.mode == "nearest" else None
     if kind not in (Conv2D, DepthwiseConv2D, ConvTranspose2D, MaxPool2D, AveragePool2D, L2Pool2D):
         return None
-    kernel, stride = (sizes[0] for sizes in (layer.grid.kernel, layer.grid.stride))  # type: ignore[attr-defined]
+    stride = layer.grid.stride[0]  # type: ignore[attr-defined]
     if isinstance(layer, ConvTranspose2D):
-        apart = kernel == stride and not layer.output_padding and not any(map(any, layer.pads(x)))
-        return rows * stride if apart else None
+        of_image, of_windows = rows_beside(layer, z, rows * stride)
+        return rows * stride if max(of_image) <= rows * stride and max(of_windows) <= rows else None
     if rows % stride:
         return None
     made = rows // stride
+    of_x, of_delta = rows_beside(layer, x, rows)
     if kind in (Conv2D, DepthwiseConv2D):
-        of_x, of_delta = rows_beside(layer, x, rows)
         return made if max(of_x) <= rows and max(of_delta) <= made else None
-    padded = any(map(any, layer.pads(x)))  # type: ignore[attr-defined]
+    means = kind is AveragePool2D or (kind is L2Pool2D and layer.mean)  # type: ignore[attr-defined]
+    counted = not (means and any(layer.pads(x)[0])) or layer.count_padding  # type: ignore[attr-defined]
     apart = layer.grid.dilation != (1, 1)  # type: ignore[attr-defined]
-    return made if max(kernel - stride, 0) <= rows and not padded and not apart else None
+    return made if max(of_x) <= rows and counted and not apart else None
 
 
 def chosen_bands(
@@ -125,6 +126,9 @@ def _vectors(leaf: Leaf, batch: int, lanes: int, count: int, first: bool) -> flo
     layer, x, z, rows, made = leaf
     blocks, (of_block, _) = -(-batch * count // lanes), cost(layer, x, z, 1, lanes)
     forward = of_block * blocks * (made / z[0] if count > 1 else 1)
+    if isinstance(layer, ConvTranspose2D):  # three passes of the same products
+        products = math.prod(layer.grid.kernel) * x[2] * z[2] // layer.groups
+        return 3.0 * products * blocks * x[1] * (rows if count > 1 else x[0])
     if type(layer) not in CONVOLUTIONS:
         return 2 * forward
     gradients = min(forward, cost(layer, x, z, batch, lanes)[1])  # by filters: of samples that exist

@@ -43,8 +43,9 @@ def image_pads(layer: Any, shape: Shape) -> tuple[Pair, Pair]:
 
 
 def rows_beside(layer: Any, x: Shape, rows: int) -> tuple[Pair, Pair]:
-    """Of bands of `rows` rows of an image x: those above and below one that a convolution or a pool reads;
-    and those of δ that the δ of a convolution reads.
+    """Of bands of `rows` rows of an image x: those above and below one that the windows of a convolution or a
+    pool read; and those of windows that the δ of a convolution reads. A transposed convolution has the image
+    behind it.
     """
     (top, _), _ = image_pads(layer, x)
     grid = layer.grid
@@ -105,6 +106,8 @@ def input_halo(
     """The zeros a layer wants around its input, or the rows of the bands beside it."""
     if bands > 1 and type(layer) in SLIDING_POOLS:
         return *rows_beside(layer, input_shape, rows)[0], 0, 0
+    if bands > 1 and type(layer) in TRANSPOSED:
+        return *rows_beside(layer, output_shape, rows * layer.grid.stride[0])[1], 0, 0  # type: ignore[union-attr]
     if type(layer) not in CONVOLUTIONS:
         return NO_HALO
     assert isinstance(layer, Convolution)
@@ -123,6 +126,8 @@ def output_delta_halo(
     if type(layer) in TRANSPOSED:
         assert isinstance(layer, Convolution)
         (top, bottom), (left, right) = image_pads(layer, output_shape)
+        if bands > 1:
+            top, bottom = rows_beside(layer, output_shape, rows * layer.grid.stride[0])[0]
         return top, bottom, left, right
     if not winograd_applies(layer, input_shape, output_shape, blocks, bands, rows):
         if bands == 1 or type(layer) not in CONVOLUTIONS:
