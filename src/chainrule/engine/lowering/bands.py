@@ -6,29 +6,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Bands, Cut
-from chainrule.engine.lowering.convolutions import CONVOLUTIONS, rows_beside, winograd_applies
+from chainrule.engine.lowering.convolutions import CONVOLUTIONS, VOLUME_POOLS, rows_beside, winograd_applies
 from chainrule.engine.lowering.lanes import PASSING, Held, cost
 from chainrule.engine.lowering.operations import GLOBAL_POOLS, over_axes
-from chainrule.engine.lowering.values import ACTIVATIONS, has_kernel
+from chainrule.engine.lowering.values import ACTIVATIONS, as_image, has_kernel
 from chainrule.layers import (
     AveragePool2D,
+    AveragePool3D,
     BatchNorm,
     Composite,
     Conv2D,
+    Conv3D,
     ConvTranspose2D,
     DepthwiseConv2D,
     GroupNorm,
     InstanceNorm,
     L2Pool2D,
+    L2Pool3D,
     Layer,
     LayerNorm,
     MaxPool2D,
+    PixelShuffle,
     RMSNorm,
     UpSample2D,
+    UpSample3D,
 )
 from chainrule.layers.structure import Chain, run_branches
 
@@ -55,12 +60,13 @@ class Leaf(NamedTuple):
 def rows_made(layer: Layer, x: Shape, z: Shape, rows: int, count: int) -> int | None:
     """The rows of each of `count` bands of a layer's output, made of so many of the same band of its input
     and at most of rows of the two beside it; None where they cannot be, or do not hold all of z. Rows beyond
-    the image are zeros to those who read rows beside each other, and nothing else may look at them.
+    the image are zeros to those who read rows beside each other, and nothing else may look at them. Bands of
+    a volume have whole planes, whose rows count.
     """
-    if len(x) != 3 or len(z) != 3:
+    if len(x) not in (3, 4) or len(z) != len(x):
         return None
-    made = _rows_made(layer, x, z, rows, fills=rows * count == x[0])
-    return made if made is not None and made > 0 and z[0] <= made * count else None
+    made = _rows_made(layer, x, z, rows, fills=rows * count == as_image(x)[0])
+    return made if made is not None and made > 0 and as_image(z)[0] <= made * count else None
 
 
 def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int | None:
@@ -69,8 +75,12 @@ def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int 
         return rows if fills and not over_axes(layer) else None
     if kind in ACTIVATIONS and has_kernel(layer):
         return rows
-    if isinstance(layer, UpSample2D):
-        return rows * layer.factors[0] if layer.mode == "nearest" else None
+    if isinstance(layer, UpSample2D | UpSample3D):
+        return rows * math.prod(layer.factors[:-1]) if layer.mode == "nearest" else None
+    if isinstance(layer, PixelShuffle):
+        return rows * layer.block
+    if kind in (Conv3D, *VOLUME_POOLS):
+        return _planes_made(layer, x, z, rows)
     if kind not in (Conv2D, DepthwiseConv2D, ConvTranspose2D, MaxPool2D, AveragePool2D, L2Pool2D):
         return None
     stride = layer.grid.stride[0]  # type: ignore[attr-defined]
@@ -89,34 +99,70 @@ def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int 
     return made if max(of_x) <= rows and counted and not apart else None
 
 
+def _planes_made(layer: Any, x: Shape, z: Shape, rows: int) -> int | None:
+    """The same of a layer on volumes; of pools those whose windows begin and end in the volume."""
+    planes, stride = rows // x[1], int(layer.grid.stride[0])
+    if planes % stride or max(rows_beside(layer, x, rows)[0]) > rows:
+        return None
+    if type(layer) in VOLUME_POOLS:
+        means = type(layer) is AveragePool3D or (type(layer) is L2Pool3D and layer.mean)
+        deep, *across = layer.pads(x)
+        counted = not means or layer.count_padding or not any(map(any, across))
+        if any(deep) or not counted or layer.grid.dilation != (1, 1, 1):
+            return None
+    return planes // stride * z[1]
+
+
 def chosen_bands(
     layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
 ) -> Cut:
-    """How many bands, 1 for none, and the layers that are cut."""
-    most, best = 0.0, Cut()
-    if len(shape) != 3:
-        return best
-    blocks = -(-batch // lanes)
+    """How many bands, 1 for none, and the layers that are cut: the run of them that gains most, of runs of
+    which each begins behind what ended the one before.
+    """
+    best, most, first = Cut(), 0.0, 0
+    while first < len(layers):
+        found, gain, end = _bands_from(layers[first:], shape, shapes, batch, lanes, first > 0)
+        if gain > most:
+            best, most = found, gain
+        first += end + 1
+        shape = shapes[str(layers[first - 1].name)] if first <= len(layers) else shape
+    return best
+
+
+def _bands_from(
+    layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int, within: bool
+) -> tuple[Cut, float, int]:
+    """The best for a run that begins with the first layer; what it gains; how many layers the longest had.
+    within: whole samples come in.
+    """
+    most, best, longest = 0.0, Cut(), 0
+    if len(shape) not in (3, 4):
+        return best, most, longest
+    blocks, height = -(-batch // lanes), as_image(shape)[0]
+    brought = REARRANGING * blocks * math.prod(shape) if within else 0.0
     for count in range(2, MOST + 1):
-        for rows in {stride * -(-shape[0] // (stride * count)) for stride in STRIDES}:
-            if -(-batch * count // lanes) * rows > (1 - LEAST_GAIN) * blocks * shape[0]:
+        for units in {stride * -(-shape[0] // (stride * count)) for stride in STRIDES}:
+            rows = units * height // shape[0]
+            if -(-batch * count // lanes) * rows > (1 - LEAST_GAIN) * blocks * height:
                 continue
             names, whole, cut = dict[str, Bands](), 0.0, 0.0
             for place, inner in enumerate(first_layers(layers, shape, shapes, count, rows, names)):
+                longest = max(longest, place + 1)
                 for number, leaf in enumerate(inner):
-                    whole += _vectors(leaf, batch, lanes, 1, place + number == 0)
-                    cut += _vectors(leaf, batch, lanes, count, place + number == 0)
-                gain = whole - cut - REARRANGING * blocks * _moved(layers, place, shapes, count)
+                    first = not within and place + number == 0
+                    whole += _vectors(leaf, batch, lanes, 1, first)
+                    cut += _vectors(leaf, batch, lanes, count, first)
+                gain = whole - cut - brought - REARRANGING * blocks * _moved(layers, place, shapes, count)
                 if gain > max(most, LEAST_GAIN * whole):
                     most, best = gain, Cut(count, rows, dict(names))
-    return best
+    return best, most, longest
 
 
 def _moved(layers: Sequence[Layer], place: int, shapes: Mapping[str, Shape], count: int) -> int:
     """Numbers of a sample that are brought together behind a layer."""
     z = shapes[str(layers[place].name)]
     pooled = place + 1 < len(layers) and type(layers[place + 1]) in GLOBAL_POOLS
-    return count * z[-1] if pooled and z[0] % count == 0 else math.prod(z)
+    return count * z[-1] if pooled and as_image(z)[0] % count == 0 else math.prod(z)
 
 
 def _vectors(leaf: Leaf, batch: int, lanes: int, count: int, first: bool) -> float:
@@ -125,7 +171,12 @@ def _vectors(leaf: Leaf, batch: int, lanes: int, count: int, first: bool) -> flo
     """
     layer, x, z, rows, made = leaf
     blocks, (of_block, _) = -(-batch * count // lanes), cost(layer, x, z, 1, lanes)
-    forward = of_block * blocks * (made / z[0] if count > 1 else 1)
+    made = made if count > 1 else as_image(z)[0]
+    forward = of_block * blocks * made / as_image(z)[0]
+    if isinstance(layer, Conv3D):  # the rows that windows read are copied, and the δ of the copies added
+        copied = math.prod(layer.grid.kernel[:2]) * x[2] * x[3]
+        products = z[2] * math.prod(layer.grid.kernel) * x[3] * z[3] // layer.groups
+        return (3.0 * products + 2 * PASSING * copied) * blocks * made
     if isinstance(layer, ConvTranspose2D):  # three passes of the same products
         products = math.prod(layer.grid.kernel) * x[2] * z[2] // layer.groups
         return 3.0 * products * blocks * x[1] * (rows if count > 1 else x[0])

@@ -34,8 +34,8 @@ WHOLE: Bands = (1, 0)
 
 @dataclass(frozen=True)
 class Cut:
-    """The layers of a network that are cut into bands, the first ones, by name: the rows of a band of what
-    each reads and puts out.  rows: of the network's input.
+    """The layers of a network that are cut into bands, a run of them, by name: the rows of a band of what
+    each reads and puts out.  rows: of what the first of them reads.
     """
 
     bands: int = 1

@@ -213,13 +213,14 @@ def _pool_rows(low: Builder, layer: Any, x: Value, z: Value) -> bool:
     it is none: where pixels lie apart, or a mean is of other pixels at the edges.
     """
     kind, g = POOLS[type(layer)], layer.grid
-    rows = taps_of_rows(g, x.shape[:-1], kind == PoolKind.max)
+    repeated, below = kind == PoolKind.max, g.kernel[0] * g.kernel[1]
+    rows = taps_of_rows(g, x.shape[:-1], repeated)
     mean = layer.mean if isinstance(layer, L2Pool2D) else kind == PoolKind.average
     if g.dilation[2] > 1 or (mean and not layer.count_padding and any(-1 in window for window in rows)):
         return False
-    read = volumes.rows_below(low, layer, x, rows)
+    read = volumes.rows_below(low, layer, x, z, repeated)
     left, right = g.pads_along(2, x.shape[2])
-    kernel, stride = (len(rows[0]), g.kernel[2]), (len(rows[0]), g.stride[2])
+    kernel, stride = (below, g.kernel[2]), (below, g.stride[2])
     padded = bool(left or right)
     low.native.add_pool(
         read.number, z.number, kernel, stride, (0, left), padded, kind, mean, layer.count_padding

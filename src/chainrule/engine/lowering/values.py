@@ -101,7 +101,9 @@ class Value:
     @property
     def lane_shape(self) -> Shape:
         """The shape of what lies in a lane, where that is a sample or a band of one."""
-        return self.shape if self.bands == 1 else (self.rows, *self.shape[1:])
+        if self.bands == 1:
+            return self.shape
+        return (self.rows // math.prod(self.shape[1:-2]), *self.shape[1:])  # of a volume: planes
 
 
 class Hosted(NamedTuple):
