@@ -345,6 +345,7 @@ struct DropoutArgs {
   uint32_t first;       // the place of the first sample in its batch
   T scale;
   bool positions = false;   // these are in the lanes, not samples
+  uint32_t bands = 1;       // of a sample, each in a lane
 };
 
 enum class Rule : int { sgd, nesterov, adam, adamw, rmsprop, adagrad, adadelta, nadam, radam, lion, lamb };

@@ -287,6 +287,7 @@ class DropoutOperation final : public Operation<T> {
   double rate = 0;
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
+  bool takes_bands(const Plan<T>&) const override { return true; }
   void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
   void forward(Plan<T>& plan, int samples) override {
@@ -304,6 +305,7 @@ class DropoutOperation final : public Operation<T> {
     g.from = from, g.to = to;
     g.low = uint32_t(key), g.high = uint32_t(key >> 32), g.first = uint32_t(training ? plan.pass.first : 0);
     g.positions = plan.value(this->z).shape.lanes == InLanes::positions;
+    g.bands = uint32_t(plan.value(this->z).shape.bands);
     const double share = training ? rate * plan.pass.dropout : 0;
     g.threshold = uint32_t(share * 4294967296.0), g.scale = T(1 / (1 - share));
     const int units = plan.blocks(this->z, samples) * from.height;

@@ -13,7 +13,7 @@ from chainrule.engine.lowering.builder import Bands, Cut
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, VOLUME_POOLS, rows_beside, winograd_applies
 from chainrule.engine.lowering.lanes import PASSING, Held, cost
 from chainrule.engine.lowering.operations import GLOBAL_POOLS, over_axes
-from chainrule.engine.lowering.values import ACTIVATIONS, as_image, has_kernel
+from chainrule.engine.lowering.values import ACTIVATIONS, PROGRAMS, as_image
 from chainrule.layers import (
     AveragePool2D,
     AveragePool3D,
@@ -23,12 +23,14 @@ from chainrule.layers import (
     Conv3D,
     ConvTranspose2D,
     DepthwiseConv2D,
+    Dropout,
     GroupNorm,
     InstanceNorm,
     L2Pool2D,
     L2Pool3D,
     Layer,
     LayerNorm,
+    LocalResponseNorm,
     MaxPool2D,
     PixelShuffle,
     RMSNorm,
@@ -73,7 +75,7 @@ def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int 
     kind = type(layer)
     if kind in (BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm):
         return rows if fills and not over_axes(layer) else None
-    if kind in ACTIVATIONS and has_kernel(layer):
+    if kind in (*ACTIVATIONS, *PROGRAMS, Dropout, LocalResponseNorm):
         return rows
     if isinstance(layer, UpSample2D | UpSample3D):
         return rows * math.prod(layer.factors[:-1]) if layer.mode == "nearest" else None

@@ -123,8 +123,8 @@ def _dense_transposed(low: Builder, layer: DenseTranspose, x: Value, z: Value, p
 
 def _entrywise(low: Builder, layer: Layer, f: Formula, x: Value, df: Formula | None = None) -> Value:
     """A value f(x) within a layer; df: f', where f is not a product with a number."""
-    made = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta)
-    forward, backward = entry_programs(f, df, x.shape, delta=x.with_delta)
+    made = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta, cut=x.cut)
+    forward, backward = entry_programs(f, df, x.lane_shape, delta=x.with_delta)
     low.native.add_program(x.number, made.number, forward.native(), backward.native(), [])
     low.parts[made.number] = str(layer.name)
     return made
@@ -384,7 +384,7 @@ def _local_norm(low: Builder, layer: LocalResponseNorm, x: Value, z: Value, para
     """x times r^{-β}, r from the sums of the squares beside each other."""
     itself, read = low.readers(x, 2)
     squares = _entrywise(low, layer, lambda entry: entry**2, read, lambda entry: 2 * entry)
-    sums = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta)
+    sums = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta, cut=x.cut)
     band = Resample(len(x.shape) - 1, layer.taps(x.shape), x.shape[-1])
     _resample(low, band, squares, sums, [])
     k, share, power = layer.k, layer.share, layer.beta
@@ -460,7 +460,7 @@ def _between(low: Builder, layer: Any, x: Value, z: Value) -> None:
 
 
 def _resample(low: Builder, layer: Resample, x: Value, z: Value, parameters: list[int]) -> None:
-    made = [*zip(*runs(x.shape, layer.axis, layer.weights), strict=True)] or [()] * 4  # all may be 0
+    made = [*zip(*runs(x.lane_shape, layer.axis, layer.weights), strict=True)] or [()] * 4  # all may be 0
     to, origin, count, weights = ([*told] for told in made)
     low.native.add_gather(x.number, z.number, to, origin, count, weights)
 

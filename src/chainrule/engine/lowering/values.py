@@ -10,18 +10,33 @@ from typing import NamedTuple
 from chainrule._native import Act, Cell, InLanes
 from chainrule.base.types import Shape
 from chainrule.layers import (
+    CELU,
+    ELU,
     GELU,
     GRU,
     LSTM,
     RNN,
+    SELU,
     Dense,
+    HardShrink,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
     Identity,
     Layer,
     LeakyReLU,
+    LogSigmoid,
+    Mish,
     ReLU,
+    ReLU6,
     Sigmoid,
+    SiLU,
     Softplus,
+    SoftShrink,
+    Softsign,
     Tanh,
+    TanhShrink,
+    Threshold,
 )
 
 Halo = tuple[int, int, int, int]  # top, bottom, left, right
@@ -36,6 +51,10 @@ ACTIVATIONS: dict[type[Layer], Act] = {
     Softplus: Act.softplus,
     GELU: Act.gelu,
 }
+PROGRAMS = (  # activations that are programs, entry by entry
+    *(CELU, ELU, HardShrink, HardSigmoid, HardSwish, HardTanh, LogSigmoid, Mish, ReLU6, SELU, SiLU),
+    *(SoftShrink, Softsign, TanhShrink, Threshold),
+)
 CELLS: dict[type[Layer], Cell] = {RNN: Cell.rnn, LSTM: Cell.lstm, GRU: Cell.gru}
 
 
@@ -97,6 +116,11 @@ class Value:
     lanes: InLanes = InLanes.samples
     bands: int = 1  # of `rows` rows, each in a lane of its own; the last may reach beyond the image
     rows: int = 0
+
+    @property
+    def cut(self) -> tuple[int, int]:
+        """How it is cut: into how many bands, of how many rows."""
+        return self.bands, self.rows
 
     @property
     def lane_shape(self) -> Shape:
