@@ -113,6 +113,7 @@ class GatherOperation final : public Operation<T> {
     T weight;
   };
   std::vector<Run> runs;
+  bool repeats_edges = false;   // of bands: beyond the image lies its last row once more
 
   bool takes_bands(const Plan<T>&) const override { return true; }
   void check(const Plan<T>& plan) const override {
@@ -148,13 +149,25 @@ class GatherOperation final : public Operation<T> {
     if (above_ + below_ > 0) bring_neighbours(plan, this->x, false, samples);
     else clear_beyond(plan, this->x, false, samples);
     Map<T> from = plan.map(this->x);
+    if (repeated(plan))
+      each_edge(plan, samples, [&](int v, int row, int beyond) { lane_row(plan, from, v, row, from, beyond, false); });
     from.data = from.row(0, -above_);
     gather(plan, forward_, from, plan.map(this->z), samples);
+    if (repeated(plan)) {   // others read zeros there
+      const auto& x = plan.value(this->x);
+      fill_beyond(plan, x.map, x.shape, x.shape.top, x.shape.bottom, T(0), samples);
+    }
   }
   void delta(Plan<T>& plan, int samples) override {
     clear_beyond(plan, this->z, true, samples);
     gather(plan, back_, plan.delta(this->z), to_, samples);
     if (spread_.bytes) add_beside(plan, to_, plan.delta(this->x), plan.value(this->x).shape, int(above_), int(below_), samples);
+    if (repeated(plan)) {
+      Map<T> from = to_;
+      from.data = from.row(0, above_);
+      const Map<T>& to = plan.delta(this->x);
+      each_edge(plan, samples, [&](int v, int row, int beyond) { lane_row(plan, from, v, beyond, to, row, true); });
+    }
     multiply_by_derivative(plan, this->x, this->input_post, samples);
   }
 
@@ -174,6 +187,28 @@ class GatherOperation final : public Operation<T> {
     const int64_t row = row_of(s), before = above * row;
     if (first < -before || count > s.features() + below * row - first) return false;
     return (first + before) / row == (first + before + count - 1) / row;
+  }
+  bool repeated(const Plan<T>& plan) const { return repeats_edges && above_ + below_ > 0; }
+  // body(band, row, beyond) of the first and last row of every image, and of the row beyond it in or beside that band.
+  template <class Body>
+  void each_edge(const Plan<T>& plan, int samples, Body&& body) const {
+    const ValueShape& x = plan.value(this->x).shape;
+    const int l = plan.lanes();
+    parallel(plan.blocks(samples), int64_t(samples) / x.bands * row_of(x) * 4, [&](int begin, int end, int) {
+      for (int v = begin * l; v < std::min(end * l, samples); v++) {
+        const int first = v % x.bands * x.height, last = x.whole - 1 - first;
+        if (first == 0 && above_ > 0) body(v, 0, -1);
+        if (0 <= last && last < x.height && last + 1 < x.height + below_) body(v, last, last + 1);
+      }
+    });
+  }
+  // Of lane v one row to another place, or added to what is there.
+  static void lane_row(const Plan<T>& plan, const Map<T>& from, int v, int row, const Map<T>& to, int at, bool adds) {
+    const int l = plan.lanes();
+    const ptrdiff_t run = ptrdiff_t(from.width) * from.channels;
+    const T* const source = from.row(v / l, row) + v % l;
+    T* const target = to.row(v / l, at) + v % l;
+    for (ptrdiff_t i = 0; i < run; i++) target[i * l] = adds ? target[i * l] + source[i * l] : source[i * l];
   }
   // With the rows that are read of the bands beside.
   ValueShape with_beside(ValueShape x) const {

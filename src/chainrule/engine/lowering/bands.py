@@ -78,7 +78,8 @@ def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int 
     if kind in (*ACTIVATIONS, *PROGRAMS, Dropout, LocalResponseNorm):
         return rows
     if isinstance(layer, UpSample2D | UpSample3D):
-        return rows * math.prod(layer.factors[:-1]) if layer.mode == "nearest" else None
+        between = layer.mode != "nearest"
+        return None if between and len(x) == 4 else rows * math.prod(layer.factors[:-1])
     if isinstance(layer, PixelShuffle):
         return rows * layer.block
     if kind in (Conv3D, *VOLUME_POOLS):

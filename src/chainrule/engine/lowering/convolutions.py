@@ -21,6 +21,7 @@ from chainrule.layers import (
     Layer,
     MaxPool2D,
     MaxPool3D,
+    UpSample2D,
 )
 from chainrule.layers.windows.convolution import Convolution
 
@@ -118,6 +119,8 @@ def input_halo(
         return *rows_beside(layer, input_shape, rows)[0], 0, 0
     if bands > 1 and type(layer) in TRANSPOSED:
         return *rows_beside(layer, output_shape, rows * layer.grid.stride[0])[1], 0, 0  # type: ignore[union-attr]
+    if bands > 1 and type(layer) is UpSample2D and layer.mode != "nearest":
+        return 1, 1, 0, 0
     if type(layer) not in CONVOLUTIONS:
         return NO_HALO
     assert isinstance(layer, Convolution)

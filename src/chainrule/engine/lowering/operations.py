@@ -431,22 +431,25 @@ def _moved(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]
 def _between(low: Builder, layer: Any, x: Value, z: Value) -> None:
     """Pixels between pixels: every one of two along each axis, with their shares."""
     *sizes, width, channels = x.shape
-    taps = [
-        [
-            ((first, 1 - share), (second, share))
-            for first, (second, share) in zip(
-                layer.sources(axis, size), layer.shares(axis, size), strict=True
-            )
+
+    def taps_of(axis: int, size: int) -> list[tuple[tuple[int, float], tuple[int, float]]]:
+        both = zip(layer.sources(axis, size), layer.shares(axis, size), strict=True)
+        return [((first, 1 - share), (second, share)) for first, (second, share) in both]
+
+    taps = [taps_of(axis, size) for axis, size in enumerate((*sizes, width))]
+    if x.bands > 1:  # every band as one between two others, whose rows it reads
+        own, made = x.rows, x.rows * layer.factors[0]
+        taps[0] = [
+            ((first - own, one), (second - own, other))
+            for (first, one), (second, other) in taps_of(0, 3 * own)[made : 2 * made]
         ]
-        for axis, size in enumerate((*sizes, width))
-    ]
     rows: Any = [((0, 1.0),)]
     for size, of_axis in zip(sizes, taps[:-1], strict=True):  # rows of planes one below the other
         rows = [
             [(at * size + u, a * b) for at, a in row for u, b in pair] for row in rows for pair in of_axis
         ]
     columns = taps[-1]
-    made = [
+    places = [
         (i * len(columns) + j, u * width + v, of_row * of_column)
         for i, row in enumerate(rows)
         for j, column in enumerate(columns)
@@ -454,9 +457,9 @@ def _between(low: Builder, layer: Any, x: Value, z: Value) -> None:
         for v, of_column in column
         if of_row * of_column
     ]
-    to, origin, weights = ([*told] for told in zip(*made, strict=True))
+    to, origin, weights = ([*told] for told in zip(*places, strict=True))
     runs = ([channels * place for place in to], [channels * place for place in origin], [channels] * len(to))
-    low.native.add_gather(x.number, z.number, *runs, weights)
+    low.native.add_gather(x.number, z.number, *runs, weights, repeats_edges=True)
 
 
 def _resample(low: Builder, layer: Resample, x: Value, z: Value, parameters: list[int]) -> None:

@@ -46,14 +46,17 @@ ACTIVATIONS: dict[type[Layer], Act] = {
     Identity: Act.identity,
     ReLU: Act.relu,
     LeakyReLU: Act.leaky_relu,
+    ELU: Act.elu,
     Sigmoid: Act.sigmoid,
     Tanh: Act.tanh,
     Softplus: Act.softplus,
     GELU: Act.gelu,
+    SiLU: Act.silu,
+    HardSwish: Act.hard_swish,
 }
 PROGRAMS = (  # activations that are programs, entry by entry
-    *(CELU, ELU, HardShrink, HardSigmoid, HardSwish, HardTanh, LogSigmoid, Mish, ReLU6, SELU, SiLU),
-    *(SoftShrink, Softsign, TanhShrink, Threshold),
+    *(CELU, HardShrink, HardSigmoid, HardTanh, LogSigmoid, Mish, ReLU6, SELU, SoftShrink, Softsign),
+    *(TanhShrink, Threshold),
 )
 CELLS: dict[type[Layer], Cell] = {RNN: Cell.rnn, LSTM: Cell.lstm, GRU: Cell.gru}
 
@@ -89,15 +92,19 @@ def has_kernel(layer: Layer) -> bool:
         return False
     if isinstance(layer, Softplus) and (layer.beta != 1 or layer.threshold is not None):
         return False
+    if isinstance(layer, ELU) and layer.alpha <= 0:
+        return False
     return type(layer) in ACTIVATIONS
 
 
 def needs_z(layer: Layer) -> bool:
     """Whether f' cannot be computed from a alone: then z is kept beside a."""
-    return isinstance(layer, GELU) or (isinstance(layer, LeakyReLU) and layer.slope < 0)
+    return isinstance(layer, GELU | SiLU | HardSwish) or (isinstance(layer, LeakyReLU) and layer.slope < 0)
 
 
 def slope(layer: Layer) -> float:
+    if isinstance(layer, ELU):
+        return float(layer.alpha)
     return float(layer.slope) if isinstance(layer, LeakyReLU) else 0.0
 
 
