@@ -43,6 +43,11 @@ MOST = 16
 STRIDES = (1, 2, 4, 8)  # that the rows of a band of the input are a multiple of
 WINOGRAD = 1.6  # of 2.25 times fewer products
 REARRANGING = 40.0  # to whole samples, and back: 25 cycles a vector, as measured
+PASSES: dict[type[Layer], int] = {  # over a layer's numbers, forward and back; of others 2
+    **dict.fromkeys((BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm), 7),
+    **dict.fromkeys(PROGRAMS, 12),
+    LocalResponseNorm: 50,  # three programs, a sum of the channels beside and a product
+}
 LEAST_GAIN = 0.12  # of the time of the layers that are cut, as it is estimated
 
 
@@ -118,29 +123,26 @@ def _planes_made(layer: Any, x: Shape, z: Shape, rows: int) -> int | None:
 
 def chosen_bands(
     layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
-) -> Cut:
-    """How many bands, 1 for none, and the layers that are cut: the run of them that gains most, of runs of
-    which each begins behind what ended the one before.
-    """
-    best, most, first = Cut(), 0.0, 0
+) -> tuple[Cut, ...]:
+    """The layers that are cut, in runs of which each begins behind what ended the one before."""
+    cuts, first = list[Cut](), 0
     while first < len(layers):
-        found, gain, end = _bands_from(layers[first:], shape, shapes, batch, lanes, first > 0)
-        if gain > most:
-            best, most = found, gain
-        first += end + 1
-        shape = shapes[str(layers[first - 1].name)] if first <= len(layers) else shape
-    return best
+        found, end = _bands_from(layers[first:], shape, shapes, batch, lanes, first > 0)
+        cuts += found
+        first += end
+        shape = shapes[str(layers[first - 1].name)]
+    return tuple(cuts)
 
 
 def _bands_from(
     layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int, within: bool
-) -> tuple[Cut, float, int]:
-    """The best for a run that begins with the first layer; what it gains; how many layers the longest had.
+) -> tuple[list[Cut], int]:
+    """The best for a run that begins with the first layer, if there is one, and where the next may begin.
     within: whole samples come in.
     """
-    most, best, longest = 0.0, Cut(), 0
+    most, best, longest, taken = 0.0, list[Cut](), 0, 0
     if len(shape) not in (3, 4):
-        return best, most, longest
+        return best, 1
     blocks, height = -(-batch // lanes), as_image(shape)[0]
     brought = REARRANGING * blocks * math.prod(shape) if within else 0.0
     for count in range(2, MOST + 1):
@@ -157,8 +159,8 @@ def _bands_from(
                     cut += _vectors(leaf, batch, lanes, count, first)
                 gain = whole - cut - brought - REARRANGING * blocks * _moved(layers, place, shapes, count)
                 if gain > max(most, LEAST_GAIN * whole):
-                    most, best = gain, Cut(count, rows, dict(names))
-    return best, most, longest
+                    most, best, taken = gain, [Cut(count, rows, dict(names))], place + 1
+    return best, taken or min(longest + 1, len(layers))
 
 
 def _moved(layers: Sequence[Layer], place: int, shapes: Mapping[str, Shape], count: int) -> int:
@@ -184,7 +186,7 @@ def _vectors(leaf: Leaf, batch: int, lanes: int, count: int, first: bool) -> flo
         products = math.prod(layer.grid.kernel) * x[2] * z[2] // layer.groups
         return 3.0 * products * blocks * x[1] * (rows if count > 1 else x[0])
     if type(layer) not in CONVOLUTIONS:
-        return 2 * forward
+        return PASSES.get(type(layer), 2) * forward
     gradients = min(forward, cost(layer, x, z, batch, lanes)[1])  # by filters: of samples that exist
     if winograd_applies(layer, x, z, blocks, count, rows):
         forward, gradients = forward / WINOGRAD, min(gradients, forward / WINOGRAD)

@@ -75,7 +75,7 @@ class Lowering(Builder):
     def halo_behind(self, layer: Layer, rest: Sequence[Layer], after: Halo) -> Halo:
         """The zeros wanted around a layer's output; none where it is brought to other lanes first."""
         reader = next((one for one in rest if not self.passes(one)), None)
-        if reader is not None and self.is_cut(reader) != self.is_cut(layer):
+        if reader is not None and self.cut_of(reader) is not self.cut_of(layer):
             return NO_HALO
         return self.wanted_halo(rest, self.shapes[str(layer.name)], after)
 
@@ -328,7 +328,7 @@ def lower(
         rounded=rounded,
     )
     if backward and alone and lanes == SAMPLES and not (keep or per_sample):
-        low.cut = chosen_bands(body, *sizes)
+        low.cuts = chosen_bands(body, *sizes)
     shown = keep and backward
     low.by_units = backward and not (keep or per_sample)
     of_input = NOTHING if lanes == CHANNELS else SAMPLES
@@ -337,8 +337,9 @@ def lower(
     elif low.by_units and body and has_units(body[0], network.input_shape, *sizes[2:]):
         of_input = NOTHING
     halo = NO_HALO if of_input == POSITIONS else low.wanted_halo(body, network.input_shape, NO_HALO)
-    cut = (low.cut.bands, low.cut.rows) if body and low.is_cut(body[0]) else WHOLE
-    x = low.value(network.input_shape, halo, NO_HALO, shown, of_input, cut)
+    cut = low.cut_of(body[0]) if body else None
+    of_bands = (cut.bands, cut.rows) if cut else WHOLE
+    x = low.value(network.input_shape, halo, NO_HALO, shown, of_input, of_bands)
     low.values["input"] = x.number
     native.set_input(x.number)
     x, _ = low.chain(body, (x,), NO_HALO, shown)
