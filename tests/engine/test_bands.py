@@ -135,6 +135,49 @@ NETWORKS: dict[str, tuple[Shape, tuple[int, int], int, list[cr.Layer]]] = {
             *(cr.Softplus(), cr.MaxPool2D(3, stride=1), cr.Sigmoid(), *HEAD),
         ],
     ),
+    "transposed, and zeros around pools": (
+        (11, 5, 3),
+        (4, 3),
+        8,
+        [
+            *(cr.ConvTranspose2D(6, 4, stride=2, padding=1), cr.ReLU(), cr.MaxPool2D(3, 2, padding=1)),
+            cr.Parallel(
+                [
+                    [cr.MaxPool2D(3, 1, padding=1)],
+                    [cr.ConvTranspose2D(4, (5, 3), padding=(2, 1), groups=2), cr.Tanh()],
+                    [cr.ConvTranspose2D(6, 3, padding=1, groups=6), cr.LeakyReLU(-0.5)],
+                ],
+                join="concat",
+            ),
+            *(cr.ConvTranspose2D(5, 3, stride=2, padding=1, output_padding=1), cr.SiLU()),
+            *(cr.L2Pool2D(3, 2, padding=1), cr.Sigmoid(), *HEAD),
+        ],
+    ),
+    "between pixels": (
+        (10, 4, 2),
+        (4, 3),
+        11,
+        [
+            *(cr.Conv2D(8, 3, padding=1), cr.ELU(0.5), cr.UpSample2D(2, mode="bilinear")),
+            *(cr.LocalResponseNorm(3), cr.PixelShuffle(2), cr.Dropout(0.3), cr.Mish()),
+            *(cr.AveragePool2D(3, 2, padding=1, count_padding=True), cr.HardSwish()),
+            *(cr.MaxPool2D(2, 2, padding="same"), cr.Conv2D(5, 3), *HEAD),
+        ],
+    ),
+    "volumes": (
+        (7, 4, 5, 2),
+        (4, 8),
+        9,
+        [
+            *(
+                cr.Conv3D(4, 3, padding=1),
+                cr.Tanh(),
+                cr.Conv3D(4, (3, 2, 1), dilation=(1, 2, 1), groups=2, padding=(1, 1, 0)),
+            ),
+            *(cr.SiLU(), cr.MaxPool3D((1, 2, 2), padding=(0, 1, 0)), cr.UpSample3D(2)),
+            *(cr.Conv3D(3, (3, 1, 3), stride=2, padding=(1, 0, 1)), cr.AveragePool3D(2, 1), cr.ReLU(), *HEAD),
+        ],
+    ),
     "norms of groups": (
         (12, 7, 3),
         (3, 4),
@@ -199,6 +242,21 @@ def test_gradients_do_not_depend_on_bands(name: str, machine: tuple[str, str], b
         found = gradients(samples)
         close(found, expected, SAFETY * np.finfo(dtype).eps * summed_terms(network, 11))
         assert same_bits(gradients(samples, threads=3), found)
+
+
+def test_runs_of_layers_have_bands_of_their_own(bands: list[Any]) -> None:
+    """Between them samples are whole: where an edge is reflected."""
+    body = [cr.Conv2D(16, 5, padding=2), cr.Conv2D(6, 5, padding=2), cr.ReLU(), cr.Pad2D(2, mode="reflect")]
+    body += [cr.Conv2D(8, 3, padding=1), cr.SiLU(), residual(cr.Conv2D(8, 5, padding=2), cr.Tanh())]
+    shape = (12, 12, 2)
+    network = cr.Network([*body, *HEAD], input_shape=shape, dtype="float64", seed=1)
+    chosen = chosen_bands(network.layers[:-1], shape, network.shapes, 2, 16)
+    assert [(cut.bands, min(cut.layers)) for cut in chosen] == [(6, "conv1"), (8, "conv3")]
+    X, y = np.random.default_rng(0).standard_normal((2, *shape)), np.array([0, 2])
+    expected = Plan(network, cr.CrossEntropy(), batch_size=2).gradients(X, y)[1]
+    for cuts in (chosen, chosen[1:]):
+        bands.append(cuts)
+        close(Plan(network, cr.CrossEntropy(), batch_size=2).gradients(X, y)[1], expected, 1e-10)
 
 
 def test_a_band_of_one_pixel(bands: list[Any]) -> None:
