@@ -101,8 +101,9 @@ struct Activation<Act::silu> {
   }
   template <class T>
   static Vec<T> derivative(T, Vec<T> z) {
-    const Vec<T> s = sigmoid<T>(z);
-    return s * (T(1) + z * (T(1) - s));
+    // σ + z σ (1 − σ), with 1 − σ(z) = σ(−z), which keeps its digits where σ is nearly 1.
+    const Vec<T> e = exp<T>(-absolute<T>(z)), r = T(1) / (T(1) + e), rest = e * r;
+    return (z < T(0) ? rest : r) + z * (rest * r);
   }
 };
 template <>

@@ -145,6 +145,8 @@ LAYERS: list[Activation] = [
     cr.LeakyReLU(-0.5),
     cr.Softplus(),
     cr.GELU(),
+    cr.ELU(0.5),
+    cr.SiLU(),
 ]
 
 
