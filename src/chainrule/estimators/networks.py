@@ -83,8 +83,8 @@ class NetworkEstimator(Answering, Estimator):
     early_stopping: None, a number of epochs without improvement, or EarlyStopping(...). Without validation
         data a tenth of the rows is held out.
     validation_fraction: of the rows held out, of every class its share; None: none but for early stopping.
-    precision: "bfloat16": products of factors rounded to that type, as of `chainrule.Network`; with it (or with
-        "float32") the network is of float32, whatever X is. None: of the type of X; float32 is twice as fast.
+    precision: "bfloat16": products of factors rounded to it, as of `chainrule.Network`; with it, or with
+        "float32", the network is of float32, whatever X is. None: of the type of X; float32 is twice as fast.
     shuffle, callbacks, threads: as of `chainrule.fit`. verbose: whether progress is shown.
     warm_start: whether `fit` goes on from the parameters before.
     random_state: a number, a RandomState or None; of the start, the orders, what is held out, and dropout.
