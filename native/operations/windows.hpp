@@ -378,12 +378,12 @@ class PoolOperation final : public Operation<T> {
     const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     require(x.channels == z.channels && x.bands == z.bands, "pooling keeps the channels, and bands");
     // Every window has a pixel of the picture; without padding it has only such.
-    const auto meets = [&](int size, int count, int window, int stride, int pad) {
+    const auto meets = [&](int64_t size, int count, int window, int stride, int pad) {
       const int64_t last = int64_t(count - 1) * stride - pad;
       return window >= 1 && window <= largest_size && stride >= 1 && stride <= largest_size && pad >= 0 && pad < window &&
              last < size && (geometry.padded || (pad == 0 && last + window <= size));
     };
-    const int below = x.bands > 1 ? beside(plan).below : 0;   // brought there
+    const int64_t below = x.bands > 1 ? beside(plan).below : 0;   // brought there
     require(meets(x.height + below, z.height, geometry.window_h, geometry.stride_h, geometry.pad_top) &&
                 meets(x.width, z.width, geometry.window_w, geometry.stride_w, geometry.pad_left),
             "a window of a pooling layer lies outside of its image");
@@ -429,27 +429,27 @@ class PoolOperation final : public Operation<T> {
     });
     if (!spread_.bytes) return;
     const auto [above, below] = beside(plan);
-    add_beside(plan, args_.x_delta, plan.delta(this->x), plan.value(this->x).shape, above, below, samples);
+    add_beside(plan, args_.x_delta, plan.delta(this->x), plan.value(this->x).shape, int(above), int(below), samples);
     if (!derives_) multiply_by_derivative(plan, this->x, this->input_post, samples);
   }
 
  private:
   // Rows of the bands above and below one that its windows read.
   struct Beside {
-    int above, below;
+    int64_t above, below;
     bool any() const { return above + below > 0; }
   };
   Beside beside(const Plan<T>& plan) const {
     if (plan.value(this->x).shape.bands == 1) return {0, 0};
-    const int above = geometry.pad_top, below = geometry.window_h - geometry.stride_h - above;
-    return {above, std::max(below, 0)};
+    const int64_t above = geometry.pad_top, below = int64_t(geometry.window_h) - geometry.stride_h - above;
+    return {above, std::max<int64_t>(below, 0)};
   }
   // Windows that are those of the band of their output begin there, or in the zeros above it, and reach no further than the
   // next one. Zeros are no pixel of a mean.
   bool within_bands(const Plan<T>& plan) const {
     const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     const auto [above, below] = beside(plan);
-    return int64_t(z.height) * geometry.stride_h == x.height && above <= std::min(x.top, x.height) &&
+    return int64_t(z.height) * geometry.stride_h == x.height && 0 <= above && above <= std::min(x.top, x.height) &&
            below <= std::min(x.bottom, x.height) && x.top <= x.height && x.bottom <= x.height &&
            !(geometry.mean && !geometry.count_padding && reaches_out(plan));
   }
@@ -472,7 +472,7 @@ class PoolOperation final : public Operation<T> {
     if (outside_) fill(T(0));
   }
   int rows_read(const Plan<T>& plan) const {
-    return beside(plan).above + plan.value(this->x).shape.height + beside(plan).below;
+    return int(beside(plan).above + plan.value(this->x).shape.height + beside(plan).below);
   }
   size_t row_size(const Plan<T>& plan) const {
     const ValueShape& x = plan.value(this->x).shape;
