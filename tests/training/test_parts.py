@@ -14,7 +14,8 @@ from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Hinge, SquaredError
 from chainrule.networks.network import Network
 from chainrule.training.fit import fit
-from chainrule.training.parts import FitData, class_labels, prepare
+from chainrule.training.class_weights import class_labels
+from chainrule.training.parts import FitData, prepare
 
 
 def held_out(data: FitData) -> set[int]:

@@ -195,8 +195,8 @@ def check_weights(w: Any, n: int, argument: str = "sample_weight") -> NDArray[np
     """Sample weights (n,) as float64, scaled to mean 1; they must be finite, not negative and not all 0."""
     if isinstance(w, dict):
         raise TypeError(
-            f"{argument} is a number for every sample, ({n},), the same for all outputs: of an output write "
-            f"Losses({{...}}, weights={{{next(iter(w), 'kind')!r}: 0.5}}) or class_weight by output"
+            f"{argument} is a number for every sample, ({n},): weights by name, as these, are of a Graph with "
+            "several outputs"
         )
     array = numbers(plain_array(one_column(w), argument), argument)
     if array.shape != (n,):

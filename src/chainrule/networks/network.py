@@ -43,6 +43,7 @@ from chainrule.networks.finite import (
 from chainrule.networks.forms.several_ends import (
     joined_inputs,
     joined_targets,
+    joined_weights,
     labels_right,
     output_labels,
     split_labels,
@@ -325,7 +326,7 @@ class Network(Model, Attributes):
         y: labels, one-hot rows or numbers, as the loss wants them.
         loss: a loss, or its name as in `fit`; None chooses by the last layer (softmax: CrossEntropy, sigmoid:
             BinaryCrossEntropy, else SquaredError).
-        sample_weight: (N,), used with mean 1.
+        sample_weight: (N,), used with mean 1; of several outputs also by their names, {"kind": (N,)}.
         training_size: m of a penalty that is divided by it, by default the number of samples here.
         mode: "matrix", all samples at once (Matrix notes); "per_sample", a loop that adds gradients up and
             divides at the end, with δ of the single samples (Dezeming §3.1). The gradients are the same.
@@ -401,10 +402,10 @@ class Network(Model, Attributes):
         accuracy_score); the accuracy that `fit` shows is there the share of single labels.
         """
         if self.heads:
-            weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-            return labels_right(
-                self.classify(X, allow_nonfinite=allow_nonfinite), y, weights, self.output_labels
-            )
+            labels = self.classify(X, allow_nonfinite=allow_nonfinite)
+            n = len(next(iter(labels.values())))
+            weights = None if sample_weight is None else joined_weights(sample_weight, self, n)
+            return labels_right(labels, y, weights, self.output_labels, self.heads.names)
         parts = pieces(X, self)
         if self.several_labels or say_several(self.layers[-1], y):
 
@@ -443,7 +444,7 @@ class Network(Model, Attributes):
         check_pairs(X, y, stacklevel=5)
         X = self._inputs(X)
         targets, _ = targets_of(joined_targets(y, self, chosen), self, chosen, len(X))
-        weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+        weights = None if sample_weight is None else joined_weights(sample_weight, self, len(X))
         size = training_size_from(training_size, len(X))
         return Batch(X, targets, weights), Objective(chosen, penalty, size)
 

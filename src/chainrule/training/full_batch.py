@@ -28,7 +28,6 @@ from chainrule.networks.forms.several_labels import remember
 from chainrule.networks.names import at_rest, frozen_parameters
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
-from chainrule.training.class_weights import weighted_outputs
 from chainrule.training.fit import warn_of_labels
 from chainrule.training.history import History, Row
 from chainrule.training.optimizers import SGD
@@ -147,8 +146,6 @@ def fit_full_batch(
     allowed = check_flag("allow_nonfinite", allow_nonfinite)
     work = network.copy(dtype="float64")
     X, y, _ = by_name(work, chosen_loss, X, y, None)
-    if class_weight is not None and isinstance(chosen_loss, Losses):
-        chosen_loss, class_weight = weighted_outputs(class_weight, chosen_loss, work, y), None
     data = prepare(work, chosen_loss, X, y, sample_weight, None, 0, class_weight, classes)
     if loss is None:
         warn_of_labels(network, chosen_loss, data)

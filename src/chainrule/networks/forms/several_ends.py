@@ -5,16 +5,17 @@ A network with one input and one output takes and returns its arrays as they are
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
+from chainrule.base.scalars import finite_number
 from chainrule.base.types import Array, Shape
 from chainrule.data.arrays import plain_array, prepared
-from chainrule.data.door import check_inputs, classes_array, targets_of
+from chainrule.data.door import check_inputs, check_weights, classes_array, targets_of
 from chainrule.layers import Sigmoid
 from chainrule.layers.activations.softmax import LogSoftmax, Softmax
 from chainrule.losses.base import Loss
@@ -84,6 +85,38 @@ def joined_targets(
     return prepared(np.concatenate(rows, axis=1))
 
 
+def joined_weights(
+    given: Any,
+    network: Model,
+    n: int,
+    argument: str = "sample_weight",
+    check: Callable[[Any, int, str], Array] = check_weights,
+) -> Array:
+    """Weights (n,) as `check` has them; of several outputs also (n, outputs), a column for each.
+
+    given: (n,), or by output {name: (n,)}, where what is not named weighs 1, or a tuple in their order.
+    """
+    heads = network.heads
+    table = isinstance(given, np.ndarray) and given.ndim == 2 and given.shape[1] > 1
+    if heads is None or not (isinstance(given, (Mapping, tuple)) or table):
+        return check(given, n, argument)
+    if table:
+        given = tuple(given.T)
+    if isinstance(given, tuple) and not (len(given) == n and all(map(finite_number, given))):
+        given = _by_name(given, heads.names, network.outputs, argument, "output")
+    if not isinstance(given, Mapping):
+        return check(given, n, argument)
+    for name in given:
+        if name not in heads.names:
+            told = ", ".join(map(repr, heads.names))
+            raise ArgumentError(f"{argument} has {name!r}, and the outputs are {told}{meant(name, heads.names)}")
+    columns = [
+        np.ones(n) if given.get(name) is None else check(given[name], n, f"{argument}[{name!r}]")
+        for name in heads.names
+    ]
+    return np.stack(columns, axis=1)
+
+
 def split_outputs(a: Array, network: Model) -> dict[str, Array]:
     """Outputs by name, each of its own shape, from those of all side by side."""
     heads = network.heads
@@ -118,10 +151,14 @@ def split_labels(a: Array, network: Model) -> dict[str, Array]:
 
 
 def labels_right(
-    labels: Mapping[str, Array], y: Any, weights: Array | None, told: Mapping[str, Array]
+    labels: Mapping[str, Array],
+    y: Any,
+    weights: Array | None,
+    told: Mapping[str, Array],
+    names: Sequence[str],
 ) -> dict[str, float]:
     """The share of right labels of every output that has some, by name; y: labels or one-hot rows by name.
-    told: the labels of the outputs.
+    weights: (N,), or (N, outputs). told: the labels of the outputs. names: of all of them.
     """
     shares: dict[str, float] = {}
     for name, found in labels.items():
@@ -132,7 +169,8 @@ def labels_right(
             true = true.argmax(axis=-1)
             true = told[name][true] if name in told else true
         right = (true.reshape(found.shape) == found).reshape(len(found), -1).mean(axis=1)
-        shares[name] = float(np.average(right, weights=weights))
+        of_output = weights if weights is None or weights.ndim == 1 else weights[:, names.index(name)]
+        shares[name] = float(np.average(right, weights=of_output))
     return shares
 
 

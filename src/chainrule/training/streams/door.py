@@ -21,10 +21,10 @@ from chainrule.data.mapped import joined
 from chainrule.data.preparation import Preparation
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
-from chainrule.networks.forms.several_ends import joined_inputs, joined_targets
+from chainrule.networks.forms.several_ends import joined_inputs, joined_targets, joined_weights
 from chainrule.networks.network import Network
-from chainrule.training.class_weights import class_weights
-from chainrule.training.parts import as_type, class_labels
+from chainrule.training.class_weights import weights_by_class
+from chainrule.training.parts import as_type, product
 
 _FORM = "a batch must be (X, y) or (X, y, weights)"
 
@@ -45,7 +45,8 @@ class BatchDoor:
         classes: Array | None = None,
         preparation: Preparation | None = None,
     ) -> None:
-        if isinstance(class_weight, str):
+        named = class_weight.values() if isinstance(class_weight, dict) else [class_weight]
+        if any(isinstance(weights, str) for weights in named):
             raise ArgumentError(
                 "class_weight='balanced' counts the samples of every class, which batches do not tell "
                 "beforehand: write {label: weight}"
@@ -91,10 +92,14 @@ class BatchDoor:
             self.preparation = learned_preparation(given, X, network)
             self.learned = self.preparation is not None and self.preparation.inputs is not None
         targets = self._targets(joined_targets(entry[1], network, self.loss), len(X))
-        weights = None if len(entry) == 2 or entry[2] is None else _as_they_are(entry[2], len(X))
+        given_weights = None if len(entry) == 2 else entry[2]
+        weights = (
+            None
+            if given_weights is None
+            else joined_weights(given_weights, network, len(X), "weights", _as_they_are)
+        )
         if self.class_weight is not None:
-            by_class = class_weights(self.class_weight, class_labels(targets), self.classes)
-            weights = by_class if weights is None else by_class * weights
+            weights = product(weights_by_class(self.class_weight, targets, network, self.classes), weights)
         return Batch(as_type(network.dtype, X), as_type(network.dtype, targets), weights)
 
     def _targets(self, y: Any, n: int) -> Array:
@@ -117,9 +122,9 @@ class BatchDoor:
         return targets
 
 
-def _as_they_are(weights: Any, n: int) -> Array:
+def _as_they_are(weights: Any, n: int, argument: str) -> Array:
     """(n,) float64, checked, not scaled: the mean over an epoch is not known."""
-    given = plain_array(one_column(weights), "weights")
+    given = plain_array(one_column(weights), argument)
     if given.shape != (n,) or np.any(given != 0):
-        check_weights(given, n, "weights")
+        check_weights(given, n, argument)
     return given.astype(np.float64)
