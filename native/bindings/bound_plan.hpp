@@ -268,9 +268,8 @@ class BoundPlan : public Plan<T> {
   }
 
   // The sums over the samples, as of an epoch.
-  std::vector<double> evaluate(const Any& x, double scale, const Any& targets,
-                               const std::optional<Array<double>>& weights, bool training,
-                               const std::optional<Output<double>>& losses) {
+  std::vector<double> evaluate(const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights,
+                               bool training, const std::optional<Output<double>>& losses) {
     require_input();
     require_loss();
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
@@ -327,13 +326,13 @@ class BoundPlan : public Plan<T> {
     return loss;
   }
 
-  // How it ended, steps, and sums over the samples seen. last: no batch of the epoch comes after these, so that an update takes what is gathered. before: these
-  // sums of the epoch's earlier steps, so that an epoch in parts adds in the order of a whole one.
+  // How it ended, steps, and sums over the samples seen. last: no batch of the epoch comes after these, so that an update takes
+  // what is gathered. before: these sums of the epoch's earlier steps, so that an epoch in parts adds in the order of a whole
+  // one.
   std::tuple<Outcome, int64_t, std::vector<double>> train_epoch(
       const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights, const Array<int64_t>& order,
-      const Array<double>& rates, const nb::object& poll, const nb::object& look, bool last,
-      const std::vector<double>& before, const std::optional<Array<double>>& decays,
-      const std::optional<Array<double>>& dropouts) {
+      const Array<double>& rates, const nb::object& poll, const nb::object& look, bool last, const std::vector<double>& before,
+      const std::optional<Array<double>>& decays, const std::optional<Array<double>>& dropouts) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");

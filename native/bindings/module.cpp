@@ -243,7 +243,8 @@ void bind_plan(nb::module_& m, const char* name) {
             p.require_loss();
             const int64_t rows = int64_t(weights.size());
             if (rows < 1 || rows > p.batch_size()) throw nb::value_error("between one sample and the batch size can be read");
-            p.read_batch(p.known_part(part), int(rows), checked(targets, rows * p.value(p.output).shape.features(), "the targets"), weights.data());
+            p.read_batch(p.known_part(part), int(rows),
+                         checked(targets, rows * p.value(p.output).shape.features(), "the targets"), weights.data());
           },
           nb::arg(), nb::arg().noconvert(), nb::arg().noconvert())
       .def("set_losses",

@@ -251,8 +251,9 @@ static void loss(const LossArgs<T>& g, int begin, int end) {
   const ptrdiff_t size = ptrdiff_t(g.output.height) * g.output.width * g.output.channels;
   for (int b = begin; b < end; b++) {
     const ptrdiff_t places = ptrdiff_t(g.output.height) * g.output.width;
-    const Target<T> y{g.targets ? g.targets + b * g.target_step : nullptr, g.labels ? load(g.labels + b * places * L) : Vec<T>{},
-                      g.target_scale, g.target_shift, g.labels ? g.labels + b * places * L : nullptr};
+    const Target<T> y{g.targets ? g.targets + b * g.target_step : nullptr,
+                      g.labels ? load(g.labels + b * places * L) : Vec<T>{}, g.target_scale, g.target_shift,
+                      g.labels ? g.labels + b * places * L : nullptr};
     const Vec<T> of_sample = load(g.weights + b * L), w = of_sample * g.factor;
     Wide<T> value{};
     Vec<T> correct{};

@@ -77,7 +77,8 @@ struct Sums {
   double loss = 0, correct = 0, judged = 0;
   void add(const Sums& more) { loss += more.loss, correct += more.correct, judged += more.judged; }
 };
-// So far. Of several outputs `parts` has what each reached, its loss without its weight among them, and nothing is counted of all.
+// So far. Of several outputs `parts` has what each reached, its loss without its weight among them, and nothing is counted of
+// all.
 struct Progress : Sums {
   int64_t step = 0, steps = 0;
   double samples = 0;

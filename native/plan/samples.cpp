@@ -82,8 +82,7 @@ bool Plan<T>::clip_samples(int samples) {
       if (const double weight = double(weights_[at_part(k) + s]); weight > 0) smallest = std::min(smallest, weight);
     const bool split = smallest * factor < least;
     const double half = split ? std::exp2(std::floor(std::log2(factor) / 2)) : factor;
-    for (int k = 0; k < int(loss_parts_.size()); k++)
-      weights_[at_part(k) + s] = T(double(weights_[at_part(k) + s]) * half);
+    for (int k = 0; k < int(loss_parts_.size()); k++) weights_[at_part(k) + s] = T(double(weights_[at_part(k) + s]) * half);
     clipped.push_back({s, T(factor / half)});
   }
   evaluate_loss(samples, true);

@@ -169,8 +169,8 @@ def selected(batch: Batch, samples: int) -> Selection:
     if part.weights is not None:
         even = np.ones(len(rows))
         columns = part.weights if part.weights.ndim > 1 else part.weights[:, None]
-        drawn = [check_weights(w, len(rows)) if w.any() else even for w in columns.T]
-        part = replace(part, weights=np.stack(drawn, axis=1).reshape(part.weights.shape))
+        made = [check_weights(w, len(rows)) if w.any() else even for w in columns.T]
+        part = replace(part, weights=np.stack(made, axis=1).reshape(part.weights.shape))
     return Selection(part, rows, mixed)
 
 

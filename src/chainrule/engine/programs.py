@@ -188,7 +188,8 @@ def _loss_programs(loss: Any, output: Shape, halved: bool, activation: Any) -> l
     if any(axes != "outputs" for _, axes in values):
         raise NoProgramError
     channels = output[-1] // 2 if halved else output[-1]
-    compilers = alone, both, third = [Compiler(output[:-1], channels, halved) for _ in range(3)]
+    compilers = [Compiler(output[:-1], channels, halved) for _ in range(3)]
+    alone, both, _ = compilers
     for compiler in compilers:
         for index, name in enumerate(names):
             compiler.bind(name, index, output)

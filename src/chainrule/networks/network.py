@@ -47,7 +47,7 @@ from chainrule.networks.forms.several_ends import (
     labels_right,
     output_labels,
     split_labels,
-    split_outputs,
+    unscaled_outputs,
 )
 from chainrule.networks.forms.several_labels import chosen, rows_right, say_several
 from chainrule.networks.forms.summary import nodes_shown, summary_lines, summary_rows
@@ -86,8 +86,9 @@ class Network(Model, Attributes):
     classes: the labels in the order of the outputs, of a `Graph` with several outputs by their names; without
         them those that the first fit sees.
     preparation: how inputs are made for it, a `Preparation`, or "pixels" (0 to 255, divided by 255) or
-        "numbers" (as they are, images of uint8, too); without it that of a network which is the first layer,
-        else the first fit remembers what its data were.
+        "numbers" (as they are, images of uint8, too), of several inputs and outputs by their names,
+        {"image": "pixels", "price": Standardizer.learn(y)}; without it that of a network which is the first
+        layer, else the first fit remembers what its data were.
 
     Raises ShapeError where a layer does not fit its input, naming the layer and what to write.
     """
@@ -104,7 +105,7 @@ class Network(Model, Attributes):
         dtype: Any = "float32",
         name: str | None = None,
         classes: Any = None,
-        preparation: Preparation | str | None = None,
+        preparation: Preparation | str | Mapping[str, Any] | None = None,
         precision: Any = None,
     ) -> None:
         if input_shape is None:
@@ -134,7 +135,9 @@ class Network(Model, Attributes):
             raise AttributeError(f"a network's precision cannot be set; write {form}", name=name, obj=self)
         if name == "output_labels":
             value = output_labels(value, self.outputs)
-        if name == "preparation" and value is not None:
+        if name == "preparation" and isinstance(value, Mapping) and (self.input_parts or self.heads):
+            value = Preparation.of_ends(value, self.inputs, self.outputs)
+        elif name == "preparation" and value is not None:
             value = Preparation.of(value, self.input_shape, self.output_shape)
         super().__setattr__(name, value)
 
@@ -223,7 +226,9 @@ class Network(Model, Attributes):
         """
         if self.input_parts or self.heads:
             a = self._outputs(self._inputs(X), "predict", allow_nonfinite)
-            return split_outputs(a, self) if self.heads else a
+            if self.heads:
+                return unscaled_outputs(a, self)
+            return a if self.preparation is None else self.preparation.unscaled(a)
         if allow_nonfinite is False and (outputs := self._at_once(X)) is not None:
             return outputs
         if (parts := pieces(X, self)) is not None:

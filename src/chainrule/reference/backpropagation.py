@@ -34,8 +34,8 @@ from chainrule.reference.passes import (
 class Head:
     """Where the backward pass begins: the loss behind the last layer, on targets y, samples last.
 
-    share: w_i / m of every sample, or of every output and sample.  1/m enters here, once, in δ^L (Matrix notes); all else is sums over
-    samples.
+    share: w_i / m of every sample, or of every output and sample.  1/m enters here, once, in δ^L (Matrix
+    notes); all else is sums over samples.
     """
 
     loss: Loss
@@ -50,9 +50,9 @@ class Head:
 
     @property
     def values(self) -> Array:
-        """The loss of every sample, (m,); where every output has weights of its own, of each, (outputs, m)."""
+        """The loss of every sample, (m,); where outputs have weights of their own, of each, (outputs, m)."""
         if self.share.ndim > 1:
-            return self._of_outputs.weighted_values(self.last.x, self.y)
+            return np.asarray(self._of_outputs.weighted_values(self.last.x, self.y))
         if self.pair:
             return np.asarray(self.loss.value_from_z(self.last.x, self.y))
         return np.asarray(self.loss.value(self.last.output, self.y))

@@ -19,7 +19,7 @@ from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
-from chainrule.losses import Loss, Losses, loss_from
+from chainrule.losses import Loss, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from
 from chainrule.networks.architecture import leaves, told_apart
 from chainrule.networks.batch import Batch

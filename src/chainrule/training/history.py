@@ -80,9 +80,9 @@ def higher_is_better(column: str) -> bool:
 class History:
     """The epochs of one `fit`: `history.loss` and the other columns are lists, one entry per finished epoch.
 
-    Columns: epoch, loss, accuracy, validation_loss, validation_accuracy, rate, seconds (see `Row`); of several
-    outputs `losses`, `accuracies`, `validation_losses` and `validation_accuracies` are lists by output, which
-    `column` calls "kind.loss".
+    Columns: epoch, loss, accuracy, validation_loss, validation_accuracy, rate, seconds (see `Row`).  Of
+    several outputs `losses`, `accuracies`, `validation_losses` and `validation_accuracies` are lists by
+    output, which `column` calls "kind.loss".
     `stopped` says why training ended before its last epoch, None if it did not. `loss_function` and
     `optimizer` are the objects that fit used, of fit_full_batch the method's name, None in a history read
     from a file; `optimizer_state` is what `fit(..., resume=history)` goes on from: the steps taken and the
@@ -418,7 +418,7 @@ def of_output(key: str, outputs: Iterable[str]) -> str | None:
 
 def row_of(cells: Mapping[str, Any]) -> Row:
     """An epoch from what its columns hold."""
-    of_all, outputs = {}, dict[str, dict[str, Any]]()
+    of_all, outputs = dict[str, Any](), dict[str, dict[str, Any]]()
     for column, value in cells.items():
         output, _, measure = column.rpartition(".")
         (outputs.setdefault(output, {}) if output else of_all)[measure] = value

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -105,14 +105,23 @@ def by_name(network: Network, loss: Loss, X: Any, y: Any, validation: Any) -> tu
     if not (network.input_parts or network.heads) or y is None:
         return X, y, validation
     learned: dict[str, Array] = {}
-    X, y = joined_inputs(X, network), joined_targets(y, network, loss, learned=learned)
+    seen: dict[str, Preparation] = {}
+    X, y = joined_inputs(X, network, learned=seen), joined_targets(y, network, loss, learned=learned)
     if learned:
         network.output_labels = {**network.output_labels, **learned}
+    if seen:
+        network.preparation = with_parts(network.preparation, seen)
     if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):
         inputs = joined_inputs(validation[0], network, "validation X")
         targets = joined_targets(validation[1], network, loss, "validation y")
         validation = (inputs, targets, *validation[2:])
     return X, y, validation
+
+
+def with_parts(known: Preparation | None, parts: Mapping[str, Preparation]) -> Preparation:
+    """A preparation that knows those of several inputs."""
+    known = known or Preparation()
+    return replace(known, parts={**known.parts, **parts})
 
 
 def told_classes(classes: Any, network: Network) -> Array | None:
@@ -148,11 +157,11 @@ def given_validation(
     return Batch(X, targets, joined_weights(validation[2], network, len(X), "validation weights")), known
 
 
-def product(weights: Array, others: Array | None) -> Array:
+def product(weights: NDArray[np.float64], others: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """Of weights (N,) or (N, outputs), by output where one of them is."""
     if others is None or weights.ndim == others.ndim:
         return weights if others is None else weights * others
-    return (weights.T * others.T).T
+    return np.asarray((weights.T * others.T).T, dtype=np.float64)
 
 
 def _choose(targets: Array, fraction: Any, seed: int) -> Rows:

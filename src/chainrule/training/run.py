@@ -238,11 +238,11 @@ class Run:
         self.taken += result.steps
         self.begin_epoch()
         context.step = 0
-        seen, validated = result.evaluation, self.validate()
-        measured = _measures(seen, validated)
+        reached, validated = result.evaluation, self.validate()
+        measured = _measures(reached, validated)
         outputs = {
             name: OutputRow(*_measures(part, None if validated is None else validated.parts[place]))
-            for place, (name, part) in enumerate(zip(self.network.outputs, seen.parts, strict=False))
+            for place, (name, part) in enumerate(zip(self.network.outputs, reached.parts, strict=False))
         }
         row = Row(
             number,
@@ -621,7 +621,7 @@ def checked_order(given: Any, before: Rows, samples: int, whose: str) -> Rows:
     return order.astype(np.int64, copy=False)
 
 
-def _measures(training: Evaluation, validation: Evaluation | None) -> tuple[Any, ...]:
+def _measures(training: Evaluation, validation: Evaluation | None) -> tuple[float, *tuple[float | None, ...]]:
     after = (None, None) if validation is None else (validation.loss, validation.accuracy)
     return training.loss, training.accuracy, *after
 

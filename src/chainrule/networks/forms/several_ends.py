@@ -15,7 +15,14 @@ from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
 from chainrule.base.scalars import finite_number
 from chainrule.base.types import Array, Shape
 from chainrule.data.arrays import plain_array, prepared
-from chainrule.data.door import check_inputs, check_weights, classes_array, targets_of
+from chainrule.data.door import (
+    check_weights,
+    classes_array,
+    inputs_of,
+    learned_preparation,
+    targets_of,
+)
+from chainrule.data.preparation import Preparation
 from chainrule.layers import Sigmoid
 from chainrule.layers.activations.softmax import LogSoftmax, Softmax
 from chainrule.losses.base import Loss
@@ -24,22 +31,34 @@ from chainrule.networks.model import Model
 from chainrule.networks.names import meant
 
 
-def joined_inputs(X: Any, network: Model, argument: str = "X") -> Any:
+def joined_inputs(
+    X: Any,
+    network: Model,
+    argument: str = "X",
+    preparation: Preparation | None = None,
+    learned: dict[str, Preparation] | None = None,
+) -> Any:
     """X as the network's layers read it: of several inputs one row of numbers per sample.
 
     X: {name: array} of all inputs, or a tuple of the arrays in their order; an array (N, numbers of all) is
-    taken as it is. Images of uint8 are divided by 255. Raises DataError and ShapeError that name the input.
+    taken as it is. Each is prepared as the network says, or `preparation`; without a word images of uint8 are
+    divided by 255. learned: takes what each was, for training. Raises DataError and ShapeError that name the
+    input.
     """
     inputs = network.input_parts
     if not inputs or (isinstance(X, np.ndarray) and X.shape[1:] == network.input_shape):
         return X
     given = _by_name(X, list(inputs), network.inputs, argument, "input")
+    known = preparation or network.preparation or Preparation()
     rows = []
     for name, (shape, vocabulary) in inputs.items():
         what, values = f"{argument}[{name!r}]", given[name]
         if len(shape) == 1 and shape[0] == 1 and np.ndim(values) == 1:
             values = np.asarray(values)[:, None]
-        array = check_inputs(values, shape, what, network.dtype, vocabulary)
+        end = _End(shape, network.dtype, None, known.parts.get(name), vocabulary)
+        array = inputs_of(values, end, what)
+        if learned is not None and (made := learned_preparation(values, array, end)) is not None:
+            learned[name] = made
         numbers = array.astype(network.dtype, copy=False)
         rows.append((numbers / 255 if array.dtype == np.uint8 else numbers).reshape(len(array), -1))
     _check_lengths(dict(zip(inputs, rows, strict=True)), argument)
@@ -64,7 +83,8 @@ def joined_targets(
         what = f"{argument}[{name!r}]"
         array = plain_array(given[name], what)
         known = network.output_labels.get(name)
-        receiver: Any = _Output(shape, network.dtype, known)
+        scale = None if network.preparation is None else network.preparation.parts.get(name)
+        receiver = _End(shape, network.dtype, known, scale)
         labels = known is not None or array.dtype.kind not in "biuf"
         if array.shape == (len(array), *shape[:-1]) and shape[-1] == 1 and not labels:
             array = array[..., None]
@@ -108,8 +128,8 @@ def joined_weights(
         return check(given, n, argument)
     for name in given:
         if name not in heads.names:
-            told = ", ".join(map(repr, heads.names))
-            raise ArgumentError(f"{argument} has {name!r}, and the outputs are {told}{meant(name, heads.names)}")
+            told = f"{', '.join(map(repr, heads.names))}{meant(str(name), heads.names)}"
+            raise ArgumentError(f"{argument} has {name!r}, and the outputs are {told}")
     columns = [
         np.ones(n) if given.get(name) is None else check(given[name], n, f"{argument}[{name!r}]")
         for name in heads.names
@@ -123,6 +143,12 @@ def split_outputs(a: Array, network: Model) -> dict[str, Array]:
     assert heads is not None
     parts = zip(heads.names, heads.shapes, heads.places, strict=True)
     return {name: a[:, start:stop].reshape(len(a), *shape) for name, shape, (start, stop) in parts}
+
+
+def unscaled_outputs(a: Array, network: Model) -> dict[str, Array]:
+    """Outputs by name, each in its target's own unit where the network has scaled it."""
+    known = network.preparation or Preparation()
+    return {name: known.part(name).unscaled(part) for name, part in split_outputs(a, network).items()}
 
 
 def split_labels(a: Array, network: Model) -> dict[str, Array]:
@@ -188,13 +214,22 @@ def output_labels(given: Any, outputs: Mapping[str, Shape]) -> dict[str, Array]:
 
 
 @dataclass(frozen=True)
-class _Output:
-    """One output, as what is asked of targets."""
+class _End:
+    """One input or output, as the door asks for it."""
 
-    output_shape: Shape
+    shape: Shape
     dtype: Any
     classes: Array | None = None
-    preparation: None = None
+    preparation: Preparation | None = None
+    vocabulary: int | None = None
+
+    @property
+    def input_shape(self) -> Shape:
+        return self.shape
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.shape
 
 
 def _by_name(

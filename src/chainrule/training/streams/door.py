@@ -24,7 +24,7 @@ from chainrule.networks.batch import Batch
 from chainrule.networks.forms.several_ends import joined_inputs, joined_targets, joined_weights
 from chainrule.networks.network import Network
 from chainrule.training.class_weights import weights_by_class
-from chainrule.training.parts import as_type, product
+from chainrule.training.parts import as_type, product, with_parts
 
 _FORM = "a batch must be (X, y) or (X, y, weights)"
 
@@ -62,7 +62,8 @@ class BatchDoor:
         if classes is not None:
             self.classes = classes_array(classes, self.network.output_shape)
         if self.network.preparation is None and preparation is not None:
-            self.preparation, self.learned = preparation, preparation.inputs is not None
+            self.preparation = preparation
+            self.learned = preparation.inputs is not None or bool(preparation.parts)
 
     def __call__(self, entry: Any, place: str) -> Batch:
         """A batch that has passed; DataError, ShapeError and TypeError begin with its place."""
@@ -84,14 +85,21 @@ class BatchDoor:
             shape = f" of shape {tuple(received)}" if received is not None else ""
             raise TypeError(f"{_FORM}, received {describe(entry)}{length}{shape}")
         network = self.network
-        given = joined_inputs(entry[0], network)
+        seen: dict[str, Preparation] = {}
+        given = joined_inputs(entry[0], network, "X", self.preparation, None if self.learned else seen)
         X = inputs_of(given, network, "X", self.preparation)
-        if self.learned:
+        if seen:
+            self.preparation, self.learned = with_parts(network.preparation, seen), True
+        elif self.learned:
             self.preparation = joined(self.preparation, X)
         else:
             self.preparation = learned_preparation(given, X, network)
             self.learned = self.preparation is not None and self.preparation.inputs is not None
-        targets = self._targets(joined_targets(entry[1], network, self.loss), len(X))
+        labels: dict[str, Array] | None = {} if self.grows else None  # of several outputs, which may be new
+        y = joined_targets(entry[1], network, self.loss, learned=labels)
+        if labels:
+            network.output_labels = {**network.output_labels, **labels}
+        targets = self._targets(y, len(X))
         given_weights = None if len(entry) == 2 else entry[2]
         weights = (
             None
