@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.errors import DataError, ShapeError
+from chainrule.base.keywords import depth_of_caller
 from chainrule.base.types import Array, Shape
 from chainrule.data.arrays import (
     Prepared,
@@ -125,7 +126,7 @@ def learned_preparation(X: Any, batch: Array, network: Receiver) -> Preparation 
                 "(N, H, W, C) and volumes (N, D, H, W, C) are read as pixels. If these are pixels, write "
                 "Network(..., preparation='pixels'), which divides them by 255; if not, X.astype('float32') "
                 "says so",
-                stacklevel=6,
+                stacklevel=depth_of_caller(),
             )
     return replace(known or Preparation(), feature_names=names, inputs=inputs)
 

@@ -204,10 +204,10 @@ def random_stream(seed: int, purpose: str) -> np.random.Generator:
 
 def _mean_one(weights: NDArray[np.float64], rows: Rows) -> NDArray[np.float64]:
     """All weights, scaled to mean 1 over some rows."""
-    mean = weights[rows].mean(axis=0)
+    mean: NDArray[np.float64] = np.asarray(weights[rows].mean(axis=0))
     if not np.all(mean):
         raise DataError(
             f"sample_weight is 0 for all {len(rows)} samples of a part when a fraction is held out: give the "
             "validation data as (X_val, y_val, weights)"
         )
-    return weights / mean
+    return np.asarray(weights / mean, dtype=np.float64)

@@ -140,8 +140,8 @@ def curve(layer: Any, z: Array, name: str) -> CurvePicture:
 
 
 def _output(value: Array, quantity: str, sample: int, on: str) -> list[PictureAsked]:
-    """An image as maps per channel, a volume as maps per plane and channel, a sequence as one map, a vector as
-    bars; the shape of `value` is what counts.
+    """An image as maps per channel, a volume as maps per plane and channel, a sequence as one map, a vector
+    as bars; the shape of `value` is what counts.
     """
     shape = value.shape[:-1]
     if len(shape) == 1 and shape[0] > 1:
