@@ -193,12 +193,14 @@ def several_losses(value: Any, heads: Heads, chosen: Callable[[Any, Layer], Loss
     """The loss of a network of several outputs: from Losses, losses by name, or None."""
     if isinstance(value, Losses):
         return value if value.parts else value.for_outputs(heads, chosen)
+    if isinstance(value, (tuple, list)) and len(value) == len(heads.names):
+        value = dict(zip(heads.names, value, strict=True))
     if value is None or isinstance(value, Mapping):
         return Losses(value).for_outputs(heads, chosen)
-    first = heads.names[0]
+    first, usual = heads.names[0], PAIRS.get(type(heads.activations[0]))
     raise ArgumentError(
         f"the network has the outputs {', '.join(map(repr, heads.names))}: write a loss for each, "
-        f"loss={{{first!r}: {PAIRS.get(type(heads.activations[0]), Loss).__name__}(), ...}}, or "
+        f"loss={{{first!r}: {'SquaredError' if usual is None else usual.__name__}(), ...}}, or "
         f"Losses({{...}}, weights={{{first!r}: 0.5}}); received {describe(value)}"
     )
 

@@ -113,7 +113,8 @@ def fit(
         so that every class weighs the same. It multiplies sample_weight in training only: validation is not
         weighted by it, whichever way it is given. Of several outputs it is by their names.
     classes: the labels in the order of the network's outputs, such as range(10), also those that y lacks;
-        None: those of `network.classes`, and for new ones the outputs that are free.
+        None: those of `network.classes`, and for new ones the outputs that are free. Of several outputs by
+        their names, {"kind": range(10)}.
     early_stopping: EarlyStopping(...), or a number of epochs: EarlyStopping(patience). Of several outputs it
         may look at one: EarlyStopping(5, monitor="kind.validation_loss").
     callbacks: functions of one `Context`, called after every epoch, or `Callback` objects, which may be
@@ -224,7 +225,7 @@ def fit(
     decays = decay_factors_from(network, chosen_optimizer)
     dropping = check_flag("drop_last", drop_last)
     check_dropout_schedule(dropout_schedule)
-    X, y, validation = by_name(network, chosen_loss, X, y, validation)
+    X, y, validation = by_name(network, chosen_loss, X, y, validation, classes)
     arrays, apart = validation_parts(validation)
     if takes_arrays(X, y, steps_per_epoch, training_size):
         data = prepare(network, chosen_loss, X, y, sample_weight, arrays, seed, class_weight, classes)

@@ -145,7 +145,7 @@ def fit_full_batch(
         options["maxfun"] = check_count("evaluations", evaluations)
     allowed = check_flag("allow_nonfinite", allow_nonfinite)
     work = network.copy(dtype="float64")
-    X, y, _ = by_name(work, chosen_loss, X, y, None)
+    X, y, _ = by_name(work, chosen_loss, X, y, None, classes)
     data = prepare(work, chosen_loss, X, y, sample_weight, None, 0, class_weight, classes)
     if loss is None:
         warn_of_labels(network, chosen_loss, data)

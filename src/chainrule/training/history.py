@@ -118,7 +118,9 @@ class History:
             from chainrule.base.foreign import answer
             from chainrule.base.foreign.attributes import HISTORY
 
-            said = f"a history has no attribute {clipped(repr(name))}{answer(HISTORY.get(name, ''))}"
+            meant = of_output(name, () if name == "rows" else self.outputs)
+            advice = HISTORY.get(name, f"history.column({meant!r})" if meant else "")
+            said = f"a history has no attribute {clipped(repr(name))}{answer(advice)}"
             raise AttributeError(said, name=name, obj=self)
 
         def __getitem__(self, key: Any) -> Any:

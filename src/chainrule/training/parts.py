@@ -20,7 +20,12 @@ from chainrule.data.preparation import Preparation
 from chainrule.data.split import stratified_choice
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
-from chainrule.networks.forms.several_ends import joined_inputs, joined_targets, joined_weights
+from chainrule.networks.forms.several_ends import (
+    joined_inputs,
+    joined_targets,
+    joined_weights,
+    output_labels,
+)
 from chainrule.networks.network import Network
 from chainrule.training.class_weights import class_labels, weights_by_class
 
@@ -98,15 +103,20 @@ def prepare(
     return FitData(Batch(X, targets, training), rows, held_out, known, preparation, make)
 
 
-def by_name(network: Network, loss: Loss, X: Any, y: Any, validation: Any) -> tuple[Any, Any, Any]:
+def by_name(
+    network: Network, loss: Loss, X: Any, y: Any, validation: Any, classes: Any = None
+) -> tuple[Any, Any, Any]:
     """X, y and validation of several inputs or outputs as the layers read them, in a row of numbers each; the
-    network remembers the labels of its outputs.
+    network remembers the labels of its outputs, and what classes={"kind": [...]} has told of them.
     """
-    if not (network.input_parts or network.heads) or y is None:
+    if isinstance(classes, Mapping) and network.heads:
+        network.output_labels = {**network.output_labels, **output_labels(classes, network.outputs)}
+    if not (network.input_parts or network.heads):
         return X, y, validation
     learned: dict[str, Array] = {}
     seen: dict[str, Preparation] = {}
-    X, y = joined_inputs(X, network, learned=seen), joined_targets(y, network, loss, learned=learned)
+    if y is not None:  # else X are batches
+        X, y = joined_inputs(X, network, learned=seen), joined_targets(y, network, loss, learned=learned)
     if learned:
         network.output_labels = {**network.output_labels, **learned}
     if seen:
@@ -128,6 +138,8 @@ def told_classes(classes: Any, network: Network) -> Array | None:
     """The labels that fit(classes=...) names; they must begin with those the network knows."""
     if classes is None:
         return None
+    if isinstance(classes, Mapping) and network.heads:
+        return None  # `by_name` has told the network
     told = classes_array([*classes] if isinstance(classes, range) else classes, network.output_shape)
     known = network.classes
     if known is not None and told[: len(known)].tolist() != known.tolist():

@@ -137,7 +137,7 @@ class Preparation:
                         f"preparation[{name!r}] scales targets, and {name!r} is an input: name the output, "
                         "preparation={'price': Standardizer.learn(y)}"
                     )
-                part = cls.of(value, inputs[name], ())
+                part = cls.of(value, inputs[name], inputs[name])
             elif name in outputs:
                 scale = value.targets if isinstance(value, Preparation) else value
                 if not isinstance(scale, Standardizer):

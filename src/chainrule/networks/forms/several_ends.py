@@ -82,6 +82,7 @@ def joined_targets(
     for name, shape, part in zip(heads.names, heads.shapes, loss.parts, strict=True):
         what = f"{argument}[{name!r}]"
         array = plain_array(given[name], what)
+        _check_known(array, name, what)
         known = network.output_labels.get(name)
         scale = None if network.preparation is None else network.preparation.parts.get(name)
         receiver = _End(shape, network.dtype, known, scale)
@@ -114,18 +115,17 @@ def joined_weights(
 ) -> Array:
     """Weights (n,) as `check` has them; of several outputs also (n, outputs), a column for each.
 
-    given: (n,), or by output {name: (n,)}, where what is not named weighs 1, or a tuple in their order.
+    given: (n,), or by output {name: (n,)}, where what is not named weighs 1, a frame with their columns, or a
+    tuple or list in their order.
     """
     heads = network.heads
-    table = isinstance(given, np.ndarray) and given.ndim == 2 and given.shape[1] > 1
-    if heads is None or not (isinstance(given, (Mapping, tuple)) or table):
-        return check(given, n, argument)
-    if table:
+    if isinstance(given, np.ndarray) and given.ndim == 2 and given.shape[1] > 1:
         given = tuple(given.T)
-    if isinstance(given, tuple) and not (len(given) == n and all(map(finite_number, given))):
-        given = _by_name(given, heads.names, network.outputs, argument, "output")
-    if not isinstance(given, Mapping):
+    listed = isinstance(given, (tuple, list)) and not all(map(finite_number, given))
+    if heads is None or not (isinstance(given, Mapping) or listed or hasattr(given, "columns")):
         return check(given, n, argument)
+    if not isinstance(given, Mapping):
+        given = _by_name(given, heads.names, network.outputs, argument, "output")
     for name in given:
         if name not in heads.names:
             told = f"{', '.join(map(repr, heads.names))}{meant(str(name), heads.names)}"
@@ -187,8 +187,11 @@ def labels_right(
     weights: (N,), or (N, outputs). told: the labels of the outputs. names: of all of them.
     """
     shares: dict[str, float] = {}
+    if isinstance(y, (tuple, list)) and len(y) == len(names):
+        y = dict(zip(names, y, strict=True))
     for name, found in labels.items():
-        if not isinstance(y, Mapping) or name not in y:
+        frame = hasattr(y, "columns") and name in y.columns
+        if not frame and (not isinstance(y, Mapping) or name not in y):
             raise ShapeError(f"accuracy takes y by output, {{{name!r}: labels, ...}}; received {describe(y)}")
         true = plain_array(y[name], f"y[{name!r}]")
         if true.ndim > found.ndim and true.shape[-1] > 1:
@@ -237,6 +240,8 @@ def _by_name(
 ) -> dict[str, Any]:
     told = ", ".join(f"{name!r} {shapes[name]}" for name in names)
     form = f"{{{names[0]!r}: ..., {names[1]!r}: ...}}" if len(names) > 1 else f"{{{names[0]!r}: ...}}"
+    if hasattr(given, "columns") and not isinstance(given, Mapping):  # a frame, of which each is a column
+        given = {str(name): given[name] for name in given.columns}
     if isinstance(given, (tuple, list)):
         if len(given) != len(names):
             raise ShapeError(
@@ -253,6 +258,18 @@ def _by_name(
     if missing:
         raise ShapeError(f"{argument} lacks {missing[0]!r}: the {what}s are {told}")
     return dict(given)
+
+
+def _check_known(array: Array, name: str, what: str) -> None:
+    """DataError where targets of one output are not known, with what says so."""
+    if array.dtype.kind != "f" or not (missing := np.isnan(array)).any():
+        return
+    raise DataError(
+        f"{what} has {int(missing.sum()):,} NaN among its {array.size:,} entries, the first at "
+        f"{list(map(int, np.argwhere(missing)[0]))}: drop these samples or fill them in; where {name!r} alone "
+        f"is not known of some, write 0 there and sample_weight={{{name!r}: known}}, 0 for those and 1 for "
+        "the others"
+    )
 
 
 def _check_lengths(rows: Mapping[str, Array], argument: str) -> None:
