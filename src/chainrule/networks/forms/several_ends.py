@@ -266,9 +266,9 @@ def _check_known(array: Array, name: str, what: str) -> None:
         return
     raise DataError(
         f"{what} has {int(missing.sum()):,} NaN among its {array.size:,} entries, the first at "
-        f"{list(map(int, np.argwhere(missing)[0]))}: drop these samples or fill them in; where {name!r} alone "
-        f"is not known of some, write 0 there and sample_weight={{{name!r}: known}}, 0 for those and 1 for "
-        "the others"
+        f"{list(map(int, np.argwhere(missing)[0]))}: drop these samples or fill them in; where {name!r} "
+        f"alone is not known of some, write 0 there and sample_weight={{{name!r}: known}}, 0 for those and 1 "
+        "for the others"
     )
 
 
