@@ -43,6 +43,12 @@ class Evaluation(NamedTuple):
     accuracy: float | None
     parts: tuple[Evaluation, ...] = ()
 
+    @classmethod
+    def again(cls, numbers: Sequence[Any]) -> Evaluation:
+        """From one, or the lists that another rank has sent of it."""
+        loss, accuracy, parts = numbers
+        return cls(loss, accuracy, tuple(map(cls.again, parts)))
+
 
 class EpochResult(NamedTuple):
     """Sums over the epoch's samples so far, steps done, and how it ended.

@@ -131,7 +131,7 @@ def by_name(
 def with_parts(known: Preparation | None, parts: Mapping[str, Preparation]) -> Preparation:
     """A preparation that knows those of several inputs."""
     known = known or Preparation()
-    return replace(known, parts={**known.parts, **parts})
+    return replace(known, parts={**parts, **{n: p for n, p in known.parts.items() if n not in parts}})
 
 
 def told_classes(classes: Any, network: Network) -> Array | None:

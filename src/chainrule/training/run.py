@@ -639,6 +639,8 @@ def mean(pieces: Sequence[tuple[int, Evaluation]]) -> Evaluation:
 def evaluate(plan: Plan, part: Batch, piece: int, comm: Communicator | None = None) -> Evaluation:
     """Mean loss and accuracy over a part, in pieces between which Python sees Ctrl-C, each by one rank."""
 
+    from chainrule.engine.plan import Evaluation
+
     def of_piece(number: int) -> tuple[int, Evaluation, list[int]]:
         start = number * piece
         batch = part[start : start + piece]
@@ -648,4 +650,4 @@ def evaluate(plan: Plan, part: Batch, piece: int, comm: Communicator | None = No
     results = spread(comm, -(-len(part) // piece), of_piece)
     for first in (first for _, _, firsts in results for first in firsts):
         suspect(slice(first, min(first + plan.batch_size, len(part))))
-    return mean([(count, reached) for count, reached, _ in results])
+    return mean([(count, Evaluation.again(reached)) for count, reached, _ in results])
