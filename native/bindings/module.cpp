@@ -106,7 +106,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_norm", &P::add_norm, "x"_a, "z"_a, "groups"_a, "epsilon"_a, "momentum"_a, "parameters"_a, "centred"_a)
       .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "rate"_a)
       .def("add_slice", &P::add_slice, "x"_a, "z"_a, "first"_a)
-      .def("add_gather", &P::add_gather, "x"_a, "z"_a, "to"_a, "from_"_a, "count"_a, "weights"_a)
+      .def("add_gather", &P::add_gather, "x"_a, "z"_a, "to"_a, "from_"_a, "count"_a, "weights"_a, "repeats_edges"_a = false)
       .def("add_flatten", &P::add_flatten, "x"_a, "z"_a)
       .def("add_rearranged", &P::add_rearranged, "x"_a, "z"_a)
       .def("add_view", &P::add_view, "of"_a)

@@ -19,10 +19,10 @@ constexpr double least_squares = 0x1p-900, most_squares = 0x1p1000, scale_up = 0
 // n/2 roundings (1 % at a million), one of runs by fold_terms/2 at the most, 1.5e-5; of random terms 1e-7 is measured.
 constexpr int fold_terms = 256;
 
-enum class Act : int { identity, relu, leaky_relu, sigmoid, tanh, softplus, gelu };
+enum class Act : int { identity, relu, leaky_relu, elu, sigmoid, tanh, softplus, gelu, silu, hard_swish };
 
 // True where f' is computed from a = f(z), so that z need not be kept.
-constexpr bool derivative_from_output(Act kind) { return kind != Act::gelu; }
+constexpr bool derivative_from_output(Act kind) { return kind != Act::gelu && kind != Act::silu && kind != Act::hard_swish; }
 
 template <class T>
 struct Map {
@@ -347,6 +347,7 @@ struct DropoutArgs {
   uint32_t first;       // the place of the first sample in its batch
   T scale;
   bool positions = false;   // these are in the lanes, not samples
+  uint32_t bands = 1;       // of a sample, each in a lane
 };
 
 enum class Rule : int { sgd, nesterov, adam, adamw, rmsprop, adagrad, adadelta, nadam, radam, lion, lamb };
