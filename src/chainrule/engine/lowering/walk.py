@@ -219,6 +219,8 @@ class Lowering(Builder):
         if isinstance(layer, Wiring):
             return self.wiring(layer, given[0], halo, learned)
         readers = given if len(given) > 1 else self.readers(given[0], len(layer.chains))
+        for reader in readers:
+            self.parts.setdefault(reader.number, str(layer.name))
         ends = run_branches(
             self,
             layer,
