@@ -17,7 +17,10 @@ from chainrule.base.types import Shape
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS
 from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS, of_made_input
 from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, as_image, has_kernel, reads_units
+from chainrule.engine.programs import layer_programs
 from chainrule.layers import (
+    GLU,
+    Activation,
     BatchNorm,
     Composite,
     Dense,
@@ -78,9 +81,18 @@ def has_positions(layer: Layer, x: Shape, held: InLanes) -> bool:
     """
     if len(x) != 2 or x[0] == 1 or of_made_input(layer) or _by_samples(layer):
         return False
+    if isinstance(layer, Activation | GLU) and not has_kernel(layer):
+        return held == POSITIONS and _by_program(layer, x)
     if type(layer) in _FOLLOWING:
-        return held == POSITIONS and (type(layer) not in ACTIVATIONS or has_kernel(layer))
+        return held == POSITIONS
     return type(layer) in _AT_EACH_STEP
+
+
+def _by_program(layer: Layer, x: Shape) -> bool:
+    """Whether a program computes it, entry by entry and without parameters."""
+    if layer.parameters(x):
+        return False
+    return layer_programs(layer, x, layer.output_shape(x), {}, delta=True, gradients=True) is not None
 
 
 def leaves_positions(layer: Layer) -> bool:
