@@ -227,13 +227,13 @@ class RecurrentRowsOperation final : public Operation<T> {
   void forward(Plan<T>& plan, int samples) override {
     const auto& k = plan.kernels();
     product(k, input_, samples);
-    parallel(samples, work(samples), [&](int begin, int end, int) { k.recurrent_channels(args, begin, end); });
+    through_time(k.recurrent_channels, samples);
   }
   // δ of every step's gates first: all else is computed from it.
   void gradients(Plan<T>& plan, int samples) override {
     const auto& k = plan.kernels();
     turn(plan, state_weights, args.units, turned_state_);
-    parallel(samples, work(samples), [&](int begin, int end, int) { k.recurrent_channels_backward(args, begin, end); });
+    through_time(k.recurrent_channels_backward, samples);
     for (RowsGradientArgs<T>* g : {&by_input_, &by_state_}) {
       g->rows = samples * args.steps;
       const size_t scratch = k.rows_gradient_scratch(*g);
@@ -252,6 +252,16 @@ class RecurrentRowsOperation final : public Operation<T> {
   }
 
  private:
+  // As few groups of samples as keep every thread busy, of no fewer rows than the largest tile has: a group reads U once a step.
+  template <class Kernel>
+  void through_time(Kernel kernel, int samples) {
+    constexpr int most = 12;
+    const int busy = std::min(ThreadPool::instance().threads(), samples), groups = std::max(busy, (samples + most - 1) / most);
+    parallel(groups, work(samples), [&](int begin, int end, int) {
+      for (int i = begin; i < end; i++)
+        kernel(args, int(int64_t(samples) * i / groups), int(int64_t(samples) * (i + 1) / groups));
+    });
+  }
   int64_t work(int samples) const { return int64_t(samples) * args.steps * args.p_row * args.units; }
   void product(const Kernels<T>& k, RowsArgs<T>& g, int samples) {
     g.samples = samples;
