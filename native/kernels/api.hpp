@@ -60,6 +60,11 @@ struct DenseArgs {
   T* weight_gradient;   // panels as weights
   T* bias_gradient;     // or null
   int blocks, inputs, outputs, samples;
+  // Gradient: another x of the same δ, so that it is transposed once; null: there is none.
+  const F* other = nullptr;
+  ptrdiff_t other_block = 0;
+  int other_inputs = 0;
+  T* other_gradient = nullptr;
   bool add = false;   // forward: z starts from what it holds, backward: x_delta
   Post<T> post;
   // Pairs: W in numbers, of `rows` inputs, of which each unit makes the pairs it needs, in room for these; null: `weights`.
