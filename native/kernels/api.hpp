@@ -205,7 +205,7 @@ struct AttentionArgs {
   T* weights;                                  // A: [block][head][query][key][lane], or null where nobody reads it again
   T scale;                                     // 1 / √(features of a head)
   int heads, key_heads, blocks;
-  int features, steps;   // of a head, and in all, where the lanes are not samples
+  int features, steps, key_steps;   // of a head, and in all, where the lanes are not samples
   bool causal;           // query i sees the keys up to i
 };
 

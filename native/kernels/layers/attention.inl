@@ -320,21 +320,22 @@ template <class T>
 struct PositionsHead {
   static constexpr int L = lanes<T>;
   const AttentionArgs<T>& g;
-  int sample, head, steps, vectors, features;
+  int sample, head, key_steps, vectors, key_vectors, features;
   ptrdiff_t step, row;   // from one vector of a value to the next, and of A
   PositionsHead(const AttentionArgs<T>& g, int unit)
       : g(g),
         sample(unit / g.heads),
         head(unit % g.heads),
-        steps(g.steps),
+        key_steps(g.key_steps),
         vectors(g.q.width),
+        key_vectors(g.k.width),
         features(g.features),
         step(ptrdiff_t(g.q.channels) * L),
-        row(ptrdiff_t(vectors) * L * L) {}
+        row(ptrdiff_t(key_vectors) * L * L) {}
   T* at(const Map<T>& m, int vector = 0) const { return m.block(sample) + ptrdiff_t(head) * features * L + vector * step; }
   T* weights(int vector) const { return g.weights + (ptrdiff_t(sample) * g.heads + head) * vectors * row + vector * row; }
   // Keys that the queries of vectors before `end` see.
-  int keys(int end) const { return g.causal && end * L < steps ? end * L : steps; }
+  int keys(int end) const { return g.causal && end * L < key_steps ? end * L : key_steps; }
 
   // to[query][key] = Σ_f q[f] k[f] for `count` vectors of queries from `first`, and 0 behind the keys.
   void scores(const Map<T>& q, const Map<T>& k, int first, int count, int keys, T* to) const {
@@ -373,7 +374,7 @@ struct PositionsHead {
   void gather_keys(const T* a, const Map<T>& q, const Map<T>& to, int first, int count, bool fresh, T* turned) const {
     constexpr int O = gradient_columns;
     const ptrdiff_t panel = ptrdiff_t(count) * L * L;
-    const int seen = g.causal && !fresh ? groups(keys(first + count), L) : vectors;
+    const int seen = g.causal && !fresh ? groups(keys(first + count), L) : key_vectors;
     for (int k = 0; k < seen; k++)
       for (int i = 0; i < count; i++) transpose<T>(a + i * row + k * L * L, L, turned + k * panel + i * L * L, L);
     for (int k = 0; k < seen; k += O) {
@@ -391,7 +392,7 @@ struct PositionsHead {
 template <class T>
 static size_t attention_positions_scratch(const AttentionArgs<T>& g) {
   const size_t run = size_t(g.q.width < attention_vectors ? g.q.width : attention_vectors);
-  return (2 * run * size_t(g.q.width) + size_t(g.q.width)) * lanes<T> * lanes<T>;
+  return (2 * run + 1) * size_t(g.k.width) * lanes<T> * lanes<T>;
 }
 
 // Unit: head of a sample.
