@@ -60,6 +60,11 @@ struct DenseArgs {
   T* weight_gradient;   // panels as weights
   T* bias_gradient;     // or null
   int blocks, inputs, outputs, samples;
+  // Gradient: another x of the same δ, so that it is transposed once; null: there is none.
+  const F* other = nullptr;
+  ptrdiff_t other_block = 0;
+  int other_inputs = 0;
+  T* other_gradient = nullptr;
   bool add = false;   // forward: z starts from what it holds, backward: x_delta
   Post<T> post;
   // Pairs: W in numbers, of `rows` inputs, of which each unit makes the pairs it needs, in room for these; null: `weights`.
@@ -200,7 +205,7 @@ struct AttentionArgs {
   T* weights;                                  // A: [block][head][query][key][lane], or null where nobody reads it again
   T scale;                                     // 1 / √(features of a head)
   int heads, key_heads, blocks;
-  int features, steps;   // of a head, and in all, where the lanes are not samples
+  int features, steps, key_steps;   // of a head, and in all, where the lanes are not samples
   bool causal;           // query i sees the keys up to i
 };
 
