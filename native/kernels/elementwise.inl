@@ -86,11 +86,12 @@ template <>
 struct Activation<Act::gelu> {
   template <class T>
   static Vec<T> value(T, Vec<T> z) {
-    return z * normal_cdf<T>(z);
+    return z * normal<T>(z).distribution;
   }
   template <class T>
   static Vec<T> derivative(T, Vec<T> z) {
-    return normal_cdf<T>(z) + z * normal_density<T>(z);
+    const Normal<T> n = normal<T>(z);
+    return n.distribution + z * (T(0.39894228040143267794) * n.bell);
   }
 };
 template <>

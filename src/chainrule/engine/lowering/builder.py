@@ -179,6 +179,7 @@ class Builder:
             )
             for _ in range(count)
         ]
+        self.held.update({reader.number: reader for reader in readers})
         self.consume(x)
         self.native.add_branches(x.number, [reader.number for reader in readers])
         return readers

@@ -563,7 +563,7 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
         low.parts[value.number] = str(layer.name)
         return value
 
-    reads, seen = _sources(low, layer, x)
+    reads, seen = _sources(low, layer, x, z.lanes)
     inner = []
     for key, read in zip("qkv", reads, strict=True):
         inner.append(made((read.shape[0], specs[f"W_{key}"].shape[0])))
@@ -584,7 +584,7 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
     dense("o", o, z)
 
 
-def _sources(low: Builder, layer: Any, x: Value) -> tuple[list[Value], Value | None]:
+def _sources(low: Builder, layer: Any, x: Value, lanes: InLanes) -> tuple[list[Value], Value | None]:
     """What queries, keys and values of an attention are made of, and what says which keys are seen."""
     if not layer.sources:
         readers = low.readers(x, 3)
@@ -592,6 +592,8 @@ def _sources(low: Builder, layer: Any, x: Value) -> tuple[list[Value], Value | N
         return readers, None
     parts = parts_read(low, layer, x, layer.sources)
     seen = parts.pop() if layer.seen == GIVEN else None
+    if lanes == InLanes.positions:
+        parts = [low.brought(part, lanes, NO_HALO, str(layer.name)) for part in parts]
     if len(parts) == 2:
         parts[1:] = low.readers(parts[1], 2)
         low.parts.update({value.number: str(layer.name) for value in parts[1:]})

@@ -27,6 +27,7 @@ from chainrule.engine.lowering.lanes import (
     begins,
     chosen,
     chosen_for_training,
+    crosses,
     has_channels,
     has_positions,
     has_units,
@@ -200,6 +201,8 @@ class Lowering(Builder):
     def laid_for(self, layer: Layer, x: Value, lanes: InLanes) -> Value:
         """x as a layer reads it whose output has this in its lanes."""
         shape = self.shapes[str(layer.name)]
+        if lanes == POSITIONS and crosses(layer):
+            return x  # each of its parts is brought there
         rows = lanes == CHANNELS and reads_rows(layer)
         blocks, *cut = self.size(layer)
         if x.lanes == POSITIONS and leaves_positions(layer) and not self.mask:
@@ -219,6 +222,8 @@ class Lowering(Builder):
         if isinstance(layer, Wiring):
             return self.wiring(layer, given[0], halo, learned)
         readers = given if len(given) > 1 else self.readers(given[0], len(layer.chains))
+        for reader in readers:
+            self.parts.setdefault(reader.number, str(layer.name))
         ends = run_branches(
             self,
             layer,
