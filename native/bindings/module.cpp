@@ -106,7 +106,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_norm", &P::add_norm, "x"_a, "z"_a, "groups"_a, "epsilon"_a, "momentum"_a, "parameters"_a, "centred"_a)
       .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "rate"_a)
       .def("add_slice", &P::add_slice, "x"_a, "z"_a, "first"_a)
-      .def("add_gather", &P::add_gather, "x"_a, "z"_a, "to"_a, "from_"_a, "count"_a, "weights"_a)
+      .def("add_gather", &P::add_gather, "x"_a, "z"_a, "to"_a, "from_"_a, "count"_a, "weights"_a, "repeats_edges"_a = false)
       .def("add_flatten", &P::add_flatten, "x"_a, "z"_a)
       .def("add_rearranged", &P::add_rearranged, "x"_a, "z"_a)
       .def("add_view", &P::add_view, "of"_a)
@@ -347,7 +347,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 26;
+  m.attr("INTERFACE") = 27;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

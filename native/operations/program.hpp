@@ -90,9 +90,14 @@ class ProgramOperation final : public Operation<T> {
         infer_(std::move(infer)),
         parameters_(std::move(parameters)) {}
 
+  bool accepts(const Plan<T>& plan, int, InLanes lanes) const override {
+    if (lanes == InLanes::positions) return parameters_.empty() && plan.value(this->z).shape.lanes == lanes;
+    return lanes == InLanes::samples;
+  }
   bool takes_bands(const Plan<T>&) const override { return parameters_.empty(); }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    require(x.shape.lanes == z.shape.lanes, "a program leaves in the lanes what was there");
     require(backward_.empty() || z.with_delta, "a program that goes back needs a δ of its output");
     double size = 0;
     for (const int p : parameters_) size += double(plan.parameter(p).shape.size);
@@ -124,7 +129,7 @@ class ProgramOperation final : public Operation<T> {
   }
 
   void forward(Plan<T>& plan, int samples) override {
-    run(plan, plan.pass.training || infer_.empty() ? forward_args_ : infer_args_, samples);
+    run(plan, plan.pass.training || infer_.empty() ? forward_args_ : infer_args_, plan.blocks(this->z, samples));
   }
 
   // With parameters, one pass computes their gradients and the δ.
@@ -154,7 +159,10 @@ class ProgramOperation final : public Operation<T> {
 
   bool gradients_before_delta() const override { return true; }
   void delta(Plan<T>& plan, int samples) override {
-    if (!partial_.bytes && !backward_.empty()) run(plan, of(backward_args_, samples), samples);
+    // The lanes behind a sample's last step hold it again, and there is no δ in them: nothing is to be cleared.
+    const bool steps = plan.value(this->z).shape.lanes == InLanes::positions;
+    if (!partial_.bytes && !backward_.empty())
+      run(plan, of(backward_args_, steps ? 0 : samples), plan.blocks(this->z, samples));
     multiply_by_derivative(plan, this->x, this->input_post, samples);
   }
 
@@ -164,9 +172,8 @@ class ProgramOperation final : public Operation<T> {
     return g;
   }
 
-  static void run(Plan<T>& plan, const ProgramArgs<T>& g, int samples) {
+  static void run(Plan<T>& plan, const ProgramArgs<T>& g, int blocks) {
     const auto& k = plan.kernels();
-    const int blocks = plan.blocks(samples);
     const size_t scratch = k.program_scratch(g);
     parallel(blocks * g.height, work_of(g, blocks),
              [&](int begin, int end, int) { k.program(g, begin, end, thread_scratch<T>(scratch), nullptr); });

@@ -202,7 +202,7 @@ void Plan<T>::add_convolution(int x, int z, int weights, int bias, const ConvArg
 template <class T>
 void Plan<T>::add_pool(int x, int z, const PoolArgs<T>& geometry) {
   auto o = std::make_unique<PoolOperation<T>>();
-  o->args = geometry;
+  o->geometry = geometry;
   CHAINRULE_PLACE(o);
 }
 template <class T>
@@ -256,10 +256,11 @@ void Plan<T>::add_slice(int x, int z, int first) {
 }
 template <class T>
 void Plan<T>::add_gather(int x, int z, const std::vector<int64_t>& to, const std::vector<int64_t>& from,
-                         const std::vector<int64_t>& count, const std::vector<double>& weights) {
+                         const std::vector<int64_t>& count, const std::vector<double>& weights, bool repeats_edges) {
   require(to.size() == from.size() && to.size() == count.size() && (weights.empty() || weights.size() == to.size()),
           "what is gathered must have a place, a source, a length and a weight each");
   auto o = std::make_unique<GatherOperation<T>>();
+  o->repeats_edges = repeats_edges;
   for (size_t i = 0; i < to.size(); i++) o->runs.push_back({to[i], from[i], count[i], T(weights.empty() ? 1 : weights[i])});
   CHAINRULE_PLACE(o);
 }

@@ -182,7 +182,8 @@ class Plan {
   void add_slice(int x, int z, int first);   // the features of x from `first` on, as many as z has
   // z from runs of x: `count` numbers of a sample from `from` on, times a weight, are added to those from `to` on.
   void add_gather(int x, int z, const std::vector<int64_t>& to, const std::vector<int64_t>& from,
-                  const std::vector<int64_t>& count, const std::vector<double>& weights);   // weights: empty, all are 1
+                  const std::vector<int64_t>& count, const std::vector<double>& weights,
+                  bool repeats_edges);   // weights: empty, all are 1
   void add_flatten(int x, int z);
   void add_rearranged(int x, int z);   // the same numbers, with something else in the lanes
   void add_embedding(int x, int z, int table, int mask, int64_t vocabulary, int64_t padding);

@@ -71,7 +71,7 @@ class Head:
     @property
     def d(self) -> Array:
         """∂J/∂z of a pair, ∂J/∂a else."""
-        share = self.share if self.share.ndim == 1 else self._of_outputs.spread(self.share)
+        share = self.share if self.share.ndim < 2 else self._of_outputs.spread(self.share)
         return share * self.residual
 
     @property
