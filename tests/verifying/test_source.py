@@ -505,7 +505,7 @@ def test_a_rule_of_jax_runs_on_numpys_arrays() -> None:
     made = stand_in(pull, [world["rule"]])
     jnp.exp = None  # type: ignore[attr-defined]
     assert made is not None
-    assert made.places == [0, 2]
+    assert [place and place.number for place in made.places] == [0, 2]
     given = made()
     assert given is not None
     assert all(np.allclose(each, d * np.exp(kept)) for each in given)

@@ -113,15 +113,16 @@ def by_differences(
     numbers: Collection[int] | None = None,
     anew: bool = False,
     most: int = MOST_ENTRIES,
+    given: Gradients | None = None,
 ) -> list[Right]:
     """What is right by the differences of their forward.  numbers: of the arguments, None: all.  anew: their
-    forward is not what it was.  most: entries of each.
+    forward is not what it was.  most: entries of each.  given: their gradients of the only probe, if known.
     """
     known = {} if anew else subject.measured
     unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
     made = []
     for probe in probes:
-        given = attempt(subject, probe.args, probe.delta)
+        given = attempt(subject, probe.args, probe.delta) if given is None or len(probes) > 1 else given
         values: list[Array | None] = [None] * len(probe.args)
         entries: list[Array | None] = [None] * len(probe.args)
         slack: list[Array | float] = [0.0] * len(probe.args)
