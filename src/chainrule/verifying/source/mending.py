@@ -29,6 +29,7 @@ from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.stand_in import StandIn, stand_in
 from chainrule.verifying.source.statements import Statements
 from chainrule.verifying.source.written import Ran, Written, calls_run, lines_run, ran, written
+from chainrule.verifying.subjects.calls.arguments import other_options
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
 # Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.  Calls
@@ -41,6 +42,7 @@ QUOTABLE = (
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Attribute, ast.Subscript),
     ast.Name,
 )
+FAR_FETCHED = 6  # a rank: beyond it something simpler may be missing
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
 EXACT = 1e-5  # of the largest entry: as far may what is solved for be off
 
@@ -330,6 +332,10 @@ class Mending:
             best = self.best(changes, wrong)
             if best is None and not far:
                 best = self.best(self.solved(scopes, wrong), wrong, free=True)
+                if best is not None and best.change.rank > FAR_FETCHED:
+                    missing = ((p, each) for p, scope in scopes for each in Insertions(p, scope, shapes))
+                    nearer = self.best((m for m in missing if m[1].rank < best.change.rank), wrong)
+                    best = nearer or best
             if best is not None:
                 return best
         return None
@@ -367,7 +373,7 @@ class Mending:
         told = set[bytes]()
         for place, change in sorted(changes, key=lambda pair: pair[1].rank):
             text = change.text(place.text)
-            least = -len(wrong), change.rank, len(text)
+            least = -len(wrong), change.rank, len(change.pieces), len(text)
             if text in told or (found is not None and self.order(found) <= least):
                 continue
             told.add(text)
@@ -387,8 +393,8 @@ class Mending:
         return True in self.cost and self.behind.issuperset(each.code for each in place.ran.values())
 
     @staticmethod
-    def order(mended: Mended) -> tuple[int, int, int]:
-        return -len(mended.numbers), mended.change.rank, len(mended.text)
+    def order(mended: Mended) -> tuple[int, int, int, int]:
+        return -len(mended.numbers), mended.change.rank, len(mended.change.pieces), len(mended.text)
 
     def gives(
         self, place: Written, text: bytes, wrong: frozenset[int], behind: bool = False
@@ -419,15 +425,18 @@ class Mending:
         return numbers if possible else frozenset()
 
     def of_these_numbers(self, wrong: frozenset[int]) -> frozenset[int]:
-        """What is right for the numbers alone that their functions have as defaults or find in their file."""
+        """What is right for the numbers alone that their functions are called with, have as defaults, or find
+        in their file.
+        """
         backward = [each for place in self.places for each in place.ran.values()]
         own = (each.code for each in backward if each.code not in self.forward)
         read = {name for code in own for name in (*code.co_names, *code.co_varnames)}
         functions = [each for place in self.places for held in place.functions.values() for each in held]
-        with other_numbers(functions, read) as others:
-            if not others:
-                return frozenset()
+        with other_numbers(functions, read) as others, other_options() as options:
             try:
+                output(self.subject, self.right[0].probe.args)
+                if not others and not options.used:
+                    return frozenset()
                 right = by_differences(self.subject, [self.right[0].probe], anew=True, most=FEW_ENTRIES)[0]
             except Exception:  # numbers that their code does not take
                 return frozenset()

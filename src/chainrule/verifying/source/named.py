@@ -152,11 +152,14 @@ def _placed(finding: Finding, mended: Mended) -> Finding:
 def _said(finding: Finding, mended: Mended) -> Finding:
     """With the place, which is the cause where none is known."""
     placed = _placed(finding, mended)
+    change = mended.change
+    why = TEXTS.within("source")[change.kind].format(wrong=change.wrong, right=change.right)
+    plain = any(re.fullmatch(r"[0-9./ ()]+", text) for text in (change.wrong, change.right))
+    if _number(finding) and finding.fix is None and not plain:  # 2 is β of these arguments
+        return replace(placed, why=why)
     if finding.mistake and finding.mistake not in NO_CAUSE:
         return placed
     assert placed.source is not None
-    change = mended.change
-    why = TEXTS.within("source")[change.kind].format(wrong=change.wrong, right=change.right)
     word = finding.mistake or change.kind.replace("_", " ")
     why = finding.why or why
     return replace(placed, why=why, fix=placed.source.said, mistake=word, formulas=None, observed=None)

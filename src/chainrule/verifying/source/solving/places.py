@@ -206,12 +206,18 @@ class Solving:
 
 def _places(insertions: Insertions) -> Iterator[ast.expr]:
     """Whole values first, then what they are made of."""
+    arrays = {atom.text for atom in insertions.scope.arrays}
     yield from insertions.places()
     for node in own(insertions.scope.node):
         if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Mod):
             yield from (side for side in (node.left, node.right) if not isinstance(side, ast.Constant))
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             yield node
+    for node in own(insertions.scope.node):  # what is reshaped, summed, handed on
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            for each in (node.func.value, *node.args):
+                if isinstance(each, ast.Name) and each.id in arrays:
+                    yield each
 
 
 @dataclass(frozen=True, eq=False)
