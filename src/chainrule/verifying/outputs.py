@@ -277,7 +277,7 @@ def _guessed(subject: Subject, judge: Judge, verdict: Verdict) -> tuple[Like, Ju
         try:
             if like.meaning(subject.args, subject.names, out, subject.forward, subject.precision) is None:
                 continue
-            other = Judge(subject, like, judge.seed)
+            other = Judge(subject, like, judge.seed, named=False)
             by_formula = other.verdict(verdict.hint_level)
             by_formula = _told_apart(subject, by_formula, like, judge.seed, other.progress)
         except ChainruleError:  # options of its own that nobody told, sizes that it does not take

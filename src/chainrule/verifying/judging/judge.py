@@ -88,6 +88,7 @@ class Judge:
     follows: set[str] = field(default_factory=set)  # arrays that are wrong for another's reason alone
     # What is right, per array and probe: (what it may be off by, theirs, right).
     right: list[tuple[Tolerance, Array, Array]] = field(default_factory=list)
+    named: bool = True  # whether they say what is meant, so that each of its parameters has a gradient
 
     def verdict(self, hint_level: int) -> Verdict:
         subject, notes = self.subject, list(self.subject.notes)
@@ -121,12 +122,16 @@ class Judge:
             self.tried, self.beyond = plain[:2], plain[2:]
             made = self.of_differences(self.tried, spoiled, notes)
         findings += explained(owing, made, self.follows)
-        if isinstance(meaning, LayerMeaning) and meaning.parameters and not owing:
-            learned = {subject.names[number] for number, _ in meaning.parameters.values()}
-            if {(f.name, f.mistake) for f in findings} == {(name, "factor 1/m") for name in learned}:
-                notes.append(TEXTS["judged.mean_here"])
+        learned = self.learned(meaning)
+        means = {(name, "factor 1/m") for name in learned}
+        if learned and not owing and {(f.name, f.mistake) for f in findings} == means:
+            notes.append(TEXTS["judged.mean_here"])
         for name in self.silent(self.tried[0], meaning):
-            notes.append(TEXTS.say("judged.missing", name=name))
+            if name in learned and self.named and not any(each.name in ("", name) for each in findings):
+                what = TEXTS.say("contract.missing", name=name)
+                findings.append(Finding(name, what, mistake="no gradient"))
+            else:
+                notes.append(TEXTS.say("judged.missing", name=name))
         if self.reference is not None and not findings:
             precision = computed_in(subject.args, subject.precision)
             notes += () if whole is None else whole.notes
@@ -427,6 +432,12 @@ class Judge:
                 why = TEXTS["mistake.running_statistics"]
                 return [*kept, replace(found, why=why, mistake="running statistics")]
         return owing
+
+    def learned(self, meaning: Meaning | None) -> set[str]:
+        """The parameters of a layer."""
+        if not isinstance(meaning, LayerMeaning):
+            return set()
+        return {self.subject.names[number] for number, _ in meaning.parameters.values()}
 
     def silent(self, probe: Probe, meaning: Meaning | None) -> list[str]:
         """Arguments of real numbers for which no gradient came back."""

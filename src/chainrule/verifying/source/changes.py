@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 from typing import Any
 
 from chainrule.verifying.source.scope import Scope, entries_of, is_atom, own
@@ -66,7 +66,17 @@ ALIKE = (
     ("ceil", "floor"),
     ("add", "subtract"),
     ("divide", "multiply"),
+    ("sqrt", "rsqrt"),
+    ("exp", "exp2"),
+    ("log", "log2"),
+    ("sigmoid", "tanh"),
+    ("softmax", "log_softmax"),
+    ("clamp_min", "clamp_max"),
+    ("tril", "triu"),
+    ("repeat", "repeat_interleave", "tile"),
+    ("logical_and", "logical_or"),
 )
+KEYWORDS = {"min": "max", "max": "min"}
 SETTING = {"index_copy_": "index_add_", "scatter_": "scatter_add_", "scatter": "scatter_add"}
 NUMBERS = (0, 1, 2, -1, 0.5)
 MOST_IN_A_ROW = 7  # operands around which parentheses are tried
@@ -334,6 +344,15 @@ class Changes:
                 if other.text != text and other.like(mine):
                     pieces = tuple((*self.place.span(each), other.text) for each in nodes)
                     yield Change("name", 2, text, other.text, pieces)
+        entered: dict[str, list[ast.Subscript]] = {}
+        for each in ast.walk(node.value):
+            if isinstance(each, ast.Subscript) and isinstance(each.ctx, ast.Load):
+                entered.setdefault(ast.unparse(each.slice), []).append(each)
+        for same in entered.values():
+            spans = [(self.place.span(each.value)[1], self.place.span(each)[1]) for each in same]
+            if len(same) > 1 and all(b <= c for (_, b), (c, _) in pairwise(sorted(spans))):
+                pieces = tuple((begin, end, "") for begin, end in spans)
+                yield Change("index_extra", 2, self.of(same[0].slice), "", pieces)
         target = getattr(node, "target", None)
         mine_ = None if target is None else self.scope.atoms.get(ast.unparse(target))
         if target is None or mine_ is None or mine_.kind != "array":
@@ -477,6 +496,13 @@ class Changes:
         if name == "einsum" and node.args and isinstance(node.args[0], ast.Constant):
             yield from self.letters(node.args[0])
         yield from self.axes(node, name)
+        for keyword in node.keywords:
+            if keyword.arg in KEYWORDS and keyword.arg is not None:
+                begin = self.place.span(keyword)[0]
+                piece = (begin, begin + len(keyword.arg), KEYWORDS[keyword.arg])
+                yield Change("name", 1, f"{keyword.arg}=", f"{piece[2]}=", (piece,))
+            if isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, bool):
+                yield self.instead("name", 2, keyword.value, repr(not keyword.value.value))
         if name == "transpose":
             yield from self.orders(node)
 

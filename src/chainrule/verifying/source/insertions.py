@@ -146,7 +146,7 @@ class Insertions(Changes):
 
     def terms(self, node: ast.expr) -> Iterator[Change]:
         for atom in self.scope.numbers:  # ε, say
-            if atom.kind == "number":
+            if atom.kind == "number" and atom.text != self.of(node):
                 made = self.behind("term_missing", node, f" + {atom.text}", f"+ {atom.text}")
                 yield replace(made, rank=3) if id(node) in self.roots else made
         own = self.scope.atoms.get(self.of(node))
@@ -155,6 +155,8 @@ class Insertions(Changes):
             text = f"{atom.text}[..., None]" if last else atom.text  # one number for each row
             for sign in ("+", "-"):
                 made = self.behind("term_missing", node, f" {sign} {text}", f"{sign} {text}")
+                if text == self.of(node):  # x + x is 2 x
+                    made = self.behind("factor_missing", node, " * 2", "2")
                 # What is computed and never read is what is missing, if anything is.
                 yield replace(made, rank=3) if atom.text in self.scope.unused else made
 

@@ -42,7 +42,7 @@ QUOTABLE = (
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Attribute, ast.Subscript),
     ast.Name,
 )
-FAR_FETCHED = 6  # a rank: beyond it something simpler may be missing
+FAR_FETCHED = 6  # a rank, from which on something simpler may be missing
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
 EXACT = 1e-5  # of the largest entry: as far may what is solved for be off
 
@@ -332,7 +332,8 @@ class Mending:
             best = self.best(changes, wrong)
             if best is None and not far:
                 best = self.best(self.solved(scopes, wrong), wrong, free=True)
-                if best is not None and best.change.rank > FAR_FETCHED:
+                far_fetched = best is not None and best.change.rank >= FAR_FETCHED
+                if best is not None and far_fetched and _operations(best.change.right) > 1:
                     missing = ((p, each) for p, scope in scopes for each in Insertions(p, scope, shapes))
                     nearer = self.best((m for m in missing if m[1].rank < best.change.rank), wrong)
                     best = nearer or best
@@ -460,3 +461,11 @@ class Mending:
 
 def _near(place: Written, scope: Scope) -> tuple[Changes, ...]:
     return Changes(place, scope), Statements(place, scope)
+
+
+def _operations(text: str) -> int:
+    """How many there are in an expression, which may begin with a sign."""
+    try:
+        return sum(isinstance(each, ast.BinOp) for each in ast.walk(ast.parse(text.lstrip("+- "))))
+    except SyntaxError:
+        return 0

@@ -154,7 +154,8 @@ def _said(finding: Finding, mended: Mended) -> Finding:
     placed = _placed(finding, mended)
     change = mended.change
     why = TEXTS.within("source")[change.kind].format(wrong=change.wrong, right=change.right)
-    plain = any(re.fullmatch(r"[0-9./ ()]+", text) for text in (change.wrong, change.right))
+    numeric = change.kind.partition("_")[0] in ("factor", "divisor", "number")
+    plain = numeric and any(re.fullmatch(r"[0-9./ ()]+", text) for text in (change.wrong, change.right))
     if _number(finding) and finding.fix is None and not plain:  # 2 is β of these arguments
         return replace(placed, why=why)
     if finding.mistake and finding.mistake not in NO_CAUSE:

@@ -249,6 +249,8 @@ class _Search:
             for sign, whole, more in self.scaled(text, factor):
                 right = f"{sign} {whole}"
                 change = self.insertions.behind("term_missing", self.node, f" {right}", right)
+                if sign == "+" and whole == self.insertions.of(self.node):  # x + x is 2 x
+                    change = self.insertions.behind("factor_missing", self.node, " * 2", "2")
                 yield replace(change, rank=4 + parts + more)
 
     def sums(self, words: Vocabulary) -> Iterator[Change]:
