@@ -396,6 +396,7 @@ class Changes:
 
     # -- entries and parts
     def part(self, node: ast.Subscript) -> Iterator[Change]:
+        yield from self.counted(node)
         if isinstance(node.ctx, ast.Load):
             text = self.of(node)
             yield self.instead("index_extra", 2, node, self.firm(node.value), wrong=self.of(node.slice))
@@ -490,6 +491,9 @@ class Changes:
             yield Change("overwritten", 1, "set", "add", ((end - len(name), end, "add"),))
         if name == "add" and isinstance(entries, ast.Attribute) and entries.attr == "at":
             yield Change("added_up", 1, "add", "set", ((end - len(name), end, "set"),))
+        yield from self.counted(node)
+        if name == "cumsum":
+            yield from self.accumulated(node)
         if name in SETTING:
             new = SETTING[name]
             yield Change("overwritten", 1, name, new, ((end - len(name), end, new),))
@@ -505,6 +509,30 @@ class Changes:
                 yield self.instead("name", 2, keyword.value, repr(not keyword.value.value))
         if name == "transpose":
             yield from self.orders(node)
+
+    def counted(self, node: ast.expr) -> Iterator[Change]:
+        """What is counted elsewhere in place of x.shape[0], len(x), x.numel()."""
+        text = self.of(node)
+        if re.fullmatch(r"len\([\w.]+\)|[\w.]+\.(shape\[-?\d\]|numel\(\)|size\(-?\d\))", text) is None:
+            return
+        arrays = [atom for atom in self.scope.arrays if len(atom.shape) <= 2 and atom.shape[-1] == 1]
+        for atom in (*self.scope.numbers, *arrays):
+            yield self.instead("name", 2, node, atom.text)
+
+    def accumulated(self, node: ast.Call) -> Iterator[Change]:
+        """Sums from the end in place of sums from the beginning."""
+        function = node.func
+        if not isinstance(function, ast.Attribute):
+            return
+        of_library = isinstance(function.value, ast.Name) and function.value.id == self.scope.numpy
+        values = [*([] if of_library else [function.value]), *node.args, *(k.value for k in node.keywords)]
+        if len(values) == 2:
+            array, axis = self.firm(values[0]), self.of(values[1])
+            flip = f"{self.scope.numpy}.flip" if self.scope.numpy else ""
+            if flip:
+                over = f"({axis},)" if self.scope.library == "torch" else axis
+                new = f"{flip}({self.scope.numpy}.cumsum({flip}({array}, {over}), {axis}), {over})"
+                yield self.instead("reversed", 1, node, new)
 
     def letters(self, node: ast.Constant) -> Iterator[Change]:
         """Two letters of one part of what einsum sums exchanged."""

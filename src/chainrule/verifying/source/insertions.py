@@ -75,7 +75,10 @@ class Insertions(Changes):
                 yield from (side for side in (node.left, node.right) if not isinstance(side, ast.Constant))
             elif isinstance(node, ast.Call) and getattr(node.func, "id", "") not in ("range", "len", "zip"):
                 kinds = (ast.Name, ast.Attribute, ast.BinOp, ast.Subscript, ast.Call)
-                yield from (each for each in node.args if isinstance(each, kinds))
+                yield from (each for each in handed_on(node) if isinstance(each, kinds))
+                owner = getattr(node.func, "value", None)  # of x.sum(0), where x times something is summed
+                if isinstance(owner, ast.Name) and owner.id in self.scope.atoms:
+                    yield owner
 
     def parts(self, value: ast.expr) -> Iterator[ast.expr]:
         if isinstance(value, (ast.Tuple, ast.List)):
@@ -175,6 +178,12 @@ class Insertions(Changes):
                 yield replace(
                     self.behind("term_missing", node, f" + {one} @ {other}", f"+ {one} @ {other}"), rank=5
                 )
+
+
+def handed_on(node: ast.Call) -> list[ast.expr]:
+    """What a function is called with, each of a tuple by itself."""
+    listed = (a.elts if isinstance(a, (ast.Tuple, ast.List)) else [a] for a in node.args)
+    return [each for group in listed for each in group]
 
 
 def _is_condition(node: ast.expr) -> bool:

@@ -48,7 +48,7 @@ def by_source(
     verdict = _changed(subject, verdict, mending, again, False)
     if any(_unplaced(each) and (_number(each) or each.mistake in NO_CAUSE) for each in verdict.findings):
         verdict = _paths(subject, verdict, right)
-    if any(map(_unplaced, verdict.findings)):
+    if any(each.source is None and each.where is not None for each in verdict.findings):
         verdict = _changed(subject, verdict, mending, again, True)
     return verdict
 
@@ -118,7 +118,9 @@ def _changed(
         number = _by(finding, mended_names, cured)
         if number is not None and finding.mistake == "zeros" and found[number].change.kind in WHOLE:
             number = None  # nothing is computed, and all of it would be added
-        if number is None or not _unplaced(finding):
+        if number is not None and finding.source is None and not _unplaced(finding):
+            findings.append(_placed(finding, found[number]))  # of a path the place, too
+        elif number is None or not _unplaced(finding):
             findings.append(finding)
         elif number not in told:
             told[number] = _said(finding, found[number])

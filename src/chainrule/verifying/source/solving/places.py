@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.verifying.source.changes import Change
-from chainrule.verifying.source.insertions import Insertions
+from chainrule.verifying.source.insertions import Insertions, handed_on
 from chainrule.verifying.source.scope import Scope, own
 from chainrule.verifying.source.solving.numbers import Number, constants
 from chainrule.verifying.source.solving.vocabulary import (
@@ -215,7 +215,7 @@ def _places(insertions: Insertions) -> Iterator[ast.expr]:
             yield node
     for node in own(insertions.scope.node):  # what is reshaped, summed, handed on
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            for each in (node.func.value, *node.args):
+            for each in (node.func.value, *handed_on(node)):
                 if isinstance(each, ast.Name) and each.id in arrays:
                     yield each
 
