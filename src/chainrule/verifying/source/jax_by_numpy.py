@@ -86,7 +86,7 @@ def _scan(
     count = len(arrays[0]) if arrays else int(length or 0)
     made = []
     for at in range(count)[:: -1 if reverse else 1]:
-        carry, out = step(carry, mapped(lambda value, at=at: value[at].view(Updated), xs))
+        carry, out = step(carry, _at(xs, at))
         made.append(out)
     return carry, _stacked(made[:: -1 if reverse else 1])
 
