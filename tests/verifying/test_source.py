@@ -598,3 +598,10 @@ def test_no_gradient_of_a_parameter_is_wrong_where_a_layer_is_named() -> None:
     args = normal(4, 3), normal(3, 5), normal(5)
     assert cr.verify(pair, args=args)
     assert cr.verify(pair, args=args, like="dense").why == ("no gradient",)
+
+
+def test_a_loss_that_is_guessed_at_and_gives_one_number_is_no_error() -> None:
+    """Of two arrays of one shape and an output with axes."""
+    pair = (lambda x, y: (x * np.exp(y), (x, y)), lambda d, c: (d * np.exp(c[1] * 1.1 + c[0]), d * c[0]))
+    verdict = cr.verify(pair, args=(normal(2, 3), normal(2, 3)))
+    assert verdict.verdict == "wrong", str(verdict)
