@@ -144,7 +144,9 @@ def test_a_factor_follows_the_samples_on_whichever_side_they_are(columns: bool) 
         )
 
     X = normal(4, 7) if columns else normal(7, 4)
-    assert cr.verify(f, args=(X, normal(4, 1) if columns else normal(1, 4))).why == ("factor m",)
+    verdict = cr.verify(f, args=(X, normal(4, 1) if columns else normal(1, 4)))
+    assert verdict.why == ("factor n" if columns else "factor m",)
+    assert ("n is the size of axis 1 of X" in str(verdict)) == columns
 
 
 def test_numbers_nearer_than_mistakes_are_told_apart_by_have_no_cause() -> None:

@@ -505,8 +505,103 @@ def test_a_rule_of_jax_runs_on_numpys_arrays() -> None:
     made = stand_in(pull, [world["rule"]])
     jnp.exp = None  # type: ignore[attr-defined]
     assert made is not None
-    assert made.places == [0, 2]
+    assert [place and place.number for place in made.places] == [0, 2]
     given = made()
     assert given is not None
     assert all(np.allclose(each, d * np.exp(kept)) for each in given)
     assert world["jnp"] is jnp
+
+
+# (the program, what is wrong in it, what must stand there, args, what the answer says)
+KINDS = (
+    (
+        "def forward(input, b):\n    return input + b, (input.shape,)\n"
+        "def backward(d, cache):\n    input = cache\n    return d, {0}",
+        "d.mean(0)", "d.sum(0)", ((4, 3), (3,)), "d.sum(0)",
+    ),
+    (
+        "def forward(x, a):\n    return np.maximum(x, 0) + a * np.minimum(x, 0), (x, a)\n"
+        "def backward(d, cache):\n    x, a = cache\n"
+        "    return d * np.where(x > 0, 1.0, a), (d * np.clip(x, {0}=0)).sum(0)",
+        "min", "max", ((4, 3), (3,)), "`min=` stands where `max=` must",
+    ),
+    (
+        "def forward(x, w):\n    return np.einsum('bti,io->bto', x, w), (x, w)\n"
+        "def backward(d, cache):\n    x, w = cache\n"
+        "    return d @ w.T, np.einsum('bti,bto->io', x{0}, d{0})",
+        "[:, -1:]", "", ((2, 4, 3), (3, 5)), "The index `:, -1:` must not be there",
+    ),
+    (
+        "def forward(x):\n    return np.cumsum(x, 1), None\n"
+        "def backward(d, _):\n    return (np.cumsum({0}, 1){1},)",
+        "d", "", ((3, 5),), "np.flip(np.cumsum(np.flip(d, 1), 1), 1)",
+    ),
+    (
+        "def forward(x, n):\n    return x.sum(1) / n[:, 0], (x, n)\n"
+        "def backward(d, cache):\n    x, n = cache\n"
+        "    return d[:, None] * np.ones_like(x) / {0}, -(d * x.sum(1) / n[:, 0] ** 2)[:, None]",
+        "x.shape[1]", "n", ((3, 4), (3, 1)), "`x.shape[1]` stands where `n` must",
+    ),
+)  # fmt: skip
+
+
+def test_more_kinds_of_places(tmp_path: Path) -> None:
+    """A tensor called input, keywords, one index of two arrays, sums from the end, sizes for counts."""
+    for text, stands, _, shapes, said in KINDS:
+        module = loaded(text.format(stands, ""), tmp_path)
+        verdict = cr.verify(module.forward, module.backward, args=tuple(normal(*shape) for shape in shapes))
+        assert verdict.verdict == "wrong", (said, str(verdict))
+        assert said in str(verdict), (said, str(verdict))
+
+
+def test_a_rule_of_jax_with_a_loop_and_a_dict_runs_on_numpys_arrays() -> None:
+    jnp, lax = ModuleType("jax.numpy"), ModuleType("jax.lax")
+    jnp.outer = np.outer  # type: ignore[attr-defined]
+
+    def scan(step: Any, carry: Any, xs: Any) -> tuple[Any, Any]:
+        made = []
+        for row in xs:
+            carry, out = step(carry, row)
+            made.append(out)
+        return carry, np.stack(made)
+
+    lax.scan = scan  # type: ignore[attr-defined]
+    world: dict[str, Any] = {"jnp": jnp, "lax": lax}
+    text = "def rule(kept, d):\n    last, all = lax.scan(lambda c, row: (c + row, row * 2), 0 * d[0], d)\n"
+    exec(text + "    return {'b': last, 'a': jnp.outer(kept, last)}, all", world)
+    kept, d = normal(2), normal(4, 3)
+
+    def pull() -> tuple[Any, ...]:
+        first, last = world["rule"](kept, d)
+        return first["a"], first["b"], last
+
+    made = stand_in(pull, [world["rule"]])
+    assert made is not None
+    given = made()
+    assert given is not None
+    assert all(np.allclose(a, b) for a, b in zip(given, pull(), strict=True))
+
+
+def test_numbers_that_code_is_called_with_vary(tmp_path: Path) -> None:
+    """At γ = 2 a square is right, too, and a factor 2 is γ."""
+    text = FOCUSED.replace("gamma=2", "gamma").replace("d * (gamma * (1", "d * ((1")
+    module = loaded(text.replace("(1 - p) ** gamma * np", "(1 - p) ** (gamma - 1) * np"), tmp_path)
+    p = np.random.default_rng(3).uniform(0.2, 0.8, size=(3, 4))
+    verdict = cr.verify(module.forward, module.backward, args=(p, 2.0))
+    assert verdict.verdict == "wrong"
+    assert "** 2" not in "".join(verdict.fix), str(verdict)
+    assert "The factor `gamma`" in str(verdict), str(verdict)
+
+
+def test_no_gradient_of_a_parameter_is_wrong_where_a_layer_is_named() -> None:
+    pair = (lambda x, w, b: (x @ w + b, (x, w)), lambda d, c: (d @ c[1].T, c[0].T @ d, None))
+    args = normal(4, 3), normal(3, 5), normal(5)
+    assert cr.verify(pair, args=args)
+    assert cr.verify(pair, args=args, like="dense").why == ("no gradient",)
+
+
+def test_a_loss_that_is_guessed_at_and_gives_one_number_is_no_error() -> None:
+    """Of two arrays of one shape and an output with axes."""
+    pair = (lambda x, y: (x * np.exp(y), (x, y)), lambda d, c: (d * np.exp(c[1] * 1.1 + c[0]), d * c[0]))
+    verdict = cr.verify(pair, args=(normal(2, 3), normal(2, 3)))
+    assert verdict.verdict == "wrong", str(verdict)

@@ -8,6 +8,7 @@ holds then show that something was computed in that: they are rounded there, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -36,6 +37,7 @@ SMALLER = {"float32": ("bfloat16", "TF32"), "float64": ("bfloat16", "TF32", "flo
 # An answer that is off by less, in roundings of its largest entry, is of another algorithm: the transforms of
 # Winograd and Fourier are right and not exact.
 ANOTHER_ALGORITHM = 256.0
+BEYOND = 2.0**17  # float16's range; products of three are within float32's
 
 # Whole numbers, the reference's gradients of them, and theirs.
 Run = tuple[Probe, Sequence[Array | None], Gradients]
@@ -76,10 +78,12 @@ def compared_whole(subject: Subject, reference: Reference, probe: Probe, seed: i
         if np.array_equal(value, right):
             smaller = _smaller(subject, reference, wide(), number, precision)
             if smaller:
+                smaller = _of_range(subject, drawn[0], number, smaller)
                 findings.append(_computed_in(name, smaller))
             continue
         form = _format_of(subject, reference, drawn[0], number, value, right, precision)
         if form is not None:
+            form = _of_range(subject, drawn[0], number, form)
             findings.append(_computed_in(name, form))
         elif _off(value, right, precision) <= ANOTHER_ALGORITHM:
             notes.append(TEXTS.say("whole.inexact", name=name))
@@ -204,12 +208,21 @@ def _format_of(
         if np.array_equal(value, rounded(right, form)) or np.array_equal(value, np.asarray(other)):
             return form
     off = _off(value, right, precision)
-    for form in forms:
-        steps = off * PRECISIONS[precision].unit / PRECISIONS[form].unit
-        of_its_size = off > ANOTHER_ALGORITHM and 2.0**-6 < steps <= 16
-        if of_its_size and _rounds(subject, probe, number, value, right):
-            return form
+    steps = {form: off * PRECISIONS[precision].unit / PRECISIONS[form].unit for form in forms}
+    fitting = [form for form in forms if off > ANOTHER_ALGORITHM and 2.0**-6 < steps[form] <= 16]
+    if fitting and _rounds(subject, probe, number, value, right):
+        return min(fitting, key=lambda form: abs(math.log2(steps[form])))
     return None
+
+
+def _of_range(subject: Subject, probe: Probe, number: int, form: str) -> str:
+    """The format: of those of 11 bits float16 alone ends at 65504."""
+    if form != "TF32":
+        return form
+    args = [value * value.dtype.type(BEYOND) if value.dtype.kind == "f" else value for value in probe.args]
+    given = attempt(subject, args, probe.delta * probe.delta.dtype.type(BEYOND))
+    value = None if given is None else given[number]
+    return form if value is None or np.isfinite(value).all() else "float16"
 
 
 def _rounds(subject: Subject, probe: Probe, number: int, value: Array, right: Array) -> bool:

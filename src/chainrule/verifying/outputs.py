@@ -6,9 +6,10 @@ Beside it the differences of all outputs joined judge what comes back for a δ o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from chainrule.verifying.probes import Probe, probes
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.source.mending import Right, by_differences, by_formula
 from chainrule.verifying.source.named import by_source, lines_for
-from chainrule.verifying.subjects.frameworks.compiled import as_it_is
+from chainrule.verifying.subjects.frameworks.compiled import as_it_is, compiled_anew
 from chainrule.verifying.subjects.fused import unfused
 from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
@@ -75,10 +76,11 @@ def verdict_of(
 
     def again() -> Verdict:
         other = Judge(subject, like, seed)
-        then = other.verdict(level)
-        if subject.together is None:
-            return then
-        return _of_all(subject, other, then, lambda step: None, chosen)
+        with compiled_anew():
+            then = other.verdict(level)
+            if subject.together is None:
+                return then
+            return _of_all(subject, other, then, lambda step: None, chosen)
 
     whole = subject if chosen is not None or subject.together is None else subject.together
     with as_it_is():
@@ -136,14 +138,22 @@ def _resized(
     if judge.reference is not None and not judge.loosely:
         others = [p for p in judge.tried if not p.tied and [value.shape for value in p.args] != shapes]
         return by_formula(subject, judge.reference, others[:1])
-    for probe in (judge.of_other_sizes, *judge.linked):
+    with compiled_anew(0):  # their forward is what it was
+        first = judge.of_other_sizes
+    for probe in chain([first], _later(judge)):
         if probe is None or max(value.size for value in probe.args) > MOST_RESIZED:
             continue
         given = attempt(subject, probe.args, probe.delta)
         pairs = [] if given is None else [(given[n], probe.args[n]) for n in wrong]
         if pairs and all(g is not None and g.shape == value.shape for g, value in pairs):
-            return by_differences(subject, [probe], wrong, most=FEW_ENTRIES)
+            with compiled_anew(0):
+                return by_differences(subject, [probe], wrong, given=given, most=FEW_ENTRIES)
     return []  # sizes that their forward takes and their backward does not
+
+
+def _later(judge: Judge) -> Iterator[Probe]:
+    """Those of linked sizes, drawn where they are asked for."""
+    yield from judge.linked
 
 
 def _of_all(
@@ -267,7 +277,7 @@ def _guessed(subject: Subject, judge: Judge, verdict: Verdict) -> tuple[Like, Ju
         try:
             if like.meaning(subject.args, subject.names, out, subject.forward, subject.precision) is None:
                 continue
-            other = Judge(subject, like, judge.seed)
+            other = Judge(subject, like, judge.seed, named=False)
             by_formula = other.verdict(verdict.hint_level)
             by_formula = _told_apart(subject, by_formula, like, judge.seed, other.progress)
         except ChainruleError:  # options of its own that nobody told, sizes that it does not take

@@ -31,7 +31,13 @@ def not_linear(subject: Subject, probe: Probe) -> Iterator[Finding]:
             continue
         size = float(np.abs(of_delta).max(initial=0.0) + np.abs(of_other).max(initial=0.0))
         if of_delta.any() and same(of_delta, of_other):
-            yield Finding(name, TEXTS.say("contract.constant", name=name), mistake="δ not used")
+            given = zip(subject.names, probe.args, strict=True)
+            of = next((argument for argument, value in given if same(of_delta, value)), None)
+            if of is None:
+                yield Finding(name, TEXTS.say("contract.constant", name=name), mistake="δ not used")
+            else:
+                what = TEXTS.say("cheat.input", name=name, of=of)
+                yield Finding(name, what, mistake="input returned")
             continue
         pairs = (of_double, 2 * of_delta), (of_both, of_delta + of_other), (of_delta, of_above + of_below)
         if all(roughly(subject, *pair, size) for pair in pairs):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import Owed, owed, runnable, shapes
 from chainrule.verifying.decoding.impulses import Responses, responses
 from chainrule.verifying.decoding.rules import observed
-from chainrule.verifying.differences import MOST_ENTRIES, Differences, measured
+from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES, Differences, measured
 from chainrule.verifying.factors import factor
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.judging.cases import (
@@ -37,7 +38,7 @@ from chainrule.verifying.judging.cases import (
 )
 from chainrule.verifying.judging.findings import explained, finding
 from chainrule.verifying.judging.forwards import forward_mistake, scaled_input
-from chainrule.verifying.judging.hypotheses import Case, agree, factors
+from chainrule.verifying.judging.hypotheses import Case, Mistake, agree, factors
 from chainrule.verifying.judging.search import MISFITS, MOST_TRIED, Budget, Search
 from chainrule.verifying.meanings.forms import agreement
 from chainrule.verifying.meanings.layer import LayerMeaning
@@ -66,6 +67,7 @@ from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
 MANY, MOST_OF_MANY = 67, 20_000  # samples, no multiple of any block; entries of all arguments with so many
+COMMON = ("2", "1/2")  # factors that are hardly a size
 ROUNDINGS = 16  # of an array's largest entry, by which gradients are off beside differences in float64
 
 
@@ -86,6 +88,7 @@ class Judge:
     follows: set[str] = field(default_factory=set)  # arrays that are wrong for another's reason alone
     # What is right, per array and probe: (what it may be off by, theirs, right).
     right: list[tuple[Tolerance, Array, Array]] = field(default_factory=list)
+    named: bool = True  # whether they say what is meant, so that each of its parameters has a gradient
 
     def verdict(self, hint_level: int) -> Verdict:
         subject, notes = self.subject, list(self.subject.notes)
@@ -119,12 +122,16 @@ class Judge:
             self.tried, self.beyond = plain[:2], plain[2:]
             made = self.of_differences(self.tried, spoiled, notes)
         findings += explained(owing, made, self.follows)
-        if isinstance(meaning, LayerMeaning) and meaning.parameters and not owing:
-            learned = {subject.names[number] for number, _ in meaning.parameters.values()}
-            if {(f.name, f.mistake) for f in findings} == {(name, "factor 1/m") for name in learned}:
-                notes.append(TEXTS["judged.mean_here"])
+        learned = self.learned(meaning)
+        means = {(name, "factor 1/m") for name in learned}
+        if learned and not owing and {(f.name, f.mistake) for f in findings} == means:
+            notes.append(TEXTS["judged.mean_here"])
         for name in self.silent(self.tried[0], meaning):
-            notes.append(TEXTS.say("judged.missing", name=name))
+            if name in learned and self.named and not any(each.name in ("", name) for each in findings):
+                what = TEXTS.say("contract.missing", name=name)
+                findings.append(Finding(name, what, mistake="no gradient"))
+            else:
+                notes.append(TEXTS.say("judged.missing", name=name))
         if self.reference is not None and not findings:
             precision = computed_in(subject.args, subject.precision)
             notes += () if whole is None else whole.notes
@@ -205,47 +212,75 @@ class Judge:
         return []
 
     def counted(self, found: Finding, case: Case, tried: Sequence[Probe]) -> Finding:
-        """With a factor that is a size named only if it follows that size, of the first axis or the last; a
-        constant of theirs, 3, is 2/m of six rows alone.
+        """With a factor named that is a size of the first argument only if it follows that size, and one that
+        is a number only if it stays where sizes change: 3 is 2/m of six rows alone, 1/2 is 1/m of two.
         """
-        common = found.mistake in ("factor 2", "factor 1/2")
-        if common or (found.mistake and not found.mistake.startswith("factor ")):
+        if found.mistake and not found.mistake.startswith("factor "):
             return found
-        for axis in (0, -1):
-            sizes = [_counts(probe, axis) for probe in tried]
-            again = replace(case, sizes=sizes)
-            other = next(factors(again), None) or next(factors(again, rare=True), None)
-            if other is None or other.kind != "factor":
-                continue
-            name = other.values["factor"]
-            follows = self._follows(found.name, name, axis)
-            if follows or (follows is None and axis == 0):
-                return finding(found.name, again, 0, None)
         plain = replace(case, sizes=[{}] * len(tried))
-        if next(factors(plain, rare=True), None) is not None:
+        constant = next(chain(factors(plain), factors(plain, rare=True)), None)
+        stays = constant is not None and self._follows(found.name, plain, constant, None)
+        if constant is not None and (stays or (stays is None and constant.values.get("factor") in COMMON)):
+            return finding(found.name, plain, 0, None)
+        for letter, axis in self._counted_axes():
+            again = replace(case, sizes=[{letter: _count(probe, axis)} for probe in tried])
+            other = next(chain(factors(again), factors(again, rare=True)), None)
+            if other is None or letter not in other.values.get("factor", ""):
+                continue
+            follows = self._follows(found.name, again, other, axis)
+            if follows or (follows is None and letter == "m"):
+                made = finding(found.name, again, 0, None)
+                if letter == "m":
+                    return made
+                of = {"letter": letter, "axis": axis, "name": self.subject.names[0]}
+                why = TEXTS.within("mistake")["factor_counted"].format(**other.values, **of)
+                return replace(made, why=why)
+        if constant is not None and stays is None:
             return finding(found.name, plain, 0, None)
         return replace(found, why=None, fix=None, mistake="")
 
-    def _follows(self, array: str, name: str, axis: int) -> bool | None:
-        """Whether the factor of this name is there with other sizes, too; None where none can be had."""
-        probe = self.resized
-        if probe is None or array not in self._of_resized or not probe.args[0].ndim:
-            return None
-        case, sizes = self._of_resized[array], _counts(probe, axis)
-        return agree(case.theirs, [factor(name, sizes) * right for right in case.right])
+    def _counted_axes(self) -> list[tuple[str, int]]:
+        """(letter, axis) of what the first argument counts: samples, features; of ids behind them, steps."""
+        first = self.subject.args[0]
+        last = max(first.ndim - 1, 0)
+        if first.dtype.kind == "i":
+            return [("m", 0), ("T", last)]
+        return [("m", last), ("n", 0)] if self._samples_last else [("m", 0), ("n", last)][: 1 + (last > 0)]
 
     @cached_property
-    def _of_resized(self) -> dict[str, Case]:
-        """The arrays beside the differences there."""
-        return {} if self.resized is None else dict(self.by_differences([self.resized]))
+    def _samples_last(self) -> bool:
+        """Whether columns of the first argument are samples: of rows the output mixes several."""
+        first, out = self.subject.args[0], output(self.subject, self.subject.args)
+        if first.ndim != 2 or out.ndim != 2 or first.dtype.kind != "f" or out.shape[1] != first.shape[1]:
+            return False
+        row, column = first.copy(), first.copy()
+        row[0], column[:, 0] = row[0] + 1, column[:, 0] + 1
+        try:
+            by_row, by_column = (output(self.subject, [v, *self.subject.args[1:]]) for v in (row, column))
+        except Exception:  # their code may raise whatever it likes
+            return False
+        alone = out.shape[0] == first.shape[0] and np.array_equal(by_row[1:], out[1:])
+        return not alone and np.array_equal(by_column[:, 1:], out[:, 1:])
+
+    def _follows(self, array: str, case: Case, mistake: Mistake, axis: int | None) -> bool | None:
+        """Whether the same factor is there with other sizes, too; None where none can be had."""
+        probe = self.resized
+        if probe is None or not probe.args[0].ndim:
+            return None
+        other = next((case for _, case in self.by_differences([probe], array, FEW_ENTRIES)), None)
+        if other is None:
+            return None
+        sizes = {} if axis is None else {next(iter(case.sizes[0])): _count(probe, axis)}
+        by = factor("-1" if mistake.kind == "minus" else mistake.values.get("factor", "0"), sizes)
+        theirs, right = other.theirs[0], other.right[0]
+        known = theirs != right  # what is not differenced there stands as it came back
+        return bool(known.any()) and agree([theirs[known]], [by * right[known]])
 
     @cached_property
     def resized(self) -> Probe | None:
-        """`of_other_sizes` where it is small enough for the differences of every entry, and backward takes
-        it; else None.
-        """
+        """`of_other_sizes` where it is not too large and backward takes it; else None."""
         probe = self.of_other_sizes
-        if probe is None or sum(value.size for value in probe.args) > MOST_ENTRIES:
+        if probe is None or sum(value.size for value in probe.args) > MOST_OF_MANY:
             return None
         return None if attempt(self.subject, probe.args, probe.delta) is None else probe
 
@@ -398,6 +433,12 @@ class Judge:
                 return [*kept, replace(found, why=why, mistake="running statistics")]
         return owing
 
+    def learned(self, meaning: Meaning | None) -> set[str]:
+        """The parameters of a layer."""
+        if not isinstance(meaning, LayerMeaning):
+            return set()
+        return {self.subject.names[number] for number, _ in meaning.parameters.values()}
+
     def silent(self, probe: Probe, meaning: Meaning | None) -> list[str]:
         """Arguments of real numbers for which no gradient came back."""
         gradients, names = answer(self.subject, probe.args, probe.delta), self.subject.names
@@ -469,20 +510,24 @@ class Judge:
         precision = computed_in(self.subject.args, self.subject.precision)
         return [Tolerances(self.reference, probe.args, probe.delta, precision) for probe in tried]
 
-    def by_differences(self, tried: Sequence[Probe]) -> Iterator[tuple[str, Case]]:
-        """Every returned array beside the differences of their own forward, where these can be taken."""
+    def by_differences(
+        self, tried: Sequence[Probe], alone: str | None = None, most: int = MOST_ENTRIES
+    ) -> Iterator[tuple[str, Case]]:
+        """Every returned array, or one alone, beside the differences of their own forward, where these can be
+        taken.  most: entries of each.
+        """
         returned = self.returned(tried)
         form = PRECISIONS[computed_in(self.subject.args, self.subject.precision)]
         rounding = max(1e-6, ROUNDINGS * form.unit)
         for number, name in enumerate(self.subject.names):
-            if self.subject.args[number].dtype.kind != "f" or any(
-                gradients[number] is None for gradients in returned
-            ):
+            if self.subject.args[number].dtype.kind != "f" or alone not in (None, name):
+                continue
+            if any(gradients[number] is None for gradients in returned):
                 continue
             self.progress(TEXTS.say("step.differences", name=name))
             theirs, right = [], []
             for probe, gradients in zip(tried, returned, strict=True):
-                taken = self.measured(probe, number)
+                taken = self.measured(probe, number, most)
                 value = np.asarray(gradients[number])
                 if value.shape != probe.args[number].shape:
                     break
@@ -502,10 +547,10 @@ class Judge:
                 sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in tried]
                 yield name, Case(theirs, right, [False] * len(tried), sizes)
 
-    def measured(self, probe: Probe, number: int) -> Differences:
+    def measured(self, probe: Probe, number: int, most: int = MOST_ENTRIES) -> Differences:
         """The differences of one argument."""
         known = self.subject.measured
-        return measured(self.subject.forward, probe.args, number, probe.delta, known)
+        return measured(self.subject.forward, probe.args, number, probe.delta, known, most)
 
     def returned(self, tried: Sequence[Probe]) -> list[tuple[Array | None, ...]]:
         return [answer(self.subject, probe.args, probe.delta) for probe in tried]
@@ -650,7 +695,7 @@ def _ignored_learn(search: Search, case: Case) -> bool:
     return not any((each & (right != 0)).any() for each, right in zip(wrong, case.right, strict=True))
 
 
-def _counts(probe: Probe, axis: int) -> dict[str, int]:
-    """What the first or the last axis of the first argument counts: samples; of ids behind them, steps."""
-    first = probe.args[0]
-    return {"T" if axis and first.dtype.kind == "i" else "m": (first.shape or (1,))[axis]}
+def _count(probe: Probe, axis: int) -> int:
+    """The size of an axis of the first argument."""
+    shape = probe.args[0].shape
+    return shape[axis] if axis < len(shape) else 1

@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 from typing import Any
 
 from chainrule.verifying.source.scope import Scope, entries_of, is_atom, own
@@ -66,7 +66,17 @@ ALIKE = (
     ("ceil", "floor"),
     ("add", "subtract"),
     ("divide", "multiply"),
+    ("sqrt", "rsqrt"),
+    ("exp", "exp2"),
+    ("log", "log2"),
+    ("sigmoid", "tanh"),
+    ("softmax", "log_softmax"),
+    ("clamp_min", "clamp_max"),
+    ("tril", "triu"),
+    ("repeat", "repeat_interleave", "tile"),
+    ("logical_and", "logical_or"),
 )
+KEYWORDS = {"min": "max", "max": "min"}
 SETTING = {"index_copy_": "index_add_", "scatter_": "scatter_add_", "scatter": "scatter_add"}
 NUMBERS = (0, 1, 2, -1, 0.5)
 MOST_IN_A_ROW = 7  # operands around which parentheses are tried
@@ -334,6 +344,15 @@ class Changes:
                 if other.text != text and other.like(mine):
                     pieces = tuple((*self.place.span(each), other.text) for each in nodes)
                     yield Change("name", 2, text, other.text, pieces)
+        entered: dict[str, list[ast.Subscript]] = {}
+        for each in ast.walk(node.value):
+            if isinstance(each, ast.Subscript) and isinstance(each.ctx, ast.Load):
+                entered.setdefault(ast.unparse(each.slice), []).append(each)
+        for same in entered.values():
+            spans = [(self.place.span(each.value)[1], self.place.span(each)[1]) for each in same]
+            if len(same) > 1 and all(b <= c for (_, b), (c, _) in pairwise(sorted(spans))):
+                pieces = tuple((begin, end, "") for begin, end in spans)
+                yield Change("index_extra", 2, self.of(same[0].slice), "", pieces)
         target = getattr(node, "target", None)
         mine_ = None if target is None else self.scope.atoms.get(ast.unparse(target))
         if target is None or mine_ is None or mine_.kind != "array":
@@ -377,6 +396,7 @@ class Changes:
 
     # -- entries and parts
     def part(self, node: ast.Subscript) -> Iterator[Change]:
+        yield from self.counted(node)
         if isinstance(node.ctx, ast.Load):
             text = self.of(node)
             yield self.instead("index_extra", 2, node, self.firm(node.value), wrong=self.of(node.slice))
@@ -471,14 +491,48 @@ class Changes:
             yield Change("overwritten", 1, "set", "add", ((end - len(name), end, "add"),))
         if name == "add" and isinstance(entries, ast.Attribute) and entries.attr == "at":
             yield Change("added_up", 1, "add", "set", ((end - len(name), end, "set"),))
+        yield from self.counted(node)
+        if name == "cumsum":
+            yield from self.accumulated(node)
         if name in SETTING:
             new = SETTING[name]
             yield Change("overwritten", 1, name, new, ((end - len(name), end, new),))
         if name == "einsum" and node.args and isinstance(node.args[0], ast.Constant):
             yield from self.letters(node.args[0])
         yield from self.axes(node, name)
+        for keyword in node.keywords:
+            if keyword.arg in KEYWORDS and keyword.arg is not None:
+                begin = self.place.span(keyword)[0]
+                piece = (begin, begin + len(keyword.arg), KEYWORDS[keyword.arg])
+                yield Change("name", 1, f"{keyword.arg}=", f"{piece[2]}=", (piece,))
+            if isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, bool):
+                yield self.instead("name", 2, keyword.value, repr(not keyword.value.value))
         if name == "transpose":
             yield from self.orders(node)
+
+    def counted(self, node: ast.expr) -> Iterator[Change]:
+        """What is counted elsewhere in place of x.shape[0], len(x), x.numel()."""
+        text = self.of(node)
+        if re.fullmatch(r"len\([\w.]+\)|[\w.]+\.(shape\[-?\d\]|numel\(\)|size\(-?\d\))", text) is None:
+            return
+        arrays = [atom for atom in self.scope.arrays if len(atom.shape) <= 2 and atom.shape[-1] == 1]
+        for atom in (*self.scope.numbers, *arrays):
+            yield self.instead("name", 2, node, atom.text)
+
+    def accumulated(self, node: ast.Call) -> Iterator[Change]:
+        """Sums from the end in place of sums from the beginning."""
+        function = node.func
+        if not isinstance(function, ast.Attribute):
+            return
+        of_library = isinstance(function.value, ast.Name) and function.value.id == self.scope.numpy
+        values = [*([] if of_library else [function.value]), *node.args, *(k.value for k in node.keywords)]
+        if len(values) == 2:
+            array, axis = self.firm(values[0]), self.of(values[1])
+            flip = f"{self.scope.numpy}.flip" if self.scope.numpy else ""
+            if flip:
+                over = f"({axis},)" if self.scope.library == "torch" else axis
+                new = f"{flip}({self.scope.numpy}.cumsum({flip}({array}, {over}), {axis}), {over})"
+                yield self.instead("reversed", 1, node, new)
 
     def letters(self, node: ast.Constant) -> Iterator[Change]:
         """Two letters of one part of what einsum sums exchanged."""

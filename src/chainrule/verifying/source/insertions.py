@@ -75,7 +75,10 @@ class Insertions(Changes):
                 yield from (side for side in (node.left, node.right) if not isinstance(side, ast.Constant))
             elif isinstance(node, ast.Call) and getattr(node.func, "id", "") not in ("range", "len", "zip"):
                 kinds = (ast.Name, ast.Attribute, ast.BinOp, ast.Subscript, ast.Call)
-                yield from (each for each in node.args if isinstance(each, kinds))
+                yield from (each for each in handed_on(node) if isinstance(each, kinds))
+                owner = getattr(node.func, "value", None)  # of x.sum(0), where x times something is summed
+                if isinstance(owner, ast.Name) and owner.id in self.scope.atoms:
+                    yield owner
 
     def parts(self, value: ast.expr) -> Iterator[ast.expr]:
         if isinstance(value, (ast.Tuple, ast.List)):
@@ -146,7 +149,7 @@ class Insertions(Changes):
 
     def terms(self, node: ast.expr) -> Iterator[Change]:
         for atom in self.scope.numbers:  # ε, say
-            if atom.kind == "number":
+            if atom.kind == "number" and atom.text != self.of(node):
                 made = self.behind("term_missing", node, f" + {atom.text}", f"+ {atom.text}")
                 yield replace(made, rank=3) if id(node) in self.roots else made
         own = self.scope.atoms.get(self.of(node))
@@ -155,6 +158,8 @@ class Insertions(Changes):
             text = f"{atom.text}[..., None]" if last else atom.text  # one number for each row
             for sign in ("+", "-"):
                 made = self.behind("term_missing", node, f" {sign} {text}", f"{sign} {text}")
+                if text == self.of(node):  # x + x is 2 x
+                    made = self.behind("factor_missing", node, " * 2", "2")
                 # What is computed and never read is what is missing, if anything is.
                 yield replace(made, rank=3) if atom.text in self.scope.unused else made
 
@@ -173,6 +178,12 @@ class Insertions(Changes):
                 yield replace(
                     self.behind("term_missing", node, f" + {one} @ {other}", f"+ {one} @ {other}"), rank=5
                 )
+
+
+def handed_on(node: ast.Call) -> list[ast.expr]:
+    """What a function is called with, each of a tuple by itself."""
+    listed = (a.elts if isinstance(a, (ast.Tuple, ast.List)) else [a] for a in node.args)
+    return [each for group in listed for each in group]
 
 
 def _is_condition(node: ast.expr) -> bool:

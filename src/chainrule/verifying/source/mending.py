@@ -29,6 +29,7 @@ from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.stand_in import StandIn, stand_in
 from chainrule.verifying.source.statements import Statements
 from chainrule.verifying.source.written import Ran, Written, calls_run, lines_run, ran, written
+from chainrule.verifying.subjects.calls.arguments import other_options
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
 # Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.  Calls
@@ -41,6 +42,7 @@ QUOTABLE = (
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Attribute, ast.Subscript),
     ast.Name,
 )
+FAR_FETCHED = 6  # a rank, from which on something simpler may be missing
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
 EXACT = 1e-5  # of the largest entry: as far may what is solved for be off
 
@@ -113,15 +115,16 @@ def by_differences(
     numbers: Collection[int] | None = None,
     anew: bool = False,
     most: int = MOST_ENTRIES,
+    given: Gradients | None = None,
 ) -> list[Right]:
     """What is right by the differences of their forward.  numbers: of the arguments, None: all.  anew: their
-    forward is not what it was.  most: entries of each.
+    forward is not what it was.  most: entries of each.  given: their gradients of the only probe, if known.
     """
     known = {} if anew else subject.measured
     unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
     made = []
     for probe in probes:
-        given = attempt(subject, probe.args, probe.delta)
+        given = attempt(subject, probe.args, probe.delta) if given is None or len(probes) > 1 else given
         values: list[Array | None] = [None] * len(probe.args)
         entries: list[Array | None] = [None] * len(probe.args)
         slack: list[Array | float] = [0.0] * len(probe.args)
@@ -329,6 +332,11 @@ class Mending:
             best = self.best(changes, wrong)
             if best is None and not far:
                 best = self.best(self.solved(scopes, wrong), wrong, free=True)
+                far_fetched = best is not None and best.change.rank >= FAR_FETCHED
+                if best is not None and far_fetched and _operations(best.change.right) > 1:
+                    missing = ((p, each) for p, scope in scopes for each in Insertions(p, scope, shapes))
+                    nearer = self.best((m for m in missing if m[1].rank < best.change.rank), wrong)
+                    best = nearer or best
             if best is not None:
                 return best
         return None
@@ -366,7 +374,7 @@ class Mending:
         told = set[bytes]()
         for place, change in sorted(changes, key=lambda pair: pair[1].rank):
             text = change.text(place.text)
-            least = -len(wrong), change.rank, len(text)
+            least = -len(wrong), change.rank, len(change.pieces), len(text)
             if text in told or (found is not None and self.order(found) <= least):
                 continue
             told.add(text)
@@ -386,8 +394,8 @@ class Mending:
         return True in self.cost and self.behind.issuperset(each.code for each in place.ran.values())
 
     @staticmethod
-    def order(mended: Mended) -> tuple[int, int, int]:
-        return -len(mended.numbers), mended.change.rank, len(mended.text)
+    def order(mended: Mended) -> tuple[int, int, int, int]:
+        return -len(mended.numbers), mended.change.rank, len(mended.change.pieces), len(mended.text)
 
     def gives(
         self, place: Written, text: bytes, wrong: frozenset[int], behind: bool = False
@@ -418,15 +426,18 @@ class Mending:
         return numbers if possible else frozenset()
 
     def of_these_numbers(self, wrong: frozenset[int]) -> frozenset[int]:
-        """What is right for the numbers alone that their functions have as defaults or find in their file."""
+        """What is right for the numbers alone that their functions are called with, have as defaults, or find
+        in their file.
+        """
         backward = [each for place in self.places for each in place.ran.values()]
         own = (each.code for each in backward if each.code not in self.forward)
         read = {name for code in own for name in (*code.co_names, *code.co_varnames)}
         functions = [each for place in self.places for held in place.functions.values() for each in held]
-        with other_numbers(functions, read) as others:
-            if not others:
-                return frozenset()
+        with other_numbers(functions, read) as others, other_options() as options:
             try:
+                output(self.subject, self.right[0].probe.args)
+                if not others and not options.used:
+                    return frozenset()
                 right = by_differences(self.subject, [self.right[0].probe], anew=True, most=FEW_ENTRIES)[0]
             except Exception:  # numbers that their code does not take
                 return frozenset()
@@ -450,3 +461,11 @@ class Mending:
 
 def _near(place: Written, scope: Scope) -> tuple[Changes, ...]:
     return Changes(place, scope), Statements(place, scope)
+
+
+def _operations(text: str) -> int:
+    """How many there are in an expression, which may begin with a sign."""
+    try:
+        return sum(isinstance(each, ast.BinOp) for each in ast.walk(ast.parse(text.lstrip("+- "))))
+    except SyntaxError:
+        return 0

@@ -48,7 +48,7 @@ def by_source(
     verdict = _changed(subject, verdict, mending, again, False)
     if any(_unplaced(each) and (_number(each) or each.mistake in NO_CAUSE) for each in verdict.findings):
         verdict = _paths(subject, verdict, right)
-    if any(map(_unplaced, verdict.findings)):
+    if any(each.source is None and each.where is not None for each in verdict.findings):
         verdict = _changed(subject, verdict, mending, again, True)
     return verdict
 
@@ -118,7 +118,9 @@ def _changed(
         number = _by(finding, mended_names, cured)
         if number is not None and finding.mistake == "zeros" and found[number].change.kind in WHOLE:
             number = None  # nothing is computed, and all of it would be added
-        if number is None or not _unplaced(finding):
+        if number is not None and finding.source is None and not _unplaced(finding):
+            findings.append(_placed(finding, found[number]))  # of a path the place, too
+        elif number is None or not _unplaced(finding):
             findings.append(finding)
         elif number not in told:
             told[number] = _said(finding, found[number])
@@ -152,11 +154,15 @@ def _placed(finding: Finding, mended: Mended) -> Finding:
 def _said(finding: Finding, mended: Mended) -> Finding:
     """With the place, which is the cause where none is known."""
     placed = _placed(finding, mended)
+    change = mended.change
+    why = TEXTS.within("source")[change.kind].format(wrong=change.wrong, right=change.right)
+    numeric = change.kind.partition("_")[0] in ("factor", "divisor", "number")
+    plain = numeric and any(re.fullmatch(r"[0-9./ ()]+", text) for text in (change.wrong, change.right))
+    if _number(finding) and finding.fix is None and not plain:  # 2 is β of these arguments
+        return replace(placed, why=why)
     if finding.mistake and finding.mistake not in NO_CAUSE:
         return placed
     assert placed.source is not None
-    change = mended.change
-    why = TEXTS.within("source")[change.kind].format(wrong=change.wrong, right=change.right)
     word = finding.mistake or change.kind.replace("_", " ")
     why = finding.why or why
     return replace(placed, why=why, fix=placed.source.said, mistake=word, formulas=None, observed=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from types import ModuleType
@@ -120,7 +120,8 @@ class Scope:
 def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | None:
     """What is at hand in a function; None of one that must not be run otherwise than it is."""
     nodes = list(own(node))
-    if any(not _harmless(each, node) for each in ast.walk(node)):
+    own_names = _own_names(node)
+    if any(not _harmless(each, node, own_names) for each in ast.walk(node)):
         return None
     stored = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
     grown = set()
@@ -264,14 +265,21 @@ def of_framework(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] in ("torch", "jax", "jaxlib") and not callable(value)
 
 
-def _harmless(node: ast.AST, function: Function) -> bool:
+def _own_names(function: Function) -> set[str]:
+    """Its arguments and what it assigns: a tensor may be called `input`."""
+    given = (each.arg for each in ast.walk(function) if isinstance(each, ast.arg))
+    stored = (e.id for e in ast.walk(function) if isinstance(e, ast.Name) and isinstance(e.ctx, ast.Store))
+    return {*given, *stored}
+
+
+def _harmless(node: ast.AST, function: Function, own_names: Collection[str]) -> bool:
     name = getattr(function, "name", "")
     if isinstance(node, (ast.Import, ast.ImportFrom, ast.While, ast.Global, ast.Delete)):
         return False
     if isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await)):
         return False
     if isinstance(node, ast.Name):
-        return node.id not in APART
+        return node.id not in APART or node.id in own_names
     if isinstance(node, ast.Attribute):
         return node.attr not in APART
     if isinstance(node, ast.Call):

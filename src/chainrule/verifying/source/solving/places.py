@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.verifying.source.changes import Change
-from chainrule.verifying.source.insertions import Insertions
+from chainrule.verifying.source.insertions import Insertions, handed_on
 from chainrule.verifying.source.scope import Scope, own
 from chainrule.verifying.source.solving.numbers import Number, constants
 from chainrule.verifying.source.solving.vocabulary import (
@@ -206,12 +206,18 @@ class Solving:
 
 def _places(insertions: Insertions) -> Iterator[ast.expr]:
     """Whole values first, then what they are made of."""
+    arrays = {atom.text for atom in insertions.scope.arrays}
     yield from insertions.places()
     for node in own(insertions.scope.node):
         if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Mod):
             yield from (side for side in (node.left, node.right) if not isinstance(side, ast.Constant))
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             yield node
+    for node in own(insertions.scope.node):  # what is reshaped, summed, handed on
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            for each in (node.func.value, *handed_on(node)):
+                if isinstance(each, ast.Name) and each.id in arrays:
+                    yield each
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,6 +249,8 @@ class _Search:
             for sign, whole, more in self.scaled(text, factor):
                 right = f"{sign} {whole}"
                 change = self.insertions.behind("term_missing", self.node, f" {right}", right)
+                if sign == "+" and whole == self.insertions.of(self.node):  # x + x is 2 x
+                    change = self.insertions.behind("factor_missing", self.node, " * 2", "2")
                 yield replace(change, rank=4 + parts + more)
 
     def sums(self, words: Vocabulary) -> Iterator[Change]:

@@ -28,7 +28,10 @@ FORMS = ("1 - {0}", "{0} ** 2", "1 - {0} ** 2", "{0} > 0", "{0} < 0")
 CALLED = ("exp", "log", "sqrt", "sign")
 PEAK = "{0} == {0}.max(axis={1}, keepdims=True)"
 TOTAL = "{0}.sum(axis={1}, keepdims=True)"
-SPREAD = ("{0}", "{0}[:, None]", "{0}.T", "{0}[:, :, None]", "{0}[:, None, :]", "{0}[:, :, None, None]")
+SPREAD = (
+    *("{0}", "{0}[:, None]", "{0}.T", "{0}[:, :, None]", "{0}[:, None, :]", "{0}[:, :, None, None]"),
+    "{0}[:, None, None]",
+)
 LITERALS = {"2": 2.0, "3": 3.0, "4": 4.0, "0.5": 0.5, "1.5": 1.5, "0.25": 0.25}
 MOST_TEXTS, MOST_WORDS, MOST_OF_THREE, MOST_MATRICES, MOST_NUMBERS = 90, 110, 30, 12, 12
 LONGEST = 50
@@ -106,7 +109,7 @@ def _plain(node: ast.expr, scope: Scope) -> bool:
     for each in ast.walk(node):
         if isinstance(each, (*within, ast.NamedExpr, ast.Starred, ast.JoinedStr)):
             return False
-        if isinstance(each, ast.Name) and each.id in APART:
+        if isinstance(each, ast.Name) and each.id in APART and each.id not in scope.atoms:
             return False
         if isinstance(each, ast.Attribute) and (each.attr in APART or each.attr.startswith("_")):
             return False
@@ -359,6 +362,8 @@ def _formed(value: Array, form: str) -> Array | None:
         return value
     if form == "{0}[:, None]":
         return value[:, None] if value.ndim == 1 else None
+    if form == "{0}[:, None, None]":
+        return value[:, None, None] if value.ndim == 1 else None
     if value.ndim != 2:
         return None
     if form == "{0}.T":

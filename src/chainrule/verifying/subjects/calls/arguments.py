@@ -6,9 +6,10 @@ numbers and dicts that hold anything else (CS231n's conv_param, bn_param) are op
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Number
 from types import FunctionType, MethodType
@@ -40,6 +41,34 @@ class Kept:
 Node = Leaf | Kept | dict[Any, Any] | list[Any]
 
 
+class Otherwise:
+    """Other real numbers in place of those that are no arrays.  used: whether there was one."""
+
+    used = False
+
+    def of(self, value: Any) -> Any:
+        """A number but 0, and those in a dict; anything else as it is."""
+        if isinstance(value, dict):
+            return {key: self.of(entry) for key, entry in value.items()}
+        if type(value) is not float or value == 0.0:
+            return value
+        self.used = True
+        return value * 0.9
+
+
+_otherwise: list[Otherwise] = []
+
+
+@contextlib.contextmanager
+def other_options() -> Iterator[Otherwise]:
+    """Within it their code is called with other numbers: what is right with one of them alone shows."""
+    _otherwise.append(Otherwise())
+    try:
+        yield _otherwise[-1]
+    finally:
+        _otherwise.pop()
+
+
 @dataclass(frozen=True, eq=False)
 class Arguments:
     """names, arrays: of all arrays. outer: names of the arguments as the function takes them, each with its
@@ -67,9 +96,10 @@ class Arguments:
             return things[node.number]
         if isinstance(node, Kept):
             try:
-                return copy.deepcopy(node.value)
+                value = copy.deepcopy(node.value)
             except Exception:  # a generator, a lock: there is one of it
                 return node.value
+            return _otherwise[-1].of(value) if _otherwise else value
         if isinstance(node, dict):
             return {key: self._filled(entry, things) for key, entry in node.items()}
         return [self._filled(entry, things) for entry in node]

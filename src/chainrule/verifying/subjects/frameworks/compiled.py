@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,22 +16,35 @@ from typing import Any
 
 from chainrule.base.types import Array
 
-_AS_IT_IS: list[None] = []
+_ways: list[int | None] = []  # None: as it is; a number: compiled, and nothing before it counts
+_counted = itertools.count(1)
 
 
 @contextlib.contextmanager
 def as_it_is() -> Iterator[None]:
     """Within it nothing runs compiled: their code may be another at each call."""
-    _AS_IT_IS.append(None)
+    _ways.append(None)
     try:
         yield
     finally:
-        _AS_IT_IS.pop()
+        _ways.pop()
 
 
-def is_as_it_is() -> bool:
-    """Whether that is so here."""
-    return bool(_AS_IT_IS)
+@contextlib.contextmanager
+def compiled_anew(number: int | None = None) -> Iterator[None]:
+    """Within it their code, another than before, is compiled for as long as it lasts; as it is where what is
+    compiled within it may be that of before.  number: 0 where it does what it did.
+    """
+    _ways.append(next(_counted) if number is None else number)
+    try:
+        yield
+    finally:
+        _ways.pop()
+
+
+def is_as_it_is(kept: bool = False) -> bool:
+    """Whether nothing is compiled here.  kept: whether JAX itself keeps what it compiled of a part."""
+    return bool(_ways) and (_ways[-1] is None or (kept and _ways[-1] != 0))
 
 
 @dataclass(eq=False)
@@ -39,9 +53,10 @@ class Falling:
 
     works: bool = True
     ran: bool = False  # compiled, at least once
+    kept: bool = False  # whether JAX keeps what it compiled of a part
 
     def run(self, fast: Callable[[], Any], plain: Callable[[], Any]) -> Any:
-        if _AS_IT_IS or not self.works or not hasattr(sys.modules["jax"], "jit"):
+        if is_as_it_is(self.kept) or not self.works or not hasattr(sys.modules["jax"], "jit"):
             return plain()
         try:
             made = fast()
@@ -74,7 +89,7 @@ class Compiled:
         real = [number for number, value in enumerate(values) if value.dtype.kind == "f"]
         whole = [b"" if value.dtype.kind == "f" else value.tobytes() for value in values]
         kinds = [(value.shape, value.dtype.str) for value in (*values, *more)]
-        key = tuple(kinds), tuple(whole)
+        key = tuple(kinds), tuple(whole), _ways[-1] if _ways else 0
         if key not in self.known:
 
             def run(traced: Sequence[Any], *deltas: Any) -> Any:

@@ -17,7 +17,13 @@ from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of
 from chainrule.verifying.subjects.calls.carriers import Maker, as_array, holds
 from chainrule.verifying.subjects.calls.running import call
-from chainrule.verifying.subjects.frameworks.compiled import Compiled, as_it_is, compiled, is_as_it_is
+from chainrule.verifying.subjects.frameworks.compiled import (
+    Compiled,
+    Falling,
+    as_it_is,
+    compiled,
+    is_as_it_is,
+)
 from chainrule.verifying.subjects.frameworks.judged import gradients_follow, judged, told
 from chainrule.verifying.subjects.subject import (
     Gradients,
@@ -113,15 +119,18 @@ class _Calls:
 
     def _around(self, values: Sequence[Array]) -> Any:
         values = () if self.narrow else values
-        return (_by_operations if self.kept and is_as_it_is() else self.within)(values)
+        return (_by_operations if self.kept and is_as_it_is(self.kept) else self.within)(values)
+
+    def _compiled(self, function: Callable[..., Any]) -> Compiled:
+        return Compiled(function, falling=Falling(kept=self.kept))
 
     @cached_property
     def _forward(self) -> Callable[..., Any]:
-        return Compiled(self._out) if self.compiles else self._out
+        return self._compiled(self._out) if self.compiles else self._out
 
     @cached_property
     def _backward(self) -> Callable[..., Any]:
-        return Compiled(self._back) if self.compiles else self._back
+        return self._compiled(self._back) if self.compiles else self._back
 
     @property
     def precision(self) -> str | None:
