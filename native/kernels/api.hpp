@@ -206,7 +206,7 @@ struct AttentionArgs {
   T scale;                                     // 1 / √(features of a head)
   int heads, key_heads, blocks;
   int features, steps, key_steps;   // of a head, and in all, where the lanes are not samples
-  bool causal;           // query i sees the keys up to i
+  bool causal;                      // query i sees the keys up to i
 };
 
 template <class T>

@@ -82,7 +82,8 @@ class AttentionOperation final : public Operation<T> {
   template <class Kernel>
   void run_positions(Plan<T>& plan, Kernel kernel, int samples, int products) {
     const size_t scratch = plan.kernels().attention_positions_scratch(args_);
-    const int64_t pairs = int64_t(args_.steps) * args_.key_steps, work = products * pairs * args_.q.channels * samples / plan.lanes();
+    const int64_t pairs = int64_t(args_.steps) * args_.key_steps,
+                  work = products * pairs * args_.q.channels * samples / plan.lanes();
     parallel(samples * heads, causal ? work / 2 : work,
              [&](int begin, int end, int) { kernel(args_, begin, end, thread_scratch<T>(scratch)); });
   }

@@ -257,7 +257,8 @@ class RecurrentRowsOperation final : public Operation<T> {
   }
 
  private:
-  // As few groups of samples as keep every thread busy, of no fewer rows than the largest tile has: a group reads U once a step.
+  // As few groups of samples as keep every thread busy, of no fewer rows than the largest tile has: a group reads U once a
+  // step.
   template <class Kernel>
   void through_time(Kernel kernel, int samples) {
     constexpr int most = 12;

@@ -194,20 +194,19 @@ inline Vec<T> softplus(Vec<T> z) {
 
 #include "erf.inl"
 
-// Φ, the normal distribution function, and e^{−z²/2}, of which its density is a multiple: GELU(z) = z Φ(z), GELU' = Φ(z) + z φ(z).
-// In float32 both of one exponential: Φ(−a) = e^{−a²/2} R(s), R a Chebyshev series in 1/(1 + a/4) on [0, 9] of 50 digits, written
-// as a polynomial in s, which runs from −1 to 1. Absolute error 4e-10 and rounding; 0 beyond 9, where it is 1e-19.
+// Φ, the normal distribution function, and e^{−z²/2}, of which its density is a multiple: GELU(z) = z Φ(z), GELU' = Φ(z) + z
+// φ(z). In float32 both of one exponential: Φ(−a) = e^{−a²/2} R(s), R a Chebyshev series in 1/(1 + a/4) on [0, 9] of 50 digits,
+// written as a polynomial in s, which runs from −1 to 1. Absolute error 4e-10 and rounding; 0 beyond 9, where it is 1e-19.
 template <class T>
 struct Normal {
   Vec<T> distribution, bell;
 };
 template <class T>
 inline Normal<T> normal(Vec<T> z) {
-  if constexpr (!is_float<T>)
-    return {T(0.5) * (T(1) + erf<T>(z * T(0.70710678118654752440))), exp<T>(T(-0.5) * z * z)};
+  if constexpr (!is_float<T>) return {T(0.5) * (T(1) + erf<T>(z * T(0.70710678118654752440))), exp<T>(T(-0.5) * z * z)};
   else {
     constexpr double limit = 9;
-    constexpr double r[] = {0.161005462757, 0.18781385876,    0.100940622161,    0.0390896698819,  0.0100850765209,
+    constexpr double r[] = {0.161005462757,   0.18781385876,      0.100940622161,    0.0390896698819,  0.0100850765209,
                             0.00125983402315, -0.000132884371092, -6.56224391503e-5, 1.11743840492e-6, 2.86563419397e-6};
     const Vec<T> size = absolute<T>(z);
     const Mask<T> beyond = size > T(limit);
