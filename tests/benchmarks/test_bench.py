@@ -66,6 +66,13 @@ def test_parts_of_a_network_in_branches() -> None:
     assert parts["residual1.dense1"].operations == 4 * 2 * 6 * 6
 
 
+def test_a_branch_that_begins_with_what_reads_it_several_times() -> None:
+    layers = (("residual", ("attention", 2)), ("average",), ("dense", 3), ("softmax",))
+    trainer = bench.Trainer(Workload("attention", "attention", (20, 6), 4, 1, layers))
+    readers = [part.name for part in trainer.profile(epochs=1) if part.name.startswith("residual1 (")]
+    assert len(readers) == 1
+
+
 def test_what_lies_in_the_lanes() -> None:
     parts = {part.name: part.lanes for part in bench.Trainer(TRANSFORMER).profile(epochs=1)}
     lanes = bench.Trainer(TRANSFORMER).plan.lanes

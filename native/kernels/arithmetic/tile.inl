@@ -105,7 +105,8 @@ __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
       }
       Vec<F> xv[P];
 #pragma GCC unroll 16
-      for (int p = 0; p < P; p++) xv[p] = load(x + p * x_pixel);
+      for (int p = 0; p < P; p++)   // x of a group does not fit L1 where sums are long: 0.96 to 0.99 of a step's time
+        xv[p] = load(x + p * x_pixel), __builtin_prefetch(x + p * x_pixel + 8 * L);
 #pragma GCC unroll 16
       for (int c = 0; c < C; c++) {
         const Vec<F> wv = broadcast<F>(transposed ? w[c * X] : w[c]);
