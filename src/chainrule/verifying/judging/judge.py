@@ -264,8 +264,9 @@ class Judge:
         subject, rng, made = self.subject, np.random.default_rng(self.seed + 2), []
         first = list(subject.args[0].shape[:1])
         for sizes in (None, *({size: MANY} for size in first)):
-            args = linked_sizes(subject.args, subject.forward, rng, subject.precision, sizes)
-            if args is None or sum(value.size for value in args) > MOST_OF_MANY // 4:
+            most = MOST_OF_MANY // 4
+            args = linked_sizes(subject.args, subject.forward, rng, subject.precision, sizes, most)
+            if args is None or sum(value.size for value in args) > most:
                 continue
             delta = subject.drawn_delta(output(subject, args), rng)
             given = attempt(subject, args, delta)

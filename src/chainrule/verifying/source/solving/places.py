@@ -189,9 +189,12 @@ class Solving:
         solution, _, rank, _ = np.linalg.lstsq(system, lacking, rcond=max(DETERMINED, 100 * self.unit))
         if np.linalg.norm(system @ solution - lacking) > SOLVED * np.linalg.norm(lacking):
             return None
-        if rank < system.shape[1]:
+        live = system.any(axis=0)  # what a loop hands on in its last step reaches nothing
+        if rank < live.sum():
             return moved, system, lacking
-        return (moved, None, solution) if self._again(moved, solution) else None
+        if not self._again(moved, np.where(live, solution, 0.0)):
+            return None
+        return (moved, None, solution) if live.all() else (moved, np.eye(len(live))[live], solution[live])
 
     def _again(self, moved: Moved, solution: Array) -> bool:
         """Keeps what is there when what it lacks has been added: in a loop it goes on from that."""
