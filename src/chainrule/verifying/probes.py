@@ -239,12 +239,12 @@ def different_sizes(
     """
     taken = {size for value in args for size in value.shape}
     sizes: dict[Axis, int] = {}
-    for group in _changeable(args, forward, rng, precision):
+    for group, step in _changeable(args, forward, rng, precision):
         if any(axis in sizes for axis in group):
             continue
-        size = _size(args, group[0]) + 1
+        size = _size(args, group[0]) + step
         while size in taken:
-            size += 1
+            size += step
         trial = of_sizes(args, {**sizes, **dict.fromkeys(group, size)}, rng, precision)
         if _runs(forward, trial):
             sizes |= dict.fromkeys(group, size)
@@ -322,23 +322,27 @@ def smaller_sizes(
 
 def _changeable(
     args: Sequence[Array], forward: Forward, rng: np.random.Generator, precision: str | None
-) -> Iterator[tuple[Axis, ...]]:
-    """Axes of one size that can change together while all others stay: the fewest first."""
+) -> Iterator[tuple[tuple[Axis, ...], int]]:
+    """Axes of one size that can change together while all others stay, and by how much: by one, or as many as
+    they have, of what is dealt to groups; the fewest first.
+    """
     by_size: dict[int, list[Axis]] = {}
     for number, value in enumerate(args):
         for axis, size in enumerate(value.shape):
             if size > 1:
                 by_size.setdefault(size, []).append((number, axis))
     trials, done = 0, set[Axis]()
-    for count in range(1, LINKED + 1):
-        for size, axes in by_size.items():
-            for group in combinations(axes, count):
-                if done & set(group) or trials >= MOST_TRIALS:
-                    continue
-                trials += 1
-                if _runs(forward, of_sizes(args, dict.fromkeys(group, size + 1), rng, precision)):
-                    done |= set(group)
-                    yield group
+    for step_is_size in (False, True):
+        for count in range(1, LINKED + 1):
+            for size, axes in by_size.items():
+                step = size if step_is_size else 1
+                for group in combinations(axes, count):
+                    if done & set(group) or trials >= MOST_TRIALS:
+                        continue
+                    trials += 1
+                    if _runs(forward, of_sizes(args, dict.fromkeys(group, size + step), rng, precision)):
+                        done |= set(group)
+                        yield group, step
 
 
 def _runs(forward: Forward, args: Sequence[Array]) -> bool:

@@ -327,16 +327,17 @@ class Mending:
                 for change in kind
             ]
             best = self.best(changes, wrong)
-            if best is None and not far:
-                best = self.best(self.solved(scopes, wrong), wrong, free=True)
+            for bent in (False, True):
+                if best is None and not far:
+                    best = self.best(self.solved(scopes, wrong, bent), wrong, free=True)
             if best is not None:
                 return best
         return None
 
     def solved(
-        self, scopes: Sequence[tuple[Written, Scope]], wrong: frozenset[int]
+        self, scopes: Sequence[tuple[Written, Scope]], wrong: frozenset[int], bent: bool = False
     ) -> Iterator[tuple[Written, Change]]:
-        """What the places would have to be."""
+        """What the places would have to be.  bent: those in which the gradients are not linear."""
         first = self.right[0]
         behind = bool(scopes) and all(map(self.is_behind, (place for place, _ in scopes)))
         numbers = [number for number, right in enumerate(first.values) if right is not None]
@@ -353,8 +354,14 @@ class Mending:
             return first.rows(self.given(first, behind))
 
         unit = PRECISIONS[computed_in(self.subject.args, self.subject.precision)].unit
-        solving = Solving(rows, lacking, self.cost[behind], self.left_to_solve, unit)
+        solving = Solving(rows, lacking, self.cost[behind], self.left_to_solve, unit, bent)
         functions = [scope.node for _, scope in scopes]
+        functions += [
+            node
+            for place in self.places
+            for key, node in place.nodes.items()
+            if place.ran[key].code in self.forward and node not in functions
+        ]
         for place, scope in scopes:
             yield from ((place, change) for change in solving.changes(place, scope, functions))
 
