@@ -7,7 +7,6 @@ differ by more than that the entry stands at a kink, where there is no derivativ
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,11 +27,7 @@ WIDER = (30, 900)  # steps, where nothing moves
 # share of all that it moves by in the wider step, and what is flat up to a kink by nothing.
 HALVINGS, AT_ONCE = 40, 1e-6
 MOST_ENTRIES = 400  # of an argument; of a larger one so many, spread evenly
-# All arguments of one probe take so long where one forward is slow, whatever its arrays' sizes: fewer entries
-# of each are looked at, but for so many.  This alone is timed, not counted: what NumPy's own calls cost no
-# count of lines tells, and a half of the entries, or a quarter, answers as all do.
-SECONDS, LEAST_ENTRIES = 1.5, 6
-SLOW = 0.02  # seconds of one forward from which its noise is measured on as few points as tell
+LEAST_ENTRIES = 6  # of what is slow, whose noise is measured on as few points as tell
 FEW_ENTRIES = 40  # where all are known to be right on other numbers
 
 
@@ -90,14 +85,11 @@ def differences(
             return math.fsum(each.ravel().tolist()) if np.isfinite(each).all() else math.nan
 
     size = args[number].size
-    begin = time.process_time()
-    middle = J(0, 0.0) if size else 0.0
-    slow = time.process_time() - begin > SLOW
-    scale = abs(middle) + float(np.abs(terms).sum())
-    noise = max(4 * np.finfo(np.float64).eps * scale, _noise(at, args, number, slow))
-    taken = (time.process_time() - begin) / (1 + _points(slow))
-    most = _affordable(most, 4 * taken * sum(value.dtype.kind == "f" for value in args))
     entries = np.unique(np.linspace(0, size - 1, min(size, most)).astype(np.int64))
+    middle = J(0, 0.0) if size else 0.0
+    scale = abs(middle) + float(np.abs(terms).sum())
+    count = NOISE_POINTS if most > LEAST_ENTRIES else NOISE_ORDER + 2
+    noise = max(4 * np.finfo(np.float64).eps * scale, _noise(at, args, number, count))
     values, errors, left, right = (np.zeros(len(entries)) for _ in range(4))
     kinks = np.zeros(len(entries), dtype=bool)
     step = max(STEP, (noise / scale) ** (1 / 3)) if scale and math.isfinite(noise / scale) else STEP
@@ -123,17 +115,6 @@ def differences(
     return Differences(entries, values, errors, kinks, left, right)
 
 
-def _affordable(most: int, taken: float) -> int:
-    """How many entries, one of all arguments taking so long, are looked at: all, or a half, a quarter, ..."""
-    while most > LEAST_ENTRIES and most * taken > SECONDS:
-        most = max(most // 2, LEAST_ENTRIES)
-    return most
-
-
-def _points(slow: bool) -> int:
-    return NOISE_ORDER + 2 if slow else NOISE_POINTS
-
-
 def _flat(J: Callable[[float], float], middle: float, near: float, far: float) -> bool:
     """Whether it stands still from here to a kink between the two steps, on every side on which it moves."""
     found = False
@@ -152,13 +133,13 @@ def _flat(J: Callable[[float], float], middle: float, near: float, far: float) -
 
 
 def _noise(
-    at: Callable[[Sequence[Array]], float], args: Sequence[Array], number: int, slow: bool
+    at: Callable[[Sequence[Array]], float], args: Sequence[Array], number: int, count: int
 ) -> float:
     """By how much J is off from a smooth function of the argument; 0 where it has no value."""
     x = args[number]
     signs = np.where(np.arange(x.size).reshape(x.shape) % 3 == 0, -1.0, 1.0)
     apart = NOISE_STEP * np.maximum(1.0, np.abs(x)) * signs
-    points = [at([*args[:number], x + n * apart, *args[number + 1 :]]) for n in range(_points(slow))]
+    points = [at([*args[:number], x + n * apart, *args[number + 1 :]]) for n in range(count)]
     share = math.factorial(NOISE_ORDER) ** 2 / math.factorial(2 * NOISE_ORDER)
     jumps = np.diff(points, NOISE_ORDER)
     found = float(np.quantile(np.abs(jumps), NOISE_QUANTILE)) * math.sqrt(share)

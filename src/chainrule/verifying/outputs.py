@@ -6,7 +6,6 @@ Beside it the differences of all outputs joined judge what comes back for a δ o
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,6 +27,7 @@ from chainrule.verifying.probes import Probe, probes, smaller_sizes
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.source.mending import Right, by_differences, by_formula
 from chainrule.verifying.source.named import by_source, lines_for
+from chainrule.verifying.subjects.calls.effort import effort
 from chainrule.verifying.subjects.frameworks.compiled import as_it_is
 from chainrule.verifying.subjects.fused import unfused
 from chainrule.verifying.subjects.subject import Gradients, Subject
@@ -39,7 +39,7 @@ MOST_RESIZED = 20_000  # entries of an argument
 PROBES = 2  # without ties: the given arguments and fresh numbers
 # Directions per probe, and of the largest term of a slope along one what it may be off by.
 DIRECTIONS, CLOSE = 2, 1e-6
-SLOW = 1.5e-3  # seconds of a forward and a backward: thousands of them are run
+SLOW = 1_200  # lines of a forward and a backward: thousands of them are run
 
 
 def verdict_of(
@@ -59,9 +59,9 @@ def verdict_of(
     if small is None:
         return _verdict_of(subject, like, seed, level, progress, chosen)
     verdict = _verdict_of(small, like, seed, level, progress, chosen)
-    given = Probe(subject.args, subject.drawn_delta(output(subject, subject.args), np.random.default_rng(seed)))
-    fits = _agrees(subject, given)
-    if verdict.verdict == "cannot tell" or (fits is False) != (verdict.verdict == "wrong"):
+    delta = subject.drawn_delta(output(subject, subject.args), np.random.default_rng(seed))
+    fits = _agrees(subject, Probe(subject.args, delta))
+    if verdict.verdict == "cannot tell" or fits == (verdict.verdict == "wrong"):  # None is neither
         return _verdict_of(subject, like, seed, level, progress, chosen)
     shapes = " ".join(str(value.shape) for value in small.args if value.ndim)
     return replace(verdict, notes=(*verdict.notes, TEXTS.say("judged.smaller", shapes=shapes)))
@@ -71,10 +71,11 @@ def _smaller(subject: Subject, like: Like | None, seed: int) -> Subject | None:
     """The same with smaller arguments, where it is slow on the given and takes such; else None."""
     if subject.fixed or like is not None or subject.together is not None or subject.alone:
         return None
-    begin = time.process_time()
-    if attempt(subject, subject.args, np.ones_like(output(subject, subject.args))) is None:
-        return None
-    if time.process_time() - begin < SLOW:
+
+    def once() -> Gradients | None:
+        return attempt(subject, subject.args, np.ones_like(output(subject, subject.args)))
+
+    if once() is None or effort(once, SLOW, subject.args) < SLOW:
         return None
 
     def runs(args: Sequence[Array]) -> bool:

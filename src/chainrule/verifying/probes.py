@@ -293,8 +293,8 @@ def smaller_sizes(
     rng: np.random.Generator,
     precision: str | None = None,
 ) -> tuple[Array, ...] | None:
-    """Fresh numbers of smaller sizes that differ, as far as `runs` takes them: all axes of one size are one, and
-    those of a multiple of it, the gates of a cell, stay that; None where none can be smaller.
+    """Fresh numbers of smaller sizes that differ, as far as `runs` takes them: all axes of one size are one,
+    and those of a multiple of it, the gates of a cell, stay that; None where none can be smaller.
     """
     by_size: dict[int, list[Axis]] = {}
     for number, value in enumerate(args):

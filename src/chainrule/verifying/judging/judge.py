@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.base.errors import ChainruleError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
-from chainrule.verifying.contract.calls import answer, attempt, output
+from chainrule.verifying.contract.calls import affordable, answer, attempt, output
 from chainrule.verifying.contract.digits import lost_digits, rounded_alone
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import Owed, owed, runnable, shapes
@@ -481,7 +481,7 @@ class Judge:
             ):
                 continue
             self.progress(TEXTS.say("step.differences", name=name))
-            theirs, right = [], []
+            theirs, right, looked = [], [], []
             for probe, gradients in zip(tried, returned, strict=True):
                 taken = self.measured(probe, number)
                 value = np.asarray(gradients[number])
@@ -499,14 +499,18 @@ class Judge:
                 expected[entries] = as_given(given, exact, slack)
                 theirs.append(value.astype(np.float64))
                 right.append(expected.reshape(value.shape))
+                seen = np.full(value.size, len(taken.entries) == value.size)
+                seen[taken.entries] = True
+                looked.append(seen.reshape(value.shape))
             if len(theirs) == len(tried):
                 sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in tried]
-                yield name, Case(theirs, right, [False] * len(tried), sizes)
+                yield name, Case(theirs, right, [False] * len(tried), sizes, None, looked)
 
     def measured(self, probe: Probe, number: int) -> Differences:
         """The differences of one argument."""
         known = self.subject.measured
-        return measured(self.subject.forward, probe.args, number, probe.delta, known)
+        most = affordable(self.subject, probe.args)
+        return measured(self.subject.forward, probe.args, number, probe.delta, known, most)
 
     def returned(self, tried: Sequence[Probe]) -> list[tuple[Array | None, ...]]:
         return [answer(self.subject, probe.args, probe.delta) for probe in tried]

@@ -136,15 +136,18 @@ class Changes:
         if isinstance(target, ast.Subscript) and len(node.targets) == 1:
             yield from self.set(node, target)
 
-    def set(self, node: ast.Assign | ast.AugAssign, target: ast.Subscript) -> Iterator[Change]:
+    def set(
+        self, node: ast.Assign | ast.AugAssign, target: ast.Subscript, sign: str = ""
+    ) -> Iterator[Change]:
         """Entries that are set, and must be added up where an index stands there twice."""
-        array, index, value = self.of(target.value), self.of(target.slice), self.of(node.value)
+        array, index = self.of(target.value), self.of(target.slice)
+        value = f"-{self.firm(node.value)}" if sign else self.of(node.value)
         if not isinstance(target.slice, ast.Slice) and self.scope.numpy:
             if self.scope.library == "torch" and not isinstance(target.slice, ast.Tuple):
                 yield self.instead("overwritten", 1, node, f"{array}.index_add_(0, {index}, {value})")
             if self.scope.library == "torch":
                 places = index if isinstance(target.slice, ast.Tuple) else f"{index},"
-                new = f"{array}.index_put_(({places}), {self.firm(node.value)}, accumulate=True)"
+                new = f"{array}.index_put_(({places}), {sign}{self.firm(node.value)}, accumulate=True)"
                 yield self.instead("overwritten", 2, node, new)
             elif self.scope.library == "numpy":
                 new = f"{self.scope.numpy}.add.at({array}, ({index}), {value})"
@@ -155,8 +158,9 @@ class Changes:
         for new in {"+=": ("=", "-="), "-=": ("+=", "="), "*=": ("/=", "="), "/=": ("*=", "=")}.get(old, ()):
             kind = "added_up" if (old, new) == ("+=", "=") else "operator"
             yield from self.between(kind, 0, node.target, node.value, old, new)
-        if old == "+=" and isinstance(node.target, ast.Subscript):  # NumPy adds once where an index is twice
-            yield from self.set(node, node.target)
+        # NumPy adds once where an index stands there twice.
+        if old in ("+=", "-=") and isinstance(node.target, ast.Subscript):
+            yield from self.set(node, node.target, "-" if old == "-=" else "")
 
     def exchanged(self, parts: Sequence[ast.expr]) -> Iterator[Change]:
         """Two of several that stand in a row."""
@@ -197,8 +201,9 @@ class Changes:
         call = node.left
         if isinstance(call, ast.Call) and len(call.args) == 1 and not call.keywords and old in "+-*/":
             close = self.place.span(call)[1] - 1  # of √v + ε for √(v + ε)
-            pieces = ((close, close, f" {old} {self.firm(node.right)}"), (close + 1, self.place.span(node)[1], ""))
-            yield Change("parentheses", 2, self.of(call.args[0]), f"{self.of(call.args[0])} {old} {right}", pieces)
+            end, inner = self.place.span(node)[1], self.of(call.args[0])
+            pieces = ((close, close, f" {old} {self.firm(node.right)}"), (close + 1, end, ""))
+            yield Change("parentheses", 2, inner, f"{inner} {old} {right}", pieces)
         if old in ("@", "*"):
             for side in (node.left, node.right):
                 if old == "@" and not _transposed(side):
@@ -325,6 +330,9 @@ class Changes:
                 yield self.instead("name", 2, node, other.text)
         if mine.kind in ("number", "whole number"):
             yield from self.spread(node)
+        for entry in self.entries_at_hand.get(text, ()):  # of each sample its own
+            for more in ("", "[:, None]"):
+                yield self.instead("name", 2, node, entry + more)
         if mine.kind in ("array", "number"):
             yield self.instead("name", 3, node, f"(1 - {text})", f"1 - {text}")
         if mine.kind == "array":
@@ -352,13 +360,22 @@ class Changes:
                     yield self.instead("name", 3, node, f"{atom.text}[{index}]")
 
     @cached_property
-    def sizes(self) -> set[int]:
+    def sizes(self) -> frozenset[int]:
         """Numbers by which something is divided, or multiplied."""
-        rows = (each for each in own(self.scope.node) if isinstance(each, ast.BinOp))
-        kinds = (ast.Mult, ast.Div)
-        return {id(each.right) for each in rows if isinstance(each.op, kinds)} | {
-            id(each.value) for each in own(self.scope.node) if isinstance(each, ast.AugAssign) and isinstance(each.op, kinds)
-        }
+        made = list[ast.expr]()
+        for each in own(self.scope.node):
+            if isinstance(each, (ast.BinOp, ast.AugAssign)) and isinstance(each.op, (ast.Mult, ast.Div)):
+                made.append(each.right if isinstance(each, ast.BinOp) else each.value)
+        return frozenset(map(id, made))
+
+    @cached_property
+    def entries_at_hand(self) -> dict[str, list[str]]:
+        """Of arrays the entries that stand in the function by the numbers of others."""
+        made: dict[str, list[str]] = {}
+        for each in own(self.scope.node):
+            if isinstance(each, ast.Subscript) and isinstance(each.slice, ast.Name) and is_atom(each.value):
+                made.setdefault(ast.unparse(each.value), []).append(ast.unparse(each))
+        return {text: list(dict.fromkeys(entries)) for text, entries in made.items()}
 
     @cached_property
     def indices(self) -> list[str]:
@@ -403,7 +420,7 @@ class Changes:
         near = (
             (value + 1, value - 1, -value, *NUMBERS)
             if isinstance(value, int)
-            else (-value, 1 - value, *NUMBERS)
+            else (-value, 1 - value, 2 * value, value / 2, *NUMBERS)
         )
         for other in dict.fromkeys(near):
             if other != value:
@@ -496,7 +513,8 @@ class Changes:
                 yield self.instead("sign", 2, each, f"-{self.firm(each)}", "-")
         inner = node.args[0] if len(node.args) == 1 and not node.keywords else None
         if isinstance(inner, ast.BinOp) and OPERATORS.get(type(inner.op)) in ("+", "-", "*", "/"):
-            new = f"{self.of(function)}({self.of(inner.left)}) {OPERATORS[type(inner.op)]} {self.firm(inner.right)}"
+            outside = f"{OPERATORS[type(inner.op)]} {self.firm(inner.right)}"
+            new = f"{self.of(function)}({self.of(inner.left)}) {outside}"
             yield self.instead("parentheses", 2, node, f"({new})", new)
         if name in ("sum", "mean") and isinstance(function, ast.Attribute):
             yield from self.folded(node, function.value)
@@ -537,15 +555,17 @@ class Changes:
             yield from self.orders(node)
 
     def folded(self, node: ast.Call, owner: ast.expr) -> Iterator[Change]:
-        """x.reshape(b, a, ...).sum(0) for x.reshape(a, b, ...).sum(1): neighbours or what is dealt in turn."""
+        """x.reshape(b, a, ...).sum(0) for x.reshape(a, b, ...).sum(1): neighbours, or dealt in turn."""
         axis = self.axis_by_place(node) or next((k.value for k in node.keywords if k.arg == "axis"), None)
         reshaped = isinstance(owner, ast.Call) and isinstance(owner.func, ast.Attribute)
         if not reshaped or not isinstance(axis, ast.Constant) or not isinstance(owner, ast.Call):
             return
         sizes = owner.args[0].elts if owner.args and isinstance(owner.args[0], ast.Tuple) else owner.args
         number = axis.value
-        for first in (number - 1, number) if isinstance(number, int) and number >= 0 else ():
-            if getattr(owner.func, "attr", "") == "reshape" and 0 <= first < len(sizes) - 1:
+        if not isinstance(number, int) or number < 0 or getattr(owner.func, "attr", "") != "reshape":
+            return
+        for first in (number - 1, number):
+            if 0 <= first < len(sizes) - 1:
                 one, other = sizes[first : first + 2]
                 pieces = (
                     (*self.place.span(one), self.of(other)),

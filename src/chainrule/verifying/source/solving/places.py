@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from itertools import pairwise, product
 from typing import Any
 
@@ -38,7 +39,7 @@ MOST_ENTRIES, MOST_LINES = 480, 120_000  # of one place, at all of its runs; to 
 SOLVED, FACTOR, ONE_WAY = 1e-4, 4e-5, 1e-8
 PROPORTIONAL, DETERMINED = 1e-7, 1e-10  # how far twice a step may be off, and what is no rank, at least
 MOST_OF_A_PLACE = 6
-# Of a place in which the gradients are not linear: entries, turns of Newton's method, its step, where it ends.
+# Of a place in which gradients are not linear: entries, turns of Newton's method, its step, where it ends.
 MOST_BENT, MOST_TURNS, NUDGE, SOLVED_BENT = 64, 7, 1e-5, 1e-6
 ROUNDINGS = 4096  # of one number, that the sums of a pass may be off by
 Rows = Callable[[], list[Array] | None]  # all gradients on the probe; None where there is no answer
@@ -89,10 +90,14 @@ class Solving:
     unit: float = 0.0
     bent: bool = False
 
-    def changes(self, place: Written, scope: Scope, others: Sequence[ast.AST]) -> Iterator[Change]:
-        """Those of one function that may make it right."""
+    def changes(
+        self, place: Written, scope: Scope, others: Sequence[ast.AST], forward: Sequence[ast.AST] = ()
+    ) -> Iterator[Change]:
+        """Those of one function that may make it right.  others: functions of which what stands there is at
+        hand, too; forward: those of which no calls are.
+        """
         insertions = Insertions(place, scope)
-        texts = expressions(scope, others, self.names_of(place, scope))
+        texts = expressions(scope, others, self.names_of(place, scope), forward)
         told = set[tuple[int, int]]()
         for node in _places(insertions):
             if place.span(node) in told or self.left < 0:
@@ -198,7 +203,7 @@ class Solving:
         solution, _, rank, _ = np.linalg.lstsq(system, lacking, rcond=max(DETERMINED, 100 * self.unit))
         if np.linalg.norm(system @ solution - lacking) > SOLVED * np.linalg.norm(lacking):
             return None
-        live = system.any(axis=0)  # what a loop hands on in its last step reaches nothing
+        live = np.asarray(system.any(axis=0))  # what a loop hands on in its last step reaches nothing
         if rank < live.sum():
             return moved, system, lacking
         if not self._again(moved, np.where(live, solution, 0.0)):
@@ -223,7 +228,7 @@ class Solving:
 
         solution = np.zeros_like(flat)
         off = -lacking
-        for turn in range(MOST_TURNS):
+        for _ in range(MOST_TURNS):
             columns = []
             for entry in range(len(flat)):
                 nudge = NUDGE * (abs(flat[entry] + solution[entry]) or 1.0)
@@ -252,7 +257,7 @@ class Solving:
                 break
         else:
             return None
-        live = system.any(axis=0)
+        live = np.asarray(system.any(axis=0))
         if not self._again(moved, solution):
             return None
         return (moved, None, solution) if live.all() else (moved, np.eye(len(live))[live], solution[live])
@@ -278,6 +283,11 @@ def _places(insertions: Insertions) -> Iterator[ast.expr]:
             yield node
 
 
+@cache
+def _names(text: str) -> frozenset[str]:
+    return frozenset(each.id for each in ast.walk(ast.parse(text, mode="eval")) if isinstance(each, ast.Name))
+
+
 @dataclass(frozen=True, eq=False)
 class _Search:
     """Of one place.  lacking: what is lacking to what stands there, in the system's terms; wanted: what
@@ -295,7 +305,8 @@ class _Search:
     def among(self, made: Sequence[Made]) -> Iterator[Change]:
         yield from self.terms(made)
         yield from self.factors(made)
-        yield from self.instead(made)
+        one = Made(np.ones((1, len(self.there))), lambda at: "1", 0)
+        yield from self.instead((one, *made))
 
     def terms(self, made: Sequence[Made]) -> Iterator[Change]:
         one = Made(np.ones((1, len(self.there))), lambda at: "1", 0)
@@ -307,7 +318,12 @@ class _Search:
             for sign, whole, more in self.scaled(text, factor):
                 right = f"{sign} {whole}"
                 change = self.insertions.behind("term_missing", self.node, f" {right}", right)
-                yield replace(change, rank=4 + parts + more)
+                # A factor of what is there, written as a term beside it, is rather that factor.
+                yield replace(change, rank=4 + parts + more + bool(self._names & _names(whole)))
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return _names(self.insertions.of(self.node))
 
     def sums(self, words: Vocabulary) -> Iterator[Change]:
         """Two terms at once."""
