@@ -47,16 +47,12 @@ def backward(d, cache):
     size = c // groups * h
     return (e - e.sum(-1, keepdims=True) / size).reshape(x.shape)
 """
-UNIT = """
+ROOT = """
 def forward(x, eps=1e-3):
-    v = x.var(0)
-    r = np.sqrt(v + eps)
-    u = (x - x.mean(0)) / r
-    return u, (u, v, eps)
+    return np.sqrt(x * x + eps), (x, eps)
 def backward(d, cache):
-    u, v, eps = cache
-    s = np.sqrt(v + eps)
-    return (d - d.mean(0) - u * (d * u).mean(0)) / s
+    x, eps = cache
+    return d * x / np.sqrt(x * x + eps)
 """
 SHARED = """
 def forward(q, k):
@@ -137,7 +133,7 @@ HEADS, CLASSES = (normal(6, 4), normal(2, 4)), np.array([0.2, 1.0, 2.0])
 MISTAKES = [
     (POOL, "/ count[a, b])[:", "/ (k * k))[:", "count[a, b]", (normal(2, 5, 4),)),
     (GROUPS, "size = c // groups * h", "size = c * h", "// groups", (normal(2, 4, 3),)),
-    (UNIT, "s = np.sqrt(v + eps)", "s = np.sqrt(v) + eps", "np.sqrt(v + eps)", (normal(5, 3),)),
+    (ROOT, "/ np.sqrt(x * x + eps)", "/ (np.sqrt(x * x) + eps)", "np.sqrt(x * x + eps)", (normal(5, 3),)),
     (SHARED, "len(db) // n, n, -1).sum(1)", "n, len(db) // n, -1).sum(0)", ".sum(1)", HEADS),
     (PEEPHOLE, "d * o + do * p[2]", "d * o", "do * p[2]", (normal(4, 2), normal(3, 3), normal(2, 3))),
     (PAIRS, "np.add.at(dw, (a, b), -1)", "dw[a, b] -= 1", "np.add.at", (normal(3, 2),)),
