@@ -142,7 +142,7 @@ class NetworkMeaning(Meaning):
         if isinstance(self.loss, CountedCrossEntropy):
             sizes["w"] = float(y.sum())
         known["given"] = given
-        weight = np.asarray(probe.delta, dtype=np.float64).reshape(-1) if self.per_sample else probe.delta
+        weight = np.asarray(probe.delta, dtype=np.float64).reshape(-1) if self.per_sample else known["scale"]
         known["head"] = Head(self.loss, passes[-1], y, factor(self.share, sizes) * np.asarray(weight))
         return Bound(known, forms, sizes)
 
