@@ -51,8 +51,8 @@ class Head:
     @property
     def values(self) -> Array:
         """The loss of every sample, (m,); where outputs have weights of their own, of each, (outputs, m)."""
-        if self.share.ndim > 1:
-            return np.asarray(self._of_outputs.weighted_values(self.last.x, self.y))
+        if (losses := self._by_output) is not None:
+            return np.asarray(losses.weighted_values(self.last.x, self.y))
         if self.pair:
             return np.asarray(self.loss.value_from_z(self.last.x, self.y))
         return np.asarray(self.loss.value(self.last.output, self.y))
@@ -71,13 +71,13 @@ class Head:
     @property
     def d(self) -> Array:
         """∂J/∂z of a pair, ∂J/∂a else."""
-        share = self.share if self.share.ndim < 2 else self._of_outputs.spread(self.share)
-        return share * self.residual
+        losses = self._by_output
+        return (self.share if losses is None else losses.spread(self.share)) * self.residual
 
     @property
-    def _of_outputs(self) -> Losses:
-        assert isinstance(self.loss, Losses)
-        return self.loss
+    def _by_output(self) -> Losses | None:
+        """The losses of several outputs, where the samples have weights for each."""
+        return self.loss if isinstance(self.loss, Losses) and self.share.ndim > 1 else None
 
     def below(self, passes: Sequence[Pass]) -> Sequence[Pass]:
         """The passes that d goes through: a pair's activation is in the head."""

@@ -118,7 +118,8 @@ class History:
             from chainrule.base.foreign import answer
             from chainrule.base.foreign.attributes import HISTORY
 
-            meant = of_output(name, () if name == "rows" else self.outputs)
+            rows = self.__dict__.get("rows")  # none while a copy is made
+            meant = of_output(name, rows[-1].outputs if rows else ())
             advice = HISTORY.get(name, f"history.column({meant!r})" if meant else "")
             said = f"a history has no attribute {clipped(repr(name))}{answer(advice)}"
             raise AttributeError(said, name=name, obj=self)
