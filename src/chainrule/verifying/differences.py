@@ -27,6 +27,7 @@ WIDER = (30, 900)  # steps, where nothing moves
 # share of all that it moves by in the wider step, and what is flat up to a kink by nothing.
 HALVINGS, AT_ONCE = 40, 1e-6
 MOST_ENTRIES = 400  # of an argument; of a larger one so many, spread evenly
+LEAST_ENTRIES = 6  # of what is slow, whose noise is measured on as few points as tell
 FEW_ENTRIES = 40  # where all are known to be right on other numbers
 
 
@@ -71,8 +72,6 @@ def differences(
 ) -> Differences:
     """The derivatives with respect to argument `number`, of at most so many entries."""
     args = [np.array(value, dtype=np.float64 if value.dtype.kind == "f" else None) for value in args]
-    size = args[number].size
-    entries = np.unique(np.linspace(0, size - 1, min(size, most)).astype(np.int64))
     terms = delta.astype(np.float64)
 
     def J(entry: int, step: float) -> float:
@@ -85,11 +84,14 @@ def differences(
             each = terms * np.asarray(forward(moved), dtype=np.float64)
             return math.fsum(each.ravel().tolist()) if np.isfinite(each).all() else math.nan
 
+    size = args[number].size
+    entries = np.unique(np.linspace(0, size - 1, min(size, most)).astype(np.int64))
+    middle = J(0, 0.0) if size else 0.0
+    scale = abs(middle) + float(np.abs(terms).sum())
+    count = NOISE_POINTS if most > LEAST_ENTRIES else NOISE_ORDER + 2
+    noise = max(4 * np.finfo(np.float64).eps * scale, _noise(at, args, number, count))
     values, errors, left, right = (np.zeros(len(entries)) for _ in range(4))
     kinks = np.zeros(len(entries), dtype=bool)
-    middle = J(0, 0.0) if len(entries) else 0.0
-    scale = abs(middle) + float(np.abs(terms).sum())
-    noise = max(4 * np.finfo(np.float64).eps * scale, _noise(at, args, number))
     step = max(STEP, (noise / scale) ** (1 / 3)) if scale and math.isfinite(noise / scale) else STEP
     for place, entry in enumerate(entries.tolist()):
         h, stair = step * max(1.0, abs(float(args[number].flat[entry]))), 0.0
@@ -130,12 +132,14 @@ def _flat(J: Callable[[float], float], middle: float, near: float, far: float) -
     return found
 
 
-def _noise(at: Callable[[Sequence[Array]], float], args: Sequence[Array], number: int) -> float:
+def _noise(
+    at: Callable[[Sequence[Array]], float], args: Sequence[Array], number: int, count: int
+) -> float:
     """By how much J is off from a smooth function of the argument; 0 where it has no value."""
     x = args[number]
     signs = np.where(np.arange(x.size).reshape(x.shape) % 3 == 0, -1.0, 1.0)
     apart = NOISE_STEP * np.maximum(1.0, np.abs(x)) * signs
-    points = [at([*args[:number], x + n * apart, *args[number + 1 :]]) for n in range(NOISE_POINTS)]
+    points = [at([*args[:number], x + n * apart, *args[number + 1 :]]) for n in range(count)]
     share = math.factorial(NOISE_ORDER) ** 2 / math.factorial(2 * NOISE_ORDER)
     jumps = np.diff(points, NOISE_ORDER)
     found = float(np.quantile(np.abs(jumps), NOISE_QUANTILE)) * math.sqrt(share)

@@ -24,10 +24,11 @@ from chainrule.verifying.judging.guesses import guesses
 from chainrule.verifying.judging.judge import Judge
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.precision import computed_in
-from chainrule.verifying.probes import Probe, probes
+from chainrule.verifying.probes import Probe, probes, smaller_sizes
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.source.mending import Right, by_differences, by_formula
 from chainrule.verifying.source.named import by_source, lines_for
+from chainrule.verifying.subjects.calls.effort import effort
 from chainrule.verifying.subjects.frameworks.compiled import as_it_is, compiled_anew
 from chainrule.verifying.subjects.fused import unfused
 from chainrule.verifying.subjects.subject import Gradients, Subject
@@ -39,6 +40,7 @@ MOST_RESIZED = 20_000  # entries of an argument
 PROBES = 2  # without ties: the given arguments and fresh numbers
 # Directions per probe, and of the largest term of a slope along one what it may be off by.
 DIRECTIONS, CLOSE = 2, 1e-6
+SLOW = 1_200  # lines of a forward and a backward: thousands of them are run
 
 
 def verdict_of(
@@ -49,7 +51,57 @@ def verdict_of(
     progress: Callable[[Say], None] = lambda step: None,
     chosen: int | None = None,
 ) -> Verdict:
-    """What `verify` answers of one subject.  chosen: the output that was asked for, None: all."""
+    """What `verify` answers of one subject.  chosen: the output that was asked for, None: all.
+
+    Code that is slow on the given arguments is judged on smaller ones, where it takes such, and beside the
+    slope of its forward along a few directions on the given ones; if that is another answer, on these.
+    """
+    small = _smaller(subject, like, seed)
+    if small is None:
+        return _verdict_of(subject, like, seed, level, progress, chosen)
+    verdict = _verdict_of(small, like, seed, level, progress, chosen)
+    delta = subject.drawn_delta(output(subject, subject.args), np.random.default_rng(seed))
+    fits = _agrees(subject, Probe(subject.args, delta))
+    if verdict.verdict == "cannot tell" or fits == (verdict.verdict == "wrong"):  # None is neither
+        return _verdict_of(subject, like, seed, level, progress, chosen)
+    shapes = " ".join(str(value.shape) for value in small.args if value.ndim)
+    return replace(verdict, notes=(*verdict.notes, TEXTS.say("judged.smaller", shapes=shapes)))
+
+
+def _smaller(subject: Subject, like: Like | None, seed: int) -> Subject | None:
+    """The same with smaller arguments, where it is slow on the given and takes such; else None."""
+    if subject.fixed or like is not None or subject.together is not None or subject.alone:
+        return None
+
+    def once() -> Gradients | None:
+        return attempt(subject, subject.args, np.ones_like(output(subject, subject.args)))
+
+    if once() is None or effort(once, SLOW, subject.args) < SLOW:
+        return None
+
+    def runs(args: Sequence[Array]) -> bool:
+        try:
+            with np.errstate(all="ignore"):
+                out = output(subject, args)
+        except Exception:  # their code may raise whatever it likes
+            return False
+        given = attempt(subject, args, np.ones_like(out)) if np.isfinite(out).all() else None
+        pairs = zip(given or (), args, strict=False)
+        return given is not None and all(g is None or g.shape == value.shape for g, value in pairs)
+
+    args = smaller_sizes(subject.args, runs, np.random.default_rng(seed), subject.precision)
+    return None if args is None else replace(subject, args=args, measured={})
+
+
+def _verdict_of(
+    subject: Subject,
+    like: Like | None,
+    seed: int,
+    level: int,
+    progress: Callable[[Say], None],
+    chosen: int | None,
+) -> Verdict:
+    """On the arguments of the subject."""
     given, subject = subject, _reached(_apart(subject, like), like)
     judge = Judge(subject, like, seed, progress)
     verdict = _mended(subject, judge.verdict(level), like, seed, progress)

@@ -8,6 +8,7 @@ make ties and kinks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -24,6 +25,8 @@ FEW_STEPS = 2
 LINKED = 3  # axes of one size that may have to change together: features of x, W and a scale
 # Forwards to find out which sizes can change: counted, not timed, so that a busy machine has the same probes.
 MOST_TRIALS = 80
+# What is slow is judged on sizes from here on, so many of them tried of each.
+FEWEST, SMALLER_TRIED = 3, 4
 Forward = Callable[[Sequence[Array]], Array]
 Axis = tuple[int, int]  # (number of the argument, axis)
 
@@ -236,12 +239,12 @@ def different_sizes(
     """
     taken = {size for value in args for size in value.shape}
     sizes: dict[Axis, int] = {}
-    for group in _changeable(args, forward, rng, precision):
+    for group, step in _changeable(args, forward, rng, precision):
         if any(axis in sizes for axis in group):
             continue
-        size = _size(args, group[0]) + 1
+        size = _size(args, group[0]) + step
         while size in taken:
-            size += 1
+            size += step
         trial = of_sizes(args, {**sizes, **dict.fromkeys(group, size)}, rng, precision)
         if _runs(forward, trial):
             sizes |= dict.fromkeys(group, size)
@@ -255,9 +258,10 @@ def linked_sizes(
     rng: np.random.Generator,
     precision: str | None = None,
     sizes: Mapping[int, int] | None = None,
+    most: int = 10**9,
 ) -> tuple[Array, ...] | None:
     """The same where all axes of one size are one: `sizes` in place of these, None: larger ones that differ,
-    as far as forward takes them; None where it takes none.
+    as far as forward takes them and there are no more entries than `most`; None where it takes none.
     """
     by_size: dict[int, list[Axis]] = {}
     for number, value in enumerate(args):
@@ -268,30 +272,77 @@ def linked_sizes(
     for size, axes in by_size.items():
         other = sizes.get(size, size) if sizes is not None else largest + 1 if size > 1 else size
         trial = {**new, **dict.fromkeys(axes, other)}
-        if other != size and _runs(forward, of_sizes(args, trial, rng, precision)):
+        if other == size or _entries(args, trial) > most:
+            continue
+        if _runs(forward, of_sizes(args, trial, rng, precision)):
             new, largest = trial, max(largest, other)
+    return of_sizes(args, new, rng, precision) if new else None
+
+
+def _entries(args: Sequence[Array], sizes: Mapping[Axis, int]) -> int:
+    """Of all arguments, were these their sizes."""
+    each = (
+        [sizes.get((n, axis), size) for axis, size in enumerate(v.shape)] for n, v in enumerate(args)
+    )
+    return sum(math.prod(shape) for shape in each)
+
+
+def smaller_sizes(
+    args: Sequence[Array],
+    runs: Callable[[Sequence[Array]], bool],
+    rng: np.random.Generator,
+    precision: str | None = None,
+) -> tuple[Array, ...] | None:
+    """Fresh numbers of smaller sizes that differ, as far as `runs` takes them: all axes of one size are one,
+    and those of a multiple of it, the gates of a cell, stay that; None where none can be smaller.
+    """
+    by_size: dict[int, list[Axis]] = {}
+    for number, value in enumerate(args):
+        for axis, size in enumerate(value.shape):
+            by_size.setdefault(size, []).append((number, axis))
+    new: dict[Axis, int] = {}
+    done, taken = set[int](), {size for size in by_size if size <= FEWEST}
+    for size in sorted(by_size):
+        if size <= FEWEST or size in done:
+            continue
+        multiples = [other for other in by_size if other > size and other % size == 0 and other not in done]
+        for together in ([size], [size, *multiples]) if multiples else ([size],):
+            for other in [each for each in range(FEWEST, size) if each not in taken][:SMALLER_TRIED]:
+                trial = dict(new)
+                for each in together:
+                    trial |= dict.fromkeys(by_size[each], other * (each // size))
+                if runs(of_sizes(args, trial, rng, precision)):
+                    new, taken = trial, taken | {other}
+                    done |= set(together)
+                    break
+            if size in done:
+                break
     return of_sizes(args, new, rng, precision) if new else None
 
 
 def _changeable(
     args: Sequence[Array], forward: Forward, rng: np.random.Generator, precision: str | None
-) -> Iterator[tuple[Axis, ...]]:
-    """Axes of one size that can change together while all others stay: the fewest first."""
+) -> Iterator[tuple[tuple[Axis, ...], int]]:
+    """Axes of one size that can change together while all others stay, and by how much: by one, or as many as
+    they have, of what is dealt to groups; the fewest first.
+    """
     by_size: dict[int, list[Axis]] = {}
     for number, value in enumerate(args):
         for axis, size in enumerate(value.shape):
             if size > 1:
                 by_size.setdefault(size, []).append((number, axis))
     trials, done = 0, set[Axis]()
-    for count in range(1, LINKED + 1):
-        for size, axes in by_size.items():
-            for group in combinations(axes, count):
-                if done & set(group) or trials >= MOST_TRIALS:
-                    continue
-                trials += 1
-                if _runs(forward, of_sizes(args, dict.fromkeys(group, size + 1), rng, precision)):
-                    done |= set(group)
-                    yield group
+    for step_is_size in (False, True):
+        for count in range(1, LINKED + 1):
+            for size, axes in by_size.items():
+                step = size if step_is_size else 1
+                for group in combinations(axes, count):
+                    if done & set(group) or trials >= MOST_TRIALS:
+                        continue
+                    trials += 1
+                    if _runs(forward, of_sizes(args, dict.fromkeys(group, size + step), rng, precision)):
+                        done |= set(group)
+                        yield group, step
 
 
 def _runs(forward: Forward, args: Sequence[Array]) -> bool:

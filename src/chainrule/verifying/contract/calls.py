@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from chainrule.base.types import Array
+from chainrule.verifying.differences import LEAST_ENTRIES, MOST_ENTRIES
 from chainrule.verifying.precision import PRECISIONS, precision_of
 from chainrule.verifying.probes import Probe
+from chainrule.verifying.subjects.calls.effort import effort
 from chainrule.verifying.subjects.calls.running import quiet
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
@@ -20,6 +22,7 @@ LAST_DIGITS = 64.0  # roundings of the largest entry: another order of the same 
 # told by its own judge (integers.py).
 ROUGH = 2.0**-5
 JITTERS = 4
+MOST_LINES = 1_500_000  # that the differences of one probe may run: 3 s of work
 
 Made = TypeVar("Made")
 
@@ -41,6 +44,17 @@ def attempt(subject: Subject, args: Sequence[Array], delta: Array) -> Gradients 
             return answer(subject, args, delta)
     except Exception:  # their code may raise whatever it likes
         return None
+
+
+def affordable(subject: Subject, args: Sequence[Array]) -> int:
+    """Of how many entries of each argument the differences may be taken: of all that are looked at, or, where
+    forward is slow, of a half, a quarter, ..., as far as `MOST_LINES` allow.
+    """
+    cost = effort(lambda: output(subject, args), MOST_LINES // LEAST_ENTRIES, args)
+    most, real = MOST_ENTRIES, sum(value.dtype.kind == "f" for value in args)
+    while most > LEAST_ENTRIES and 4 * most * real * cost > MOST_LINES:
+        most = max(most // 2, LEAST_ENTRIES)
+    return most
 
 
 def each(subject: Subject, *answers: Gradients) -> Iterator[tuple[Any, ...]]:

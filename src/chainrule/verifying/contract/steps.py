@@ -5,13 +5,14 @@ It is looked at where a Subject has `steps`, the two calls as they are, on one o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.languages import Say
-from chainrule.verifying.contract.calls import near
+from chainrule.base.types import Array
+from chainrule.verifying.contract.calls import near, same
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
 from chainrule.verifying.texts import TEXTS
@@ -39,12 +40,42 @@ def _once(steps: Steps, probe: Probe) -> Gradients:
 def _stale(subject: Subject, steps: Steps, probe: Probe, other: Probe, once: Gradients) -> Iterator[Finding]:
     """forward(A), forward(B), then backward of A; where an object keeps it itself forward(B) comes first."""
     order = (probe, other) if steps.keeps else (other, probe)
-    made = [steps.forward([value.copy() for value in each.args]) for each in order]
+    made, held = [], list[dict[str, Array]]()
+    for each in order:
+        made.append(steps.forward([value.copy() for value in each.args]))
+        held.append(_arrays(steps.holder))
     kept = made[order.index(probe)][1]
     after = _copied(steps.backward(kept, probe.delta.copy()))
+    words = _left(subject, probe, held)
     for name, value, changed in zip(subject.names, once, after, strict=True):
         if value is not None and (changed is None or not near(subject, value, changed)):
-            yield Finding(name, TEXTS.say("contract.stale", name=name), mistake="stale cache")
+            said = TEXTS.say("contract.stale", name=name)
+            if words:
+                said = TEXTS.say("contract.stale_kept", name=name, word=", ".join(words))
+            yield Finding(name, said, mistake="stale cache")
+
+
+def _arrays(holder: object) -> dict[str, Array]:
+    """What an object keeps under its own names."""
+    kept = getattr(holder, "__dict__", {}).items()
+    return {word: value.copy() for word, value in kept if isinstance(value, np.ndarray)}
+
+
+def _left(subject: Subject, probe: Probe, held: Sequence[Mapping[str, Array]]) -> list[str]:
+    """What forward has left as it was after other numbers, and sets by itself where it is called alone."""
+    if subject.steps is None or len(held) < 2 or not held[0]:
+        return []
+    steps = subject.steps()
+    before = _arrays(steps.holder)
+    steps.forward([value.copy() for value in probe.args])
+    alone = _arrays(steps.holder)
+    return [
+        word
+        for word, value in alone.items()
+        if word in held[0] and word in held[1]
+        if same(held[0][word], held[1][word]) and not same(value, held[1][word])
+        if word not in before or not same(before[word], value)
+    ]
 
 
 def _again(subject: Subject, steps: Steps, probe: Probe, once: Gradients) -> Iterator[Finding]:

@@ -72,6 +72,9 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
         )
     what = TEXTS.say("wrong", name=name, **{**numbers, "index": at(tuple(map(int, spot)), roles)})
     where = TEXTS.say("where.said", where=place(wrong, about, roles))
+    if case.looked is not None and not case.looked[number].all():
+        count, of = int(wrong.sum()), int(case.looked[number].sum())
+        where = TEXTS.say("where.said", where=TEXTS.say("where.looked", count=count, of=of, size=wrong.size))
     evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
     if case.tolerances is not None:
         allowed = case.tolerances[number].allowed(right)

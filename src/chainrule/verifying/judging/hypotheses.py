@@ -26,7 +26,8 @@ class Case:
     """One returned array on all probes.
 
     theirs, right: per probe; tied: which probes have equal numbers; sizes: per probe, the numbers that
-    factors are made of ("m", "P"); tolerances: per probe, what a right answer may be off by.
+    factors are made of ("m", "P"); tolerances: per probe, what a right answer may be off by; looked: per
+    probe, which entries were compared, None: all.
     """
 
     theirs: Sequence[Array]
@@ -34,6 +35,7 @@ class Case:
     tied: Sequence[bool]
     sizes: Sequence[Mapping[str, int]]
     tolerances: Sequence[Tolerance] | None = None
+    looked: Sequence[Array] | None = None
 
     def only(self, probes: Sequence[int]) -> Case:
         """The same on some of the probes."""
@@ -43,6 +45,7 @@ class Case:
             [self.tied[number] for number in probes],
             [self.sizes[number] for number in probes],
             None if self.tolerances is None else [self.tolerances[number] for number in probes],
+            None if self.looked is None else [self.looked[number] for number in probes],
         )
 
     def wrong(self, number: int) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.base.errors import ChainruleError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
-from chainrule.verifying.contract.calls import answer, attempt, output
+from chainrule.verifying.contract.calls import affordable, answer, attempt, output
 from chainrule.verifying.contract.digits import lost_digits, rounded_alone
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import Owed, owed, runnable, shapes
@@ -299,8 +299,9 @@ class Judge:
         subject, rng, made = self.subject, np.random.default_rng(self.seed + 2), []
         first = list(subject.args[0].shape[:1])
         for sizes in (None, *({size: MANY} for size in first)):
-            args = linked_sizes(subject.args, subject.forward, rng, subject.precision, sizes)
-            if args is None or sum(value.size for value in args) > MOST_OF_MANY // 4:
+            most = MOST_OF_MANY // 4
+            args = linked_sizes(subject.args, subject.forward, rng, subject.precision, sizes, most)
+            if args is None or sum(value.size for value in args) > most:
                 continue
             delta = subject.drawn_delta(output(subject, args), rng)
             given = attempt(subject, args, delta)
@@ -525,7 +526,7 @@ class Judge:
             if any(gradients[number] is None for gradients in returned):
                 continue
             self.progress(TEXTS.say("step.differences", name=name))
-            theirs, right = [], []
+            theirs, right, looked = [], [], []
             for probe, gradients in zip(tried, returned, strict=True):
                 taken = self.measured(probe, number, most)
                 value = np.asarray(gradients[number])
@@ -543,13 +544,17 @@ class Judge:
                 expected[entries] = as_given(given, exact, slack)
                 theirs.append(value.astype(np.float64))
                 right.append(expected.reshape(value.shape))
+                seen = np.full(value.size, len(taken.entries) == value.size)
+                seen[taken.entries] = True
+                looked.append(seen.reshape(value.shape))
             if len(theirs) == len(tried):
                 sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in tried]
-                yield name, Case(theirs, right, [False] * len(tried), sizes)
+                yield name, Case(theirs, right, [False] * len(tried), sizes, None, looked)
 
     def measured(self, probe: Probe, number: int, most: int = MOST_ENTRIES) -> Differences:
         """The differences of one argument."""
         known = self.subject.measured
+        most = min(most, affordable(self.subject, probe.args))
         return measured(self.subject.forward, probe.args, number, probe.delta, known, most)
 
     def returned(self, tried: Sequence[Probe]) -> list[tuple[Array | None, ...]]:

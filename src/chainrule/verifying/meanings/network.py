@@ -142,9 +142,7 @@ class NetworkMeaning(Meaning):
         if isinstance(self.loss, CountedCrossEntropy):
             sizes["w"] = float(y.sum())
         known["given"] = given
-        weight = np.asarray(probe.delta, dtype=np.float64)
-        # Of a number where their output is an array: a guess that fails; two axes are weights by output.
-        weight = weight.reshape(-1) if self.per_sample or weight.ndim > 1 else weight
+        weight = np.asarray(probe.delta, dtype=np.float64).reshape(-1) if self.per_sample else known["scale"]
         known["head"] = Head(self.loss, passes[-1], y, factor(self.share, sizes) * np.asarray(weight))
         return Bound(known, forms, sizes)
 

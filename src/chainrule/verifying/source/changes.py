@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, pairwise, permutations
 from typing import Any
 
@@ -77,6 +78,7 @@ ALIKE = (
     ("logical_and", "logical_or"),
 )
 KEYWORDS = {"min": "max", "max": "min"}
+ODD = ("exp", "expm1", "sin", "tanh", "sinh", "sigmoid", "sig", "log1p")  # whose argument's sign is forgotten
 SETTING = {"index_copy_": "index_add_", "scatter_": "scatter_add_", "scatter": "scatter_add"}
 NUMBERS = (0, 1, 2, -1, 0.5)
 MOST_IN_A_ROW = 7  # operands around which parentheses are tried
@@ -144,15 +146,18 @@ class Changes:
         if isinstance(target, ast.Subscript) and len(node.targets) == 1:
             yield from self.set(node, target)
 
-    def set(self, node: ast.Assign | ast.AugAssign, target: ast.Subscript) -> Iterator[Change]:
+    def set(
+        self, node: ast.Assign | ast.AugAssign, target: ast.Subscript, sign: str = ""
+    ) -> Iterator[Change]:
         """Entries that are set, and must be added up where an index stands there twice."""
-        array, index, value = self.of(target.value), self.of(target.slice), self.of(node.value)
+        array, index = self.of(target.value), self.of(target.slice)
+        value = f"-{self.firm(node.value)}" if sign else self.of(node.value)
         if not isinstance(target.slice, ast.Slice) and self.scope.numpy:
             if self.scope.library == "torch" and not isinstance(target.slice, ast.Tuple):
                 yield self.instead("overwritten", 1, node, f"{array}.index_add_(0, {index}, {value})")
             if self.scope.library == "torch":
                 places = index if isinstance(target.slice, ast.Tuple) else f"{index},"
-                new = f"{array}.index_put_(({places}), {self.firm(node.value)}, accumulate=True)"
+                new = f"{array}.index_put_(({places}), {sign}{self.firm(node.value)}, accumulate=True)"
                 yield self.instead("overwritten", 2, node, new)
             elif self.scope.library == "numpy":
                 new = f"{self.scope.numpy}.add.at({array}, ({index}), {value})"
@@ -163,8 +168,9 @@ class Changes:
         for new in {"+=": ("=", "-="), "-=": ("+=", "="), "*=": ("/=", "="), "/=": ("*=", "=")}.get(old, ()):
             kind = "added_up" if (old, new) == ("+=", "=") else "operator"
             yield from self.between(kind, 0, node.target, node.value, old, new)
-        if old == "+=" and isinstance(node.target, ast.Subscript):  # NumPy adds once where an index is twice
-            yield from self.set(node, node.target)
+        # NumPy adds once where an index stands there twice.
+        if old in ("+=", "-=") and isinstance(node.target, ast.Subscript):
+            yield from self.set(node, node.target, "-" if old == "-=" else "")
 
     def exchanged(self, parts: Sequence[ast.expr]) -> Iterator[Change]:
         """Two of several that stand in a row."""
@@ -193,6 +199,8 @@ class Changes:
                 yield self.instead("name", 1, node.right, f"({self.firm(node.right)} {by})")
         extra = {"*": "factor_extra", "/": "divisor_extra", "+": "term_extra", "-": "term_extra"}
         kind = extra.get(old, "extra")
+        if id(node) in self.sizes and all(self._is_number(each) for each in (node.left, node.right)):
+            yield from self.spread(node)
         yield self.instead(kind, 2, node, self.firm(node.left), wrong=right)
         if old == "-" and _is_one(node.left):
             yield self.instead("name", 2, node, self.firm(node.right))
@@ -200,10 +208,21 @@ class Changes:
             yield self.instead("term_extra", 2, node, f"(-{self.firm(node.right)})", wrong=left)
         elif old != "/":
             yield self.instead(kind, 2, node, self.firm(node.right), wrong=left)
+        call = node.left
+        if isinstance(call, ast.Call) and len(call.args) == 1 and not call.keywords and old in "+-*/":
+            close = self.place.span(call)[1] - 1  # of √v + ε for √(v + ε)
+            end, inner = self.place.span(node)[1], self.of(call.args[0])
+            pieces = ((close, close, f" {old} {self.firm(node.right)}"), (close + 1, end, ""))
+            yield Change("parentheses", 2, inner, f"{inner} {old} {right}", pieces)
         if old in ("@", "*"):
             for side in (node.left, node.right):
                 if old == "@" and not _transposed(side):
                     yield self.instead("transposed", 1, side, f"{self.firm(side)}.T")
+
+    def _is_number(self, node: ast.AST) -> bool:
+        atom = self.scope.atoms.get(ast.unparse(node))
+        whole = atom is not None and atom.kind in ("number", "whole number")
+        return whole or isinstance(node, ast.Constant)
 
     def grouped(self, node: ast.BinOp) -> Iterator[Change]:
         """Parentheses around some of what stands in a row, and without those that are there."""
@@ -311,11 +330,19 @@ class Changes:
             yield self.instead("backwards", 3, node, f"{text}[::-1]")
         if mine is None or text in self.scope.grown:
             return
+        whole = [atom for atom in self.scope.numbers if atom.kind == "whole number" and atom.text != text]
+        for other in whole if mine.kind == "whole number" else ():
+            yield self.instead("divisor_missing", 2, node, f"({text} // {other.text})", other.text, text)
         for other in self.scope.atoms.values():
             if other.text != text and other.like(mine) and other.text not in self.scope.grown:
                 yield self.instead("name", 1, node, other.text)
             elif other.spreads(mine) and other.text not in self.scope.grown:
                 yield self.instead("name", 2, node, other.text)
+        if mine.kind in ("number", "whole number"):
+            yield from self.spread(node)
+        for entry in self.entries_at_hand.get(text, ()):  # of each sample its own
+            for more in ("", "[:, None]"):
+                yield self.instead("name", 2, node, entry + more)
         if mine.kind in ("array", "number"):
             yield self.instead("name", 3, node, f"(1 - {text})", f"1 - {text}")
         if mine.kind == "array":
@@ -329,6 +356,43 @@ class Changes:
                 yield self.instead("turned", 3, node, text + turned)
         if mine.kind == "array" and len(mine.shape) == 2 and mine.shape[0] == mine.shape[1] > 1:
             yield self.instead("symmetric", 3, node, f"(({text} + {text}.T) / 2)", f"({text} + {text}.T) / 2")
+
+    def spread(self, node: ast.AST) -> Iterator[Change]:
+        """A count of each sample or window in place of one number, as it is, with axes more, or its entry."""
+        if id(node) not in self.sizes:
+            return
+        for atom in self.scope.arrays:
+            if len(atom.shape) == 1:
+                for more in ("", "[:, None]", "[:, None, None]", "[:, None, None, None]"):
+                    yield self.instead("name", 3, node, atom.text + more)
+            for index in self.indices:
+                if index.count(",") + 1 == len(atom.shape):
+                    yield self.instead("name", 3, node, f"{atom.text}[{index}]")
+
+    @cached_property
+    def sizes(self) -> frozenset[int]:
+        """Numbers by which something is divided, or multiplied."""
+        made = list[ast.expr]()
+        for each in own(self.scope.node):
+            if isinstance(each, (ast.BinOp, ast.AugAssign)) and isinstance(each.op, (ast.Mult, ast.Div)):
+                made.append(each.right if isinstance(each, ast.BinOp) else each.value)
+        return frozenset(map(id, made))
+
+    @cached_property
+    def entries_at_hand(self) -> dict[str, list[str]]:
+        """Of arrays the entries that stand in the function by the numbers of others."""
+        made: dict[str, list[str]] = {}
+        for each in own(self.scope.node):
+            if isinstance(each, ast.Subscript) and isinstance(each.slice, ast.Name) and is_atom(each.value):
+                made.setdefault(ast.unparse(each.value), []).append(ast.unparse(each))
+        return {text: list(dict.fromkeys(entries)) for text, entries in made.items()}
+
+    @cached_property
+    def indices(self) -> list[str]:
+        """Of loops, those that stand in one index together."""
+        parts = (each for each in own(self.scope.node) if isinstance(each, ast.Subscript))
+        names = ([each.id for each in entries_of(part) if isinstance(each, ast.Name)] for part in parts)
+        return list(dict.fromkeys(", ".join(each) for each in names if each))
 
     def throughout(self, node: ast.Assign | ast.AugAssign | ast.Return) -> Iterator[Change]:
         """Another name wherever one stands in a line twice; the same part of all arrays of one shape."""
@@ -375,7 +439,7 @@ class Changes:
         near = (
             (value + 1, value - 1, -value, *NUMBERS)
             if isinstance(value, int)
-            else (-value, 1 - value, *NUMBERS)
+            else (-value, 1 - value, 2 * value, value / 2, *NUMBERS)
         )
         for other in dict.fromkeys(near):
             if other != value:
@@ -464,6 +528,16 @@ class Changes:
                 if other != name:
                     yield Change("function", 1, name, other, ((end - len(name), end, other),))
         yield from self.exchanged(node.args)
+        for each in node.args if name in ODD else ():
+            if not isinstance(each, (ast.UnaryOp, ast.Starred, ast.Constant)):
+                yield self.instead("sign", 2, each, f"-{self.firm(each)}", "-")
+        inner = node.args[0] if len(node.args) == 1 and not node.keywords else None
+        if isinstance(inner, ast.BinOp) and OPERATORS.get(type(inner.op)) in ("+", "-", "*", "/"):
+            outside = f"{OPERATORS[type(inner.op)]} {self.firm(inner.right)}"
+            new = f"{self.of(function)}({self.of(inner.left)}) {outside}"
+            yield self.instead("parentheses", 2, node, f"({new})", new)
+        if name in ("sum", "mean") and isinstance(function, ast.Attribute):
+            yield from self.folded(node, function.value)
         if len(node.args) == 1 and name not in ("range", "len", "float", "int", "list", "dict"):
             yield self.instead("call_extra", 2, node, self.firm(node.args[0]), wrong=name)
         method = isinstance(function, ast.Attribute) and not (
@@ -533,6 +607,27 @@ class Changes:
                 over = f"({axis},)" if self.scope.library == "torch" else axis
                 new = f"{flip}({self.scope.numpy}.cumsum({flip}({array}, {over}), {axis}), {over})"
                 yield self.instead("reversed", 1, node, new)
+
+    def folded(self, node: ast.Call, owner: ast.expr) -> Iterator[Change]:
+        """x.reshape(b, a, ...).sum(0) for x.reshape(a, b, ...).sum(1): neighbours, or dealt in turn."""
+        axis = self.axis_by_place(node) or next((k.value for k in node.keywords if k.arg == "axis"), None)
+        reshaped = isinstance(owner, ast.Call) and isinstance(owner.func, ast.Attribute)
+        if not reshaped or not isinstance(axis, ast.Constant) or not isinstance(owner, ast.Call):
+            return
+        sizes = owner.args[0].elts if owner.args and isinstance(owner.args[0], ast.Tuple) else owner.args
+        number = axis.value
+        if not isinstance(number, int) or number < 0 or getattr(owner.func, "attr", "") != "reshape":
+            return
+        for first in (number - 1, number):
+            if 0 <= first < len(sizes) - 1:
+                one, other = sizes[first : first + 2]
+                pieces = (
+                    (*self.place.span(one), self.of(other)),
+                    (*self.place.span(other), self.of(one)),
+                    (*self.place.span(axis), str(2 * first + 1 - number)),
+                )
+                wrong = f"{self.of(one)}, {self.of(other)}"
+                yield Change("exchanged", 1, wrong, f"{self.of(other)}, {self.of(one)}", pieces)
 
     def letters(self, node: ast.Constant) -> Iterator[Change]:
         """Two letters of one part of what einsum sums exchanged."""

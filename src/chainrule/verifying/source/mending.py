@@ -17,7 +17,7 @@ from types import CodeType
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.contract.calls import attempt, output
+from chainrule.verifying.contract.calls import affordable, attempt, output
 from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES, measured
 from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
@@ -28,13 +28,13 @@ from chainrule.verifying.source.scope import Scope, scope_of
 from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.stand_in import StandIn, stand_in
 from chainrule.verifying.source.statements import Statements
-from chainrule.verifying.source.written import Ran, Written, calls_run, lines_run, ran, written
+from chainrule.verifying.source.written import Ran, Written, ran, written
 from chainrule.verifying.subjects.calls.arguments import other_options
+from chainrule.verifying.subjects.calls.effort import effort
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
-# Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.  Calls
-# within libraries, of which JAX makes thousands, are counted as this part of a line each.
-MOST_LINES, PER_CHANGE, CALLS_PER_LINE = 2_000_000, 300, 2
+# Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.
+MOST_LINES, PER_CHANGE = 2_000_000, 300
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
 # What is quoted by itself: no number and no slice, which say too little.
@@ -133,7 +133,8 @@ def by_differences(
                 continue
             if numbers is not None and number not in numbers:
                 continue
-            taken = measured(subject.forward, probe.args, number, probe.delta, known, most)
+            few = min(most, affordable(subject, probe.args))
+            taken = measured(subject.forward, probe.args, number, probe.delta, known, few)
             plain = ~taken.kinks & np.isfinite(taken.values)
             values[number], entries[number] = taken.values[plain], taken.entries[plain]
             largest = np.abs(taken.values[plain]).max(initial=0.0)
@@ -281,9 +282,8 @@ class Mending:
             self.cost[True] = self.cost_of(lambda: self.given(self.right[0], True))
         return True
 
-    @staticmethod
-    def cost_of(call: Callable[[], object]) -> int:
-        return PER_CHANGE + max(lines_run(call, MOST_LINES_OF_ONE), calls_run(call) // CALLS_PER_LINE)
+    def cost_of(self, call: Callable[[], object]) -> int:
+        return PER_CHANGE + effort(call, MOST_LINES_OF_ONE, self.right[0].probe.args)
 
     def given(self, right: Right, behind: bool = False) -> Gradients | None:
         """Their gradients.  behind: without running their forward anew."""
@@ -330,8 +330,10 @@ class Mending:
                 for change in kind
             ]
             best = self.best(changes, wrong)
-            if best is None and not far:
-                best = self.best(self.solved(scopes, wrong), wrong, free=True)
+            for bent in (False, True):
+                if best is not None or far:
+                    break
+                best = self.best(self.solved(scopes, wrong, bent), wrong, free=True)
                 far_fetched = best is not None and best.change.rank >= FAR_FETCHED
                 if best is not None and far_fetched and _operations(best.change.right) > 1:
                     missing = ((p, each) for p, scope in scopes for each in Insertions(p, scope, shapes))
@@ -342,9 +344,9 @@ class Mending:
         return None
 
     def solved(
-        self, scopes: Sequence[tuple[Written, Scope]], wrong: frozenset[int]
+        self, scopes: Sequence[tuple[Written, Scope]], wrong: frozenset[int], bent: bool = False
     ) -> Iterator[tuple[Written, Change]]:
-        """What the places would have to be."""
+        """What the places would have to be.  bent: those in which the gradients are not linear."""
         first = self.right[0]
         behind = bool(scopes) and all(map(self.is_behind, (place for place, _ in scopes)))
         numbers = [number for number, right in enumerate(first.values) if right is not None]
@@ -361,10 +363,16 @@ class Mending:
             return first.rows(self.given(first, behind))
 
         unit = PRECISIONS[computed_in(self.subject.args, self.subject.precision)].unit
-        solving = Solving(rows, lacking, self.cost[behind], self.left_to_solve, unit)
+        solving = Solving(rows, lacking, self.cost[behind], self.left_to_solve, unit, bent)
         functions = [scope.node for _, scope in scopes]
+        forward = [
+            node
+            for place in self.places
+            for key, node in place.nodes.items()
+            if place.ran[key].code in self.forward and node not in functions
+        ]
         for place, scope in scopes:
-            yield from ((place, change) for change in solving.changes(place, scope, functions))
+            yield from ((place, change) for change in solving.changes(place, scope, functions, forward))
 
     def best(
         self, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int], free: bool = False

@@ -23,7 +23,8 @@ from chainrule.verifying.contract.calls import attempt, output
 from chainrule.verifying.differences import STEP
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.scope import own
-from chainrule.verifying.source.written import Function, Ran, Written, calls_run, ran, written
+from chainrule.verifying.source.written import Function, Ran, Written, ran, written
+from chainrule.verifying.subjects.calls.effort import calls_run
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 

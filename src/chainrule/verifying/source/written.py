@@ -12,7 +12,6 @@ import contextlib
 import gc
 import linecache
 import re
-import sys
 import warnings
 from bisect import bisect_right
 from collections import Counter
@@ -22,7 +21,7 @@ from pathlib import PurePath
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
-from chainrule.verifying.subjects.calls.running import installed
+from chainrule.verifying.subjects.calls.effort import is_theirs, profiled
 
 _FUTURE = 0
 for _name in __future__.all_feature_names:
@@ -42,66 +41,20 @@ class Ran:
     world: Mapping[str, Any]
 
 
-def _profiled(run: Callable[[], object], note: Callable[[FrameType, str, object], None]) -> None:
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        run()
-    finally:
-        sys.setprofile(before)
-
-
 def ran(run: Callable[[], object]) -> dict[CodeType, Ran]:
     """The functions of theirs that a call runs: no library's, and in a file that can be read."""
     seen: dict[CodeType, Ran] = {}
     given: dict[CodeType, Mapping[str, Any]] = {}
 
     def note(frame: FrameType, event: str, argument: object) -> None:
-        if event == "call" and _theirs(frame.f_code):
+        if event == "call" and is_theirs(frame.f_code):
             given[frame.f_code] = dict(frame.f_locals)
         elif event == "return" and frame.f_code in given:
             code = frame.f_code
             seen[code] = Ran(code, given[code], dict(frame.f_locals), frame.f_globals)
 
-    _profiled(run, note)
+    profiled(run, note)
     return seen
-
-
-def lines_run(run: Callable[[], object], most: int) -> int:
-    """How many lines of theirs a call runs, at most `most`: what it costs, whatever the machine does."""
-    count = 0
-
-    def line(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal count
-        count += event == "line"
-        return line if count < most else None
-
-    def call(frame: FrameType, event: str, argument: object) -> Any:
-        return line if count < most and _theirs(frame.f_code) else None
-
-    before = sys.gettrace()
-    sys.settrace(call)
-    try:
-        run()
-    finally:
-        sys.settrace(before)
-    return count
-
-
-def calls_run(run: Callable[[], object]) -> int:
-    """How many functions a call runs, those of libraries among them."""
-    count = 0
-
-    def note(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    _profiled(run, note)
-    return count
-
-
-def _theirs(code: CodeType) -> bool:
-    return not installed(code.co_filename) and not code.co_filename.startswith("<frozen")
 
 
 @dataclass(eq=False)

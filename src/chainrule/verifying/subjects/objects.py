@@ -209,7 +209,7 @@ class _Calls:
         def back(run: Any, delta: Array) -> Gradients:
             return tuple(self._read(kept, run[0], run[1], delta))
 
-        return Steps(apart, back, keeps=False, clear=clearing(kept, self.held, self.methods[1]))
+        return Steps(apart, back, keeps=False, clear=clearing(kept, self.held, self.methods[1]), holder=kept)
 
     def find_parameters(self) -> None:
         """Those that forward takes as they are and that have a gradient, or a parameter's name.

@@ -26,12 +26,14 @@ class Steps:
     forward(args) -> (output, what it keeps); backward(what was kept, δ) -> gradients, not copied.
     keeps: False where an object keeps it itself, so that a second forward replaces what the first kept.
     clear: sets gradients to zero where their code has a way to, such as zero_grad().
+    holder: the object that keeps it.
     """
 
     forward: Callable[[Sequence[Array]], tuple[Array, Any]]
     backward: Callable[[Any, Array], Gradients]
     keeps: bool = True
     clear: Callable[[], None] | None = None
+    holder: Any = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -147,7 +147,11 @@ class Number:
                     yield replace(made, rank=4)
         near = [(name, number) for name, number in numbers.items() if name not in LITERALS][:MOST_COUNTS]
         near.append(("2", 2.0))
+        if same(1.0):
+            yield instead("name", 3, self.node, "1")
         for (one, a), (other, b) in combinations(near, 2):
+            if a == b:
+                continue
             for new, number in (
                 (f"{firm(one)} * {firm(other)}", a * b),
                 (f"{firm(one)} / {firm(other)}", a / b if b else 0.0),

@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from itertools import pairwise, product
 from typing import Any
 
@@ -38,6 +39,8 @@ MOST_ENTRIES, MOST_LINES = 480, 120_000  # of one place, at all of its runs; to 
 SOLVED, FACTOR, ONE_WAY = 1e-4, 4e-5, 1e-8
 PROPORTIONAL, DETERMINED = 1e-7, 1e-10  # how far twice a step may be off, and what is no rank, at least
 MOST_OF_A_PLACE = 6
+# Of a place in which gradients are not linear: entries, turns of Newton's method, its step, where it ends.
+MOST_BENT, MOST_TURNS, NUDGE, SOLVED_BENT = 64, 7, 1e-5, 1e-6
 ROUNDINGS = 4096  # of one number, that the sums of a pass may be off by
 Rows = Callable[[], list[Array] | None]  # all gradients on the probe; None where there is no answer
 
@@ -76,7 +79,8 @@ class Moved:
 @dataclass(eq=False)
 class Solving:
     """rows: of their code as it is then.  lacking: what they lack, 0 of what is right.  left: lines that it
-    may run, `cost` in each run.  unit: of the roundings of their numbers.
+    may run, `cost` in each run.  unit: of the roundings of their numbers.  bent: whether places are solved in
+    which the gradients are not linear, else those in which they are.
     """
 
     rows: Rows
@@ -84,11 +88,16 @@ class Solving:
     cost: int
     left: int
     unit: float = 0.0
+    bent: bool = False
 
-    def changes(self, place: Written, scope: Scope, others: Sequence[ast.AST]) -> Iterator[Change]:
-        """Those of one function that may make it right."""
+    def changes(
+        self, place: Written, scope: Scope, others: Sequence[ast.AST], forward: Sequence[ast.AST] = ()
+    ) -> Iterator[Change]:
+        """Those of one function that may make it right.  others: functions of which what stands there is at
+        hand, too; forward: those of which no calls are.
+        """
         insertions = Insertions(place, scope)
-        texts = expressions(scope, others, self.names_of(place, scope))
+        texts = expressions(scope, others, self.names_of(place, scope), forward)
         told = set[tuple[int, int]]()
         for node in _places(insertions):
             if place.span(node) in told or self.left < 0:
@@ -96,11 +105,13 @@ class Solving:
             told.add(place.span(node))
             yield from self.at(insertions, node, texts)
         for node in constants(scope.node):
-            if self.left > 0:
+            if self.left > 0 and not self.bent:
                 yield from Number(self.run, self.lacking, insertions, node).changes(texts)
 
     def at(self, insertions: Insertions, node: ast.expr, texts: Sequence[str]) -> Iterator[Change]:
         solved = self.solved(insertions.place, insertions.scope, node)
+        if solved is None and self.bent:
+            return
         if solved is None:
             yield from Number(self.run, self.lacking, insertions, node).changes(texts)
             return
@@ -166,8 +177,11 @@ class Solving:
         if once is None or twice is None or not np.isfinite(once).all():
             return None
         near = max(PROPORTIONAL, ROUNDINGS * self.unit)
-        if not np.allclose(twice, 2 * once, rtol=near, atol=near / 100 * np.abs(once).max(initial=0.0)):
+        linear = np.allclose(twice, 2 * once, rtol=near, atol=near / 100 * np.abs(once).max(initial=0.0))
+        if linear == self.bent:
             return None
+        if self.bent:
+            return self._bent(moved, by)
         touched = np.zeros(len(base), dtype=bool)
         ends = np.cumsum([0, *map(len, self.lacking)])
         for begin, end in pairwise(ends):
@@ -189,9 +203,64 @@ class Solving:
         solution, _, rank, _ = np.linalg.lstsq(system, lacking, rcond=max(DETERMINED, 100 * self.unit))
         if np.linalg.norm(system @ solution - lacking) > SOLVED * np.linalg.norm(lacking):
             return None
-        if rank < system.shape[1]:
+        live = np.asarray(system.any(axis=0))  # what a loop hands on in its last step reaches nothing
+        if rank < live.sum():
             return moved, system, lacking
-        return (moved, None, solution) if self._again(moved, solution) else None
+        if not self._again(moved, np.where(live, solution, 0.0)):
+            return None
+        return (moved, None, solution) if live.all() else (moved, np.eye(len(live))[live], solution[live])
+
+    def _bent(
+        self, moved: Moved, by: Callable[[list[Array]], Array | None]
+    ) -> tuple[Moved, Array | None, Array] | None:
+        """The same by Newton's method, from what stands there."""
+        lacking = np.concatenate(self.lacking)
+        shapes = [each.shape for each in moved.values]
+        flat = np.concatenate([each.reshape(-1) for each in moved.values])
+        ends = np.cumsum([0, *(each.size for each in moved.values)])[:-1]
+        if len(flat) > MOST_BENT or not lacking.any():
+            return None
+
+        def at(step: Array) -> Array | None:
+            parts = np.split(step, ends[1:])
+            made = by([part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)])
+            return made if made is not None and np.isfinite(made).all() else None
+
+        solution = np.zeros_like(flat)
+        off = -lacking
+        for _ in range(MOST_TURNS):
+            columns = []
+            for entry in range(len(flat)):
+                nudge = NUDGE * (abs(flat[entry] + solution[entry]) or 1.0)
+                step = solution.copy()
+                step[entry] += nudge
+                made = at(step)
+                if made is None:
+                    return None
+                columns.append((made - lacking - off) / nudge)
+            system = np.stack(columns, axis=1)
+            moves = np.abs(system).max(axis=1) > 0
+            if (lacking[~moves] != 0).any():
+                return None
+            way, _, rank, _ = np.linalg.lstsq(system, -off, rcond=1e-9)
+            if rank < system.any(axis=0).sum():
+                return None
+            size = float(np.linalg.norm(off))
+            for share in (1.0, 0.25):
+                made = at(solution + share * way)
+                if made is not None and np.linalg.norm(made - lacking) < 0.9 * size:
+                    solution, off = solution + share * way, made - lacking
+                    break
+            else:
+                return None
+            if np.linalg.norm(off) <= SOLVED_BENT * np.linalg.norm(lacking):
+                break
+        else:
+            return None
+        live = np.asarray(system.any(axis=0))
+        if not self._again(moved, solution):
+            return None
+        return (moved, None, solution) if live.all() else (moved, np.eye(len(live))[live], solution[live])
 
     def _again(self, moved: Moved, solution: Array) -> bool:
         """Keeps what is there when what it lacks has been added: in a loop it goes on from that."""
@@ -220,6 +289,11 @@ def _places(insertions: Insertions) -> Iterator[ast.expr]:
                     yield each
 
 
+@cache
+def _names(text: str) -> frozenset[str]:
+    return frozenset(each.id for each in ast.walk(ast.parse(text, mode="eval")) if isinstance(each, ast.Name))
+
+
 @dataclass(frozen=True, eq=False)
 class _Search:
     """Of one place.  lacking: what is lacking to what stands there, in the system's terms; wanted: what
@@ -237,7 +311,8 @@ class _Search:
     def among(self, made: Sequence[Made]) -> Iterator[Change]:
         yield from self.terms(made)
         yield from self.factors(made)
-        yield from self.instead(made)
+        one = Made(np.ones((1, len(self.there))), lambda at: "1", 0)
+        yield from self.instead((one, *made))
 
     def terms(self, made: Sequence[Made]) -> Iterator[Change]:
         one = Made(np.ones((1, len(self.there))), lambda at: "1", 0)
@@ -251,7 +326,12 @@ class _Search:
                 change = self.insertions.behind("term_missing", self.node, f" {right}", right)
                 if sign == "+" and whole == self.insertions.of(self.node):  # x + x is 2 x
                     change = self.insertions.behind("factor_missing", self.node, " * 2", "2")
-                yield replace(change, rank=4 + parts + more)
+                # A factor of what is there, written as a term beside it, is rather that factor.
+                yield replace(change, rank=4 + parts + more + bool(self._names & _names(whole)))
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return _names(self.insertions.of(self.node))
 
     def sums(self, words: Vocabulary) -> Iterator[Change]:
         """Two terms at once."""

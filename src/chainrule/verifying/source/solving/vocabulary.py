@@ -28,6 +28,7 @@ FORMS = ("1 - {0}", "{0} ** 2", "1 - {0} ** 2", "{0} > 0", "{0} < 0")
 CALLED = ("exp", "log", "sqrt", "sign")
 PEAK = "{0} == {0}.max(axis={1}, keepdims=True)"
 TOTAL = "{0}.sum(axis={1}, keepdims=True)"
+MEAN = "{0}.mean(axis={1}, keepdims=True)"
 SPREAD = (
     *("{0}", "{0}[:, None]", "{0}.T", "{0}[:, :, None]", "{0}[:, None, :]", "{0}[:, :, None, None]"),
     "{0}[:, None, None]",
@@ -59,10 +60,13 @@ def firm(text: str) -> str:
     return f"({text})" if isinstance(ast.parse(text, mode="eval").body, loose) else text
 
 
-def expressions(scope: Scope, others: Iterable[ast.AST], given: Mapping[str, Any]) -> list[str]:
+def expressions(
+    scope: Scope, others: Iterable[ast.AST], given: Mapping[str, Any], forward: Iterable[ast.AST] = ()
+) -> list[str]:
     """Those that may be evaluated again: without calls but of NumPy's functions and of arrays' own.
 
-    given: the function's names, of which an object's attributes are at hand, too.
+    given: the function's names, of which an object's attributes are at hand, too.  forward: functions of
+    which those without any call are.
     """
     found = dict.fromkeys(atom.text for atom in (*scope.arrays, *scope.numbers))
     for word, value in getattr(given.get("self"), "__dict__", {}).items():
@@ -74,7 +78,15 @@ def expressions(scope: Scope, others: Iterable[ast.AST], given: Mapping[str, Any
                 text = ast.unparse(node)
                 if len(text) < LONGEST:
                     found[text] = None
-    texts = sorted(found, key=len)[:MOST_TEXTS]
+            elif isinstance(node, ast.Slice):
+                ends = [each.id for each in (node.upper, node.lower) if isinstance(each, ast.Name)]
+                found |= dict.fromkeys([" - ".join(ends)] if len(ends) == 2 else [])  # how long a window is
+    for function in forward:
+        plain = (each for each in own(function) if isinstance(each, ast.expr) and _plain(each, scope))
+        for node in plain:
+            if not any(isinstance(each, ast.Call) for each in ast.walk(node)):
+                found.setdefault(ast.unparse(node))
+    texts = [each for each in sorted(found, key=len) if len(each) < LONGEST][:MOST_TEXTS]
     arrays = [atom.text for atom in scope.arrays]
     return [*texts, *dict.fromkeys(each for text in texts for each in _beside(text, arrays))]
 
@@ -159,6 +171,7 @@ class Vocabulary:
             for axis in range(value[0].ndim) if text.isidentifier() else ():
                 self._enter(PEAK.format(text, axis))
                 self._enter(TOTAL.format(text, axis))
+                self._enter(MEAN.format(text, axis))
         shapes = [text for text, value in self.known if value[0].shape == self.places[0].shape]
         for text in self.classes if self.places[0].ndim == 2 and self.numpy else ():
             for other in shapes[:1]:
@@ -283,6 +296,10 @@ class Vocabulary:
             if (left[0].size, right[0].size) == shape:
                 flat = self.flat([np.outer(a, b) for a, b in zip(left, right, strict=True)])
                 found.append((f"{self.numpy}.outer({one}, {other})", flat))
+        for (one, left), (other, right) in combinations(vectors, 2) if self.numpy and not shape else ():
+            if left[0].size == right[0].size:
+                flat = self.flat([np.asarray(a @ b) for a, b in zip(left, right, strict=True)])
+                found.append((f"{self.numpy}.dot({one}, {other})", flat))
         return _joined(found, 2)
 
     def totals(self) -> Iterator[tuple[str, Array | None]]:

@@ -1,0 +1,67 @@
+"""What a call of somebody's code costs: counted in lines, not timed: a busy machine answers the same."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from types import CodeType, FrameType
+from typing import Any
+
+from chainrule.base.types import Array
+from chainrule.verifying.subjects.calls.running import installed
+
+# Calls within libraries, of which JAX makes thousands, are counted as this part of a line each; a line costs
+# as much again where it is of arrays of so many entries.  A line is 2 us of work.
+CALLS_PER_LINE, ENTRIES_PER_LINE = 2, 2_000
+
+
+def effort(run: Callable[[], object], most: int, args: Iterable[Array] = ()) -> int:
+    """Of a call, in lines, at most about `most`.  args: the arrays that it works on."""
+    lines = max(lines_run(run, most), calls_run(run) // CALLS_PER_LINE)
+    return lines * (ENTRIES_PER_LINE + max((value.size for value in args), default=0)) // ENTRIES_PER_LINE
+
+
+def profiled(run: Callable[[], object], note: Callable[[FrameType, str, object], None]) -> None:
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+
+
+def lines_run(run: Callable[[], object], most: int) -> int:
+    """How many lines of theirs a call runs, at most `most`: what it costs, whatever the machine does."""
+    count = 0
+
+    def line(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return line if count < most else None
+
+    def call(frame: FrameType, event: str, argument: object) -> Any:
+        return line if count < most and is_theirs(frame.f_code) else None
+
+    before = sys.gettrace()
+    sys.settrace(call)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def calls_run(run: Callable[[], object]) -> int:
+    """How many functions a call runs, those of libraries among them."""
+    count = 0
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    profiled(run, note)
+    return count
+
+
+def is_theirs(code: CodeType) -> bool:
+    return not installed(code.co_filename) and not code.co_filename.startswith("<frozen")
