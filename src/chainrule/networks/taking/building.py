@@ -152,8 +152,8 @@ class Building(Axes):
         return self.over_axis(name, x, axis, Softmax())
 
     def join(self, name: str, values: Sequence[Value], how: str, axis: int = 0) -> Value:
-        """A "sum" or "product" of values, whose axes of length 1 are repeated where others are longer, or one
-        after the other along an axis of a sample, from 0.
+        """Values joined entry by entry, by a "sum", "maximum", ..., their axes of length 1 repeated where
+        others are longer, or one after the other, "concat", along an axis of a sample, from 0.
         """
         if how != "concat" and len({value.theirs for value in values}) > 1:
             values = self._repeated(name, values)
@@ -200,12 +200,19 @@ class Building(Axes):
         return self.join(name, [a, self.times(f"{name}_negative", b, np.array(-1.0))], "sum")
 
     def power(self, name: str, x: Value, exponent: float) -> Value:
-        """A product with itself."""
-        if not isinstance(exponent, int | float) or exponent not in (1, 2, 3, 4):
-            raise ArgumentError(
-                f"{name}: a power is taken of exponent 1, 2, 3 or 4, received {describe(exponent)}"
-            )
-        return x if exponent == 1 else self.join(name, [x] * int(exponent), "product")
+        """Of exponent 1, 2, 3 or 4 a product with itself, else a `Raise`, whose exponent is learned on."""
+        if not isinstance(exponent, int | float) or isinstance(exponent, bool):
+            raise ArgumentError(f"{name}: a power's exponent is a number, received {describe(exponent)}")
+        if exponent in (1, 2, 3, 4):
+            return x if exponent == 1 else self.join(name, [x] * int(exponent), "product")
+        return self.join(name, [x, self.constant(f"{name}_exponent", x, np.array(exponent))], "power")
+
+    def constant(self, name: str, like: Value, array: Array) -> Value:
+        """A constant as a value of a sample's shape, beside another one: nothing of that, with a bias."""
+        if len(like.theirs) > 1 and not like.ones and like.layout.first is None:
+            like.layout.settle(len(like.theirs) > 2)
+        nothing = self.along(f"{name}_nothing", like, 0, ((),) * like.theirs[0])
+        return self.plus(name, nothing, array)
 
     def clipped(self, name: str, x: Value, low: float, high: float, dtype: str) -> Value:
         """No entry below `low`, and then none above `high`; either may be infinite."""

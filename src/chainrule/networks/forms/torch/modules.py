@@ -8,7 +8,9 @@ Values have their samples first; `first` says whether channels stand right behin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.networks.forms.torch.reading import read_back
@@ -24,6 +26,15 @@ Tensor = Any
 Module: Any = object if nn is None else nn.Module
 Sequential: Any = object if nn is None else nn.Sequential
 Linear: Any = object if nn is None else nn.Linear
+# Of what is joined so far and the next, by our words. Of equal ones the first has δ: torch.maximum halves it.
+JOINED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "sum": operator.add,
+    "product": operator.mul,
+    "maximum": lambda joined, value: torch.where(value > joined, value, joined),
+    "minimum": lambda joined, value: torch.where(value < joined, value, joined),
+    "quotient": operator.truediv,
+    "power": operator.pow,
+}
 # (our name, how the arrays are turned, PyTorch's names): how a parameter of ours is read from theirs.
 Reading = tuple[str, str, tuple[str, ...]]
 
@@ -151,7 +162,7 @@ class DenseTranspose(Own):
 
 
 class Branches(Own):
-    """Branches on the same input: their "sum", "product", or features in a row along the axis `dim`."""
+    """Branches on the same input: joined entry by entry, or their features in a row along the axis `dim`."""
 
     def __init__(self, branches: Sequence[nn.Module], how: str, dim: int) -> None:
         super().__init__()
@@ -161,10 +172,7 @@ class Branches(Own):
         made = [branch(x) for branch in self.branches]
         if self.how == "concat":
             return torch.cat(made, self.dim)
-        total = made[0]
-        for one in made[1:]:
-            total = total + one if self.how == "sum" else total * one
-        return total
+        return functools.reduce(JOINED[self.how], made)
 
 
 class Recurrence(Own):

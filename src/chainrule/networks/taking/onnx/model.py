@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, FileError, MissingExtraError
 from chainrule.base.scalars import text_path
 from chainrule.base.types import Array
-from chainrule.layers import RMSNorm
+from chainrule.layers import Floor, RMSNorm, Wrap
 from chainrule.networks.network import Network
 from chainrule.networks.taking.onnx import arithmetic, elements, moving, norms, sequences, shapes, windows
 from chainrule.networks.taking.onnx.attending import Attending, attentions
@@ -48,11 +48,12 @@ MOVING = {"Transpose", "Reshape", "Identity", "Cast", *ORDERS}  # see to the axi
 ENTRYWISE = {
     *("Relu", "LeakyRelu", "Elu", "Selu", "Gelu", "Mish", "Sigmoid", "Tanh", "Softplus", "Softsign"),
     *("HardSigmoid", "HardSwish", "Clip", "Dropout", "Celu", "ThresholdedRelu", "Shrink", "Swish", "SwiGLU"),
-    *("Neg", "Pow", "Max", "Min"),
+    *("Neg", "Pow", "Max", "Min", "Floor"),
 }
 # Of whole numbers: what is rounded, and what goes on at the other end where their type has no more.
 ROUNDED = {"Div", "ReduceMean"}
 ROUND = {"Add", "Sub", "Mul", "Sum", "Pow", "Neg", "ReduceSum", "MatMul", "Gemm"}
+EXACT = 53  # bits: whole numbers of a float64
 FROM_AXIS = {"LayerNormalization", "RMSNormalization"}  # over all axes from one on
 # What asks where an axis is, and so knows of samples that are not on the first.
 OVER_AXES = {
@@ -187,21 +188,32 @@ class Nodes(Reading):
         name = node.name or next(output for output in node.output if output)
         if node.op_type not in NODES or node.domain not in ("", "ai.onnx"):
             raise ArgumentError(f"node {name}: the operator {node.op_type} has no layer in chainrule")
-        self._check_whole(node, name)
         if node.op_type not in MOVING and any(isinstance(given, SamplesAt) for given in inputs):
             return (self._elsewhere(node, name, attributes, inputs),)
         made = NODES[node.op_type](self, name, attributes, *inputs)
-        return made if isinstance(made, tuple) else (made,)
+        if isinstance(made, tuple):
+            return made
+        return (self._as_whole(node, name, made) if self.whole(node.output[0]) else made,)
 
-    def _check_whole(self, node: Any, name: str) -> None:
-        """ArgumentError for arithmetic of whole numbers that real ones do not have."""
-        types = self.onnx.TensorProto
-        if not self.whole(node.output[0]):
-            return
+    def _as_whole(self, node: Any, name: str, made: Value) -> Value:
+        """What arithmetic of real numbers made, as that of whole numbers has it: rounded to 0, and where
+        their type has no more it goes on at the other end. They are right up to 2^53, those of a float64.
+        """
+        if node.op_type not in ROUNDED | ROUND:
+            return made
+        held = self.onnx.helper.tensor_dtype_to_np_dtype(self.kind(node.output[0]))
+        if node.op_type == "ReduceMean":  # a sum of n-ths, which may lie below the whole number that it is
+            raise refuse(name, "ReduceMean of whole numbers, which is rounded,")
         if node.op_type in ROUNDED:
-            raise refuse(name, f"{node.op_type} of whole numbers, which is rounded,")
-        if node.op_type in ROUND and self.kind(node.output[0]) not in (types.INT32, types.INT64):
-            raise refuse(name, f"{node.op_type} of unsigned or short whole numbers, which go round,")
+            made = self.building.entrywise(f"{name}_whole", made, Floor(toward_zero=True))
+        elif held.itemsize * 8 < EXACT:
+            low, high = np.iinfo(held).min, int(np.iinfo(held).max) + 1
+            made = self.building.entrywise(f"{name}_round", made, Wrap(low, high))
+        elif held.kind == "u" and node.op_type in ("Sub", "Neg"):
+            raise refuse(name, f"{node.op_type} of uint64, whose numbers below 0 are those near 2^64,")
+        if held.itemsize * 8 > 24:  # the bits of a float32
+            self.dtype = "float64"
+        return made
 
     def _one(self, node: Any, held: Fused | Attending) -> Value:
         """Several nodes that are one layer."""
