@@ -78,6 +78,7 @@ def alone(case: LayerCase) -> cr.Network:
 
 
 @pytest.mark.parametrize("case", some(TAKEN, 50, lambda case: type(case.make())), ids=lambda case: case.id)
+@pytest.mark.filterwarnings("ignore:from_onnx. nothing in the model")
 def test_every_layer_comes_back(case: LayerCase) -> None:
     network = alone(case)
     back = cr.from_onnx(network.to_onnx(dtype="float64", channels="first"))
@@ -96,7 +97,24 @@ def test_what_is_no_layer_is_refused(case: LayerCase) -> None:
         cr.from_onnx(alone(case).to_onnx(dtype="float64", channels="first"))
 
 
+def test_where_the_channels_are_is_told_or_asked_for() -> None:
+    """A model that pads columns alone reads no channels: what it takes is said, and can be chosen."""
+    columns = {"pads": np.array([0, 0, 0, 1, 0, 0, 0, 2])}
+    model = model_of(steps_of("p Pad X pads", "a Relu p"), [2, 3, 4], columns)
+    X = np.random.default_rng(0).normal(size=(5, 2, 3, 4)).astype(np.float32)
+    (a,) = run(model, X)
+    with pytest.warns(UserWarning, match=r"channels of its input 'X', \(2, 3, 4\).*takes \(3, 4, 2\)"):
+        guessed = cr.from_onnx(model)
+    first, last = cr.from_onnx(model, channels="first"), cr.from_onnx(model, channels="last")
+    assert [one.input_shape for one in (guessed, first, last)] == [(3, 4, 2), (3, 4, 2), (2, 3, 4)]
+    np.testing.assert_allclose(np.moveaxis(first.predict(np.moveaxis(X, 1, -1)), -1, 1), a, rtol=1e-6)
+    np.testing.assert_allclose(last.predict(X), a, rtol=1e-6)
+    with pytest.raises(ValueError, match="from_onnx channels must be one of 'first', 'last', received 'front'"):
+        cr.from_onnx(model, channels="front")
+
+
 @pytest.mark.parametrize("seed", some(range(300), 30))
+@pytest.mark.filterwarnings("ignore:from_onnx. nothing in the model")
 def test_random_networks_come_back_or_are_refused(seed: int) -> None:
     of = problem(seed, ordinary=True)
     network = of.network.copy(dtype="float64")

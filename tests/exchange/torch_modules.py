@@ -488,6 +488,14 @@ CASES |= {
     "global max": (of(lambda s, x: torch.amax(s.m0(x), dim=(2, 3)), nn.Conv2d(2, 3, 3)), (2, 6, 6)),
     "x.T matmul": (of(lambda s, x: s.m0(x) @ s.m1.weight, L(4, 3), L(5, 3)), (4,)),
     "autoencoder": (of(lambda s, x: F.linear(s.m0(x).tanh(), s.m0.weight.t()), L(4, 3)), (4,)),
+    "maximum": (of(lambda s, x: torch.maximum(s.m0(x), s.m1(x)), L(4, 3), L(4, 3)), (4,)),
+    "min of two": (of(lambda s, x: torch.min(s.m0(x), s.m1(x)), L(4, 3), L(4, 3)), (4,)),
+    "normalised": (
+        of(lambda s, x: (lambda y: y / torch.sqrt((y**2).sum(1, keepdim=True) + 1e-6))(s.m0(x)), L(4, 3)),
+        (4,),
+    ),
+    "power of a value": (of(lambda s, x: 2 ** s.m0(x), L(4, 3)), (4,)),
+    "whole": (of(lambda s, x: torch.floor(s.m0(x) / 0.1) + s.m0(x).trunc(), L(4, 3)), (4,)),
     "logits+temp": (of(lambda s, x: F.log_softmax(s.m0(x) / 0.7, dim=-1), L(4, 3)), (4,)),
 }
 

@@ -264,7 +264,30 @@ def ids(*shape):
     return "ids", shape
 
 
+class Padded(nn.Module):
+    """Keys that are padding are told by a mask, or by ids."""
+
+    def __init__(s, vocabulary=0):
+        super().__init__()
+        s.l = nn.Embedding(vocabulary, 8) if vocabulary else nn.Linear(6, 8)
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        s.e, s.f = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), nn.Linear(8, 3)
+        s.a = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(s, x, mask=None):
+        mask = (x == 2) if mask is None else mask
+        y = s.e(s.l(x), src_key_padding_mask=mask)
+        return s.f(s.a(y, y, y, key_padding_mask=mask)[0].mean(1))
+
+
+class PaddedIds(Padded):
+    def forward(s, x):
+        return super().forward(x)
+
+
 CASES = {
+    "Padded": (Padded(), {"x": (5, 6), "mask": ("flags", (5,))}),
+    "PaddedIds": (PaddedIds(9), ids(5)),
     "SE": (SE(), (3, 8, 8)),
     "SE2": (SE2(), (3, 8, 8)),
     "Two": (Two(), {"image": (1, 8, 8), "age": (2,)}),
@@ -295,6 +318,8 @@ CASES = {
 def samples(spec, dtype, count=3):
     if spec[:1] == ("ids",):
         return torch.randint(0, 9, (count, *spec[1]))
+    if spec[:1] == ("flags",):
+        return torch.rand(count, *spec[1]) < 0.4
     return torch.randn(count, *spec, dtype=dtype)
 
 
@@ -322,7 +347,7 @@ def difference(module, specs, way, opset=17):
     theirs = list(theirs.values()) if isinstance(theirs, dict) else theirs
     theirs = [ours(a) for a in (theirs if isinstance(theirs, tuple | list) else [theirs])]
     if way == "torch":
-        shapes = {name: spec[1] if spec[:1] == ("ids",) else spec for name, spec in specs.items()}
+        shapes = {name: spec[1] if isinstance(spec[0], str) else spec for name, spec in specs.items()}
         network = cr.from_torch(module, shapes if len(shapes) > 1 else next(iter(shapes.values())))
     else:
         network = cr.from_onnx(exported(module, X, opset))

@@ -43,6 +43,7 @@ from chainrule.layers import (
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
+    HardSigmoid,
     HardTanh,
     Identity,
     InstanceNorm,
@@ -115,8 +116,7 @@ class Building(Axes):
         only_last(values)
         inputs = {name: value for name, value in self.inputs.items() if value in values}
         for value in inputs.values():
-            if value.layout.first is None:
-                value.layout.settle(len(value.theirs) > 2)  # images have their channels in front
+            self.suppose(value, len(value.theirs) > 2)  # images have their channels in front
         if len(inputs) == 1:
             ((_, x),) = inputs.items()
             inputs = {INPUT: x}
@@ -209,8 +209,8 @@ class Building(Axes):
 
     def constant(self, name: str, like: Value, array: Array) -> Value:
         """A constant as a value of a sample's shape, beside another one: nothing of that, with a bias."""
-        if len(like.theirs) > 1 and not like.ones and like.layout.first is None:
-            like.layout.settle(len(like.theirs) > 2)
+        if len(like.theirs) > 1 and not like.ones:
+            self.suppose(like, len(like.theirs) > 2)
         nothing = self.along(f"{name}_nothing", like, 0, ((),) * like.theirs[0])
         return self.plus(name, nothing, array)
 
@@ -271,8 +271,7 @@ class Building(Axes):
     def flatten(self, name: str, x: Value) -> Value:
         if x.ones or len(x.theirs) == 1:
             return Value(x.theirs[:1], Layout(), x.node, x.columns, of=x)
-        if x.layout.first is None:
-            x.layout.settle(len(x.theirs) > 2)
+        self.suppose(x, len(x.theirs) > 2)
         size = int(np.prod(x.theirs))
         return Value((size,), Layout(), self.node(name, x, Flatten()), flattened(x))
 
@@ -497,8 +496,8 @@ class Building(Axes):
     ) -> Value:
         """kind: "layer" or "rms", of the last axes together, as they stand there; numbers: of their shape."""
         whole = axes == len(x.theirs) > 1 and not x.ones
-        if whole and x.layout.first is None:
-            x.layout.settle(axes > 2)
+        if whole:
+            self.suppose(x, axes > 2)
         if whole and x.layout.first:
             numbers = {key: np.moveaxis(array, 0, -1) for key, array in numbers.items()}
             read = x
@@ -601,6 +600,25 @@ class Building(Axes):
         """
         x, *others = (self.read(name, value, False) for value in values)
         return x.like(self.node(name, x, with_numbers(layer, dict(weights)), beside=others))
+
+    def seen(self, name: str, padding: Value, table: Array, number: int | None = None) -> Value:
+        """Which keys a query of a sample sees, (steps, keys), 0 where it does not: those that `padding`,
+        (keys,), does not hide, by 1 or by that id, and the table leaves. Nothing in it is learned.
+        """
+        steps, keys = table.shape
+
+        def part(sign: float, shift: float) -> Value:  # no kink lies at a whole number
+            taps = (*(((key, sign),) for key in range(keys)),) * steps
+            repeated = self.along(f"{name}_padding", padding, 0, taps)
+            return self.entrywise(f"{name}_there", repeated, HardSigmoid(2.0, shift))
+
+        if number is None:
+            there = part(-1.0, 1.5)
+        else:  # ids below it, and above
+            sides = [part(sign, -sign * 2 * number - 0.5) for sign in (-1.0, 1.0)]
+            there = self.join(f"{name}_other", sides, "sum")
+        taps = tuple(((place, 1.0),) if left else () for place, left in enumerate(table.ravel()))
+        return self.reshaped(f"{name}_seen", self.along(f"{name}_mask", there, 0, taps), table.shape)
 
 
 def _back(order: Sequence[int]) -> list[int]:

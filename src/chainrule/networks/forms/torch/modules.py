@@ -48,14 +48,17 @@ class Own(Module):
 
 
 class Translated(Sequential):
-    """A network of chainrule as a module. `by_name()` gives its parameters under their names there.
+    """A network of chainrule as a module. `by_name()` gives its parameters under their names there, and
+    `state_dict()` has PyTorch's tensors under the names of the layers, wherever these stand.
 
+    calls: what a tensor is called within -> its key in `state_dict`.
     origin: the network, which `from_torch` makes again as long as the module is what it was, `made`.
     takes: the shape of a sample as the module has it.
     """
 
     readings: Sequence[Reading] = ()
     shapes: dict[str, tuple[int, ...]]
+    calls: dict[str, str] = {}  # noqa: RUF012 (an nn.Module sets what is its own)
     origin: Any = None
     made: str = ""
     takes: tuple[int, ...] = ()
@@ -66,6 +69,19 @@ class Translated(Sequential):
             return super().forward(*values)
         dtype = next((p.dtype for p in self.parameters()), torch.get_default_dtype())
         return super().forward(torch.cat([value.flatten(1).to(dtype) for value in values], 1))
+
+    def state_dict(self, *args: Any, prefix: str = "", **options: Any) -> Any:
+        made = super().state_dict(*args, prefix=prefix, **options)
+        for within, called in self.calls.items():
+            if prefix + within in made:
+                made[prefix + called] = made.pop(prefix + within)
+        return made
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *others: Any) -> None:
+        for within, called in self.calls.items():
+            if prefix + called in state_dict:
+                state_dict[prefix + within] = state_dict.pop(prefix + called)
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def described(self) -> str:
         """What the module is apart from its tensors: its parts, each with what it keeps."""
@@ -256,6 +272,29 @@ class HardSigmoid(Own):
 
     def forward(self, x: Tensor) -> Tensor:
         return (self.slope * x + self.shift).clamp(0, 1)
+
+
+class Floor(Own):
+    """Whole numbers at or below, or without what lies behind the point."""
+
+    def __init__(self, toward_zero: bool) -> None:
+        super().__init__()
+        self.toward_zero = toward_zero
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.trunc(x) if self.toward_zero else torch.floor(x)
+
+
+class Wrap(Own):
+    """Numbers that go round, from low to high."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, x: Tensor) -> Tensor:
+        period = self.high - self.low
+        return x - period * torch.floor((x - self.low) / period)
 
 
 class Selu(Own):

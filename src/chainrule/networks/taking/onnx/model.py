@@ -7,6 +7,7 @@ takes images with their channels last, (N, rows, columns, channels), where the m
 from __future__ import annotations
 
 import copy
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, FileError, MissingExtraError
-from chainrule.base.scalars import text_path
+from chainrule.base.scalars import check_choice, text_path
 from chainrule.base.types import Array
 from chainrule.layers import Floor, RMSNorm, Wrap
 from chainrule.networks.network import Network
@@ -64,7 +65,7 @@ OVER_AXES = {
 
 def from_onnx(
     model: Any, input_shape: Any = None, *, output: str | Sequence[str] | None = None,
-    samples: int | None = 0, dtype: str | None = None,
+    samples: int | None = 0, channels: str | None = None, dtype: str | None = None,
 ) -> Network:  # fmt: skip
     """A network that computes what an ONNX model computes, with its weights; train it on from there.
 
@@ -77,6 +78,8 @@ def from_onnx(
     dtype: by default that of the model's input.
     samples: which axis of the model's input has the samples: 0, 1 of sequences whose steps stand in front,
         or None for a model that takes one sample and has no such axis.
+    channels: "first" or "last", where the model's inputs have theirs. None: what the first layer tells that
+        reads channels; where none does images have them in front, and a warning says so.
     Raises ArgumentError that names the node and the attribute that have no layer here, FileError for a file
     that is no model, and MissingExtraError without the extra `onnx`.
     """
@@ -88,8 +91,21 @@ def from_onnx(
         model = _loaded(onnx, text_path(model, "model"))
     reading = Nodes(onnx, model, input_shape, samples)
     names = reading.chosen(output)
+    if channels is not None:
+        first = check_choice("from_onnx channels", channels, ("first", "last")) == "first"
+        for value in reading.building.inputs.values():
+            value.layout.settle(first)
     outputs = reading.read(names)
-    return reading.building.network(outputs, dtype or reading.dtype)
+    network = reading.building.network(outputs, dtype or reading.dtype)
+    for name in reading.building.supposed_first():
+        value = reading.building.inputs[name]
+        warnings.warn(
+            f"from_onnx: nothing in the model tells where the channels of its input {name!r}, "
+            f"{value.theirs}, are: they are taken to stand in front, and the network takes {value.ours}; "
+            "write channels='first' to say so, or channels='last'",
+            stacklevel=2,
+        )
+    return network
 
 
 def _loaded(onnx: Any, path: str) -> Any:

@@ -18,7 +18,7 @@ from chainrule.base.types import Array
 from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building
 from chainrule.networks.taking.torch import arithmetic, elements, moving, norms, sequences, shapes, windows
-from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of
+from chainrule.networks.taking.torch.reading import Flags, Reading, States, Steps, array_of
 from chainrule.networks.taking.torch.several import graph_of
 from chainrule.networks.taking.values import Value
 
@@ -186,7 +186,7 @@ def _varies(given: Any) -> bool:
     """Whether an argument depends on the samples."""
     if isinstance(given, tuple | list):
         return any(map(_varies, given))
-    return isinstance(given, Value | Steps | States)
+    return isinstance(given, Value | Steps | States | Flags)
 
 
 def _asserts(node: Any) -> bool:
@@ -224,6 +224,9 @@ class Nodes(Reading):
         return array_of(held)
 
     def _outputs(self, given: Any) -> dict[str, Value]:
+        for name, value in self.compared:
+            if not any(value is held for held in self.ids):
+                raise ArgumentError(f"{name}: what is compared with a number must be ids of an Embedding")
         given = given.every if isinstance(given, Steps) else given  # of a recurrence alone its steps
         if isinstance(given, Value):
             return {"output": given}

@@ -27,6 +27,8 @@ class Reading:
         self.dtype = dtype
         self.values: dict[Any, Any] = {}
         self.tensors: dict[int, tuple[str, Any]] = {}  # a parameter -> the module that has it
+        self.ids: list[Value] = []  # what embeddings read
+        self.compared: list[tuple[str, Value]] = []  # what is compared as ids, and where
 
 
 def axes_of(m: Any) -> int:
@@ -63,6 +65,18 @@ class Steps:
     def __getitem__(self, place: int) -> Any:
         states = [States(self, state) for state in ("hc" if self.kind == "LSTM" else "h")]
         return (self.every, tuple(states) if self.kind == "LSTM" else states[0])[place]
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Where whole numbers are, or are not, one of them: ids == 0, which a padding mask is made of."""
+
+    of: Value
+    number: int
+    equal: bool
+
+    def turned(self) -> Flags:
+        return Flags(self.of, self.number, not self.equal)
 
 
 @dataclass(frozen=True)
