@@ -214,8 +214,11 @@ class Nodes(Reading):
 
     def of_module(self) -> dict[str, Value]:
         """What the module itself, which is a layer, puts out."""
-        kind = type(self.module).__name__
-        return self._outputs(self._module(kind.lower(), self.module, [*self.building.inputs.values()], {}))
+        kind, taken = type(self.module).__name__, inspect.signature(self.module.forward).parameters
+        inputs = self.building.inputs
+        named = set(inputs) <= set(taken)  # masks by their names
+        first = [*inputs.values()] if not named else []
+        return self._outputs(self._module(kind.lower(), self.module, first, dict(inputs) if named else {}))
 
     def _tensor(self, target: str) -> Array:
         held: Any = self.module
@@ -301,7 +304,7 @@ class Nodes(Reading):
 
     def _module(self, name: str, layer: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
         kind = type(layer).__name__
-        if arguments and not any(map(_varies, arguments)):
+        if arguments and not any(map(_varies, (*arguments, *options.values()))):
             return self._constant(layer, arguments, options)
         known = getattr(self.torch.nn, kind, None)
         if type(layer) is not known or kind not in MODULES:

@@ -245,14 +245,22 @@ def _stack(block: Callable[..., Value]) -> Callable[..., Value]:
 _encoder, _decoder = _stack(_encoder_layer), _stack(_decoder_layer)
 
 
-def _transformer(r: Reading, name: str, m: Any, src: Value, tgt: Value, **options: Any) -> Value:
-    of_source = {
-        "mask": options.pop("src_mask", None),
-        "src_key_padding_mask": options.pop("src_key_padding_mask", None),
+def _transformer(
+    r: Reading, name: str, m: Any, src: Value, tgt: Value, src_mask: Any = None, tgt_mask: Any = None,
+    memory_mask: Any = None, src_key_padding_mask: Any = None, tgt_key_padding_mask: Any = None,
+    memory_key_padding_mask: Any = None, *causal: Any, **are_causal: Any,
+) -> Value:  # fmt: skip
+    """is_causal of a mask says what the mask says itself."""
+    memory = _encoder(
+        r, f"{name}_encoder", m.encoder, src, mask=src_mask, src_key_padding_mask=src_key_padding_mask
+    )
+    masks = {
+        "tgt_mask": tgt_mask,
+        "memory_mask": memory_mask,
+        "tgt_key_padding_mask": tgt_key_padding_mask,
+        "memory_key_padding_mask": memory_key_padding_mask,
     }
-    memory = _encoder(r, f"{name}_encoder", m.encoder, src, **of_source)
-    options.pop("src_is_causal", None)
-    return _decoder(r, f"{name}_decoder", m.decoder, tgt, memory, **options)
+    return _decoder(r, f"{name}_decoder", m.decoder, tgt, memory, **masks)
 
 
 def _attention(

@@ -31,7 +31,8 @@ def graph_of(torch: Any, module: Any, inputs: Mapping[str, Any], dtype: str) -> 
         nn.TransformerDecoderLayer: _decoder_layer,
         nn.TransformerDecoder: _decoder,
     }
-    if type(module) not in readers:
+    values = 3 if type(module) is nn.MultiheadAttention else 2
+    if type(module) not in readers or len(inputs) > values or any("mask" in name for name in inputs):
         return None
     try:
         nodes, numbers = readers[type(module)](module, tuple(inputs))
