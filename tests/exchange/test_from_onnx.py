@@ -500,6 +500,43 @@ def test_a_recurrence_that_begins_with_states_and_puts_them_out(kind: str, ways:
     np.testing.assert_allclose(network.predict(np.moveaxis(X, 1, 0)), a, rtol=1e-5, atol=1e-5)
 
 
+def test_keys_that_a_mask_or_ids_call_padding() -> None:
+    """Attention whose scores are hidden by an input, or where ids are one of them, as exporters write it."""
+    r, node = np.random.default_rng(0), helper.make_node
+    weights = {f"W{key}": r.normal(size=(4, 4)).astype(np.float32) for key in "qkvo"}
+    constants = {**weights, "low": np.float32(-np.inf), "two": np.int64(2), "at": np.array([1])}
+    constants |= {"half": np.float32(0.5), "E": r.normal(size=(9, 4)).astype(np.float32)}
+    types, x = onnx.TensorProto, r.normal(size=(3, 5, 4)).astype(np.float32)
+    hidden = np.array([[0, 0, 0, 1, 1], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0]], bool)
+    ids = np.where(hidden, 2, r.integers(3, 9, (3, 5)))
+    for of_ids in (False, True):
+        begin = [node("Gather", ["E", "ids"], ["x"]), node("Equal", ["ids", "two"], ["mask"])]
+        nodes = [
+            *(begin if of_ids else []),
+            *(node("MatMul", ["x", f"W{key}"], [key]) for key in "qkv"),
+            node("Transpose", ["k"], ["kt"], perm=[0, 2, 1]),
+            node("MatMul", ["q", "kt"], ["s"]),
+            node("Mul", ["s", "half"], ["scaled"]),
+            node("Unsqueeze", ["mask", "at"], ["wide"]),
+            node("Where", ["wide", "low", "scaled"], ["read"]),
+            node("Softmax", ["read"], ["A"], axis=-1),
+            node("MatMul", ["A", "v"], ["o"]),
+            node("MatMul", ["o", "Wo"], ["a"]),
+        ]
+        info = helper.make_tensor_value_info
+        given = [info("ids", types.INT64, ["N", 5])] if of_ids else []
+        given = given or [info("x", types.FLOAT, ["N", 5, 4]), info("mask", types.BOOL, ["N", 5])]
+        tensors = [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+        graph = helper.make_graph(nodes, "padded", given, [info("a", types.FLOAT, None)], tensors)
+        model = helper.make_model(graph, opset_imports=[helper.make_operatorsetid("", 17)], ir_version=8)
+        session = pytest.importorskip("onnxruntime").InferenceSession(model.SerializeToString())
+        (a,) = session.run(None, {"ids": ids} if of_ids else {"x": x, "mask": hidden})
+        network = cr.from_onnx(model)
+        X: Any = ids if of_ids else {"x": x, "mask": hidden.astype(np.float32)}
+        np.testing.assert_allclose(network.predict(X), a, rtol=1e-5, atol=1e-5)
+        assert cr.check_gradients(network, X, a.astype(np.float64), loss="mse")
+
+
 def test_products_and_differences_of_values() -> None:
     """Squeeze and excitation with a difference: a convolution of single pixels behind a pool over all."""
     weights = {"W": R.normal(size=(4, 3, 3, 3)), "V": R.normal(size=(4, 4, 1, 1))}

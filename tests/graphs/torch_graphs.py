@@ -23,7 +23,8 @@ import chainrule as cr
 
 TOLERANCE = {"torch": 1e-9, "onnx": 2e-5}
 OPSETS = (14, 17, 20)
-WRITTEN_OUT = ("NanoGPT",)  # attention by its functions, which from_torch does not follow
+MASKS = ("sdpa", "added", "filled")
+WRITTEN_OUT = ("NanoGPT", *(f"Mask {way}" for way in MASKS))  # which from_torch does not follow
 
 
 class SE(nn.Module):
@@ -285,7 +286,30 @@ class PaddedIds(Padded):
         return super().forward(x)
 
 
+class Written(nn.Module):
+    """Attention written out, with a mask of padding as others write it: 1 where a key is there."""
+
+    def __init__(s, way):
+        super().__init__()
+        s.way, s.q, s.k, s.v, s.o = way, nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(s, x, mask):
+        q, k, v = (part(x).view(x.size(0), 5, 2, 4).transpose(1, 2) for part in (s.q, s.k, s.v))
+        there = mask[:, None, None, :]
+        if s.way == "sdpa":
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=there)
+        else:
+            a = q @ k.transpose(-2, -1) / 2
+            if s.way == "added":
+                a = a + (1.0 - there.to(a.dtype)) * torch.finfo(torch.float32).min
+            else:
+                a = a.masked_fill(there.to(a.dtype) == 0, float("-inf"))
+            y = a.softmax(-1) @ v
+        return s.o(y.transpose(1, 2).reshape(x.size(0), 5, 8))
+
+
 CASES = {
+    **{f"Mask {way}": (Written(way), {"x": (5, 8), "mask": ("there", (5,))}) for way in MASKS},
     "Padded": (Padded(), {"x": (5, 6), "mask": ("flags", (5,))}),
     "PaddedIds": (PaddedIds(9), ids(5)),
     "SE": (SE(), (3, 8, 8)),
@@ -318,8 +342,10 @@ CASES = {
 def samples(spec, dtype, count=3):
     if spec[:1] == ("ids",):
         return torch.randint(0, 9, (count, *spec[1]))
+    if spec[:1] == ("there",):
+        return torch.cat([torch.ones(count, 1), torch.rand(count, spec[1][0] - 1) < 0.6], 1).bool()
     if spec[:1] == ("flags",):
-        return torch.rand(count, *spec[1]) < 0.4
+        return torch.cat([torch.zeros(count, 1), torch.rand(count, spec[1][0] - 1) < 0.4], 1).bool()
     return torch.randn(count, *spec, dtype=dtype)
 
 

@@ -83,7 +83,16 @@ from chainrule.networks.network import Network
 from chainrule.networks.taking.axes import Axes, Names
 from chainrule.networks.taking.graphs import nodes_between, only_last, values_before
 from chainrule.networks.taking.structure import NoChainError, layers_between
-from chainrule.networks.taking.values import Layout, Node, Places, Value, flattened, pairs, with_numbers
+from chainrule.networks.taking.values import (
+    Flags,
+    Layout,
+    Node,
+    Places,
+    Value,
+    flattened,
+    pairs,
+    with_numbers,
+)
 
 Pads = Sequence[tuple[int, int]] | str  # of every axis, or "same"
 CONVOLUTIONS: Mapping[int, Any] = {1: Conv1D, 2: Conv2D, 3: Conv3D}
@@ -601,11 +610,14 @@ class Building(Axes):
         x, *others = (self.read(name, value, False) for value in values)
         return x.like(self.node(name, x, with_numbers(layer, dict(weights)), beside=others))
 
-    def seen(self, name: str, padding: Value, table: Array, number: int | None = None) -> Value:
+    def seen(self, name: str, padding: Value | Flags, table: Array, hides: bool = True) -> Value:
         """Which keys a query of a sample sees, (steps, keys), 0 where it does not: those that `padding`,
-        (keys,), does not hide, by 1 or by that id, and the table leaves. Nothing in it is learned.
+        (keys,), does not hide, by 1 (`hides`, or else by 0) or by an id, and the table leaves. Nothing in it
+        is learned.
         """
         steps, keys = table.shape
+        number = padding.number if isinstance(padding, Flags) else None
+        padding = padding.of if isinstance(padding, Flags) else padding
 
         def part(sign: float, shift: float) -> Value:  # no kink lies at a whole number
             taps = (*(((key, sign),) for key in range(keys)),) * steps
@@ -613,7 +625,7 @@ class Building(Axes):
             return self.entrywise(f"{name}_there", repeated, HardSigmoid(2.0, shift))
 
         if number is None:
-            there = part(-1.0, 1.5)
+            there = part(-1.0, 1.5) if hides else part(1.0, -0.5)
         else:  # ids below it, and above
             sides = [part(sign, -sign * 2 * number - 0.5) for sign in (-1.0, 1.0)]
             there = self.join(f"{name}_other", sides, "sum")

@@ -34,7 +34,7 @@ from chainrule.networks.taking.onnx.reading import (
 )
 from chainrule.networks.taking.onnx.sequences import ORDERS
 from chainrule.networks.taking.onnx.shapes import samples_behind
-from chainrule.networks.taking.values import Value
+from chainrule.networks.taking.values import Flags, Value
 
 NODES: dict[str, Callable[..., Any]] = {
     **arithmetic.NODES,
@@ -165,7 +165,8 @@ class Nodes(Reading):
         rng, made = np.random.default_rng(0), {}
         for name, value in self.inputs.items():
             numbers = rng.normal(size=(1,) * self.lead + value.theirs)
-            made[name] = numbers.astype(np.int64) * 0 if self.whole(name) else numbers
+            kind = bool if self.kind(name) == self.onnx.TensorProto.BOOL else np.int64
+            made[name] = (numbers * 0).astype(kind) if self.whole(name) else numbers
         return made
 
     def _weights(self, node: Any) -> Any:
@@ -195,8 +196,9 @@ class Nodes(Reading):
         inputs = [
             self.known[name] if name in self.known else self._missing(node, name) for name in node.input
         ]
-        if node.op_type == "Shape" and isinstance(inputs[0], Value):
-            return [self._sizes(inputs[0])[slice(attributes.get("start", 0), attributes.get("end"))]]
+        if node.op_type == "Shape" and isinstance(inputs[0], Value | Flags):
+            of = inputs[0].of if isinstance(inputs[0], Flags) else inputs[0]
+            return [self._sizes(of)[slice(attributes.get("start", 0), attributes.get("end"))]]
         if node.op_type == "Constant":
             return [np.asarray(next(iter(attributes.values())))]
         if all(given is None or isinstance(given, np.ndarray) for given in inputs):
@@ -235,7 +237,16 @@ class Nodes(Reading):
         """Several nodes that are one layer."""
         name, value = node.name or node.output[0], self.known[held.roots[0]]
         if isinstance(held, Attending):
-            read = [value_of(name, self.known[root]) for root in held.roots]
+            told = held.roots[: len(held.roots) - (held.padding is not None)]
+            read = [value_of(name, self.known[root]) for root in told]
+            if held.padding is not None:
+                hides, table = held.padding
+                padding = self.known[held.roots[-1]]
+                if not isinstance(padding, Flags):
+                    padding = value_of(name, padding)
+                elif not hides:
+                    raise refuse(name, "a mask that hides all ids but one")
+                read.append(self.building.seen(name, padding, table, hides))
             return self.building.attention(name, read, copy.copy(held.layer), held.weights)
         layer = copy.copy(held.layer)
         if held.axis is None:

@@ -18,9 +18,9 @@ from chainrule.base.types import Array
 from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building
 from chainrule.networks.taking.torch import arithmetic, elements, moving, norms, sequences, shapes, windows
-from chainrule.networks.taking.torch.reading import Flags, Reading, States, Steps, array_of
+from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of
 from chainrule.networks.taking.torch.several import graph_of
-from chainrule.networks.taking.values import Value
+from chainrule.networks.taking.values import Flags, Value
 
 MODULES: dict[str, Callable[..., Any]] = {
     **elements.MODULES,

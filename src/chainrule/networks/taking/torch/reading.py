@@ -68,18 +68,6 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Flags:
-    """Where whole numbers are, or are not, one of them: ids == 0, which a padding mask is made of."""
-
-    of: Value
-    number: int
-    equal: bool
-
-    def turned(self) -> Flags:
-        return Flags(self.of, self.number, not self.equal)
-
-
-@dataclass(frozen=True)
 class States:
     """(layers and directions, samples, units): h or c after the last step."""
 

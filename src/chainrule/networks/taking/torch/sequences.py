@@ -15,10 +15,10 @@ from chainrule.layers.sequences.attention import GIVEN
 from chainrule.networks.taking.building import cell
 from chainrule.networks.taking.torch.elements import linear
 from chainrule.networks.taking.torch.norms import layer_norm
-from chainrule.networks.taking.torch.reading import Flags, Reading, States, Steps, array_of, axis_of
+from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of, axis_of
 from chainrule.networks.taking.torch.several import projections
 from chainrule.networks.taking.torch.shapes import squeeze
-from chainrule.networks.taking.values import HIDDEN, Value
+from chainrule.networks.taking.values import HIDDEN, Flags, Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
 
@@ -166,7 +166,7 @@ def _seen(r: Reading, name: str, padding: Any, table: Any, steps: int, keys: int
             "padding, or ids == 0 of such ids"
         )
     left = np.ones((steps, keys), bool) if table is None else np.asarray(table)
-    return r.building.seen(name, of, left, padding.number if isinstance(padding, Flags) else None)
+    return r.building.seen(name, padding, left)
 
 
 def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
