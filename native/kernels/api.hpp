@@ -234,13 +234,11 @@ struct LossArgs {
   Map<T> activation;              // pairs: where a is written; data is null if nobody reads it
   Map<T> delta;                   // δ of `output`; data is null when only the value is wanted
   const T* targets;               // [blocks][size][lane], or null where labels are given
-  ptrdiff_t target_step;          // from block to block; more than a block where `output` is a part of what there is
   const T* labels;                // [blocks][height · width][lane]: class numbers, exact in T
   const T* weights;               // [blocks][lane]: sample weight / m, zero in lanes without a sample
   double* loss;                   // [blocks][lane]: weighted loss of each sample
   T* correct;                     // [blocks][lane]: 1 where the sample is classified rightly; -1 where nothing of it counts
   const T *positive, *negative;   // [channels]: what y and 1 - y of an output are multiplied by; null: 1
-  T factor = T(1);                // of δ: what the loss of this output weighs among those of several; 0 takes it out of δ alone
   T scale;                        // 1, or 1 / outputs for the mean over outputs
   T delta_cut;                    // Huber: where the parabola ends
   T target_scale, target_shift;   // y' = scale · y + shift: smoothed labels, ±1 for 0 and 1

@@ -183,42 +183,28 @@ class ProgramOperation final : public Operation<T> {
   Region partial_;
 };
 
-// A loss whose formulas are programs: values are what it reads, y, where its activation is written, and the δ. `value` alone
-// where no gradient is wanted; `activation` writes the third of the first, empty where there is none.
+// A loss whose formulas are programs: values are a, y and the δ. `value` alone where no gradient is wanted.
 template <class T>
 class ProgramLoss {
  public:
-  ProgramLoss(ProgramCode value, ProgramCode both, ProgramCode activation)
-      : value_(std::move(value)), both_(std::move(both)), activation_(std::move(activation)) {}
+  ProgramLoss(ProgramCode value, ProgramCode both) : value_(std::move(value)), both_(std::move(both)) {}
 
   void run(Plan<T>& plan, LossArgs<T>& l, int samples) {
-    Map<T> values[] = {l.output, l.output, l.activation, l.delta};
+    Map<T> values[] = {l.output, l.output, l.delta};
     values[1].data = const_cast<T*>(l.targets);
     values[1].row_step = ptrdiff_t(l.output.width) * l.output.channels * plan.lanes();
-    values[1].block_step = l.target_step;
+    values[1].block_step = values[1].row_step * l.output.height;
     const bool backward = l.delta.data != nullptr;
     const int64_t sum = 0;
-    ProgramArgs<T> g = (backward ? both_ : value_).bind(values, backward ? 4 : 3, nullptr, &sum);
-    g.height = l.output.height, g.width = l.output.width;   // also where there is no activation
+    const ProgramArgs<T> g = (backward ? both_ : value_).bind(values, backward ? 3 : 2, nullptr, &sum);
     const auto& k = plan.kernels();
     const size_t scratch = k.program_scratch(g);
     parallel(l.blocks, work_of(g, plan.blocks(samples)),
              [&](int begin, int end, int) { k.program_loss(g, l, begin, end, thread_scratch<T>(scratch)); });
   }
 
-  void activate(Plan<T>& plan, const Map<T>& z, const Map<T>& a, int samples) {
-    if (activation_.empty()) return;
-    const Map<T> values[] = {z, z, a};
-    ProgramArgs<T> g = activation_.bind(values, 3, nullptr, nullptr);
-    g.samples = samples;
-    const auto& k = plan.kernels();
-    const size_t scratch = k.program_scratch(g);
-    parallel(plan.blocks(samples) * g.height, work_of(g, plan.blocks(samples)),
-             [&](int begin, int end, int) { k.program(g, begin, end, thread_scratch<T>(scratch), nullptr); });
-  }
-
  private:
-  Program<T> value_, both_, activation_;
+  Program<T> value_, both_;
 };
 
 }   // namespace chainrule

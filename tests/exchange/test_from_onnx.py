@@ -54,15 +54,11 @@ def same(model: Any, network: cr.Network, shape: tuple[int, ...], tolerance: flo
 BY_FORMULA = {
     *("Masking", "PeriodicEmbedding", "LpPool1D", "LpPool2D", "LpPool3D", "Threshold"),
 }
-BY_FORMULA_TOO = {
-    *("l2pool-mean", "l2pool-mean-padded", "l2pool-dilated", "l2pool-dilated-ceil", "l2pool1d-dilated"),
-    *("glu", "glu-one", "attention-given"),
-    *("l2pool-dilated-mean", "l2pool3d-mean", "l2pool3d-dilated"),
-}
+BY_FORMULA_TOO = {"glu", "glu-one", "attention-given"}
 # Nothing tells where the channels of their inputs are: the network takes them where the model has them.
 EITHER_WAY = (
     *("Activation", "PReLU", "AveragePool1D", "AveragePool2D", "Permute", "Resample", "Dropout", "Scale"),
-    *("GroupNorm", "Bias"),
+    *("GroupNorm", "Bias", "L2Pool1D", "L2Pool2D", "L2Pool3D"),
 )
 REFUSED = [
     case for case in LAYER_CASES if type(case.make()).__name__ in BY_FORMULA or case.id in BY_FORMULA_TOO

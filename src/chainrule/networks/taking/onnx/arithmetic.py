@@ -190,6 +190,8 @@ NODES: dict[str, Callable[..., Any]] = {
     "Mul": _times,
     "Div": _divided,
     "Pow": _power,
+    "Sqrt": lambda r, name, at, x: r.building.power(name, value_of(name, x), 0.5),
+    "Reciprocal": lambda r, name, at, x: r.building.power(name, value_of(name, x), -1),
     "Max": _bounded(largest=True),
     "Min": _bounded(largest=False),
     "Neg": lambda r, name, at, x: r.building.times(name, value_of(name, x), np.array(-1.0)),

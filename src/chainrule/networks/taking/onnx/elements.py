@@ -135,6 +135,8 @@ def _equal(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Any:
     return Flags(of, int(read.ravel()[0]), equal=True)
 
 
+# What is no layer by itself, and read where a mask is made of it.
+FLAGS: dict[str, Callable[..., Any]] = {"Equal": _equal}
 NODES: dict[str, Callable[..., Any]] = {
     "Dropout": _dropout,
     **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),
@@ -154,7 +156,6 @@ NODES: dict[str, Callable[..., Any]] = {
     "Softplus": _entrywise(lambda name, at: Softplus()),
     "Softsign": _entrywise(lambda name, at: Softsign()),
     "HardSigmoid": _entrywise(_hard_sigmoid),
-    "Equal": _equal,
     "Floor": _entrywise(lambda name, at: Floor()),
     "Swish": _swish,
     "SwiGLU": _swiglu,

@@ -204,13 +204,14 @@ class Nodes(Reading):
         if all(given is None or isinstance(given, np.ndarray) for given in inputs):
             return self._computed(node, inputs)
         name = node.name or next(output for output in node.output if output)
-        if node.op_type not in NODES or node.domain not in ("", "ai.onnx"):
+        reader = NODES.get(node.op_type, elements.FLAGS.get(node.op_type))
+        if reader is None or node.domain not in ("", "ai.onnx"):
             raise ArgumentError(f"node {name}: the operator {node.op_type} has no layer in chainrule")
         if node.op_type not in MOVING and any(isinstance(given, SamplesAt) for given in inputs):
             return (self._elsewhere(node, name, attributes, inputs),)
-        made = NODES[node.op_type](self, name, attributes, *inputs)
-        if isinstance(made, tuple):
-            return made
+        made = reader(self, name, attributes, *inputs)
+        if isinstance(made, tuple | Flags):
+            return made if isinstance(made, tuple) else (made,)
         return (self._as_whole(node, name, made) if self.whole(node.output[0]) else made,)
 
     def _as_whole(self, node: Any, name: str, made: Value) -> Value:
