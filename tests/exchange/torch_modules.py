@@ -458,6 +458,18 @@ CASES |= {
         of(lambda s, x: s.m1(s.m0(x)[1][0].squeeze(0)), nn.LSTM(3, 4, batch_first=True), L(4, 2)),
         (5, 3),
     ),
+    "c squeeze": (
+        of(lambda s, x: s.m1(s.m0(x)[1][1].squeeze(0)), nn.LSTM(3, 4, batch_first=True), L(4, 2)),
+        (5, 3),
+    ),
+    "h and c": (
+        of(
+            lambda s, x: (lambda o: s.m1(o[1][0][-1] + o[1][1][-1] + o[0][:, -1]))(s.m0(x)),
+            nn.LSTM(3, 4, 2, batch_first=True),
+            L(4, 2),
+        ),
+        (5, 3),
+    ),
     "h0 zeros size": (
         of(
             lambda s, x: s.m0(x, torch.zeros(1, x.size(0), 4, dtype=torch.float64))[0],
