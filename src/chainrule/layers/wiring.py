@@ -1,7 +1,7 @@
 r"""Layers of a graph: Wiring, chains that read each other, and Add, Concat, Maximum, ..., where values meet.
 
 Every chain k reads what comes in, v_0, or what chains before it put out:
-    v_k = F_k(v_i),   F_k(v_i + v_j + …),   F_k((v_i ; v_j ; …)),   F_k(v_i ⊙ v_j ⊙ …),   F_k(max(v_i, v_j)), …
+    v_k = F_k(v_i),   F_k(v_i + v_j + …),   F_k((v_i ; v_j ; …)),   F_k(v_i ⊙ v_j ⊙ …),   F_k(max(v_i, v_j)) …
 Backward, δ of v_i is the sum of what all its readers hand down (the multivariate chain rule, Dezeming 2.1.7).
 """
 
