@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.losses import Loss
+from chainrule.losses import Loss, Losses
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.batch import Batch
 from chainrule.networks.model import Model
@@ -34,8 +34,8 @@ from chainrule.reference.passes import (
 class Head:
     """Where the backward pass begins: the loss behind the last layer, on targets y, samples last.
 
-    share: w_i / m of every sample.  1/m enters here, once, in δ^L (Matrix notes); all else is sums over
-    samples.
+    share: w_i / m of every sample, or of every output and sample.  1/m enters here, once, in δ^L (Matrix
+    notes); all else is sums over samples.
     """
 
     loss: Loss
@@ -50,7 +50,9 @@ class Head:
 
     @property
     def values(self) -> Array:
-        """The loss of every sample, (m,)."""
+        """The loss of every sample, (m,); where outputs have weights of their own, of each, (outputs, m)."""
+        if self.share.ndim > 1:
+            return np.asarray(self._of_outputs.weighted_values(self.last.x, self.y))
         if self.pair:
             return np.asarray(self.loss.value_from_z(self.last.x, self.y))
         return np.asarray(self.loss.value(self.last.output, self.y))
@@ -69,7 +71,13 @@ class Head:
     @property
     def d(self) -> Array:
         """∂J/∂z of a pair, ∂J/∂a else."""
-        return self.share * self.residual
+        share = self.share if self.share.ndim < 2 else self._of_outputs.spread(self.share)
+        return share * self.residual
+
+    @property
+    def _of_outputs(self) -> Losses:
+        assert isinstance(self.loss, Losses)
+        return self.loss
 
     def below(self, passes: Sequence[Pass]) -> Sequence[Pass]:
         """The passes that d goes through: a pair's activation is in the head."""
