@@ -32,7 +32,11 @@ inline void bind_kinds(nanobind::module_& m) {
   nb::enum_<JoinKind>(m, "JoinKind")
       .value("sum", JoinKind::sum)
       .value("concat", JoinKind::concat)
-      .value("product", JoinKind::product);
+      .value("product", JoinKind::product)
+      .value("maximum", JoinKind::maximum)
+      .value("minimum", JoinKind::minimum)
+      .value("quotient", JoinKind::quotient)
+      .value("power", JoinKind::power);
   nb::enum_<PoolKind>(m, "PoolKind").value("max", PoolKind::max).value("average", PoolKind::average).value("l2", PoolKind::l2);
   nb::enum_<ConvMethod>(m, "ConvMethod")
       .value("direct", ConvMethod::direct)
@@ -91,6 +95,7 @@ inline void bind_kinds(nanobind::module_& m) {
       .value("sin", ProgramOp::sin)
       .value("erf", ProgramOp::erf)
       .value("absolute", ProgramOp::absolute)
+      .value("floor", ProgramOp::floor)
       .value("maximum", ProgramOp::maximum)
       .value("minimum", ProgramOp::minimum)
       .value("greater", ProgramOp::greater)

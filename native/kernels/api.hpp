@@ -146,7 +146,7 @@ struct ConvArgs {
 };
 
 enum class PoolKind : int { max, average, l2 };
-enum class JoinKind : int { sum, concat, product };
+enum class JoinKind : int { sum, concat, product, maximum, minimum, quotient, power };
 
 template <class T>
 struct PoolArgs {
@@ -275,6 +275,7 @@ enum class ProgramOp : int {
   sin,
   erf,
   absolute,
+  floor,
   maximum,
   minimum,
   greater,

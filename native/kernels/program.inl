@@ -5,14 +5,22 @@
 // `moving_strips`, where operands lie; then `program` and `program_finish`, which adds the parts of a gradient; `program_loss`.
 // Shapes: values [block][height][width][channels or 1][lane]; temporaries [pixel of the strip][channels or 1][lane].
 
-// x to a constant exponent by the C library, lane by lane: below 1 ulp, tens of nanoseconds. The compiler of programs writes
-// multiples of 1/2 as products and roots, so this serves exponents such as 1/3.
+// x to a power by the C library, lane by lane: below 1 ulp, tens of nanoseconds. The compiler of programs writes constant
+// multiples of 1/2 as products and roots, so this serves exponents such as 1/3, and those that are values.
 template <class T>
 inline Vec<T> power(Vec<T> x, Vec<T> exponent) {
   T part[lanes<T>] __attribute__((aligned(CHAINRULE_BYTES)));
   store(part, x);
   for (int i = 0; i < lanes<T>; i++)
-    part[i] = is_float<T> ? T(__builtin_powf(float(part[i]), float(exponent[0]))) : T(__builtin_pow(part[i], exponent[0]));
+    part[i] = is_float<T> ? T(__builtin_powf(float(part[i]), float(exponent[i]))) : T(__builtin_pow(part[i], exponent[i]));
+  return load(part);
+}
+
+template <class T>
+inline Vec<T> whole_below(Vec<T> x) {
+  T part[lanes<T>] __attribute__((aligned(CHAINRULE_BYTES)));
+  store(part, x);
+  for (int i = 0; i < lanes<T>; i++) part[i] = is_float<T> ? T(__builtin_floorf(float(part[i]))) : T(__builtin_floor(part[i]));
   return load(part);
 }
 
@@ -152,6 +160,8 @@ static void run_step(const ProgramStep& e, int pixels, int channels, const Strip
       return one([](V x) { return erf<T>(x); });
     case ProgramOp::absolute:
       return one([](V x) { return x <= T(0) ? T(0) - x : x; });
+    case ProgramOp::floor:
+      return one([](V x) { return whole_below<T>(x); });
     case ProgramOp::maximum:
       return two([](V x, V y) { return larger<T>(x, y); });
     case ProgramOp::minimum:

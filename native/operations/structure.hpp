@@ -1,6 +1,7 @@
 // Branches that read one value, and the value that joins them.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "bands.hpp"
@@ -264,7 +265,7 @@ class GatherOperation final : public Operation<T> {
   Map<T> to_{};
 };
 
-// The outputs of the branches, summed, multiplied, or with their channels one after another.
+// The outputs of the branches, joined entry by entry, or with their channels one after another.
 template <class T>
 class JoinOperation final : public Operation<T> {
  public:
@@ -282,10 +283,12 @@ class JoinOperation final : public Operation<T> {
     for (const int i : inputs) {
       const ValueShape& own = plan.value(i).shape;
       require(own.height == z.height && own.width == z.width && (concat || own.channels == z.channels),
-              "what is joined must have the positions of the output, and in a sum or product its channels");
+              "what is joined must have the positions of the output, and entry by entry its channels");
       channels += own.channels;
     }
     require(!concat || channels == z.channels, "the channels that are joined must be those of the output");
+    require((kind != JoinKind::quotient && kind != JoinKind::power) || inputs.size() == 2,
+            "a quotient or power is of two values");
   }
   void bind(Plan<T>& plan) override {
     for (size_t i = 0; i < inputs.size(); i++) posts[i].saved = plan.map(saved_of[i]);
@@ -313,7 +316,7 @@ class JoinOperation final : public Operation<T> {
         const T* from = x.row(b, h);
         if (concat) copy_channels(from, x.channels, x.channels, to + first * plan.lanes(), z.channels, z.width, plan.lanes());
         else if (i == 0) std::memcpy(to, from, sizeof(T) * size_t(z.width) * size_t(z.channels) * size_t(plan.lanes()));
-        else if (kind == JoinKind::product) multiply(from, to, ptrdiff_t(z.width) * z.channels * plan.lanes());
+        else if (kind != JoinKind::sum) join(from, to, ptrdiff_t(z.width) * z.channels * plan.lanes());
         else plan.kernels().add_run(to, from, to, ptrdiff_t(z.width) * z.channels * plan.lanes());
         first += x.channels;
       }
@@ -331,9 +334,10 @@ class JoinOperation final : public Operation<T> {
         const int channels = value.shape.channels;
         if (value.with_delta)
           copy_channels(from + first * plan.lanes(), z.channels, channels, x.row(b, h), channels, z.width, plan.lanes());
-        for (size_t j = 0; value.with_delta && kind == JoinKind::product && j < inputs.size(); j++)   // δ ⊙ the others
+        for (size_t j = 0; value.with_delta && j < inputs.size(); j++)
           if (j != i)
-            multiply(plan.value(inputs[j]).map.row(b, h), x.row(b, h), ptrdiff_t(z.width) * z.channels * plan.lanes());
+            share(value.map.row(b, h), plan.value(inputs[j]).map.row(b, h), j < i, x.row(b, h),
+                  ptrdiff_t(z.width) * z.channels * plan.lanes());
         if (kind == JoinKind::concat) first += channels;
       }
     });
@@ -342,8 +346,51 @@ class JoinOperation final : public Operation<T> {
   }
 
  private:
-  static void multiply(const T* factor, T* product, ptrdiff_t count) {
-    for (ptrdiff_t i = 0; i < count; i++) product[i] *= factor[i];
+  template <class Of>
+  static void each(ptrdiff_t count, T* to, Of&& of) {
+    for (ptrdiff_t i = 0; i < count; i++) to[i] = of(to[i], i);
+  }
+  // What is joined so far, with the next. NaN in either gives NaN.
+  void join(const T* next, T* joined, ptrdiff_t count) const {
+    switch (kind) {
+      case JoinKind::product:
+        return each(count, joined, [&](T z, ptrdiff_t i) { return z * next[i]; });
+      case JoinKind::maximum:
+        return each(count, joined, [&](T z, ptrdiff_t i) { return (next[i] > z) | (next[i] != next[i]) ? next[i] : z; });
+      case JoinKind::minimum:
+        return each(count, joined, [&](T z, ptrdiff_t i) { return (next[i] < z) | (next[i] != next[i]) ? next[i] : z; });
+      case JoinKind::quotient:
+        return each(count, joined, [&](T z, ptrdiff_t i) { return z / next[i]; });
+      case JoinKind::power:
+        return each(count, joined, [&](T z, ptrdiff_t i) { return std::pow(z, next[i]); });
+      case JoinKind::sum:
+      case JoinKind::concat:
+        return;
+    }
+  }
+  // δ of an input, from that of the output, by one of the others; earlier: that stands in front of it.
+  void share(const T* own, const T* other, bool earlier, T* delta, ptrdiff_t count) const {
+    switch (kind) {
+      case JoinKind::product:
+        return each(count, delta, [&](T d, ptrdiff_t i) { return d * other[i]; });
+      case JoinKind::maximum:   // of equal ones the first
+        return each(count, delta,
+                    [&](T d, ptrdiff_t i) { return (earlier ? own[i] > other[i] : !(other[i] > own[i])) ? d : T(0); });
+      case JoinKind::minimum:
+        return each(count, delta,
+                    [&](T d, ptrdiff_t i) { return (earlier ? own[i] < other[i] : !(other[i] < own[i])) ? d : T(0); });
+      case JoinKind::quotient:
+        return each(count, delta, [&](T d, ptrdiff_t i) { return earlier ? -d * other[i] / (own[i] * own[i]) : d / other[i]; });
+      case JoinKind::power:
+        return each(count, delta, [&](T d, ptrdiff_t i) {
+          if (!earlier) return d * other[i] * std::pow(own[i], other[i] - T(1));
+          const T z = std::pow(other[i], own[i]);
+          return d * (z == T(0) ? T(0) : z * std::log(other[i]));   // 0 log 0 is 0
+        });
+      case JoinKind::sum:
+      case JoinKind::concat:
+        return;
+    }
   }
   template <class Body>
   void rows(Plan<T>& plan, const Map<T>& z, int samples, Body&& body) const {

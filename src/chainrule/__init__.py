@@ -99,6 +99,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         SoftShrink as SoftShrink,
         TanhShrink as TanhShrink,
     )
+    from chainrule.layers.activations.whole import Floor as Floor, Wrap as Wrap
     from chainrule.layers.sequences.masking import Masking as Masking
     from chainrule.layers.norms.batch import BatchNorm as BatchNorm
     from chainrule.layers.norms.groups import (
@@ -154,7 +155,8 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     from chainrule.layers.windows.unpooling import MaxUnpool1D as MaxUnpool1D
     from chainrule.layers.windows.unpooling import MaxUnpool2D as MaxUnpool2D
     from chainrule.layers.windows.unpooling import MaxUnpool3D as MaxUnpool3D
-    from chainrule.layers.wiring import Add as Add, Concat as Concat, Multiply as Multiply
+    from chainrule.layers.wiring import Add as Add, Concat as Concat, Divide as Divide, Maximum as Maximum
+    from chainrule.layers.wiring import Minimum as Minimum, Multiply as Multiply, Raise as Raise
     from chainrule.losses.several import Losses as Losses
     from chainrule.networks.graphs.graph import Graph as Graph
     from chainrule.layers.structure import (
@@ -307,6 +309,7 @@ HOMES = {
     "DenseTranspose": "chainrule.layers.dense",
     "DepthwiseConv2D": "chainrule.layers.windows.convolution",
     "Diagnosis": "chainrule.diagnosing.doctor",
+    "Divide": "chainrule.layers.wiring",
     "Doctor": "chainrule.diagnosing.callback",
     "Dropout": "chainrule.layers.dropout",
     "EarlyStopping": "chainrule.training.callbacks",
@@ -318,6 +321,7 @@ HOMES = {
     "FileError": "chainrule.base.errors",
     "FlatCosine": "chainrule.training.schedules",
     "Flatten": "chainrule.layers.axes",
+    "Floor": "chainrule.layers.activations.whole",
     "GaussianNLL": "chainrule.losses.likelihoods",
     "GlobalAveragePool": "chainrule.layers.windows.pooling",
     "GlobalMaxPool": "chainrule.layers.windows.pooling",
@@ -361,7 +365,9 @@ HOMES = {
     "MaxUnpool1D": "chainrule.layers.windows.unpooling",
     "MaxUnpool2D": "chainrule.layers.windows.unpooling",
     "MaxUnpool3D": "chainrule.layers.windows.unpooling",
+    "Maximum": "chainrule.layers.wiring",
     "MeanAbsoluteError": "chainrule.losses.distances",
+    "Minimum": "chainrule.layers.wiring",
     "Mish": "chainrule.layers.activations.smooth",
     "MissingExtraError": "chainrule.base.errors",
     "MultiHeadAttention": "chainrule.layers.sequences.attention",
@@ -396,6 +402,7 @@ HOMES = {
     "RAdam": "chainrule.training.optimizers",
     "RMSNorm": "chainrule.layers.norms.last_axes",
     "RMSProp": "chainrule.training.optimizers",
+    "Raise": "chainrule.layers.wiring",
     "RangeTest": "chainrule.training.methods.range_test",
     "ReLU": "chainrule.layers.activations.rectifiers",
     "ReLU6": "chainrule.layers.activations.hard",
@@ -433,6 +440,7 @@ HOMES = {
     "UpSample2D": "chainrule.layers.windows.growing",
     "UpSample3D": "chainrule.layers.windows.growing",
     "Warmup": "chainrule.training.schedules",
+    "Wrap": "chainrule.layers.activations.whole",
     "Zeros": "chainrule.layers.initializers",
     "__version__": "chainrule.version",
     "assert_backward": "chainrule.verifying.verify",

@@ -96,7 +96,7 @@ def test_the_random_networks_reach_everything() -> None:
     # Programs, which the cases of single layers and tests/engine/test_programs.py are about.
     programs = {
         *(cr.ReLU6, cr.LogSigmoid, cr.LogSoftmax, cr.CELU, cr.Threshold, cr.GLU, cr.SwiGLU),
-        *(cr.HardShrink, cr.SoftShrink, cr.TanhShrink, cr.ParametricActivation),
+        *(cr.HardShrink, cr.SoftShrink, cr.TanhShrink, cr.ParametricActivation, cr.Floor, cr.Wrap),
         *(cr.Features, cr.Scale, cr.PeriodicEmbedding, cr.Clamp),
     }
     # And what moves pixels, by tests/layers/test_edges.py.

@@ -46,6 +46,24 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
             cr.Dense(4),
         ],
     ),
+    "maximum": (  # with ties at 0
+        (5,),
+        [
+            cr.Parallel([[cr.Dense(7), cr.ReLU()], [cr.Dense(7)], [cr.Dense(7), cr.ReLU()]], join="maximum"),
+            cr.Parallel([[], [cr.Dense(7), cr.Tanh()]], join="minimum"),
+            cr.Dense(3),
+        ],
+    ),
+    "quotient and power": (
+        (4, 3, 2),
+        [
+            cr.Parallel([[cr.Conv2D(3, 2)], [cr.Conv2D(3, 2), cr.Softplus()]], join="quotient"),
+            cr.Tanh(),
+            cr.Parallel([[cr.Softplus()], [cr.Conv2D(3, 1), cr.Tanh()]], join="power"),
+            cr.Flatten(),
+            cr.Dense(2),
+        ],
+    ),
     "concat images": (
         (6, 5, 3),
         [
@@ -232,11 +250,21 @@ def test_a_network_in_a_network_brings_its_parameters() -> None:
     np.testing.assert_array_equal(branch.parameters["residual1.features.dense1.W"], before["dense1.W"])
 
 
-@pytest.mark.parametrize("layer", [cr.Parallel([[], [], []]), cr.Parallel([[], [], []], join="concat")])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *(cr.Parallel([[], [], []], join=join) for join in ("sum", "concat", "product")),
+        *(cr.Parallel([[], [], []], join=join) for join in ("maximum", "minimum")),
+        *(cr.Parallel([[], []], join=join) for join in ("quotient", "power")),
+    ],
+)
 def test_the_split_of_delta_is_the_adjoint_of_the_join(layer: Composite) -> None:
     formulas = trace(layer)
     r = np.random.default_rng(0)
-    outputs = {f"F{k}": r.standard_normal((n, 4)) for k, n in enumerate((3, 3, 3), 1)}
+    outputs = {f"F{k}": 0.5 + r.random((3, 4)) for k in range(1, len(layer.chains) + 1)}
+    if layer.join in ("maximum", "minimum"):  # of equal ones the first
+        outputs["F2"][0] = outputs["F3"][0] = outputs["F1"][0]
+        outputs["F3"][1] = outputs["F2"][1]
     if layer.join == "concat":
         outputs["F2"] = r.standard_normal((5, 4))
     z = layer.forward(*outputs.values())
@@ -244,7 +272,7 @@ def test_the_split_of_delta_is_the_adjoint_of_the_join(layer: Composite) -> None
     np.testing.assert_array_equal(evaluate(formulas.forward, bindings), z)
     for name, part in zip(outputs, layer.delta(bindings["d"], *outputs.values()), strict=True):
         derived = adjoint(formulas.forward, formulas.symbols[name], formulas.symbols["d"])
-        np.testing.assert_array_equal(evaluate(derived, bindings), part)
+        np.testing.assert_allclose(evaluate(derived, bindings), part, rtol=1e-14)
         np.testing.assert_array_equal(evaluate(formulas[f"delta of {name}"], bindings), part)
 
 
@@ -292,6 +320,8 @@ def test_a_sequential_is_no_model() -> None:
         cr.Sequential([cr.Dense(2)]).fit  # noqa: B018
 
 
-def test_join_is_one_of_three() -> None:
-    with pytest.raises(ValueError, match="join must be 'sum', 'concat' or 'product', received 'add'"):
+def test_join_is_one_of_a_few() -> None:
+    with pytest.raises(ValueError, match=r"join must be 'sum', .* 'quotient' or 'power', received 'add'"):
         cr.Parallel([[cr.Dense(2)]], join="add")
+    with pytest.raises(ShapeError, match="join='quotient' is of two branches, received 1"):
+        cr.Parallel([[cr.Dense(2)]], join="quotient")

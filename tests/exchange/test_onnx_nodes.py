@@ -150,10 +150,12 @@ def _by_constant(r: Draw) -> Drawn:
         axis = int(r.integers(1, len(shape) + 1))
         sizes = (1, *shape[: axis - 1], 2, *shape[axis:])
         return kind, {"axis": axis}, shape, {"c": r.normal(size=sizes).astype(np.float32)}, 13
-    if kind in ("Max", "Min", "Pow") or r.integers(4) == 0:  # a number, of as many axes or none
+    if kind == "Pow" or r.integers(4) == 0:  # a number, of as many axes or none
         sizes = (1,) * int(r.integers(len(shape) + 1))
     if kind == "Pow":
-        return kind, {}, shape, {"c": np.full(sizes, r.integers(1, 5), np.float32)}, 13
+        exponents = r.integers(1, 5, shape if r.integers(2) else sizes)  # one, or as many as entries
+        exponents = exponents if exponents.size == 1 else np.broadcast_to(exponents, shape)
+        return kind, {}, shape, {"c": np.asarray(exponents, np.float32)}, 13
     if kind in ("Max", "Min"):
         named = {"c": r.normal(size=sizes).astype(np.float32)} if r.integers(3) else {}
         return kind, {}, shape, named, 13

@@ -458,6 +458,18 @@ CASES |= {
         of(lambda s, x: s.m1(s.m0(x)[1][0].squeeze(0)), nn.LSTM(3, 4, batch_first=True), L(4, 2)),
         (5, 3),
     ),
+    "c squeeze": (
+        of(lambda s, x: s.m1(s.m0(x)[1][1].squeeze(0)), nn.LSTM(3, 4, batch_first=True), L(4, 2)),
+        (5, 3),
+    ),
+    "h and c": (
+        of(
+            lambda s, x: (lambda o: s.m1(o[1][0][-1] + o[1][1][-1] + o[0][:, -1]))(s.m0(x)),
+            nn.LSTM(3, 4, 2, batch_first=True),
+            L(4, 2),
+        ),
+        (5, 3),
+    ),
     "h0 zeros size": (
         of(
             lambda s, x: s.m0(x, torch.zeros(1, x.size(0), 4, dtype=torch.float64))[0],
@@ -488,6 +500,14 @@ CASES |= {
     "global max": (of(lambda s, x: torch.amax(s.m0(x), dim=(2, 3)), nn.Conv2d(2, 3, 3)), (2, 6, 6)),
     "x.T matmul": (of(lambda s, x: s.m0(x) @ s.m1.weight, L(4, 3), L(5, 3)), (4,)),
     "autoencoder": (of(lambda s, x: F.linear(s.m0(x).tanh(), s.m0.weight.t()), L(4, 3)), (4,)),
+    "maximum": (of(lambda s, x: torch.maximum(s.m0(x), s.m1(x)), L(4, 3), L(4, 3)), (4,)),
+    "min of two": (of(lambda s, x: torch.min(s.m0(x), s.m1(x)), L(4, 3), L(4, 3)), (4,)),
+    "normalised": (
+        of(lambda s, x: (lambda y: y / torch.sqrt((y**2).sum(1, keepdim=True) + 1e-6))(s.m0(x)), L(4, 3)),
+        (4,),
+    ),
+    "power of a value": (of(lambda s, x: 2 ** s.m0(x), L(4, 3)), (4,)),
+    "whole": (of(lambda s, x: torch.floor(s.m0(x) / 0.1) + s.m0(x).trunc(), L(4, 3)), (4,)),
     "logits+temp": (of(lambda s, x: F.log_softmax(s.m0(x) / 0.7, dim=-1), L(4, 3)), (4,)),
 }
 

@@ -65,6 +65,8 @@ EXAMPLES: dict[str, list[Example]] = {
     "ratio": [Example((M, POSITIVE), (0, 1)), Example((M, np.zeros((4, 3))), ())],
     "negative": [Example((M,))],
     "power": [Example((M,), options={"exponent": 2}), Example((POSITIVE,), options={"exponent": -1.5})],
+    "raised": [Example((POSITIVE, M), (0, 1))],
+    "floor": [Example((M,), ())],
     "sqrt": [Example((POSITIVE,))],
     "exp": [Example((M,))],
     "expm1": [Example((M,))],

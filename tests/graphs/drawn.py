@@ -34,10 +34,11 @@ def graph(seed: int, kind: str, **options: Any) -> cr.Graph:
         return name
 
     def join(sources: list[str]) -> str:
-        """A sum or a product where the shapes are one, and else, or by lot, features side by side."""
+        """Entry by entry where the shapes are one, and else, or by lot, features side by side."""
         of = [shapes[read(source)] for source in sources]
         if len(set(of)) == 1 and (lot := rng.random()) < 0.6:
-            return put((cr.Multiply() if lot < 0.2 else cr.Add(), *sources), of[0])
+            how = next(join for join, end in JOINS.items() if lot < end)
+            return put((how(), *sources), of[0])
         return put((cr.Concat(), *sources), (*of[0][:-1], sum(size[-1] for size in of)))
 
     for _ in range(int(rng.integers(3, 10))):
@@ -54,6 +55,9 @@ def graph(seed: int, kind: str, **options: Any) -> cr.Graph:
         join([unread[0], unread[1 % len(unread)]])
     nodes["end"] = ([cr.Flatten(), cr.Dense(3), cr.Softmax()], unread[0])
     return cr.Graph(nodes, input_shape=shape, seed=seed, **options)
+
+
+JOINS = {cr.Multiply: 0.1, cr.Maximum: 0.2, cr.Minimum: 0.25, cr.Add: 0.6}
 
 
 def layers(rng: np.random.Generator, kind: str) -> Any:

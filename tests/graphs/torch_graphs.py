@@ -23,7 +23,8 @@ import chainrule as cr
 
 TOLERANCE = {"torch": 1e-9, "onnx": 2e-5}
 OPSETS = (14, 17, 20)
-WRITTEN_OUT = ("NanoGPT",)  # attention by its functions, which from_torch does not follow
+MASKS = ("sdpa", "added", "filled")
+WRITTEN_OUT = ("NanoGPT", *(f"Mask {way}" for way in MASKS))  # which from_torch does not follow
 
 
 class SE(nn.Module):
@@ -264,7 +265,53 @@ def ids(*shape):
     return "ids", shape
 
 
+class Padded(nn.Module):
+    """Keys that are padding are told by a mask, or by ids."""
+
+    def __init__(s, vocabulary=0):
+        super().__init__()
+        s.l = nn.Embedding(vocabulary, 8) if vocabulary else nn.Linear(6, 8)
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        s.e, s.f = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), nn.Linear(8, 3)
+        s.a = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(s, x, mask=None):
+        mask = (x == 2) if mask is None else mask
+        y = s.e(s.l(x), src_key_padding_mask=mask)
+        return s.f(s.a(y, y, y, key_padding_mask=mask)[0].mean(1))
+
+
+class PaddedIds(Padded):
+    def forward(s, x):
+        return super().forward(x)
+
+
+class Written(nn.Module):
+    """Attention written out, with a mask of padding as others write it: 1 where a key is there."""
+
+    def __init__(s, way):
+        super().__init__()
+        s.way, s.q, s.k, s.v, s.o = way, nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(s, x, mask):
+        q, k, v = (part(x).view(x.size(0), 5, 2, 4).transpose(1, 2) for part in (s.q, s.k, s.v))
+        there = mask[:, None, None, :]
+        if s.way == "sdpa":
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=there)
+        else:
+            a = q @ k.transpose(-2, -1) / 2
+            if s.way == "added":
+                a = a + (1.0 - there.to(a.dtype)) * torch.finfo(torch.float32).min
+            else:
+                a = a.masked_fill(there.to(a.dtype) == 0, float("-inf"))
+            y = a.softmax(-1) @ v
+        return s.o(y.transpose(1, 2).reshape(x.size(0), 5, 8))
+
+
 CASES = {
+    **{f"Mask {way}": (Written(way), {"x": (5, 8), "mask": ("there", (5,))}) for way in MASKS},
+    "Padded": (Padded(), {"x": (5, 6), "mask": ("flags", (5,))}),
+    "PaddedIds": (PaddedIds(9), ids(5)),
     "SE": (SE(), (3, 8, 8)),
     "SE2": (SE2(), (3, 8, 8)),
     "Two": (Two(), {"image": (1, 8, 8), "age": (2,)}),
@@ -295,6 +342,10 @@ CASES = {
 def samples(spec, dtype, count=3):
     if spec[:1] == ("ids",):
         return torch.randint(0, 9, (count, *spec[1]))
+    if spec[:1] == ("there",):
+        return torch.cat([torch.ones(count, 1), torch.rand(count, spec[1][0] - 1) < 0.6], 1).bool()
+    if spec[:1] == ("flags",):
+        return torch.cat([torch.zeros(count, 1), torch.rand(count, spec[1][0] - 1) < 0.4], 1).bool()
     return torch.randn(count, *spec, dtype=dtype)
 
 
@@ -322,7 +373,7 @@ def difference(module, specs, way, opset=17):
     theirs = list(theirs.values()) if isinstance(theirs, dict) else theirs
     theirs = [ours(a) for a in (theirs if isinstance(theirs, tuple | list) else [theirs])]
     if way == "torch":
-        shapes = {name: spec[1] if spec[:1] == ("ids",) else spec for name, spec in specs.items()}
+        shapes = {name: spec[1] if isinstance(spec[0], str) else spec for name, spec in specs.items()}
         network = cr.from_torch(module, shapes if len(shapes) > 1 else next(iter(shapes.values())))
     else:
         network = cr.from_onnx(exported(module, X, opset))

@@ -219,6 +219,8 @@ def test_every_operation_of_the_formulas_matters(case: LayerCase) -> None:
 SMALL = {
     "identity-vector",
     "identity-image",
+    "wrap-vector",
+    "wrap-image",
     "maxpool-one",
     "avgpool-one",
     "lppool-one",

@@ -89,7 +89,7 @@ def test_the_file_holds_what_it_should() -> None:
 # Draws other numbers than PyTorch; layers that came after the file, beside formulas and differences alone.
 NOT_COMPARED = {
     *("Dropout", "ReLU6", "LogSigmoid", "LogSoftmax", "CELU", "Threshold", "GLU", "SwiGLU"),
-    *("HardShrink", "SoftShrink", "TanhShrink", "ParametricActivation"),
+    *("HardShrink", "SoftShrink", "TanhShrink", "ParametricActivation", "Floor", "Wrap"),
     *("Features", "Scale", "PeriodicEmbedding", "Clamp", "InstanceNorm", "LocalResponseNorm"),
     *("Pad1D", "Pad2D", "Crop1D", "Crop2D", "UpSample1D", "UpSample2D", "PixelShuffle"),
     *("Permute", "Reshape", "Resample", "Bias", "LpPool1D", "LpPool2D", "DenseTranspose"),

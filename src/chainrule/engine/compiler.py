@@ -263,6 +263,7 @@ class Compiler:
         if name == "ratio":
             quotient = self._entrywise("divide", operands)
             return self._entrywise("where", (operands[1], quotient, self.number(0.0)))
+        name = "power" if name == "raised" else name
         if name not in NUMBERS:
             raise NoProgramError
         return self.emit(name, shape, all(operand.thin for operand in operands), *operands)

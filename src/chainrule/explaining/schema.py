@@ -97,7 +97,7 @@ class LayerRecord(Classed):
     learned: list[str]  # names of parameters; running means are not among them
     given: dict[str, str]  # what else the formulas are given: name -> id
     formulas: PackedTrees | None  # None where its own code takes no symbols
-    join: NotRequired[str]  # "sum", "concat", "row" or "product", of a composite: how its ends are joined
+    join: NotRequired[str]  # "sum", "concat", "row", "product", ..., of a composite: how its ends are joined
     branches: NotRequired[list[list[LayerRecord]]]  # of a composite
     several: NotRequired[bool]  # of a composite whose branches read a value each
     reads: NotRequired[list[list[int]]]  # of a wiring, per branch: 0 what comes in, k what branch k puts out

@@ -26,6 +26,7 @@ from chainrule.layers.activations.smooth import (
     Tanh,
 )
 from chainrule.layers.activations.softmax import LogSoftmax, Softmax
+from chainrule.layers.activations.whole import Floor, Wrap
 from chainrule.layers.axes import Flatten, Permute, Resample, Reshape
 from chainrule.layers.base import Layer, Parameter, call_formula
 from chainrule.layers.columns.clamp import Clamp
@@ -67,7 +68,17 @@ from chainrule.layers.windows.pooling import (
 )
 from chainrule.layers.windows.transposed import ConvTranspose1D, ConvTranspose2D, ConvTranspose3D
 from chainrule.layers.windows.unpooling import MaxUnpool1D, MaxUnpool2D, MaxUnpool3D
-from chainrule.layers.wiring import Add, Concat, Multiply, Row, Wiring
+from chainrule.layers.wiring import (
+    Add,
+    Concat,
+    Divide,
+    Maximum,
+    Minimum,
+    Multiply,
+    Raise,
+    Row,
+    Wiring,
+)
 
 _built_in: tuple[type[Layer], ...] = (
     Dense,
@@ -139,6 +150,8 @@ _built_in: tuple[type[Layer], ...] = (
     HardShrink,
     SoftShrink,
     TanhShrink,
+    Floor,
+    Wrap,
     GLU,
     SwiGLU,
     PReLU,
@@ -163,7 +176,8 @@ layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 # The ends of a graph of several inputs or outputs, which a Graph makes.
 end_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Part, Heads)}
 # Layers made of layers: they have branches instead of formulas of their own.
-_structures = (Sequential, Residual, Parallel, Skip, Bidirectional, Wiring, Add, Concat, Multiply, Row)
+_joins = (Add, Concat, Multiply, Maximum, Minimum, Divide, Raise, Row)
+_structures = (Sequential, Residual, Parallel, Skip, Bidirectional, Wiring, *_joins)
 structure_classes: dict[str, type[Layer]] = {
     cls.__name__: cls for cls in (*_structures, TransformerDecoder)
 }
@@ -200,10 +214,12 @@ __all__ = [
     "Dense",
     "DenseTranspose",
     "DepthwiseConv2D",
+    "Divide",
     "Dropout",
     "Embedding",
     "Features",
     "Flatten",
+    "Floor",
     "GlobalAveragePool",
     "GlobalMaxPool",
     "GroupNorm",
@@ -234,6 +250,8 @@ __all__ = [
     "MaxUnpool1D",
     "MaxUnpool2D",
     "MaxUnpool3D",
+    "Maximum",
+    "Minimum",
     "Mish",
     "MultiHeadAttention",
     "Multiply",
@@ -250,6 +268,7 @@ __all__ = [
     "PixelShuffle",
     "PositionalEncoding",
     "RMSNorm",
+    "Raise",
     "ReLU",
     "ReLU6",
     "Recurrent",
@@ -275,6 +294,7 @@ __all__ = [
     "UpSample2D",
     "UpSample3D",
     "Wiring",
+    "Wrap",
     "call_formula",
     "end_classes",
     "layer_classes",

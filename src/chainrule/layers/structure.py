@@ -4,6 +4,7 @@ Branches read the same input and are joined, and every branch is a chain of laye
     z = F_1(x) + F_2(x) + …     or     z = (F_1(x) ; F_2(x) ; …)
 Backward, a sum hands its δ to every branch as it is, a stack hands every branch its features; and where one
 value is read by several branches its δ is the sum of theirs (the multivariate chain rule, Dezeming 2.1.7).
+Of a maximum or minimum δ goes to the branch it is of, of equal ones to the first.
 wiring.py has branches that read each other.
 """
 
@@ -19,13 +20,38 @@ from chainrule.base.errors import ShapeError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_choice, entries
 from chainrule.base.shown import clipped
-from chainrule.formulas import beside, first_features, other_features
+from chainrule.formulas import (
+    beside,
+    first_features,
+    greater,
+    maximum,
+    minimum,
+    other_features,
+    raised,
+    xlogy,
+)
 from chainrule.layers.base import Layer, Shape, Value
 
 Chain = tuple[Layer, ...]
 JOINS = ("sum", "concat")
+OF_TWO = ("quotient", "power")  # of a first and a second branch
 V = TypeVar("V")
-_JOINED = {"sum": operator.add, "concat": beside, "product": operator.mul}
+# Of what is joined so far and the next. At equality the derivative of a maximum goes to its second operand.
+_JOINED: dict[str, Callable[[Value, Value], Value]] = {
+    "sum": operator.add,
+    "concat": beside,
+    "product": operator.mul,
+    "maximum": lambda joined, output: maximum(output, joined),
+    "minimum": lambda joined, output: minimum(output, joined),
+    "quotient": operator.truediv,
+    "power": raised,
+}
+_ANY_JOIN = f"{', '.join(map(repr, [*_JOINED][:-1]))} or {[*_JOINED][-1]!r}"
+# Whether the first is before the second, in a maximum or a minimum.
+_BEFORE: dict[str, Callable[[Value, Value], Value]] = {
+    "maximum": greater,
+    "minimum": lambda one, other: greater(other, one),
+}
 
 
 class Sequential(Layer):
@@ -59,7 +85,9 @@ class Sequential(Layer):
 
 
 class Composite(Layer):
-    """Base of the layers with branches: `chains`, and "sum", "concat" or "product" as their `join`."""
+    """Base of the layers with branches: `chains`, and how they are joined: "sum", "concat", or, entry by
+    entry, "product", "maximum", "minimum", "quotient" or "power".
+    """
 
     passage = "composite"
     family = "composite"
@@ -165,11 +193,28 @@ class Composite(Layer):
         if self.join == "product":
             others = [outputs[:n] + outputs[n + 1 :] for n in range(len(outputs))]
             return tuple(functools.reduce(operator.mul, rest, d) for rest in others)
+        if self.join in _BEFORE:
+            return tuple(self._won(d, outputs, number) for number in range(len(outputs)))
+        if self.join == "quotient":
+            over, under = outputs
+            return d / under, -d * over / under**2
+        if self.join == "power":
+            base, exponent = outputs
+            return d * exponent * raised(base, exponent - 1), d * xlogy(raised(base, exponent), base)
         parts = []
         for output in outputs[:-1]:
             parts.append(first_features(d, output))
             d = other_features(d, output)
         return (*parts, d)
+
+    def _won(self, d: Value, outputs: tuple[Value, ...], number: int) -> Value:
+        """δ where this output is before all, those in front of it surpassed and those behind not ahead."""
+        before, own = _BEFORE[self.join], outputs[number]
+        for output in outputs[:number]:
+            d = d * before(own, output)
+        for output in outputs[number + 1 :]:
+            d = d * (1 - before(output, own))
+        return d
 
 
 class Residual(Composite):
@@ -212,7 +257,9 @@ class Residual(Composite):
 class Parallel(Composite):
     """Branches side by side on the same input.
 
-    join: "sum"; "concat" for their features in a row; or "product", entry by entry, a gate on a value.
+    join: "sum"; "concat" for their features in a row; or, entry by entry, "product", a gate on a value,
+    "maximum" (Maxout, Goodfellow et al. 2013), "minimum", and of two branches "quotient" or "power", the
+    first divided by the second or raised to it.
     """
 
     kind = "parallel"
@@ -220,8 +267,7 @@ class Parallel(Composite):
 
     @teach("Parallel([[Dense(8), ReLU()], [Dense(8)]], join='concat')")
     def __init__(self, chains: Any, *, join: str = "sum", name: str | None = None) -> None:
-        joins = (*JOINS, "product")
-        self.join = check_choice("join", join, joins, meaning="'sum', 'concat' or 'product'")
+        self.join = check_choice("join", join, tuple(_JOINED), meaning=_ANY_JOIN)
         branches = entries(chains)
         if branches is None:
             raise TypeError(
@@ -233,6 +279,11 @@ class Parallel(Composite):
         )
         if not self._chains:
             raise ShapeError("Parallel needs at least one branch: Parallel([[Dense(8)], [Dense(8), ReLU()]])")
+        if self.join in OF_TWO and len(self._chains) != 2:
+            raise ShapeError(
+                f"Parallel join={self.join!r} is of two branches, received {len(self._chains)}: "
+                f"Parallel([[Dense(8)], [Dense(8), Softplus()]], join={self.join!r})"
+            )
         self.name = name
 
     @property

@@ -1,7 +1,7 @@
-r"""Layers of a graph: Wiring, chains that read each other, and Add, Concat and Multiply, where values meet.
+r"""Layers of a graph: Wiring, chains that read each other, and Add, Concat, Maximum, ..., where values meet.
 
 Every chain k reads what comes in, v_0, or what chains before it put out:
-    v_k = F_k(v_i),   F_k(v_i + v_j + …),   F_k((v_i ; v_j ; …))     or     F_k(v_i ⊙ v_j ⊙ …)
+    v_k = F_k(v_i),   F_k(v_i + v_j + …),   F_k((v_i ; v_j ; …)),   F_k(v_i ⊙ v_j ⊙ …),   F_k(max(v_i, v_j)) …
 Backward, δ of v_i is the sum of what all its readers hand down (the multivariate chain rule, Dezeming 2.1.7).
 """
 
@@ -19,7 +19,7 @@ from chainrule.base.scalars import entries
 from chainrule.formulas import beside, flatten, unflatten
 from chainrule.layers.base import Shape, Value
 from chainrule.layers.checks import whole
-from chainrule.layers.structure import Chain, Composite, Masks, chain
+from chainrule.layers.structure import OF_TWO, Chain, Composite, Masks, chain
 
 
 class Wiring(Composite):
@@ -119,6 +119,25 @@ class Join(Composite):
         )
 
 
+class EntryByEntry(Join):
+    """Values of one shape, joined entry by entry; what is shorter, or of size 1 along an axis, repeats."""
+
+    verb = ""
+
+    def _unequal(self, shapes: list[Shape]) -> str:
+        return (
+            f"{self.verb} values of one shape, and they are {self._listed(shapes)}: let layers in front "
+            "bring them to one shape, Dense(n) or Conv2D(n, 1)"
+        )
+
+    def joining(self, sources: tuple[str, ...]) -> Join:
+        if self.join in OF_TWO and len(sources) != 2:
+            raise ShapeError(
+                f"{self!r} is of two nodes, received {len(sources)}: write ({self!r}, 'a', 'b')"
+            )
+        return super().joining(sources)
+
+
 class Add(Join):
     """The sum of several nodes of a `Graph`, all of one shape: `"sum": (Add(), "a", "b")`."""
 
@@ -137,22 +156,78 @@ class Add(Join):
         )
 
 
-class Multiply(Join):
+class Multiply(EntryByEntry):
     """The product of several nodes of a `Graph`, entry by entry, all of one shape: a gate on a value."""
 
     kind = "multiply"
     join = "product"
     family = "multiply"
+    verb = "multiplies"
 
     @teach("Multiply()")
     def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
         super().__init__(sources=sources, name=name)
 
-    def _unequal(self, shapes: list[Shape]) -> str:
-        return (
-            f"multiplies values of one shape, and they are {self._listed(shapes)}: let layers in front bring "
-            "them to one shape, Dense(n) or Conv2D(n, 1)"
-        )
+
+class Maximum(EntryByEntry):
+    """The largest of several nodes of a `Graph`, entry by entry: `"most": (Maximum(), "a", "b")`.
+
+    δ goes to the largest, of equal ones to the first; PyTorch and JAX share it among them.
+    """
+
+    kind = "maximum"
+    join = "maximum"
+    family = "maximum"
+    verb = "takes the largest of"
+
+    @teach("Maximum()")
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
+        super().__init__(sources=sources, name=name)
+
+
+class Minimum(EntryByEntry):
+    """The smallest of several nodes of a `Graph`, entry by entry: `"least": (Minimum(), "a", "b")`.
+
+    δ goes to the smallest, of equal ones to the first; PyTorch and JAX share it among them.
+    """
+
+    kind = "minimum"
+    join = "minimum"
+    family = "minimum"
+    verb = "takes the smallest of"
+
+    @teach("Minimum()")
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
+        super().__init__(sources=sources, name=name)
+
+
+class Divide(EntryByEntry):
+    """A node of a `Graph` divided by another, entry by entry: `"share": (Divide(), "part", "whole")`."""
+
+    kind = "divide"
+    join = "quotient"
+    family = "divide"
+    verb = "divides"
+
+    @teach("Divide()")
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
+        super().__init__(sources=sources, name=name)
+
+
+class Raise(EntryByEntry):
+    """A node of a `Graph` to the power of another, entry by entry: `"grown": (Raise(), "base", "exponent")`.
+
+    Of a base below 0 and an exponent that is not whole it is NaN; so is ∂J/∂(exponent) of any base below 0.
+    """
+
+    kind = "raise"
+    join = "power"
+    family = "raise"
+    verb = "raises"
+
+    @teach("Raise()")
+    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
+        super().__init__(sources=sources, name=name)
 
 
 class Concat(Join):

@@ -429,6 +429,8 @@ _JOINING = by_name(
         ): ("axis", "dim", "concat_axis"),
     }
 )
-_OWN |= dict.fromkeys(("Add", "Concat", "Multiply"), _JOINING)
+_OWN |= dict.fromkeys(
+    ("Add", "Concat", "Multiply", "Maximum", "Minimum", "Divide", "Raise"), _JOINING
+)
 LAYERS = {name: {**_EVERYWHERE, **words} for name, words in _OWN.items()}
 LAYERS["Layer"] = _EVERYWHERE  # a layer of one's own

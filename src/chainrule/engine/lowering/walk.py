@@ -51,6 +51,10 @@ JOINS = {
     "concat": JoinKind.concat,
     "row": JoinKind.concat,
     "product": JoinKind.product,
+    "maximum": JoinKind.maximum,
+    "minimum": JoinKind.minimum,
+    "quotient": JoinKind.quotient,
+    "power": JoinKind.power,
 }
 Shared = tuple[Iterator[Value], bool]  # a value's readers, and whether something is learned below
 

@@ -122,6 +122,8 @@ FUNCTIONS: dict[str, Callable[..., Outcome]] = {
     "ratio": lambda a, b: a / b,
     "sqrt": _root,
     "power": _power,
+    "raised": _power,
+    "floor": lambda x: Fraction(math.floor(x)),
     "absolute": abs,
     "greater": lambda a, b: Fraction(a > b),
     "max": max,

@@ -210,8 +210,10 @@ class Printer:
             return self.composer.fraction(of[0], of[1])
         if name == "sqrt" or (name == "power" and element.of[1].value == 0.5):
             return Root(of[0])
-        if name == "power":
+        if name in ("power", "raised"):
             return Scripts(fenced(of[0], LETTER + 1), sup=of[1], binds=POWER)
+        if name == "floor":
+            return Fence(of[0], "⌊", "⌋")
         if name == "absolute":
             return Fence(of[0], "|", "|")
         if name == "greater":

@@ -121,6 +121,16 @@ def power(x: Any, *, exponent: float) -> Any:
     return x**exponent
 
 
+@entrywise(
+    wrong="only:0 swapped as:multiply", layout="raised",
+    adjoint=lambda d, y, a, b: (matching(d * b * raised(a, b - 1), a), matching(d * xlogy(y, a), b)),
+)
+def raised(a: Any, b: Any) -> Any:
+    """a to the power b, entry by entry; NaN of a negative a and a b that is not whole, as NumPy has it."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.power(a, b)
+
+
 @entrywise(wrong="only:0", layout="root", adjoint=lambda d, y, x: (d / (2 * y),))
 def sqrt(x: Any) -> Any:
     """Square root."""
@@ -194,6 +204,12 @@ def erf(x: Any) -> Any:
 def absolute(x: Any) -> Any:
     """|x|, with derivative 0 at 0."""
     return np.abs(x)
+
+
+@entrywise(wrong="only:0", layout="floor", adjoint=lambda d, y, x: (None,))
+def floor(x: Any) -> Any:
+    """The whole number at or below x; its derivative is 0, at the whole numbers, where it jumps, too."""
+    return np.floor(x)
 
 
 @entrywise(

@@ -127,6 +127,12 @@ def power(c: Composing, node: Operation, at: At) -> Box:
 
 
 @layout
+def raised(c: Composing, node: Operation, at: At) -> Box:
+    base, exponent = (c.box(operand, at) for operand in node.operands)
+    return Scripts(fenced(base, LETTER + 1), sup=exponent, binds=POWER)
+
+
+@layout
 def root(c: Composing, node: Operation, at: At) -> Box:
     return Root(c.box(node.operands[0], at))
 
@@ -297,6 +303,11 @@ def product_with_log(c: Composing, node: Operation, at: At) -> Box:
 @layout
 def bars(c: Composing, node: Operation, at: At) -> Box:
     return Fence(c.box(node.operands[0], at), "|", "|")
+
+
+@layout
+def floor(c: Composing, node: Operation, at: At) -> Box:
+    return Fence(c.box(node.operands[0], at), "⌊", "⌋")
 
 
 @layout

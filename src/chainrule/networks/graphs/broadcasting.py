@@ -1,4 +1,4 @@
-"""Sums and products of values of different shapes: what is shorter, or of size 1 along an axis, repeats."""
+"""Values of different shapes joined entry by entry: what is shorter, or of size 1 along an axis, repeats."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from chainrule.networks.graphs.nodes import Node
 
 
 def repeated(node: Node, shapes: Mapping[str, Shape]) -> Iterator[Node]:
-    """A node, and in front of a sum or a product one for every source that is repeated there, "node.source":
-    shapes are aligned at their end, as NumPy does it.
+    """A node, and in front of what joins entry by entry one for every source that is repeated there,
+    "node.source": shapes are aligned at their end, as NumPy does it.
     """
     layer = node.layer
-    if not isinstance(layer, Join) or layer.join not in ("sum", "product"):
+    if not isinstance(layer, Join) or layer.join in ("concat", "row"):
         yield node
         return
     try:

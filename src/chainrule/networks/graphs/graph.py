@@ -27,11 +27,11 @@ class Graph(Network):
         }, input_shape=(28, 28, 1))
 
     nodes: name -> a layer, a list of layers, or a tuple of these and the names of its sources: one, or
-        several of an Add, a Concat or a Multiply, a MultiHeadAttention (queries, keys, values) or a
-        TransformerDecoder (target, memory). Add and Multiply repeat what is shorter, or of size 1, as NumPy
-        does: (64,) or (1, 1, 64) on (28, 28, 64), (100, 1) on (100, 16). Without a source a node reads the
-        one before it, the first the input, which is called "input". A node's layer has the node's name, of a
-        list "node.dense1". One object in several nodes is one layer, with the same weights.
+        several of an Add, a Concat, a Multiply, Maximum, Minimum, Divide or Raise, a MultiHeadAttention
+        (queries, keys, values) or a TransformerDecoder (target, memory). All joins but Concat repeat what is
+        shorter, or of size 1, as NumPy does: (64,) or (1, 1, 64) on (28, 28, 64), (100, 1) on (100, 16).
+        Without a source a node reads the one before it, the first the input, "input". A node's layer has the
+        node's name, of a list "node.dense1". One object in several nodes is one layer, with the same weights.
     input_shape: shape of one sample, or by the input's name, inputs={"image": (28, 28, 1)}.
     inputs: of several inputs, name -> shape of one sample, inputs={"image": (28, 28, 1), "age": 4}. X is then
         {"image": images, "age": ages}, or a tuple in this order, for `fit`, `predict` and all others.

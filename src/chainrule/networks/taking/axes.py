@@ -45,6 +45,7 @@ class Axes:
         self.name = Names(INPUT)  # by which a graph calls what comes in
         self.inputs = {self.name(name): Value(shape) for name, shape in shapes.items()}
         self.calls = Calls()
+        self.supposed: list[Layout] = []
         self.apart = True  # whether the samples are an axis of theirs, in front of all that are told
 
     @property
@@ -58,6 +59,17 @@ class Axes:
             layer.name = self.name(name)
         self.calls.add(layers)
         return Node(name, (x, *beside), layers)
+
+    def suppose(self, x: Value, first: bool) -> None:
+        """Where nothing has told yet where the channels of a value are, they are there."""
+        if x.layout.first is None:
+            x.layout.settle(first)
+            self.supposed.append(x.layout)
+
+    def supposed_first(self) -> list[str]:
+        """The inputs whose channels are taken to stand in front, and nothing in the model tells."""
+        held = [(name, value.layout) for name, value in self.inputs.items() if len(value.theirs) > 1]
+        return [name for name, own in held if own.first and any(own is guess for guess in self.supposed)]
 
     # -- where the channels are ------------------------------------------------------------------------------
     def read(self, name: str, x: Value, first: bool) -> Value:
@@ -127,8 +139,7 @@ class Axes:
             return x
         if x.ones or x.columns is not None:
             x = self.plain(name, x)
-        elif x.layout.first is None:
-            x.layout.settle(len(x.theirs) > 2)
+        self.suppose(x, len(x.theirs) > 2)
         ours = axis
         if x.layout.first and len(x.theirs) > 1:
             ours = len(x.theirs) - 1 if axis == 0 else axis - 1

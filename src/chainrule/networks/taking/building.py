@@ -43,6 +43,7 @@ from chainrule.layers import (
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
+    HardSigmoid,
     HardTanh,
     Identity,
     InstanceNorm,
@@ -82,7 +83,16 @@ from chainrule.networks.network import Network
 from chainrule.networks.taking.axes import Axes, Names
 from chainrule.networks.taking.graphs import nodes_between, only_last, values_before
 from chainrule.networks.taking.structure import NoChainError, layers_between
-from chainrule.networks.taking.values import Layout, Node, Places, Value, flattened, pairs, with_numbers
+from chainrule.networks.taking.values import (
+    Flags,
+    Layout,
+    Node,
+    Places,
+    Value,
+    flattened,
+    pairs,
+    with_numbers,
+)
 
 Pads = Sequence[tuple[int, int]] | str  # of every axis, or "same"
 CONVOLUTIONS: Mapping[int, Any] = {1: Conv1D, 2: Conv2D, 3: Conv3D}
@@ -115,8 +125,7 @@ class Building(Axes):
         only_last(values)
         inputs = {name: value for name, value in self.inputs.items() if value in values}
         for value in inputs.values():
-            if value.layout.first is None:
-                value.layout.settle(len(value.theirs) > 2)  # images have their channels in front
+            self.suppose(value, len(value.theirs) > 2)  # images have their channels in front
         if len(inputs) == 1:
             ((_, x),) = inputs.items()
             inputs = {INPUT: x}
@@ -152,8 +161,8 @@ class Building(Axes):
         return self.over_axis(name, x, axis, Softmax())
 
     def join(self, name: str, values: Sequence[Value], how: str, axis: int = 0) -> Value:
-        """A "sum" or "product" of values, whose axes of length 1 are repeated where others are longer, or one
-        after the other along an axis of a sample, from 0.
+        """Values joined entry by entry, by a "sum", "maximum", ..., their axes of length 1 repeated where
+        others are longer, or one after the other, "concat", along an axis of a sample, from 0.
         """
         if how != "concat" and len({value.theirs for value in values}) > 1:
             values = self._repeated(name, values)
@@ -200,12 +209,19 @@ class Building(Axes):
         return self.join(name, [a, self.times(f"{name}_negative", b, np.array(-1.0))], "sum")
 
     def power(self, name: str, x: Value, exponent: float) -> Value:
-        """A product with itself."""
-        if not isinstance(exponent, int | float) or exponent not in (1, 2, 3, 4):
-            raise ArgumentError(
-                f"{name}: a power is taken of exponent 1, 2, 3 or 4, received {describe(exponent)}"
-            )
-        return x if exponent == 1 else self.join(name, [x] * int(exponent), "product")
+        """Of exponent 1, 2, 3 or 4 a product with itself, else a `Raise`, whose exponent is learned on."""
+        if not isinstance(exponent, int | float) or isinstance(exponent, bool):
+            raise ArgumentError(f"{name}: a power's exponent is a number, received {describe(exponent)}")
+        if exponent in (1, 2, 3, 4):
+            return x if exponent == 1 else self.join(name, [x] * int(exponent), "product")
+        return self.join(name, [x, self.constant(f"{name}_exponent", x, np.array(exponent))], "power")
+
+    def constant(self, name: str, like: Value, array: Array) -> Value:
+        """A constant as a value of a sample's shape, beside another one: nothing of that, with a bias."""
+        if len(like.theirs) > 1 and not like.ones:
+            self.suppose(like, len(like.theirs) > 2)
+        nothing = self.along(f"{name}_nothing", like, 0, ((),) * like.theirs[0])
+        return self.plus(name, nothing, array)
 
     def clipped(self, name: str, x: Value, low: float, high: float, dtype: str) -> Value:
         """No entry below `low`, and then none above `high`; either may be infinite."""
@@ -264,8 +280,7 @@ class Building(Axes):
     def flatten(self, name: str, x: Value) -> Value:
         if x.ones or len(x.theirs) == 1:
             return Value(x.theirs[:1], Layout(), x.node, x.columns, of=x)
-        if x.layout.first is None:
-            x.layout.settle(len(x.theirs) > 2)
+        self.suppose(x, len(x.theirs) > 2)
         size = int(np.prod(x.theirs))
         return Value((size,), Layout(), self.node(name, x, Flatten()), flattened(x))
 
@@ -490,8 +505,8 @@ class Building(Axes):
     ) -> Value:
         """kind: "layer" or "rms", of the last axes together, as they stand there; numbers: of their shape."""
         whole = axes == len(x.theirs) > 1 and not x.ones
-        if whole and x.layout.first is None:
-            x.layout.settle(axes > 2)
+        if whole:
+            self.suppose(x, axes > 2)
         if whole and x.layout.first:
             numbers = {key: np.moveaxis(array, 0, -1) for key, array in numbers.items()}
             read = x
@@ -594,6 +609,28 @@ class Building(Axes):
         """
         x, *others = (self.read(name, value, False) for value in values)
         return x.like(self.node(name, x, with_numbers(layer, dict(weights)), beside=others))
+
+    def seen(self, name: str, padding: Value | Flags, table: Array, hides: bool = True) -> Value:
+        """Which keys a query of a sample sees, (steps, keys), 0 where it does not: those that `padding`,
+        (keys,), does not hide, by 1 (`hides`, or else by 0) or by an id, and the table leaves. Nothing in it
+        is learned.
+        """
+        steps, keys = table.shape
+        number = padding.number if isinstance(padding, Flags) else None
+        padding = padding.of if isinstance(padding, Flags) else padding
+
+        def part(sign: float, shift: float) -> Value:  # no kink lies at a whole number
+            taps = (*(((key, sign),) for key in range(keys)),) * steps
+            repeated = self.along(f"{name}_padding", padding, 0, taps)
+            return self.entrywise(f"{name}_there", repeated, HardSigmoid(2.0, shift))
+
+        if number is None:
+            there = part(-1.0, 1.5) if hides else part(1.0, -0.5)
+        else:  # ids below it, and above
+            sides = [part(sign, -sign * 2 * number - 0.5) for sign in (-1.0, 1.0)]
+            there = self.join(f"{name}_other", sides, "sum")
+        taps = tuple(((place, 1.0),) if left else () for place, left in enumerate(table.ravel()))
+        return self.reshaped(f"{name}_seen", self.along(f"{name}_mask", there, 0, taps), table.shape)
 
 
 def _back(order: Sequence[int]) -> list[int]:

@@ -6,11 +6,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chainrule.base.errors import ArgumentError
-from chainrule.layers import Add, Concat, Identity, Multiply, Recurrent
+from chainrule.layers import (
+    Add,
+    Concat,
+    Divide,
+    Identity,
+    Maximum,
+    Minimum,
+    Multiply,
+    Raise,
+    Recurrent,
+)
 from chainrule.layers.wiring import Join
 from chainrule.networks.taking.values import Node, Value
 
-JOINS: Mapping[str, type[Join]] = {"sum": Add, "product": Multiply, "concat": Concat}
+JOINS: Mapping[str, type[Join]] = {
+    join.join: join for join in (Add, Multiply, Concat, Maximum, Minimum, Divide, Raise)
+}
 
 
 def values_before(outputs: Iterable[Value]) -> list[Value]:

@@ -105,6 +105,18 @@ class Node:
     join: str = ""
 
 
+@dataclass(frozen=True)
+class Flags:
+    """Where whole numbers are, or are not, one of them: ids == 0, which a padding mask is made of."""
+
+    of: Value
+    number: int
+    equal: bool
+
+    def turned(self) -> Flags:
+        return Flags(self.of, self.number, not self.equal)
+
+
 HIDDEN = -1e30  # a score below, or what a mask adds, is of a key that is not seen
 
 

@@ -112,7 +112,9 @@ PENALTIES: dict[str, type[Penalty]] = {
     "l1penalty": L1, "l1regularization": L1, "elasticnet": ElasticNet,
 }  # fmt: skip
 # As messages name them; `functions` knows more words.
-FUNCTIONS = ("attention", "flash_attention", "swiglu", "geglu", "glu", "rotary", "gelu_tanh")
+FUNCTIONS = (
+    *("attention", "flash_attention", "swiglu", "geglu", "glu", "rotary", "gelu_tanh", "maximum", "minimum"),
+)
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,8 @@ FUNCTIONS: Mapping[str, tuple[tuple[int, ...], ...]] = {
     "swiglu": ((SAMPLES, OUTPUTS),) * 2,
     "geglu": ((SAMPLES, OUTPUTS),) * 2,
     "glu": ((SAMPLES, OUTPUTS),) * 2,
+    "maximum": ((SAMPLES, OUTPUTS),) * 2,
+    "minimum": ((SAMPLES, OUTPUTS),) * 2,
     "rotary": ((SAMPLES, 5, 6), (5, 3), (5, 3)),
 }
 KINDS = (*EXAMPLES, *LOSSES, *PENALTIES, *FUNCTIONS)

@@ -116,8 +116,8 @@
 
   /** Elementwise functions: how many of their operands are numbers the function is of. */
   const FUNCTIONS = {
-    exp: 1, expm1: 1, log: 1, log1p: 1, tanh: 1, cos: 1, sin: 1, erf: 1, sqrt: 1, absolute: 1, power: 1,
-    divide: 2, ratio: 2, maximum: 2, minimum: 2, greater: 2, xlogy: 2,
+    exp: 1, expm1: 1, log: 1, log1p: 1, tanh: 1, cos: 1, sin: 1, erf: 1, sqrt: 1, absolute: 1, power: 1, floor: 1,
+    divide: 2, ratio: 2, maximum: 2, minimum: 2, greater: 2, xlogy: 2, raised: 2,
   };
 
   // -- rules: (reader, node, place) -> element -------------------------------------------------------------

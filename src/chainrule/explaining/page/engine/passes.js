@@ -172,8 +172,7 @@
     }
 
     joined({ join }, left, right) {
-      if (join === "product") return times(left, right);
-      return join === "sum" ? zip(at.plus, left, right) : chainrule.primitives.beside(left, right);
+      return join in JOINED ? zip(JOINED[join], left, right) : chainrule.primitives.beside(left, right);
     }
 
     /** δ of the chain's input from d = ∂J/∂(its output); fills in δ of every layer and the gradients. Of a
@@ -189,7 +188,8 @@
     /** What every branch that is joined is handed. */
     parts({ layer, inside, ends }, d) {
       return inside.map((_, n) => {
-        if (layer.join === "product") return ends.filter((_, other) => other !== n).reduce(times, d);
+        if (layer.join in SHARES)
+          return ends.reduce((own, other, k) => (k === n ? own : times(own, zip(SHARES[layer.join](k < n), ends[n], other))), d);
         if (layer.join === "row") {
           const own = row(ends[n]);
           const part = n === inside.length - 1 ? d : chainrule.primitives.first_features(d, own);
@@ -332,6 +332,29 @@
   const unitsOf = (layer) => layer.recurrent.units;
 
   const times = (a, b) => zip((p, q) => p * q, a, b);
+
+  /** What is joined entry by entry: of what is joined so far and the next. */
+  const JOINED = {
+    sum: at.plus,
+    product: (a, b) => a * b,
+    maximum: Math.max,
+    minimum: Math.min,
+    quotient: (a, b) => a / b,
+    power: (a, b) => a ** b,
+  };
+
+  /** The factor of δ of one of the joined values that another one gives, which stands in front of it or not. */
+  const SHARES = {
+    product: () => (own, other) => other,
+    maximum: (earlier) => (own, other) => Number(earlier ? own > other : !(other > own)),
+    minimum: (earlier) => (own, other) => Number(earlier ? own < other : !(other < own)),
+    quotient: (earlier) => (own, other) => (earlier ? -other / own ** 2 : 1 / other),
+    power: (earlier) => (own, other) => {
+      if (!earlier) return other * own ** (other - 1);
+      const z = other ** own;
+      return z === 0 ? 0 : z * Math.log(other);
+    },
+  };
 
   /** What one layer gives of a gradient: layers that share a parameter add up. */
   function add(gradients, id, share) {

@@ -450,6 +450,8 @@
     sin: entrywise(Math.sin),
     erf: entrywise(erf),
     absolute: entrywise(Math.abs),
+    floor: entrywise(Math.floor),
+    raised: pairwise((a, b) => a ** b),
     maximum: pairwise(Math.max),
     minimum: pairwise(Math.min),
     greater: pairwise((a, b) => (a > b ? 1 : 0)),

@@ -222,13 +222,14 @@
 
   const shifted = (index, by) => index.map((i, axis) => (axis === index.length - 2 ? i + by : i));
 
-  const noProduct = () =>
-    new Unknown("a product of values: its factors are on the card", "这是若干值的乘积：因子见卡片");
+  const BY_ENTRY = ["product", "maximum", "minimum", "quotient", "power"];
+  const notHere = () =>
+    new Unknown("values joined entry by entry: they are on the card", "这是若干值逐项的结合：各值见卡片");
 
   function ofJoin(composite, index) {
     const through = { en: "out of a branch", zh: "来自一个分支" };
     if (composite.reads) return [single(composite, lastOf(composite, composite.branches.length - 1), index, through)];
-    if (composite.join === "product") throw noProduct();
+    if (BY_ENTRY.includes(composite.join)) throw notHere();
     if (composite.join === "sum") {
       return composite.branches.map((_, n) => single(composite, lastOf(composite, n), index, through));
     }
@@ -241,7 +242,7 @@
 
   /** What δ of a composite's output gives a branch: all of it, or its features. */
   function ofShare({ composite, branch }, index) {
-    if (composite.join === "product") throw noProduct();
+    if (BY_ENTRY.includes(composite.join)) throw notHere();
     const shape = sampleOf(lastOf(composite, branch));
     const own = composite.join === "row" ? [at.flat(shape, index.slice(0, -1)), index.at(-1)] : index;
     const place = composite.join === "sum" ? index : shifted(own, offsetOf(composite, branch));

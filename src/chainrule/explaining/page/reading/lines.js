@@ -45,7 +45,8 @@
   }
 
   const FUNCTIONS = {
-    divide: over, ratio: over, power, sqrt: fixed(Math.sqrt, 1, 1n),
+    divide: over, ratio: over, power, raised: power, sqrt: fixed(Math.sqrt, 1, 1n),
+    floor: (x) => fraction(BigInt(Math.floor(toNumber(x)))),
     absolute: (x) => (toNumber(x) < 0 ? minus(x) : x),
     greater: (a, b) => fraction(toNumber(a) > toNumber(b) ? 1n : 0n),
     max: largest, maximum: largest, min: smallest, minimum: smallest,

@@ -105,6 +105,8 @@
     if (name === "power")
       return of[1].value === 0.5 ? tag("msqrt", parts[0]) : tag("msup", fence(parts[0]), parts[1]);
     if (name === "exp") return tag("msup", tag("mi", "e"), parts[0]);
+    if (name === "raised") return tag("msup", fence(parts[0]), parts[1]);
+    if (name === "floor") return fence(parts[0], "⌊", "⌋");
     if (name === "absolute") return fence(parts[0], "|", "|");
     if (name === "greater") return fence(row(parts[0], mo(">"), parts[1]), "[", "]");
     if (name === "xlogy") return row(parts[0], mo("·"), tag("mi", "log"), fence(parts[1]));

@@ -23,7 +23,8 @@ from chainrule.explaining.words.catalogues import PAGE, TABLES
 _TOP = 40
 _LANE = 20
 
-_SIGNS = {"sum": "+", "concat": "‖", "row": "‖", "product": "×"}
+_SIGNS = {"sum": "+", "concat": "‖", "row": "‖", "product": "×", "quotient": "÷", "power": "^"}
+_SIGNS |= {"maximum": "max", "minimum": "min"}
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,8 @@ C: dict[str, Callable[..., str]] = {
     "ratio": lambda a, b: f"{b} == 0.0f ? 0.0f : {a} / {b}",
     "negative": lambda x: f"-{x}" if not x.startswith("-") else x[1:],
     "power": lambda x, *, exponent: f"{x} * {x}" if exponent == 2 else f"powf({x}, {number(exponent)})",
+    "raised": _call("powf"),
+    "floor": _call("floorf"),
     "sqrt": _call("sqrtf"),
     "exp": _call("expf"),
     "expm1": _call("expm1f"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import keyword
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from chainrule.base.errors import ArgumentError, describe
@@ -23,6 +24,14 @@ from chainrule.networks.forms.written import Unwritable, positions
 from chainrule.networks.model import Model
 from chainrule.version import __version__
 
+# Joined entry by entry: two terms of C as one.
+ENTRY_BY_ENTRY: dict[str, Callable[[str, str], str]] = {
+    "product": lambda a, b: f"{a} * {b}",
+    "maximum": lambda a, b: f"fmaxf({a}, {b})",
+    "minimum": lambda a, b: f"fminf({a}, {b})",
+    "quotient": lambda a, b: f"{a} / {b}",
+    "power": lambda a, b: f"powf({a}, {b})",
+}
 SAME = (Identity, Dropout, Flatten)  # in a prediction the same numbers in the same order
 
 
@@ -142,8 +151,8 @@ class _Writing:
         ends = run_branches(self.body, layer, given, branch)
         z, first, count = self.place(shape), 0, positions(shape)
         self.body.lines.append(f"/* {layer.name}: {layer.join} of {len(ends)} branches */")
-        if layer.join == "product":
-            entry = " * ".join(f"{end.name}[i]" for end in ends)
+        if layer.join in ENTRY_BY_ENTRY:
+            entry = functools.reduce(ENTRY_BY_ENTRY[layer.join], [f"{end.name}[i]" for end in ends])
             self.body.lines.append(f"for (int i = 0; i < {math.prod(shape)}; i++) {z.name}[i] = {entry};")
         elif layer.join in ("concat", "row"):
             if layer.join == "row":

@@ -117,6 +117,8 @@ WRITTEN: dict[str, Callable[..., str]] = {
     "power": lambda graph, x, *, exponent: (
         graph.add("Mul", x, x) if exponent == 2 else graph.add("Pow", x, graph.constant(exponent))
     ),
+    "raised": _plain("Pow"),
+    "floor": _plain("Floor"),
     "sqrt": _plain("Sqrt"),
     "exp": _plain("Exp"),
     "expm1": _expm1,

@@ -25,6 +25,9 @@ from chainrule.networks.model import Model
 from chainrule.version import __version__
 
 WRITERS = {**LAYERS, **SEQUENCES}
+# Joined entry by entry: operators of as many values as there are, and of two.
+SEVERAL = {"sum": "Sum", "maximum": "Max", "minimum": "Min"}
+OF_TWO = {"product": "Mul", "quotient": "Div", "power": "Pow"}
 LARGEST = 2**31 - 2**20  # bytes: a protobuf message ends at 2 GiB
 
 
@@ -225,10 +228,10 @@ class Writing:
         names = [self.graph.first(end) if first else self.graph.last(end) for end in ends]
         if layer.join == "concat":
             joined = self.graph.add("Concat", *names, axis=1 if first else -1)
-        elif layer.join == "product":
-            joined = functools.reduce(lambda a, b: self.graph.add("Mul", a, b), names)
+        elif layer.join in SEVERAL:
+            joined = self.graph.add(SEVERAL[layer.join], *names)
         else:
-            joined = self.graph.add("Sum", *names)
+            joined = functools.reduce(functools.partial(self.graph.add, OF_TWO[layer.join]), names)
         return Value(shape, None, joined) if first else Value(shape, joined)
 
     def leaf(self, layer: Layer, x: Value) -> Value:

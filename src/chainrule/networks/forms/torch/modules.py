@@ -8,7 +8,9 @@ Values have their samples first; `first` says whether channels stand right behin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.networks.forms.torch.reading import read_back
@@ -24,6 +26,15 @@ Tensor = Any
 Module: Any = object if nn is None else nn.Module
 Sequential: Any = object if nn is None else nn.Sequential
 Linear: Any = object if nn is None else nn.Linear
+# Of what is joined so far and the next, by our words. Of equal ones the first has δ: torch.maximum halves it.
+JOINED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "sum": operator.add,
+    "product": operator.mul,
+    "maximum": lambda joined, value: torch.where(value > joined, value, joined),
+    "minimum": lambda joined, value: torch.where(value < joined, value, joined),
+    "quotient": operator.truediv,
+    "power": operator.pow,
+}
 # (our name, how the arrays are turned, PyTorch's names): how a parameter of ours is read from theirs.
 Reading = tuple[str, str, tuple[str, ...]]
 
@@ -37,14 +48,17 @@ class Own(Module):
 
 
 class Translated(Sequential):
-    """A network of chainrule as a module. `by_name()` gives its parameters under their names there.
+    """A network of chainrule as a module. `by_name()` gives its parameters under their names there, and
+    `state_dict()` has PyTorch's tensors under the names of the layers, wherever these stand.
 
+    calls: what a tensor is called within -> its key in `state_dict`.
     origin: the network, which `from_torch` makes again as long as the module is what it was, `made`.
     takes: the shape of a sample as the module has it.
     """
 
     readings: Sequence[Reading] = ()
     shapes: dict[str, tuple[int, ...]]
+    calls: dict[str, str] = {}  # noqa: RUF012 (an nn.Module sets what is its own)
     origin: Any = None
     made: str = ""
     takes: tuple[int, ...] = ()
@@ -55,6 +69,19 @@ class Translated(Sequential):
             return super().forward(*values)
         dtype = next((p.dtype for p in self.parameters()), torch.get_default_dtype())
         return super().forward(torch.cat([value.flatten(1).to(dtype) for value in values], 1))
+
+    def state_dict(self, *args: Any, prefix: str = "", **options: Any) -> Any:
+        made = super().state_dict(*args, prefix=prefix, **options)
+        for within, called in self.calls.items():
+            if prefix + within in made:
+                made[prefix + called] = made.pop(prefix + within)
+        return made
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *others: Any) -> None:
+        for within, called in self.calls.items():
+            if prefix + called in state_dict:
+                state_dict[prefix + within] = state_dict.pop(prefix + called)
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def described(self) -> str:
         """What the module is apart from its tensors: its parts, each with what it keeps."""
@@ -151,7 +178,7 @@ class DenseTranspose(Own):
 
 
 class Branches(Own):
-    """Branches on the same input: their "sum", "product", or features in a row along the axis `dim`."""
+    """Branches on the same input: joined entry by entry, or their features in a row along the axis `dim`."""
 
     def __init__(self, branches: Sequence[nn.Module], how: str, dim: int) -> None:
         super().__init__()
@@ -161,10 +188,7 @@ class Branches(Own):
         made = [branch(x) for branch in self.branches]
         if self.how == "concat":
             return torch.cat(made, self.dim)
-        total = made[0]
-        for one in made[1:]:
-            total = total + one if self.how == "sum" else total * one
-        return total
+        return functools.reduce(JOINED[self.how], made)
 
 
 class Recurrence(Own):
@@ -248,6 +272,29 @@ class HardSigmoid(Own):
 
     def forward(self, x: Tensor) -> Tensor:
         return (self.slope * x + self.shift).clamp(0, 1)
+
+
+class Floor(Own):
+    """Whole numbers at or below, or without what lies behind the point."""
+
+    def __init__(self, toward_zero: bool) -> None:
+        super().__init__()
+        self.toward_zero = toward_zero
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.trunc(x) if self.toward_zero else torch.floor(x)
+
+
+class Wrap(Own):
+    """Numbers that go round, from low to high."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, x: Tensor) -> Tensor:
+        period = self.high - self.low
+        return x - period * torch.floor((x - self.low) / period)
 
 
 class Selu(Own):

@@ -7,8 +7,11 @@ read. Imports PyTorch: only `writing` imports this.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
+
+from chainrule.networks.forms.torch.modules import JOINED
 
 try:
     import torch
@@ -40,8 +43,8 @@ class Part(Module):
 
 
 class Join(Module):
-    """Several values as one: "sum", "product", "row", or their features side by side along `dim`; turns: how
-    the channels of each come to where they are wanted.
+    """Several values as one, entry by entry as `JOINED` has it, in a "row", or their features side by side
+    along `dim`; turns: how the channels of each come to where they are wanted.
     """
 
     def __init__(self, how: str, dim: int, turns: Sequence[nn.Module]) -> None:
@@ -54,10 +57,7 @@ class Join(Module):
             return torch.cat([value.flatten(1) for value in values], 1)
         if self.how == "concat":
             return torch.cat(list(values), self.dim)
-        made = values[0]
-        for value in values[1:]:
-            made = made + value if self.how == "sum" else made * value
-        return made
+        return functools.reduce(JOINED[self.how], values)
 
 
 class Unpool(Module):

@@ -50,6 +50,7 @@ from chainrule.layers import (
     Embedding,
     Features,
     Flatten,
+    Floor,
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
@@ -110,6 +111,7 @@ from chainrule.layers import (
     UpSample2D,
     UpSample3D,
     Wiring,
+    Wrap,
 )  # fmt: skip
 from chainrule.layers.parts import places_of
 from chainrule.layers.sequences.attention import GIVEN
@@ -158,6 +160,7 @@ class Writing:
         self.several = several
         self.dtype = getattr(torch, str(np.dtype(network.dtype)))
         self.readings: list[tuple[str, str, tuple[Any, ...]]] = []
+        self.layers: dict[int, str] = {}  # a module that is a layer -> its name
         self.known: dict[str, tuple[str, tuple[Any, ...]]] = {}  # parameter -> how it lies, and where
 
     def whole(self, made: Sequence[Any], first: bool) -> Any:
@@ -168,6 +171,7 @@ class Writing:
         module.readings = [
             (name, how, tuple(paths[id(held)] for held in tensors)) for name, how, tensors in self.readings
         ]
+        module.calls = self._calls(module)
         shape = self.network.input_shape
         module.origin = self.network.copy()
         module.takes = (shape[-1], *shape[:-1]) if first and len(shape) > 1 else shape
@@ -177,6 +181,20 @@ class Writing:
 
     def _named(self, made: Sequence[Any]) -> Any:
         return OrderedDict(made)
+
+    def _calls(self, module: Any) -> dict[str, str]:
+        """Every tensor's name within -> by the name of its layer, as PyTorch's own module of that name has
+        it; names that two would have are left as they are.
+        """
+        calls = dict.fromkeys(module.state_dict())
+        for path, part in module.named_modules():
+            if id(part) in self.layers:
+                inner = next((key for key in ("cell", "attention") if hasattr(part, key)), "")
+                for key in part.state_dict():
+                    own = key.removeprefix(f"{inner}.") if inner else key
+                    calls[f"{path}.{key}"] = f"{self.layers[id(part)]}.{own}"
+        made = {key: called or key for key, called in calls.items()}
+        return made if len(set(made.values())) == len(made) else {}
 
     # -- the layers ------------------------------------------------------------------------------------------
     def chain(self, layers: Sequence[Layer], shape: Shape, first: bool) -> tuple[list[Any], bool]:
@@ -196,6 +214,7 @@ class Writing:
                 first = bool(wanted)
             built = WRITERS[type(layer)](self, layer, shape, after, first)
             self._keep(layer, built)
+            self.layers[id(built.module)] = str(layer.name)
             made.append((name, built.module))
             first = first if built.first is ANY else built.first
             shape = after
@@ -644,6 +663,8 @@ ACTIVATIONS: dict[type[Layer], Callable[[Writing, Any], Any]] = {
     SoftShrink: lambda w, layer: w.nn.Softshrink(layer.lam),
     TanhShrink: lambda w, layer: w.nn.Tanhshrink(),
     HardSigmoid: lambda w, layer: w.own.HardSigmoid(layer.slope, layer.shift),
+    Floor: lambda w, layer: w.own.Floor(layer.toward_zero),
+    Wrap: lambda w, layer: w.own.Wrap(layer.low, layer.high),
     HardTanh: lambda w, layer: w.nn.Hardtanh(layer.low, layer.high),
     HardSwish: lambda w, layer: w.nn.Hardswish(),
     ReLU6: lambda w, layer: w.nn.ReLU6(),

@@ -109,31 +109,49 @@ def _times(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
 
 
 def _divided(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
-    if not isinstance(a, Value) or isinstance(b, Value):
-        raise refuse(name, "a division by a value")
-    return _times(r, name, at, a, np.asarray(1 / constant_of(name, b, "constant").astype(np.float64)))
+    if not isinstance(b, Value) and not r.whole(r.node.output[0]):
+        return _times(r, name, at, a, np.asarray(1 / constant_of(name, b, "constant").astype(np.float64)))
+    return r.building.join(name, beside_each_other(r, name, a, b), "quotient")
 
 
 def _power(r: Reading, name: str, at: Attributes, x: Known, exponent: Known) -> Value:
-    powers = set(constant_of(name, exponent, "exponent").ravel().tolist())
-    if len(powers) != 1:
-        raise refuse(name, "a power whose exponents differ")
-    return r.building.power(name, value_of(name, x), powers.pop())
+    if isinstance(x, Value) and not isinstance(exponent, Value):
+        powers = set(constant_of(name, exponent, "exponent").ravel().tolist())
+        if len(powers) == 1:
+            return r.building.power(name, x, powers.pop())
+    return r.building.join(name, beside_each_other(r, name, x, exponent), "power")
+
+
+def beside_each_other(r: Reading, name: str, *given: Known) -> list[Value]:
+    """Values and constants as values, of which one at least is one."""
+    like = next((value for value in given if isinstance(value, Value)), None)
+    like = value_of(name, like)
+    return [
+        value
+        if isinstance(value, Value)
+        else r.building.constant(
+            f"{name}_{number}", like, r.of_sample(name, like, constant_of(name, value, "constant"))
+        )
+        for number, value in enumerate(given)
+    ]
 
 
 def _bounded(largest: bool) -> Callable[..., Value]:
-    """Max and Min of a value and constants of one entry."""
+    """Max and Min: of a value and numbers its ends, of several values and arrays the join of them all."""
 
     def read(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
         values = [value for value in given if isinstance(value, Value)]
-        bounds = [constant_of(name, value, "bound") for value in given if not isinstance(value, Value)]
-        if len(values) != 1 or any(bound.size != 1 for bound in bounds):
-            raise refuse(name, "a maximum or minimum of anything but a value and a number")
-        if not bounds:
-            return values[0]
-        limits = [float(bound.ravel()[0]) for bound in bounds]
+        numbers = [value for value in given if isinstance(value, np.ndarray) and value.size == 1]
+        others = [value for value in given if not any(value is number for number in numbers)]
+        made = values[0]
+        if len(others) > 1:
+            how = "maximum" if largest else "minimum"
+            made = r.building.join(name, beside_each_other(r, name, *others), how)
+        if not numbers:
+            return made
+        limits = [float(number.ravel()[0]) for number in numbers]
         low, high = (max(limits), np.inf) if largest else (-np.inf, min(limits))
-        return r.building.clipped(name, values[0], low, high, r.dtype)
+        return r.building.clipped(name, made, low, high, r.dtype)
 
     return read
 
@@ -172,6 +190,8 @@ NODES: dict[str, Callable[..., Any]] = {
     "Mul": _times,
     "Div": _divided,
     "Pow": _power,
+    "Sqrt": lambda r, name, at, x: r.building.power(name, value_of(name, x), 0.5),
+    "Reciprocal": lambda r, name, at, x: r.building.power(name, value_of(name, x), -1),
     "Max": _bounded(largest=True),
     "Min": _bounded(largest=False),
     "Neg": lambda r, name, at, x: r.building.times(name, value_of(name, x), np.array(-1.0)),

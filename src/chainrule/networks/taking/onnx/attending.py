@@ -7,6 +7,7 @@ numbers what all the nodes do.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.layers import MultiHeadAttention
+from chainrule.layers.sequences.attention import GIVEN
 from chainrule.networks.taking.values import HIDDEN
 
 MOST = 80  # nodes between x and the softmax: with sizes that are computed about 50
@@ -30,11 +32,15 @@ TOLERANCE = 1e-5  # relative, of numbers that a model holds as float32
 class Attending:
     """Attention that nodes are, with its weights by our names, and the values that it reads: one that reads
     itself, or queries and keys, or these and values.
+
+    padding: whether 1 hides a key, and which keys, (steps, keys), are seen where none is padding; the last
+    value that is read says then which are.
     """
 
     layer: MultiHeadAttention
     weights: Mapping[str, Array]
     roots: tuple[str, ...]
+    padding: tuple[bool, Array] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class _Core:
     turned: bool  # whether keys have their steps last
     heads: tuple[int, int] | None = None  # of queries, and of keys, where they are not axes
     scale: float | None = None
+    padding: str = ""  # what says which keys of a sample are padding
 
 
 class Attentions:
@@ -118,8 +125,40 @@ class Attentions:
             return None
         q, k = self.nodes[product].input
         scores = self.nodes[product].output[0], node.input[0]
-        last = self.nodes[behind]
-        return _Core(q, k, last.input[1], scores, last.output[0], True)
+        last, padding = self.nodes[behind], self._padding(*scores)
+        return _Core(q, k, last.input[1], scores, last.output[0], True, padding=padding)
+
+    def _padding(self, product: str, read: str) -> str:
+        """What depends on the sample between the scores and the softmax, a number for every key: an input of
+        the model, or where ids are one of them.
+        """
+        path, others = {product}, list[str]()
+        for number in sorted(self._between({product}, read)):
+            node = self.nodes[number]
+            if path & set(node.input):
+                path |= set(node.output)
+        for number in sorted(self._between({product}, read)):
+            node = self.nodes[number]
+            if path & set(node.output):
+                others += [name for name in node.input if name in self.varying and name not in path]
+        found = ""
+        for _ in range(MOST if others else 0):
+            name = others[0]
+            maker = self.maker.get(name, -1)
+            if name in self.given or (maker >= 0 and self._compares_ids(maker)):
+                found = name
+                break
+            before = [read for read in self.nodes[maker].input if read in self.varying] if maker >= 0 else []
+            if len(set(before)) != 1:
+                break
+            others = before
+        return found
+
+    def _compares_ids(self, number: int) -> bool:
+        """Whether a node tells where ids that the model is given are one of them."""
+        node = self.nodes[number]
+        ids = [self.given[name] for name in node.input if name in self.given]
+        return node.op_type == "Equal" and len(ids) == 1 and ids[0].dtype.kind == "i"
 
     def _passed(self, name: str) -> int | None:
         """The product of two values that the softmax is the first factor of."""
@@ -157,11 +196,11 @@ class Attentions:
                 q, k, v = map(str, origins)
                 made = self._matched(core, (q, k, v), end)
                 if made is not None:
-                    return end, made, self._between({q, k, v}, end)
+                    return end, made, self._between({q, k, v, core.padding}, end)
             for root, region in self._roots(operands):
                 made = self._matched(core, (root,) * 3, end)
                 if made is not None:
-                    return end, made, region | self._between({root}, end)
+                    return end, made, region | self._between({root, core.padding}, end)
         return None
 
     def _origin(self, name: str) -> str | None:
@@ -268,6 +307,8 @@ class Attentions:
                 return None
             X[root] = rng.normal(size=x.shape)
         (_, steps, features), (_, keys, _) = X[roots[0]].shape, X[roots[1]].shape
+        padding = self._hiding(core, X, keys) if core.padding else None
+        with_all = X if padding is None else {**X, core.padding: padding[1]}
         of_zero, matrices, moved = self._projections(core, roots, X)
         heads, _, width = of_zero[0].shape
         fewer = len(of_zero[1])
@@ -276,19 +317,19 @@ class Attentions:
             return None
         scale, seen = (core.scale or width**-0.5) * width**0.5, None
         if core.scores:
-            scores, read = (made.reshape(-1, steps, keys) for made in self._run(X, core.scores))
+            scores, read = (made.reshape(-1, steps, keys) for made in self._run(with_all, core.scores))
             seen = read[0] > HIDDEN
             scale = float((read[0][seen] / scores[0][seen])[0]) * width**0.5 if seen.any() else 1.0
         weights = dict(zip(("W_q", "W_k", "W_v"), matrices, strict=True))
         biases = {"b_q": scale * of_zero[0][:, 0].ravel(), "b_v": of_zero[2][:, 0].ravel()}
         weights["W_q"] = scale * weights["W_q"]
-        weights["W_o"], biases["b_o"] = self._projection(core, X, end)
+        weights["W_o"], biases["b_o"] = self._projection(core, with_all, end)
         times = _repeats(heads, (weights["W_k"], weights["W_v"], biases["b_v"])) if fewer == heads else 1
         fewer //= times
         for key, held in (("W_k", weights), ("W_v", weights), ("b_v", biases)):
             held[key] = held[key].reshape(fewer, times, width, -1)[:, 0].reshape(fewer * width, -1)
         biases["b_v"] = biases["b_v"].ravel()
-        (wanted,) = self._run(X, [end])
+        (wanted,) = self._run(with_all, [end])
         sources = roots[:1] if len(set(roots)) == 1 else roots[:2] if roots[1] == roots[2] else roots
         turned = not all(np.allclose(part, part[:, :1]) for part in of_zero[:2]) or moved
         if turned:  # the first step is turned by no angle
@@ -298,6 +339,9 @@ class Attentions:
         if fewer < heads:
             options["key_value_heads"] = fewer
         for masked in self._masks(seen, steps, keys):
+            if padding is not None:
+                layer = MultiHeadAttention(heads, **options)
+                return self._padded(core, roots, end, X, padding, layer, weights, seen)
             layer = MultiHeadAttention(heads, **masked, **options)
             x, read_by = X[roots[0]], layer
             if len(sources) > 1:
@@ -309,6 +353,48 @@ class Attentions:
             ):
                 return Attending(layer, weights, sources)
         return None
+
+    def _hiding(self, core: _Core, X: Mapping[str, Array], keys: int) -> tuple[bool, Array, Array] | None:
+        """Whether 1 hides a key, the mask that hides none, and one that hides some."""
+        known = self.given.get(core.padding)
+        like = self._run(self.given, [core.padding])[0] if known is None else known
+        if like.shape != (1, keys) or keys < 2:
+            return None
+        none = {}
+        for number in (0, 1):
+            mask = np.full(like.shape, number).astype(like.dtype)
+            with np.errstate(all="ignore"):
+                (read,) = self._run({**X, core.padding: mask}, [core.scores[1]])  # type: ignore[index]
+            none[number] = not (read > HIDDEN).any()
+        if none[0] == none[1]:
+            return None
+        hides = none[1]
+        some = np.full(like.shape, int(not hides))
+        some[0, 1:] = np.arange(1, keys) % 2 == hides
+        return hides, np.full(like.shape, int(not hides)).astype(like.dtype), some.astype(like.dtype)
+
+    def _padded(
+        self, core: _Core, roots: tuple[str, str, str], end: str, X: Mapping[str, Array],
+        padding: tuple[bool, Array, Array], layer: MultiHeadAttention, weights: Mapping[str, Array],
+        seen: Any,
+    ) -> Attending | None:  # fmt: skip
+        """Attention whose last source says what is seen, where it computes on a mask that hides some keys
+        what the nodes do.
+        """
+        hides, _, some = padding
+        sources = roots[:2] if roots[1] == roots[2] else roots
+        (wanted,) = self._run({**X, core.padding: some}, [end])
+        there = (some[0] == 0) if hides else (some[0] != 0)
+        table = np.asarray(seen) & there[None]
+        made_of = copy.copy(layer)
+        made_of.seen = GIVEN
+        reading = made_of.reading((*(X[root].shape[1:] for root in sources), table.shape))
+        parts = [*(X[root].reshape(1, -1) for root in sources), table.reshape(1, -1).astype(np.float64)]
+        made = np.moveaxis(reading.forward(np.concatenate(parts, axis=1).T, **weights), -1, 0)
+        near = TOLERANCE * np.abs(wanted).max()
+        if made.shape != wanted.shape or not np.allclose(made, wanted, rtol=TOLERANCE, atol=near):
+            return None
+        return Attending(made_of, weights, (*sources, core.padding), (hides, np.asarray(seen)))
 
     def _masks(self, seen: Array | None, steps: int, keys: int) -> Iterator[dict[str, Any]]:
         """What may say which keys are seen."""

@@ -7,6 +7,7 @@ takes images with their channels last, (N, rows, columns, channels), where the m
 from __future__ import annotations
 
 import copy
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, FileError, MissingExtraError
-from chainrule.base.scalars import text_path
+from chainrule.base.scalars import check_choice, text_path
 from chainrule.base.types import Array
-from chainrule.layers import RMSNorm
+from chainrule.layers import Floor, RMSNorm, Wrap
 from chainrule.networks.network import Network
 from chainrule.networks.taking.onnx import arithmetic, elements, moving, norms, sequences, shapes, windows
 from chainrule.networks.taking.onnx.attending import Attending, attentions
@@ -33,7 +34,7 @@ from chainrule.networks.taking.onnx.reading import (
 )
 from chainrule.networks.taking.onnx.sequences import ORDERS
 from chainrule.networks.taking.onnx.shapes import samples_behind
-from chainrule.networks.taking.values import Value
+from chainrule.networks.taking.values import Flags, Value
 
 NODES: dict[str, Callable[..., Any]] = {
     **arithmetic.NODES,
@@ -48,11 +49,12 @@ MOVING = {"Transpose", "Reshape", "Identity", "Cast", *ORDERS}  # see to the axi
 ENTRYWISE = {
     *("Relu", "LeakyRelu", "Elu", "Selu", "Gelu", "Mish", "Sigmoid", "Tanh", "Softplus", "Softsign"),
     *("HardSigmoid", "HardSwish", "Clip", "Dropout", "Celu", "ThresholdedRelu", "Shrink", "Swish", "SwiGLU"),
-    *("Neg", "Pow", "Max", "Min"),
+    *("Neg", "Pow", "Max", "Min", "Floor"),
 }
 # Of whole numbers: what is rounded, and what goes on at the other end where their type has no more.
 ROUNDED = {"Div", "ReduceMean"}
 ROUND = {"Add", "Sub", "Mul", "Sum", "Pow", "Neg", "ReduceSum", "MatMul", "Gemm"}
+EXACT = 53  # bits: whole numbers of a float64
 FROM_AXIS = {"LayerNormalization", "RMSNormalization"}  # over all axes from one on
 # What asks where an axis is, and so knows of samples that are not on the first.
 OVER_AXES = {
@@ -63,7 +65,7 @@ OVER_AXES = {
 
 def from_onnx(
     model: Any, input_shape: Any = None, *, output: str | Sequence[str] | None = None,
-    samples: int | None = 0, dtype: str | None = None,
+    samples: int | None = 0, channels: str | None = None, dtype: str | None = None,
 ) -> Network:  # fmt: skip
     """A network that computes what an ONNX model computes, with its weights; train it on from there.
 
@@ -76,6 +78,8 @@ def from_onnx(
     dtype: by default that of the model's input.
     samples: which axis of the model's input has the samples: 0, 1 of sequences whose steps stand in front,
         or None for a model that takes one sample and has no such axis.
+    channels: "first" or "last", where the model's inputs have theirs. None: what the first layer tells that
+        reads channels; where none does images have them in front, and a warning says so.
     Raises ArgumentError that names the node and the attribute that have no layer here, FileError for a file
     that is no model, and MissingExtraError without the extra `onnx`.
     """
@@ -87,8 +91,21 @@ def from_onnx(
         model = _loaded(onnx, text_path(model, "model"))
     reading = Nodes(onnx, model, input_shape, samples)
     names = reading.chosen(output)
+    if channels is not None:
+        first = check_choice("from_onnx channels", channels, ("first", "last")) == "first"
+        for value in reading.building.inputs.values():
+            value.layout.settle(first)
     outputs = reading.read(names)
-    return reading.building.network(outputs, dtype or reading.dtype)
+    network = reading.building.network(outputs, dtype or reading.dtype)
+    for name in reading.building.supposed_first():
+        value = reading.building.inputs[name]
+        warnings.warn(
+            f"from_onnx: nothing in the model tells where the channels of its input {name!r}, "
+            f"{value.theirs}, are: they are taken to stand in front, and the network takes {value.ours}; "
+            "write channels='first' to say so, or channels='last'",
+            stacklevel=2,
+        )
+    return network
 
 
 def _loaded(onnx: Any, path: str) -> Any:
@@ -148,7 +165,8 @@ class Nodes(Reading):
         rng, made = np.random.default_rng(0), {}
         for name, value in self.inputs.items():
             numbers = rng.normal(size=(1,) * self.lead + value.theirs)
-            made[name] = numbers.astype(np.int64) * 0 if self.whole(name) else numbers
+            kind = bool if self.kind(name) == self.onnx.TensorProto.BOOL else np.int64
+            made[name] = (numbers * 0).astype(kind) if self.whole(name) else numbers
         return made
 
     def _weights(self, node: Any) -> Any:
@@ -178,36 +196,58 @@ class Nodes(Reading):
         inputs = [
             self.known[name] if name in self.known else self._missing(node, name) for name in node.input
         ]
-        if node.op_type == "Shape" and isinstance(inputs[0], Value):
-            return [self._sizes(inputs[0])[slice(attributes.get("start", 0), attributes.get("end"))]]
+        if node.op_type == "Shape" and isinstance(inputs[0], Value | Flags):
+            of = inputs[0].of if isinstance(inputs[0], Flags) else inputs[0]
+            return [self._sizes(of)[slice(attributes.get("start", 0), attributes.get("end"))]]
         if node.op_type == "Constant":
             return [np.asarray(next(iter(attributes.values())))]
         if all(given is None or isinstance(given, np.ndarray) for given in inputs):
             return self._computed(node, inputs)
         name = node.name or next(output for output in node.output if output)
-        if node.op_type not in NODES or node.domain not in ("", "ai.onnx"):
+        reader = NODES.get(node.op_type, elements.FLAGS.get(node.op_type))
+        if reader is None or node.domain not in ("", "ai.onnx"):
             raise ArgumentError(f"node {name}: the operator {node.op_type} has no layer in chainrule")
-        self._check_whole(node, name)
         if node.op_type not in MOVING and any(isinstance(given, SamplesAt) for given in inputs):
             return (self._elsewhere(node, name, attributes, inputs),)
-        made = NODES[node.op_type](self, name, attributes, *inputs)
-        return made if isinstance(made, tuple) else (made,)
+        made = reader(self, name, attributes, *inputs)
+        if isinstance(made, tuple | Flags):
+            return made if isinstance(made, tuple) else (made,)
+        return (self._as_whole(node, name, made) if self.whole(node.output[0]) else made,)
 
-    def _check_whole(self, node: Any, name: str) -> None:
-        """ArgumentError for arithmetic of whole numbers that real ones do not have."""
-        types = self.onnx.TensorProto
-        if not self.whole(node.output[0]):
-            return
+    def _as_whole(self, node: Any, name: str, made: Value) -> Value:
+        """What arithmetic of real numbers made, as that of whole numbers has it: rounded to 0, and where
+        their type has no more it goes on at the other end. They are right up to 2^53, those of a float64.
+        """
+        if node.op_type not in ROUNDED | ROUND:
+            return made
+        held = self.onnx.helper.tensor_dtype_to_np_dtype(self.kind(node.output[0]))
+        if node.op_type == "ReduceMean":  # a sum of n-ths, which may lie below the whole number that it is
+            raise refuse(name, "ReduceMean of whole numbers, which is rounded,")
         if node.op_type in ROUNDED:
-            raise refuse(name, f"{node.op_type} of whole numbers, which is rounded,")
-        if node.op_type in ROUND and self.kind(node.output[0]) not in (types.INT32, types.INT64):
-            raise refuse(name, f"{node.op_type} of unsigned or short whole numbers, which go round,")
+            made = self.building.entrywise(f"{name}_whole", made, Floor(toward_zero=True))
+        elif held.itemsize * 8 < EXACT:
+            low, high = np.iinfo(held).min, int(np.iinfo(held).max) + 1
+            made = self.building.entrywise(f"{name}_round", made, Wrap(low, high))
+        elif held.kind == "u" and node.op_type in ("Sub", "Neg"):
+            raise refuse(name, f"{node.op_type} of uint64, whose numbers below 0 are those near 2^64,")
+        if held.itemsize * 8 > 24:  # the bits of a float32
+            self.dtype = "float64"
+        return made
 
     def _one(self, node: Any, held: Fused | Attending) -> Value:
         """Several nodes that are one layer."""
         name, value = node.name or node.output[0], self.known[held.roots[0]]
         if isinstance(held, Attending):
-            read = [value_of(name, self.known[root]) for root in held.roots]
+            told = held.roots[: len(held.roots) - (held.padding is not None)]
+            read = [value_of(name, self.known[root]) for root in told]
+            if held.padding is not None:
+                hides, table = held.padding
+                padding = self.known[held.roots[-1]]
+                if not isinstance(padding, Flags):
+                    padding = value_of(name, padding)
+                elif not hides:
+                    raise refuse(name, "a mask that hides all ids but one")
+                read.append(self.building.seen(name, padding, table, hides))
             return self.building.attention(name, read, copy.copy(held.layer), held.weights)
         layer = copy.copy(held.layer)
         if held.axis is None:

@@ -23,8 +23,7 @@ def _of_positions(r: Reading, value: Value, of_axes: Mapping[int, Any], none: An
     count = len(value.theirs)
     if value.ones or value.columns is not None or count not in (2, 3, 4) or not r.lead:
         return None
-    if value.layout.first is None:
-        value.layout.settle(of_axes.get(0, none) == none)
+    r.building.suppose(value, of_axes.get(0, none) == none)
     places = range(1, count) if value.layout.first else range(count - 1)
     if any(told != none for axis, told in of_axes.items() if axis not in places):
         return None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, describe
-from chainrule.layers import ReLU
+from chainrule.layers import Floor, ReLU
 from chainrule.networks.taking.torch.reading import Reading, axis_of, constant_beside
 from chainrule.networks.taking.values import Value
 
@@ -96,11 +96,47 @@ def _absolute(r: Reading, name: str, x: Value) -> Value:
     return r.building.join(name, halves, "sum")
 
 
-def _quotient(r: Reading, name: str, a: Any, b: Any) -> Value:
-    if not isinstance(a, Value) or isinstance(b, Value):
-        raise ArgumentError(f"{name}: a quotient is taken of a value by a number or a tensor of the module")
+def _beside(r: Reading, name: str, a: Any, b: Any) -> list[Value]:
+    """Two values, or a value and a number or a tensor as one."""
+    if isinstance(a, Value) and isinstance(b, Value):
+        return [a, b]
     value, constant = _constant(name, a, b)
-    return r.building.times(name, value, 1.0 / constant)
+    other = r.building.constant(f"{name}_constant", value, constant)
+    return [value, other] if value is a else [other, value]
+
+
+def _joined(how: str) -> Callable[..., Value]:
+    return lambda r, name, a, b: r.building.join(name, _beside(r, name, a, b), how)
+
+
+def _quotient(r: Reading, name: str, a: Any, b: Any, rounding_mode: str | None = None) -> Value:
+    if rounding_mode is None and isinstance(a, Value) and not isinstance(b, Value):
+        value, constant = _constant(name, a, b)
+        return r.building.times(name, value, 1.0 / constant)
+    made = r.building.join(name, _beside(r, name, a, b), "quotient")
+    if rounding_mode is None:
+        return made
+    return r.building.entrywise(f"{name}_whole", made, Floor(toward_zero=rounding_mode == "trunc"))
+
+
+def _power(r: Reading, name: str, x: Any, exponent: Any = 2) -> Value:
+    if isinstance(x, Value) and isinstance(exponent, int | float):
+        return r.building.power(name, x, exponent)
+    return r.building.join(name, _beside(r, name, x, exponent), "power")
+
+
+def _extreme(how: str, low: bool) -> Callable[..., Any]:
+    """max and min: of two values, or as in max(dim=2) of one over positions."""
+
+    def read(r: Reading, name: str, x: Value, other: Any = None, *more: Any, **options: Any) -> Any:
+        if isinstance(other, Value | np.ndarray):
+            return r.building.join(name, _beside(r, name, x, other), how)
+        if low:
+            raise ArgumentError(f"{name}: a minimum is taken of two values, min(a, b)")
+        told = dict(zip(("dim", "keepdim"), (other, *more), strict=False)) | options
+        return (_largest(r, name, x, **told), None)
+
+    return read
 
 
 def _difference(r: Reading, name: str, a: Any, b: Any) -> Value:
@@ -118,11 +154,26 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "mean": _reduce(mean=True),
     "sum": _reduce(mean=False),
     **dict.fromkeys(("mul", "mul_", "multiply", "imul"), _both("product")),
-    **dict.fromkeys(("truediv", "div", "divide"), _quotient),
+    **dict.fromkeys(("truediv", "div", "divide", "true_divide"), _quotient),
+    **dict.fromkeys(
+        ("floordiv", "floor_divide"), lambda r, name, a, b: _quotient(r, name, a, b, rounding_mode="floor")
+    ),
+    **dict.fromkeys(("maximum", "fmax"), _joined("maximum")),
+    **dict.fromkeys(("minimum", "fmin"), _joined("minimum")),
+    **{
+        key: lambda r, name, x, exponent=exponent: r.building.power(name, x, exponent)
+        for key, exponent in (("sqrt", 0.5), ("rsqrt", -0.5), ("reciprocal", -1))
+    },
+    "floor": lambda r, name, x: r.building.entrywise(name, x, Floor()),
+    **dict.fromkeys(
+        ("trunc", "fix"), lambda r, name, x: r.building.entrywise(name, x, Floor(toward_zero=True))
+    ),
     **dict.fromkeys(("sub", "subtract"), _difference),
-    **dict.fromkeys(("pow", "square"), lambda r, name, x, power=2: r.building.power(name, x, power)),
+    **dict.fromkeys(("pow", "square", "float_power"), _power),
+    "rsub": lambda r, name, a, b: _difference(r, name, b, a),
     **dict.fromkeys(("abs", "absolute"), _absolute),
     "amax": _largest,
-    "max": lambda r, name, x, dim=None, keepdim=False: (_largest(r, name, x, dim, keepdim), None),
+    "max": _extreme("maximum", low=False),
+    "min": _extreme("minimum", low=True),
     "neg": lambda r, name, x: r.building.times(name, x, np.array(-1.0)),
 }

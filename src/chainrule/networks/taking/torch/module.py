@@ -19,7 +19,7 @@ from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building
 from chainrule.networks.taking.torch import arithmetic, elements, moving, norms, sequences, shapes, windows
 from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of
-from chainrule.networks.taking.values import Value
+from chainrule.networks.taking.values import Flags, Value
 
 MODULES: dict[str, Callable[..., Any]] = {
     **elements.MODULES,
@@ -183,7 +183,7 @@ def _varies(given: Any) -> bool:
     """Whether an argument depends on the samples."""
     if isinstance(given, tuple | list):
         return any(map(_varies, given))
-    return isinstance(given, Value | Steps | States)
+    return isinstance(given, Value | Steps | States | Flags)
 
 
 def _asserts(node: Any) -> bool:
@@ -211,8 +211,11 @@ class Nodes(Reading):
 
     def of_module(self) -> dict[str, Value]:
         """What the module itself, which is a layer, puts out."""
-        kind = type(self.module).__name__
-        return self._outputs(self._module(kind.lower(), self.module, [*self.building.inputs.values()], {}))
+        kind, taken = type(self.module).__name__, inspect.signature(self.module.forward).parameters
+        inputs = self.building.inputs
+        named = set(inputs) <= set(taken)  # masks by their names
+        first = [*inputs.values()] if not named else []
+        return self._outputs(self._module(kind.lower(), self.module, first, dict(inputs) if named else {}))
 
     def _tensor(self, target: str) -> Array:
         held: Any = self.module
@@ -221,6 +224,9 @@ class Nodes(Reading):
         return array_of(held)
 
     def _outputs(self, given: Any) -> dict[str, Value]:
+        for name, value in self.compared:
+            if not any(value is held for held in self.ids):
+                raise ArgumentError(f"{name}: what is compared with a number must be ids of an Embedding")
         given = given.every if isinstance(given, Steps) else given  # of a recurrence alone its steps
         if isinstance(given, Value):
             return {"output": given}
@@ -295,7 +301,7 @@ class Nodes(Reading):
 
     def _module(self, name: str, layer: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
         kind = type(layer).__name__
-        if arguments and not any(map(_varies, arguments)):
+        if arguments and not any(map(_varies, (*arguments, *options.values()))):
             return self._constant(layer, arguments, options)
         known = getattr(self.torch.nn, kind, None)
         if type(layer) is not known or kind not in MODULES:

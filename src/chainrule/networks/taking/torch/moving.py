@@ -17,6 +17,11 @@ def _padded(mode: str) -> Callable[..., Value]:
     def read(r: Reading, name: str, m: Any, x: Value) -> Value:
         sides = _by_axis(sizes_of(m.padding, 2 * axes_of(m)))
         if getattr(m, "value", 0):
+            if len(x.theirs) != len(sides) + 1:
+                raise ArgumentError(
+                    f"{name}: {type(m).__name__} is taken of a sample of {len(sides) + 1} axes, channels in "
+                    f"front, received {x.theirs}"
+                )
             return r.building.framed(name, r.building.read(name, x, True), dict(enumerate(sides, 1)), m.value)
         return r.building.pad(name, x, sides, mode)
 

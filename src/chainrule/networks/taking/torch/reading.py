@@ -27,6 +27,8 @@ class Reading:
         self.dtype = dtype
         self.values: dict[Any, Any] = {}
         self.tensors: dict[int, tuple[str, Any]] = {}  # a parameter -> the module that has it
+        self.ids: list[Value] = []  # what embeddings read
+        self.compared: list[tuple[str, Value]] = []  # what is compared as ids, and where
 
 
 def axes_of(m: Any) -> int:

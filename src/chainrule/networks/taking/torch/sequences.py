@@ -11,12 +11,13 @@ import numpy as np
 from chainrule.base.errors import ArgumentError
 from chainrule.base.types import Array
 from chainrule.layers import GELU, Bidirectional, Dropout, Layer, MultiHeadAttention, ReLU
+from chainrule.layers.sequences.attention import GIVEN
 from chainrule.networks.taking.building import cell
 from chainrule.networks.taking.torch.elements import linear
 from chainrule.networks.taking.torch.norms import layer_norm
 from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of, axis_of
 from chainrule.networks.taking.torch.shapes import squeeze
-from chainrule.networks.taking.values import HIDDEN, Value
+from chainrule.networks.taking.values import HIDDEN, Flags, Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
 
@@ -29,6 +30,7 @@ def _embedding(r: Reading, name: str, m: Any, x: Value) -> Value:
         raise ArgumentError(
             f"{name}: the row of padding_idx={m.padding_idx} is not zero, and would be zeros in chainrule"
         )
+    r.ids.append(x.root)
     return r.building.embedding(name, x, E, None)
 
 
@@ -136,15 +138,34 @@ def _mask(name: str, given: Any, causal: bool, steps: int, keys: int) -> dict[st
 
 
 def attention(
-    r: Reading, name: str, m: Any, values: Sequence[Value], mask: Any = None, causal: bool = False
-) -> Value:
-    """values: queries, keys, values."""
+    r: Reading, name: str, m: Any, values: Sequence[Value], mask: Any = None, causal: bool = False,
+    padding: Any = None,
+) -> Value:  # fmt: skip
+    """values: queries, keys, values. padding: of every sample which keys are hidden, 1 or True."""
     q, k, v = values
     _samples_first(r, name, m)
     option = _mask(name, mask, causal, q.theirs[0], k.theirs[0])
-    layer = MultiHeadAttention(m.num_heads, bias=m.in_proj_bias is not None, **option)
     read = values[:1] if q is k is v else values[:2] if k is v else values
+    if padding is not None:
+        table = option.pop("seen", None)
+        read = [q, k, *([v] if k is not v else []), _seen(r, name, padding, table, q.theirs[0], k.theirs[0])]
+        option["seen"] = GIVEN
+    layer = MultiHeadAttention(m.num_heads, bias=m.in_proj_bias is not None, **option)
     return r.building.attention(name, read, layer, projections(name, m))
+
+
+def _seen(r: Reading, name: str, padding: Any, table: Any, steps: int, keys: int) -> Value:
+    """Which keys a query of a sample sees, (steps, keys) of 0 and 1: those that are no padding, and that the
+    module's own mask leaves.
+    """
+    of = padding.of if isinstance(padding, Flags) and padding.equal else padding
+    if not isinstance(of, Value) or of.theirs != (keys,):
+        raise ArgumentError(
+            f"{name}: a padding mask is an input of the shape ({keys},) of a sample, 1 where a step is "
+            "padding, or ids == 0 of such ids"
+        )
+    left = np.ones((steps, keys), bool) if table is None else np.asarray(table)
+    return r.building.seen(name, padding, left)
 
 
 def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
@@ -182,11 +203,11 @@ def _block(r: Reading, name: str, m: Any, x: Value, memory: Value | None, masks:
         return b.entrywise(f"{name}_dropout", y, Dropout(layer.p)) if layer.p else y
 
     def to_itself(x: Value) -> Value:
-        return dropped(attention(r, f"{name}_self_attn", m.self_attn, [x] * 3, *masks[:2]), m.dropout1)
+        return dropped(attention(r, f"{name}_self_attn", m.self_attn, [x] * 3, *masks[:3]), m.dropout1)
 
     def to_memory(x: Value) -> Value:
         read = [x, memory, memory]
-        y = attention(r, f"{name}_multihead_attn", m.multihead_attn, read, *masks[2:])  # type: ignore[arg-type]
+        y = attention(r, f"{name}_multihead_attn", m.multihead_attn, read, *masks[3:])  # type: ignore[arg-type]
         return dropped(y, m.dropout2)
 
     def dense(x: Value) -> Value:
@@ -205,18 +226,11 @@ def _block(r: Reading, name: str, m: Any, x: Value, memory: Value | None, masks:
     return x
 
 
-def _no_padding(name: str, **masks: Any) -> None:
-    for key, given in masks.items():
-        if given is not None:
-            raise ArgumentError(f"{name}: {key} is not taken: a Masking or Embedding(padding=0) has it here")
-
-
 def _encoder_layer(
     r: Reading, name: str, m: Any, src: Value, src_mask: Any = None, src_key_padding_mask: Any = None,
     is_causal: Any = False,
 ) -> Value:  # fmt: skip
-    _no_padding(name, src_key_padding_mask=src_key_padding_mask)
-    return _block(r, name, m, src, None, (src_mask, False))
+    return _block(r, name, m, src, None, (src_mask, False, src_key_padding_mask))
 
 
 def _decoder_layer(
@@ -224,10 +238,8 @@ def _decoder_layer(
     tgt_key_padding_mask: Any = None, memory_key_padding_mask: Any = None, tgt_is_causal: Any = False,
     memory_is_causal: Any = False,
 ) -> Value:  # fmt: skip
-    _no_padding(
-        name, tgt_key_padding_mask=tgt_key_padding_mask, memory_key_padding_mask=memory_key_padding_mask
-    )
-    return _block(r, name, m, tgt, memory, (tgt_mask, False, memory_mask, False))
+    masks = (tgt_mask, False, tgt_key_padding_mask, memory_mask, False, memory_key_padding_mask)
+    return _block(r, name, m, tgt, memory, masks)
 
 
 def _stack(block: Callable[..., Value]) -> Callable[..., Value]:
@@ -247,12 +259,22 @@ def _stack(block: Callable[..., Value]) -> Callable[..., Value]:
 _encoder, _decoder = _stack(_encoder_layer), _stack(_decoder_layer)
 
 
-def _transformer(r: Reading, name: str, m: Any, src: Value, tgt: Value, **options: Any) -> Value:
-    of_source = {"mask": options.pop("src_mask", None)}
-    _no_padding(name, src_key_padding_mask=options.pop("src_key_padding_mask", None))
-    memory = _encoder(r, f"{name}_encoder", m.encoder, src, **of_source)
-    options.pop("src_is_causal", None)
-    return _decoder(r, f"{name}_decoder", m.decoder, tgt, memory, **options)
+def _transformer(
+    r: Reading, name: str, m: Any, src: Value, tgt: Value, src_mask: Any = None, tgt_mask: Any = None,
+    memory_mask: Any = None, src_key_padding_mask: Any = None, tgt_key_padding_mask: Any = None,
+    memory_key_padding_mask: Any = None, *causal: Any, **are_causal: Any,
+) -> Value:  # fmt: skip
+    """is_causal of a mask says what the mask says itself."""
+    memory = _encoder(
+        r, f"{name}_encoder", m.encoder, src, mask=src_mask, src_key_padding_mask=src_key_padding_mask
+    )
+    masks = {
+        "tgt_mask": tgt_mask,
+        "memory_mask": memory_mask,
+        "tgt_key_padding_mask": tgt_key_padding_mask,
+        "memory_key_padding_mask": memory_key_padding_mask,
+    }
+    return _decoder(r, f"{name}_decoder", m.decoder, tgt, memory, **masks)
 
 
 def _attention(
@@ -260,11 +282,10 @@ def _attention(
     need_weights: bool = True, attn_mask: Any = None, average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> Any:  # fmt: skip
-    _no_padding(name, key_padding_mask=key_padding_mask)
     if m.dropout:
         raise ArgumentError(f"{name}: attention is taken without dropout of its weights")
     value = key if value is None else value  # of two inputs of a module alone the second is both
-    return (attention(r, name, m, (query, key, value), attn_mask), None)
+    return (attention(r, name, m, (query, key, value), attn_mask, padding=key_padding_mask), None)
 
 
 def _item(r: Reading, name: str, x: Any, place: Any) -> Any:
@@ -389,7 +410,27 @@ def _squeezed(r: Reading, name: str, x: Any, dim: int | None = None) -> Value:
     return squeeze(r, name, x, dim)
 
 
+def _flags(equal: bool) -> Callable[..., Any]:
+    def read(r: Reading, name: str, a: Any, b: Any) -> Flags:
+        of, number = (a, b) if isinstance(a, Value) else (b, a)
+        if not isinstance(of, Value) or of.node is not None or not isinstance(number, int):
+            raise ArgumentError(f"{name}: ids of an input are compared with a whole number, ids == 0")
+        r.compared.append((name, of.root))
+        return Flags(of, number, equal)
+
+    return read
+
+
+def _not(r: Reading, name: str, x: Any) -> Flags:
+    if not isinstance(x, Flags):
+        raise ArgumentError(f"{name}: not is taken of a comparison of ids, ~(ids != 0)")
+    return x.turned()
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "eq": _flags(equal=True),
+    **dict.fromkeys(("ne", "not_equal"), _flags(equal=False)),
+    **dict.fromkeys(("invert", "logical_not", "bitwise_not"), _not),
     "split": _split,
     "chunk": _chunk,
     **dict.fromkeys(("scaled_dot_product_attention", "bmm", "baddbmm", "einsum"), _unlike),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.languages import Say, same
-from chainrule.formulas import exp, named, tanh
+from chainrule.formulas import exp, greater, maximum, minimum, named, tanh
 from chainrule.layers.activations.rectifiers import ReLU
 from chainrule.layers.activations.smooth import GELU, Identity, Sigmoid, SiLU, Tanh
 from chainrule.verifying.meanings.functions import attention, blocks, rotary
@@ -82,6 +82,7 @@ ENTRYWISE = {
     "tanhgelu": (_gelu_tanh, _gelu_tanh_gradients), "quickgelu": (_gelu_sigmoid, _gelu_sigmoid_gradients),
     "geluquick": (_gelu_sigmoid, _gelu_sigmoid_gradients),
 }  # fmt: skip
+CHOSEN = ("maximum", "minimum")
 GATES = {"swiglu": SiLU(), "geglu": GELU(), "glu": Sigmoid(), "reglu": ReLU(), "bilinear": Identity()}
 
 
@@ -97,6 +98,19 @@ def _slopes(activation: Any) -> Iterator[tuple[Say, Callable[[Any], Any]]]:
     yield _derivative_of(of_output), lambda g: activation.f(g) * (1 - activation.f(g))
     of_tanh = Say("a tanh of which the activation is the output", "以激活值为输出的 tanh")
     yield _derivative_of(of_tanh), lambda g: 1 - activation.f(g) ** 2
+
+
+def _chosen(largest: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The larger, or smaller, of two values entry by entry; at a tie δ goes to the first."""
+
+    def forward(a: Any, b: Any) -> Any:
+        return maximum(b, a) if largest else minimum(b, a)
+
+    def gradients(d: Any, a: Any, b: Any) -> dict[str, Any]:
+        second = greater(b, a) if largest else greater(a, b)
+        return {"a": d * (1 - second), "b": d * second}
+
+    return forward, gradients
 
 
 def _derivative_of(what: Say) -> Say:
@@ -124,6 +138,9 @@ def functions(name: str, options: dict[str, Any]) -> list[Function]:
             if name in blocks.FEED_FORWARD:
                 made.append(blocks.feed_forward(name, activation, others))
         return made
+    if name in CHOSEN:
+        way = _chosen(largest=name == "maximum")
+        return [Function(name, ("a", "b"), *way, layouts=by_samples(2))]
     if name in ENTRYWISE:
         return [Function(name, ("x",), *ENTRYWISE[name], layouts=by_samples(1))]
     return []
