@@ -32,7 +32,7 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
     } else if constexpr (rule == Rule::rmsprop) {
       const Vec<T> s = g.beta2 * load(g.second + i) + g.rest2 * d * d;
       store(g.second + i, s);
-      Vec<T> step = d / (square_root<T>(s) + g.epsilon);
+      Vec<T> step = d / (root_beside_division<T>(s) + g.epsilon);
       if (g.first) {
         step += g.momentum * load(g.first + i);
         store(g.first + i, step);
@@ -41,11 +41,11 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
     } else if constexpr (rule == Rule::adagrad) {
       const Vec<T> s = load(g.second + i) + d * d;
       store(g.second + i, s);
-      theta -= g.rate * d / (square_root<T>(s + g.start) + g.epsilon);
+      theta -= g.rate * d / (root_beside_division<T>(s + g.start) + g.epsilon);
     } else if constexpr (rule == Rule::adadelta) {
       const Vec<T> s = g.beta2 * load(g.second + i) + g.rest2 * d * d, moved = load(g.first + i);
       store(g.second + i, s);
-      const Vec<T> step = square_root<T>(moved + g.epsilon) / square_root<T>(s + g.epsilon) * d;
+      const Vec<T> step = root_beside_division<T>(moved + g.epsilon) / root_beside_division<T>(s + g.epsilon) * d;
       store(g.first + i, g.beta2 * moved + g.rest2 * step * step);
       theta -= g.rate * step;
     } else if constexpr (rule == Rule::lion) {
@@ -60,14 +60,14 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
       store(g.first + i, m);
       store(g.second + i, s);
       if constexpr (rule == Rule::lamb) {
-        const Vec<T> step = m * g.correction1 / (square_root<T>(s * g.correction2) + g.epsilon);
+        const Vec<T> step = m * g.correction1 / (root_beside_division<T>(s * g.correction2) + g.epsilon);
         store(g.direction + i, step + g.decoupled_decay * theta);
         continue;
       }
       if constexpr (rule == Rule::nadam)
-        theta -= g.rate * (m * g.correction1 + d * g.of_gradient) / (square_root<T>(s * g.correction2) + g.epsilon);
+        theta -= g.rate * (m * g.correction1 + d * g.of_gradient) / (root_beside_division<T>(s * g.correction2) + g.epsilon);
       else if (g.correction2 != T(0))   // the variance of the second moment is known well enough
-        theta -= g.rate * (m * g.correction1) * g.correction2 / (square_root<T>(s) + g.epsilon);
+        theta -= g.rate * (m * g.correction1) * g.correction2 / (root_beside_division<T>(s) + g.epsilon);
       else theta -= g.rate * (m * g.correction1);
     } else {
       if constexpr (rule == Rule::adamw) theta -= g.rate * g.decoupled_decay * theta;
@@ -75,7 +75,7 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
       const Vec<T> s = g.beta2 * load(g.second + i) + g.rest2 * d * d;
       store(g.first + i, m);
       store(g.second + i, s);
-      theta -= g.rate * (m * g.correction1) / (square_root<T>(s * g.correction2) + g.epsilon);
+      theta -= g.rate * (m * g.correction1) / (root_beside_division<T>(s * g.correction2) + g.epsilon);
     }
     store(g.theta + i, theta);
   }

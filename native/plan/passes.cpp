@@ -110,13 +110,17 @@ void Plan<T>::set_targets(const Batch& batch, int samples) {
     kernels_.gather(g, m, source_same, 0, count);
   }
   const int64_t pixels = int64_t(value(output_).shape.height) * value(output_).shape.width;
-  for (int s = 0; s < count * l; s++) {
-    const bool present = s < samples;
-    const int64_t row = present ? (order ? order[s] : s) : 0;
+  const T one = T(1.0 / in_mean(samples));
+  for (int s = 0; s < samples; s++) {
+    const int64_t row = order ? order[s] : s;
     if (batch.labels)
-      for (int64_t p = 0; p < pixels; p++)
-        labels_[(s / l * pixels + p) * l + s % l] = present ? T(batch.labels[row * pixels + p]) : T(0);
-    weights_[s] = present ? T((batch.weights ? batch.weights[row] : 1.0) / in_mean(samples)) : T(0);
+      for (int64_t p = 0; p < pixels; p++) labels_[(s / l * pixels + p) * l + s % l] = T(batch.labels[row * pixels + p]);
+    weights_[s] = batch.weights ? T(batch.weights[row] / in_mean(samples)) : one;
+  }
+  for (int s = samples; s < count * l; s++) {
+    if (batch.labels)
+      for (int64_t p = 0; p < pixels; p++) labels_[(s / l * pixels + p) * l + s % l] = T(0);
+    weights_[s] = T(0);
   }
 }
 

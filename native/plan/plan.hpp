@@ -229,6 +229,7 @@ class Plan {
   T* all_gradients() const { return gradient_; }
   size_t all_gradients_size() const { return parameter_size_; }
   const std::vector<GradientPart>& gradient_parts() const { return parts_; }   // of a plan that is shared
+  double penalty_value() const;                                                // what the penalty adds to J
   void get_gradient(int parameter, T* values) const;
   void set_gradient(int parameter, const T* values);   // of a host operation
   // Optimizer state of a parameter: slot 0 first moment, slot 1 second; false where the rule keeps none.
@@ -419,7 +420,6 @@ class Plan {
     return own;
   }
   void reduce_loss(int samples, Progress& progress) const;
-  double penalty_value() const;
   double gradient_norm(bool with_penalty) const;
   void add_penalty();
   T second_correction() const;

@@ -15,7 +15,7 @@ from chainrule.base.errors import ArgumentError, BuildError, SettingError, descr
 
 # Of what Python calls and passes; native/bindings/module.cpp has the same number, and both rise with every
 # change. A build left over from older sources would take arguments for others and compute nonsense.
-INTERFACE = 25
+INTERFACE = 26
 
 
 def check_build(native: Any) -> None:
