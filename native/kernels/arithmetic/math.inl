@@ -200,24 +200,22 @@ inline Vec<T> square_root(Vec<T> v) {
   return load(part);
 }
 
-// √v of a v that is not negative, where a division follows: 1 ulp. On vectors of 512 bits a root takes 24 cycles (float 12) in
-// which nothing can be divided; Newton's steps for 1/√v, and the last one for √v itself, take place beside the division.
+// √v of a v that is not negative, where a division follows: 1 ulp. Of eight doubles a root takes 24 cycles in which nothing can
+// be divided, and 16 more the division; Newton's steps for 1/√v, and the last one for √v itself, take place beside that. (Of
+// floats it is 12 and 10, and the steps take as long.)
 template <class T>
 inline Vec<T> root_beside_division(Vec<T> v) {
-  if constexpr (CHAINRULE_BYTES < 64) {
+  if constexpr (is_float<T> || CHAINRULE_BYTES < 64) {
     return square_root<T>(v);
   } else {
-    typedef typename Lanes<T>::integer Int;
-    constexpr Int magic = is_float<T> ? Int(0x5f375a86) : Int(0x5fe6eb50c7b537a9);   // 3.4 %; of normal numbers
-    constexpr double least = is_float<T> ? 1e-36 : 1e-290, up = is_float<T> ? 0x1p40 : 0x1p80,
-                     down = is_float<T> ? 0x1p-20 : 0x1p-40;
+    constexpr int64_t magic = 0x5fe6eb50c7b537a9;   // 3.4 %; of normal numbers
     const Vec<T> infinity = broadcast<T>(T(__builtin_inf()));
-    const Mask<T> small = v < T(least);
-    const Vec<T> u = small ? v * T(up) : v, half = u * T(0.5);
+    const Mask<T> small = v < T(1e-290);
+    const Vec<T> u = small ? v * T(0x1p80) : v, half = u * T(0.5);
     Vec<T> r = reinterpret_cast<Vec<T>>(magic - (reinterpret_cast<Mask<T>>(u) >> 1));
-    for (int i = 0; i < (is_float<T> ? 2 : 3); i++) r *= T(1.5) - half * r * r;
+    for (int i = 0; i < 3; i++) r *= T(1.5) - half * r * r;
     const Vec<T> y = u * r, root = y + y * (T(0.5) - half * r * r);
-    return v == infinity ? infinity : small ? root * T(down) : root;
+    return v == infinity ? infinity : small ? root * T(0x1p-40) : root;
   }
 }
 
