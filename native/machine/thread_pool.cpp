@@ -25,6 +25,12 @@
 namespace chainrule {
 namespace {
 
+// Whether this thread is the caller of a loop: what a long loop asks between its pieces may be Python code that computes too.
+thread_local bool in_loop = false;
+
+// The number that the innermost call of this thread brought; 0: none did.
+thread_local int threads_of_call = 0;
+
 inline void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -112,6 +118,7 @@ struct ThreadPool::State {
   std::exception_ptr failure;
   std::mutex owner;
   std::vector<std::thread> workers;
+  std::atomic<int> started{0};
   int obtainable = most_threads;   // fewer once the system gave no more: the next loops do not ask again
   std::atomic<int> threads;        // of every call that brings no number of its own
 
@@ -198,6 +205,12 @@ struct ThreadPool::State {
 
   void loop(int thread) {
     float_exceptions::write(0);   // a new thread has those of its maker
+    // What this library and C++'s exceptions keep per thread is allocated where it is first touched, and where there is no
+    // memory then, the C library ends the process instead of throwing: so now, and not within a loop.
+    in_loop = false;
+    static_cast<void>(std::uncaught_exceptions());
+    started.fetch_add(1);
+    started.notify_one();
     uint32_t seen = 0;
     while (!stop.load(std::memory_order_relaxed)) {
       park(thread);
@@ -214,17 +227,12 @@ struct ThreadPool::State {
     for (auto& worker : workers) worker.join();
     workers.clear();
     active = 0;
+    started = 0;
     stop = false;
   }
 };
 
 static ThreadPool* current = nullptr;
-
-// Whether this thread is the caller of a loop: what a long loop asks between its pieces may be Python code that computes too.
-static thread_local bool in_loop = false;
-
-// The number that the innermost call of this thread brought; 0: none did.
-static thread_local int threads_of_call = 0;
 
 ThreadsOfCall::ThreadsOfCall(int count) : count_(count) {}
 
@@ -299,6 +307,7 @@ void ThreadPool::run_owned(int wanted, int units, Function function, void* conte
       s.obtainable = thread;
     }
   }
+  for (int started; (started = s.started.load()) < int(s.workers.size());) s.started.wait(started);
   const int threads = std::min(wanted, int(s.workers.size()) + 1);
   // About four chunks a thread, so that a thread that is held up costs little.
   const int grain = units / (threads * 4) > 1 ? units / (threads * 4) : 1;

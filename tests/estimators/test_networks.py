@@ -63,6 +63,22 @@ def test_it_is_the_network_of_the_library_bit_for_bit(dtype: str, dropout: float
     assert model.predict_proba(rows).dtype == dtype
 
 
+@pytest.mark.filterwarnings("ignore:precision='bfloat16':UserWarning")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_precision_is_that_of_the_network(dtype: str) -> None:
+    options: dict[str, Any] = {"hidden_layers": (8,), "epochs": 3, "batch_size": 16, "random_state": 1}
+    model = NetworkClassifier(precision="bfloat16", **options).fit(X.astype(dtype), THREE)
+    exact = NetworkClassifier(precision="float32", **options).fit(X.astype(dtype), THREE)
+    layers = [cr.Dense(8), cr.ReLU(), cr.Dense(3), cr.Softmax()]
+    network = cr.Network(layers, input_shape=6, seed=1, precision="bfloat16")
+    cr.fit(network, X, THREE, batch_size=16, optimizer="adam", seed=1, epochs=3, progress=False)
+    assert np.array_equal(model.network_.flat_parameters(), network.flat_parameters())
+    assert model.network_.dtype == exact.network_.dtype == np.float32
+    assert not np.array_equal(exact.network_.flat_parameters(), network.flat_parameters())
+    with pytest.raises(ValueError, match="precision must be"):
+        NetworkRegressor(precision="float16").fit(X, X[:, 0])
+
+
 @pytest.mark.parametrize("labels", LABELS)
 @pytest.mark.parametrize("loss", [None, "binary_cross_entropy", "hinge", "squared_error", Cubic()])
 def test_labels_of_every_kind_come_back(labels: str, loss: Any) -> None:

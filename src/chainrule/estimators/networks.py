@@ -83,6 +83,8 @@ class NetworkEstimator(Answering, Estimator):
     early_stopping: None, a number of epochs without improvement, or EarlyStopping(...). Without validation
         data a tenth of the rows is held out.
     validation_fraction: of the rows held out, of every class its share; None: none but for early stopping.
+    precision: "bfloat16": products of factors rounded to it, as of `chainrule.Network`; with it, or with
+        "float32", the network is of float32, whatever X is. None: of the type of X; float32 is twice as fast.
     shuffle, callbacks, threads: as of `chainrule.fit`. verbose: whether progress is shown.
     warm_start: whether `fit` goes on from the parameters before.
     random_state: a number, a RandomState or None; of the start, the orders, what is held out, and dropout.
@@ -94,8 +96,7 @@ class NetworkEstimator(Answering, Estimator):
     n_iter_: its epochs. loss_curve_, validation_loss_curve_: a value per epoch, without the penalty; None
         without validation. n_outputs_, n_features_in_, feature_names_in_.
 
-    The network has the type of X: float32 is twice as fast. Rows may be sparse, and are made dense batch by
-    batch where all of them would be too large.
+    Rows may be sparse, and are made dense batch by batch where all of them would be too large.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class NetworkEstimator(Answering, Estimator):
         shuffle: bool = True,
         warm_start: bool = False,
         random_state: Any = None,
+        precision: Any = None,
         callbacks: Any = (),
         verbose: bool = False,
         threads: int | None = None,
@@ -141,6 +143,7 @@ class NetworkEstimator(Answering, Estimator):
         self.shuffle = shuffle
         self.warm_start = warm_start
         self.random_state = random_state
+        self.precision = precision
         self.callbacks = callbacks
         self.verbose = verbose
         self.threads = threads
@@ -207,7 +210,12 @@ class NetworkEstimator(Answering, Estimator):
     def _new_network(self, targets: Array, dtype: Any, seed: int) -> Network:
         shape = self._sample_shape
         return Network(
-            self._described(shape, targets), input_shape=shape, seed=seed, dtype=dtype, preparation="numbers"
+            self._described(shape, targets),
+            input_shape=shape,
+            seed=seed,
+            dtype=dtype if self.precision is None else "float32",
+            precision=self.precision,
+            preparation="numbers",
         )
 
     def _as_rows(self, X: Any) -> tuple[Any, tuple[int, ...] | None]:
@@ -466,6 +474,7 @@ class NetworkClassifier(Classifier, NetworkEstimator):
         shuffle: bool = True,
         warm_start: bool = False,
         random_state: Any = None,
+        precision: Any = None,
         callbacks: Any = (),
         verbose: bool = False,
         threads: int | None = None,
@@ -489,6 +498,7 @@ class NetworkClassifier(Classifier, NetworkEstimator):
             shuffle=shuffle,
             warm_start=warm_start,
             random_state=random_state,
+            precision=precision,
             callbacks=callbacks,
             verbose=verbose,
             threads=threads,
