@@ -68,8 +68,11 @@ Batch make_batch(const Plan<T>& plan, int input, int output, const Any& x, doubl
     }
   }
   if (weights) {
-    if (int64_t(weights->size()) != rows) throw nb::value_error("weights and inputs differ in length");
-    batch.weights = weights->data();
+    const int64_t columns = weights->ndim() == 2 ? int64_t(weights->shape(1)) : 1;
+    if (columns != 1 && columns != plan.outputs_of_loss())
+      throw nb::value_error("weights are one for every sample, or for every sample and output");
+    if (int64_t(weights->size()) != rows * columns) throw nb::value_error("weights and inputs differ in length");
+    batch.weights = weights->data(), batch.weight_columns = int(columns);
   }
   return batch;
 }
@@ -83,7 +86,7 @@ Batch advance(const Plan<T>& plan, const Batch& batch, int output, int64_t first
   if (b.targets)
     b.targets = static_cast<const char*>(b.targets) + size_t(first) * size_t(plan.value(output).shape.features()) * sizeof(T);
   if (b.labels) b.labels += first * plan.value(output).shape.height * plan.value(output).shape.width;
-  if (b.weights) b.weights += first;
+  if (b.weights) b.weights += first * b.weight_columns;
   return b;
 }
 
@@ -99,6 +102,19 @@ bool all_finite(const T* values, int64_t count) {
   T sum = 0;
   for (const T part : sums) sum += part;
   return sum == T(0);
+}
+
+// loss, correct, judged and samples; of several outputs then loss, correct and judged of each.
+std::vector<double> sums_of(const Progress& p) {
+  std::vector<double> sums{p.loss, p.correct, p.judged, p.samples};
+  for (const Sums& part : p.parts) sums.insert(sums.end(), {part.loss, part.correct, part.judged});
+  return sums;
+}
+void set_sums(Progress& p, const std::vector<double>& sums, int parts) {
+  if (sums.size() != size_t(4 + 3 * parts)) throw nb::value_error("the sums of a plan are as many as it gives");
+  p.loss = sums[0], p.correct = sums[1], p.judged = sums[2], p.samples = sums[3];
+  p.parts.clear();
+  for (size_t i = 4; i < sums.size(); i += 3) p.parts.push_back({sums[i], sums[i + 1], sums[i + 2]});
 }
 
 void check_signals() {
@@ -169,8 +185,8 @@ class BoundPlan : public Plan<T> {
     };
   }
 
-  // computed(shard, part), complete(part) and advance(); counted(shard, loss, correct, judged, samples, overflowed), and
-  // sum(stop), which returns what that is told of all shards, and whether to stop.
+  // computed(shard, part), complete(part) and advance(); counted(shard, sums, overflowed), and sum(stop), which returns what
+  // that is told of all shards, and whether to stop.
   // exchange(own), of this process's shards, a row of each, returns the sums over all shards.
   void share(int shards, int first, int end, int batch_size, int64_t least_part, nb::object computed, nb::object complete,
              nb::object advance, nb::object counted, nb::object sum, nb::object exchange, nb::list beside) {
@@ -187,16 +203,18 @@ class BoundPlan : public Plan<T> {
       const WithGil gil;
       advance();
     };
-    sharing.counted = [counted](int shard, const ShardNumbers& n) {
+    sharing.counted = [this, counted](int shard, const ShardNumbers& n) {
       const WithGil gil;
-      counted(shard, n.progress.loss, n.progress.correct, n.progress.judged, n.progress.samples, n.overflowed);
+      Progress own = n.progress;
+      own.parts.resize(size_t(this->outputs_of_loss()));   // of an empty shard, too
+      counted(shard, sums_of(own), n.overflowed);
     };
-    sharing.sum = [sum](bool stop) {
+    sharing.sum = [this, sum](bool stop) {
       const WithGil gil;
       ShardNumbers all;
-      Progress& p = all.progress;
-      std::tie(p.loss, p.correct, p.judged, p.samples, all.overflowed, all.stop) =
-          nb::cast<std::tuple<double, double, double, double, bool, bool>>(sum(stop));
+      std::vector<double> sums;
+      std::tie(sums, all.overflowed, all.stop) = nb::cast<std::tuple<std::vector<double>, bool, bool>>(sum(stop));
+      set_sums(all.progress, sums, this->outputs_of_loss());
       return all;
     };
     sharing.exchange = [exchange, rows = size_t(end - first)](const std::vector<double>& own, int count,
@@ -252,9 +270,9 @@ class BoundPlan : public Plan<T> {
     return overflows.empty() && (!looking || all_finite(to, rows * features));
   }
 
-  std::tuple<double, double> evaluate(const Any& x, double scale, const Any& targets,
-                                      const std::optional<Array<double>>& weights, bool training,
-                                      const std::optional<Output<double>>& losses) {
+  // The sums over the samples, as of an epoch.
+  std::vector<double> evaluate(const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights,
+                               bool training, const std::optional<Output<double>>& losses) {
     require_input();
     require_loss();
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
@@ -263,15 +281,17 @@ class BoundPlan : public Plan<T> {
     forget();
     const WithoutGil release;
     const Interruptible asking(*this);
-    double loss_sum = 0, correct = 0, judged = 0;
+    Progress all;
+    all.parts.resize(size_t(this->outputs_of_loss()));
     for (int64_t first = 0; first < rows; first += this->batch_size()) {
       const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
       const Progress p = this->loss(advance(*this, batch, output, first), samples, training, false, false, false);
       if (each) this->read_losses(each + first, samples);
-      loss_sum += p.loss, correct += p.correct, judged += p.judged;
+      all.add(p), all.samples += p.samples;
+      for (size_t k = 0; k < all.parts.size(); k++) all.parts[k].add(p.parts[k]);
       note(first);
     }
-    return {loss_sum / double(rows), correct / std::max(judged, 1.0)};
+    return sums_of(all);
   }
 
   // One batch: J with the penalty; gradients, δ and activations stay in the arena to be read.
@@ -309,14 +329,13 @@ class BoundPlan : public Plan<T> {
     return loss;
   }
 
-  // How it ended, steps, and sums over the samples seen: their losses, the right ones, how many have something that counts, and
-  // how many they are. last: no batch of the epoch comes after these, so that an update takes what is gathered. before: these
-  // sums of the epoch's earlier steps, so that an epoch in parts adds in the order of a whole one.
-  std::tuple<Outcome, int64_t, double, double, double, double> train_epoch(
+  // How it ended, steps, and sums over the samples seen. last: no batch of the epoch comes after these, so that an update takes
+  // what is gathered. before: these sums of the epoch's earlier steps, so that an epoch in parts adds in the order of a whole
+  // one.
+  std::tuple<Outcome, int64_t, std::vector<double>> train_epoch(
       const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights, const Array<int64_t>& order,
-      const Array<double>& rates, const nb::object& poll, const nb::object& look, bool last,
-      const std::tuple<double, double, double, double>& before, const std::optional<Array<double>>& decays,
-      const std::optional<Array<double>>& dropouts) {
+      const Array<double>& rates, const nb::object& poll, const nb::object& look, bool last, const std::vector<double>& before,
+      const std::optional<Array<double>>& decays, const std::optional<Array<double>>& dropouts) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
@@ -342,7 +361,7 @@ class BoundPlan : public Plan<T> {
       look(step);
     };
     Progress progress;
-    std::tie(progress.loss, progress.correct, progress.judged, progress.samples) = before;
+    if (!before.empty()) set_sums(progress, before, this->outputs_of_loss());
     Outcome outcome;
     forget();
     {
@@ -358,7 +377,7 @@ class BoundPlan : public Plan<T> {
           },
           look.is_none() ? typename Plan<T>::Look() : look_with_gil, progress, last);
     }
-    return {outcome, progress.step, progress.loss, progress.correct, progress.judged, progress.samples};
+    return {outcome, progress.step, sums_of(progress)};
   }
 };
 

@@ -12,10 +12,13 @@ inline void bind_kinds(nanobind::module_& m) {
       .value("identity", Act::identity)
       .value("relu", Act::relu)
       .value("leaky_relu", Act::leaky_relu)
+      .value("elu", Act::elu)
       .value("sigmoid", Act::sigmoid)
       .value("tanh", Act::tanh)
       .value("softplus", Act::softplus)
-      .value("gelu", Act::gelu);
+      .value("gelu", Act::gelu)
+      .value("silu", Act::silu)
+      .value("hard_swish", Act::hard_swish);
   nb::enum_<InLanes>(m, "InLanes")
       .value("samples", InLanes::samples)
       .value("channels", InLanes::channels)

@@ -106,7 +106,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_norm", &P::add_norm, "x"_a, "z"_a, "groups"_a, "epsilon"_a, "momentum"_a, "parameters"_a, "centred"_a)
       .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "rate"_a)
       .def("add_slice", &P::add_slice, "x"_a, "z"_a, "first"_a)
-      .def("add_gather", &P::add_gather, "x"_a, "z"_a, "to"_a, "from_"_a, "count"_a, "weights"_a)
+      .def("add_gather", &P::add_gather, "x"_a, "z"_a, "to"_a, "from_"_a, "count"_a, "weights"_a, "repeats_edges"_a = false)
       .def("add_flatten", &P::add_flatten, "x"_a, "z"_a)
       .def("add_rearranged", &P::add_rearranged, "x"_a, "z"_a)
       .def("add_view", &P::add_view, "of"_a)
@@ -150,6 +150,9 @@ void bind_plan(nb::module_& m, const char* name) {
           "kind"_a, "first"_a, "positions"_a, "features"_a, "weight"_a, "scale"_a = 1.0, "delta_cut"_a = 1.0,
           "target_scale"_a = 1.0, "target_shift"_a = 0.0, "positive"_a = std::vector<double>(),
           "negative"_a = std::vector<double>())
+      .def("add_host_part", &P::add_host_part, "first"_a, "positions"_a, "features"_a, "weight"_a)
+      .def("add_program_part", &P::add_program_part, "first"_a, "positions"_a, "features"_a, "weight"_a, "value"_a, "both"_a,
+           "activation"_a, "judged"_a)
       .def(
           "set_host_loss",
           [](P& p, int output) {
@@ -237,19 +240,20 @@ void bind_plan(nb::module_& m, const char* name) {
            })
       .def(
           "read_batch",
-          [](const P& p, const Output<T>& targets, const Output<double>& weights) {
+          [](const P& p, int part, const Output<T>& targets, const Output<double>& weights) {
             p.require_loss();
             const int64_t rows = int64_t(weights.size());
             if (rows < 1 || rows > p.batch_size()) throw nb::value_error("between one sample and the batch size can be read");
-            p.read_batch(int(rows), checked(targets, rows * p.value(p.output).shape.features(), "the targets"), weights.data());
+            p.read_batch(p.known_part(part), int(rows),
+                         checked(targets, rows * p.value(p.output).shape.features(), "the targets"), weights.data());
           },
-          nb::arg().noconvert(), nb::arg().noconvert())
+          nb::arg(), nb::arg().noconvert(), nb::arg().noconvert())
       .def("set_losses",
-           [](P& p, const Array<double>& a) {
+           [](P& p, int part, const Array<double>& a) {
              p.require_loss();
              if (int64_t(a.size()) < 1 || int64_t(a.size()) > p.batch_size())
                throw nb::value_error("one loss per sample is needed");
-             p.set_losses(a.data(), int(a.size()));
+             p.set_losses(p.known_part(part), a.data(), int(a.size()));
            })
       .def(
           "first_nonfinite",
@@ -294,7 +298,7 @@ void bind_plan(nb::module_& m, const char* name) {
              return nb::ndarray<nb::numpy, T, nb::ndim<1>>(p.all_gradients(), {p.all_gradients_size()}, nb::find(p));
            })
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,
-           "poll"_a.none(), "look"_a.none() = nb::none(), "last"_a = true, "before"_a = std::make_tuple(0.0, 0.0, 0.0, 0.0),
+           "poll"_a.none(), "look"_a.none() = nb::none(), "last"_a = true, "before"_a = std::vector<double>(),
            "decays"_a.none() = nb::none(), "dropouts"_a.none() = nb::none())
       .def(
           "set_profiling",
@@ -344,7 +348,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 26;
+  m.attr("INTERFACE") = 28;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

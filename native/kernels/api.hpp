@@ -19,10 +19,10 @@ constexpr double least_squares = 0x1p-900, most_squares = 0x1p1000, scale_up = 0
 // n/2 roundings (1 % at a million), one of runs by fold_terms/2 at the most, 1.5e-5; of random terms 1e-7 is measured.
 constexpr int fold_terms = 256;
 
-enum class Act : int { identity, relu, leaky_relu, sigmoid, tanh, softplus, gelu };
+enum class Act : int { identity, relu, leaky_relu, elu, sigmoid, tanh, softplus, gelu, silu, hard_swish };
 
 // True where f' is computed from a = f(z), so that z need not be kept.
-constexpr bool derivative_from_output(Act kind) { return kind != Act::gelu; }
+constexpr bool derivative_from_output(Act kind) { return kind != Act::gelu && kind != Act::silu && kind != Act::hard_swish; }
 
 template <class T>
 struct Map {
@@ -60,6 +60,11 @@ struct DenseArgs {
   T* weight_gradient;   // panels as weights
   T* bias_gradient;     // or null
   int blocks, inputs, outputs, samples;
+  // Gradient: another x of the same δ, so that it is transposed once; null: there is none.
+  const F* other = nullptr;
+  ptrdiff_t other_block = 0;
+  int other_inputs = 0;
+  T* other_gradient = nullptr;
   bool add = false;   // forward: z starts from what it holds, backward: x_delta
   Post<T> post;
   // Pairs: W in numbers, of `rows` inputs, of which each unit makes the pairs it needs, in room for these; null: `weights`.
@@ -200,8 +205,8 @@ struct AttentionArgs {
   T* weights;                                  // A: [block][head][query][key][lane], or null where nobody reads it again
   T scale;                                     // 1 / √(features of a head)
   int heads, key_heads, blocks;
-  int features, steps;   // of a head, and in all, where the lanes are not samples
-  bool causal;           // query i sees the keys up to i
+  int features, steps, key_steps;   // of a head, and in all, where the lanes are not samples
+  bool causal;                      // query i sees the keys up to i
 };
 
 template <class T>
@@ -234,11 +239,13 @@ struct LossArgs {
   Map<T> activation;              // pairs: where a is written; data is null if nobody reads it
   Map<T> delta;                   // δ of `output`; data is null when only the value is wanted
   const T* targets;               // [blocks][size][lane], or null where labels are given
+  ptrdiff_t target_step;          // from block to block; more than a block where `output` is a part of what there is
   const T* labels;                // [blocks][height · width][lane]: class numbers, exact in T
   const T* weights;               // [blocks][lane]: sample weight / m, zero in lanes without a sample
   double* loss;                   // [blocks][lane]: weighted loss of each sample
   T* correct;                     // [blocks][lane]: 1 where the sample is classified rightly; -1 where nothing of it counts
   const T *positive, *negative;   // [channels]: what y and 1 - y of an output are multiplied by; null: 1
+  T factor = T(1);                // of δ: what the loss of this output weighs among those of several; 0 takes it out of δ alone
   T scale;                        // 1, or 1 / outputs for the mean over outputs
   T delta_cut;                    // Huber: where the parabola ends
   T target_scale, target_shift;   // y' = scale · y + shift: smoothed labels, ±1 for 0 and 1
@@ -345,6 +352,7 @@ struct DropoutArgs {
   uint32_t first;       // the place of the first sample in its batch
   T scale;
   bool positions = false;   // these are in the lanes, not samples
+  uint32_t bands = 1;       // of a sample, each in a lane
 };
 
 enum class Rule : int { sgd, nesterov, adam, adamw, rmsprop, adagrad, adadelta, nadam, radam, lion, lamb };

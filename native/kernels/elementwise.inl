@@ -39,6 +39,17 @@ struct Activation<Act::leaky_relu> {
   }
 };
 template <>
+struct Activation<Act::elu> {   // α above 0, or a does not tell
+  template <class T>
+  static Vec<T> value(T alpha, Vec<T> z) {
+    return z > T(0) ? z : alpha * expm1<T>(z);
+  }
+  template <class T>
+  static Vec<T> derivative(T alpha, Vec<T> a) {
+    return a > T(0) ? broadcast<T>(T(1)) : a + alpha;
+  }
+};
+template <>
 struct Activation<Act::sigmoid> {
   template <class T>
   static Vec<T> value(T, Vec<T> z) {
@@ -75,11 +86,36 @@ template <>
 struct Activation<Act::gelu> {
   template <class T>
   static Vec<T> value(T, Vec<T> z) {
-    return z * normal_cdf<T>(z);
+    return z * normal<T>(z).distribution;
   }
   template <class T>
   static Vec<T> derivative(T, Vec<T> z) {
-    return normal_cdf<T>(z) + z * normal_density<T>(z);
+    const Normal<T> n = normal<T>(z);
+    return n.distribution + z * (T(0.39894228040143267794) * n.bell);
+  }
+};
+template <>
+struct Activation<Act::silu> {
+  template <class T>
+  static Vec<T> value(T, Vec<T> z) {
+    return z * sigmoid<T>(z);
+  }
+  template <class T>
+  static Vec<T> derivative(T, Vec<T> z) {
+    const Vec<T> s = sigmoid<T>(z);
+    return s * (T(1) + z * (T(1) - s));
+  }
+};
+template <>
+struct Activation<Act::hard_swish> {
+  template <class T>
+  static Vec<T> value(T, Vec<T> z) {
+    const Vec<T> gate = z * T(1.0 / 6) + T(0.5);
+    return absolute<T>(z) >= T(3) ? (z > T(0) ? z : Vec<T>{}) : z * gate;
+  }
+  template <class T>
+  static Vec<T> derivative(T, Vec<T> z) {
+    return absolute<T>(z) >= T(3) ? (z > T(0) ? broadcast<T>(T(1)) : Vec<T>{}) : z * T(1.0 / 3) + T(0.5);
   }
 };
 
@@ -93,6 +129,8 @@ inline auto for_kind(Act kind, F&& body) {
       return body.template operator()<Act::relu>();
     case Act::leaky_relu:
       return body.template operator()<Act::leaky_relu>();
+    case Act::elu:
+      return body.template operator()<Act::elu>();
     case Act::sigmoid:
       return body.template operator()<Act::sigmoid>();
     case Act::tanh:
@@ -101,6 +139,10 @@ inline auto for_kind(Act kind, F&& body) {
       return body.template operator()<Act::softplus>();
     case Act::gelu:
       return body.template operator()<Act::gelu>();
+    case Act::silu:
+      return body.template operator()<Act::silu>();
+    case Act::hard_swish:
+      return body.template operator()<Act::hard_swish>();
   }
   __builtin_unreachable();
 }

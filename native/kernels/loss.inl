@@ -208,7 +208,7 @@ template <class T>
 inline Vec<T> rightly(const LossArgs<T>& g, int b) {
   constexpr int L = lanes<T>;
   const int classes = g.output.channels, places = g.output.height * g.output.width;
-  const T* y = g.targets + ptrdiff_t(b) * places * classes * L;
+  const T* y = g.targets + b * g.target_step;
   Vec<T> right{}, counted{};
   for (int i = 0; i < g.output.height; i++)
     for (int j = 0; j < g.output.width; j++, y += classes * L) {
@@ -253,9 +253,10 @@ static void loss(const LossArgs<T>& g, int begin, int end) {
   const ptrdiff_t size = ptrdiff_t(g.output.height) * g.output.width * g.output.channels;
   for (int b = begin; b < end; b++) {
     const ptrdiff_t places = ptrdiff_t(g.output.height) * g.output.width;
-    const Target<T> y{g.targets ? g.targets + b * size * L : nullptr, g.labels ? load(g.labels + b * places * L) : Vec<T>{},
-                      g.target_scale, g.target_shift, g.labels ? g.labels + b * places * L : nullptr};
-    const Vec<T> w = load(g.weights + b * L);
+    const Target<T> y{g.targets ? g.targets + b * g.target_step : nullptr,
+                      g.labels ? load(g.labels + b * places * L) : Vec<T>{}, g.target_scale, g.target_shift,
+                      g.labels ? g.labels + b * places * L : nullptr};
+    const Vec<T> of_sample = load(g.weights + b * L), w = of_sample * g.factor;
     Wide<T> value{};
     Vec<T> correct{};
     const T pixels = T(g.output.height * g.output.width);
@@ -299,7 +300,7 @@ static void loss(const LossArgs<T>& g, int begin, int end) {
     if (g.labels && g.kind != LossKind::softmax_cross_entropy) correct = largest_is_label<T>(g, b, y.label);
     if (g.delta.data)
       for (int i = 0; i < g.delta.height; i++) hadamard_row<T>(g.post, g.delta, b, i);
-    store_loss<T>(g.loss + b * L, value, w);
+    store_loss<T>(g.loss + b * L, value, of_sample);
     store(g.correct + b * L, correct);
   }
 }

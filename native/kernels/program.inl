@@ -342,7 +342,7 @@ static void program_loss(const ProgramArgs<T>& g, const LossArgs<T>& l, int begi
     for (int h = 0; h < g.height; h++) {
       T* d = l.delta.row(b, h);
       for (ptrdiff_t i = 0; i < ptrdiff_t(l.delta.width) * l.delta.channels; i++)
-        store<T>(d + i * L, weighted<T>(load<T>(d + i * L), w));
+        store<T>(d + i * L, weighted<T>(load<T>(d + i * L), w * l.factor));
       hadamard_row<T>(l.post, l.delta, b, h);
     }
   }

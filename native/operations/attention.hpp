@@ -27,8 +27,10 @@ class AttentionOperation final : public Operation<T> {
               "queries, keys, values and the output of attention must be sequences, all with a δ or none");
     require(same_size(q.shape, z.shape) && same_size(k.shape, v.shape),
             "queries and the output of attention must have one shape, and keys and values");
-    const bool alike = same_size(q.shape, k.shape) && key_heads == heads && fixed.empty() && seen < 0;
-    require(z.shape.lanes == InLanes::samples || alike, "queries of their own have samples in the lanes");
+    const InLanes lanes = z.shape.lanes;
+    const bool alike = lanes == InLanes::positions ? q.shape.channels == k.shape.channels : same_size(q.shape, k.shape);
+    require(lanes == InLanes::samples || (alike && key_heads == heads && fixed.empty() && seen < 0),
+            "queries of their own have samples or steps in the lanes, and what sees its own keys, or shares them, samples");
     if (mask >= 0) require_mask(plan, mask, k.shape);
     const double vector = z.shape.lanes == InLanes::positions ? plan.lanes() : 1.0;
     const double steps = plan.laid(z.shape).width * vector, read = plan.laid(k.shape).width * vector;
@@ -39,8 +41,9 @@ class AttentionOperation final : public Operation<T> {
   void reserve(Plan<T>& plan) override {
     const auto& shape = plan.value(this->x).shape;
     if (shape.lanes == InLanes::positions) {
-      const size_t row = size_t(plan.laid(shape).width) * size_t(plan.lanes());
-      weights_ = plan.arena().reserve(size_t(plan.batch_size()) * size_t(heads) * row * row, sizeof(T));
+      const size_t square = size_t(plan.lanes()) * size_t(plan.lanes()),
+                   vectors = size_t(plan.laid(shape).width) * size_t(plan.laid(plan.value(keys).shape).width);
+      weights_ = plan.arena().reserve(size_t(plan.batch_size()) * size_t(heads) * vectors * square, sizeof(T));
     } else if (plan.value(this->z).with_delta) {
       const size_t pairs = size_t(shape.width) * size_t(plan.value(keys).shape.width);
       weights_ = plan.arena().reserve(size_t(plan.max_blocks()) * size_t(heads) * pairs * size_t(plan.lanes()), sizeof(T));
@@ -56,6 +59,7 @@ class AttentionOperation final : public Operation<T> {
     args_.weights = weights_.bytes ? plan.arena().template at<T>(weights_) : nullptr;
     args_.heads = heads, args_.key_heads = key_heads, args_.causal = causal;
     args_.features = plan.value(this->x).shape.channels / heads, args_.steps = plan.value(this->x).shape.width;
+    args_.key_steps = plan.value(keys).shape.width;
     args_.scale = T(1 / std::sqrt(double(args_.features)));
   }
   void forward(Plan<T>& plan, int samples) override {
@@ -78,7 +82,8 @@ class AttentionOperation final : public Operation<T> {
   template <class Kernel>
   void run_positions(Plan<T>& plan, Kernel kernel, int samples, int products) {
     const size_t scratch = plan.kernels().attention_positions_scratch(args_);
-    const int64_t steps = args_.steps, work = products * steps * steps * args_.q.channels * samples / plan.lanes();
+    const int64_t pairs = int64_t(args_.steps) * args_.key_steps,
+                  work = products * pairs * args_.q.channels * samples / plan.lanes();
     parallel(samples * heads, causal ? work / 2 : work,
              [&](int begin, int end, int) { kernel(args_, begin, end, thread_scratch<T>(scratch)); });
   }

@@ -10,19 +10,28 @@
 
 namespace chainrule {
 
+// `number` in the rows of bands, and of so many around each, that lie beyond the image. samples: bands in all.
+template <class T>
+void fill_beyond(const Plan<T>& plan, const Map<T>& m, const ValueShape& shape, int above, int below, T number, int samples) {
+  const int64_t vectors = int64_t(m.width) * m.channels, l = plan.lanes();
+  const int64_t rows = above + below + (shape.fills() ? 0 : m.height);
+  parallel(plan.blocks(samples), rows * vectors * samples / shape.bands, [&](int begin, int end, int) {
+    for (int v = begin * int(l); v < std::min(end * int(l), samples); v++) {
+      const int first = v % shape.bands * m.height;
+      for (int h = -above; h < m.height + below; h++) {
+        if (0 <= first + h && first + h < shape.whole) continue;
+        T* const to = m.row(v / int(l), h) + v % l;
+        for (int64_t k = 0; k < vectors; k++) to[k * l] = number;
+      }
+    }
+  });
+}
+
 // The rows of value i, or of its δ, that lie beyond the image, set to zero: nothing is there, as around it.
 template <class T>
 void clear_beyond(Plan<T>& plan, int i, bool delta, int samples) {
   const auto& value = plan.value(i);
-  const ValueShape& shape = value.shape;
-  if (shape.fills()) return;
-  const Map<T>& m = delta ? value.delta : value.map;
-  const int64_t vectors = int64_t(m.width) * m.channels, l = plan.lanes();
-  for (int v = 0; v < samples; v++)
-    for (int h = std::max(shape.whole - v % shape.bands * m.height, 0); h < m.height; h++) {
-      T* const to = m.row(v / int(l), h) + v % l;
-      for (int64_t k = 0; k < vectors; k++) to[k * l] = T(0);
-    }
+  if (!value.shape.fills()) fill_beyond(plan, delta ? value.delta : value.map, value.shape, 0, 0, T(0), samples);
 }
 
 // The rows around value i, or around its δ: those of its neighbours, zeros beyond the image. samples: bands in all.
@@ -51,23 +60,29 @@ void bring_neighbours(Plan<T>& plan, int i, bool delta, int samples) {
   });
 }
 
-// to = from, whose bands have further rows below, each of which is added to the next band's: what windows that reach there
-// send. samples: bands in all.
+// to = from, whose bands have further rows above and below, which are added to those of the bands beside: what windows that
+// reach there send. samples: bands in all.
 template <class T>
-void add_below(Plan<T>& plan, const Map<T>& from, const Map<T>& to, const ValueShape& shape, int samples) {
-  const int l = plan.lanes(), height = to.height, bands = shape.bands;
+void add_beside(Plan<T>& plan, const Map<T>& from, const Map<T>& to, const ValueShape& shape, int above, int below,
+                int samples) {
+  const int l = plan.lanes(), height = to.height, bands = shape.bands, blocks = plan.blocks(samples);
   const int64_t vectors = int64_t(to.width) * to.channels;
-  parallel(plan.blocks(samples) * height, int64_t(samples) * height * vectors / l, [&](int begin, int end, int) {
+  parallel(blocks * height, int64_t(samples) * height * vectors / l, [&](int begin, int end, int) {
     T* const arrived = thread_scratch<T>(size_t(vectors * l));
     for (int unit = begin; unit < end; unit++) {
       const int b = unit / height, h = unit % height;
-      std::memcpy(to.row(b, h), from.row(b, h), sizeof(T) * size_t(vectors * l));
-      if (height + h >= from.height) continue;
-      bool keep[64];
-      for (int lane = 0; lane < l; lane++) keep[lane] = (int64_t(b) * l + lane) % bands != 0 && (b > 0 || lane > 0);
-      const T* const beside = b > 0 ? from.row(b - 1, height + h) : nullptr;
-      plan.kernels().shift_lanes(from.row(b, height + h), beside, true, keep, arrived, vectors);
-      plan.kernels().add_run(to.row(b, h), arrived, to.row(b, h), ptrdiff_t(vectors * l));
+      std::memcpy(to.row(b, h), from.row(b, above + h), sizeof(T) * size_t(vectors * l));
+      const auto add = [&](int row, bool from_above) {
+        const int neighbour = from_above ? b - 1 : b + 1, edge = from_above ? 0 : bands - 1;
+        const T* const beside = 0 <= neighbour && neighbour < blocks ? from.row(neighbour, row) : nullptr;
+        bool keep[64];
+        for (int lane = 0; lane < l; lane++) keep[lane] = (int64_t(b) * l + lane) % bands != edge;
+        if (!beside) keep[from_above ? 0 : l - 1] = false;
+        plan.kernels().shift_lanes(from.row(b, row), beside, from_above, keep, arrived, vectors);
+        plan.kernels().add_run(to.row(b, h), arrived, to.row(b, h), ptrdiff_t(vectors * l));
+      };
+      if (h < below) add(above + height + h, true);
+      if (h >= height - above) add(h - (height - above), false);
     }
   });
 }

@@ -13,7 +13,8 @@ class DenseOperation : public Operation<T> {
   int weights = -1, bias = -1;
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override {
-    return lanes == plan.value(this->z).shape.lanes && (lanes == InLanes::samples || lanes == InLanes::positions);
+    const ValueShape& z = plan.value(this->z).shape;   // a vector has no positions to lie in the lanes
+    return lanes == z.lanes && (lanes == InLanes::samples || (lanes == InLanes::positions && !is_vector(z)));
   }
   bool takes_bands(const Plan<T>& plan) const override { return !is_vector(plan.value(this->z).shape); }
   void check(const Plan<T>& plan) const override {

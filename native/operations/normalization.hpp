@@ -212,8 +212,9 @@ class NormOperation final : public Operation<T> {
   // ⟨e⟩ and ⟨e x̂⟩ their means.
   void join_bands(const Plan<T>& plan, const NormArgs<T>& g, int samples, bool backward) const {
     const int bands = plan.value(this->x).shape.bands, l = plan.lanes();
-    for (int first = 0; first < samples; first += bands)
-      for (int k = 0; k < g.groups; k++) {
+    parallel(samples / bands * g.groups, int64_t(samples) * g.groups * 8, [&](int begin, int end, int) {
+      for (int unit = begin; unit < end; unit++) {
+        const int first = unit / g.groups * bands, k = unit % g.groups;
         const auto at = [&](T* numbers, int s) -> T& {
           return numbers[(first + s) / l * g.stat_block + ptrdiff_t(k) * l + (first + s) % l];
         };
@@ -232,6 +233,7 @@ class NormOperation final : public Operation<T> {
         if (!backward) b = 1 / std::sqrt(b + g.epsilon);
         for (int s = 0; s < bands; s++) at(one, s) = T(a), at(other, s) = T(b);
       }
+    });
   }
   // How many μ there are, per block.
   size_t numbers(const ValueShape& s) const {
@@ -285,6 +287,7 @@ class DropoutOperation final : public Operation<T> {
   double rate = 0;
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
+  bool takes_bands(const Plan<T>&) const override { return true; }
   void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
   void forward(Plan<T>& plan, int samples) override {
@@ -302,6 +305,7 @@ class DropoutOperation final : public Operation<T> {
     g.from = from, g.to = to;
     g.low = uint32_t(key), g.high = uint32_t(key >> 32), g.first = uint32_t(training ? plan.pass.first : 0);
     g.positions = plan.value(this->z).shape.lanes == InLanes::positions;
+    g.bands = uint32_t(plan.value(this->z).shape.bands);
     const double share = training ? rate * plan.pass.dropout : 0;
     g.threshold = uint32_t(share * 4294967296.0), g.scale = T(1 / (1 - share));
     const int units = plan.blocks(this->z, samples) * from.height;

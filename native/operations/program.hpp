@@ -90,9 +90,14 @@ class ProgramOperation final : public Operation<T> {
         infer_(std::move(infer)),
         parameters_(std::move(parameters)) {}
 
+  bool accepts(const Plan<T>& plan, int, InLanes lanes) const override {
+    if (lanes == InLanes::positions) return parameters_.empty() && plan.value(this->z).shape.lanes == lanes;
+    return lanes == InLanes::samples;
+  }
   bool takes_bands(const Plan<T>&) const override { return parameters_.empty(); }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    require(x.shape.lanes == z.shape.lanes, "a program leaves in the lanes what was there");
     require(backward_.empty() || z.with_delta, "a program that goes back needs a δ of its output");
     double size = 0;
     for (const int p : parameters_) size += double(plan.parameter(p).shape.size);
@@ -124,7 +129,7 @@ class ProgramOperation final : public Operation<T> {
   }
 
   void forward(Plan<T>& plan, int samples) override {
-    run(plan, plan.pass.training || infer_.empty() ? forward_args_ : infer_args_, samples);
+    run(plan, plan.pass.training || infer_.empty() ? forward_args_ : infer_args_, plan.blocks(this->z, samples));
   }
 
   // With parameters, one pass computes their gradients and the δ.
@@ -154,7 +159,10 @@ class ProgramOperation final : public Operation<T> {
 
   bool gradients_before_delta() const override { return true; }
   void delta(Plan<T>& plan, int samples) override {
-    if (!partial_.bytes && !backward_.empty()) run(plan, of(backward_args_, samples), samples);
+    // The lanes behind a sample's last step hold it again, and there is no δ in them: nothing is to be cleared.
+    const bool steps = plan.value(this->z).shape.lanes == InLanes::positions;
+    if (!partial_.bytes && !backward_.empty())
+      run(plan, of(backward_args_, steps ? 0 : samples), plan.blocks(this->z, samples));
     multiply_by_derivative(plan, this->x, this->input_post, samples);
   }
 
@@ -164,9 +172,8 @@ class ProgramOperation final : public Operation<T> {
     return g;
   }
 
-  static void run(Plan<T>& plan, const ProgramArgs<T>& g, int samples) {
+  static void run(Plan<T>& plan, const ProgramArgs<T>& g, int blocks) {
     const auto& k = plan.kernels();
-    const int blocks = plan.blocks(samples);
     const size_t scratch = k.program_scratch(g);
     parallel(blocks * g.height, work_of(g, blocks),
              [&](int begin, int end, int) { k.program(g, begin, end, thread_scratch<T>(scratch), nullptr); });
@@ -183,28 +190,42 @@ class ProgramOperation final : public Operation<T> {
   Region partial_;
 };
 
-// A loss whose formulas are programs: values are a, y and the δ. `value` alone where no gradient is wanted.
+// A loss whose formulas are programs: values are what it reads, y, where its activation is written, and the δ. `value` alone
+// where no gradient is wanted; `activation` writes the third of the first, empty where there is none.
 template <class T>
 class ProgramLoss {
  public:
-  ProgramLoss(ProgramCode value, ProgramCode both) : value_(std::move(value)), both_(std::move(both)) {}
+  ProgramLoss(ProgramCode value, ProgramCode both, ProgramCode activation)
+      : value_(std::move(value)), both_(std::move(both)), activation_(std::move(activation)) {}
 
   void run(Plan<T>& plan, LossArgs<T>& l, int samples) {
-    Map<T> values[] = {l.output, l.output, l.delta};
+    Map<T> values[] = {l.output, l.output, l.activation, l.delta};
     values[1].data = const_cast<T*>(l.targets);
     values[1].row_step = ptrdiff_t(l.output.width) * l.output.channels * plan.lanes();
-    values[1].block_step = values[1].row_step * l.output.height;
+    values[1].block_step = l.target_step;
     const bool backward = l.delta.data != nullptr;
     const int64_t sum = 0;
-    const ProgramArgs<T> g = (backward ? both_ : value_).bind(values, backward ? 3 : 2, nullptr, &sum);
+    ProgramArgs<T> g = (backward ? both_ : value_).bind(values, backward ? 4 : 3, nullptr, &sum);
+    g.height = l.output.height, g.width = l.output.width;   // also where there is no activation
     const auto& k = plan.kernels();
     const size_t scratch = k.program_scratch(g);
     parallel(l.blocks, work_of(g, plan.blocks(samples)),
              [&](int begin, int end, int) { k.program_loss(g, l, begin, end, thread_scratch<T>(scratch)); });
   }
 
+  void activate(Plan<T>& plan, const Map<T>& z, const Map<T>& a, int samples) {
+    if (activation_.empty()) return;
+    const Map<T> values[] = {z, z, a};
+    ProgramArgs<T> g = activation_.bind(values, 3, nullptr, nullptr);
+    g.samples = samples;
+    const auto& k = plan.kernels();
+    const size_t scratch = k.program_scratch(g);
+    parallel(plan.blocks(samples) * g.height, work_of(g, plan.blocks(samples)),
+             [&](int begin, int end, int) { k.program(g, begin, end, thread_scratch<T>(scratch), nullptr); });
+  }
+
  private:
-  Program<T> value_, both_;
+  Program<T> value_, both_, activation_;
 };
 
 }   // namespace chainrule

@@ -70,6 +70,9 @@ class RecurrentOperation final : public Operation<T> {
     of_state_.x = g.h, of_state_.x_block = ptrdiff_t(g.units) * plan.lanes(), of_state_.inputs = g.units;
     of_state_.z = g.dq, of_state_.weight_gradient = plan.gradient(state_weights),
     of_state_.bias_gradient = inner_.bytes ? at(inner_) : nullptr;
+    by_both_ = of_input_;   // of one δ, but for a GRU
+    by_both_.other = of_state_.x, by_both_.other_block = of_state_.x_block, by_both_.other_inputs = g.units;
+    by_both_.other_gradient = of_state_.weight_gradient;
     of_reset_ = of_state_;
     of_reset_.x = g.s, of_reset_.z = g.dp, of_reset_.weight_gradient = at(reset_);
   }
@@ -88,8 +91,10 @@ class RecurrentOperation final : public Operation<T> {
     const auto& k = plan.kernels();
     size(plan, of_input_, samples), size(plan, of_state_, samples);
     through_time(k.recurrent_backward);
-    of_reset_.blocks = of_state_.blocks, of_reset_.samples = of_state_.samples;
-    for (const DenseArgs<T>* g : {&of_input_, &of_state_, &of_reset_}) {
+    for (DenseArgs<T>* g : {&by_both_, &of_reset_}) g->blocks = of_state_.blocks, g->samples = of_state_.samples;
+    const bool together = !is_gru(args.cell);
+    for (const DenseArgs<T>* g : {together ? &by_both_ : &of_input_, &of_state_, &of_reset_}) {
+      if (g == &of_state_ && together) break;
       if (g == &of_reset_ && !reset_.bytes) break;
       const size_t scratch = k.dense_scratch(g->samples);
       parallel(k.dense_gradient_units(*g), work(*g),
@@ -139,7 +144,7 @@ class RecurrentOperation final : public Operation<T> {
     g.blocks = args.blocks * args.steps, g.samples = g.blocks * plan.lanes();   // lanes without a sample have δ 0
     of_state_.blocks = g.blocks;
   }
-  static int64_t work(const DenseArgs<T>& g) { return int64_t(g.blocks) * g.inputs * g.outputs; }
+  static int64_t work(const DenseArgs<T>& g) { return int64_t(g.blocks) * (g.inputs + g.other_inputs) * g.outputs; }
   void copy(Plan<T>& plan, const Map<T>& image, T* dense, int samples, bool in) const {
     const ptrdiff_t run = ptrdiff_t(image.width) * image.channels * plan.lanes();
     for (int b = 0; b < plan.blocks(samples); b++) {
@@ -148,7 +153,7 @@ class RecurrentOperation final : public Operation<T> {
     }
   }
   Region p_, q_, h_, c_, s_, last_, dp_, dq_, arrived_, inner_, reset_, x_, dx_;
-  DenseArgs<T> input_{}, of_input_{}, of_state_{}, of_reset_{};
+  DenseArgs<T> input_{}, of_input_{}, of_state_{}, by_both_{}, of_reset_{};
 };
 
 // The same where the lanes are units: a tile's rows are samples, and in the products over all steps rows are samples and steps.
@@ -227,13 +232,13 @@ class RecurrentRowsOperation final : public Operation<T> {
   void forward(Plan<T>& plan, int samples) override {
     const auto& k = plan.kernels();
     product(k, input_, samples);
-    parallel(samples, work(samples), [&](int begin, int end, int) { k.recurrent_channels(args, begin, end); });
+    through_time(k.recurrent_channels, samples);
   }
   // δ of every step's gates first: all else is computed from it.
   void gradients(Plan<T>& plan, int samples) override {
     const auto& k = plan.kernels();
     turn(plan, state_weights, args.units, turned_state_);
-    parallel(samples, work(samples), [&](int begin, int end, int) { k.recurrent_channels_backward(args, begin, end); });
+    through_time(k.recurrent_channels_backward, samples);
     for (RowsGradientArgs<T>* g : {&by_input_, &by_state_}) {
       g->rows = samples * args.steps;
       const size_t scratch = k.rows_gradient_scratch(*g);
@@ -252,6 +257,17 @@ class RecurrentRowsOperation final : public Operation<T> {
   }
 
  private:
+  // As few groups of samples as keep every thread busy, of no fewer rows than the largest tile has: a group reads U once a
+  // step.
+  template <class Kernel>
+  void through_time(Kernel kernel, int samples) {
+    constexpr int most = 12;
+    const int busy = std::min(ThreadPool::instance().threads(), samples), groups = std::max(busy, (samples + most - 1) / most);
+    parallel(groups, work(samples), [&](int begin, int end, int) {
+      for (int i = begin; i < end; i++)
+        kernel(args, int(int64_t(samples) * i / groups), int(int64_t(samples) * (i + 1) / groups));
+    });
+  }
   int64_t work(int samples) const { return int64_t(samples) * args.steps * args.p_row * args.units; }
   void product(const Kernels<T>& k, RowsArgs<T>& g, int samples) {
     g.samples = samples;

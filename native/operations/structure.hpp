@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "bands.hpp"
 #include "elementwise.hpp"
 
 namespace chainrule {
@@ -108,26 +109,65 @@ template <class T>
 class GatherOperation final : public Operation<T> {
  public:
   struct Run {
-    int64_t to, from, count;   // numbers of a sample, without what stands around the image
+    int64_t to, from, count;   // numbers of a sample, without what stands around the image; of a band also of those beside
     T weight;
   };
   std::vector<Run> runs;
+  bool repeats_edges = false;   // of bands: beyond the image lies its last row once more
 
   bool takes_bands(const Plan<T>&) const override { return true; }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    const int above = x.bands > 1 ? x.top : 0, below = x.bands > 1 ? x.bottom : 0;   // rows of the bands beside
+    require(above <= x.height && below <= x.height, "a band reads its nearest neighbours only");
     for (const Run& run : runs)
-      require(run.count > 0 && within(run.to, run.count, z) && within(run.from, run.count, x),
+      require(run.count > 0 && within(run.to, run.count, z, 0, 0) && within(run.from, run.count, x, above, below),
               "what is gathered must lie within a row of the input and of the output");
+  }
+  void reserve(Plan<T>& plan) override {
+    const auto& x = plan.value(this->x);
+    const int64_t row = row_of(x.shape);
+    for (const Run& run : runs) {
+      above_ = std::max<int64_t>(above_, -(run.from / row - (run.from % row < 0)));
+      below_ = std::max<int64_t>(below_, run.from / row + 1 - x.shape.height);
+    }
+    if (above_ + below_ == 0 || !x.with_delta) return;
+    const size_t blocks = size_t(plan.blocks(plan.most_lanes(x.shape)));
+    spread_ = plan.arena().reserve(blocks * size_t(with_beside(x.shape).height) * size_t(row * plan.lanes()), sizeof(T));
   }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
-    forward_ = rows_of(plan.value(this->z).shape, plan.value(this->x).shape, &Run::to, &Run::from);
-    back_ = rows_of(plan.value(this->x).shape, plan.value(this->z).shape, &Run::from, &Run::to);
+    const ValueShape z = plan.value(this->z).shape, x = with_beside(plan.value(this->x).shape);
+    forward_ = rows_of(z, x, &Run::to, &Run::from);
+    back_ = rows_of(x, z, &Run::from, &Run::to);
+    to_ = plan.delta(this->x);
+    if (!spread_.bytes) return;
+    to_.data = plan.arena().template at<T>(spread_), to_.height = x.height;
+    to_.row_step = row_of(x) * plan.lanes(), to_.block_step = to_.height * to_.row_step;
   }
-  void forward(Plan<T>& plan, int samples) override { gather(plan, forward_, plan.map(this->x), plan.map(this->z), samples); }
+  void forward(Plan<T>& plan, int samples) override {
+    if (above_ + below_ > 0) bring_neighbours(plan, this->x, false, samples);
+    else clear_beyond(plan, this->x, false, samples);
+    Map<T> from = plan.map(this->x);
+    if (repeated(plan))
+      each_edge(plan, samples, [&](int v, int row, int beyond) { lane_row(plan, from, v, row, from, beyond, false); });
+    from.data = from.row(0, -above_);
+    gather(plan, forward_, from, plan.map(this->z), samples);
+    if (repeated(plan)) {   // others read zeros there
+      const auto& x = plan.value(this->x);
+      fill_beyond(plan, x.map, x.shape, x.shape.top, x.shape.bottom, T(0), samples);
+    }
+  }
   void delta(Plan<T>& plan, int samples) override {
-    gather(plan, back_, plan.delta(this->z), plan.delta(this->x), samples);
+    clear_beyond(plan, this->z, true, samples);
+    gather(plan, back_, plan.delta(this->z), to_, samples);
+    if (spread_.bytes) add_beside(plan, to_, plan.delta(this->x), plan.value(this->x).shape, int(above_), int(below_), samples);
+    if (repeated(plan)) {
+      Map<T> from = to_;
+      from.data = from.row(0, above_);
+      const Map<T>& to = plan.delta(this->x);
+      each_edge(plan, samples, [&](int v, int row, int beyond) { lane_row(plan, from, v, beyond, to, row, true); });
+    }
     multiply_by_derivative(plan, this->x, this->input_post, samples);
   }
 
@@ -143,13 +183,43 @@ class GatherOperation final : public Operation<T> {
     bool gaps = false;   // numbers that no part is the first of
   };
   static int64_t row_of(const ValueShape& s) { return int64_t(s.width) * s.channels; }
-  static bool within(int64_t first, int64_t count, const ValueShape& s) {
-    return first >= 0 && count <= s.features() - first && first / row_of(s) == (first + count - 1) / row_of(s);
+  static bool within(int64_t first, int64_t count, const ValueShape& s, int above, int below) {
+    const int64_t row = row_of(s), before = above * row;
+    if (first < -before || count > s.features() + below * row - first) return false;
+    return (first + before) / row == (first + before + count - 1) / row;
+  }
+  bool repeated(const Plan<T>& plan) const { return repeats_edges && above_ + below_ > 0; }
+  // body(band, row, beyond) of the first and last row of every image, and of the row beyond it in or beside that band.
+  template <class Body>
+  void each_edge(const Plan<T>& plan, int samples, Body&& body) const {
+    const ValueShape& x = plan.value(this->x).shape;
+    const int l = plan.lanes();
+    parallel(plan.blocks(samples), int64_t(samples) / x.bands * row_of(x) * 4, [&](int begin, int end, int) {
+      for (int v = begin * l; v < std::min(end * l, samples); v++) {
+        const int first = v % x.bands * x.height, last = x.whole - 1 - first;
+        if (first == 0 && above_ > 0) body(v, 0, -1);
+        if (0 <= last && last < x.height && last + 1 < x.height + below_) body(v, last, last + 1);
+      }
+    });
+  }
+  // Of lane v one row to another place, or added to what is there.
+  static void lane_row(const Plan<T>& plan, const Map<T>& from, int v, int row, const Map<T>& to, int at, bool adds) {
+    const int l = plan.lanes();
+    const ptrdiff_t run = ptrdiff_t(from.width) * from.channels;
+    const T* const source = from.row(v / l, row) + v % l;
+    T* const target = to.row(v / l, at) + v % l;
+    for (ptrdiff_t i = 0; i < run; i++) target[i * l] = adds ? target[i * l] + source[i * l] : source[i * l];
+  }
+  // With the rows that are read of the bands beside.
+  ValueShape with_beside(ValueShape x) const {
+    x.height += int(above_ + below_);
+    return x;
   }
   std::vector<Row> rows_of(const ValueShape& target, const ValueShape& source, int64_t Run::* to, int64_t Run::* from) const {
     std::vector<Row> rows(size_t(target.height));
     std::vector<int64_t> ends(rows.size(), 0);   // of what has been written
     std::vector<Run> sorted = runs;
+    for (Run& run : sorted) run.from += above_ * row_of(to == &Run::from ? target : source);
     std::stable_sort(sorted.begin(), sorted.end(), [&](const Run& a, const Run& b) { return a.*to < b.*to; });
     for (const Run& run : sorted) {
       const size_t number = size_t(run.*to / row_of(target));
@@ -189,6 +259,9 @@ class GatherOperation final : public Operation<T> {
     });
   }
   std::vector<Row> forward_, back_;
+  int64_t above_ = 0, below_ = 0;   // rows of the bands beside that are read
+  Region spread_;                   // δ of a band, with what goes to those beside
+  Map<T> to_{};
 };
 
 // The outputs of the branches, summed, multiplied, or with their channels one after another.

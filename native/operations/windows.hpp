@@ -1,6 +1,7 @@
 // What slides windows over an image: convolution and pooling.
 #pragma once
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "elementwise.hpp"
@@ -126,8 +127,8 @@ class ConvolutionOperation final : public Operation<T> {
     f.packed = plan.arena().template at<T>(packed_);
     f.partial = partial_.bytes ? plan.arena().template at<T>(partial_) : nullptr;
     f.parts = parts;
-    const ValueShape& around = plan.value(this->z).delta_shape;
-    if (around.bands > 1 && !geometry.transposed) f.above = around.top, f.below = around.bottom;
+    const auto& windows = geometry.transposed ? plan.value(this->x).shape : plan.value(this->z).delta_shape;
+    if (windows.bands > 1) f.above = windows.top, f.below = windows.bottom;
     d = g = f;
     f.bias = plan.theta(bias);
     f.post = this->post, d.post = this->input_post;
@@ -155,7 +156,7 @@ class ConvolutionOperation final : public Operation<T> {
     geometry.transposed ? spread(plan, forward_, samples) : slide(plan, forward_, samples);
   }
   void delta(Plan<T>& plan, int samples) override {
-    bring_neighbours(plan, this->z, true, samples);
+    if (!std::exchange(delta_brought_, false)) bring_neighbours(plan, this->z, true, samples);
     if (rounded) {
       round_weights(plan);
       const bool made = std::exchange(delta_made_, false) && plan.value(this->z).shape.bands == 1;
@@ -165,7 +166,8 @@ class ConvolutionOperation final : public Operation<T> {
   }
 
   void gradients(Plan<T>& plan, int samples) override {
-    clear_beyond(plan, this->z, true, samples);
+    if (geometry.transposed) bring_neighbours(plan, this->z, true, samples), delta_brought_ = true;
+    else clear_beyond(plan, this->z, true, samples);
     if (rounded) {
       const Map<T> x = plan.map(this->x), delta = plan.delta(this->z);
       const bool transposed = geometry.transposed;
@@ -231,7 +233,7 @@ class ConvolutionOperation final : public Operation<T> {
   // the windows' values.
   bool pairs_slide_ = false, pairs_spread_ = false, pairs_gradient_ = false;
   Factor<T> image_, windows_, image_of_gradient_, windows_of_gradient_;
-  bool delta_made_ = false;   // by `gradients`, which come first
+  bool delta_made_ = false, delta_brought_ = false;   // by `gradients`, which come first
   Region weights_rounded_;
   Prepared weights_made_;
   // Whether the gradient reads a copy of its own, not that of the pass forward or back.
@@ -266,21 +268,21 @@ class ConvolutionOperation final : public Operation<T> {
                      int64_t(plan.parameter(weights).vectors) / plan.lanes());
     weights_made_.made(plan, 0);
   }
-  // Every band of z is that of the band of x with the same number, and of its nearest neighbours.
+  // Every band of z is that of the band of x with the same number, and of its nearest neighbours; so is the δ of x.
   template <class Value>
   void check_bands(const Value& x, const Value& z) const {
     const ConvArgs<T>& g = geometry;
-    const ValueShape &image = g.transposed ? z.shape : x.shape, &windows = g.transposed ? x.shape : z.shape, &d = z.delta_shape;
+    const ValueShape &image = g.transposed ? z.delta_shape : x.shape, &windows = g.transposed ? x.shape : z.delta_shape;
     require(x.shape.bands == z.shape.bands && windows.height * int64_t(g.stride_h) == image.height,
             "the bands of a convolution are those of its input");
-    if (g.transposed) return require(g.kernel_h == g.stride_h && g.pad_top == 0, "bands of a transposed convolution are apart");
-    require(
-        x.shape.top <= image.height && x.shape.bottom <= image.height && d.top <= windows.height && d.bottom <= windows.height,
-        "a band reads its nearest neighbours only");
+    require(image.top <= image.height && image.bottom <= image.height && windows.top <= windows.height &&
+                windows.bottom <= windows.height,
+            "a band reads its nearest neighbours only");
     const int64_t reach = int64_t(g.kernel_h - 1) * g.dilation_h - g.pad_top;   // below the last window's first row
-    require(!z.with_delta || (reach <= (int64_t(d.top) + 1) * g.stride_h - 1 &&
-                              image.height - 1 + g.pad_top <= (int64_t(windows.height) + d.bottom) * g.stride_h - 1),
-            "the δ of a convolution of bands needs its neighbours' rows");
+    require(!(g.transposed || z.with_delta) ||
+                (reach <= (int64_t(windows.top) + 1) * g.stride_h - 1 &&
+                 image.height - 1 + g.pad_top <= (int64_t(windows.height) + windows.bottom) * g.stride_h - 1),
+            "what windows of bands spread needs their neighbours' rows");
     require(!winograd() || windows.height % 2 == 0, "Winograd's tiles are whole within a band");
   }
 
@@ -368,7 +370,7 @@ class ConvolutionOperation final : public Operation<T> {
 template <class T>
 class PoolOperation final : public Operation<T> {
  public:
-  PoolArgs<T> args{};
+  PoolArgs<T> geometry{};   // window, stride, padding, kind
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
   bool takes_bands(const Plan<T>& plan) const override { return within_bands(plan); }
@@ -379,68 +381,109 @@ class PoolOperation final : public Operation<T> {
     const auto meets = [&](int size, int count, int window, int stride, int pad) {
       const int64_t last = int64_t(count - 1) * stride - pad;
       return window >= 1 && window <= largest_size && stride >= 1 && stride <= largest_size && pad >= 0 && pad < window &&
-             last < size && (args.padded || (pad == 0 && last + window <= size));
+             last < size && (geometry.padded || (pad == 0 && last + window <= size));
     };
-    require(meets(rows_read(plan), z.height, args.window_h, args.stride_h, args.pad_top) &&
-                meets(x.width, z.width, args.window_w, args.stride_w, args.pad_left),
+    const int below = x.bands > 1 ? beside(plan).below : 0;   // brought there
+    require(meets(x.height + below, z.height, geometry.window_h, geometry.stride_h, geometry.pad_top) &&
+                meets(x.width, z.width, geometry.window_w, geometry.stride_w, geometry.pad_left),
             "a window of a pooling layer lies outside of its image");
   }
   void reserve(Plan<T>& plan) override {
     const auto& x = plan.value(this->x);
-    if (shared_rows(plan) == 0 || !x.with_delta) return;
+    if (!beside(plan).any() || !x.with_delta) return;
     const size_t blocks = size_t(plan.blocks(plan.most_lanes(x.shape)));
     spread_ = plan.arena().reserve(blocks * size_t(rows_read(plan)) * row_size(plan), sizeof(T));
   }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
-    args.x = plan.map(this->x), args.z = plan.map(this->z);
-    args.x_delta = plan.delta(this->x), args.z_delta = plan.delta(this->z);
-    args.post = this->input_post;
-    if (shared_rows(plan) == 0) return;
-    args.x.height = rows_read(plan);
+    args_ = geometry;
+    args_.x = plan.map(this->x), args_.z = plan.map(this->z);
+    args_.x_delta = plan.delta(this->x), args_.z_delta = plan.delta(this->z);
+    args_.post = this->input_post;
+    if (plan.value(this->x).shape.bands == 1) return;
+    // The kernels see the rows beside a band as such of an image without zeros above and below.
+    derives_ = geometry.kind == PoolKind::max && args_.post.saved.data == args_.x.data;   // at the maximum (pool.inl)
+    outside_ = geometry.kind == PoolKind::max && reaches_out(plan);
+    args_.x.data = args_.x.row(0, -beside(plan).above), args_.x.height = rows_read(plan);
+    args_.pad_top = 0, args_.padded = geometry.padded && across(plan);
     if (!spread_.bytes) return;
-    args.x_delta.data = plan.arena().template at<T>(spread_), args.x_delta.height = args.x.height;
-    args.x_delta.row_step = ptrdiff_t(row_size(plan)), args.x_delta.block_step = args.x.height * args.x_delta.row_step;
-    derives_ = args.kind == PoolKind::max && args.post.saved.data == args.x.data;   // at the maximum (pool.inl)
-    if (!derives_) args.post = {};
+    args_.x_delta.data = plan.arena().template at<T>(spread_), args_.x_delta.height = args_.x.height;
+    args_.x_delta.row_step = ptrdiff_t(row_size(plan)), args_.x_delta.block_step = args_.x.height * args_.x_delta.row_step;
+    if (derives_) args_.post.saved = args_.x;
+    else args_.post = {};
   }
   void forward(Plan<T>& plan, int samples) override {
-    if (shared_rows(plan)) bring_neighbours(plan, this->x, false, samples);
-    args.blocks = plan.blocks(this->z, samples);
-    parallel(args.blocks * args.z.height, work(),
-             [&](int begin, int end, int) { plan.kernels().pool_forward(args, begin, end); });
+    if (beside(plan).any() || reaches_out(plan)) bring_neighbours(plan, this->x, false, samples);   // of bands
+    args_.blocks = plan.blocks(this->z, samples);
+    without_outside(plan, samples, [&] {
+      parallel(args_.blocks * args_.z.height, work(),
+               [&](int begin, int end, int) { plan.kernels().pool_forward(args_, begin, end); });
+    });
   }
   void delta(Plan<T>& plan, int samples) override {
     clear_beyond(plan, this->z, true, samples);   // a window there may reach the last rows of the image
-    args.blocks = plan.blocks(samples);
-    parallel(plan.kernels().pool_backward_units(args), work(),
-             [&](int begin, int end, int) { plan.kernels().pool_backward(args, begin, end); });
+    args_.blocks = plan.blocks(samples);
+    without_outside(plan, samples, [&] {
+      parallel(plan.kernels().pool_backward_units(args_), work(),
+               [&](int begin, int end, int) { plan.kernels().pool_backward(args_, begin, end); });
+    });
     if (!spread_.bytes) return;
-    add_below(plan, args.x_delta, plan.delta(this->x), plan.value(this->x).shape, samples);
+    const auto [above, below] = beside(plan);
+    add_beside(plan, args_.x_delta, plan.delta(this->x), plan.value(this->x).shape, above, below, samples);
     if (!derives_) multiply_by_derivative(plan, this->x, this->input_post, samples);
   }
 
  private:
-  // Every window begins in the band of its output, and reaches no further than the next one.
+  // Rows of the bands above and below one that its windows read.
+  struct Beside {
+    int above, below;
+    bool any() const { return above + below > 0; }
+  };
+  Beside beside(const Plan<T>& plan) const {
+    if (plan.value(this->x).shape.bands == 1) return {0, 0};
+    const int above = geometry.pad_top, below = geometry.window_h - geometry.stride_h - above;
+    return {above, std::max(below, 0)};
+  }
+  // Windows that are those of the band of their output begin there, or in the zeros above it, and reach no further than the
+  // next one. Zeros are no pixel of a mean.
   bool within_bands(const Plan<T>& plan) const {
     const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
-    const int beyond = args.window_h - args.stride_h;
-    return !args.padded && int64_t(z.height) * args.stride_h == x.height &&
-           (beyond <= 0 || (x.bottom >= beyond && x.bottom <= x.height && x.top <= x.height));
+    const auto [above, below] = beside(plan);
+    return int64_t(z.height) * geometry.stride_h == x.height && above <= std::min(x.top, x.height) &&
+           below <= std::min(x.bottom, x.height) && x.top <= x.height && x.bottom <= x.height &&
+           !(geometry.mean && !geometry.count_padding && reaches_out(plan));
   }
-  // Of a band, rows of the next one that its windows share; and rows that it looks at.
-  int shared_rows(const Plan<T>& plan) const {
-    return plan.value(this->x).shape.bands > 1 ? std::max(args.window_h - args.stride_h, 0) : 0;
+  // Whether windows read beyond the first or last row of the image, and beyond its columns.
+  bool reaches_out(const Plan<T>& plan) const {
+    const int64_t last = int64_t(plan.value(this->z).shape.rows() - 1) * geometry.stride_h - geometry.pad_top;
+    return geometry.pad_top > 0 || last + geometry.window_h > plan.value(this->x).shape.rows();
   }
-  int rows_read(const Plan<T>& plan) const { return plan.value(this->x).shape.height + shared_rows(plan); }
+  bool across(const Plan<T>& plan) const {
+    const int64_t last = int64_t(plan.value(this->z).shape.width - 1) * geometry.stride_w - geometry.pad_left;
+    return geometry.pad_left > 0 || last + geometry.window_w > plan.value(this->x).shape.width;
+  }
+  // What lies outside of the image is no maximum; others read zeros there.
+  template <class Body>
+  void without_outside(Plan<T>& plan, int samples, Body&& body) {
+    const auto& x = plan.value(this->x);
+    const auto fill = [&](T number) { fill_beyond(plan, x.map, x.shape, x.shape.top, x.shape.bottom, number, samples); };
+    if (outside_) fill(-std::numeric_limits<T>::infinity());
+    body();
+    if (outside_) fill(T(0));
+  }
+  int rows_read(const Plan<T>& plan) const {
+    return beside(plan).above + plan.value(this->x).shape.height + beside(plan).below;
+  }
   size_t row_size(const Plan<T>& plan) const {
     const ValueShape& x = plan.value(this->x).shape;
     return size_t(x.width) * size_t(x.channels) * size_t(plan.lanes());
   }
-  Region spread_;         // δ of bands of the image, and below each what it sends to the next one
-  bool derives_ = true;   // the kernel multiplies by f' of what lies below
+  PoolArgs<T> args_{};
+  Region spread_;          // δ of bands of the image, and below each what it sends to the next one
+  bool derives_ = true;    // the kernel multiplies by f' of what lies below
+  bool outside_ = false;   // windows for a maximum of bands reach beyond the image
   int64_t work() const {
-    return int64_t(args.blocks) * args.z.height * args.z.width * args.z.channels * args.window_h * args.window_w;
+    return int64_t(args_.blocks) * args_.z.height * args_.z.width * args_.z.channels * args_.window_h * args_.window_w;
   }
 };
 

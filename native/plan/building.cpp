@@ -202,7 +202,7 @@ void Plan<T>::add_convolution(int x, int z, int weights, int bias, const ConvArg
 template <class T>
 void Plan<T>::add_pool(int x, int z, const PoolArgs<T>& geometry) {
   auto o = std::make_unique<PoolOperation<T>>();
-  o->args = geometry;
+  o->geometry = geometry;
   CHAINRULE_PLACE(o);
 }
 template <class T>
@@ -256,10 +256,11 @@ void Plan<T>::add_slice(int x, int z, int first) {
 }
 template <class T>
 void Plan<T>::add_gather(int x, int z, const std::vector<int64_t>& to, const std::vector<int64_t>& from,
-                         const std::vector<int64_t>& count, const std::vector<double>& weights) {
+                         const std::vector<int64_t>& count, const std::vector<double>& weights, bool repeats_edges) {
   require(to.size() == from.size() && to.size() == count.size() && (weights.empty() || weights.size() == to.size()),
           "what is gathered must have a place, a source, a length and a weight each");
   auto o = std::make_unique<GatherOperation<T>>();
+  o->repeats_edges = repeats_edges;
   for (size_t i = 0; i < to.size(); i++) o->runs.push_back({to[i], from[i], count[i], T(weights.empty() ? 1 : weights[i])});
   CHAINRULE_PLACE(o);
 }
@@ -444,55 +445,72 @@ void Plan<T>::share_delta(int i, int with) {
 #undef CHAINRULE_PLACE
 
 template <class T>
-void Plan<T>::place_loss(LossBy by, int output, int activation) {
+void Plan<T>::place_loss(int output, int activation) {
   require_building();
-  require(loss_by_ == LossBy::none, "the plan has a loss already");
+  require(!with_loss_, "the plan has a loss already");
   value(output);
-  loss_by_ = by, output_ = output, output_activation_ = activation;
+  if (activation >= 0) value(activation);
+  with_loss_ = true, output_ = output, output_activation_ = activation;
   loss_post_ = next_input_post_, loss_saved_ = next_input_saved_;
   next_input_post_ = {}, next_input_saved_ = -1;
 }
 template <class T>
-void Plan<T>::set_loss(LossKind kind, int output, int activation, const LossOptions& options) {
-  place_loss(LossBy::kernel, output, activation);
-  loss_kind_ = kind, loss_options_ = options;
-  require(options.positive.size() == options.negative.size(), "weights of outputs come in pairs");
-  require(options.positive.empty() || int(options.positive.size()) == value(output).shape.channels,
-          "there is a weight for every output");
-  positive_.assign(options.positive.begin(), options.positive.end());
-  negative_.assign(options.negative.begin(), options.negative.end());
-}
-template <class T>
-void Plan<T>::set_loss_of_parts(int output, int activation) {
-  if (activation >= 0) value(activation);
-  place_loss(LossBy::parts, output, activation);
-}
-template <class T>
-void Plan<T>::add_loss_part(LossKind kind, int first, int positions, int features, double weight, const LossOptions& options) {
+void Plan<T>::add_part(LossPart part) {
   require_building();
-  require(loss_by_ == LossBy::parts, "parts belong to a loss that has them");
-  require(std::isfinite(weight) && weight >= 0, "the weight of a loss must be finite and at least 0");
-  require(options.positive.size() == options.negative.size(), "weights of outputs come in pairs");
-  require(options.positive.empty() || int64_t(options.positive.size()) == features, "there is a weight for every output");
-  LossPart part{kind, first, positions, features, weight, options, {}, {}};
-  part.positive.assign(options.positive.begin(), options.positive.end());
-  part.negative.assign(options.negative.begin(), options.negative.end());
+  require(std::isfinite(part.weight) && part.weight >= 0, "the weight of a loss must be finite and at least 0");
+  const std::vector<double>&positive = part.options.positive, &negative = part.options.negative;
+  const int features = part.positions ? part.features : value(output_).shape.channels;
+  require(positive.size() == negative.size(), "weights of outputs come in pairs");
+  require(positive.empty() || int64_t(positive.size()) == features, "there is a weight for every output");
+  part.positive.assign(positive.begin(), positive.end()), part.negative.assign(negative.begin(), negative.end());
   loss_parts_.push_back(std::move(part));
 }
 template <class T>
+void Plan<T>::set_loss(LossKind kind, int output, int activation, const LossOptions& options) {
+  place_loss(output, activation);
+  add_part({.by = LossBy::kernel, .kind = kind, .options = options});
+}
+template <class T>
 void Plan<T>::set_host_loss(int output) {
-  place_loss(LossBy::host, output, -1);
+  place_loss(output, -1);
+  add_part({.by = LossBy::host});
 }
 template <class T>
 void Plan<T>::set_program_loss(int output, const ProgramCode& value, const ProgramCode& both, Judged judged) {
   const ValueShape& shape = this->value(output).shape;
   const int64_t positions = int64_t(shape.height) * shape.width;
   const int c = shape.channels;
-  check_program(value, {{c, c}, {}, {1}, positions, value.halved ? c / 2 : c});
-  check_program(both, {{c, c, c}, {}, {1}, positions, both.halved ? c / 2 : c});
-  place_loss(LossBy::program, output, -1);
-  judged_ = judged;
-  program_loss_ = std::make_unique<ProgramLoss<T>>(value, both);
+  check_program(value, {{c, c, 0}, {}, {1}, positions, value.halved ? c / 2 : c});   // no activation to write
+  check_program(both, {{c, c, 0, c}, {}, {1}, positions, both.halved ? c / 2 : c});
+  place_loss(output, -1);
+  add_part({.by = LossBy::program, .program = std::make_shared<ProgramLoss<T>>(value, both, ProgramCode{}), .judged = judged});
+}
+template <class T>
+void Plan<T>::set_loss_of_parts(int output, int activation) {
+  place_loss(output, activation);
+  of_outputs_ = true;
+}
+template <class T>
+void Plan<T>::add_loss_part(LossKind kind, int first, int positions, int features, double weight, const LossOptions& options) {
+  require_parts(first, positions, features);
+  add_part({LossBy::kernel, kind, first, positions, features, weight, options, {}, {}, {}, {}});
+}
+template <class T>
+void Plan<T>::add_host_part(int first, int positions, int features, double weight) {
+  require_parts(first, positions, features);
+  add_part({LossBy::host, {}, first, positions, features, weight, {}, {}, {}, {}, {}});
+}
+template <class T>
+void Plan<T>::add_program_part(int first, int positions, int features, double weight, const ProgramCode& value,
+                               const ProgramCode& both, const ProgramCode& activation, Judged judged) {
+  require_parts(first, positions, features);
+  const int c = features;
+  check_program(value, {{c, c, c}, {}, {1}, positions, value.halved ? c / 2 : c});
+  check_program(both, {{c, c, c, c}, {}, {1}, positions, both.halved ? c / 2 : c});
+  check_program(activation, {{c, 0, c}, {}, {}, positions, activation.halved ? c / 2 : c});
+  require(output_activation_ >= 0, "a program of a part writes its activation");
+  auto program = std::make_shared<ProgramLoss<T>>(value, both, activation);
+  add_part({LossBy::program, {}, first, positions, features, weight, {}, {}, {}, std::move(program), judged});
 }
 template <class T>
 void Plan<T>::set_input(int i) {

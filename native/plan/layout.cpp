@@ -30,6 +30,14 @@ void Plan<T>::check_post(const Post<T>& post, int saved, int i) const {
 }
 
 template <class T>
+void Plan<T>::require_parts(int first, int positions, int features) const {
+  require_building();
+  require(of_outputs_, "parts belong to a loss that has them");
+  const int64_t channels = value(output_).shape.channels, size = int64_t(positions) * features;
+  require(positions > 0 && features > 0 && first >= 0 && first + size <= channels, "a part is of the features of the output");
+}
+
+template <class T>
 void Plan<T>::check_loss() const {
   if (output_ < 0) return;
   const Value& output = value(output_);
@@ -38,15 +46,13 @@ void Plan<T>::check_loss() const {
           "a loss reads a value with whole samples in its lanes");
   require(output_activation_ < 0 || same_size(value(output_activation_).shape, output.shape),
           "the activation of an output must have its shape");
-  require(loss_by_ != LossBy::host || host.call, "a loss of the host needs set_host");
-  if (loss_by_ != LossBy::parts) return;
   int64_t next = 0;
   for (const LossPart& part : loss_parts_) {
-    const int64_t size = int64_t(part.positions) * part.features;
-    require(part.first == next && part.positions > 0 && part.features > 0 && size <= output.shape.channels,
-            "the parts of a loss lie side by side");
-    next += size;
+    require(part.by != LossBy::host || host.call, "a loss of the host needs set_host");
+    require(part.first == next, "the parts of a loss lie side by side");
+    next += int64_t(part.positions) * part.features;
   }
+  if (!of_outputs_) return;
   require(is_vector(output.shape) && next == output.shape.channels && loss_post_.kind == Act::identity,
           "the parts of a loss are all features of a vector, behind no activation");
 }
@@ -165,12 +171,9 @@ void Plan<T>::finish() {
     target_region_ = arena_.reserve(scalars(value(output_).shape), sizeof(T));
     const ValueShape& output = value(output_).shape;
     label_region_ = arena_.reserve(blocks * l * size_t(output.height) * size_t(output.width), sizeof(T));
-    for (Region* r : {&weight_region_, &correct_region_}) *r = arena_.reserve(blocks * l, sizeof(T));
-    loss_region_ = arena_.reserve(blocks * l, sizeof(double));
-    if (loss_by_ == LossBy::parts) {
-      part_weight_region_ = arena_.reserve(blocks * l, sizeof(T));
-      part_loss_region_ = arena_.reserve(blocks * l, sizeof(double));
-    }
+    const size_t parts = blocks * l * loss_parts_.size();
+    for (Region* r : {&weight_region_, &correct_region_}) *r = arena_.reserve(parts, sizeof(T));
+    loss_region_ = arena_.reserve(parts, sizeof(double));
   }
   arena_.allocate();
 
@@ -199,8 +202,6 @@ void Plan<T>::finish() {
   if (output_ >= 0) {
     targets_ = arena_.at<T>(target_region_), labels_ = arena_.at<T>(label_region_), weights_ = arena_.at<T>(weight_region_);
     losses_ = arena_.at<double>(loss_region_), correct_ = arena_.at<T>(correct_region_);
-    if (loss_by_ == LossBy::parts)
-      part_weights_ = arena_.at<T>(part_weight_region_), part_losses_ = arena_.at<double>(part_loss_region_);
     loss_post_.saved = this->map(loss_saved_);
   }
   for (auto& o : operations_) o->bind(*this);

@@ -110,39 +110,53 @@ void Plan<T>::set_targets(const Batch& batch, int samples) {
     kernels_.gather(g, m, source_same, 0, count);
   }
   const int64_t pixels = int64_t(value(output_).shape.height) * value(output_).shape.width;
+  const int parts = int(loss_parts_.size());
   const T one = T(1.0 / in_mean(samples));
   for (int s = 0; s < samples; s++) {
     const int64_t row = order ? order[s] : s;
     if (batch.labels)
       for (int64_t p = 0; p < pixels; p++) labels_[(s / l * pixels + p) * l + s % l] = T(batch.labels[row * pixels + p]);
-    weights_[s] = batch.weights ? T(batch.weights[row] / in_mean(samples)) : one;
+    for (int k = 0; k < parts; k++) {
+      const int64_t at = row * batch.weight_columns + (batch.weight_columns > 1 ? k : 0);
+      weights_[at_part(k) + s] = batch.weights ? T(batch.weights[at] / in_mean(samples)) : one;
+    }
   }
   for (int s = samples; s < count * l; s++) {
     if (batch.labels)
       for (int64_t p = 0; p < pixels; p++) labels_[(s / l * pixels + p) * l + s % l] = T(0);
-    weights_[s] = T(0);
+    for (int k = 0; k < parts; k++) weights_[at_part(k) + s] = T(0);
   }
 }
 
 template <class T>
-void Plan<T>::read_batch(int samples, T* targets, double* weights) const {
+void Plan<T>::read_batch(int part, int samples, T* targets, double* weights) const {
   Map<T> m;
   m.data = targets_, m.channels = int(value(output_).shape.features());
   m.block_step = m.row_step = ptrdiff_t(m.channels) * lanes();
   kernels_.scatter(m, targets, samples, 0, blocks(samples));
-  for (int s = 0; s < samples; s++) weights[s] = double(weights_[s]);
+  for (int s = 0; s < samples; s++) weights[s] = double(weights_[at_part(part) + s]);
+}
+
+// What a sample adds to J; a loss without weight adds nothing, whatever it is.
+template <class T>
+double Plan<T>::loss_of(int sample) const {
+  double sum = 0;
+  for (int k = 0; k < int(loss_parts_.size()); k++)
+    if (const double weight = loss_parts_[size_t(k)].weight; weight > 0) sum += weight * losses_[at_part(k) + sample];
+  return sum;
 }
 
 template <class T>
 void Plan<T>::read_losses(double* values, int samples) const {
-  for (int s = 0; s < samples; s++) values[s] = losses_[s] * samples;
+  for (int s = 0; s < samples; s++) values[s] = loss_of(s) * samples;
 }
 
 template <class T>
-void Plan<T>::set_losses(const double* values, int samples) {
+void Plan<T>::set_losses(int part, const double* values, int samples) {
   for (int s = 0; s < blocks(samples) * lanes(); s++) {
-    losses_[s] = s < samples && weights_[s] != 0 ? values[s] * double(weights_[s]) : 0.0;
-    correct_[s] = T(0);
+    const double weight = double(weights_[at_part(part) + s]);
+    losses_[at_part(part) + s] = s < samples && weight != 0 ? values[s] * weight : 0.0;
+    correct_[at_part(part) + s] = T(0);
   }
 }
 
@@ -192,101 +206,74 @@ void Plan<T>::forward(const Batch& batch, int samples) {
   gather(batch, batch.inputs.order, samples);
   run_forward(samples);
   if (output_activation_ < 0) return;
-  if (loss_by_ == LossBy::parts) {
-    for (int b = 0; b < blocks(samples); b++)
-      for (const LossPart& part : loss_parts_) activate_part(part, b);
-    return;
-  }
-  ElementwiseArgs<T> g;   // the output activation of a pair is otherwise part of the loss
-  g.x = map(output_), g.z = map(output_activation_), g.blocks = blocks(samples);
-  g.post.kind = Act::sigmoid;
-  const auto kernel = loss_kind_ == LossKind::softmax_cross_entropy ? kernels_.softmax_forward : kernels_.activation_forward;
-  kernel(g, 0, g.blocks * g.x.height);
+  for (const LossPart& part : loss_parts_) activate_part(part, samples);
 }
 
 template <class T>
 void Plan<T>::reduce_loss(int samples, Progress& progress) const {
-  double loss = 0, correct = 0;
-  for (int s = 0; s < samples; s++) {
-    loss += losses_[s];
-    if (correct_[s] >= T(0)) correct += double(correct_[s]), progress.judged += 1;
-  }
+  double loss = 0;
+  for (int s = 0; s < samples; s++) loss += loss_of(s);
   progress.loss += loss * in_mean(samples);
-  progress.correct += correct;
   progress.samples += samples;
+  if (of_outputs_) progress.parts.resize(loss_parts_.size());
+  for (size_t k = 0; k < loss_parts_.size(); k++) {
+    Sums& sums = of_outputs_ ? progress.parts[k] : progress;
+    double own = 0, correct = 0;
+    for (int s = 0; s < samples; s++) {
+      own += losses_[at_part(int(k)) + s];
+      if (const T right = correct_[at_part(int(k)) + s]; right >= T(0)) correct += double(right), sums.judged += 1;
+    }
+    sums.correct += correct;
+    if (of_outputs_) sums.loss += own * in_mean(samples);
+  }
 }
 
-// a of a part, whose activation belongs to the kind of its loss; else it is z.
+// a of an output that belongs to the kind of its loss, or to its program; of another kernel's it is z. What the host
+// computes it writes itself.
 template <class T>
-void Plan<T>::activate_part(const LossPart& part, int b) {
+void Plan<T>::activate_part(const LossPart& part, int samples) {
   ElementwiseArgs<T> g;
-  g.x = part_of(map(output_), b, part), g.z = part_of(map(output_activation_), b, part);
-  g.blocks = 1, g.post.kind = Act::sigmoid;
-  if (part.kind == LossKind::softmax_cross_entropy) kernels_.softmax_forward(g, 0, 1);
-  else if (part.kind == LossKind::sigmoid_cross_entropy) kernels_.activation_forward(g, 0, 1);
-  else std::memcpy(g.z.data, g.x.data, sizeof(T) * size_t(part.positions) * size_t(part.features) * size_t(lanes()));
+  g.x = part_of(map(output_), part), g.z = part_of(map(output_activation_), part);
+  if (part.by == LossBy::host) return;
+  if (part.by == LossBy::program) return part.program->activate(*this, g.x, g.z, samples);
+  g.blocks = blocks(samples), g.post.kind = Act::sigmoid;
+  if (part.kind == LossKind::softmax_cross_entropy) return kernels_.softmax_forward(g, 0, g.blocks * g.x.height);
+  if (part.kind == LossKind::sigmoid_cross_entropy) return kernels_.activation_forward(g, 0, g.blocks * g.x.height);
+  const size_t bytes = sizeof(T) * size_t(part.positions) * size_t(part.features) * size_t(lanes());
+  for (int b = 0; b < g.blocks; b++) std::memcpy(g.z.block(b), g.x.block(b), bytes);
 }
 
-// What one part adds to the losses of a block, and δ of its features.
+// The losses of one output and its δ; the activation of an output is written with them.
 template <class T>
-void Plan<T>::evaluate_part(const LossPart& part, int b, bool backward) {
-  const int l = lanes();
-  const ptrdiff_t at = ptrdiff_t(b) * l;
-  for (int i = 0; i < l; i++) part_weights_[at + i] = weights_[at + i] * T(part.weight);
+void Plan<T>::evaluate_part(int k, int samples, bool backward) {
+  const LossPart& part = loss_parts_[size_t(k)];
+  if (part.by == LossBy::host) return host.call(-1 - k, backward ? HostCall::backward : HostCall::forward, samples);
   LossArgs<T> g{};
-  g.output = part_of(map(output_), b, part);
-  g.activation = part_of(map(output_activation_), b, part);
-  if (backward) g.delta = part_of(delta(output_), b, part);
-  g.targets = targets_ + (int64_t(b) * value(output_).shape.channels + part.first) * l;
-  g.weights = part_weights_ + at, g.loss = part_losses_ + at, g.correct = correct_ + at;
-  g.blocks = 1, g.post = loss_post_, g.judged = judged_, g.kind = part.kind;
+  g.output = part_of(map(output_), part);
+  g.activation = part_of(map(output_activation_), part);
+  if (backward) g.delta = part_of(delta(output_), part);
+  g.targets = dense_targets_ ? targets_ + ptrdiff_t(part.first) * lanes() : nullptr;
+  g.target_step = ptrdiff_t(value(output_).shape.features()) * lanes();
+  g.labels = dense_targets_ ? nullptr : labels_;
+  g.weights = weights_ + at_part(k), g.loss = losses_ + at_part(k), g.correct = correct_ + at_part(k);
+  g.factor = T(part.weight);
+  g.blocks = blocks(samples), g.post = loss_post_, g.kind = part.kind, g.judged = part.judged;
+  if (!dense_targets_ && (of_outputs_ || part.by == LossBy::program))
+    throw std::invalid_argument("a loss that is a program, or of several outputs, takes targets as numbers");
+  if (part.by == LossBy::program) return part.program->run(*this, g, samples);
   g.positive = part.positive.empty() ? nullptr : part.positive.data(), g.negative = part.negative.data();
   g.scale = T(part.options.scale), g.delta_cut = T(part.options.delta_cut);
   g.target_scale = T(part.options.target_scale), g.target_shift = T(part.options.target_shift);
-  kernels_.loss(g, 0, 1);
-  for (int i = 0; i < l; i++) {
-    losses_[at + i] += part_losses_[at + i];
-    correct_[at + i] = T(-1);   // of several outputs nothing is counted
-  }
-  if (output_activation_ >= 0 && part.kind != LossKind::softmax_cross_entropy && part.kind != LossKind::sigmoid_cross_entropy)
-    activate_part(part, b);
+  const int64_t numbers = int64_t(g.output.height) * g.output.width * g.output.channels;
+  const int64_t work = int64_t(g.blocks) * numbers * 30;   // exp is about 20 operations
+  parallel(g.blocks, work, [&](int begin, int end, int) { kernels_.loss(g, begin, end); });
+  if (of_outputs_ && output_activation_ >= 0 && !is_pair(part)) activate_part(part, samples);
 }
 
 template <class T>
 void Plan<T>::evaluate_loss(int samples, bool backward) {
-  if (loss_by_ == LossBy::parts) {
-    if (!dense_targets_) throw std::invalid_argument("a loss of several parts takes targets as numbers");
-    const int64_t work = int64_t(blocks(samples)) * value(output_).shape.features() * 30;
-    parallel(blocks(samples), work, [&](int begin, int end, int) {
-      for (int b = begin; b < end; b++) {
-        std::fill(losses_ + ptrdiff_t(b) * lanes(), losses_ + ptrdiff_t(b + 1) * lanes(), 0.0);
-        for (const LossPart& part : loss_parts_) evaluate_part(part, b, backward);
-      }
-    });
-  } else if (loss_by_ == LossBy::host) {
-    host.call(-1, backward ? HostCall::backward : HostCall::forward, samples);
-    if (backward) multiply_by_derivative(*this, output_, loss_post_, samples);
-  } else {
-    LossArgs<T> g{};
-    g.output = map(output_);
-    g.activation = map(output_activation_);
-    if (backward) g.delta = delta(output_);
-    g.targets = dense_targets_ ? targets_ : nullptr;
-    g.labels = dense_targets_ ? nullptr : labels_;
-    g.weights = weights_, g.loss = losses_, g.correct = correct_;
-    g.blocks = blocks(samples), g.post = loss_post_;
-    g.judged = judged_;
-    g.positive = positive_.empty() ? nullptr : positive_.data(), g.negative = negative_.data();
-    if (program_loss_) {
-      if (!dense_targets_) throw std::invalid_argument("a loss that is a program takes targets as numbers");
-      return program_loss_->run(*this, g, samples);
-    }
-    g.scale = T(loss_options_.scale), g.delta_cut = T(loss_options_.delta_cut);
-    g.target_scale = T(loss_options_.target_scale), g.target_shift = T(loss_options_.target_shift);
-    g.kind = loss_kind_;
-    const int64_t work = int64_t(g.blocks) * value(output_).shape.features() * 30;   // exp is about 20 operations
-    parallel(g.blocks, work, [&](int begin, int end, int) { kernels_.loss(g, begin, end); });
-  }
+  for (int k = 0; k < int(loss_parts_.size()); k++) evaluate_part(k, samples, backward);
+  if (backward && loss_parts_[0].by == LossBy::host) multiply_by_derivative(*this, output_, loss_post_, samples);
 }
 
 template <class T>

@@ -69,12 +69,20 @@ struct Batch {
   const void* targets = nullptr;     // rows of T, C-contiguous, or null
   const int64_t* labels = nullptr;   // class numbers, one per sample and pixel of the output, or null
   const double* weights = nullptr;   // per row of the data set, mean 1, or null
+  int weight_columns = 1;            // of several outputs as many as there are, where each has weights of its own
 };
 
-struct Progress {
+// Over samples: Σ w · J, how many were classified rightly, and how many have something which counts.
+struct Sums {
+  double loss = 0, correct = 0, judged = 0;
+  void add(const Sums& more) { loss += more.loss, correct += more.correct, judged += more.judged; }
+};
+// So far. Of several outputs `parts` has what each reached, its loss without its weight among them, and nothing is counted of
+// all.
+struct Progress : Sums {
   int64_t step = 0, steps = 0;
-  double loss = 0, correct = 0, samples = 0;   // sums so far; loss is Σ w·J
-  double judged = 0;                           // samples that have something which counts
+  double samples = 0;
+  std::vector<Sums> parts;
 };
 // Of every step of an epoch: the rate; the decoupled weight decay, or null for that of the optimizer; what multiplies the rate
 // of dropout, or null.
@@ -174,7 +182,8 @@ class Plan {
   void add_slice(int x, int z, int first);   // the features of x from `first` on, as many as z has
   // z from runs of x: `count` numbers of a sample from `from` on, times a weight, are added to those from `to` on.
   void add_gather(int x, int z, const std::vector<int64_t>& to, const std::vector<int64_t>& from,
-                  const std::vector<int64_t>& count, const std::vector<double>& weights);   // weights: empty, all are 1
+                  const std::vector<int64_t>& count, const std::vector<double>& weights,
+                  bool repeats_edges);   // weights: empty, all are 1
   void add_flatten(int x, int z);
   void add_rearranged(int x, int z);   // the same numbers, with something else in the lanes
   void add_embedding(int x, int z, int table, int mask, int64_t vocabulary, int64_t padding);
@@ -194,8 +203,12 @@ class Plan {
   // positions with as many features each. activation: where a is written.
   void set_loss_of_parts(int output, int activation);
   void add_loss_part(LossKind kind, int first, int positions, int features, double weight, const LossOptions& options);
+  void add_host_part(int first, int positions, int features, double weight);
+  void add_program_part(int first, int positions, int features, double weight, const ProgramCode& value,
+                        const ProgramCode& both, const ProgramCode& activation, Judged judged);
   void set_host_loss(int output);
   void set_program_loss(int output, const ProgramCode& value, const ProgramCode& both, Judged judged);
+  int outputs_of_loss() const { return of_outputs_ ? int(loss_parts_.size()) : 0; }
   void set_input(int value);
   void set_penalty(double lambda, double lambda1);   // λ/2 Σθ² + λ1 Σ|θ|
   // early_epsilon: epsilon is added to the root of the second moment before that is corrected.
@@ -289,9 +302,11 @@ class Plan {
   Outcome train(Batch batch, const int64_t* order, int64_t count, const Strengths& strengths, const Poll& poll,
                 const Look& look, Progress& progress, bool last);
   void set_targets(const Batch& batch, int samples);
-  // For a host loss: what it needs of the batch (weights are w / m), and the per-sample losses it returns.
-  void read_batch(int samples, T* targets, double* weights) const;
-  void set_losses(const double* values, int samples);
+  // For a host loss, of a part or of all, part 0: what it needs of the batch (weights are w / m), and the per-sample losses it
+  // returns.
+  int known_part(int part) const { return int(known(part, loss_parts_.size(), "part of a loss")); }
+  void read_batch(int part, int samples, T* targets, double* weights) const;
+  void set_losses(int part, const double* values, int samples);
   // w · value of every sample of the last batch.
   void read_losses(double* values, int samples) const;
 
@@ -372,14 +387,18 @@ class Plan {
     int64_t length, units;
     double limit;
   };
+  enum class LossBy { kernel, host, program };
+  // The loss, or that of one of several outputs, which are features of a vector.
   struct LossPart {
-    LossKind kind;
-    int first, positions, features;
-    double weight;
-    LossOptions options;
+    LossBy by;
+    LossKind kind{};
+    int first = 0, positions = 0, features = 0;   // no positions: all of the output
+    double weight = 1;
+    LossOptions options{};
     std::vector<T> positive, negative;
+    std::shared_ptr<ProgramLoss<T>> program;
+    Judged judged = Judged::none;
   };
-  enum class LossBy { none, kernel, parts, host, program };
   enum class Stage { building, spent, finished };   // spent: memory ran out in `finish`
   static size_t known(int i, size_t count, const char* what) {
     if (i < 0 || size_t(i) >= count)
@@ -393,7 +412,9 @@ class Plan {
   void check_loss() const;
   InLanes lanes_of(int i) const;
   void add_rows(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, bool winograd);
-  void place_loss(LossBy by, int output, int activation);
+  void place_loss(int output, int activation);
+  void require_parts(int first, int positions, int features) const;
+  void add_part(LossPart part);
   void gather(const Batch& batch, const int64_t* order, int samples);
   void copy_in(const Batch& batch, const int64_t* order, int samples);
   void gather_bands(const Batch& batch, const int64_t* order, int samples);
@@ -410,15 +431,23 @@ class Plan {
   bool clip_samples(int samples);
   T scale_delta(int sample, T factor);
   void evaluate_loss(int samples, bool backward);
-  void evaluate_part(const LossPart& part, int block, bool backward);
-  void activate_part(const LossPart& part, int block);
-  // A part of block b of a value that is a vector.
-  Map<T> part_of(const Map<T>& m, int b, const LossPart& part) const {
+  void evaluate_part(int part, int samples, bool backward);
+  void activate_part(const LossPart& part, int samples);
+  static bool is_pair(const LossPart& part) {
+    return part.by == LossBy::kernel &&
+           (part.kind == LossKind::softmax_cross_entropy || part.kind == LossKind::sigmoid_cross_entropy);
+  }
+  // Of a value that is a vector the features of a part, in their own shape.
+  Map<T> part_of(const Map<T>& m, const LossPart& part) const {
     Map<T> own = m;
-    if (m.data) own.data = m.block(b) + ptrdiff_t(part.first) * lanes();
+    if (!part.positions) return own;
+    if (m.data) own.data = m.block(0) + ptrdiff_t(part.first) * lanes();
     own.height = 1, own.width = part.positions, own.channels = part.features;
     return own;
   }
+  // Weights, losses and what is right are [part][block][lane].
+  ptrdiff_t at_part(int part) const { return ptrdiff_t(part) * max_blocks() * lanes(); }
+  double loss_of(int sample) const;
   void reduce_loss(int samples, Progress& progress) const;
   double gradient_norm(bool with_penalty) const;
   void add_penalty();
@@ -452,10 +481,7 @@ class Plan {
   int next_saved_ = -1, next_input_saved_ = -1;
 
   int input_ = -1, output_ = -1, output_activation_ = -1;
-  LossBy loss_by_ = LossBy::none;
-  LossKind loss_kind_{};
-  std::unique_ptr<ProgramLoss<T>> program_loss_;
-  LossOptions loss_options_{};
+  bool with_loss_ = false, of_outputs_ = false;
   std::vector<LossPart> loss_parts_;
   Post<T> loss_post_{};
   int loss_saved_ = -1;
@@ -475,12 +501,10 @@ class Plan {
   int accumulation_ = 1, pending_ = 0;   // batches to an update, and those since the last one
   double pending_samples_ = 0;
   T* accumulated_ = nullptr;   // Σ samples · gradient of these
-  std::vector<T> positive_, negative_;
-  Judged judged_ = Judged::none;
   std::vector<MaxNorm> max_norms_;
 
   Region theta_region_, gradient_region_, accumulated_region_, first_region_, second_region_, target_region_, label_region_,
-      weight_region_, loss_region_, correct_region_, part_weight_region_, part_loss_region_;
+      weight_region_, loss_region_, correct_region_;
   size_t parameter_size_ = 0, uses_size_ = 0;   // of the parameters, and what lies behind them for other uses
   double wanted_parameters_ = 0;                // scalars, without what is added to round them
   T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;   // null: nobody asks for them
@@ -489,8 +513,6 @@ class Plan {
   Region canonical_region_, packed_region_;
   T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *correct_ = nullptr;
   double* losses_ = nullptr;
-  T* part_weights_ = nullptr;   // of the part of a loss that a block is at, and what it adds
-  double* part_losses_ = nullptr;
   bool dense_targets_ = false;
   std::function<void()> poll_between_;
   int64_t interruptions_ = 0;
@@ -597,7 +619,7 @@ class Prepared {
 
 template <class T>
 bool Plan<T>::wants_gradients(const Operation<T>& o) const {
-  if (loss_by_ == LossBy::none) return false;
+  if (!with_loss_) return false;
   bool all_frozen = o.first_parameter < o.end_parameter;
   for (int p = o.first_parameter; p < o.end_parameter; p++) all_frozen = all_frozen && frozen(p);
   return !all_frozen || (o.gradients_before_delta() && o.hands_down(*this));

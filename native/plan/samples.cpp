@@ -73,13 +73,16 @@ bool Plan<T>::clip_samples(int samples) {
   std::vector<Clipped> clipped;
   run_backward_with_norms(samples, false);
   for (int s = 0; s < samples; s++) {
-    const double norm = norms_[size_t(s)] * in_mean(samples), weight = double(weights_[s]);   // 1/m is in δ
+    const double norm = norms_[size_t(s)] * in_mean(samples);   // 1/m is in δ
     if (!std::isfinite(norm)) return scale_delta(s, std::numeric_limits<T>::quiet_NaN()), false;
     if (!(norm > clip_sample_)) continue;
     const double factor = clip_sample_ / norm;
-    const bool split = std::abs(weight) * factor < least;
+    double smallest = std::numeric_limits<double>::infinity();   // of the weights that the sample has
+    for (int k = 0; k < int(loss_parts_.size()); k++)
+      if (const double weight = double(weights_[at_part(k) + s]); weight > 0) smallest = std::min(smallest, weight);
+    const bool split = smallest * factor < least;
     const double half = split ? std::exp2(std::floor(std::log2(factor) / 2)) : factor;
-    weights_[s] = T(weight * half);
+    for (int k = 0; k < int(loss_parts_.size()); k++) weights_[at_part(k) + s] = T(double(weights_[at_part(k) + s]) * half);
     clipped.push_back({s, T(factor / half)});
   }
   evaluate_loss(samples, true);

@@ -17,8 +17,9 @@ VOLUME = (2, 4, 5, 3)
 # -- inputs
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
 def test_three_types_pass_without_a_copy(dtype) -> None:
-    X = np.full((2, *IMAGE), 2, dtype)
-    assert check_inputs(X, IMAGE) is X
+    for shape in (IMAGE, VOLUME):
+        X = np.full((2, *shape), 2, dtype)
+        assert check_inputs(X, shape) is X  # uint8 is pixels, which every pass divides
 
 
 @pytest.mark.parametrize(

@@ -144,15 +144,17 @@ def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
 
 
 def _several_ends() -> tuple[list[cr.Layer], Any, dict[str, Any]]:
-    """A graph of two inputs, a product, and two outputs with a loss each."""
+    """A graph of two inputs, a product, and outputs with a loss each: kernels, a program, the host's."""
     nodes = {
         "gate": ([cr.Dense(3), cr.Sigmoid()], "x"),
         "gated": (cr.Multiply(), "gate", "y"),
         "kind": ([cr.Dense(3), cr.Softmax()], "gated"),
         "price": (cr.Dense(2), "gated"),
+        "level": ([cr.Dense(2), cr.Sigmoid()], "gated"),
+        "own": (cr.Dense(1), "gated"),
     }
-    graph = cr.Graph(nodes, inputs={"x": 4, "y": 3}, outputs=["kind", "price"])
-    loss = loss_from({"price": cr.Huber()}, graph.layers[-1])
+    graph = cr.Graph(nodes, inputs={"x": 4, "y": 3}, outputs=["kind", "price", "level", "own"])
+    loss = loss_from({"price": cr.Huber(), "level": cr.SquaredError(), "own": HostLoss()}, graph.layers[-1])
     return list(graph.layers), graph.input_shape, {"loss": loss, "optimizer": cr.Adam()}
 
 
@@ -291,7 +293,8 @@ def _run(r: random.Random, native: Any, calls: list[Call], dtype: Any, refused: 
     def batch() -> tuple[Any, float, Any, Any]:
         x, y = _arrays(r, features[0], dtype), _arrays(r, outputs, dtype)
         y = y if r.random() < 0.8 else np.arange(r.choice((0, 1, 5))) - r.choice((0, 0, 1))
-        return x, 1.0, y, r.choice((None, None, np.ones(len(x) if x.ndim else 1), np.ones(3)))
+        rows = len(x) if x.ndim else 1
+        return x, 1.0, y, r.choice((None, None, np.ones(rows), np.ones(3), np.ones((rows, r.choice((2, 4))))))
 
     def predict() -> None:
         x, number = _arrays(r, features[0], dtype), r.randrange(-1, count + 1)
@@ -324,8 +327,8 @@ def _run(r: random.Random, native: Any, calls: list[Call], dtype: Any, refused: 
         lambda: native.evaluate(*batch(), r.random() < 0.5),
         lambda: native.backpropagate(*batch(), r.random() < 0.5, True),
         lambda: native.norms(*batch(), np.empty(r.choice((1, 5)))),
-        lambda: native.set_losses(np.ones(r.randrange(7))),
-        lambda: native.read_batch(np.empty((3, outputs), dtype), np.empty(3)),
+        lambda: native.set_losses(0, np.ones(r.randrange(7))),
+        lambda: native.read_batch(0, np.empty((3, outputs), dtype), np.empty(3)),
         lambda: native.first_nonfinite(r.random() < 0.5),
         lambda: native.first_nonfinite_parameter(r.random() < 0.5),
         lambda: native.first_at_rest(),

@@ -166,18 +166,18 @@ def _network(name: str, dtype: str) -> tuple[cr.Network, Array, Array]:
     )
 
 
-def _cut(name: str, network: cr.Network) -> Cut:
+def _cut(name: str, network: cr.Network) -> tuple[Cut, ...]:
     shape, (count, rows), cut, _ = NETWORKS[name]
     layers: dict[str, tuple[int, int]] = {}
     taken = list(first_layers(network.layers[:-1], shape, network.shapes, count, rows, layers))
     assert len(taken) == cut  # Softmax belongs to the loss
-    return Cut(count, rows, layers)
+    return (Cut(count, rows, layers),)
 
 
 @pytest.fixture
 def bands(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """The bands of the plans that are made: its last entry."""
-    yield from choosing(monkeypatch, "chosen_bands", Cut())
+    yield from choosing(monkeypatch, "chosen_bands", ())
 
 
 @pytest.mark.parametrize(("name", "machine"), pairwise(NETWORKS, MACHINES))
@@ -193,7 +193,7 @@ def test_gradients_do_not_depend_on_bands(name: str, machine: tuple[str, str], b
         return {"loss": np.array(loss), "outputs": plan.predict(X), **found}
 
     for samples in (1, 11):
-        bands.append(Cut())
+        bands.append(())
         expected = gradients(samples)
         bands.append(_cut(name, network))
         found = gradients(samples)
@@ -206,7 +206,7 @@ def test_a_band_of_one_pixel(bands: list[Any]) -> None:
     network = cr.Network([cr.Conv2D(5, 1), cr.ReLU(), cr.Conv2D(3, 1), *HEAD], input_shape=(6, 1, 4))
     X, y = np.random.default_rng(0).standard_normal((2, 6, 1, 4)).astype(np.float32), np.array([0, 2])
     expected = Plan(network, cr.CrossEntropy(), batch_size=2).gradients(X, y)[1]
-    bands.append(Cut(6, 1, dict.fromkeys(("conv1", "relu1", "conv2"), (1, 1))))
+    bands.append((Cut(6, 1, dict.fromkeys(("conv1", "relu1", "conv2"), (1, 1))),))
     close(Plan(network, cr.CrossEntropy(), batch_size=2).gradients(X, y)[1], expected, 1e-5)
 
 
@@ -215,7 +215,7 @@ def test_whole_steps_of_training(bands: list[Any]) -> None:
     network, X, y = _network("u", "float64")
     X = (50 * np.abs(X)).astype(np.uint8)
     parameters = []
-    for cut in (Cut(), _cut("u", network)):
+    for cut in ((), _cut("u", network)):
         bands.append(cut)
         plan = Plan(network, cr.CrossEntropy(), optimizer=cr.SGD(0.01), batch_size=3)
         for epoch in range(2):
@@ -224,7 +224,7 @@ def test_whole_steps_of_training(bands: list[Any]) -> None:
     close(parameters[1], parameters[0], 1e-10)
 
 
-def _choice(layers: Sequence[cr.Layer], shape: Shape, batch: int) -> Cut:
+def _choice(layers: Sequence[cr.Layer], shape: Shape, batch: int) -> tuple[Cut, ...]:
     network = cr.Network([*layers], input_shape=shape)
     return chosen_bands(network.layers, shape, network.shapes, batch, 16)
 
@@ -233,12 +233,12 @@ def test_bands_fill_the_lanes_that_samples_leave_empty() -> None:
     body = [cr.Conv2D(16, 3, padding=1), cr.ReLU(), cr.MaxPool2D(2), cr.Conv2D(32, 3, padding=1), cr.ReLU()]
     layers = [*body, cr.Flatten(), cr.Dense(10)]
     rows = {"conv1": (4, 4), "relu1": (4, 4), "maxpool1": (4, 2), "conv2": (2, 2), "relu2": (2, 2)}
-    assert _choice(layers, (32, 32, 3), 2) == Cut(8, 4, rows)
-    assert _choice(layers, (28, 28, 3), 4).rows == 8  # in four: of the last one four
-    assert _choice(layers, (31, 31, 3), 2).rows == 4  # of the last band three
-    assert _choice(layers, (32, 32, 3), 16) == Cut()  # none is empty
-    assert _choice(layers, (26, 32, 3), 14) == Cut()  # 13 bands of two rows: 182 of 192 lanes for 14 of 16
-    assert _choice([cr.Dense(8), cr.Flatten(), cr.Dense(10)], (32, 3), 2) == Cut()
+    assert _choice(layers, (32, 32, 3), 2) == (Cut(8, 4, rows),)
+    assert _choice(layers, (28, 28, 3), 4)[0].rows == 8  # in four: of the last one four
+    assert _choice(layers, (31, 31, 3), 2)[0].rows == 4  # of the last band three
+    assert _choice(layers, (32, 32, 3), 16) == ()  # none is empty
+    assert _choice(layers, (26, 32, 3), 14) == ()  # 13 bands of two rows: 182 of 192 lanes for 14 of 16
+    assert _choice([cr.Dense(8), cr.Flatten(), cr.Dense(10)], (32, 3), 2) == ()
 
 
 def test_samples_are_whole_where_each_is_looked_at() -> None:

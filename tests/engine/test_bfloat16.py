@@ -40,7 +40,7 @@ SHAPES: dict[str, tuple[Any, Callable[[], list[cr.Layer]]]] = {
 @pytest.fixture(autouse=True)
 def said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning is an error here, and that of a processor without the instruction is said once a process."""
-    monkeypatch.setattr(isa, "_said", {"in an earlier test"})
+    monkeypatch.setattr(isa, "_said", True)
 
 
 def network(kind: str) -> cr.Network:
@@ -174,9 +174,10 @@ def test_what_is_said_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ArgumentError, match="clip_sample_norm"):
         cr.fit(net, X, y, epochs=1, optimizer=cr.SGD(0.1, clip_sample_norm=1.0))
     if isa.bfloat16_by() != "vdpbf16ps":
-        monkeypatch.setattr(isa, "_said", set())
-        with pytest.warns(UserWarning, match="no instruction"):
+        monkeypatch.setattr(isa, "_said", False)
+        with pytest.warns(UserWarning, match="no instruction") as warned:
             net.predict(X)
+        assert [Path(warning.filename) for warning in warned] == [Path(__file__)]  # the user's line
         net.copy().predict(X)  # nothing more, which would be an error here
 
 

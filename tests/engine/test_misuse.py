@@ -131,9 +131,9 @@ NUMBERS: list[tuple[Call, type[Exception], str]] = [
     (lambda p: p._native.read_value(0, False, empty(0, 4)), ValueError, "one sample"),
     (lambda p: p._native.write_value(0, False, empty(1, 5)), ValueError, "fit"),
     (lambda p: p._native.predict(X, 1.0, 99, empty(6, 2)), IndexError, "no such value"),
-    (lambda p: p._native.read_batch(empty(5, 2), np.empty(5)), ValueError, "batch size"),
-    (lambda p: p._native.read_batch(empty(1, 2), np.empty(2)), ValueError, "elements"),
-    (lambda p: p._native.set_losses(np.empty(5)), ValueError, "loss"),
+    (lambda p: p._native.read_batch(0, empty(5, 2), np.empty(5)), ValueError, "batch size"),
+    (lambda p: p._native.read_batch(0, empty(1, 2), np.empty(2)), ValueError, "elements"),
+    (lambda p: p._native.set_losses(0, np.empty(5)), ValueError, "loss"),
     (lambda p: p._native.finish(), ValueError, "finished already"),
     (lambda p: p._native.set_decay_factor(0, 1.0), ValueError, "finished already"),
     (lambda p: p._native.add_slice(0, 1, 0), ValueError, "finished already"),
@@ -178,8 +178,8 @@ def test_a_plan_without_a_loss_or_an_optimizer_says_so() -> None:
         lambda: train(only_predicts),
         lambda: train(only_predicts, targets=labels),
         lambda: only_predicts._native.evaluate(X, 1.0, labels, None, False),
-        lambda: only_predicts._native.read_batch(empty(2, 2), np.empty(2)),
-        lambda: only_predicts._native.set_losses(np.ones(2)),
+        lambda: only_predicts._native.read_batch(0, empty(2, 2), np.empty(2)),
+        lambda: only_predicts._native.set_losses(0, np.ones(2)),
     ):
         with pytest.raises(ValueError, match="no loss"):
             call()

@@ -265,6 +265,7 @@ FUNCTIONS: dict[str, tuple[Any, Any, float]] = {
     "cube root": (lambda x: x ** (1 / 3), lambda x: x ** np.longdouble(1 / 3), 1),
     "power 1.5": (lambda x: x**1.5, lambda x: x ** np.longdouble(1.5), 2),
     "power -0.5": (lambda x: x**-0.5, lambda x: x ** np.longdouble(-0.5), 1.5),
+    "power -1.75": (lambda x: x**-1.75, lambda x: x ** np.longdouble(-1.75), 4),
     "power 7": (lambda x: x**7, lambda x: x ** np.longdouble(7), 4),
 }
 
@@ -305,7 +306,7 @@ INF, NAN = np.inf, np.nan
     "function",
     [
         F.exp, F.expm1, F.log, F.log1p, F.sqrt, F.tanh, F.erf, abs,
-        lambda x: x**0.25,
+        lambda x: x**0.3,
         lambda x: x**-2,
         lambda x: F.maximum(x, 1), lambda x: F.maximum(1, x),
         lambda x: F.minimum(x, 1), lambda x: F.minimum(1, x),

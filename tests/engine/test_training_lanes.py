@@ -51,8 +51,9 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
         (200, 8),
         [
             cr.MultiHeadAttention(2, causal=True),
-            cr.Dense(5),
-            cr.Tanh(),
+            cr.Dense(6),
+            cr.SwiGLU(),
+            *(cr.Dense(5), cr.Tanh(), cr.Dense(4), cr.SiLU(), cr.GELU(approximate="tanh")),
             *(cr.Conv1D(4, 200), cr.Dense(5), cr.ReLU()),  # a single step
             cr.Flatten(),
             cr.Dense(3),
@@ -115,17 +116,43 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
     ),
 }
 
+# Sequences that read others, of more and of fewer steps, and of other features.
+CROSSING: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
+    "decoder": (
+        (35, 6),
+        {
+            "memory": ([cr.Conv1D(10, 3, stride=2), cr.Dense(9)], "input"),
+            "target": (cr.Dense(8), "input"),
+            "decoder": (cr.TransformerDecoder(2, 12), "target", "memory"),
+            "back": (cr.MultiHeadAttention(3, causal=True), "memory", "decoder", "target"),
+            "out": ([cr.GlobalAveragePool(), cr.Dense(3), cr.Softmax()], "back"),
+        },
+    ),
+    "masked keys": (
+        (23, 6),
+        {
+            "keys": ([cr.Masking(0.0), cr.Dense(6)], "input"),
+            "queries": (cr.Conv1D(6, 7), "input"),
+            "read": (cr.MultiHeadAttention(2), "queries", "keys"),
+            "seen": (cr.MultiHeadAttention(2, key_value_heads=1), "read", "keys"),
+            "out": ([cr.Flatten(), cr.Dense(3), cr.Softmax()], "seen"),
+        },
+    ),
+}
+
 
 def _problem(name: str, dtype: str, samples: int) -> tuple[cr.Network, Array, Array]:
     """The network, every parameter moved away from where it starts, and samples."""
-    shape, layers = NETWORKS[name]
-    network = cr.Network(layers, input_shape=shape, dtype=dtype, seed=1)
+    shape, layers = {**NETWORKS, **CROSSING}[name]
+    kind = cr.Graph if isinstance(layers, dict) else cr.Network
+    network = kind(layers, input_shape=shape, dtype=dtype, seed=1)
     rng = np.random.default_rng(0)
     moved_away(network, rng)
     X = rng.standard_normal((samples, *shape)).astype(dtype)
-    if isinstance(layers[0], cr.Embedding):
+    first = type(network.layers[0])
+    if first is cr.Embedding:
         X = rng.integers(0, IDS, X.shape).astype(dtype)
-    if isinstance(layers[0], cr.Masking):
+    if first is cr.Masking or name == "masked keys":
         X[:, 15:] = 0
     *positions, classes = network.output_shape
     return network, X, rng.integers(0, classes, (samples, *positions))
@@ -137,7 +164,7 @@ def lanes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
     yield from choosing(monkeypatch, "chosen_for_training", SAMPLES)
 
 
-@pytest.mark.parametrize(("name", "machine"), pairwise(NETWORKS, MACHINES))
+@pytest.mark.parametrize(("name", "machine"), pairwise({**NETWORKS, **CROSSING}, MACHINES))
 def test_gradients_do_not_depend_on_what_lies_in_the_lanes(
     name: str, machine: tuple[str, str], lanes: list[object]
 ) -> None:

@@ -256,3 +256,13 @@ def test_a_layer_with_special_characters_in_its_name() -> None:
     plain = re.sub(r"`[^`]*`|^```.*?^```|\]\([^)]*\)", "", plain, flags=re.DOTALL | re.MULTILINE)
     assert r"first\_layer" in plain
     assert not re.search(r"(?<!\\)_", plain), re.findall(r".{20}(?<!\\)_.{20}", plain)[:3]
+
+
+def test_volumes_have_maps_of_their_planes(tmp_path: Path) -> None:
+    network = cr.Network([cr.Conv3D(2, 2), cr.Flatten(), cr.Dense(1)], input_shape=(3, 4, 4, 1))
+    X = np.random.default_rng(0).standard_normal((2, 3, 4, 4, 1))
+    explained = cr.explain(network, X, [[0.0], [1.0]], check=False)
+    explained.markdown(tmp_path / "report.md")
+    drawn = [path.read_text(encoding="utf-8") for path in (tmp_path / "report_files").glob("conv1*.svg")]
+    assert any("d = 1, c = 1" in text for text in drawn)  # of the output
+    assert any("k = 0, d = 1, c = 0" in text for text in drawn)  # of W

@@ -13,8 +13,9 @@ from chainrule.data import Preparation
 from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Hinge, SquaredError
 from chainrule.networks.network import Network
+from chainrule.training.class_weights import class_labels
 from chainrule.training.fit import fit
-from chainrule.training.parts import FitData, class_labels, prepare
+from chainrule.training.parts import FitData, prepare
 
 
 def held_out(data: FitData) -> set[int]:

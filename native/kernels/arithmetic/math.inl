@@ -76,6 +76,16 @@ inline Vec<T> exp(Vec<T> x) {
   return value * power_of_two<T>(half) * power_of_two<T>(whole - half);
 }
 
+// e^x of numbers that are not above 0, −inf among them: 0 in place of what is no normal number.
+template <class T>
+inline Vec<T> exp_below(Vec<T> x) {
+  constexpr double low = is_float<T> ? -87.0 : -708.0;
+  const Mask<T> vanishes = x < T(low);
+  Mask<T> whole;
+  const Vec<T> value = exp_reduced<T>(vanishes ? broadcast<T>(T(low)) : x, whole);
+  return vanishes ? Vec<T>{} : value * power_of_two<T>(whole);
+}
+
 constexpr double inverse_odd[] = {1.0,      1.0 / 3,  1.0 / 5,  1.0 / 7,  1.0 / 9,  1.0 / 11, 1.0 / 13, 1.0 / 15, 1.0 / 17,
                                   1.0 / 19, 1.0 / 21, 1.0 / 23, 1.0 / 25, 1.0 / 27, 1.0 / 29, 1.0 / 31, 1.0 / 33, 1.0 / 35};
 
@@ -181,14 +191,28 @@ inline Vec<T> softplus(Vec<T> z) {
 
 #include "erf.inl"
 
-// Φ, the normal distribution function, and its density: GELU(z) = z Φ(z), GELU' = Φ(z) + z φ(z).
+// Φ, the normal distribution function, and e^{−z²/2}, of which its density is a multiple: GELU(z) = z Φ(z), GELU' = Φ(z) + z
+// φ(z). In float32 both of one exponential: Φ(−a) = e^{−a²/2} R(s), R a Chebyshev series in 1/(1 + a/4) on [0, 9] of 50 digits,
+// written as a polynomial in s, which runs from −1 to 1. Absolute error 4e-10 and rounding; 0 beyond 9, where it is 1e-19.
 template <class T>
-inline Vec<T> normal_cdf(Vec<T> z) {
-  return T(0.5) * (T(1) + erf<T>(z * T(0.70710678118654752440)));
-}
+struct Normal {
+  Vec<T> distribution, bell;
+};
 template <class T>
-inline Vec<T> normal_density(Vec<T> z) {
-  return T(0.39894228040143267794) * exp<T>(T(-0.5) * z * z);
+inline Normal<T> normal(Vec<T> z) {
+  if constexpr (!is_float<T>) return {T(0.5) * (T(1) + erf<T>(z * T(0.70710678118654752440))), exp<T>(T(-0.5) * z * z)};
+  else {
+    constexpr double limit = 9;
+    constexpr double r[] = {0.161005462757,   0.18781385876,      0.100940622161,    0.0390896698819,  0.0100850765209,
+                            0.00125983402315, -0.000132884371092, -6.56224391503e-5, 1.11743840492e-6, 2.86563419397e-6};
+    const Vec<T> size = absolute<T>(z);
+    const Mask<T> beyond = size > T(limit);
+    const Vec<T> a = beyond ? broadcast<T>(T(limit)) : size;
+    Mask<T> whole;
+    const Vec<T> value = exp_reduced<T>(T(-0.5) * a * a, whole), bell = beyond ? Vec<T>{} : value * power_of_two<T>(whole);
+    const Vec<T> s = T(26.0 / 9) / (T(1) + T(0.25) * a) - T(17.0 / 9), tail = bell * polynomial<T>(s, r, 10);
+    return {z < T(0) ? tail : T(1) - tail, bell};
+  }
 }
 
 template <class T>

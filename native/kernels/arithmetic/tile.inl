@@ -143,6 +143,14 @@ inline void tile_up_to(int pixels, const Tile<T, F>& t) {
   if constexpr (P > 1) tile_up_to<T, C, P - 1, transposed>(pixels, t);
 }
 
+// `count` channels in runs of C, and what is left of them in runs of half, of a quarter, ...: body<C>(first). A tile of one
+// channel takes a third of the time of one of eight.
+template <int C, class F>
+inline void in_runs_of(int first, int end, F&& body) {
+  for (; first + C <= end; first += C) body.template operator()<C>(first);
+  if constexpr (C > 1) in_runs_of<C / 2>(first, end, body);
+}
+
 // How many runs of `size`, and how many panels of lanes, hold so many.
 inline int groups(int count, int size) { return (count + size - 1) / size; }
 template <class T>

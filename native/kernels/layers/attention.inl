@@ -128,25 +128,27 @@ struct Head {
   }
 };
 
-// Scores to weights, in place, of a query that sees `count` keys; 0 for the rest, up to `keys`.
+// Scores, times `scale`, to weights, in place, of a query that sees `count` keys; 0 for the rest, up to `keys`.
 template <class T>
-inline void attention_softmax(T* row, const T* mask, int count, int keys) {
+inline void attention_softmax(T* row, const T* mask, int count, int keys, T scale = T(1)) {
   constexpr int L = lanes<T>;
   const Vec<T> none = broadcast<T>(T(-__builtin_inf()));
   Vec<T> most = broadcast<T>(is_float<T> ? T(-__FLT_MAX__) : T(-__DBL_MAX__));
   LongSum<T> seen;
   for (int j = 0; j < count; j++) {
-    if (mask) store(row + j * L, load(mask + j * L) != T(0) ? load(row + j * L) : none);
-    most = at_least<T>(load(row + j * L), most);
+    Vec<T> score = scale * load(row + j * L);
+    if (mask) score = load(mask + j * L) != T(0) ? score : none;
+    store(row + j * L, score);
+    most = at_least<T>(score, most);
   }
   for (int j = 0; j < count; j++) {
-    const Vec<T> e = exp<T>(load(row + j * L) - most);
+    const Vec<T> e = exp_below<T>(load(row + j * L) - most);
     store(row + j * L, e);
     seen.add(e);
   }
   const Vec<T> sum = seen.value(), none_seen = sum == T(0) ? broadcast<T>(T(1)) : Vec<T>{};
-  const Vec<T> scale = (T(1) - none_seen) / (sum + none_seen);   // 0 where no key is seen, without a division by 0
-  for (int j = 0; j < count; j++) store(row + j * L, load(row + j * L) * scale);
+  const Vec<T> share = (T(1) - none_seen) / (sum + none_seen);   // 0 where no key is seen, without a division by 0
+  for (int j = 0; j < count; j++) store(row + j * L, load(row + j * L) * share);
   for (int j = count; j < keys; j++) store(row + j * L, Vec<T>{});
 }
 
@@ -239,17 +241,14 @@ static void attention_channels(const AttentionArgs<T>& g, int begin, int end, T*
         t.x += n / L * t.x_segment, t.w += n / L * strip, t.segments = 1, t.length = n % L, t.add = true;
         tile_up_to<T, size, wide_pixels, true>(strips, t);
       };
-      int j = 0;
-      for (; j + C <= count; j += C) scores.template operator()<C>(j);
-      for (; j < count; j++) scores.template operator()<1>(j);
+      in_runs_of<C>(0, count, scores);
       for (int s = 0; s < strips; s++) {
         T* const row = a + s * strip;
         if (mask || g.causal)
           for (int key = 0; key < count; key++)
             for (int l = 0; l < L; l++)
               seen[key * L + l] = (!mask || mask[key * L] != T(0)) && !(g.causal && key > i + s * L + l) ? T(1) : T(0);
-        for (int key = 0; key < count; key++) store(row + key * L, g.scale * load(row + key * L));
-        attention_softmax<T>(row, mask || g.causal ? seen : nullptr, count, count);
+        attention_softmax<T>(row, mask || g.causal ? seen : nullptr, count, count, g.scale);
       }
       t = {};
       t.x = a, t.x_pixel = strip, t.segments = 1, t.length = count;
@@ -308,27 +307,35 @@ static void attention_backward(const AttentionArgs<T>& g, int begin, int end, T*
 // For values [sample][steps / lanes][feature][lane] a vector is a query, and a vector of keys is a panel of W of a dense layer
 // whose samples are the queries: scores are its forward pass, Σ_j A_ij V_j and δ of Q its δ, δ of K and V its gradients. A and
 // G are [vector of queries][key][lane], with keys up to whole vectors, which are 0 behind the last one.
-constexpr int attention_vectors = 8;   // of queries, whose A and G share the cache
+// Of queries, whose A and G share the cache; where queries see no later key as few as a tile takes, so that fewer scores are
+// computed and thrown away.
+constexpr int attention_vectors = 8;
+template <class T>
+inline int attention_next(const AttentionArgs<T>& g, int left) {
+  const int most = g.causal ? wide_pixels : attention_vectors;
+  return left < most ? left : most;
+}
 
 template <class T>
 struct PositionsHead {
   static constexpr int L = lanes<T>;
   const AttentionArgs<T>& g;
-  int sample, head, steps, vectors, features;
+  int sample, head, key_steps, vectors, key_vectors, features;
   ptrdiff_t step, row;   // from one vector of a value to the next, and of A
   PositionsHead(const AttentionArgs<T>& g, int unit)
       : g(g),
         sample(unit / g.heads),
         head(unit % g.heads),
-        steps(g.steps),
+        key_steps(g.key_steps),
         vectors(g.q.width),
+        key_vectors(g.k.width),
         features(g.features),
         step(ptrdiff_t(g.q.channels) * L),
-        row(ptrdiff_t(vectors) * L * L) {}
+        row(ptrdiff_t(key_vectors) * L * L) {}
   T* at(const Map<T>& m, int vector = 0) const { return m.block(sample) + ptrdiff_t(head) * features * L + vector * step; }
   T* weights(int vector) const { return g.weights + (ptrdiff_t(sample) * g.heads + head) * vectors * row + vector * row; }
   // Keys that the queries of vectors before `end` see.
-  int keys(int end) const { return g.causal && end * L < steps ? end * L : steps; }
+  int keys(int end) const { return g.causal && end * L < key_steps ? end * L : key_steps; }
 
   // to[query][key] = Σ_f q[f] k[f] for `count` vectors of queries from `first`, and 0 behind the keys.
   void scores(const Map<T>& q, const Map<T>& k, int first, int count, int keys, T* to) const {
@@ -360,16 +367,14 @@ struct PositionsHead {
         tile_up_to<T, C, wide_pixels, true>(pixels, t);
       }
     };
-    int f = 0;
-    for (; f + wide_channels <= features; f += wide_channels) of_features.template operator()<wide_channels>(f);
-    for (; f < features; f++) of_features.template operator()<1>(f);
+    in_runs_of<wide_channels>(0, features, of_features);
   }
   // to[key][f] += Σ_i a[i][key] q[i][f] over `count` vectors of queries from `first`, which are the first that are taken if so
   // asked. turned: room for as much as a.
   void gather_keys(const T* a, const Map<T>& q, const Map<T>& to, int first, int count, bool fresh, T* turned) const {
     constexpr int O = gradient_columns;
     const ptrdiff_t panel = ptrdiff_t(count) * L * L;
-    const int seen = g.causal && !fresh ? groups(keys(first + count), L) : vectors;
+    const int seen = g.causal && !fresh ? groups(keys(first + count), L) : key_vectors;
     for (int k = 0; k < seen; k++)
       for (int i = 0; i < count; i++) transpose<T>(a + i * row + k * L * L, L, turned + k * panel + i * L * L, L);
     for (int k = 0; k < seen; k += O) {
@@ -387,7 +392,7 @@ struct PositionsHead {
 template <class T>
 static size_t attention_positions_scratch(const AttentionArgs<T>& g) {
   const size_t run = size_t(g.q.width < attention_vectors ? g.q.width : attention_vectors);
-  return (2 * run * size_t(g.q.width) + size_t(g.q.width)) * lanes<T> * lanes<T>;
+  return (2 * run + 1) * size_t(g.k.width) * lanes<T> * lanes<T>;
 }
 
 // Unit: head of a sample.
@@ -398,18 +403,21 @@ static void attention_positions_forward(const AttentionArgs<T>& g, int begin, in
     const PositionsHead<T> h(g, unit);
     const T* const mask = g.mask.data ? g.mask.block(h.sample / L) + h.sample % L : nullptr;   // one lane of it
     T* const seen = scratch;
-    for (int i = 0; i < h.vectors; i += attention_vectors) {
-      const int count = h.vectors - i < attention_vectors ? h.vectors - i : attention_vectors, keys = h.keys(i + count);
+    for (int i = 0, count; i < h.vectors; i += count) {
+      count = attention_next<T>(g, h.vectors - i);
+      const int keys = h.keys(i + count);
       T* const a = h.weights(i);
       h.scores(g.q, g.k, i, count, keys, a);
       for (int n = 0; n < count; n++) {
         T* const row = a + n * h.row;
-        if (mask || g.causal)
-          for (int key = 0; key < keys; key++)
-            for (int l = 0; l < L; l++)
-              seen[key * L + l] = (!mask || mask[key * L] != T(0)) && !(g.causal && key > (i + n) * L + l) ? T(1) : T(0);
-        for (int key = 0; key < keys; key++) store(row + key * L, g.scale * load(row + key * L));
-        attention_softmax<T>(row, mask || g.causal ? seen : nullptr, keys, keys);
+        const int first = (i + n) * L, count_seen = g.causal && first + L < keys ? first + L : keys;
+        const auto visible = [&](int key, int l) { return !(g.causal && key > first + l); };
+        for (int key = 0; mask && key < count_seen; key++)
+          for (int l = 0; l < L; l++) seen[key * L + l] = mask[key * L] != T(0) && visible(key, l) ? T(1) : T(0);
+        for (int key = first; !mask && g.causal && key < count_seen; key++)   // all others are seen by all of the vector
+          for (int l = 0; l < L; l++)
+            if (!visible(key, l)) row[key * L + l] = T(-__builtin_inf());
+        attention_softmax<T>(row, mask ? seen : nullptr, count_seen, keys, g.scale);
       }
       h.mix(a, g.v, g.o, i, count, keys);
     }
@@ -422,8 +430,9 @@ static void attention_positions_backward(const AttentionArgs<T>& g, int begin, i
   constexpr int L = lanes<T>;
   for (int unit = begin; unit < end; unit++) {
     const PositionsHead<T> h(g, unit);
-    for (int i = 0; i < h.vectors; i += attention_vectors) {
-      const int count = h.vectors - i < attention_vectors ? h.vectors - i : attention_vectors, keys = h.keys(i + count);
+    for (int i = 0, count; i < h.vectors; i += count) {
+      count = attention_next<T>(g, h.vectors - i);
+      const int keys = h.keys(i + count);
       const T* const a = h.weights(i);
       T *const b = scratch, *const turned = scratch + count * h.row;
       h.gather_keys(a, g.o_delta, g.v_delta, i, count, i == 0, turned);

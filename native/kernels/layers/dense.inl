@@ -265,7 +265,7 @@ static int dense_backward_units(const DenseArgs<T>& g) {
 }
 template <class T>
 static void dense_backward(const DenseArgs<T>& g, int begin, int end) {
-  constexpr int L = lanes<T>, C = wide_channels;
+  constexpr int L = lanes<T>;
   const int count = groups(g.inputs, backward_inputs), group_count = groups(g.blocks, wide_pixels);
   const bool by_groups = groups_run_fastest<T>(g.blocks, g.outputs);
   for (int unit = begin; unit < end; unit++) {
@@ -278,9 +278,9 @@ static void dense_backward(const DenseArgs<T>& g, int begin, int end) {
     if (pixels == 1)
       for (; first + single_channels <= stop; first += single_channels)
         dense_backward_tile<T, single_channels, 1>(g, block, 1, first);
-    for (; first + C <= stop; first += C) dense_backward_tile<T, C, wide_pixels>(g, block, pixels, first);
-    for (; first < stop; first++)
-      dense_backward_tile<T, 1, wide_pixels>(g, block, pixels, first);   // nothing past the last input is read
+    in_runs_of<wide_channels>(first, stop, [&]<int C>(int input) {   // nothing past the last input is read
+      dense_backward_tile<T, C, wide_pixels>(g, block, pixels, input);
+    });
     if (g.post.kind == Act::identity) continue;
     for (int p = 0; p < pixels; p++) {
       T* d = g.x_delta + (block + p) * g.x_delta_block + start * L;
@@ -295,9 +295,14 @@ constexpr int gradient_chunk = 192;
 template <class T>
 constexpr int gradient_blocks = 2048 / lanes<T>;
 
+// Chunks of the inputs, and of the other x behind them.
+template <class T>
+inline int dense_gradient_chunks(const DenseArgs<T>& g) {
+  return groups(g.inputs, gradient_chunk) + (g.other ? groups(g.other_inputs, gradient_chunk) : 0);
+}
 template <class T>
 static int dense_gradient_units(const DenseArgs<T>& g) {
-  return groups(panels<T>(g.outputs), gradient_columns) * groups(g.inputs, gradient_chunk);
+  return groups(panels<T>(g.outputs), gradient_columns) * dense_gradient_chunks<T>(g);
 }
 template <class T>
 static size_t dense_scratch(int samples) {
@@ -336,7 +341,7 @@ inline Vec<T> sum_of_rows(const T* from, int count) {
 template <class T>
 static void dense_gradient(const DenseArgs<T>& g, int begin, int end, T* scratch) {
   constexpr int L = lanes<T>, O = gradient_columns;
-  const int chunks = groups(g.inputs, gradient_chunk), count = panels<T>(g.outputs);
+  const int own_chunks = groups(g.inputs, gradient_chunk), chunks = dense_gradient_chunks<T>(g), count = panels<T>(g.outputs);
   for (int block = 0; block < g.blocks; block += gradient_blocks<T>) {
     const int blocks = g.blocks - block < gradient_blocks<T> ? g.blocks - block : gradient_blocks<T>;
     const int samples = block + blocks < g.blocks ? blocks * L : g.samples - block * L;
@@ -353,13 +358,15 @@ static void dense_gradient(const DenseArgs<T>& g, int begin, int end, T* scratch
           const Vec<T> sum = sum_of_rows<T>(scratch + j * d_panel, samples);
           store(to, block ? load(to) + sum : sum);
         }
-      const int i0 = chunk * gradient_chunk, rows = g.inputs - i0 < gradient_chunk ? g.inputs - i0 : gradient_chunk;
-      const T* x = g.x + block * g.x_block + ptrdiff_t(i0) * L;
-      T* gradient = g.weight_gradient + (ptrdiff_t(first) * g.inputs + i0) * L;
-      const ptrdiff_t g_panel = ptrdiff_t(g.inputs) * L;
+      const bool other = chunk >= own_chunks;
+      const int i0 = (other ? chunk - own_chunks : chunk) * gradient_chunk, inputs = other ? g.other_inputs : g.inputs;
+      const int rows = inputs - i0 < gradient_chunk ? inputs - i0 : gradient_chunk;
+      const ptrdiff_t x_block = other ? g.other_block : g.x_block, g_panel = ptrdiff_t(inputs) * L;
+      const T* x = (other ? g.other : g.x) + block * x_block + ptrdiff_t(i0) * L;
+      T* gradient = (other ? g.other_gradient : g.weight_gradient) + (ptrdiff_t(first) * inputs + i0) * L;
       const Runs runs = runs_of(samples, L);
-      if (width == O) outer_rows<T, O>(x, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs, onto);
-      else outer_rows<T, 1>(x, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs, onto);
+      if (width == O) outer_rows<T, O>(x, x_block, scratch, d_panel, gradient, g_panel, rows, runs, onto);
+      else outer_rows<T, 1>(x, x_block, scratch, d_panel, gradient, g_panel, rows, runs, onto);
     }
   }
 }

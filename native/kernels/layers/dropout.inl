@@ -28,11 +28,12 @@ static void dropout(const DropoutArgs<T>& g, int begin, int end) {
   const ptrdiff_t run = ptrdiff_t(g.from.width) * g.from.channels;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / g.from.height, h = unit % g.from.height;
-    W sample, entry{};   // of every lane; the first entry
+    W sample, entry;   // of every lane; the first entry
 #pragma GCC unroll 16
     for (int i = 0; i < L; i++) {
-      sample[i] = g.first + Word(g.positions ? b : b * L + i);
-      if (g.positions) entry[i] = Word(i * g.from.channels);
+      const Word lane = Word(b * L + i);
+      sample[i] = g.first + (g.positions ? Word(b) : lane / g.bands);
+      entry[i] = g.positions ? Word(i * g.from.channels) : lane % g.bands * Word(g.from.height * run);
     }
     const W of_sample = mixed<W>(sample ^ g.low);
     const T* from = g.from.row(b, h);

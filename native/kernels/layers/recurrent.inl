@@ -21,18 +21,33 @@ inline ptrdiff_t ends_at(const RecurrentArgs<T>& g) {
   return ptrdiff_t(g.every ? g.steps : 1) * g.units * lanes<T>;
 }
 
+// body<cell>(): the only switch on the kind of cell in the passes over units, in front of their loops.
+template <class F>
+inline void for_cell(Cell cell, F&& body) {
+  switch (cell) {
+    case Cell::rnn:
+      return body.template operator()<Cell::rnn>();
+    case Cell::lstm:
+      return body.template operator()<Cell::lstm>();
+    case Cell::gru:
+      return body.template operator()<Cell::gru>();
+    case Cell::gru_before:
+      return body.template operator()<Cell::gru_before>();
+  }
+}
+
 // What a cell makes of its sums p (and, of a GRU, q = U h + v): the gates, in p; of an LSTM c and tanh(c), of a GRU the reset's
 // inner sum, in s; and the state behind it, where h and c are those before.
-template <class T>
+template <class T, Cell cell>
 inline Vec<T> recurrent_gates(const RecurrentArgs<T>& g, Vec<T> (&p)[4], const Vec<T> (&q)[3], Vec<T> h, Vec<T>& c, Vec<T>& s) {
-  if (g.cell == Cell::rnn) return p[0] = activate<T>(g.act, T(0), p[0]);
-  if (g.cell == Cell::lstm) {
+  if (cell == Cell::rnn) return p[0] = activate<T>(g.act, T(0), p[0]);
+  if (cell == Cell::lstm) {
     p[0] = sigmoid<T>(p[0]), p[1] = sigmoid<T>(p[1]), p[2] = tanh<T>(p[2]), p[3] = sigmoid<T>(p[3]);
     c = p[1] * c + p[0] * p[2];
     s = tanh<T>(c);
     return p[3] * s;
   }
-  if (g.cell == Cell::gru_before) {   // r and u are there: recurrent_reset
+  if (cell == Cell::gru_before) {   // r and u are there: recurrent_reset
     p[2] = tanh<T>(p[2] + q[2]);
     return p[1] * h + (T(1) - p[1]) * p[2];
   }
@@ -57,7 +72,7 @@ inline void recurrent_reset(const RecurrentArgs<T>& g, int b, int t) {
 }
 
 // One step of block b, from what the products have left in `p` (and, of a GRU, U h in `q`).
-template <class T>
+template <class T, Cell cell>
 inline void recurrent_cell(const RecurrentArgs<T>& g, int b, int t, bool last) {
   constexpr int L = lanes<T>;
   const ptrdiff_t u = ptrdiff_t(g.units) * L, place = ptrdiff_t(b) * g.steps + t, next = last ? 0 : g.reverse ? -u : u;
@@ -70,18 +85,18 @@ inline void recurrent_cell(const RecurrentArgs<T>& g, int b, int t, bool last) {
   T* z = g.every ? g.z.block(b) + t * u : nullptr;
   const Vec<T> there = g.mask.data ? load(g.mask.block(b) + t * L) : broadcast<T>(T(1)), zero{};
   for (ptrdiff_t j = 0; j < u; j += L) {
-    Vec<T> gates[4] = {}, of_state[3] = {}, cell{}, kept{};
-    for (int k = 0; k < g.gates; k++) gates[k] = load(p + k * u + j);
-    if (is_gru(g.cell)) {
+    Vec<T> gates[4] = {}, of_state[3] = {}, inner{}, kept{};
+    for (int k = 0; k < gates_of(cell); k++) gates[k] = load(p + k * u + j);
+    if (is_gru(cell)) {
       for (int k = 0; k < 3; k++) of_state[k] = load(q + k * u + j);
       if (g.inner_bias) of_state[2] += broadcast<T>(g.inner_bias[j / L]);
-    } else if (g.cell == Cell::lstm) {
-      cell = load(c + j);
+    } else if (cell == Cell::lstm) {
+      inner = load(c + j);
     }
-    const Vec<T> before = cell, after = recurrent_gates<T>(g, gates, of_state, load(h + j), cell, kept);
-    for (int k = 0; k < g.gates; k++) store(p + k * u + j, gates[k]);
-    if (g.cell == Cell::lstm || g.cell == Cell::gru) store(s + j, kept);
-    if (g.cell == Cell::lstm) store(c_after + j, there > zero ? cell : before);
+    const Vec<T> before = inner, after = recurrent_gates<T, cell>(g, gates, of_state, load(h + j), inner, kept);
+    for (int k = 0; k < gates_of(cell); k++) store(p + k * u + j, gates[k]);
+    if (cell == Cell::lstm || cell == Cell::gru) store(s + j, kept);
+    if (cell == Cell::lstm) store(c_after + j, there > zero ? inner : before);
     store(h_after + j, there > zero ? after : load(h + j));
     if (z) store(z + j, there > zero ? after : zero);
   }
@@ -119,7 +134,9 @@ static void recurrent_forward(const RecurrentArgs<T>& g, int begin, int end) {
         product.x = g.s + place * u;
         multiply(2 * g.units / L);
       }
-      for (int i = 0; i < count; i++) recurrent_cell<T>(g, b + i, t, number == g.steps - 1);
+      for_cell(g.cell, [&]<Cell cell>() {
+        for (int i = 0; i < count; i++) recurrent_cell<T, cell>(g, b + i, t, number == g.steps - 1);
+      });
     }
     for (int i = b; i < b + count; i++) {
       T *const end = g.last + 2 * i * u, *const z = g.z.block(i);
@@ -132,14 +149,14 @@ static void recurrent_forward(const RecurrentArgs<T>& g, int begin, int end) {
 
 // δ of a cell's sums, of p in dp and of a GRU's q in dq, from total = ∂J/∂h_t and of an LSTM dc = ∂J/∂c_t, then of the step
 // before; what goes down to h past the product with U. Of a GRU that resets in front of U without r: recurrent_reset_delta.
-template <class T>
+template <class T, Cell cell>
 inline Vec<T> recurrent_gates_delta(const RecurrentArgs<T>& g, const Vec<T> (&p)[4], Vec<T> h, Vec<T> c, Vec<T> s, Vec<T> total,
                                     Vec<T>& dc, Vec<T> (&dp)[4], Vec<T> (&dq)[3]) {
-  if (g.cell == Cell::rnn) {
+  if (cell == Cell::rnn) {
     dp[0] = total * derivative<T>(g.act, T(0), p[0]);
     return Vec<T>{};
   }
-  if (g.cell == Cell::lstm) {
+  if (cell == Cell::lstm) {
     const Vec<T> i = p[0], f = p[1], n = p[2], o = p[3], e = dc + total * o * (T(1) - s * s);
     dp[0] = e * n * i * (T(1) - i);
     dp[1] = e * c * f * (T(1) - f);
@@ -151,7 +168,7 @@ inline Vec<T> recurrent_gates_delta(const RecurrentArgs<T>& g, const Vec<T> (&p)
   const Vec<T> r = p[0], keep = p[1], n = p[2];
   dp[1] = total * (h - n) * keep * (T(1) - keep);
   dp[2] = total * (T(1) - keep) * (T(1) - n * n);
-  if (g.cell == Cell::gru_before) {
+  if (cell == Cell::gru_before) {
     dq[2] = dp[2];
   } else {
     dp[0] = dq[0] = dp[2] * s * r * (T(1) - r);
@@ -162,7 +179,7 @@ inline Vec<T> recurrent_gates_delta(const RecurrentArgs<T>& g, const Vec<T> (&p)
 
 // δ of one step's gates in `dp` (and `dq`); in `arrived`, ∂J/∂h_t and ∂J/∂c_t on the way in, on the way out what goes down
 // past the product with U.
-template <class T>
+template <class T, Cell cell>
 inline void recurrent_cell_delta(const RecurrentArgs<T>& g, int b, int t) {
   constexpr int L = lanes<T>;
   const ptrdiff_t u = ptrdiff_t(g.units) * L, place = ptrdiff_t(b) * g.steps + t;
@@ -172,16 +189,16 @@ inline void recurrent_cell_delta(const RecurrentArgs<T>& g, int b, int t) {
   const T* d = g.every ? g.z_delta.block(b) + t * u : nullptr;
   const Vec<T> there = g.mask.data ? load(g.mask.block(b) + t * L) : broadcast<T>(T(1)), zero{};
   const auto put = [&](T* to, Vec<T> v) { store(to, there > zero ? v : zero); };
-  const bool lstm = g.cell == Cell::lstm;
+  const bool lstm = cell == Cell::lstm;
   for (ptrdiff_t j = 0; j < u; j += L) {
     const Vec<T> before = load(dh + j), total = d ? before + (there > zero ? load(d + j) : zero) : before;
     Vec<T> gates[4] = {}, of_gates[4] = {}, of_state[3] = {}, of_cell = lstm ? load(dc + j) : zero;
     const Vec<T> cell_before = of_cell;
-    for (int k = 0; k < g.gates; k++) gates[k] = load(p + k * u + j);
+    for (int k = 0; k < gates_of(cell); k++) gates[k] = load(p + k * u + j);
     const Vec<T> past =
-        recurrent_gates_delta<T>(g, gates, load(h + j), load(c + j), load(s + j), total, of_cell, of_gates, of_state);
-    for (int k = g.cell == Cell::gru_before ? 1 : 0; k < g.gates; k++) put(dp + k * u + j, of_gates[k]);
-    for (int k = 0; k < 3 && is_gru(g.cell); k++) put(dq + k * u + j, of_state[k]);
+        recurrent_gates_delta<T, cell>(g, gates, load(h + j), load(c + j), load(s + j), total, of_cell, of_gates, of_state);
+    for (int k = cell == Cell::gru_before ? 1 : 0; k < gates_of(cell); k++) put(dp + k * u + j, of_gates[k]);
+    for (int k = 0; k < 3 && is_gru(cell); k++) put(dq + k * u + j, of_state[k]);
     if (lstm) store(dc + j, there > zero ? of_cell : cell_before);
     store(dh + j, there > zero ? past : total);
   }
@@ -225,7 +242,9 @@ static void recurrent_backward(const RecurrentArgs<T>& g, int begin, int end) {
     }
     for (int number = g.steps - 1; number >= 0; number--) {
       const int t = g.reverse ? g.steps - 1 - number : number;
-      for (int i = 0; i < count; i++) recurrent_cell_delta<T>(g, b + i, t);
+      for_cell(g.cell, [&]<Cell cell>() {
+        for (int i = 0; i < count; i++) recurrent_cell_delta<T, cell>(g, b + i, t);
+      });
       product.z = (is_gru(g.cell) ? g.dq : g.dp) + (ptrdiff_t(b) * g.steps + t) * rows;
       if (g.cell == Cell::gru_before) {
         product.x_delta += u, product.add = false;
@@ -313,25 +332,27 @@ static void recurrent_channels(const RecurrentArgs<T>& g, int begin, int end) {
         }
         T* const own = p + i * g.steps * g.p_row;
         const T* const own_q = q + i * g.p_row;
-        for (int j = 0; j < g.units; j += L) {
-          const int units = g.units - j;
-          Vec<T> gates[4] = {}, of_state[3] = {}, cell{}, kept{};
-          for (int k = 0; k < g.gates; k++) gates[k] = load_some(own + k * g.units + j, units);
-          if (gru) {
-            for (int k = 0; k < 3; k++) of_state[k] = load_some(own_q + k * g.units + j, units);
-            if (g.inner_bias) of_state[2] += load(g.inner_bias + j);
-          } else if (lstm) {
-            cell = load(c + j);
+        for_cell(g.cell, [&]<Cell cell>() {
+          for (int j = 0; j < g.units; j += L) {
+            const int units = g.units - j;
+            Vec<T> gates[4] = {}, of_state[3] = {}, inner{}, kept{};
+            for (int k = 0; k < gates_of(cell); k++) gates[k] = load_some(own + k * g.units + j, units);
+            if (cell == Cell::gru) {
+              for (int k = 0; k < 3; k++) of_state[k] = load_some(own_q + k * g.units + j, units);
+              if (g.inner_bias) of_state[2] += load(g.inner_bias + j);
+            } else if (cell == Cell::lstm) {
+              inner = load(c + j);
+            }
+            const Vec<T> after = recurrent_gates<T, cell>(g, gates, of_state, load(h + j), inner, kept);
+            if (keeps) {
+              for (int k = 0; k < gates_of(cell); k++) store_some(own + k * g.units + j, gates[k], units);
+              if (cell != Cell::rnn) store(s + j, kept);
+            }
+            if (cell == Cell::lstm) store(c_after + j, inner);
+            store(h_after + j, after);
+            if (z) store(z + j, after);
           }
-          const Vec<T> after = recurrent_gates<T>(g, gates, of_state, load(h + j), cell, kept);
-          if (keeps) {
-            for (int k = 0; k < g.gates; k++) store_some(own + k * g.units + j, gates[k], units);
-            if (g.cell != Cell::rnn) store(s + j, kept);
-          }
-          if (lstm) store(c_after + j, cell);
-          store(h_after + j, after);
-          if (z) store(z + j, after);
-        }
+        });
       }
     }
     for (int i = 0; i < count && !g.every; i++)
@@ -341,7 +362,7 @@ static void recurrent_channels(const RecurrentArgs<T>& g, int begin, int end) {
 }
 
 // As recurrent_cell_delta, of one sample.
-template <class T>
+template <class T, Cell cell>
 inline void recurrent_channels_delta(const RecurrentArgs<T>& g, int sample, int t) {
   constexpr int L = lanes<T>;
   const ptrdiff_t step = ptrdiff_t(sample) * g.steps + t, place = sample * g.state_sample + t * g.state_step;
@@ -349,7 +370,7 @@ inline void recurrent_channels_delta(const RecurrentArgs<T>& g, int sample, int 
   T *const dp = g.dp + step * g.p_row, *const dq = g.dq + step * g.p_row;
   T *const dh = g.arrived + 2 * sample * g.state_row, *const dc = dh + g.state_row;
   const T* const d = g.every ? g.z_delta.block(sample) + t * g.state_row : nullptr;
-  const bool gru = g.cell == Cell::gru, lstm = g.cell == Cell::lstm;
+  const bool gru = cell == Cell::gru, lstm = cell == Cell::lstm;
   if (!step_is_there(g, sample, t)) {
     __builtin_memset(dp, 0, sizeof(T) * size_t(g.p_row));
     if (gru) __builtin_memset(dq, 0, sizeof(T) * size_t(g.p_row));
@@ -358,11 +379,11 @@ inline void recurrent_channels_delta(const RecurrentArgs<T>& g, int sample, int 
   for (int j = 0; j < g.units; j += L) {
     const int units = g.units - j;
     Vec<T> gates[4] = {}, of_gates[4] = {}, of_state[3] = {}, of_cell = lstm ? load(dc + j) : Vec<T>{};
-    for (int k = 0; k < g.gates; k++) gates[k] = load_some(p + k * g.units + j, units);
+    for (int k = 0; k < gates_of(cell); k++) gates[k] = load_some(p + k * g.units + j, units);
     const Vec<T> before = load(dh + j), total = d ? before + load(d + j) : before;
     const Vec<T> past =
-        recurrent_gates_delta<T>(g, gates, load(h + j), load(c + j), load(s + j), total, of_cell, of_gates, of_state);
-    for (int k = 0; k < g.gates; k++) store_some(dp + k * g.units + j, of_gates[k], units);
+        recurrent_gates_delta<T, cell>(g, gates, load(h + j), load(c + j), load(s + j), total, of_cell, of_gates, of_state);
+    for (int k = 0; k < gates_of(cell); k++) store_some(dp + k * g.units + j, of_gates[k], units);
     for (int k = 0; k < 3 && gru; k++) store_some(dq + k * g.units + j, of_state[k], units);
     if (lstm) store(dc + j, of_cell);
     store(dh + j, past);
@@ -380,7 +401,9 @@ static void recurrent_channels_backward(const RecurrentArgs<T>& g, int begin, in
     for (int i = 0; i < count && !g.every; i++) __builtin_memcpy(arrived + 2 * i * g.state_row, g.z_delta.block(b + i), state);
     for (int number = g.steps - 1; number >= 0; number--) {
       const int t = g.reverse ? g.steps - 1 - number : number;
-      for (int i = 0; i < count; i++) recurrent_channels_delta<T>(g, b + i, t);
+      for_cell(g.cell, [&]<Cell cell>() {
+        for (int i = 0; i < count; i++) recurrent_channels_delta<T, cell>(g, b + i, t);
+      });
       if (number == 0) break;
       if (g.truncate && number % g.truncate == 0) {
         __builtin_memset(arrived, 0, 2 * state * size_t(count));

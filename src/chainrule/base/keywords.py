@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -32,6 +33,17 @@ def teach(positions: str = "the others by name", **meanings: str) -> Callable[[F
         return _taught(target, positions, meanings)  # type: ignore[return-value]
 
     return decorate
+
+
+def depth_of_caller() -> int:
+    """The `stacklevel` of a warning, given by the function that asks, that belongs to the first line outside
+    this package, however many calls lie between, those of its context managers among them.
+    """
+    own = ("chainrule", "contextlib")
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in own:
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 def _taught(function: Callable[..., Any], positions: str, meanings: Mapping[str, str]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.errors import DataError, ShapeError
+from chainrule.base.keywords import depth_of_caller
 from chainrule.base.types import Array, Shape
 from chainrule.data.arrays import (
     Prepared,
@@ -47,13 +48,15 @@ __all__ = [
     "targets_of",
 ]
 
+PICTURES = (3, 4)  # axes of a sample that may be pixels: images (H, W, C) and volumes (D, H, W, C)
 _EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers up to here are exact
 
 
 class Receiver(Outputs, Protocol):
     """What the door needs to know of a network, its inputs too."""
 
-    preparation: Preparation | None
+    @property
+    def preparation(self) -> Preparation | None: ...
 
     @property
     def input_shape(self) -> Shape: ...
@@ -68,7 +71,8 @@ def inputs_of(
     """X as a batch of the network holds it: prepared as the network says, then as of `check_inputs`.
 
     preparation: in place of the network's own, in the fit that has learned it.
-    Without a preparation numbers are taken as they are, and images of uint8 with a value above 1 are pixels.
+    Without a preparation numbers are taken as they are, and images and volumes of uint8 with a value above 1
+    are pixels.
     Of a sparse matrix the whole is made; `data.mapped` divides what is too large for that.
     """
     if is_sparse(X):
@@ -108,7 +112,8 @@ def learned_preparation(X: Any, batch: Array, network: Receiver) -> Preparation 
         if isinstance(known.inputs, Numbers) and known.inputs.low is not None:
             return replace(known, feature_names=names, inputs=known.inputs.joined(Numbers.learn(batch)))
         return known if names == known.feature_names else replace(known, feature_names=names)
-    if getattr(X, "dtype", None) == np.uint8 and len(network.input_shape) == 3 and not batch.any():
+    pictures = len(network.input_shape) in PICTURES
+    if getattr(X, "dtype", None) == np.uint8 and pictures and not batch.any():
         return known if names is None else replace(known or Preparation(), feature_names=names)
     if batch.dtype == np.uint8:
         inputs: Pixels | Numbers = Pixels()
@@ -118,9 +123,10 @@ def learned_preparation(X: Any, batch: Array, network: Receiver) -> Preparation 
         if getattr(X, "dtype", None) == np.uint8 and high > NO_PIXELS:
             warnings.warn(
                 f"X is uint8, rows of numbers up to {high:g}, and they are taken as they are: only images "
-                "(N, H, W, C) are read as pixels. If these are pixels, write Network(..., "
-                "preparation='pixels'), which divides them by 255; if not, X.astype('float32') says so",
-                stacklevel=6,
+                "(N, H, W, C) and volumes (N, D, H, W, C) are read as pixels. If these are pixels, write "
+                "Network(..., preparation='pixels'), which divides them by 255; if not, X.astype('float32') "
+                "says so",
+                stacklevel=depth_of_caller(),
             )
     return replace(known or Preparation(), feature_names=names, inputs=inputs)
 
@@ -144,9 +150,9 @@ def check_inputs(
     """X as a C-contiguous array (N, *input_shape) of float32, float64 or uint8.
 
     float32 and float64 stay as they are, and so does uint8 that means pixels, which every pass divides by
-    255: of images that have a value above 1, or prepared as such. float16, bools and other uint8 become
-    float32, other integers too where it is exact, else what `dtype` says. Grey images may come as (N, H, W),
-    volumes as (N, D, H, W).
+    255: of images and volumes that have a value above 1, or prepared as such. float16, bools and other uint8
+    become float32, other integers too where it is exact, else what `dtype` says. Grey images may come as
+    (N, H, W), volumes as (N, D, H, W).
     dtype: of the network, whose range floats must not exceed. vocabulary: X holds ids, whole numbers below
     it, whatever their type; they become floats. scaled: a preparation has brought X to one scale, in float64,
     which becomes the network's type. Raises ShapeError and DataError: wrong shape, empty, NaN,
@@ -154,7 +160,7 @@ def check_inputs(
     """
     array = numbers(plain_array(X, argument), argument)
     pixels = array.dtype == np.uint8 and (
-        isinstance(X, Prepared) or (len(input_shape) == 3 and array.size > 0 and int(array.max()) > 1)
+        isinstance(X, Prepared) or (len(input_shape) in PICTURES and array.size > 0 and int(array.max()) > 1)
     )
     array = np.asarray(array)
     if array.ndim and array.size == 0:
@@ -195,8 +201,8 @@ def check_weights(w: Any, n: int, argument: str = "sample_weight") -> NDArray[np
     """Sample weights (n,) as float64, scaled to mean 1; they must be finite, not negative and not all 0."""
     if isinstance(w, dict):
         raise TypeError(
-            f"{argument} is a number for every sample, ({n},), the same for all outputs: of an output write "
-            f"Losses({{...}}, weights={{{next(iter(w), 'kind')!r}: 0.5}}) or class_weight by output"
+            f"{argument} is a number for every sample, ({n},): weights by name are of a Graph with several "
+            "outputs"
         )
     array = numbers(plain_array(one_column(w), argument), argument)
     if array.shape != (n,):

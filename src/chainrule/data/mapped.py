@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.base.errors import DataError, NonFiniteError, ShapeError
 from chainrule.base.types import Array
 from chainrule.data.arrays import is_sparse
-from chainrule.data.door import Receiver, inputs_of, learned_preparation
+from chainrule.data.door import PICTURES, Receiver, inputs_of, learned_preparation
 from chainrule.data.preparation import Preparation
 from chainrule.data.preparation.scales import Numbers, Pixels
 
@@ -118,7 +118,7 @@ def _mapped(X: Any) -> bool:
 def _read_as_it_is(X: Array, network: Receiver) -> bool:
     """Whether the engine reads the rows where they lie."""
     scale = None if network.preparation is None else network.preparation.inputs
-    if X.dtype == np.uint8 and len(network.input_shape) == 3 and isinstance(scale, (Pixels, NoneType)):
+    if X.dtype == np.uint8 and len(network.input_shape) in PICTURES and isinstance(scale, (Pixels, NoneType)):
         return True  # pixels, if one of all values is above 1
     if X.dtype not in (np.uint8, network.dtype):
         return False

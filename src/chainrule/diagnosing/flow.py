@@ -168,7 +168,9 @@ def selected(batch: Batch, samples: int) -> Selection:
     part = batch[rows]
     if part.weights is not None:
         even = np.ones(len(rows))
-        part = replace(part, weights=check_weights(part.weights, len(rows)) if part.weights.any() else even)
+        columns = part.weights if part.weights.ndim > 1 else part.weights[:, None]
+        made = [check_weights(w, len(rows)) if w.any() else even for w in columns.T]
+        part = replace(part, weights=np.stack(made, axis=1).reshape(part.weights.shape))
     return Selection(part, rows, mixed)
 
 

@@ -129,7 +129,7 @@ def _set_loss(
         native.set_input_post(_native.Act.identity, 0.0, -1)
         return False, None
     if isinstance(loss, Losses) and paired:
-        return False, None if _set_parts(native, loss, z, a) else z
+        return False, z if _set_parts(native, loss, z, a) else None
     if type(loss) in LOSSES and (paired or loss.output is None):
         options = native_options(loss, network.output_shape)
         native.set_loss(LOSSES[type(loss)](loss), z.number, a.number if paired else -1, **options)
@@ -143,22 +143,24 @@ def _set_loss(
 
 
 def _set_parts(native: Any, loss: Losses, z: Value, a: Value) -> bool:
-    """The kernels of the losses of several outputs; False, and the host's instead, where one has none."""
-    known = [
-        type(part.loss) in LOSSES
-        and (part.pair or (part.loss.output is None and type(part.activation) is Identity))
-        for part in loss.parts
-    ]
-    if not all(known):
-        native.set_host_loss(z.number)
-        return False
+    """The losses of several outputs, each by its kernel, as a program, or by the host; whether one is the
+    host's.
+    """
     native.set_loss_of_parts(z.number, a.number)
+    by_host = False
     for part in loss.parts:
-        options = native_options(part.loss, part.shape) | {"target_scale": 1.0, "target_shift": 0.0}
-        kind = LOSSES[type(part.loss)](part.loss)
         positions = (part.stop - part.start) // part.shape[-1]
-        native.add_loss_part(kind, part.start, positions, part.shape[-1], part.weight, **options)
-    return True
+        place = (part.start, positions, part.shape[-1], part.weight)
+        if type(part.loss) in LOSSES and (part.pair or type(part.activation) is Identity):
+            options = native_options(part.loss, part.shape) | {"target_scale": 1.0, "target_shift": 0.0}
+            native.add_loss_part(LOSSES[type(part.loss)](part.loss), *place, **options)
+        elif programs := loss_programs(part.alone, part.shape, part.activation.forward):
+            judged = JUDGED.get(type(part.loss), _native.Judged.none)
+            native.add_program_part(*place, *(program.native() for program in programs), judged)
+        else:
+            native.add_host_part(*place)
+            by_host = True
+    return by_host
 
 
 def set_training(

@@ -268,15 +268,20 @@ class Compiler:
         return self.emit(name, shape, all(operand.thin for operand in operands), *operands)
 
     def _power(self, x: Result, exponent: float) -> Result:
-        """Multiples of 1/2 up to 8 are products and roots: a few ulp, where pow takes fifty times as long."""
+        """Multiples of 1/4 up to 8 are products and roots: a few ulp, where pow takes fifty times as long."""
         if exponent == 0:
             return self.number(1.0, x.shape)
         if x.constant is not None:
             return self.number(float(x.constant**exponent), x.shape)
         size = abs(exponent)
-        if size > 8 or 2 * size % 1:
+        if size > 8 or 4 * size % 1:
             return self.emit("power", x.shape, x.thin, x, self.number(exponent))
-        result = self._entrywise("sqrt", (x,)) if size % 1 else None
+        result, root, left_over = None, x, size % 1
+        while left_over:  # 1/2, 1/4 or their sum
+            root, left_over = self._entrywise("sqrt", (root,)), 2 * left_over
+            if left_over >= 1:
+                result = root if result is None else self._entrywise("multiply", (result, root))
+                left_over -= 1
         square, left = x, int(size)
         while left:
             if left % 2:

@@ -14,6 +14,7 @@ from chainrule.base.types import Shape
 from chainrule.engine.lowering.values import Hosted, Value
 from chainrule.layers import Layer, call_formula
 from chainrule.layers.randomness import random_bits
+from chainrule.losses import Losses
 from chainrule.networks.executor import noticing
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class HostWork:
 
     def call(self, operation: int, what: HostCall, samples: int) -> None:
         if operation < 0:
-            self._loss(what == HostCall.backward, samples)
+            self._loss(what == HostCall.backward, samples, -1 - operation)
             return
         host = self.hosts[operation]
         if what == HostCall.forward:
@@ -121,31 +122,45 @@ class HostWork:
                 )
             write(host.parameters[name], np.ascontiguousarray(values[name], dtype=self.dtype))
 
-    def _loss(self, backward: bool, samples: int) -> None:
+    def _loss(self, backward: bool, samples: int, number: int) -> None:
+        """The loss, or that of one of several outputs, by its number: values and δ."""
         assert self.loss is not None
         assert self.lost is not None
         shape = self.network.output_shape
         targets, weights = np.empty((samples, *shape), self.dtype), np.empty(samples)
-        self.native.read_batch(targets, weights)
-        y = np.moveaxis(targets, 0, -1)
-        y = self.loss.prepared(y) if self.loss.affine else y  # Plan prepares those of others
-        a = z = self._rows(self.lost, False, samples)
-        if self.activated:
-            last = self.network.layers[-1]
-            a = last.forward(z)
-            self._write(self.activated, False, a, samples, type(last).__name__)
-        values = self.loss.value_from_z(z, y) if self.activated else self.loss.value(a, y)
-        losses = np.asarray(values, dtype=np.float64)
+        self.native.read_batch(number, targets, weights)
+        loss, y, x = self.loss, np.moveaxis(targets, 0, -1), self._rows(self.lost, False, samples)
+        part = loss.parts[number] if isinstance(loss, Losses) and self.activated else None
+        y = loss.prepared(y) if loss.affine else y  # Plan prepares those of others
+        formulas: Any = loss
+        if part is not None:
+            formulas = loss = part.loss
+            (x, y), formulas = part.of(x, y), part.alone
+            self._write_part(self.activated, False, part, part.activation.forward(x), samples)
+        losses = np.asarray(formulas.value(x, y), dtype=np.float64)
         if losses.shape != (samples,):
             raise ValueError(
-                f"{type(self.loss).__name__}.value must return one number per sample, shape ({samples},), "
+                f"{type(loss).__name__}.value must return one number per sample, shape ({samples},), "
                 f"received {losses.shape}"
             )
-        self.native.set_losses(np.ascontiguousarray(losses))
-        if backward and self.lost.with_delta:
-            slope = self.loss.residual(a, y) if self.activated else self.loss.gradient(a, y)
-            gradient = np.asarray(slope) * weights
-            self._write(self.lost, True, gradient, samples, f"{type(self.loss).__name__}.gradient")
+        self.native.set_losses(number, np.ascontiguousarray(losses))
+        if not (backward and self.lost.with_delta):
+            return
+        gradient = np.asarray(formulas.gradient(x, y)) * weights
+        if part is not None:
+            return self._write_part(self.lost, True, part, gradient * part.weight, samples)
+        self._write(self.lost, True, gradient, samples, f"{type(loss).__name__}.gradient")
+
+    def _write_part(self, value: Value | None, delta: bool, part: Any, array: Any, samples: int) -> None:
+        """Into the features of one output; the others stay as they are."""
+        assert value is not None
+        whole = self._rows(value, delta, samples)
+        expected = (*part.shape, samples)
+        if np.shape(array) != expected:
+            what = f"{type(part.loss).__name__}.gradient" if delta else type(part.activation).__name__
+            raise ValueError(f"{what} returned shape {np.shape(array)}, expected {expected} (samples last)")
+        whole[part.start : part.stop] = np.reshape(array, (-1, samples))
+        self._write(value, delta, whole, samples, type(part.loss).__name__)
 
     def _read(self, name: str, read: Any) -> np.ndarray:
         """A parameter, or what is kept beside it, by one of the native plan's getters."""

@@ -12,10 +12,11 @@ import numpy as np
 
 from chainrule import _native
 from chainrule.base.errors import ArgumentError, BuildError, SettingError, describe
+from chainrule.base.keywords import depth_of_caller
 
 # Of what Python calls and passes; native/bindings/module.cpp has the same number, and both rise with every
 # change. A build left over from older sources would take arguments for others and compute nonsense.
-INTERFACE = 26
+INTERFACE = 28
 
 
 def check_build(native: Any) -> None:
@@ -89,19 +90,20 @@ def bfloat16_by(of_level: str | None = None) -> str:
     return str(_native.bfloat16_by(usable_level(of_level)))
 
 
-_said: set[str] = set()
+_said = False  # that bfloat16 is slow here
 
 
 def say_bfloat16(of_level: str | None = None) -> None:
     """Warn once that this processor, or level, has no instruction for products of bfloat16."""
+    global _said
     name = usable_level(of_level)
     if bfloat16_by(name) == "vdpbf16ps" or _said:
         return
-    _said.add(name)
+    _said = True
     warnings.warn(
         f"precision='bfloat16': {name} here has no instruction for it (AVX512_BF16), so the same rounding is "
         "done by others, which takes longer than float32; this is said once",
-        stacklevel=2,
+        stacklevel=depth_of_caller(),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from chainrule.engine.host import filled
 from chainrule.engine.lowering.loss_kinds import CLASSIFYING, JUDGED
 from chainrule.engine.lowering.updates import set_rate_factors
 from chainrule.engine.sharing import Sharing, own_shards, shard_size, side_by_side
-from chainrule.losses import CrossEntropy, Loss
+from chainrule.losses import CrossEntropy, Loss, Losses
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import check_batch, check_layers_held, leaves
@@ -34,17 +34,28 @@ Look = Callable[[int], None]
 
 
 class Evaluation(NamedTuple):
-    """Mean loss of the data (no penalty) and, where there are classes, the share classified rightly."""
+    """Mean loss of the data (no penalty) and, where there are classes, the share classified rightly.
+
+    parts: the same of every output of several, its loss without its weight among them.
+    """
 
     loss: float
     accuracy: float | None
+    parts: tuple[Evaluation, ...] = ()
+
+    @classmethod
+    def again(cls, numbers: Sequence[Any]) -> Evaluation:
+        """From one, or the lists that another rank has sent of it."""
+        loss, accuracy, parts = numbers
+        return cls(loss, accuracy, tuple(map(cls.again, parts)))
 
 
 class EpochResult(NamedTuple):
     """Sums over the epoch's samples so far, steps done, and how it ended.
 
     loss_sum: of the data's losses (no penalty).  hits: samples classified rightly, None without classes.
-    judged: the samples that have something which counts.
+    judged: the samples that have something which counts.  parts: loss_sum, hits and judged of every output of
+    several.
     """
 
     loss_sum: float
@@ -53,6 +64,25 @@ class EpochResult(NamedTuple):
     samples: float
     steps: int
     outcome: str  # the name of a _native.Outcome
+    parts: tuple[tuple[float, float | None, float], ...] = ()
+
+    @classmethod
+    def of(
+        cls, sums: Sequence[float], counted: Counted, steps: int = 0, outcome: str = "done"
+    ) -> EpochResult:
+        """From what the native plan has summed."""
+        (counts, *of_parts), (loss, hits, judged, samples, *rest) = counted, sums
+        parts = tuple(
+            (rest[3 * k], rest[3 * k + 1] if counts_part else None, rest[3 * k + 2])
+            for k, counts_part in enumerate(of_parts)
+        )
+        return cls(loss, hits if counts else None, judged, samples, steps, outcome, parts)
+
+    @property
+    def sums(self) -> list[float]:
+        """As the native plan goes on from them."""
+        parts = (number or 0.0 for part in self.parts for number in part)
+        return [self.loss_sum, self.hits or 0.0, self.judged, self.samples, *parts]
 
     @property
     def loss(self) -> float:
@@ -63,6 +93,18 @@ class EpochResult(NamedTuple):
     def accuracy(self) -> float | None:
         """The share of them that was classified rightly."""
         return None if self.hits is None else self.hits / max(self.judged, 1)
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The means."""
+        parts = (
+            Evaluation(loss / max(self.samples, 1), None if hits is None else hits / max(judged, 1))
+            for loss, hits, judged in self.parts
+        )
+        return Evaluation(self.loss, self.accuracy, tuple(parts))
+
+
+Counted = Sequence[bool]  # whether classes are counted, of all and then of every output of several
 
 
 def _factors(network: Model, given: Any, argument: str = "rate_factors") -> dict[str, float]:
@@ -172,7 +214,8 @@ class Plan:
                 set_rate_factors(other.native, factors, other.parameters)
                 other.native.finish()
             beside = [other.native for other in self._beside]
-            self.sharing = Sharing(self._native, comm, self.batch_size, self.dtype.itemsize, beside)
+            outputs = len(loss.parts) if isinstance(loss, Losses) else 0
+            self.sharing = Sharing(self._native, comm, self.batch_size, self.dtype.itemsize, beside, outputs)
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         self._moment, self._may_change = -1, list[str]()  # of the network's parameters in the arena
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
@@ -290,6 +333,17 @@ class Plan:
             return type(self.loss) in JUDGED
         return type(self.loss) in CLASSIFYING or targets.dtype == np.int64
 
+    def _counted(self, targets: np.ndarray) -> Counted:
+        return [self.counts(targets), *self.outputs_classified.values()]
+
+    @property
+    def outputs_classified(self) -> dict[str, bool]:
+        """Of several outputs whether each has classes, by name."""
+        if not isinstance(self.loss, Losses):
+            return {}
+        known = (*CLASSIFYING, *JUDGED)
+        return {name: type(part.loss) in known for name, part in self.loss.by_output.items()}
+
     @staticmethod
     def _weights(weights: Any) -> np.ndarray | None:
         return None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
@@ -320,8 +374,8 @@ class Plan:
             self.check_batches(len(X))
         x, scale = self._inputs(X)
         run = self._native.evaluate
-        loss, correct = run(x, scale, self._targets(targets), self._weights(weights), training)
-        return Evaluation(loss, correct if self.counts(targets) else None)
+        sums = run(x, scale, self._targets(targets), self._weights(weights), training)
+        return EpochResult.of(sums, self._counted(targets)).evaluation
 
     def losses(self, X: np.ndarray, targets: np.ndarray, weights: Any = None) -> np.ndarray:
         """w_i · value_i of every sample of a prediction, (N,) float64."""
@@ -449,7 +503,8 @@ class Plan:
         it, and are those of an epoch in one piece to the bit. poll and look count from these steps' first.
         """
         self.check_batches(len(order))
-        counts = self.counts(targets)
+        counted = self._counted(targets)
+        counts = counted[0]
 
         def report(step: int, steps: int, mean_loss: float, accuracy: float) -> bool:
             if self.comm is not None:
@@ -457,7 +512,7 @@ class Plan:
             return poll is not None and poll(step, steps, mean_loss, accuracy if counts else None)
 
         x, scale = self._inputs(X)
-        outcome, steps, loss, correct, judged, samples = self._native.train_epoch(
+        outcome, steps, sums = self._native.train_epoch(
             x,
             scale,
             self._targets(targets),
@@ -467,14 +522,12 @@ class Plan:
             None if poll is None and self.comm is None else report,
             look,
             last,
-            (0.0, 0.0, 0.0, 0.0)
-            if before is None
-            else (before.loss_sum, before.hits or 0.0, before.judged, before.samples),
+            [] if before is None or not before.samples else before.sums,
             self._weights(decays),
             self._weights(dropouts),
         )
         done = steps if before is None else before.steps + steps
-        return EpochResult(loss, correct if counts else None, judged, samples, done, outcome.name)
+        return EpochResult.of(sums, counted, done, outcome.name)
 
     def first_nonfinite(self) -> str | None:
         """Where NaN or infinity begins after a "nonfinite" epoch: a parameter, a layer's output, or its δ."""

@@ -165,20 +165,21 @@ def _is_plain(layer: Layer) -> bool:
     return not any(name == "mask" for formula in formulas for name, _ in declared(formula))
 
 
-def loss_programs(loss: Any, output: Shape) -> tuple[Program, Program] | None:
+def loss_programs(loss: Any, output: Shape, activation: Any = None) -> list[Program] | None:
     """(value, value and gradient) of a loss of outputs of this shape, or None where they are no programs.
 
     Targets are prepared in the program where the loss is `affine`, otherwise they are before they come.
+    activation: a formula of what the loss reads, which both programs write too, and a third one alone.
     """
     for halved in (False, True) if output[-1] % 2 == 0 else (False,):
         try:
-            return _loss_programs(loss, output, halved)
+            return _loss_programs(loss, output, halved, activation)
         except Exception:  # as above
             continue
     return None
 
 
-def _loss_programs(loss: Any, output: Shape, halved: bool) -> tuple[Program, Program]:
+def _loss_programs(loss: Any, output: Shape, halved: bool, activation: Any) -> list[Program]:
     names = ("a", "y")
     symbols: dict[str, Expression] = {name: Symbol(name) for name in names}
     if loss.affine:
@@ -187,14 +188,19 @@ def _loss_programs(loss: Any, output: Shape, halved: bool) -> tuple[Program, Pro
     if any(axes != "outputs" for _, axes in values):
         raise NoProgramError
     channels = output[-1] // 2 if halved else output[-1]
-    alone, both = (Compiler(output[:-1], channels, halved) for _ in range(2))
-    for compiler in (alone, both):
+    compilers = [Compiler(output[:-1], channels, halved) for _ in range(3)]
+    alone, both, _ = compilers
+    for compiler in compilers:
         for index, name in enumerate(names):
             compiler.bind(name, index, output)
+    for compiler in (alone, both):
         for value, _ in values:
             compiler.accumulate(value, 0, (), whole=True)
-    both.store(_tree(loss.gradient, symbols), 2, output)
-    return alone.program(), both.program()
+    if activation is not None:
+        for compiler in compilers:
+            compiler.store(_tree(activation, {"x": symbols["a"]}), 2, output)
+    both.store(_tree(loss.gradient, symbols), 3, output)
+    return [compiler.program() for compiler in (compilers if activation is not None else (alone, both))]
 
 
 def _tree(formula: Any, symbols: Mapping[str, Expression]) -> Expression:

@@ -27,13 +27,20 @@ LEAST_PART = 1 << 19
 class Sharing:
     """What a native plan calls in the midst of a step; with the same sums every rank makes the same update.
 
-    The numbers of a shard: its loss, the right ones, how many were judged, its samples, whether a number may
-    have gone beyond the range, whether its rank is asked to stop behind the step.
+    The numbers of a shard: its sums, as of an `EpochResult`, whether a number may have gone beyond the range,
+    whether its rank is asked to stop behind the step.  outputs: of a loss of several outputs, else 0.
     """
 
     def __init__(
-        self, native: Any, comm: Communicator, batch_size: int, itemsize: int, beside: Sequence[Any]
+        self,
+        native: Any,
+        comm: Communicator,
+        batch_size: int,
+        itemsize: int,
+        beside: Sequence[Any],
+        outputs: int = 0,
     ) -> None:
+        self.count = 4 + 3 * outputs + 2
         self.native, self.comm = native, comm
         self.asked: Callable[[], bool] = lambda: False  # to stop behind this step, of this rank
         self.numbers = Shards()
@@ -48,7 +55,7 @@ class Sharing:
             lambda shard, part: called.computed(shard, part),
             lambda part: called.complete(part),
             lambda: called.comm.advance(),
-            lambda *arguments: called.counted(*arguments),
+            lambda shard, sums, overflowed: called.counted(shard, sums, overflowed),
             lambda stop: called.sum(stop),
             lambda numbers: called.exchange(numbers),
             list(beside),
@@ -70,19 +77,19 @@ class Sharing:
         self.comm.begin(held.nodes, values)
         held.clear()
 
-    def counted(self, shard: int, *numbers: float) -> None:
-        self.numbers.add(shard, np.array([*numbers, 0.0]))
+    def counted(self, shard: int, sums: list[float], overflowed: bool) -> None:
+        self.numbers.add(shard, np.array([*sums, overflowed, 0.0]))
         self.comm.alive()
 
-    def sum(self, stop: bool) -> tuple[float, float, float, float, bool, bool]:
+    def sum(self, stop: bool) -> tuple[list[float], bool, bool]:
         if self.numbers.nodes:
-            self.numbers.nodes[-1][1][5] += stop or self.asked()
-        totals = np.empty(6)
+            self.numbers.nodes[-1][1][-1] += stop or self.asked()
+        totals = np.empty(self.count)
         self.comm.reduce(self.numbers.nodes, totals)
         self.numbers.clear()
         self.comm.finish()
-        loss, correct, judged, samples, overflowed, stopped = totals.tolist()
-        return loss, correct, judged, samples, overflowed > 0, stopped > 0
+        *sums, overflowed, stopped = totals.tolist()
+        return sums, overflowed > 0, stopped > 0
 
     def exchange(self, numbers: Array) -> Array:
         """What a layer needs of all shards: of every one of this rank's a row; the sum of all there are."""

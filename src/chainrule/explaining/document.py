@@ -123,6 +123,11 @@ def document_of(task: Task) -> Document:
     task = replace(task, network=_told_apart(task.network))
     network = task.network.copy(dtype="float64")
     batch, objective = task.batch, task.objective
+    if batch.weights is not None and batch.weights.ndim > 1:
+        raise ArgumentError(
+            "explain takes sample_weight as one number for every sample, (N,): weights by output have no "
+            "place in the report; Losses({...}, weights={...}) has those of whole outputs"
+        )
     weighted, of_network = batch.weights is not None, (network, objective.loss, objective.penalty)
     with np.errstate(all="ignore"):  # what overflows is refused below, with its name
         derived = reference.derive(network, batch, objective)

@@ -41,6 +41,11 @@ class LossPart:
     def pair(self) -> bool:
         return self.loss.pairs_with(self.activation)
 
+    @property
+    def alone(self) -> BehindActivation:
+        """Its loss as a function of what stands in front of the activation, without its weight."""
+        return BehindActivation(self.loss, self.activation)
+
     def of(self, *values: Any) -> tuple[Any, ...]:
         """This output, in its own shape, of each of these values."""
         return tuple(part_of(value, self.start, self.stop, self.shape) for value in values)
@@ -48,6 +53,30 @@ class LossPart:
     def row(self, value: Any) -> Any:
         """What is of this output's shape as features again."""
         return flatten(value) if len(self.shape) > 1 else value
+
+
+@dataclass(frozen=True)
+class BehindActivation:
+    """The formulas of a loss from z, the activation within: of a pair those of the pair.  Targets have been
+    prepared.
+    """
+
+    loss: Loss
+    activation: Layer
+    affine: ClassVar[bool] = False
+
+    def value(self, a: Any, y: Any) -> Any:
+        z, pair = a, self.loss.pairs_with(self.activation)
+        return self.loss.value_from_z(z, y) if pair else self.loss.value(self.activation.forward(z), y)
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        return self.residual(self.activation.forward(a), y)
+
+    def residual(self, a: Any, y: Any) -> Any:
+        """The gradient from what the activation puts out."""
+        if self.loss.pairs_with(self.activation):
+            return self.loss.residual(a, y)
+        return activation_delta(self.activation, self.loss.gradient(a, y), a)
 
 
 @teach()
@@ -94,6 +123,11 @@ class Losses(Loss):
         of = dict(zip(heads.names, (part.loss for part in parts), strict=True))
         return replace(self, losses=of, weights=weights or None, parts=tuple(parts))
 
+    @property
+    def by_output(self) -> dict[str, LossPart]:
+        """The parts by the outputs' names."""
+        return dict(zip(self.losses, self._bound(), strict=True))
+
     def alone(self, output: str) -> Losses:
         """The loss of one output: the others weigh nothing."""
         names = list(self.losses)
@@ -112,24 +146,21 @@ class Losses(Loss):
         return self._sum(lambda part, a, y: part.loss.value(a, y), a, y)
 
     def value_from_z(self, z: Any, y: Any) -> Any:
-        def of(part: LossPart, z: Any, y: Any) -> Any:
-            return (
-                part.loss.value_from_z(z, y) if part.pair else part.loss.value(part.activation.forward(z), y)
-            )
+        return self._sum(lambda part, z, y: part.alone.value(z, y), z, y)
 
-        return self._sum(of, z, y)
+    def weighted_values(self, z: Any, y: Any) -> Any:
+        """What `value_from_z` sums: of every output and sample, (outputs, m), the loss times its weight."""
+        return np.stack([_times(part.weight, part.alone.value(*part.of(z, y))) for part in self._bound()])
+
+    def spread(self, shares: Any) -> Any:
+        """What is of outputs, (outputs, m), for each of their numbers, (numbers, m)."""
+        return np.repeat(shares, [part.stop - part.start for part in self._bound()], axis=0)
 
     def gradient(self, a: Any, y: Any) -> Any:
         return self._beside(lambda part, a, y: _times(part.weight, part.loss.gradient(a, y)), a, y)
 
     def residual(self, a: Any, y: Any) -> Any:
-        def of(part: LossPart, a: Any, y: Any) -> Any:
-            if part.pair:
-                return _times(part.weight, part.loss.residual(a, y))
-            slope = _times(part.weight, part.loss.gradient(a, y))
-            return activation_delta(part.activation, slope, a)
-
-        return self._beside(of, a, y)
+        return self._beside(lambda part, a, y: _times(part.weight, part.alone.residual(a, y)), a, y)
 
     def prepared(self, y: Any) -> Any:
         return self._beside(lambda part, y: part.loss.prepared(y), y)
@@ -162,12 +193,14 @@ def several_losses(value: Any, heads: Heads, chosen: Callable[[Any, Layer], Loss
     """The loss of a network of several outputs: from Losses, losses by name, or None."""
     if isinstance(value, Losses):
         return value if value.parts else value.for_outputs(heads, chosen)
+    if isinstance(value, (tuple, list)) and len(value) == len(heads.names):
+        value = dict(zip(heads.names, value, strict=True))
     if value is None or isinstance(value, Mapping):
         return Losses(value).for_outputs(heads, chosen)
-    first = heads.names[0]
+    first, usual = heads.names[0], PAIRS.get(type(heads.activations[0]))
     raise ArgumentError(
         f"the network has the outputs {', '.join(map(repr, heads.names))}: write a loss for each, "
-        f"loss={{{first!r}: {PAIRS.get(type(heads.activations[0]), Loss).__name__}(), ...}}, or "
+        f"loss={{{first!r}: {'SquaredError' if usual is None else usual.__name__}(), ...}}, or "
         f"Losses({{...}}, weights={{{first!r}: 0.5}}); received {describe(value)}"
     )
 

@@ -15,7 +15,8 @@ class Batch:
     """Inputs, targets and weights, as whoever computes a pass takes them.
 
     inputs: (N, *input_shape).  targets: as `encode_targets` returns them, samples first.  weights: (N,), with
-    mean 1 over the data they were given for; None: every sample weighs the same.
+    mean 1 over the data they were given for, of several outputs also (N, outputs), a column for each; None:
+    every sample weighs the same.
     """
 
     inputs: Array
@@ -31,6 +32,11 @@ class Batch:
         return Batch(self.inputs[rows], self.targets[rows], weights)
 
     def shares(self, dtype: Any = np.float64) -> Array:
-        """w_i / m, (m,): what a sample's loss counts in J."""
+        """w_i / m, (m,): what a sample's loss counts in J; (outputs, m) where every output has weights."""
         weights = np.ones(len(self)) if self.weights is None else self.weights
-        return np.asarray(weights).astype(dtype) / len(self)
+        return np.asarray(weights).T.astype(dtype) / len(self)
+
+    @property
+    def of_all(self) -> Array | None:
+        """(N,): the mean of its weights for a sample; None: the same for all."""
+        return self.weights if self.weights is None or self.weights.ndim == 1 else self.weights.mean(axis=1)

@@ -43,10 +43,11 @@ from chainrule.networks.finite import (
 from chainrule.networks.forms.several_ends import (
     joined_inputs,
     joined_targets,
+    joined_weights,
     labels_right,
     output_labels,
     split_labels,
-    split_outputs,
+    unscaled_outputs,
 )
 from chainrule.networks.forms.several_labels import chosen, rows_right, say_several
 from chainrule.networks.forms.summary import nodes_shown, summary_lines, summary_rows
@@ -85,8 +86,9 @@ class Network(Model, Attributes):
     classes: the labels in the order of the outputs, of a `Graph` with several outputs by their names; without
         them those that the first fit sees.
     preparation: how inputs are made for it, a `Preparation`, or "pixels" (0 to 255, divided by 255) or
-        "numbers" (as they are, images of uint8, too); without it that of a network which is the first layer,
-        else the first fit remembers what its data were.
+        "numbers" (as they are, images of uint8, too), of several inputs and outputs by their names,
+        {"image": "pixels", "price": Standardizer.learn(y)}; without it that of a network which is the first
+        layer, else the first fit remembers what its data were.
 
     Raises ShapeError where a layer does not fit its input, naming the layer and what to write.
     """
@@ -103,7 +105,7 @@ class Network(Model, Attributes):
         dtype: Any = "float32",
         name: str | None = None,
         classes: Any = None,
-        preparation: Preparation | str | None = None,
+        preparation: Preparation | str | Mapping[str, Any] | None = None,
         precision: Any = None,
     ) -> None:
         if input_shape is None:
@@ -133,7 +135,9 @@ class Network(Model, Attributes):
             raise AttributeError(f"a network's precision cannot be set; write {form}", name=name, obj=self)
         if name == "output_labels":
             value = output_labels(value, self.outputs)
-        if name == "preparation" and value is not None:
+        if name == "preparation" and isinstance(value, Mapping) and (self.input_parts or self.heads):
+            value = Preparation.of_ends(value, self.inputs, self.outputs)
+        elif name == "preparation" and value is not None:
             value = Preparation.of(value, self.input_shape, self.output_shape)
         super().__setattr__(name, value)
 
@@ -222,7 +226,9 @@ class Network(Model, Attributes):
         """
         if self.input_parts or self.heads:
             a = self._outputs(self._inputs(X), "predict", allow_nonfinite)
-            return split_outputs(a, self) if self.heads else a
+            if self.heads:
+                return unscaled_outputs(a, self)
+            return a if self.preparation is None else self.preparation.unscaled(a)
         if allow_nonfinite is False and (outputs := self._at_once(X)) is not None:
             return outputs
         if (parts := pieces(X, self)) is not None:
@@ -325,7 +331,7 @@ class Network(Model, Attributes):
         y: labels, one-hot rows or numbers, as the loss wants them.
         loss: a loss, or its name as in `fit`; None chooses by the last layer (softmax: CrossEntropy, sigmoid:
             BinaryCrossEntropy, else SquaredError).
-        sample_weight: (N,), used with mean 1.
+        sample_weight: (N,), used with mean 1; of several outputs also by their names, {"kind": (N,)}.
         training_size: m of a penalty that is divided by it, by default the number of samples here.
         mode: "matrix", all samples at once (Matrix notes); "per_sample", a loop that adds gradients up and
             divides at the end, with δ of the single samples (Dezeming §3.1). The gradients are the same.
@@ -401,10 +407,10 @@ class Network(Model, Attributes):
         accuracy_score); the accuracy that `fit` shows is there the share of single labels.
         """
         if self.heads:
-            weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-            return labels_right(
-                self.classify(X, allow_nonfinite=allow_nonfinite), y, weights, self.output_labels
-            )
+            labels = self.classify(X, allow_nonfinite=allow_nonfinite)
+            n = len(next(iter(labels.values())))
+            weights = None if sample_weight is None else joined_weights(sample_weight, self, n)
+            return labels_right(labels, y, weights, self.output_labels, self.heads.names)
         parts = pieces(X, self)
         if self.several_labels or say_several(self.layers[-1], y):
 
@@ -443,7 +449,7 @@ class Network(Model, Attributes):
         check_pairs(X, y, stacklevel=5)
         X = self._inputs(X)
         targets, _ = targets_of(joined_targets(y, self, chosen), self, chosen, len(X))
-        weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+        weights = None if sample_weight is None else joined_weights(sample_weight, self, len(X))
         size = training_size_from(training_size, len(X))
         return Batch(X, targets, weights), Objective(chosen, penalty, size)
 

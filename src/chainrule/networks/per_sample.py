@@ -112,7 +112,7 @@ class Samples:
         w = np.ones(len(batch)) if batch.weights is None else batch.weights
         for i in range(len(batch)):
             if drawn:  # random numbers belong to a sample's place in the batch: the others weigh nothing
-                only = np.where(np.arange(len(batch)) == i, w * len(batch), 0.0)
+                only = np.where(np.arange(len(batch)) == i, w.T * len(batch), 0.0).T
                 part = Batch(batch.inputs, batch.targets, only)
             else:
                 part = batch[i : i + 1]

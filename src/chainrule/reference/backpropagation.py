@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.losses import Loss
+from chainrule.losses import Loss, Losses
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.batch import Batch
 from chainrule.networks.model import Model
@@ -34,8 +34,8 @@ from chainrule.reference.passes import (
 class Head:
     """Where the backward pass begins: the loss behind the last layer, on targets y, samples last.
 
-    share: w_i / m of every sample.  1/m enters here, once, in δ^L (Matrix notes); all else is sums over
-    samples.
+    share: w_i / m of every sample, or of every output and sample.  1/m enters here, once, in δ^L (Matrix
+    notes); all else is sums over samples.
     """
 
     loss: Loss
@@ -50,7 +50,9 @@ class Head:
 
     @property
     def values(self) -> Array:
-        """The loss of every sample, (m,)."""
+        """The loss of every sample, (m,); where outputs have weights of their own, of each, (outputs, m)."""
+        if (losses := self._by_output) is not None:
+            return np.asarray(losses.weighted_values(self.last.x, self.y))
         if self.pair:
             return np.asarray(self.loss.value_from_z(self.last.x, self.y))
         return np.asarray(self.loss.value(self.last.output, self.y))
@@ -69,7 +71,13 @@ class Head:
     @property
     def d(self) -> Array:
         """∂J/∂z of a pair, ∂J/∂a else."""
-        return self.share * self.residual
+        losses = self._by_output
+        return (self.share if losses is None else losses.spread(self.share)) * self.residual
+
+    @property
+    def _by_output(self) -> Losses | None:
+        """The losses of several outputs, where the samples have weights for each."""
+        return self.loss if isinstance(self.loss, Losses) and self.share.ndim > 1 else None
 
     def below(self, passes: Sequence[Pass]) -> Sequence[Pass]:
         """The passes that d goes through: a pair's activation is in the head."""

@@ -69,7 +69,8 @@ class ReferenceExecutor:
             part = batch[start : start + _PREDICT_BATCH]
             x = to_columns(part.inputs, np.float64)
             last = run_forward(network, x, None, np.float64, PassContext(training=False))[-1]
-            parts.append(head_of(network, part, loss, last).values * part.shares() * len(part))
+            values = head_of(network, part, loss, last).values * part.shares() * len(part)
+            parts.append(values if values.ndim == 1 else values.sum(axis=0))
         return np.concatenate(parts)
 
     def sample_norms(self, network: Model, batch: Batch, loss: Loss) -> Array:

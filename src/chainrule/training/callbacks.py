@@ -7,8 +7,9 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from string import Formatter
@@ -23,7 +24,16 @@ from chainrule.base.keywords import SPELLING, teach
 from chainrule.base.scalars import check_choice, check_count, check_flag, check_number, entries, text_path
 from chainrule.base.shown import clipped
 from chainrule.base.types import Array
-from chainrule.training.history import COLUMNS, History, Row, format_cell, higher_is_better
+from chainrule.training.history import (
+    COLUMNS,
+    MEASURES,
+    History,
+    Row,
+    columns_of,
+    format_cell,
+    higher_is_better,
+    of_output,
+)
 from chainrule.training.schedules import Rates
 
 if TYPE_CHECKING:
@@ -40,7 +50,7 @@ class Context:
     validated: whether there is validation data. stopped: why training is to end, None while it runs.
     steps: of an epoch. In `on_step_end` also step: the finished ones of the running epoch, epoch + 1, from 1;
         loss, accuracy: their means over the samples of that epoch so far, as in `Row`; step is 0 elsewhere.
-    classified: whether there are classes, and so an accuracy.
+    classified: whether there are classes, and so an accuracy; outputs: of several the same by name.
     state: gives what `History.optimizer_state` will hold, as it is now; set_state takes such, in
         `change_rates` and `on_epoch_end`, and training goes on from it; parameters gives copies of those that
         training is at, penalty what the penalty adds to J with these. None outside a fit.
@@ -57,6 +67,7 @@ class Context:
     loss: float = float("nan")
     accuracy: float | None = None
     classified: bool = True
+    outputs: Mapping[str, bool] = field(default_factory=dict)
     state: Callable[[], dict[str, Any]] | None = None
     set_state: Callable[[Mapping[str, Any]], None] | None = None
     parameters: Callable[[], dict[str, Array]] | None = None
@@ -217,6 +228,10 @@ def _check_methods(callback: Callback) -> None:
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
+# What may be a column of one of several outputs, or Keras' word for it, which the fit knows.
+_of_output = re.compile(rf".+\.({'|'.join(MEASURES)})|.+_(loss|accuracy|acc)")
+
+
 class _Monitor:
     """The best value of a column so far, and in which epoch."""
 
@@ -235,28 +250,44 @@ class _Monitor:
                 f"monitor must be one of {', '.join(COLUMNS[1:5])}, received {column!r}, which is "
                 f"{CHECKPOINT_FIELDS[column]!r} here"
             )
-        if column is not None:
-            check_choice("monitor", column, COLUMNS[1:5], meaning=f"one of {', '.join(COLUMNS[1:5])}")
+        told = f"one of {', '.join(COLUMNS[1:5])}"
+        if column is not None and not (isinstance(column, str) and _of_output.fullmatch(column)):
+            check_choice("monitor", column, COLUMNS[1:5], meaning=told)
         self.column = column
         self.min_delta, self.last_of_ties = min_delta, last_of_ties
         self.value, self.epoch = float("nan"), 0
 
     def begin(self, context: Context) -> None:
         self.name = self.column or ("validation_loss" if context.validated else "loss")
-        if self.name.startswith("validation") and not context.validated:
+        if self.name not in COLUMNS:
+            self._check_output(context)
+        if self.name.rpartition(".")[2].startswith("validation") and not context.validated:
             raise ArgumentError(
                 f"monitor={self.name!r} needs validation data: give fit validation=0.1 or (X_val, y_val), "
                 f"or write {self.without}"
             )
-        if self.name.endswith("accuracy") and not context.classified:
+        if self.name in ("accuracy", "validation_accuracy") and not context.classified:
             raise ArgumentError(_NO_ACCURACY.format(f"monitor={self.name!r}", "monitor='loss'"))
         self.value, self.epoch = float("nan"), 0
+
+    def _check_output(self, context: Context) -> None:
+        """ArgumentError unless the column is that of one of several outputs."""
+        known = columns_of(context.outputs)
+        if self.name not in known:
+            meant = of_output(self.name, context.outputs)
+            advice = f": write {meant!r}" if meant else f": write one of {', '.join((*COLUMNS[1:5], *known))}"
+            raise ArgumentError(f"monitor={self.name!r} is no column of this fit{advice}")
+        output, _, measure = self.name.rpartition(".")
+        if measure.endswith("accuracy") and not context.outputs[output]:
+            raise ArgumentError(
+                _NO_ACCURACY.format(f"monitor={self.name!r}", f"monitor='{output}.loss'")
+            )
 
     def improved(self, row: Row) -> bool:
         """Whether the row is better than every one before by more than min_delta, or as good where the last
         of ties counts; then it is the best.
         """
-        value = getattr(row, self.name)
+        value = row.value(self.name)
         if higher_is_better(self.name):
             better = value > self.value + self.min_delta
         else:
@@ -387,7 +418,7 @@ class ReduceOnPlateau(Callback):
         self._best.begin(context)
         self.reductions, self._waited, self._cooling = 0, 0, 0  # so many epochs, so many to come
         for row in context.history:
-            if getattr(row, self._best.name) is not None:  # of a fit that had no validation data
+            if row.value(self._best.name) is not None:  # of a fit that had no validation data
                 self._count(row)
 
     def on_epoch_end(self, context: Context) -> None:

@@ -1,11 +1,8 @@
-"""Class weights: a weight for every label, turned into one for every sample; of several outputs into those of
-their losses.
-"""
+"""Class weights: a weight for every label, turned into one for every sample, of several outputs for each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +11,6 @@ from numpy.typing import NDArray
 from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.scalars import finite_number
 from chainrule.base.types import Array
-from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Losses
-from chainrule.losses.several import LossPart
 from chainrule.networks.model import Model
 
 _FORMS = "class_weight must be 'balanced' or a dict such as {0: 1.0, 1: 5.0}"
@@ -56,53 +51,42 @@ def class_weights(value: Any, ids: Array | None, classes: Array | None) -> NDArr
     return weights[numbers]
 
 
-def weighted_outputs(value: Any, loss: Losses, network: Model, targets: Any) -> Losses:
-    """The losses of several outputs with weights of their classes, which are of mean 1 over the samples.
+def weights_by_class(
+    value: Any, targets: Array, network: Model, classes: Array | None
+) -> NDArray[np.float64]:
+    """What `class_weight` makes of targets: (N,), of several outputs (N, outputs), by their names.
 
-    value: output -> what `class_weights` takes. targets: of all outputs side by side, labels one-hot, (N, K).
+    classes: the labels of a single output. Of several outputs targets lie side by side, labels one-hot.
     """
     heads = network.heads
-    assert heads is not None
+    if heads is None:
+        return class_weights(value, class_labels(targets), classes)
     if not isinstance(value, Mapping) or not set(value) <= set(heads.names):
         form = f"{{{heads.names[0]!r}: 'balanced'}}"
         raise ArgumentError(f"class_weight of several outputs is by their names, {form}, received {value!r}")
-    if not isinstance(targets, np.ndarray):
-        raise ArgumentError("class_weight of several outputs counts samples, which batches do not tell")
-    parts = dict(zip(heads.names, loss.parts, strict=True))
-    for name, weights in value.items():
-        parts[name] = _weighted(name, weights, parts[name], targets, network.output_labels.get(name))
-    of = {name: part.loss for name, part in parts.items()}
-    return replace(loss, losses=of, parts=tuple(parts.values()))
+    made = np.ones((len(targets), len(heads.names)))
+    for place, (name, shape, (start, stop)) in enumerate(
+        zip(heads.names, heads.shapes, heads.places, strict=True)
+    ):
+        if name not in value:
+            continue
+        ids = class_labels(targets[:, start:stop]) if len(shape) == 1 else None
+        labels = network.output_labels.get(name)
+        if labels is None:
+            labels = np.arange(max(shape[-1], 2))
+        try:
+            made[:, place] = class_weights(value[name], ids, labels)
+        except (DataError, TypeError) as error:
+            raise type(error)(f"output {name!r}: {error}") from None
+    return made
 
 
-def _weighted(name: str, value: Any, part: LossPart, targets: Array, labels: Array | None) -> LossPart:
-    rows = targets[:, part.start : part.stop]
-    if len(part.shape) > 1 or not _unweighted(part):
-        raise ArgumentError(
-            f"class_weight[{name!r}] is of an output that ends in one Softmax or Sigmoid, trained by "
-            f"CrossEntropy() or BinaryCrossEntropy() without weights; it has {part.loss!r}"
-        )
-    single = rows.shape[-1] == 1
-    ids = (rows[:, 0] > 0.5).astype(np.int64) if single else rows.argmax(axis=-1)
-    count = 2 if single else rows.shape[-1]
-    if isinstance(value, str):
-        of_class = np.ones(count)
-        of_class[ids] = class_weights(value, ids, None)
-    else:
-        of_class = class_weights(value, np.arange(count), labels)
-    of_class = of_class / of_class[ids].mean()
-    loss: Any = part.loss
-    if not single:
-        return replace(part, loss=replace(loss, class_weight=tuple(of_class.tolist())))
-    no, yes = of_class.tolist()
-    if no == 0:
-        raise ArgumentError(f"class_weight[{name!r}] gives the first of two classes no weight")
-    return replace(part, loss=replace(loss, output_weight=(no,), pos_weight=yes / no))
-
-
-def _unweighted(part: LossPart) -> bool:
-    names = ("class_weight", "pos_weight", "output_weight")
-    softmax = part.shape[-1] > 1
-    return isinstance(part.loss, CrossEntropy if softmax else BinaryCrossEntropy) and all(
-        getattr(part.loss, name, None) is None for name in names
-    )
+def class_labels(targets: Array) -> Array | None:
+    """One label per sample if the targets are classes: integers, one-hot rows, or one column of 0 and 1."""
+    if targets.dtype.kind in "iu" and targets.ndim == 1:
+        return targets
+    if targets.ndim != 2 or not np.isin(targets, (0, 1)).all():
+        return None
+    if targets.shape[1] == 1:
+        return targets[:, 0]
+    return targets.argmax(axis=1) if (targets.sum(axis=1) == 1).all() else None

@@ -14,7 +14,7 @@ from chainrule.base.errors import ArgumentError, NonFiniteError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_flag
 from chainrule.distributed import Communicator, check_communicator
-from chainrule.losses import Loss, Losses, SquaredError, loss_from
+from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty, penalty_from
 from chainrule.networks.names import frozen_parameters, parameter_factors
@@ -27,7 +27,6 @@ from chainrule.training.callbacks import (
     callbacks_from,
     early_stopping_from,
 )
-from chainrule.training.class_weights import weighted_outputs
 from chainrule.training.history import History
 from chainrule.training.optimizers import AdamW, Optimizer, optimizer_from
 from chainrule.training.parts import FitData, Validation, by_name, prepare
@@ -108,14 +107,16 @@ def fit(
     seed: fixes the orders, the held-out part and what dropout draws. The same seed gives the same bits for
         any number of threads.
     sample_weight: (N,), at least 0; only ratios matter (they are scaled to mean 1 over the training part). A
-        fraction held out keeps its samples' weights. Accuracies count every sample once.
+        fraction held out keeps its samples' weights. Accuracies count every sample once. Of several outputs
+        one for all, or by their names, {"kind": (N,)}: an output that is not named weighs 1.
     class_weight: {label: weight}, a label not named weighs 1, or "balanced": N / (K · samples of the class),
         so that every class weighs the same. It multiplies sample_weight in training only: validation is not
-        weighted by it, whichever way it is given. Of several outputs it is by their names, and their losses
-        have it, in validation too.
+        weighted by it, whichever way it is given. Of several outputs it is by their names.
     classes: the labels in the order of the network's outputs, such as range(10), also those that y lacks;
-        None: those of `network.classes`, and for new ones the outputs that are free.
-    early_stopping: EarlyStopping(...), or a number of epochs: EarlyStopping(patience).
+        None: those of `network.classes`, and for new ones the outputs that are free. Of several outputs by
+        their names, {"kind": range(10)}.
+    early_stopping: EarlyStopping(...), or a number of epochs: EarlyStopping(patience). Of several outputs it
+        may look at one: EarlyStopping(5, monitor="kind.validation_loss").
     callbacks: functions of one `Context`, called after every epoch, or `Callback` objects, which may be
         called after every step as well: EarlyStopping(...), Checkpoint(...), ReduceOnPlateau(...), your own.
     progress: True, False, "tqdm"; None shows it where stderr is a terminal, and in notebooks.
@@ -224,9 +225,7 @@ def fit(
     decays = decay_factors_from(network, chosen_optimizer)
     dropping = check_flag("drop_last", drop_last)
     check_dropout_schedule(dropout_schedule)
-    X, y, validation = by_name(network, chosen_loss, X, y, validation)
-    if class_weight is not None and isinstance(chosen_loss, Losses):
-        chosen_loss, class_weight = weighted_outputs(class_weight, chosen_loss, network, y), None
+    X, y, validation = by_name(network, chosen_loss, X, y, validation, classes)
     arrays, apart = validation_parts(validation)
     if takes_arrays(X, y, steps_per_epoch, training_size):
         data = prepare(network, chosen_loss, X, y, sample_weight, arrays, seed, class_weight, classes)

@@ -19,7 +19,7 @@ from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
-from chainrule.losses import Loss, Losses, loss_from
+from chainrule.losses import Loss, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from
 from chainrule.networks.architecture import leaves, told_apart
 from chainrule.networks.batch import Batch
@@ -28,7 +28,6 @@ from chainrule.networks.forms.several_labels import remember
 from chainrule.networks.names import at_rest, frozen_parameters
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
-from chainrule.training.class_weights import weighted_outputs
 from chainrule.training.fit import warn_of_labels
 from chainrule.training.history import History, Row
 from chainrule.training.optimizers import SGD
@@ -146,9 +145,7 @@ def fit_full_batch(
         options["maxfun"] = check_count("evaluations", evaluations)
     allowed = check_flag("allow_nonfinite", allow_nonfinite)
     work = network.copy(dtype="float64")
-    X, y, _ = by_name(work, chosen_loss, X, y, None)
-    if class_weight is not None and isinstance(chosen_loss, Losses):
-        chosen_loss, class_weight = weighted_outputs(class_weight, chosen_loss, work, y), None
+    X, y, _ = by_name(work, chosen_loss, X, y, None, classes)
     data = prepare(work, chosen_loss, X, y, sample_weight, None, 0, class_weight, classes)
     if loss is None:
         warn_of_labels(network, chosen_loss, data)

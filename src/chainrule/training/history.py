@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from chainrule.base.errors import ArgumentError, FileError, MissingExtraError, d
 from chainrule.base.files.disk import read_text, write_text, write_whole
 from chainrule.base.shown import clipped
 from chainrule.base.tables import html_table, text_table
-from chainrule.losses import Loss
+from chainrule.losses import Loss, Losses
 from chainrule.training.optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -27,6 +27,19 @@ if TYPE_CHECKING:
 
 # A printed table longer than this shows only so many epochs at each end.
 TABLE_LONGEST, TABLE_HEAD, TABLE_TAIL = 20, 3, 7
+
+
+@dataclass(frozen=True)
+class OutputRow:
+    """What one output of several reached in an epoch, as in `Row`; its losses are without its weight in J."""
+
+    loss: float
+    accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+MEASURES = tuple(field.name for field in fields(OutputRow))
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,7 @@ class Row:
     without the penalty, so that the two can be compared. Accuracies are fractions from 0 to 1, None where
     there are no classes.
     rate: learning rate of the epoch's first step. seconds: wall-clock time of the epoch, validation included.
+    outputs: of several outputs what each reached, by name.
     """
 
     epoch: int
@@ -47,9 +61,15 @@ class Row:
     validation_accuracy: float | None = None
     rate: float = math.nan
     seconds: float = math.nan
+    outputs: Mapping[str, OutputRow] = field(default_factory=dict)
+
+    def value(self, column: str) -> Any:
+        """Of a column of `History.columns_of`, "loss" or that of an output, "kind.loss"."""
+        output, _, measure = column.rpartition(".")
+        return getattr(self.outputs[output] if output else self, measure)
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
+COLUMNS = tuple(field.name for field in fields(Row) if field.name != "outputs")
 
 
 def higher_is_better(column: str) -> bool:
@@ -60,7 +80,9 @@ def higher_is_better(column: str) -> bool:
 class History:
     """The epochs of one `fit`: `history.loss` and the other columns are lists, one entry per finished epoch.
 
-    Columns: epoch, loss, accuracy, validation_loss, validation_accuracy, rate, seconds (see `Row`).
+    Columns: epoch, loss, accuracy, validation_loss, validation_accuracy, rate, seconds (see `Row`).  Of
+    several outputs `losses`, `accuracies`, `validation_losses` and `validation_accuracies` are lists by
+    output, which `column` calls "kind.loss".
     `stopped` says why training ended before its last epoch, None if it did not. `loss_function` and
     `optimizer` are the objects that fit used, of fit_full_batch the method's name, None in a history read
     from a file; `optimizer_state` is what `fit(..., resume=history)` goes on from: the steps taken and the
@@ -96,13 +118,18 @@ class History:
             from chainrule.base.foreign import answer
             from chainrule.base.foreign.attributes import HISTORY
 
-            said = f"a history has no attribute {clipped(repr(name))}{answer(HISTORY.get(name, ''))}"
+            rows = self.__dict__.get("rows")  # none while a copy is made
+            meant = of_output(name, rows[-1].outputs if rows else ())
+            advice = HISTORY.get(name, f"history.column({meant!r})" if meant else "")
+            said = f"a history has no attribute {clipped(repr(name))}{answer(advice)}"
             raise AttributeError(said, name=name, obj=self)
 
         def __getitem__(self, key: Any) -> Any:
             from chainrule.base.foreign.attributes import HISTORY
 
             column = f"history.{key}" if key in COLUMNS else HISTORY.get(str(key), "history.loss")
+            if meant := of_output(str(key), self.outputs):
+                column = f"history.column({meant!r})"
             raise TypeError(f"a history has no entries, but lists: write {column}, or history.rows[0]")
 
     def append(self, row: Row) -> None:
@@ -115,24 +142,59 @@ class History:
 
     def columns(self) -> dict[str, Any]:
         """All of them for a file: arrays, None of one without values, a list where some are missing."""
-        held = {name: [getattr(row, name) for row in self.rows] for name in COLUMNS}
+        held = {name: self.column(name) for name in self.names}
         return {name: _array_or_list(values) for name, values in held.items()}
 
     @staticmethod
     def rows_of(columns: Mapping[str, Any]) -> list[Row]:
         """The epochs that `columns` gave."""
         count = len(columns["epoch"])
-        listed: list[list[Any]] = []
-        for held in columns.values():
+        listed: dict[str, list[Any]] = {}
+        for name, held in columns.items():
             whole = held.tolist() if isinstance(held, np.ndarray) else held
-            listed.append([None] * count if whole is None else whole)
-        return [Row(*cells) for cells in zip(*listed, strict=True)]
+            listed[name] = [None] * count if whole is None else whole
+        return [row_of({name: cells[at] for name, cells in listed.items()}) for at in range(count)]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of several outputs; none of one."""
+        return tuple(self.rows[-1].outputs) if self.rows else ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns, those of several outputs behind the others."""
+        return (*COLUMNS, *columns_of(self.outputs))
 
     def column(self, name: str) -> list[Any]:
         """One column as a list. Raises ValueError that lists the columns."""
-        if name not in COLUMNS:
-            raise ArgumentError(f"history has no column {describe(name)}: write one of {', '.join(COLUMNS)}")
-        return [getattr(row, name) for row in self.rows]
+        if name not in self.names:
+            raise ArgumentError(
+                f"history has no column {describe(name)}: write one of {', '.join(self.names)}"
+            )
+        return [row.value(name) for row in self.rows]
+
+    def _by_output(self, measure: str) -> dict[str, list[Any]]:
+        return {name: self.column(f"{name}.{measure}") for name in self.outputs}
+
+    @property
+    def losses(self) -> dict[str, list[float]]:
+        """Of several outputs the mean training loss of each, without its weight in J, by name."""
+        return self._by_output("loss")
+
+    @property
+    def accuracies(self) -> dict[str, list[float | None]]:
+        """Of several outputs the training accuracy of each, by name; None where it has no classes."""
+        return self._by_output("accuracy")
+
+    @property
+    def validation_losses(self) -> dict[str, list[float | None]]:
+        """Of several outputs the validation loss of each, by name."""
+        return self._by_output("validation_loss")
+
+    @property
+    def validation_accuracies(self) -> dict[str, list[float | None]]:
+        """Of several outputs the validation accuracy of each, by name."""
+        return self._by_output("validation_accuracy")
 
     @property
     def epoch(self) -> list[int]:
@@ -203,9 +265,10 @@ class History:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one line per epoch under the column names; numbers exactly, empty where there is none."""
-        lines = [",".join(COLUMNS)]
+        lines = [",".join(self.names)]
         lines += [
-            ",".join("" if value is None else repr(value) for value in astuple(row)) for row in self.rows
+            ",".join("" if (value := row.value(name)) is None else repr(value) for name in self.names)
+            for row in self.rows
         ]
         write_text(path, "\n".join(lines) + "\n")
 
@@ -213,16 +276,18 @@ class History:
     def from_csv(cls, path: str | os.PathLike[str]) -> History:
         """The history that `to_csv` wrote. Raises FileError that names the line."""
         lines = read_text(path).splitlines()
-        if not lines or tuple(lines[0].split(",")) != COLUMNS:
+        names = tuple(lines[0].split(",")) if lines else ()
+        outputs = [name.removesuffix(".loss") for name in names[len(COLUMNS) :] if name.endswith(".loss")]
+        if names != (*COLUMNS, *columns_of(outputs)):
             raise FileError(f"{path} is not a history: its first line must be {','.join(COLUMNS)}")
         rows = []
         for number, line in enumerate(lines[1:], 2):
             cells = line.split(",")
             try:
                 values = [None if cell == "" else float(cell) for cell in cells[1:]]
-                if len(cells) != len(COLUMNS) or None in (values[0], values[4], values[5]):
+                if len(cells) != len(names) or None in (values[0], values[4], values[5]):
                     raise ValueError
-                rows.append(Row(int(cells[0]), *values))  # type: ignore[arg-type]
+                rows.append(row_of(dict(zip(names, [int(cells[0]), *values], strict=True))))
             except ValueError:
                 raise FileError(f"{path}, line {number} is not an epoch of a history: {line!r}") from None
         return cls(rows)
@@ -232,11 +297,16 @@ class History:
         from chainrule.training.curves import CurvePanel
 
         panels = []
-        for title, name in (("loss", "loss"), ("accuracy", "accuracy")):
-            curves = {"training": self.column(name), "validation": self.column(f"validation_{name}")}
-            drawn = {label: values for label, values in curves.items() if any(v is not None for v in values)}
-            if drawn:
-                panels.append(CurvePanel(title, self.epoch, drawn, percent=name == "accuracy"))
+        for front in ("", *(f"{name}." for name in self.outputs)):
+            for name in ("loss", "accuracy"):
+                curves = {
+                    "training": self.column(f"{front}{name}"),
+                    "validation": self.column(f"{front}validation_{name}"),
+                }
+                drawn = {label: held for label, held in curves.items() if any(v is not None for v in held)}
+                if drawn:
+                    title = f"{front.replace('.', ' ')}{name}"
+                    panels.append(CurvePanel(title, self.epoch, drawn, percent=name == "accuracy"))
         return panels
 
     def to_svg(self) -> str:
@@ -282,10 +352,26 @@ class History:
     def _table(self) -> list[list[str]]:
         """Headings and rows, without columns that have no values and without the middle of a long run."""
         names = [name for name in COLUMNS if any(v == v and v is not None for v in self.column(name))]
-        table = [[format_cell(name, getattr(row, name)) for name in names] for row in self.rows]
+        table = [[format_cell(name, row.value(name)) for name in names] for row in self.rows]
         if len(table) > TABLE_LONGEST:
             table[TABLE_HEAD:-TABLE_TAIL] = [["…"] + [""] * (len(names) - 1)]
         return [[name.replace("_", " ") for name in names], *table]
+
+    def _of_outputs(self) -> list[list[str]]:
+        """What every output of several reached in the last epoch, and its weight in J; else nothing."""
+        if not self.outputs:
+            return []
+        names = [m for m in MEASURES if any(self.last.value(f"{o}.{m}") is not None for o in self.outputs)]
+        table = [
+            [output, *(format_cell(name, self.last.value(f"{output}.{name}")) for name in names)]
+            for output in self.outputs
+        ]
+        heading = [f"epoch {self.last.epoch}", *(name.replace("_", " ") for name in names)]
+        if isinstance(self.loss_function, Losses):
+            weights = {name: f"{part.weight:g}" for name, part in self.loss_function.by_output.items()}
+            table = [[*row, weights[row[0]]] for row in table]
+            heading.append("weight")
+        return [heading, *table]
 
     def _summary(self) -> str:
         ending = f"; stopped: {self.stopped}" if self.stopped else ""
@@ -303,13 +389,44 @@ class History:
     def __repr__(self) -> str:
         if not self.rows:
             return self._summary()
-        return f"{text_table(self._table(), right=range(len(COLUMNS)))}\n{self._summary()}"
+        of_outputs = self._of_outputs()
+        outputs = f"{text_table(of_outputs, right=range(1, len(of_outputs[0])))}\n" if of_outputs else ""
+        return f"{text_table(self._table(), right=range(len(COLUMNS)))}\n{outputs}{self._summary()}"
 
     def _repr_html_(self) -> str:
         from html import escape
 
         table = html_table(self._table(), right=range(len(COLUMNS))) if self.rows else ""
+        if of_outputs := self._of_outputs():
+            table += html_table(of_outputs, right=range(1, len(of_outputs[0])))
         return f"<div>{self.to_svg()}{table}<p>{escape(self._summary())}</p></div>"
+
+
+def columns_of(outputs: Iterable[str]) -> list[str]:
+    """Of several outputs, "kind.loss" and the others."""
+    return [f"{name}.{measure}" for name in outputs for measure in MEASURES]
+
+
+def of_output(key: str, outputs: Iterable[str]) -> str | None:
+    """The column of an output as Keras calls it: "val_kind_loss" is "kind.validation_loss"."""
+    validated, name = key.startswith("val_"), key.removeprefix("val_")
+    for output in outputs:
+        measure = {"loss": "loss", "accuracy": "accuracy", "acc": "accuracy"}.get(
+            name.removeprefix(f"{output}_") if name.startswith(f"{output}_") else ""
+        )
+        if measure:
+            return f"{output}.{'validation_' * validated}{measure}"
+    return None
+
+
+def row_of(cells: Mapping[str, Any]) -> Row:
+    """An epoch from what its columns hold."""
+    of_all, outputs = dict[str, Any](), dict[str, dict[str, Any]]()
+    for column, value in cells.items():
+        output, _, measure = column.rpartition(".")
+        (outputs.setdefault(output, {}) if output else of_all)[measure] = value
+    made = {name: OutputRow(**measured) for name, measured in outputs.items()}
+    return Row(**of_all, outputs=made)
 
 
 def _array_or_list(values: list[Any]) -> Any:

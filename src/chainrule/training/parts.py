@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,15 +14,20 @@ from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.memory import machine_memory
 from chainrule.base.scalars import check_number
 from chainrule.base.types import Array
-from chainrule.data.door import check_pairs, check_weights, classes_array, inputs_of, targets_of
+from chainrule.data.door import check_pairs, classes_array, inputs_of, targets_of
 from chainrule.data.mapped import training_inputs
 from chainrule.data.preparation import Preparation
 from chainrule.data.split import stratified_choice
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
-from chainrule.networks.forms.several_ends import joined_inputs, joined_targets
+from chainrule.networks.forms.several_ends import (
+    joined_inputs,
+    joined_targets,
+    joined_weights,
+    output_labels,
+)
 from chainrule.networks.network import Network
-from chainrule.training.class_weights import class_weights
+from chainrule.training.class_weights import class_labels, weights_by_class
 
 Rows = NDArray[np.int64]
 
@@ -77,11 +82,12 @@ def prepare(
         make = None if X.dtype in (network.dtype, np.uint8) else partial(as_type, network.dtype)
     targets, known = targets_of(y, network, loss, samples, classes=told, grow=True)
     targets = _as(network.dtype, targets)
-    weights = None if sample_weight is None else check_weights(sample_weight, samples)
+    weights = None if sample_weight is None else joined_weights(sample_weight, network, samples)
     training = weights
     if class_weight is not None:
-        by_class = class_weights(class_weight, class_labels(targets), known)
-        training = check_weights(by_class if weights is None else by_class * weights, samples, "class_weight")
+        by_class = weights_by_class(class_weight, targets, network, known)
+        of_both = product(by_class, weights)
+        training = joined_weights(of_both, network, samples, "class_weight")
     rows = np.arange(samples, dtype=np.int64)
     held_out: Batch | None = None
     if isinstance(validation, (tuple, list)):
@@ -97,16 +103,24 @@ def prepare(
     return FitData(Batch(X, targets, training), rows, held_out, known, preparation, make)
 
 
-def by_name(network: Network, loss: Loss, X: Any, y: Any, validation: Any) -> tuple[Any, Any, Any]:
+def by_name(
+    network: Network, loss: Loss, X: Any, y: Any, validation: Any, classes: Any = None
+) -> tuple[Any, Any, Any]:
     """X, y and validation of several inputs or outputs as the layers read them, in a row of numbers each; the
-    network remembers the labels of its outputs.
+    network remembers the labels of its outputs, and what classes={"kind": [...]} has told of them.
     """
-    if not (network.input_parts or network.heads) or y is None:
+    if isinstance(classes, Mapping) and network.heads:
+        network.output_labels = {**network.output_labels, **output_labels(classes, network.outputs)}
+    if not (network.input_parts or network.heads):
         return X, y, validation
     learned: dict[str, Array] = {}
-    X, y = joined_inputs(X, network), joined_targets(y, network, loss, learned=learned)
+    seen: dict[str, Preparation] = {}
+    if y is not None:  # else X are batches
+        X, y = joined_inputs(X, network, learned=seen), joined_targets(y, network, loss, learned=learned)
     if learned:
         network.output_labels = {**network.output_labels, **learned}
+    if seen:
+        network.preparation = with_parts(network.preparation, seen)
     if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):
         inputs = joined_inputs(validation[0], network, "validation X")
         targets = joined_targets(validation[1], network, loss, "validation y")
@@ -114,10 +128,18 @@ def by_name(network: Network, loss: Loss, X: Any, y: Any, validation: Any) -> tu
     return X, y, validation
 
 
+def with_parts(known: Preparation | None, parts: Mapping[str, Preparation]) -> Preparation:
+    """A preparation that knows those of several inputs."""
+    known = known or Preparation()
+    return replace(known, parts={**parts, **{n: p for n, p in known.parts.items() if n not in parts}})
+
+
 def told_classes(classes: Any, network: Network) -> Array | None:
     """The labels that fit(classes=...) names; they must begin with those the network knows."""
     if classes is None:
         return None
+    if isinstance(classes, Mapping) and network.heads:
+        return None  # `by_name` has told the network
     told = classes_array([*classes] if isinstance(classes, range) else classes, network.output_shape)
     known = network.classes
     if known is not None and told[: len(known)].tolist() != known.tolist():
@@ -144,7 +166,14 @@ def given_validation(
     targets = _as(network.dtype, targets)
     if len(validation) == 2:
         return Batch(X, targets), known
-    return Batch(X, targets, check_weights(validation[2], len(X), argument="validation weights")), known
+    return Batch(X, targets, joined_weights(validation[2], network, len(X), "validation weights")), known
+
+
+def product(weights: NDArray[np.float64], others: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Of weights (N,) or (N, outputs), by output where one of them is."""
+    if others is None or weights.ndim == others.ndim:
+        return weights if others is None else weights * others
+    return np.asarray((weights.T * others.T).T, dtype=np.float64)
 
 
 def _choose(targets: Array, fraction: Any, seed: int) -> Rows:
@@ -185,23 +214,12 @@ def random_stream(seed: int, purpose: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
-def class_labels(targets: Array) -> Array | None:
-    """One label per sample if the targets are classes: integers, one-hot rows, or one column of 0 and 1."""
-    if targets.dtype.kind in "iu" and targets.ndim == 1:
-        return targets
-    if targets.ndim != 2 or not np.isin(targets, (0, 1)).all():
-        return None
-    if targets.shape[1] == 1:
-        return targets[:, 0]
-    return targets.argmax(axis=1) if (targets.sum(axis=1) == 1).all() else None
-
-
 def _mean_one(weights: NDArray[np.float64], rows: Rows) -> NDArray[np.float64]:
     """All weights, scaled to mean 1 over some rows."""
-    mean = float(weights[rows].mean())
-    if mean == 0:
+    mean: NDArray[np.float64] = np.asarray(weights[rows].mean(axis=0))
+    if not np.all(mean):
         raise DataError(
             f"sample_weight is 0 for all {len(rows)} samples of a part when a fraction is held out: give the "
             "validation data as (X_val, y_val, weights)"
         )
-    return weights / mean
+    return np.asarray(weights / mean, dtype=np.float64)

@@ -102,6 +102,12 @@ class LineProgress(Progress):
         parts = [self.heading(row.epoch), *measures("loss", row.loss, row.accuracy)]
         if row.validation_loss is not None:
             parts += measures("validation loss", row.validation_loss, row.validation_accuracy)
+        for name, reached in row.outputs.items():
+            if reached.validation_loss is None:
+                parts += measures(f"{name} loss", reached.loss, reached.accuracy)
+            else:
+                title = f"{name} validation loss"
+                parts += measures(title, reached.validation_loss, reached.validation_accuracy)
         return "  ".join([*parts, f"{row.seconds:.1f} s"])
 
 

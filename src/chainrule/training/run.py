@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from chainrule.networks.forms.several_labels import remember as remember_labels
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
 from chainrule.training.callbacks import Callback, Context, watches_steps
-from chainrule.training.history import History, Row
+from chainrule.training.history import History, OutputRow, Row
 from chainrule.training.optimizers import AdamW, Optimizer
 from chainrule.training.parts import Rows, random_stream
 from chainrule.training.progress import Progress
@@ -34,7 +34,7 @@ from chainrule.training.schedules import ConstantRate, Rates, Schedule
 from chainrule.training.streams.feed import Prepared, SourceFeed
 
 if TYPE_CHECKING:  # at run time inside a fit: to look at `cr.fit` loads no kernels and no files
-    from chainrule.engine.plan import EpochResult, Plan, Poll
+    from chainrule.engine.plan import EpochResult, Evaluation, Plan, Poll
     from chainrule.training.checkpoints.keeper import Keeper
 
 # The network's arrays follow the plan's this often, and whenever somebody looks at them: copying the weights
@@ -86,6 +86,7 @@ class Run:
             epoch=finished,
             steps=self.steps,
             classified=plan.counts(prepared.data.training.targets),
+            outputs=plan.outputs_classified,
             state=lambda: self.plan.optimizer_state(),  # a larger batch has another plan
             set_state=lambda state: self.plan.set_optimizer_state(state),
             parameters=lambda: self.plan.parameters(),
@@ -249,9 +250,19 @@ class Run:
         self.taken += result.steps
         self.begin_epoch()
         context.step = 0
-        validation_loss, validation_accuracy = self.validate()
-        measured = (result.loss, result.accuracy, validation_loss, validation_accuracy)
-        row = Row(number, *measured, rate=float(rates[0]), seconds=time.perf_counter() - started)
+        reached, validated = result.evaluation, self.validate()
+        measured = _measures(reached, validated)
+        outputs = {
+            name: OutputRow(*_measures(part, None if validated is None else validated.parts[place]))
+            for place, (name, part) in enumerate(zip(self.network.outputs, reached.parts, strict=False))
+        }
+        row = Row(
+            number,
+            *measured,
+            rate=float(rates[0]),
+            seconds=time.perf_counter() - started,
+            outputs=outputs,
+        )
         context.history.append(row)
         context.epoch = number
         progress.end_epoch(row)
@@ -489,27 +500,22 @@ class Run:
             f"{self.optimizer.rate!r} depends on it: write steps_per_epoch={self.steps}, or a right __len__"
         )
 
-    def validate(self) -> tuple[float | None, float | None]:
+    def validate(self) -> Evaluation | None:
         """Loss and accuracy on the validation part, None where there is none."""
         if self.prepared.validation is not None:
-            losses, hits, samples = [], [], 0
             batches = self.prepared.validation.batches(self.number)
-            for part in same_batches(self.comm, batches, f"the validation after epoch {self.number}"):
-                loss, accuracy = self.validate_on(part)
-                samples += len(part)
-                losses.append(loss * len(part))
-                hits += [] if accuracy is None else [accuracy * len(part)]
-            return math.fsum(losses) / samples, math.fsum(hits) / samples if hits else None
-        return (None, None) if self.data.validation is None else self.validate_on(self.data.validation)
+            title = f"the validation after epoch {self.number}"
+            return mean([(len(b), self.validate_on(b)) for b in same_batches(self.comm, batches, title)])
+        return None if self.data.validation is None else self.validate_on(self.data.validation)
 
-    def validate_on(self, part: Batch) -> tuple[float, float | None]:
+    def validate_on(self, part: Batch) -> Evaluation:
         """Loss and accuracy on some samples; NonFiniteError where the loss is none."""
         piece = self.batch_size * math.ceil(EVALUATION_PIECE / self.batch_size)
         with suspected() as parts:
-            loss, accuracy = evaluate(self.plan, part, piece, self.comm)
-        if not math.isfinite(loss):
+            reached = evaluate(self.plan, part, piece, self.comm)
+        if not math.isfinite(reached.loss):
             raise NonFiniteError(
-                f"the validation loss became {loss} after epoch {self.number} while the training "
+                f"the validation loss became {reached.loss} after epoch {self.number} while the training "
                 "loss is finite: look for extreme values in the validation data, or lower the rate"
             )
         for rows in () if self.allowed else parts:
@@ -517,7 +523,7 @@ class Run:
                 raise self.nonfinite()
             problem = inside_problem(self.network, part.inputs, rows)
             self.refuse(problem, f"after epoch {self.number}", "the validation data")
-        return loss, accuracy
+        return reached
 
     def look_inside_step(self, step: int, batch: Batch) -> None:
         """NonFiniteError where the step, before its update, hides a number beyond the range."""
@@ -627,21 +633,33 @@ def checked_order(given: Any, before: Rows, samples: int, whose: str) -> Rows:
     return order
 
 
-def evaluate(
-    plan: Plan, part: Batch, piece: int, comm: Communicator | None = None
-) -> tuple[float, float | None]:
+def _measures(training: Evaluation, validation: Evaluation | None) -> tuple[float, *tuple[float | None, ...]]:
+    after = (None, None) if validation is None else (validation.loss, validation.accuracy)
+    return training.loss, training.accuracy, *after
+
+
+def mean(pieces: Sequence[tuple[int, Evaluation]]) -> Evaluation:
+    """Of pieces of so many samples each."""
+    samples = sum(count for count, _ in pieces)
+    loss = math.fsum(reached.loss * count for count, reached in pieces) / samples
+    hits = [reached.accuracy * count for count, reached in pieces if reached.accuracy is not None]
+    of_parts = zip(*([(count, part) for part in reached.parts] for count, reached in pieces), strict=True)
+    parts = tuple(mean(part) for part in of_parts)
+    return type(pieces[0][1])(loss, math.fsum(hits) / samples if hits else None, parts)
+
+
+def evaluate(plan: Plan, part: Batch, piece: int, comm: Communicator | None = None) -> Evaluation:
     """Mean loss and accuracy over a part, in pieces between which Python sees Ctrl-C, each by one rank."""
 
-    def of_piece(number: int) -> tuple[float, float | None, list[int]]:
+    from chainrule.engine.plan import Evaluation
+
+    def of_piece(number: int) -> tuple[int, Evaluation, list[int]]:
         start = number * piece
         batch = part[start : start + piece]
         result = plan.evaluate(batch.inputs, batch.targets, batch.weights)
-        hits = None if result.accuracy is None else result.accuracy * len(batch)
-        return result.loss * len(batch), hits, [start + first for first in plan.overflows()]
+        return len(batch), result, [start + first for first in plan.overflows()]
 
     results = spread(comm, -(-len(part) // piece), of_piece)
     for first in (first for _, _, firsts in results for first in firsts):
         suspect(slice(first, min(first + plan.batch_size, len(part))))
-    hits = [hits for _, hits, _ in results if hits is not None]
-    loss = math.fsum(loss for loss, _, _ in results) / len(part)
-    return loss, math.fsum(hits) / len(part) if hits else None
+    return mean([(count, Evaluation.again(reached)) for count, reached, _ in results])

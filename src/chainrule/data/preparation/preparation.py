@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import Any
 
@@ -29,7 +29,8 @@ class Preparation:
     255, divided by 255), "numbers" (as they are), a `Standardizer`, or what `learn` makes of a table's
     columns.
     targets: what scaled a regression's target: outputs of the network are brought back to its own unit.
-    reading: what was told of the file they were read from ({"decimal": ","}), for the next one. A
+    reading: what was told of the file they were read from ({"decimal": ","}), for the next one.
+    parts: of a network with several inputs or outputs that of each, by name. A
     network carries it as `network.preparation`, its file too, and applies it to whatever it is given:
     `fit`, `predict`, `accuracy`, `loss`, the check and the report. What `preparation(X)` returns has been
     prepared, and is taken as it is.
@@ -40,6 +41,7 @@ class Preparation:
     inputs: Scale | None = None
     targets: Standardizer | None = None
     reading: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, Preparation] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = self.feature_names
@@ -112,6 +114,45 @@ class Preparation:
                 raise DataError(f"X has no column but the target {target!r}: there is nothing to learn from")
         columns = Columns.learn(frame, kinds, levels, most_levels, robust)
         return cls(columns.names, target, columns, None if y is None else _scale_of(y, len(frame)))
+
+    def part(self, name: str) -> Preparation:
+        """That of one of several inputs or outputs; as they are where it is not said."""
+        return self.parts.get(name) or Preparation()
+
+    @classmethod
+    def of_ends(
+        cls,
+        given: Mapping[str, Any],
+        inputs: Mapping[str, tuple[int, ...]],
+        outputs: Mapping[str, tuple[int, ...]],
+    ) -> Preparation:
+        """What Graph(preparation={...}) takes: by the name of an input what `of` takes, by that of an output
+        the `Standardizer` of its targets.  inputs, outputs: their shapes, of which one may be a single one.
+        """
+        parts: dict[str, Preparation] = {}
+        for name, value in given.items():
+            if name in inputs:
+                if getattr(value, "targets", None) is not None:
+                    raise ArgumentError(
+                        f"preparation[{name!r}] scales targets, and {name!r} is an input: name the output, "
+                        "preparation={'price': Standardizer.learn(y)}"
+                    )
+                part = cls.of(value, inputs[name], inputs[name])
+            elif name in outputs:
+                scale = value.targets if isinstance(value, Preparation) else value
+                if not isinstance(scale, Standardizer):
+                    raise ArgumentError(
+                        f"preparation[{name!r}] is {describe(value)}, and {name!r} is an output: write "
+                        "Standardizer.learn(y), the scale of its targets"
+                    )
+                part = cls.of(cls(targets=scale), (), outputs[name])
+            else:
+                known = ", ".join(map(repr, (*inputs, *outputs)))
+                raise ArgumentError(f"preparation has {name!r}, and the inputs and outputs are {known}")
+            parts[name] = part
+        whole = parts.pop(next(iter(inputs)), cls()) if len(inputs) == 1 else cls()
+        scaled = parts.pop(next(iter(outputs)), cls()) if len(outputs) == 1 else cls()
+        return replace(whole, targets=scaled.targets, parts=parts)
 
     @classmethod
     def of(
@@ -232,6 +273,8 @@ class Preparation:
             mean, scale = self.targets.mean, self.targets.scale
             form = f"({name} - {mean[0]:.6g}) / {scale[0]:.6g}" if mean.size == 1 else self.targets.title
             said.append(("target", f"{form}; predict gives its own unit"))
+        for name, part in self.parts.items():
+            said += [(f"{name} {what}", how) for what, how in part.lines()]
         return said
 
     def __str__(self) -> str:
@@ -246,6 +289,7 @@ class Preparation:
             "inputs": None if self.inputs is None else self.inputs.to_json(),
             "targets": None if self.targets is None else self.targets.to_json(),
             **({"reading": dict(self.reading)} if self.reading else {}),
+            **({"parts": {n: part.to_json() for n, part in self.parts.items()}} if self.parts else {}),
         }
 
     @classmethod
@@ -272,7 +316,11 @@ class Preparation:
             key in READING and isinstance(value, str) for key, value in reading.items()
         ):
             raise FileError(f"{path}: what was told of the file of its data is damaged")
-        return cls(tuple(named) or None, target_name, **scales, reading=dict(reading))
+        parts = stored.get("parts", {})
+        if not isinstance(parts, Mapping):
+            raise FileError(f"{path}: does not say how several inputs and outputs were prepared")
+        of_ends = {name: cls.from_json(part, f"{path}: {name}") for name, part in parts.items()}
+        return cls(tuple(named) or None, target_name, **scales, reading=dict(reading), parts=of_ends)
 
 
 def _scale_of(y: Any, samples: int) -> Standardizer:

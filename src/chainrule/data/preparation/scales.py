@@ -152,7 +152,7 @@ def _are_pixels(array: Array) -> bool:
         return False
     high = array.max()
     if array.dtype == np.uint8:
-        return bool(high > (1 if array.ndim == 4 else NO_PIXELS))
+        return bool(high > (1 if array.ndim in (4, 5) else NO_PIXELS))
     return bool(NO_PIXELS < high <= 255 and array.min() >= 0 and (array == np.rint(array)).all())
 
 

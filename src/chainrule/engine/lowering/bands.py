@@ -6,29 +6,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Bands, Cut
-from chainrule.engine.lowering.convolutions import CONVOLUTIONS, rows_beside, winograd_applies
+from chainrule.engine.lowering.convolutions import CONVOLUTIONS, VOLUME_POOLS, rows_beside, winograd_applies
 from chainrule.engine.lowering.lanes import PASSING, Held, cost
 from chainrule.engine.lowering.operations import GLOBAL_POOLS, over_axes
-from chainrule.engine.lowering.values import ACTIVATIONS, has_kernel
+from chainrule.engine.lowering.values import ACTIVATIONS, PROGRAMS, as_image
 from chainrule.layers import (
     AveragePool2D,
+    AveragePool3D,
     BatchNorm,
     Composite,
     Conv2D,
+    Conv3D,
     ConvTranspose2D,
     DepthwiseConv2D,
+    Dropout,
     GroupNorm,
     InstanceNorm,
     L2Pool2D,
+    L2Pool3D,
     Layer,
     LayerNorm,
+    LocalResponseNorm,
     MaxPool2D,
+    PixelShuffle,
     RMSNorm,
     UpSample2D,
+    UpSample3D,
 )
 from chainrule.layers.structure import Chain, run_branches
 
@@ -36,6 +43,11 @@ MOST = 16
 STRIDES = (1, 2, 4, 8)  # that the rows of a band of the input are a multiple of
 WINOGRAD = 1.6  # of 2.25 times fewer products
 REARRANGING = 40.0  # to whole samples, and back: 25 cycles a vector, as measured
+PASSES: dict[type[Layer], int] = {  # over a layer's numbers, forward and back; of others 2
+    **dict.fromkeys((BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm), 7),
+    **dict.fromkeys(PROGRAMS, 12),
+    LocalResponseNorm: 50,  # three programs, a sum of the channels beside and a product
+}
 LEAST_GAIN = 0.12  # of the time of the layers that are cut, as it is estimated
 
 
@@ -55,67 +67,107 @@ class Leaf(NamedTuple):
 def rows_made(layer: Layer, x: Shape, z: Shape, rows: int, count: int) -> int | None:
     """The rows of each of `count` bands of a layer's output, made of so many of the same band of its input
     and at most of rows of the two beside it; None where they cannot be, or do not hold all of z. Rows beyond
-    the image are zeros to those who read rows beside each other, and nothing else may look at them.
+    the image are zeros to those who read rows beside each other, and nothing else may look at them. Bands of
+    a volume have whole planes, whose rows count.
     """
-    if len(x) != 3 or len(z) != 3:
+    if len(x) not in (3, 4) or len(z) != len(x):
         return None
-    made = _rows_made(layer, x, rows, fills=rows * count == x[0])
-    return made if made is not None and made > 0 and z[0] <= made * count else None
+    made = _rows_made(layer, x, z, rows, fills=rows * count == as_image(x)[0])
+    return made if made is not None and made > 0 and as_image(z)[0] <= made * count else None
 
 
-def _rows_made(layer: Layer, x: Shape, rows: int, fills: bool) -> int | None:
+def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int | None:
     kind = type(layer)
     if kind in (BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm):
         return rows if fills and not over_axes(layer) else None
-    if kind in ACTIVATIONS and has_kernel(layer):
+    if kind in (*ACTIVATIONS, *PROGRAMS, Dropout, LocalResponseNorm):
         return rows
-    if isinstance(layer, UpSample2D):
-        return rows * layer.factors[0] if layer.mode == "nearest" else None
+    if isinstance(layer, UpSample2D | UpSample3D):
+        between = layer.mode != "nearest"
+        return None if between and len(x) == 4 else rows * math.prod(layer.factors[:-1])
+    if isinstance(layer, PixelShuffle):
+        return rows * layer.block
+    if kind in (Conv3D, *VOLUME_POOLS):
+        return _planes_made(layer, x, z, rows)
     if kind not in (Conv2D, DepthwiseConv2D, ConvTranspose2D, MaxPool2D, AveragePool2D, L2Pool2D):
         return None
-    kernel, stride = (sizes[0] for sizes in (layer.grid.kernel, layer.grid.stride))  # type: ignore[attr-defined]
+    stride = layer.grid.stride[0]  # type: ignore[attr-defined]
     if isinstance(layer, ConvTranspose2D):
-        apart = kernel == stride and not layer.output_padding and not any(map(any, layer.pads(x)))
-        return rows * stride if apart else None
+        of_image, of_windows = rows_beside(layer, z, rows * stride)
+        return rows * stride if max(of_image) <= rows * stride and max(of_windows) <= rows else None
     if rows % stride:
         return None
     made = rows // stride
+    of_x, of_delta = rows_beside(layer, x, rows)
     if kind in (Conv2D, DepthwiseConv2D):
-        of_x, of_delta = rows_beside(layer, x, rows)
         return made if max(of_x) <= rows and max(of_delta) <= made else None
-    padded = any(map(any, layer.pads(x)))  # type: ignore[attr-defined]
+    means = kind is AveragePool2D or (kind is L2Pool2D and layer.mean)  # type: ignore[attr-defined]
+    counted = not (means and any(layer.pads(x)[0])) or layer.count_padding  # type: ignore[attr-defined]
     apart = layer.grid.dilation != (1, 1)  # type: ignore[attr-defined]
-    return made if max(kernel - stride, 0) <= rows and not padded and not apart else None
+    return made if max(of_x) <= rows and counted and not apart else None
+
+
+def _planes_made(layer: Any, x: Shape, z: Shape, rows: int) -> int | None:
+    """The same of a layer on volumes; of pools those whose windows begin and end in the volume."""
+    planes, stride = rows // x[1], int(layer.grid.stride[0])
+    if planes % stride or max(rows_beside(layer, x, rows)[0]) > rows:
+        return None
+    if type(layer) in VOLUME_POOLS:
+        means = type(layer) is AveragePool3D or (type(layer) is L2Pool3D and layer.mean)
+        deep, *across = layer.pads(x)
+        counted = not means or layer.count_padding or not any(map(any, across))
+        if any(deep) or not counted or layer.grid.dilation != (1, 1, 1):
+            return None
+    return planes // stride * z[1]
 
 
 def chosen_bands(
     layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
-) -> Cut:
-    """How many bands, 1 for none, and the layers that are cut."""
-    most, best = 0.0, Cut()
-    if len(shape) != 3:
-        return best
-    blocks = -(-batch // lanes)
+) -> tuple[Cut, ...]:
+    """The layers that are cut, in runs of which each begins behind what ended the one before."""
+    cuts, first = list[Cut](), 0
+    while first < len(layers):
+        found, end = _bands_from(layers[first:], shape, shapes, batch, lanes, first > 0)
+        cuts += found
+        first += end
+        shape = shapes[str(layers[first - 1].name)]
+    return tuple(cuts)
+
+
+def _bands_from(
+    layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int, within: bool
+) -> tuple[list[Cut], int]:
+    """The best for a run that begins with the first layer, if there is one, and where the next may begin.
+    within: whole samples come in.
+    """
+    most, best, longest, taken = 0.0, list[Cut](), 0, 0
+    if len(shape) not in (3, 4):
+        return best, 1
+    blocks, height = -(-batch // lanes), as_image(shape)[0]
+    brought = REARRANGING * blocks * math.prod(shape) if within else 0.0
     for count in range(2, MOST + 1):
-        for rows in {stride * -(-shape[0] // (stride * count)) for stride in STRIDES}:
-            if -(-batch * count // lanes) * rows > (1 - LEAST_GAIN) * blocks * shape[0]:
+        for units in {stride * -(-shape[0] // (stride * count)) for stride in STRIDES}:
+            rows = units * height // shape[0]
+            if -(-batch * count // lanes) * rows > (1 - LEAST_GAIN) * blocks * height:
                 continue
             names, whole, cut = dict[str, Bands](), 0.0, 0.0
             for place, inner in enumerate(first_layers(layers, shape, shapes, count, rows, names)):
+                longest = max(longest, place + 1)
                 for number, leaf in enumerate(inner):
-                    whole += _vectors(leaf, batch, lanes, 1, place + number == 0)
-                    cut += _vectors(leaf, batch, lanes, count, place + number == 0)
-                gain = whole - cut - REARRANGING * blocks * _moved(layers, place, shapes, count)
+                    first = not within and place + number == 0
+                    whole += _vectors(leaf, batch, lanes, 1, first)
+                    cut += _vectors(leaf, batch, lanes, count, first)
+                gain = whole - cut - brought - REARRANGING * blocks * _moved(layers, place, shapes, count)
                 if gain > max(most, LEAST_GAIN * whole):
-                    most, best = gain, Cut(count, rows, dict(names))
-    return best
+                    most, best, taken = gain, [Cut(count, rows, dict(names))], place + 1
+    return best, taken or min(longest + 1, len(layers))
 
 
 def _moved(layers: Sequence[Layer], place: int, shapes: Mapping[str, Shape], count: int) -> int:
     """Numbers of a sample that are brought together behind a layer."""
     z = shapes[str(layers[place].name)]
     pooled = place + 1 < len(layers) and type(layers[place + 1]) in GLOBAL_POOLS
-    return count * z[-1] if pooled and z[0] % count == 0 else math.prod(z)
+    return count * z[-1] if pooled and as_image(z)[0] % count == 0 else math.prod(z)
 
 
 def _vectors(leaf: Leaf, batch: int, lanes: int, count: int, first: bool) -> float:
@@ -124,9 +176,17 @@ def _vectors(leaf: Leaf, batch: int, lanes: int, count: int, first: bool) -> flo
     """
     layer, x, z, rows, made = leaf
     blocks, (of_block, _) = -(-batch * count // lanes), cost(layer, x, z, 1, lanes)
-    forward = of_block * blocks * (made / z[0] if count > 1 else 1)
+    made = made if count > 1 else as_image(z)[0]
+    forward = of_block * blocks * made / as_image(z)[0]
+    if isinstance(layer, Conv3D):  # the rows that windows read are copied, and the δ of the copies added
+        copied = math.prod(layer.grid.kernel[:2]) * x[2] * x[3]
+        products = z[2] * math.prod(layer.grid.kernel) * x[3] * z[3] // layer.groups
+        return (3.0 * products + 2 * PASSING * copied) * blocks * made
+    if isinstance(layer, ConvTranspose2D):  # three passes of the same products
+        products = math.prod(layer.grid.kernel) * x[2] * z[2] // layer.groups
+        return 3.0 * products * blocks * x[1] * (rows if count > 1 else x[0])
     if type(layer) not in CONVOLUTIONS:
-        return 2 * forward
+        return PASSES.get(type(layer), 2) * forward
     gradients = min(forward, cost(layer, x, z, batch, lanes)[1])  # by filters: of samples that exist
     if winograd_applies(layer, x, z, blocks, count, rows):
         forward, gradients = forward / WINOGRAD, min(gradients, forward / WINOGRAD)

@@ -34,13 +34,13 @@ WHOLE: Bands = (1, 0)
 
 @dataclass(frozen=True)
 class Cut:
-    """The layers of a network that are cut into bands, the first ones, by name: the rows of a band of what
-    each reads and puts out.  rows: of the network's input.
+    """A run of layers that are cut into so many bands, by name: the rows of a band of what each reads and
+    puts out.  rows: of what the first of them reads.
     """
 
-    bands: int = 1
-    rows: int = 0
-    layers: Mapping[str, Bands] = field(default_factory=dict)
+    bands: int
+    rows: int
+    layers: Mapping[str, Bands]
 
 
 @dataclass
@@ -63,12 +63,12 @@ class Builder:
     rounded: bool = False  # whether products are of bfloat16
     panels: set[int] = field(default_factory=set)  # parameters that lie so
     held: dict[int, Value] = field(default_factory=dict)  # by number
-    cut: Cut = field(default_factory=Cut)  # the layers whose images are cut into bands
+    cuts: tuple[Cut, ...] = ()  # the layers whose images are cut into bands
     mask: Any = None  # a Value (steps, 1): 1 where a step is there, or Masks, as in PassContext
 
-    def is_cut(self, layer: Layer) -> bool:
-        """Whether a layer's values are cut into bands of rows."""
-        return str(layer.name) in self.cut.layers
+    def cut_of(self, layer: Layer) -> Cut | None:
+        """How a layer's values are cut into bands of rows."""
+        return next((cut for cut in self.cuts if str(layer.name) in cut.layers), None)
 
     def rounds(self, layer: Layer) -> bool:
         """Whether a layer's factors are rounded to bfloat16."""
@@ -76,13 +76,15 @@ class Builder:
 
     def made(self, layer: Layer) -> Bands:
         """How a layer's output is cut."""
-        return (self.cut.bands, self.cut.layers[str(layer.name)][1]) if self.is_cut(layer) else WHOLE
+        cut = self.cut_of(layer)
+        return (cut.bands, cut.layers[str(layer.name)][1]) if cut else WHOLE
 
     def size(self, layer: Layer) -> tuple[int, int, int]:
         """Blocks of a full batch where a layer computes, and how its input is cut; of a prediction 1 block,
         so that no sample's depends on how many there are.
         """
-        bands, rows = (self.cut.bands, self.cut.layers[str(layer.name)][0]) if self.is_cut(layer) else WHOLE
+        cut = self.cut_of(layer)
+        bands, rows = (cut.bands, cut.layers[str(layer.name)][0]) if cut else WHOLE
         blocks = -(-int(self.native.batch_size) * bands // int(self.native.lanes))
         return blocks if self.backward else 1, bands, rows
 
@@ -108,6 +110,8 @@ class Builder:
     def brought(self, x: Value, lanes: InLanes, halo: Halo, reader: str, cut: Bands = WHOLE) -> Value:
         """x with something else in its lanes. reader: the layer that asks for it."""
         if {x.lanes, lanes} == {InLanes.channels, InLanes.positions}:
+            x = self.brought(x, InLanes.samples, NO_HALO, reader)
+        if x.bands > 1 and cut[0] > 1:
             x = self.brought(x, InLanes.samples, NO_HALO, reader)
         z = self.value(x.shape, halo, NO_HALO, x.with_delta, lanes, cut)
         self.consume(x)
@@ -175,6 +179,7 @@ class Builder:
             )
             for _ in range(count)
         ]
+        self.held.update({reader.number: reader for reader in readers})
         self.consume(x)
         self.native.add_branches(x.number, [reader.number for reader in readers])
         return readers

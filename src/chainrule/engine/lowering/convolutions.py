@@ -8,15 +8,20 @@ from chainrule.base.types import Shape
 from chainrule.engine.lowering.values import NO_HALO, Halo
 from chainrule.layers import (
     AveragePool2D,
+    AveragePool3D,
     Conv1D,
     Conv2D,
+    Conv3D,
     ConvTranspose1D,
     ConvTranspose2D,
     Dense,
     DepthwiseConv2D,
     L2Pool2D,
+    L2Pool3D,
     Layer,
     MaxPool2D,
+    MaxPool3D,
+    UpSample2D,
 )
 from chainrule.layers.windows.convolution import Convolution
 
@@ -29,6 +34,7 @@ WINOGRAD_GRADIENT_CHANNELS, WINOGRAD_GRADIENT_TILES = 16, 64
 CONVOLUTIONS = (Conv2D, Conv1D, DepthwiseConv2D)
 TRANSPOSED = (ConvTranspose2D, ConvTranspose1D)
 SLIDING_POOLS = (MaxPool2D, AveragePool2D, L2Pool2D)  # which may be cut into bands
+VOLUME_POOLS = (MaxPool3D, AveragePool3D, L2Pool3D)  # so may these, of planes
 Pair = tuple[int, int]
 
 
@@ -43,11 +49,17 @@ def image_pads(layer: Any, shape: Shape) -> tuple[Pair, Pair]:
 
 
 def rows_beside(layer: Any, x: Shape, rows: int) -> tuple[Pair, Pair]:
-    """Of bands of `rows` rows of an image x: those above and below one that a convolution or a pool reads;
-    and those of δ that the δ of a convolution reads.
+    """Of bands of `rows` rows of an image x: those above and below one that the windows of a convolution or a
+    pool read; and those of windows that the δ of a convolution reads. A transposed convolution has the image
+    behind it. Bands of a volume are of whole planes.
     """
-    (top, _), _ = image_pads(layer, x)
     grid = layer.grid
+    if len(x) == 4:
+        line = x[1]  # rows of a plane
+        (top, _), *_ = layer.pads(x)
+        below = (grid.kernel[0] - 1) * grid.dilation[0] - top + 1 - grid.stride[0]
+        return (top * line, max(below, 0) * line), (0, 0)
+    (top, _), _ = image_pads(layer, x)
     stride, reach = grid.stride[0], (grid.kernel[0] - 1) * grid.dilation[0] - top
     of_delta = max(reach // stride, 0), max((rows - 1 + top) // stride - (rows // stride - 1), 0)
     return (top, max(reach + 1 - stride, 0)), of_delta
@@ -103,8 +115,12 @@ def input_halo(
     layer: Layer | None, input_shape: Shape, output_shape: Shape, blocks: int, bands: int = 1, rows: int = 0
 ) -> Halo:
     """The zeros a layer wants around its input, or the rows of the bands beside it."""
-    if bands > 1 and type(layer) in SLIDING_POOLS:
+    if bands > 1 and type(layer) in (*SLIDING_POOLS, *VOLUME_POOLS, Conv3D):
         return *rows_beside(layer, input_shape, rows)[0], 0, 0
+    if bands > 1 and type(layer) in TRANSPOSED:
+        return *rows_beside(layer, output_shape, rows * layer.grid.stride[0])[1], 0, 0  # type: ignore[union-attr]
+    if bands > 1 and type(layer) is UpSample2D and layer.mode != "nearest":
+        return 1, 1, 0, 0
     if type(layer) not in CONVOLUTIONS:
         return NO_HALO
     assert isinstance(layer, Convolution)
@@ -123,6 +139,8 @@ def output_delta_halo(
     if type(layer) in TRANSPOSED:
         assert isinstance(layer, Convolution)
         (top, bottom), (left, right) = image_pads(layer, output_shape)
+        if bands > 1:
+            top, bottom = rows_beside(layer, output_shape, rows * layer.grid.stride[0])[0]
         return top, bottom, left, right
     if not winograd_applies(layer, input_shape, output_shape, blocks, bands, rows):
         if bands == 1 or type(layer) not in CONVOLUTIONS:

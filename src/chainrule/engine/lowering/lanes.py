@@ -17,7 +17,10 @@ from chainrule.base.types import Shape
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS
 from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS, of_made_input
 from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, as_image, has_kernel, reads_units
+from chainrule.engine.programs import layer_programs
 from chainrule.layers import (
+    GLU,
+    Activation,
     BatchNorm,
     Composite,
     Dense,
@@ -34,7 +37,6 @@ from chainrule.layers import (
     RMSNorm,
     Softmax,
 )
-from chainrule.layers.sequences.attention import PROJECTIONS
 from chainrule.layers.structure import Chain, run_branches, shape_after
 
 SAMPLES, CHANNELS, NOTHING = InLanes.samples, InLanes.channels, InLanes.nothing
@@ -76,11 +78,32 @@ def has_positions(layer: Layer, x: Shape, held: InLanes) -> bool:
 
     A single step is not: it would be a vector to the kernels, and these have samples in the lanes.
     """
+    if crosses(layer):
+        return True
     if len(x) != 2 or x[0] == 1 or of_made_input(layer) or _by_samples(layer):
         return False
+    if isinstance(layer, Activation | GLU) and not has_kernel(layer):
+        return held == POSITIONS and _by_program(layer, x)
     if type(layer) in _FOLLOWING:
-        return held == POSITIONS and (type(layer) not in ACTIVATIONS or has_kernel(layer))
+        return held == POSITIONS
     return type(layer) in _AT_EACH_STEP
+
+
+def _by_program(layer: Layer, x: Shape) -> bool:
+    """Whether a program computes it, entry by entry and without parameters."""
+    if layer.parameters(x):
+        return False
+    return layer_programs(layer, x, layer.output_shape(x), {}, delta=True, gradients=True) is not None
+
+
+def crosses(layer: Layer) -> bool:
+    """Whether it is attention of sequences to others, which lie side by side in what it reads, and trained
+    with steps in the lanes of each.
+    """
+    if type(layer) is not MultiHeadAttention or not layer.sources or layer.rotary:
+        return False
+    plain = layer.shared == 1 and layer.seen is None
+    return plain and all(len(source) == 2 and source[0] > 1 for source in layer.sources)
 
 
 def leaves_positions(layer: Layer) -> bool:
@@ -112,7 +135,7 @@ def begins(layers: Iterable[Layer], shape: Shape) -> InLanes:
             first = zip(layer.chains, layer.reads, strict=True)
             wanted = [begins(chain, shape) for chain, sources in first if 0 in sources]
             return POSITIONS if POSITIONS in wanted else SAMPLES
-        if not has_positions(layer, shape, POSITIONS):
+        if crosses(layer) or not has_positions(layer, shape, POSITIONS):
             return SAMPLES
         if type(layer) in _AT_EACH_STEP:
             return POSITIONS
@@ -166,12 +189,14 @@ def _costs_of_positions(
 
 def _cost_of_positions(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> float:
     """Vectors of one layer, with steps in the lanes."""
+    if type(layer) is MultiHeadAttention:
+        (steps, inputs), (keys, read), _ = layer.shapes(x)
+        rows, key_rows = (batch * -(-count // lanes) for count in (steps, keys))
+        return float(2 * inputs * (rows * (inputs + keys) + key_rows * read))
     steps, inputs = x
     rows = batch * -(-steps // lanes)
     if type(layer) is Dense:
         return float(rows * inputs * z[-1])
-    if type(layer) is MultiHeadAttention:
-        return float(rows * inputs * (len(PROJECTIONS) * inputs + 2 * steps))
     return (_STRIP if type(layer) in _BY_POSITION else PASSING) * rows * max(inputs, z[-1])
 
 
@@ -273,12 +298,12 @@ def cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[floa
         terms = steps * (inputs + layer.units)  # type: ignore[attr-defined]
         return blocks * terms * rows, batch * terms * panels(rows)
     if isinstance(layer, MultiHeadAttention):
-        steps, inputs = layer.shapes(x)[0]
-        products = len(PROJECTIONS) * steps * inputs
+        (steps, inputs), (keys, read), _ = layer.shapes(x)
+        products = 2 * (steps * inputs + keys * read)
         attended = 2 * steps * inputs
         return (
-            blocks * (products * inputs + _ATTENDING * steps * attended),
-            batch * (_ROWS_OVER_STEPS * products * panels(inputs) + panels(steps) * attended),
+            blocks * (products * inputs + _ATTENDING * keys * attended),
+            batch * (_ROWS_OVER_STEPS * products * panels(inputs) + panels(keys) * attended),
         )
     entries = max(math.prod(x), math.prod(z))
     if kind in _BY_POSITION:

@@ -123,8 +123,8 @@ def _dense_transposed(low: Builder, layer: DenseTranspose, x: Value, z: Value, p
 
 def _entrywise(low: Builder, layer: Layer, f: Formula, x: Value, df: Formula | None = None) -> Value:
     """A value f(x) within a layer; df: f', where f is not a product with a number."""
-    made = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta)
-    forward, backward = entry_programs(f, df, x.shape, delta=x.with_delta)
+    made = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta, cut=x.cut)
+    forward, backward = entry_programs(f, df, x.lane_shape, delta=x.with_delta)
     low.native.add_program(x.number, made.number, forward.native(), backward.native(), [])
     low.parts[made.number] = str(layer.name)
     return made
@@ -213,13 +213,14 @@ def _pool_rows(low: Builder, layer: Any, x: Value, z: Value) -> bool:
     it is none: where pixels lie apart, or a mean is of other pixels at the edges.
     """
     kind, g = POOLS[type(layer)], layer.grid
-    rows = taps_of_rows(g, x.shape[:-1], kind == PoolKind.max)
+    repeated, below = kind == PoolKind.max, g.kernel[0] * g.kernel[1]
+    rows = taps_of_rows(g, x.shape[:-1], repeated)
     mean = layer.mean if isinstance(layer, L2Pool2D) else kind == PoolKind.average
     if g.dilation[2] > 1 or (mean and not layer.count_padding and any(-1 in window for window in rows)):
         return False
-    read = volumes.rows_below(low, layer, x, rows)
+    read = volumes.rows_below(low, layer, x, z, repeated)
     left, right = g.pads_along(2, x.shape[2])
-    kernel, stride = (len(rows[0]), g.kernel[2]), (len(rows[0]), g.stride[2])
+    kernel, stride = (below, g.kernel[2]), (below, g.stride[2])
     padded = bool(left or right)
     low.native.add_pool(
         read.number, z.number, kernel, stride, (0, left), padded, kind, mean, layer.count_padding
@@ -383,7 +384,7 @@ def _local_norm(low: Builder, layer: LocalResponseNorm, x: Value, z: Value, para
     """x times r^{-β}, r from the sums of the squares beside each other."""
     itself, read = low.readers(x, 2)
     squares = _entrywise(low, layer, lambda entry: entry**2, read, lambda entry: 2 * entry)
-    sums = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta)
+    sums = low.value(x.shape, NO_HALO, NO_HALO, x.with_delta, cut=x.cut)
     band = Resample(len(x.shape) - 1, layer.taps(x.shape), x.shape[-1])
     _resample(low, band, squares, sums, [])
     k, share, power = layer.k, layer.share, layer.beta
@@ -430,22 +431,25 @@ def _moved(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]
 def _between(low: Builder, layer: Any, x: Value, z: Value) -> None:
     """Pixels between pixels: every one of two along each axis, with their shares."""
     *sizes, width, channels = x.shape
-    taps = [
-        [
-            ((first, 1 - share), (second, share))
-            for first, (second, share) in zip(
-                layer.sources(axis, size), layer.shares(axis, size), strict=True
-            )
+
+    def taps_of(axis: int, size: int) -> list[tuple[tuple[int, float], tuple[int, float]]]:
+        both = zip(layer.sources(axis, size), layer.shares(axis, size), strict=True)
+        return [((first, 1 - share), (second, share)) for first, (second, share) in both]
+
+    taps = [taps_of(axis, size) for axis, size in enumerate((*sizes, width))]
+    if x.bands > 1:  # every band as one between two others, whose rows it reads
+        own, made = x.rows, x.rows * layer.factors[0]
+        taps[0] = [
+            ((first - own, one), (second - own, other))
+            for (first, one), (second, other) in taps_of(0, 3 * own)[made : 2 * made]
         ]
-        for axis, size in enumerate((*sizes, width))
-    ]
     rows: Any = [((0, 1.0),)]
     for size, of_axis in zip(sizes, taps[:-1], strict=True):  # rows of planes one below the other
         rows = [
             [(at * size + u, a * b) for at, a in row for u, b in pair] for row in rows for pair in of_axis
         ]
     columns = taps[-1]
-    made = [
+    places = [
         (i * len(columns) + j, u * width + v, of_row * of_column)
         for i, row in enumerate(rows)
         for j, column in enumerate(columns)
@@ -453,13 +457,13 @@ def _between(low: Builder, layer: Any, x: Value, z: Value) -> None:
         for v, of_column in column
         if of_row * of_column
     ]
-    to, origin, weights = ([*told] for told in zip(*made, strict=True))
+    to, origin, weights = ([*told] for told in zip(*places, strict=True))
     runs = ([channels * place for place in to], [channels * place for place in origin], [channels] * len(to))
-    low.native.add_gather(x.number, z.number, *runs, weights)
+    low.native.add_gather(x.number, z.number, *runs, weights, repeats_edges=True)
 
 
 def _resample(low: Builder, layer: Resample, x: Value, z: Value, parameters: list[int]) -> None:
-    made = [*zip(*runs(x.shape, layer.axis, layer.weights), strict=True)] or [()] * 4  # all may be 0
+    made = [*zip(*runs(x.lane_shape, layer.axis, layer.weights), strict=True)] or [()] * 4  # all may be 0
     to, origin, count, weights = ([*told] for told in made)
     low.native.add_gather(x.number, z.number, to, origin, count, weights)
 
@@ -559,7 +563,7 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
         low.parts[value.number] = str(layer.name)
         return value
 
-    reads, seen = _sources(low, layer, x)
+    reads, seen = _sources(low, layer, x, z.lanes)
     inner = []
     for key, read in zip("qkv", reads, strict=True):
         inner.append(made((read.shape[0], specs[f"W_{key}"].shape[0])))
@@ -580,7 +584,7 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
     dense("o", o, z)
 
 
-def _sources(low: Builder, layer: Any, x: Value) -> tuple[list[Value], Value | None]:
+def _sources(low: Builder, layer: Any, x: Value, lanes: InLanes) -> tuple[list[Value], Value | None]:
     """What queries, keys and values of an attention are made of, and what says which keys are seen."""
     if not layer.sources:
         readers = low.readers(x, 3)
@@ -588,6 +592,8 @@ def _sources(low: Builder, layer: Any, x: Value) -> tuple[list[Value], Value | N
         return readers, None
     parts = parts_read(low, layer, x, layer.sources)
     seen = parts.pop() if layer.seen == GIVEN else None
+    if lanes == InLanes.positions:
+        parts = [low.brought(part, lanes, NO_HALO, str(layer.name)) for part in parts]
     if len(parts) == 2:
         parts[1:] = low.readers(parts[1], 2)
         low.parts.update({value.number: str(layer.name) for value in parts[1:]})

@@ -10,18 +10,33 @@ from typing import NamedTuple
 from chainrule._native import Act, Cell, InLanes
 from chainrule.base.types import Shape
 from chainrule.layers import (
+    CELU,
+    ELU,
     GELU,
     GRU,
     LSTM,
     RNN,
+    SELU,
     Dense,
+    HardShrink,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
     Identity,
     Layer,
     LeakyReLU,
+    LogSigmoid,
+    Mish,
     ReLU,
+    ReLU6,
     Sigmoid,
+    SiLU,
     Softplus,
+    SoftShrink,
+    Softsign,
     Tanh,
+    TanhShrink,
+    Threshold,
 )
 
 Halo = tuple[int, int, int, int]  # top, bottom, left, right
@@ -31,11 +46,18 @@ ACTIVATIONS: dict[type[Layer], Act] = {
     Identity: Act.identity,
     ReLU: Act.relu,
     LeakyReLU: Act.leaky_relu,
+    ELU: Act.elu,
     Sigmoid: Act.sigmoid,
     Tanh: Act.tanh,
     Softplus: Act.softplus,
     GELU: Act.gelu,
+    SiLU: Act.silu,
+    HardSwish: Act.hard_swish,
 }
+PROGRAMS = (  # activations that are programs, entry by entry
+    *(CELU, HardShrink, HardSigmoid, HardTanh, LogSigmoid, Mish, ReLU6, SELU, SoftShrink, Softsign),
+    *(TanhShrink, Threshold),
+)
 CELLS: dict[type[Layer], Cell] = {RNN: Cell.rnn, LSTM: Cell.lstm, GRU: Cell.gru}
 
 
@@ -70,15 +92,19 @@ def has_kernel(layer: Layer) -> bool:
         return False
     if isinstance(layer, Softplus) and (layer.beta != 1 or layer.threshold is not None):
         return False
+    if isinstance(layer, ELU) and layer.alpha <= 0:
+        return False
     return type(layer) in ACTIVATIONS
 
 
 def needs_z(layer: Layer) -> bool:
     """Whether f' cannot be computed from a alone: then z is kept beside a."""
-    return isinstance(layer, GELU) or (isinstance(layer, LeakyReLU) and layer.slope < 0)
+    return isinstance(layer, GELU | SiLU | HardSwish) or (isinstance(layer, LeakyReLU) and layer.slope < 0)
 
 
 def slope(layer: Layer) -> float:
+    if isinstance(layer, ELU):
+        return float(layer.alpha)
     return float(layer.slope) if isinstance(layer, LeakyReLU) else 0.0
 
 
@@ -99,9 +125,16 @@ class Value:
     rows: int = 0
 
     @property
+    def cut(self) -> tuple[int, int]:
+        """How it is cut: into how many bands, of how many rows."""
+        return self.bands, self.rows
+
+    @property
     def lane_shape(self) -> Shape:
         """The shape of what lies in a lane, where that is a sample or a band of one."""
-        return self.shape if self.bands == 1 else (self.rows, *self.shape[1:])
+        if self.bands == 1:
+            return self.shape
+        return (self.rows // math.prod(self.shape[1:-2]), *self.shape[1:])  # of a volume: planes
 
 
 class Hosted(NamedTuple):

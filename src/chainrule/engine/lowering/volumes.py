@@ -4,16 +4,18 @@ The rows that a window reads, of k1 planes k2 each, are brought one below the ot
 kernel (K, k1, k2, k3, C) is then, as it lies in memory, one of k1 k2 rows and k3 columns, which goes on by as
 many rows as it has, and the output lies where it belongs. A transposed convolution is the same the other way.
 What is copied has k1 k2 times the input's numbers at stride 1; a convolution of one pixel copies nothing.
+Bands are of whole planes.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from chainrule._native import ConvMethod
 from chainrule.base.types import Shape
-from chainrule.engine.lowering.builder import Builder
-from chainrule.engine.lowering.values import NO_HALO, Value
+from chainrule.engine.lowering.builder import WHOLE, Builder
+from chainrule.engine.lowering.values import NO_HALO, Value, as_image
 from chainrule.engine.programs import layer_programs
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import Bias
@@ -47,15 +49,44 @@ def taps_of_rows(grid: Grid, size: Shape, repeated: bool = False) -> list[list[i
     ]
 
 
+def taps_in_lanes(grid: Grid, x: Value, z: Value, repeated: bool = False) -> tuple[list[list[int]], int]:
+    """Of every window of a sample, or of a band of z, the rows that it reads, and how many rows lie above the
+    first: those of the band above.
+    """
+    if x.bands == 1:
+        return taps_of_rows(grid, x.shape[:-1], repeated), 0
+    row = x.shape[1]
+    above, _ = grid.pads_along(0, x.shape[0])
+    rows = taps_along(grid, 1, row, repeated)
+    firsts = [t * grid.stride[0] for t in range(z.lane_shape[0])]
+    taps = [
+        [
+            (first + m * grid.dilation[0]) * row + u if u >= 0 else -1
+            for m in range(grid.kernel[0])
+            for u in of_row
+        ]
+        for first in firsts
+        for of_row in rows
+    ]
+    return taps, above * row
+
+
 def rows_below(
-    low: Builder, layer: Any, x: Value, taps: list[list[int]], sides: tuple[int, int] = (0, 0)
+    low: Builder, layer: Any, x: Value, z: Value, repeated: bool = False, sides: tuple[int, int] = (0, 0)
 ) -> Value:
-    """An image of the rows that every window reads, one below the other, with zeros at both sides."""
+    """An image of the rows that every window reads, one below the other, with zeros at both sides; x where
+    that is what it is.
+    """
+    taps, above = taps_in_lanes(layer.grid, x, z, repeated)
     *_, row, channels = x.shape
-    width = sum(sides) + row
     rows = [u for window in taps for u in window]
-    made = low.value((len(rows), width, channels), NO_HALO, NO_HALO, x.with_delta)
-    there = [(at, u) for at, u in enumerate(rows) if u >= 0]
+    if sides == (0, 0) and above == 0 and rows == [*range(math.prod(x.lane_shape[:-2]))]:
+        return x
+    width = sum(sides) + row
+    whole = as_image(z.shape)[0] * len(taps[0])
+    cut = (x.bands, len(rows)) if x.bands > 1 else WHOLE
+    made = low.value((whole, width, channels), NO_HALO, NO_HALO, x.with_delta, cut=cut)
+    there = [(at, u - above) for at, u in enumerate(rows) if u >= 0]
     to = [(at * width + sides[0]) * channels for at, _ in there]
     origin = [u * row * channels for _, u in there]
     low.native.add_gather(x.number, made.number, to, origin, [row * channels] * len(there), [])
@@ -64,10 +95,8 @@ def rows_below(
 
 
 def convolution(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
-    g, (*size, channels) = layer.grid, x.shape
-    taps, sides = taps_of_rows(g, tuple(size)), g.pads_along(2, size[2])
-    as_it_is = sides == (0, 0) and taps == [[row] for row in range(size[0] * size[1])]
-    read = x if as_it_is else rows_below(low, layer, x, taps, sides)
+    g, channels = layer.grid, x.shape[-1]
+    read = rows_below(low, layer, x, z, sides=g.pads_along(2, x.shape[2]))
     groups = layer.groups_of(channels)
     method = ConvMethod.depthwise if groups == channels > 1 else ConvMethod.direct
     W = low.parameter_of(layer, "W", x.shape)

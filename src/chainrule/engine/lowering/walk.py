@@ -12,7 +12,7 @@ from typing import Any
 from chainrule._native import InLanes, JoinKind
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.bands import chosen_bands
-from chainrule.engine.lowering.builder import Builder
+from chainrule.engine.lowering.builder import WHOLE, Builder
 from chainrule.engine.lowering.convolutions import (
     at_each_position,
     input_halo,
@@ -27,6 +27,7 @@ from chainrule.engine.lowering.lanes import (
     begins,
     chosen,
     chosen_for_training,
+    crosses,
     has_channels,
     has_positions,
     has_units,
@@ -41,7 +42,7 @@ from chainrule.engine.lowering.operations import (
     fuses,
     in_parts,
 )
-from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
+from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, as_image, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer, Row, Wiring
 from chainrule.layers.structure import Chain, mask_behind, mask_for, run_branches
 
@@ -75,7 +76,7 @@ class Lowering(Builder):
     def halo_behind(self, layer: Layer, rest: Sequence[Layer], after: Halo) -> Halo:
         """The zeros wanted around a layer's output; none where it is brought to other lanes first."""
         reader = next((one for one in rest if not self.passes(one)), None)
-        if reader is not None and self.is_cut(reader) != self.is_cut(layer):
+        if reader is not None and self.cut_of(reader) is not self.cut_of(layer):
             return NO_HALO
         return self.wanted_halo(rest, self.shapes[str(layer.name)], after)
 
@@ -150,7 +151,7 @@ class Lowering(Builder):
     def operation(self, layer: Layer, activation: Layer | None, x: Value, halo: Halo, learned: bool) -> Value:
         """One layer, with the activation its kernel applies itself."""
         shape = self.shapes[str(layer.name)]
-        if x.bands > 1 and x.rows * x.bands == x.shape[0] and type(layer) in GLOBAL_POOLS:
+        if x.bands > 1 and x.rows * x.bands == as_image(x.shape)[0] and type(layer) in GLOBAL_POOLS:
             x = self.pooled_bands(layer, x)
         lanes = self.lanes_of(layer, x)
         x = self.laid_for(layer, x, lanes)
@@ -200,6 +201,8 @@ class Lowering(Builder):
     def laid_for(self, layer: Layer, x: Value, lanes: InLanes) -> Value:
         """x as a layer reads it whose output has this in its lanes."""
         shape = self.shapes[str(layer.name)]
+        if lanes == POSITIONS and crosses(layer):
+            return x  # each of its parts is brought there
         rows = lanes == CHANNELS and reads_rows(layer)
         blocks, *cut = self.size(layer)
         if x.lanes == POSITIONS and leaves_positions(layer) and not self.mask:
@@ -208,17 +211,19 @@ class Lowering(Builder):
             rows and x.lanes == NOTHING and not winograd_applies(layer, x.shape, shape, blocks)
         ):
             return x
-        return self.brought(x, lanes, input_halo(layer, x.shape, shape, blocks), str(layer.name))
+        halo = input_halo(layer, x.shape, shape, blocks, *cut)
+        return self.brought(x, lanes, halo, str(layer.name), (cut[0], cut[1]))
 
     def composite(
         self, layer: Composite, given: tuple[Value, ...], halo: Halo, learned: bool
     ) -> tuple[Value, bool]:
         """Branches on what is given, and the value that joins them."""
-        if not self.is_cut(layer):
-            given = tuple(self.whole(x, layer) for x in given)
+        given = tuple(self.cut_for(layer, x) for x in given)
         if isinstance(layer, Wiring):
             return self.wiring(layer, given[0], halo, learned)
         readers = given if len(given) > 1 else self.readers(given[0], len(layer.chains))
+        for reader in readers:
+            self.parts.setdefault(reader.number, str(layer.name))
         ends = run_branches(
             self,
             layer,
@@ -262,11 +267,13 @@ class Lowering(Builder):
         self.parts.setdefault(vector.number, row)
         return vector
 
-    def whole(self, x: Value, reader: Layer) -> Value:
-        """x with samples in the lanes where it lies there in bands, which this reader does not take."""
-        if x.bands == 1:
+    def cut_for(self, reader: Composite, x: Value) -> Value:
+        """x in the bands that a composite reads, or with samples in the lanes where it takes none."""
+        _, *cut = self.size(reader)
+        if [x.bands, x.rows] == cut:
             return x
-        return self.brought(x, SAMPLES, self.wanted_halo([reader], x.shape, NO_HALO), str(reader.name))
+        halo = self.wanted_halo([reader], x.shape, NO_HALO)
+        return self.brought(x, SAMPLES, halo, str(reader.name), (cut[0], cut[1]))
 
     def wiring(self, layer: Wiring, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
         """Chains that read each other: every value has a reader for each of its uses."""
@@ -326,7 +333,7 @@ def lower(
         rounded=rounded,
     )
     if backward and alone and lanes == SAMPLES and not (keep or per_sample):
-        low.cut = chosen_bands(body, *sizes)
+        low.cuts = chosen_bands(body, *sizes)
     shown = keep and backward
     low.by_units = backward and not (keep or per_sample)
     of_input = NOTHING if lanes == CHANNELS else SAMPLES
@@ -335,7 +342,9 @@ def lower(
     elif low.by_units and body and has_units(body[0], network.input_shape, *sizes[2:]):
         of_input = NOTHING
     halo = NO_HALO if of_input == POSITIONS else low.wanted_halo(body, network.input_shape, NO_HALO)
-    x = low.value(network.input_shape, halo, NO_HALO, shown, of_input, (low.cut.bands, low.cut.rows))
+    cut = low.cut_of(body[0]) if body else None
+    of_bands = (cut.bands, cut.rows) if cut else WHOLE
+    x = low.value(network.input_shape, halo, NO_HALO, shown, of_input, of_bands)
     low.values["input"] = x.number
     native.set_input(x.number)
     x, _ = low.chain(body, (x,), NO_HALO, shown)

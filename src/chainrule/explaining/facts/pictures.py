@@ -140,8 +140,8 @@ def curve(layer: Any, z: Array, name: str) -> CurvePicture:
 
 
 def _output(value: Array, quantity: str, sample: int, on: str) -> list[PictureAsked]:
-    """An image as maps per channel, a sequence as one map, a vector as bars; the shape of `value` is what
-    counts.
+    """An image as maps per channel, a volume as maps per plane and channel, a sequence as one map, a vector
+    as bars; the shape of `value` is what counts.
     """
     shape = value.shape[:-1]
     if len(shape) == 1 and shape[0] > 1:
@@ -153,10 +153,11 @@ def _output(value: Array, quantity: str, sample: int, on: str) -> list[PictureAs
                 "fixed": [[sample]], "titles": [""],
             }
         ]  # fmt: skip
-    if len(shape) == 3 and math.prod(shape[:2]) <= MOST_CELLS and math.prod(shape[:2]) > 1:
+    across = [len(shape) - 3, len(shape) - 2]  # rows and columns; of a volume planes stand in front
+    if len(shape) in (3, 4) and 1 < math.prod(shape[axis] for axis in across) <= MOST_CELLS:
         return [
             {
-                "kind": "maps", "quantity": quantity, "sample": sample, "on": on, "axes": [0, 1],
+                "kind": "maps", "quantity": quantity, "sample": sample, "on": on, "axes": across,
                 "channels": MOST_MAPS,
             }
         ]  # fmt: skip
@@ -165,8 +166,9 @@ def _output(value: Array, quantity: str, sample: int, on: str) -> list[PictureAs
 
 def of_parameter(value: Array, quantity: str, on: str) -> list[PictureAsked]:
     """Kernels as maps, a matrix as numbers where it is small and as one map where it is not."""
-    if value.ndim == 4 and value.shape[1] * value.shape[2] > 1:
-        return [{"kind": "maps", "quantity": quantity, "on": on, "axes": [1, 2], "channels": MOST_MAPS}]
+    across = [value.ndim - 3, value.ndim - 2]
+    if value.ndim in (4, 5) and math.prod(value.shape[axis] for axis in across) > 1:
+        return [{"kind": "maps", "quantity": quantity, "on": on, "axes": across, "channels": MOST_MAPS}]
     if value.ndim == 2:
         small = value.shape[0] <= ROWS and value.shape[1] <= COLUMNS
         if small or math.prod(value.shape) > MOST_CELLS:
@@ -256,15 +258,12 @@ def _maps(picture: MapsAsked, value: Array) -> MapsPicture:
     if "fixed" in picture:
         return {**picture, "left_out": 0}
     axes = tuple(picture["axes"])
-    if "sample" in picture:
-        sizes = _norms(value[..., picture["sample"]], axes)
-        places = [[c, picture["sample"]] for c in range(len(sizes))]
-        titles = [f"c = {c}" for c in range(len(sizes))]
-    else:
-        norms = _norms(value, axes)
-        places = [list(map(int, place)) for place in np.ndindex(*norms.shape)]
-        titles = [f"k = {k}, c = {c}" for k, c in places]
-        sizes = norms.ravel()
+    of_sample = [picture["sample"]] if "sample" in picture else []
+    norms = _norms(value[..., picture["sample"]] if of_sample else value, axes)
+    others = [list(map(int, place)) for place in np.ndindex(*norms.shape)]
+    letters = ("d", "c")[-norms.ndim :] if of_sample else ("k", "d", "c") if norms.ndim == 3 else ("k", "c")
+    titles = [", ".join(f"{k} = {at}" for k, at in zip(letters, place, strict=True)) for place in others]
+    places, sizes = [[*place, *of_sample] for place in others], norms.ravel()
     order = sorted(int(i) for i in np.argsort(-sizes, kind="stable")[: picture["channels"]])
     return {
         **picture,

@@ -85,7 +85,7 @@ def _title(picture: ArrayPicture, document: Document) -> Say:
 def _first(document: Document, picture: ArrayPicture) -> tuple[int, ...]:
     """Where the indices of a picture's tensor begin."""
     tensor = document["tensors"].get(picture["quantity"])
-    return tuple(tensor["origin"]) if tensor is not None and "origin" in tensor else (0,) * 4
+    return tuple(tensor["origin"]) if tensor is not None and "origin" in tensor else (0,) * 5
 
 
 def _windows(picture: PoolPicture) -> Say:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from chainrule.base.keywords import teach
@@ -55,7 +56,7 @@ class Graph(Network):
         dtype: Any = "float32",
         name: str | None = None,
         classes: Any = None,
-        preparation: Preparation | str | None = None,
+        preparation: Preparation | str | Mapping[str, Any] | None = None,
         precision: Any = None,
     ) -> None:
         shapes = inputs_from(input_shape, inputs)

@@ -196,6 +196,7 @@ class Keeper:
             "epochs": it.epochs,
             "epoch": context.epoch,
             "position": [it.reached.steps, *it.reached[:4]],
+            "parts": [list(part) for part in it.reached.parts],
             "seconds": time.perf_counter() - it.started if within else 0.0,
             "taken": it.taken,
             "rates": it.used if within else None,
@@ -254,7 +255,8 @@ class Keeper:
         it.begin_epoch()
         it.taken, it.suspects, self.first = state["taken"], state["suspects"], state["first"]
         if steps and not changed.of_epoch:
-            it.reached = type(it.reached)(loss, hits, judged, samples, steps, "done")
+            parts = tuple(map(tuple, state.get("parts", ())))
+            it.reached = type(it.reached)(loss, hits, judged, samples, steps, "done", parts)
             it.spent, it.step, self.order = state["seconds"], steps, state["order"]
             it.used = it.rates(it.number) if "optimizer" in changed.names else state["rates"]
         self._count_from(state)

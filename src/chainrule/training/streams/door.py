@@ -21,10 +21,10 @@ from chainrule.data.mapped import joined
 from chainrule.data.preparation import Preparation
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
-from chainrule.networks.forms.several_ends import joined_inputs, joined_targets
+from chainrule.networks.forms.several_ends import joined_inputs, joined_targets, joined_weights
 from chainrule.networks.network import Network
-from chainrule.training.class_weights import class_weights
-from chainrule.training.parts import as_type, class_labels
+from chainrule.training.class_weights import weights_by_class
+from chainrule.training.parts import as_type, product, with_parts
 
 _FORM = "a batch must be (X, y) or (X, y, weights)"
 
@@ -45,7 +45,8 @@ class BatchDoor:
         classes: Array | None = None,
         preparation: Preparation | None = None,
     ) -> None:
-        if isinstance(class_weight, str):
+        named = class_weight.values() if isinstance(class_weight, dict) else [class_weight]
+        if any(isinstance(weights, str) for weights in named):
             raise ArgumentError(
                 "class_weight='balanced' counts the samples of every class, which batches do not tell "
                 "beforehand: write {label: weight}"
@@ -61,7 +62,8 @@ class BatchDoor:
         if classes is not None:
             self.classes = classes_array(classes, self.network.output_shape)
         if self.network.preparation is None and preparation is not None:
-            self.preparation, self.learned = preparation, preparation.inputs is not None
+            self.preparation = preparation
+            self.learned = preparation.inputs is not None or bool(preparation.parts)
 
     def __call__(self, entry: Any, place: str) -> Batch:
         """A batch that has passed; DataError, ShapeError and TypeError begin with its place."""
@@ -83,18 +85,29 @@ class BatchDoor:
             shape = f" of shape {tuple(received)}" if received is not None else ""
             raise TypeError(f"{_FORM}, received {describe(entry)}{length}{shape}")
         network = self.network
-        given = joined_inputs(entry[0], network)
+        seen: dict[str, Preparation] = {}
+        given = joined_inputs(entry[0], network, "X", self.preparation, None if self.learned else seen)
         X = inputs_of(given, network, "X", self.preparation)
-        if self.learned:
+        if seen:
+            self.preparation, self.learned = with_parts(network.preparation, seen), True
+        elif self.learned:
             self.preparation = joined(self.preparation, X)
         else:
             self.preparation = learned_preparation(given, X, network)
             self.learned = self.preparation is not None and self.preparation.inputs is not None
-        targets = self._targets(joined_targets(entry[1], network, self.loss), len(X))
-        weights = None if len(entry) == 2 or entry[2] is None else _as_they_are(entry[2], len(X))
+        labels: dict[str, Array] | None = {} if self.grows else None  # of several outputs, which may be new
+        y = joined_targets(entry[1], network, self.loss, learned=labels)
+        if labels:
+            network.output_labels = {**network.output_labels, **labels}
+        targets = self._targets(y, len(X))
+        given_weights = None if len(entry) == 2 else entry[2]
+        weights = (
+            None
+            if given_weights is None
+            else joined_weights(given_weights, network, len(X), "weights", _as_they_are)
+        )
         if self.class_weight is not None:
-            by_class = class_weights(self.class_weight, class_labels(targets), self.classes)
-            weights = by_class if weights is None else by_class * weights
+            weights = product(weights_by_class(self.class_weight, targets, network, self.classes), weights)
         return Batch(as_type(network.dtype, X), as_type(network.dtype, targets), weights)
 
     def _targets(self, y: Any, n: int) -> Array:
@@ -117,9 +130,9 @@ class BatchDoor:
         return targets
 
 
-def _as_they_are(weights: Any, n: int) -> Array:
+def _as_they_are(weights: Any, n: int, argument: str) -> Array:
     """(n,) float64, checked, not scaled: the mean over an epoch is not known."""
-    given = plain_array(one_column(weights), "weights")
+    given = plain_array(one_column(weights), argument)
     if given.shape != (n,) or np.any(given != 0):
-        check_weights(given, n, "weights")
+        check_weights(given, n, argument)
     return given.astype(np.float64)

@@ -138,6 +138,11 @@ class Writing:
     def prepared(self, x: Value) -> Value:
         """The input brought to the network's scale."""
         known = self.network.preparation
+        if known is not None and any(not isinstance(p.inputs, Numbers) for p in known.parts.values()):
+            raise DataError(
+                "to_onnx(preparation=True) is of networks with one input and one output: write to_onnx(path) "
+                "and give the model numbers as network.preparation.parts makes them"
+            )
         scale = None if known is None else known.inputs
         if scale is None or isinstance(scale, Numbers):
             return x

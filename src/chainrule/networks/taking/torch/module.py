@@ -19,7 +19,6 @@ from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building
 from chainrule.networks.taking.torch import arithmetic, elements, moving, norms, sequences, shapes, windows
 from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of
-from chainrule.networks.taking.torch.several import graph_of
 from chainrule.networks.taking.values import Value
 
 MODULES: dict[str, Callable[..., Any]] = {
@@ -73,8 +72,6 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         if not input_shape:
             raise ArgumentError("from_torch input_shape names no input")
         shapes = {str(name): _given_shape(shape) for name, shape in input_shape.items()}
-        if single and (block := graph_of(torch, module, input_shape, chosen)) is not None:
-            return block
         if single and len(shapes) > 1:
             reading = Nodes(torch, module, Building(shapes), chosen, alone=True)
             return reading.building.network(reading.of_module(), chosen)

@@ -15,7 +15,6 @@ from chainrule.networks.taking.building import cell
 from chainrule.networks.taking.torch.elements import linear
 from chainrule.networks.taking.torch.norms import layer_norm
 from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of, axis_of
-from chainrule.networks.taking.torch.several import projections
 from chainrule.networks.taking.torch.shapes import squeeze
 from chainrule.networks.taking.values import HIDDEN, Value
 
@@ -156,6 +155,21 @@ def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
     return cell(kind, W, U, b, c)
 
 
+def projections(name: str, m: Any) -> dict[str, Array]:
+    """W and b of an nn.MultiheadAttention; a bias of the keys cancels in softmax and is left out."""
+    if m.bias_k is not None or m.add_zero_attn:
+        raise ArgumentError(f"{name}: attention is taken without bias_k and add_zero_attn")
+    parts = (m.q_proj_weight, m.k_proj_weight, m.v_proj_weight)
+    if m.in_proj_weight is not None:
+        parts = m.in_proj_weight.chunk(3)
+    held = {f"W_{key}": array_of(part) for key, part in zip("qkv", parts, strict=True)}
+    held["W_o"] = array_of(m.out_proj.weight)
+    if m.in_proj_bias is not None:
+        b_q, _, b_v = np.split(array_of(m.in_proj_bias), 3)
+        held |= {"b_q": b_q, "b_v": b_v, "b_o": array_of(m.out_proj.bias)}
+    return held
+
+
 def _block(r: Reading, name: str, m: Any, x: Value, memory: Value | None, masks: Sequence[Any]) -> Value:
     """nn.TransformerEncoderLayer, or with a memory nn.TransformerDecoderLayer."""
     b = r.building
@@ -242,13 +256,14 @@ def _transformer(r: Reading, name: str, m: Any, src: Value, tgt: Value, **option
 
 
 def _attention(
-    r: Reading, name: str, m: Any, query: Value, key: Value, value: Value, key_padding_mask: Any = None,
+    r: Reading, name: str, m: Any, query: Value, key: Value, value: Any = None, key_padding_mask: Any = None,
     need_weights: bool = True, attn_mask: Any = None, average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> Any:  # fmt: skip
     _no_padding(name, key_padding_mask=key_padding_mask)
     if m.dropout:
         raise ArgumentError(f"{name}: attention is taken without dropout of its weights")
+    value = key if value is None else value  # of two inputs of a module alone the second is both
     return (attention(r, name, m, (query, key, value), attn_mask), None)
 
 
