@@ -255,11 +255,14 @@ class BoundPlan : public Plan<T> {
     T* to = checked(out, rows * features, "the output");
     forget();
     const WithoutGil release;
-    if (looking && batch.input_kind == source_same && !all_finite(static_cast<const T*>(x.data()), int64_t(x.size())))
-      return false;
     const Interruptible asking(*this);
+    const int64_t numbers = rows > 0 ? int64_t(x.size()) / rows : 0;
     for (int64_t first = 0; first < rows; first += this->batch_size()) {
       const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
+      // A batch at a time, which the cache then holds for the pass.
+      if (looking && batch.input_kind == source_same &&
+          !all_finite(static_cast<const T*>(x.data()) + first * numbers, samples * numbers))
+        return false;
       this->forward(advance(*this, batch, -1, first), samples);
       this->read_value(value, false, samples, to + first * features);
       note(first);

@@ -201,6 +201,7 @@ void bind_plan(nb::module_& m, const char* name) {
             p.get_gradient(i, to);
           },
           nb::arg(), nb::arg().noconvert())
+      .def("penalty", [](const P& p) { return p.penalty_value(); })
       .def("set_gradient",
            [](P& p, int i, const Array<T>& a) {
              if (int64_t(a.size()) != p.parameter_size(i))
@@ -347,7 +348,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 28;
+  m.attr("INTERFACE") = 29;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

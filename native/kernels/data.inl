@@ -3,34 +3,49 @@
 // Read `rows_to_lanes`; `gather` and `scatter` are loops around it and its inverse.
 // Shapes: rows [sample][features]; a map [block][height][width][channels][lane].
 
+// Values f to `count` of rows that are shorter than a vector.
+template <class T, class S>
+inline void short_rows_to_lanes(const S* const (&from)[lanes<T>], T* to, int64_t f, int64_t count, T scale) {
+  constexpr int L = lanes<T>;
+  for (int l = 0; l < L; l++)
+    for (int64_t i = f; i < count; i++) to[i * L + l] = sizeof(S) == sizeof(T) ? T(from[l][i]) : T(from[l][i]) * scale;
+}
+
 // `count` values from the row of every lane, times `scale` where their type is another; null: zeros.
 template <class T, class S>
 inline void rows_to_lanes(const S* const (&from)[lanes<T>], T* to, int64_t count, T scale) {
   constexpr int L = lanes<T>;
+  bool all = true;   // lanes have a row: of an embedding any may have none
+  for (int l = 0; l < L; l++) all = all && from[l] != nullptr;
   int64_t f = 0;
-  // A square at a time: rows where they lie, converted, then transposed.
+  if constexpr (sizeof(S) == sizeof(T))
+    if (all) {   // a square at a time, out of the rows where they lie
+      for (; f < count && count >= L; f += L) {
+        if (f + L > count) f = count - L;   // the last square overlaps the one before: no tail, where a row has L values
+        Vec<T> v[L];
+#pragma GCC unroll 16
+        for (int l = 0; l < L; l++) v[l] = load_unaligned<T>(from[l] + f);
+        turn<T>(v);
+#pragma GCC unroll 16
+        for (int i = 0; i < L; i++) store(to + (f + i) * L, v[i]);
+      }
+      return short_rows_to_lanes<T, S>(from, to, f, count, scale);
+    }
+  // Rows that are not there, or have to be converted, go through a square in memory.
   T square[L * L] __attribute__((aligned(64)));
   while (f < count && count >= L) {
-    if (f + L > count) f = count - L;   // the last square overlaps the one before: no tail, where a row has L values
+    if (f + L > count) f = count - L;
     for (int l = 0; l < L; l++) {
       if (!from[l]) {
         __builtin_memset(square + l * L, 0, sizeof(T) * L);
-      } else if constexpr (sizeof(S) == sizeof(T)) {
-        __builtin_memcpy(square + l * L, from[l] + f, sizeof(T) * L);
       } else {
-        for (int i = 0; i < L; i++) square[l * L + i] = T(from[l][f + i]) * scale;
+        for (int i = 0; i < L; i++) square[l * L + i] = sizeof(S) == sizeof(T) ? T(from[l][f + i]) : T(from[l][f + i]) * scale;
       }
     }
     transpose<T>(square, L, to + f * L, L);
     f += L;
   }
-  bool all = f < count;   // lanes have a row: of an embedding any may have none
-  for (int l = 0; all && l < L; l++) all = from[l] != nullptr;
-  if (all) {
-    for (int l = 0; l < L; l++)
-      for (int64_t i = f; i < count; i++) to[i * L + l] = sizeof(S) == sizeof(T) ? T(from[l][i]) : T(from[l][i]) * scale;
-    return;
-  }
+  if (all) return short_rows_to_lanes<T, S>(from, to, f, count, scale);
   for (; f < count; f++)
     for (int l = 0; l < L; l++)
       to[f * L + l] = !from[l] ? T(0) : sizeof(S) == sizeof(T) ? T(from[l][f]) : T(from[l][f]) * scale;

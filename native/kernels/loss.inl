@@ -61,11 +61,15 @@ static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
         target = target_better ? broadcast<T>(T(k)) : target;
         target_most = target_better ? yk : target_most;
       }
+      T* a = g.activation.data ? g.activation.row(b, i) + pixel : nullptr;
+      T* d = g.delta.data ? g.delta.row(b, i) + pixel : nullptr;
+      T* const powers = d ? d : a;   // e^s, until they are divided
       LongSum<T> rest_sum, dot, others_sum;
       for (int k = 0; k < classes; k++) {
-        const Vec<T> shifted = load(z + k * L) - most, yk = own.at(k);
+        const Vec<T> shifted = load(z + k * L) - most, yk = own.at(k), power = exp<T>(shifted);
         const Mask<T> wins = winner == T(k);
-        rest_sum.add(wins ? shifted : exp<T>(shifted));   // 0, but NaN where z is
+        if (powers) store(powers + k * L, power);
+        rest_sum.add(wins ? shifted : power);   // 0, but NaN where z is
         // 0 · −inf must stay 0: a class of probability 0 that is not the target costs nothing.
         dot.add(yk != T(0) ? yk * shifted : Vec<T>{});
         others_sum.add(wins ? Vec<T>{} : yk);
@@ -76,11 +80,9 @@ static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
       counted += counts ? broadcast<T>(T(1)) : Vec<T>{};
       correct += counts & (winner == target) ? broadcast<T>(T(1)) : Vec<T>{};
       const Vec<T> scale = T(1) / (T(1) + rest);
-      T* a = g.activation.data ? g.activation.row(b, i) + pixel : nullptr;
-      T* d = g.delta.data ? g.delta.row(b, i) + pixel : nullptr;
-      if (a || d)
+      if (powers)
         for (int k = 0; k < classes; k++) {
-          const Vec<T> ak = exp<T>(load(z + k * L) - most) * scale, yk = own.at(k);
+          const Vec<T> ak = load(powers + k * L) * scale, yk = own.at(k);
           if (a) store(a + k * L, ak);
           const Mask<T> near_one = (winner == T(k)) & (yk + yk > mass);
           if (d) store(d + k * L, weighted<T>(near_one ? others - mass * (rest * scale) : ak * mass - yk, w));
@@ -205,7 +207,7 @@ static void categorical_hinge(const LossArgs<T>& g, int b, const Target<T>& y, V
 template <class T>
 inline Vec<T> rightly(const LossArgs<T>& g, int b) {
   constexpr int L = lanes<T>;
-  const int classes = g.output.channels, places = g.output.height * g.output.width;
+  const int classes = g.output.channels;
   const T* y = g.targets + b * g.target_step;
   Vec<T> right{}, counted{};
   for (int i = 0; i < g.output.height; i++)

@@ -150,11 +150,11 @@ class GatherOperation final : public Operation<T> {
     if (above_ + below_ > 0) bring_neighbours(plan, this->x, false, samples);
     else clear_beyond(plan, this->x, false, samples);
     Map<T> from = plan.map(this->x);
-    if (repeated(plan))
+    if (repeated())
       each_edge(plan, samples, [&](int v, int row, int beyond) { lane_row(plan, from, v, row, from, beyond, false); });
     from.data = from.row(0, -above_);
     gather(plan, forward_, from, plan.map(this->z), samples);
-    if (repeated(plan)) {   // others read zeros there
+    if (repeated()) {   // others read zeros there
       const auto& x = plan.value(this->x);
       fill_beyond(plan, x.map, x.shape, x.shape.top, x.shape.bottom, T(0), samples);
     }
@@ -163,7 +163,7 @@ class GatherOperation final : public Operation<T> {
     clear_beyond(plan, this->z, true, samples);
     gather(plan, back_, plan.delta(this->z), to_, samples);
     if (spread_.bytes) add_beside(plan, to_, plan.delta(this->x), plan.value(this->x).shape, int(above_), int(below_), samples);
-    if (repeated(plan)) {
+    if (repeated()) {
       Map<T> from = to_;
       from.data = from.row(0, above_);
       const Map<T>& to = plan.delta(this->x);
@@ -189,7 +189,7 @@ class GatherOperation final : public Operation<T> {
     if (first < -before || count > s.features() + below * row - first) return false;
     return (first + before) / row == (first + before + count - 1) / row;
   }
-  bool repeated(const Plan<T>& plan) const { return repeats_edges && above_ + below_ > 0; }
+  bool repeated() const { return repeats_edges && above_ + below_ > 0; }
   // body(band, row, beyond) of the first and last row of every image, and of the row beyond it in or beside that band.
   template <class Body>
   void each_edge(const Plan<T>& plan, int samples, Body&& body) const {

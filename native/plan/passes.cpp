@@ -110,16 +110,21 @@ void Plan<T>::set_targets(const Batch& batch, int samples) {
     kernels_.gather(g, m, source_same, 0, count);
   }
   const int64_t pixels = int64_t(value(output_).shape.height) * value(output_).shape.width;
-  for (int s = 0; s < count * l; s++) {
-    const bool present = s < samples;
-    const int64_t row = present ? (order ? order[s] : s) : 0;
+  const int parts = int(loss_parts_.size());
+  const T one = T(1.0 / in_mean(samples));
+  for (int s = 0; s < samples; s++) {
+    const int64_t row = order ? order[s] : s;
     if (batch.labels)
-      for (int64_t p = 0; p < pixels; p++)
-        labels_[(s / l * pixels + p) * l + s % l] = present ? T(batch.labels[row * pixels + p]) : T(0);
-    for (int k = 0; k < int(loss_parts_.size()); k++) {
+      for (int64_t p = 0; p < pixels; p++) labels_[(s / l * pixels + p) * l + s % l] = T(batch.labels[row * pixels + p]);
+    for (int k = 0; k < parts; k++) {
       const int64_t at = row * batch.weight_columns + (batch.weight_columns > 1 ? k : 0);
-      weights_[at_part(k) + s] = present ? T((batch.weights ? batch.weights[at] : 1.0) / in_mean(samples)) : T(0);
+      weights_[at_part(k) + s] = batch.weights ? T(batch.weights[at] / in_mean(samples)) : one;
     }
+  }
+  for (int s = samples; s < count * l; s++) {
+    if (batch.labels)
+      for (int64_t p = 0; p < pixels; p++) labels_[(s / l * pixels + p) * l + s % l] = T(0);
+    for (int k = 0; k < parts; k++) weights_[at_part(k) + s] = T(0);
   }
 }
 

@@ -242,6 +242,7 @@ class Plan {
   T* all_gradients() const { return gradient_; }
   size_t all_gradients_size() const { return parameter_size_; }
   const std::vector<GradientPart>& gradient_parts() const { return parts_; }   // of a plan that is shared
+  double penalty_value() const;                                                // what the penalty adds to J
   void get_gradient(int parameter, T* values) const;
   void set_gradient(int parameter, const T* values);   // of a host operation
   // Optimizer state of a parameter: slot 0 first moment, slot 1 second; false where the rule keeps none.
@@ -394,8 +395,8 @@ class Plan {
     int first = 0, positions = 0, features = 0;   // no positions: all of the output
     double weight = 1;
     LossOptions options{};
-    std::vector<T> positive, negative;
-    std::shared_ptr<ProgramLoss<T>> program;
+    std::vector<T> positive{}, negative{};
+    std::shared_ptr<ProgramLoss<T>> program{};
     Judged judged = Judged::none;
   };
   enum class Stage { building, spent, finished };   // spent: memory ran out in `finish`
@@ -448,7 +449,6 @@ class Plan {
   ptrdiff_t at_part(int part) const { return ptrdiff_t(part) * max_blocks() * lanes(); }
   double loss_of(int sample) const;
   void reduce_loss(int samples, Progress& progress) const;
-  double penalty_value() const;
   double gradient_norm(bool with_penalty) const;
   void add_penalty();
   T second_correction() const;

@@ -315,3 +315,31 @@ def test_an_update_beyond_the_range_is_told() -> None:
     X, y = np.ones((2, 1)), np.full((2, 19), 2e38)
     with pytest.raises(cr.NonFiniteError, match=r"first in parameter dense1\.W"):
         cr.fit(from_zero("float32"), X, y, loss=Given(), optimizer=cr.SGD(0.9, momentum=0.9))
+
+
+def test_nothing_that_decays_ends_in_subnormal_numbers() -> None:
+    """A column that is 0 from the tenth row on leaves a velocity to itself; one that is always 0 leaves
+    weights to the penalty, which Adam's ε makes fall by a factor with every step.
+    """
+    X, y = np.zeros((1500, 2), np.float32), np.ones((1500, 1), np.float32)
+    X[:10, 0] = 1
+    cases: list[tuple[Optimizer, Any, str | None]] = [
+        (cr.SGD(0.01, momentum=0.9), None, "first"),
+        (cr.RMSProp(0.01, momentum=0.9), None, "first"),
+        (cr.SGD(0.5), cr.L2(0.1), "W"),
+        (cr.Adam(0.01), cr.L2(1e-8), None),
+    ]
+    for optimizer, penalty, vanished in cases:
+        network = cr.Network([cr.Dense(1)], input_shape=(2,), seed=0)
+        history = cr.fit(
+            network, X, y, loss=cr.SquaredError(), penalty=penalty, optimizer=optimizer, batch_size=1,
+            epochs=1 if vanished else 8, shuffle=False, progress=False,
+        )  # fmt: skip
+        state = {name: value for name, value in history.optimizer_state.items() if name != "steps"}
+        for array in (*network.parameters.values(), *state.values()):
+            below = (np.abs(array) < np.finfo(np.float32).tiny) & (array != 0)
+            assert not below.any(), f"{optimizer} leaves {array[below]}"
+        if vanished == "first":
+            assert state["first/dense1.W"][0, 0] == 0, str(optimizer)
+        elif vanished:
+            assert network.parameters["dense1.W"][0, 1] == 0, str(optimizer)

@@ -12,7 +12,10 @@ import pytest
 from training_problems import Array, blobs, classifier, regressor, same_bits, snapshot
 
 from chainrule.base.errors import ArgumentError, FileError
+from chainrule.losses import SquaredError
+from chainrule.losses.penalties import L1, L2
 from chainrule.networks.network import Network, load
+from chainrule.networks.objective import Objective
 from chainrule.training.callbacks import Callback, Checkpoint, Context, EarlyStopping, ReduceOnPlateau
 from chainrule.training.fit import fit
 from chainrule.training.history import History, Row
@@ -418,3 +421,18 @@ def test_an_accuracy_that_there_is_not_is_refused_before_training(monitor: str, 
         with pytest.raises(ArgumentError, match=f"monitor='{monitor}' has no value"):
             fit(network, X, X[:, :2], validation=0.3, callbacks=callback)
         assert same_bits(before, snapshot(network))
+
+
+def test_a_callback_is_told_what_the_penalty_adds() -> None:
+    X, y = blobs(12)
+    for penalty in (None, L2(0.5), L1(0.2), L2(0.5, per_sample=True)):
+        objective, told = Objective(SquaredError(), penalty, len(X)), []
+
+        def note(context: Context, told: list[float] = told) -> None:
+            assert context.penalty is not None
+            told.append(context.penalty())
+
+        network = classifier()
+        fit(network, X, y, epochs=1, penalty=penalty, callbacks=note, progress=False)
+        expected = objective.penalty_value(network.parameters, network.parameter_specs)
+        assert told == pytest.approx([expected], rel=1e-5, abs=0), str(penalty)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import gc
 import threading
 from typing import Any
 
@@ -438,3 +439,20 @@ def test_shuffle_is_a_bool_and_patience_without_validation_is_answered() -> None
         fit(classifier(), X, y, shuffle="yes")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"or write EarlyStopping\(3, monitor='loss'\)"):
         fit(classifier(), X, y, early_stopping=3)
+
+
+def test_a_fit_leaves_no_circles() -> None:
+    """What lies in one lives on until Python looks for it: the plan's memory, the data in another type."""
+    X, y = blobs(12)
+    gc.collect()
+    gc.disable()
+    try:
+        fit(classifier(), X, y, epochs=2, validation=(X, y), progress=False)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = {type(it).__name__ for it in gc.garbage if type(it).__module__.startswith("chainrule")}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not left

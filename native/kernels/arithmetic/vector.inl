@@ -179,13 +179,11 @@ inline Wide<T> lane_norms(F&& each) {
   return norm;
 }
 
-// Transposes a lanes x lanes square: row r of `in` (stride in_step) becomes column r of `out`.
+// Transposes a lanes x lanes square in registers: v[i] of lane j becomes v[j] of lane i.
 template <class T>
-inline void transpose(const T* in, ptrdiff_t in_step, T* out, ptrdiff_t out_step) {
+inline void turn(Vec<T> (&v)[lanes<T>]) {
   constexpr int n = lanes<T>;
-  Vec<T> v[n], u[n];
-#pragma GCC unroll 16
-  for (int i = 0; i < n; i++) v[i] = *reinterpret_cast<const typename Lanes<T>::unaligned*>(in + i * in_step);
+  Vec<T> u[n];
   // Each stage interleaves row i with row i + n/2; log2(n) such perfect shuffles are the transpose.
 #pragma GCC unroll 4
   for (int stage = 1; stage < n; stage *= 2) {
@@ -203,6 +201,19 @@ inline void transpose(const T* in, ptrdiff_t in_step, T* out, ptrdiff_t out_step
 #pragma GCC unroll 16
     for (int i = 0; i < n; i++) v[i] = u[i];
   }
+}
+template <class T>
+inline Vec<T> load_unaligned(const T* p) {
+  return *reinterpret_cast<const typename Lanes<T>::unaligned*>(p);
+}
+// Row r of `in` (stride in_step) becomes column r of `out`.
+template <class T>
+inline void transpose(const T* in, ptrdiff_t in_step, T* out, ptrdiff_t out_step) {
+  constexpr int n = lanes<T>;
+  Vec<T> v[n];
+#pragma GCC unroll 16
+  for (int i = 0; i < n; i++) v[i] = load_unaligned<T>(in + i * in_step);
+  turn<T>(v);
 #pragma GCC unroll 16
   for (int i = 0; i < n; i++) *reinterpret_cast<typename Lanes<T>::unaligned*>(out + i * out_step) = v[i];
 }
@@ -210,8 +221,10 @@ inline void transpose(const T* in, ptrdiff_t in_step, T* out, ptrdiff_t out_step
 template <class T>
 inline void transpose_present(const T* in, int present, T* out) {
   constexpr int n = lanes<T>;
-  if (present >= n) return transpose<T>(in, n, out, n);
-  T square[n * n] __attribute__((aligned(64)));
-  for (int i = 0; i < n; i++) store(square + i * n, i < present ? load(in + i * n) : Vec<T>{});
-  transpose<T>(square, n, out, n);
+  Vec<T> v[n];
+#pragma GCC unroll 16
+  for (int i = 0; i < n; i++) v[i] = i < present ? load(in + i * n) : Vec<T>{};
+  turn<T>(v);
+#pragma GCC unroll 16
+  for (int i = 0; i < n; i++) store(out + i * n, v[i]);
 }

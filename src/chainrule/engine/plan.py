@@ -437,6 +437,10 @@ class Plan:
         loss = self._native.norms(x, scale, self._targets(targets), self._weights(weights), norms)
         return loss, norms, self._gradients()
 
+    def penalty_value(self) -> float:
+        """What the penalty adds to J, of the arena's parameters."""
+        return float(self._native.penalty())
+
     def read_gradients(self, into: Mapping[str, np.ndarray]) -> None:
         """Write ∂J/∂θ of the last batch, or of all that an update has taken together, into arrays by name,
         contiguous, of the plan's dtype and the parameters' shapes.

@@ -5,7 +5,7 @@ and when training ends.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from sklearn.metrics import r2_score
 from chainrule.base.errors import NonFiniteError
 from chainrule.base.types import Array
 from chainrule.networks.network import Network
-from chainrule.networks.objective import Objective, Specs
+from chainrule.networks.objective import Objective
 from chainrule.training.callbacks import Callback, Context
 from chainrule.training.schedules import Rates
 
@@ -60,7 +60,6 @@ class Epochs(Callback):
     parameters. held: (X, y, weights) to score on, None: the loss decides; `score` is how.
     """
 
-    specs: Specs
     rows: Array  # the order, in which every epoch's is drawn from that before
     before: float = 0.0  # the penalty at the beginning of the epoch
     best: dict[str, Array] | None = None  # parameters by the held-out score
@@ -81,13 +80,10 @@ class Epochs(Callback):
         self.reads_network = held is not None
 
     def on_fit_begin(self, context: Context) -> None:
-        self.specs = context.network.parameter_specs
-        self.before = self.penalised(context.network.parameters)
+        network = context.network
+        self.before = self.objective.penalty_value(network.parameters, network.parameter_specs)
         if self.held is not None:
             self.best = {name: array.copy() for name, array in context.network.parameters.items()}
-
-    def penalised(self, parameters: Mapping[str, Array]) -> float:
-        return self.objective.penalty_value(parameters, self.specs)
 
     def change_order(self, order: Array, context: Context) -> Array:
         if self.estimator.shuffle:  # as sklearn.utils.shuffle does, which takes twice as long
@@ -116,8 +112,8 @@ class Epochs(Callback):
 
     def on_epoch_end(self, context: Context) -> None:
         estimator = self.estimator
-        assert context.parameters is not None
-        after = self.penalised(context.parameters())
+        assert context.penalty is not None
+        after = context.penalty()
         estimator.n_iter_ += 1
         # The penalty of every step is not known: the mean of those at both ends differs by the square of what
         # an epoch changes.

@@ -53,7 +53,7 @@ class Context:
     classified: whether there are classes, and so an accuracy; outputs: of several the same by name.
     state: gives what `History.optimizer_state` will hold, as it is now; set_state takes such, in
         `change_rates` and `on_epoch_end`, and training goes on from it; parameters gives copies of those that
-        training is at. None outside a fit.
+        training is at, penalty what the penalty adds to J with these. None outside a fit.
     """
 
     network: Network
@@ -71,6 +71,7 @@ class Context:
     state: Callable[[], dict[str, Any]] | None = None
     set_state: Callable[[Mapping[str, Any]], None] | None = None
     parameters: Callable[[], dict[str, Array]] | None = None
+    penalty: Callable[[], float] | None = None
 
     @property
     def last(self) -> Row:

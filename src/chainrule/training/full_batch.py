@@ -177,8 +177,10 @@ class FullBatch:
         self.parts = -(-samples // PART)
         # What has to be made for the plan is made of so many samples together, of all others together.
         entries = max(math.prod(work.input_shape), 1)
-        self.piece = PART * max(_PIECE // entries // PART, 1) if isinstance(batch.inputs, _Made) else samples
+        self.made = isinstance(batch.inputs, _Made)
+        self.piece = PART * max(_PIECE // entries // PART, 1) if self.made else samples
         self.order, self.rates = np.arange(samples, dtype=np.int64), np.zeros(self.parts)
+        self.penalised = 0.0  # what the penalty adds to J of the last θ
         self.plan = self._new_plan()
         self.suspects: list[slice] = []  # of the last θ: samples with a number, maybe, beyond the range
 
@@ -229,13 +231,14 @@ class FullBatch:
         self.plan.read_gradients(slopes)
         for name, added in self.objective.penalty_gradients(values, self.specs).items():
             slopes[name] += added
-        return loss + self.objective.penalty_value(values, self.specs), gradient
+        self.penalised = self.objective.penalty_value(values, self.specs)
+        return loss + self.penalised, gradient
 
     def _of_samples(self) -> float:
         """The mean loss of the samples; the plan holds its gradient, unless it is NaN."""
         samples, reached = len(self.batch), None
         for start in range(0, samples, self.piece):
-            part = self.batch[start : start + self.piece]
+            part = self.batch[start : start + self.piece] if self.made else self.batch
 
             def look(step: int, start: int = start) -> None:
                 first = start + step * PART
@@ -288,6 +291,7 @@ class _Minimisation:
         factors = dict.fromkeys(sorted(frozen), 0.0)
         self.history = History(loss_function=objective.loss, optimizer=method, rate_factors=factors)
         self.best, self.theta = math.inf, self.objective.vector(network.parameters)
+        self.penalised = 0.0  # of the best J
         self.problem = ""  # of the last θ whose J is ∞
 
     def value(self, theta: Vector) -> tuple[float, Vector]:
@@ -302,7 +306,7 @@ class _Minimisation:
             if not self.allowed and (hidden := self.objective.hidden(theta)) is not None:
                 self.problem = f"{hidden} (allow_nonfinite=True goes on all the same)"
                 return math.inf, np.zeros_like(theta)
-            self.best, self.theta = J, theta.copy()
+            self.best, self.theta, self.penalised = J, theta.copy(), self.objective.penalised
         return J, gradient
 
     def run(self, options: Mapping[str, Any], progress: Progress) -> History:
@@ -327,7 +331,9 @@ class _Minimisation:
 
         def after(intermediate_result: Any) -> None:
             nonlocal began
-            loss = float(intermediate_result.fun) - self.objective.of_penalty(intermediate_result.x)
+            J, theta = float(intermediate_result.fun), intermediate_result.x
+            is_best = self.best == J and np.array_equal(theta, self.theta)  # as a rule: then it is known
+            loss = J - (self.penalised if is_best else self.objective.of_penalty(theta))
             now = time.perf_counter()
             history.append(Row(len(history) + 1, loss, seconds=now - began))
             began = now

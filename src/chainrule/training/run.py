@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,11 @@ class Run:
             state=lambda: self.plan.optimizer_state(),  # a larger batch has another plan
             set_state=lambda state: self.plan.set_optimizer_state(state),
             parameters=lambda: self.plan.parameters(),
+            penalty=lambda: self.plan.penalty_value(),
         )
+        self.keeper: Keeper | None = None
+        self.constant = isinstance(optimizer.schedule, ConstantRate)
+        self.order_from: Mapping[str, Any] | None = None  # the generator's state before the epoch's order
         self.number = finished + 1  # the current epoch
         self.step = 0  # its finished steps, as far as the plan has told
         self.classes: Array | None = None  # what the network has been given
@@ -102,7 +106,6 @@ class Run:
         self.begin_epoch()
         self.suspects = 0  # steps that may have gone beyond the range, so far
         self.allowed = allowed  # numbers beyond the range that finite outputs hide
-        self.keeper: Keeper | None = None
         self.share()
 
     def asked_to_stop(self) -> bool:
@@ -124,7 +127,8 @@ class Run:
 
         self.reached = EpochResult(0.0, 0.0, 0.0, 0.0, 0, "done")
         self.spent = 0.0  # seconds of the epoch before this fit
-        self.order_from = None if self.rng is None else self.rng.bit_generator.state
+        if self.rng is not None and (self.keeper is not None or self.number == self.finished + 1):
+            self.order_from = self.rng.bit_generator.state  # 5 µs, which only a checkpoint asks for
 
     def keep(self) -> None:
         """Write a checkpoint of this moment; then what a signal has asked for is done."""
@@ -136,6 +140,7 @@ class Run:
     def train(self, callbacks: list[Callback], progress: Progress) -> History:
         context, history = self.context, self.context.history
         with ExitStack() as ending:  # runs every on_fit_end in the order of the callbacks, whatever is raised
+            ending.callback(self.let_go)
             for callback in reversed(callbacks):
                 ending.callback(callback.on_fit_end, context)
             for callback in callbacks:
@@ -169,6 +174,13 @@ class Run:
                 history.stopped = context.stopped
                 progress.close()
         return history
+
+    def let_go(self) -> None:
+        """Nothing outside this fit reaches into it any more. The context's functions are in a circle with it,
+        which keeps the plan and the data until Python looks for circles, long after the fit.
+        """
+        context = self.context
+        context.state = context.set_state = context.parameters = context.penalty = None
 
     def run_epochs(self, callbacks: list[Callback], progress: Progress) -> None:
         """All that are to come, and the checkpoints before the first and behind the last."""
@@ -453,18 +465,17 @@ class Run:
 
     def rates(self, epoch: int) -> Rates:
         """The rate of every step of the epoch, checked: a schedule may be the user's own."""
-        constant = isinstance(self.optimizer.schedule, ConstantRate)
-        if not self.steps and not constant:
+        if self.constant_rates is not None:
+            return self.constant_rates.copy()  # a callback may write into it
+        if not self.steps and not self.constant:
             raise ArgumentError(
                 f"{self.optimizer.rate!r} needs to know the steps of an epoch, and these batches have no "
                 "length: write steps_per_epoch=..., or give an object with __len__"
             )
-        if constant and self.constant_rates is not None:
-            return self.constant_rates.copy()  # a callback may write into it
         steps = self.steps or 1  # of a constant rate one is as good as all
         given = self.optimizer.rates((epoch - 1) * steps, steps, steps, self.epochs)
         rates = checked_rates(given, steps, repr(self.optimizer.rate), epoch)
-        if constant:
+        if self.constant:
             self.constant_rates = rates.copy()
         return rates
 
@@ -616,9 +627,10 @@ def checked_order(given: Any, before: Rows, samples: int, whose: str) -> Rows:
             f"{whose} must return {len(before)} rows of X, an array of whole numbers, it returned "
             f"{describe(given)}" + (f" of shape {order.shape}" if order.shape != before.shape else "")
         )
-    if not (order.min() >= 0 and order.max() < samples):
+    order = order.astype(np.int64, copy=False)
+    if not order.view(np.uint64).max() < samples:  # one below 0 is a large one without its sign
         raise ArgumentError(f"{whose} must return rows of X, from 0 to {samples - 1}, it returned {order}")
-    return order.astype(np.int64, copy=False)
+    return order
 
 
 def _measures(training: Evaluation, validation: Evaluation | None) -> tuple[float, *tuple[float | None, ...]]:
