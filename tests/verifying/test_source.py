@@ -341,7 +341,7 @@ def backward(d, cache):
 @pytest.mark.parametrize(
     ("old", "new", "line", "stands", "write"),
     [
-        ("e / np.sqrt(v + eps), dg", "e / np.sqrt(v), dg", 12, "v", "v + eps"),
+        ("e / np.sqrt(v + eps), dg", "e / np.sqrt(v), dg", 12, "np.sqrt(v)", "np.sqrt(v + eps)"),
         ("(d * h).sum(axis=0)", "(d * h).mean(axis=0)", 10, "(d * h).mean(axis=0)", "(d * h).sum(axis=0)"),
         ("e = d * g", "e = d", 9, "d", "d * g"),
     ],
