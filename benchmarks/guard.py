@@ -117,3 +117,7 @@ def main() -> None:
     slower = [name for name, ratio in ratios.items() if ratio > WORSE]
     print(f"{len(ratios)} rows, median {median(ratios.values()):.3f}; slower: {', '.join(slower) or 'none'}")
     sys.exit(bool(slower))
+
+
+if __name__ == "__main__":
+    main()

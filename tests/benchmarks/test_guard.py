@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,11 @@ def test_two_trees(
     assert "1 rows, median" in told.out
 
 
-def test_another_tree_has_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_another_tree_has_sources(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "argv", ["guard", str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "benchmarks.guard")
     with pytest.raises(SystemExit, match="2"):
-        guard.main()
+        runpy.run_module("benchmarks.guard", run_name="__main__")
+    assert "has no src/chainrule" in capsys.readouterr().err
