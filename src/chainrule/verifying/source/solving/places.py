@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.source.changes import Change
-from chainrule.verifying.source.insertions import Insertions, handed_on
+from chainrule.verifying.source.changes.change import Change
+from chainrule.verifying.source.changes.insertions import Insertions, handed_on
 from chainrule.verifying.source.scope import Scope, own
 from chainrule.verifying.source.solving.numbers import Number, constants
 from chainrule.verifying.source.solving.vocabulary import (
