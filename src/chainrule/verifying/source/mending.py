@@ -17,8 +17,8 @@ from types import CodeType
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.contract.calls import affordable, attempt, output
-from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES, measured
+from chainrule.verifying.contract.calls import attempt, differences_of, output
+from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES
 from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.changes.change import Change
@@ -122,7 +122,6 @@ def by_differences(
     """What is right by the differences of their forward.  numbers: of the arguments, None: all.  anew: their
     forward is not what it was.  most: entries of each.  given: their gradients of the only probe, if known.
     """
-    known = {} if anew else subject.measured
     unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
     made = []
     for probe in probes:
@@ -135,8 +134,7 @@ def by_differences(
                 continue
             if numbers is not None and number not in numbers:
                 continue
-            few = min(most, affordable(subject, probe.args))
-            taken = measured(subject.forward, probe.args, number, probe.delta, known, few)
+            taken = differences_of(subject, probe, number, most, anew)
             plain = ~taken.kinks & np.isfinite(taken.values)
             values[number], entries[number] = taken.values[plain], taken.entries[plain]
             largest = np.abs(taken.values[plain]).max(initial=0.0)
