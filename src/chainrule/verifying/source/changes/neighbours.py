@@ -17,7 +17,8 @@ from chainrule.verifying.source.changes.operators import Operators
 from chainrule.verifying.source.scope import Scope, own
 from chainrule.verifying.source.written import Written
 
-KINDS = (Lines, Names, Operators, Calls, Entries)
+# What two of them write alike is of the first: x for x.T a transpose too much, not another name.
+KINDS = (Lines, Calls, Names, Operators, Entries)
 
 
 class Neighbours:
