@@ -111,39 +111,63 @@ class Judge:
             owing += [finding for finding in whole.findings if finding.name not in spoiled] if whole else []
             spoiled |= {finding.name for finding in whole.findings} if whole else set()
         if meaning is not None:
-            made, said_beside = self.by_meaning(meaning, spoiled)
-            notes += said_beside
-            if made and not any(finding.mistake for finding in made):
-                made = self.of_theirs(meaning, made, spoiled, notes)
-            if not made and not owing and not said_beside:
-                made = self.of_many(meaning)
-            if self.elsewhere:
-                notes.append(TEXTS.say("forward.elsewhere", layer=meaning.title))
-                made += [] if made else self.of_elsewhere(spoiled, notes)
+            made = self.of_meaning(meaning, owing, spoiled, notes)
         else:
             plain = [probe for probe in self.tried if not probe.tied] or self.tried[:1]
             self.tried, self.beyond = plain[:2], plain[2:]
             made = self.of_differences(self.tried, spoiled, notes)
         findings += explained(owing, made, self.follows)
-        learned = self.learned(meaning)
+        findings += self.missing(meaning, owing, findings, notes)
+        if self.reference is not None and not findings:
+            notes += () if whole is None else whole.notes
+            notes += self.how_near()
+        answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
+        return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
+
+    def of_meaning(
+        self, meaning: Meaning, owing: Sequence[Finding], spoiled: set[str], notes: list[Say]
+    ) -> list[Finding]:
+        """What our formulas tell; where these name no cause, or are of other numbers, their forward too."""
+        made, said_beside = self.by_meaning(meaning, spoiled)
+        notes += said_beside
+        if made and not any(finding.mistake for finding in made):
+            made = self.of_theirs(meaning, made, spoiled, notes)
+        if not made and not owing and not said_beside:
+            made = self.of_many(meaning)
+        if self.elsewhere:
+            notes.append(TEXTS.say("forward.elsewhere", layer=meaning.title))
+            made += [] if made else self.of_elsewhere(spoiled, notes)
+        return made
+
+    def missing(
+        self,
+        meaning: Meaning | None,
+        owing: Sequence[Finding],
+        findings: Sequence[Finding],
+        notes: list[Say],
+    ) -> list[Finding]:
+        """Gradients that did not come back: wrong of a parameter of a layer that they name, else noted; and
+        noted where all that did are means.
+        """
+        made, learned = list[Finding](), self.learned(meaning)
         means = {(name, "factor 1/m") for name in learned}
         if learned and not owing and {(f.name, f.mistake) for f in findings} == means:
             notes.append(TEXTS["judged.mean_here"])
+        told = {finding.name for finding in findings}
         for name in self.silent(self.tried[0], meaning):
-            if name in learned and self.named and not any(each.name in ("", name) for each in findings):
+            if name in learned and self.named and not told & {"", name}:
                 what = TEXTS.say("contract.missing", name=name)
-                findings.append(Finding(name, what, mistake="no gradient"))
+                made.append(Finding(name, what, mistake="no gradient"))
             else:
                 notes.append(TEXTS.say("judged.missing", name=name))
-        if self.reference is not None and not findings:
-            precision = computed_in(subject.args, subject.precision)
-            notes += () if whole is None else whole.notes
-            ratios = [within.ratio(*pair) for within, *pair in self.right]
-            if ratios:
-                said = TEXTS.say("judged.tolerance", ratio=f"{max(ratios):.2g}", precision=precision)
-                notes.append(said)
-        answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
-        return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
+        return made
+
+    def how_near(self) -> list[Say]:
+        """How far what is right is off, beside what it may be off by."""
+        ratios = [within.ratio(*pair) for within, *pair in self.right]
+        precision = computed_in(self.subject.args, self.subject.precision)
+        said = TEXTS.say("judged.tolerance", ratio=f"{max(ratios, default=0.0):.2g}", precision=precision)
+        return [said] if ratios else []
 
     def meant(self, out: Array, findings: list[Finding], notes: list[Say]) -> Meaning | None:
         """What `like` says, where their forward is that; what it is instead is found or noted."""
