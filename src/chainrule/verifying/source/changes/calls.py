@@ -60,7 +60,7 @@ class Calls(Rewriting):
         yield from self.around(node, name)
         if name in ("sum", "mean") and isinstance(function, ast.Attribute):
             yield from self.folded(node, function.value)
-        yield from self.left_out(node, name)
+        yield from self.unwrapped(node, name)
         if name in ("dot", "matmul", "tensordot", "outer"):
             for side in node.args[:2]:
                 if not is_transposed(side):
@@ -103,7 +103,7 @@ class Calls(Rewriting):
             new = f"{self.of(node.func)}({self.of(inner.left)}) {outside}"
             yield self.instead("parentheses", 2, node, f"({new})", new)
 
-    def left_out(self, node: ast.Call, name: str) -> Iterator[Change]:
+    def unwrapped(self, node: ast.Call, name: str) -> Iterator[Change]:
         """What is called alone."""
         function = node.func
         if len(node.args) == 1 and name not in ("range", "len", "float", "int", "list", "dict"):
