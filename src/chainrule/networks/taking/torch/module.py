@@ -55,12 +55,12 @@ def from_torch(
     input_shape: of one sample as the module takes it, (channels, rows, columns) of images, by default what
         its first layer, a Linear, reads. The network itself takes (rows, columns, channels). Of several
         inputs their names and shapes in the order of forward, {"target": (7, 16), "memory": (9, 16)}. What
-        forward has beside them and `arguments` keeps its default. Several inputs, outputs, and values that cross, make a
-        `Graph`; outputs of a dict have its keys, others are "output0", "output1", ...;
+        forward has beside them and `arguments` keeps its default. Several inputs, outputs, and values that
+        cross, make a `Graph`; outputs of a dict have its keys, others are "output0", "output1", ...;
         of a recurrent module alone it is what all steps put out.
     arguments: what forward takes beside its inputs, the same for every sample, by its names there:
-        {"src_mask": mask} of the masks (T, T) of an nn.Transformer and its kin. A tensor becomes a constant of
-        the network, a number or a truth value is as it is in a call.
+        {"src_mask": mask} of the masks (T, T) of an nn.Transformer and its kin. A tensor is as a tensor of
+        the module, a number or a truth value as it is in a call.
     dtype: by default that of the module's weights.
     Raises ArgumentError for what has no layer here, and MissingExtraError without PyTorch.
     """
@@ -109,7 +109,8 @@ def _constants(torch: Any, module: Any, given: Any) -> dict[str, Any]:
         return {}
     if not isinstance(given, Mapping):
         raise TypeError(
-            f"from_torch arguments are by their names in forward, {{'mask': mask}}, received {describe(given)}"
+            f"from_torch arguments are by their names in forward, {{'mask': mask}}, received "
+            f"{describe(given)}"
         )
     known = [held.name for held in inspect.signature(module.forward).parameters.values()]
     for name in given:
@@ -232,20 +233,33 @@ def _asserts(node: Any) -> bool:
 class Nodes(Reading):
     """The nodes of a graph, one after the other.  constants: what forward is given beside the inputs."""
 
-    def __init__(self, *told: Any, alone: bool, constants: Mapping[str, Any]) -> None:
-        super().__init__(*told, alone=alone)
+    def __init__(
+        self,
+        torch: Any,
+        module: Any,
+        building: Building,
+        dtype: str,
+        *,
+        alone: bool,
+        constants: Mapping[str, Any],
+    ) -> None:
+        super().__init__(torch, module, building, dtype, alone)
         self.constants = constants
 
     def read(self, graph: Any) -> dict[str, Value]:
         """The values that the graph puts out, by name."""
         inputs = iter(self.building.inputs.values())
+        taken = inspect.signature(self.module.forward).parameters
         for node in graph.nodes:
             if node.op == "placeholder":
-                held = isinstance(self.constants.get(node.target), np.ndarray)
+                default = node.args[0] if node.args else None
+                asked = node.target in taken or node.target.startswith("*")  # else torch.fx knows its value
                 self.values[node] = (
                     self.constants[node.target]
-                    if held
-                    else next(inputs, node.args[0] if node.args else None)
+                    if node.target in self.constants
+                    else next(inputs, default)
+                    if asked
+                    else default
                 )
             elif node.op == "get_attr":
                 self.values[node] = self._tensor(node.target)
