@@ -168,6 +168,8 @@ class Preparation:
             if given not in _by_word:
                 raise ArgumentError(f"preparation is {given!r}: write {' or '.join(map(repr, _by_word))}")
             given = cls(inputs=given)  # type: ignore[arg-type]
+        if isinstance(given, Standardizer):
+            given = cls(inputs=given)
         if not isinstance(given, Preparation):
             raise ArgumentError(
                 f"preparation is {describe(given)}: write Preparation.learn(X), 'pixels' or 'numbers'"
