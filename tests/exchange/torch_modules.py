@@ -548,6 +548,15 @@ def several() -> bool:
     x, y = torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)
     network = cr.from_torch(module, {"image": 3, "age": 4})
     found = np.abs(network.predict((x.numpy(), y.numpy())) - module(x, y).detach().numpy()).max()
+    again = cr.from_torch(module, {"age": 4, "image": 3})  # by the arguments' names, in any order
+    found += np.abs(again.predict((x.numpy(), y.numpy())) - network.predict((x.numpy(), y.numpy()))).max()
+    for wrong in ({"age": 3, "other": 4}, {"image": 3, "age": 4, "mask": 2}):
+        try:
+            cr.from_torch(module, wrong)
+            return False
+        except cr.base.errors.ArgumentError as error:
+            if "arguments of Several.forward are 'image', 'age', 'scale', 'mask'" not in str(error):
+                return False
     try:
         cr.from_torch(module, [(3,), (4,)])
     except cr.base.errors.ArgumentError as error:

@@ -596,6 +596,16 @@ def test_numbers_that_code_is_called_with_vary(tmp_path: Path) -> None:
     assert "The factor `gamma`" in str(verdict), str(verdict)
 
 
+def test_an_array_of_their_file_is_not_advised_in_place_of_an_argument(tmp_path: Path) -> None:
+    """A script has x; the backward pass, which is not handed it, must keep it."""
+    text = "import numpy as np\nx = None\ndef forward(x):\n    return np.maximum(x, 0)\n"
+    module = loaded(text + "def backward(d):\n    r = d\n    return r\n", tmp_path)
+    module.x = normal(3, 4)
+    verdict = cr.verify(module.forward, module.backward, args=(module.x,))
+    assert verdict.verdict == "wrong"
+    assert "(x > 0)" not in str(verdict), str(verdict)
+
+
 def test_no_gradient_of_a_parameter_is_wrong_where_a_layer_is_named() -> None:
     pair = (lambda x, w, b: (x @ w + b, (x, w)), lambda d, c: (d @ c[1].T, c[0].T @ d, None))
     args = normal(4, 3), normal(3, 5), normal(5)

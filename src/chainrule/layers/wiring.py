@@ -70,7 +70,7 @@ class Wiring(Composite):
         return made
 
     def title(self) -> str:
-        return f"Wiring of {len(self.chains)} chains"
+        return f"Wiring of {len(self.chains)} chain{'s' * (len(self.chains) > 1)}"
 
 
 class Join(Composite):

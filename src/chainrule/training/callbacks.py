@@ -267,7 +267,8 @@ class _Monitor:
                 f"or write {self.without}"
             )
         if self.name in ("accuracy", "validation_accuracy") and not context.classified:
-            raise ArgumentError(_NO_ACCURACY.format(f"monitor={self.name!r}", "monitor='loss'"))
+            other = f"monitor={self.name.replace('accuracy', 'loss')!r}"
+            raise ArgumentError(_NO_ACCURACY.format(f"monitor={self.name!r}", other))
         self.value, self.epoch = float("nan"), 0
 
     def _check_output(self, context: Context) -> None:
@@ -280,7 +281,9 @@ class _Monitor:
         output, _, measure = self.name.rpartition(".")
         if measure.endswith("accuracy") and not context.outputs[output]:
             raise ArgumentError(
-                _NO_ACCURACY.format(f"monitor={self.name!r}", f"monitor='{output}.loss'")
+                _NO_ACCURACY.format(
+                    f"monitor={self.name!r}", f"monitor='{output}.{measure.replace('accuracy', 'loss')}'"
+                )
             )
 
     def improved(self, row: Row) -> bool:

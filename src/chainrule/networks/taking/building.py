@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.errors import ArgumentError, ShapeError, describe
 from chainrule.base.types import Array
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import (
@@ -131,10 +131,12 @@ class Building(Axes):
             inputs = {INPUT: x}
             with contextlib.suppress(NoChainError):
                 layers = layers_between(x, list(outputs.values()))
-                return Network(layers or [Identity()], input_shape=x.ours, dtype=dtype)
+                with _told(inputs):
+                    return Network(layers or [Identity()], input_shape=x.ours, dtype=dtype)
         nodes = nodes_between(inputs, outputs)
         shapes = {name: value.ours for name, value in inputs.items()}
-        return Graph(nodes, inputs=shapes, outputs=list(outputs), dtype=dtype)
+        with _told(inputs):
+            return Graph(nodes, inputs=shapes, outputs=list(outputs), dtype=dtype)
 
     # -- nodes -----------------------------------------------------------------------------------------------
     def entrywise(self, name: str, x: Value, layer: Layer) -> Value:
@@ -638,6 +640,21 @@ class Building(Axes):
             there = self.join(f"{name}_other", sides, "sum")
         taps = tuple(((place, 1.0),) if left else () for place, left in enumerate(table.ravel()))
         return self.reshaped(f"{name}_seen", self.along(f"{name}_mask", there, 0, taps), table.shape)
+
+
+@contextlib.contextmanager
+def _told(inputs: Mapping[str, Value]) -> Iterator[None]:
+    """ShapeError that says of which samples it is, where weights do not fit them."""
+    try:
+        yield
+    except ShapeError as error:
+        shapes = {name: tuple(value.theirs) for name, value in inputs.items()}
+        shown = next(iter(shapes.values())) if len(shapes) == 1 else shapes
+        raise ShapeError(
+            f"{str(error).partition(';')[0]}: the model's weights are for samples of another shape than "
+            f"{shown}; write input_shape as the model takes one sample, of images mostly (channels, rows, "
+            "columns)"
+        ) from error
 
 
 def _back(order: Sequence[int]) -> list[int]:

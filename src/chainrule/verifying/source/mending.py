@@ -449,6 +449,10 @@ class Mending:
         own = (each.code for each in backward if each.code not in self.forward)
         read = {name for code in own for name in (*code.co_names, *code.co_varnames)}
         functions = [each for place in self.places for held in place.functions.values() for each in held]
+        for place in self.places:  # what a change reads that was not read before
+            for key, held in place.functions.items():
+                if place.ran[key].code not in self.forward:
+                    read |= {name for each in held for name in each.__code__.co_names}
         with other_numbers(functions, read) as others, other_options() as options:
             try:
                 output(self.subject, self.right[0].probe.args)

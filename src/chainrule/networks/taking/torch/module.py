@@ -8,6 +8,8 @@ first; what the two compute is the same.
 from __future__ import annotations
 
 import inspect
+import os
+import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -70,7 +72,8 @@ def from_torch(
     except ImportError:
         raise MissingExtraError("PyTorch", "torch", "from_torch") from None
     if not isinstance(module, torch.nn.Module):
-        raise ArgumentError(f"from_torch takes a torch.nn.Module, received {describe(module)}")
+        alone = "; these are weights alone, for module.load_state_dict" if isinstance(module, Mapping) else ""
+        raise ArgumentError(f"from_torch takes a torch.nn.Module, received {describe(module)}{alone}")
     held = next((str(p.dtype).removeprefix("torch.") for p in module.parameters()), "")
     chosen = dtype or (held if held in ("float32", "float64") else "float32")
     constants = _constants(torch, module, arguments)
@@ -91,13 +94,15 @@ def from_torch(
         reading = Nodes(torch, module, Building(shapes), chosen, alone=True, constants=constants)
         return reading.building.network(reading.of_module(), chosen)
     whole = torch.nn.Sequential(module) if single else module
+    if not single:
+        shapes = _in_order(module, shapes, constants)
     _check_told(module, whole, input_shape, len(shapes), constants)
     try:
         graph = _followed(fx, whole, len(shapes), constants)
     except Exception as error:  # whatever a stranger's forward does with symbols
         raise ArgumentError(
-            f"from_torch cannot follow the forward of {type(module).__name__}: {error}; write it as an "
-            "nn.Sequential, or without branches that depend on numbers"
+            f"from_torch cannot follow the forward of {type(module).__name__}{_line_of(error)}: {error}; "
+            "write it as an nn.Sequential, or without branches that depend on numbers"
         ) from error
     reading = Nodes(torch, whole, Building(shapes), chosen, alone=single, constants=constants)
     return reading.building.network(reading.read(graph), chosen)
@@ -123,6 +128,37 @@ def _constants(torch: Any, module: Any, given: Any) -> dict[str, Any]:
         str(name): array_of(value) if isinstance(value, torch.Tensor) else value
         for name, value in given.items()
     }
+
+
+def _in_order(module: Any, shapes: dict[str, Any], constants: Collection[str]) -> dict[str, Any]:
+    """The shapes in the order of forward's arguments, where they have their names; other names stand for
+    them in their order. ArgumentError where one of the names is that of an argument at another place.
+    """
+    told = [held for name, held in inspect.signature(module.forward).parameters.items() if name not in constants]
+    if any(held.kind is held.VAR_POSITIONAL for held in told):
+        return shapes
+    taken = [held.name for held in told if held.kind is not held.KEYWORD_ONLY][: len(shapes)]
+    if set(taken) == set(shapes):
+        return {name: shapes[name] for name in taken}
+    every, given = [held.name for held in told], [*shapes]
+    moved = [name for place, name in enumerate(given) if name in every and taken[place:][:1] != [name]]
+    if moved or len(given) > len(taken):
+        raise ArgumentError(
+            f"from_torch: input_shape names {', '.join(map(repr, given))}, and the arguments of "
+            f"{type(module).__name__}.forward are {', '.join(map(repr, every))}: write the first of them, as "
+            "many as are inputs, or other names in their order"
+        )
+    return shapes
+
+
+def _line_of(error: Exception) -> str:
+    """The last line of a module's own forward that ran."""
+    lines = [
+        held.line or ""
+        for held in traceback.extract_tb(error.__traceback__)
+        if held.name == "forward" and f"{os.sep}torch{os.sep}" not in held.filename
+    ]
+    return f" at `{lines[-1]}`" if lines and lines[-1] else ""
 
 
 def _check_told(module: Any, whole: Any, given: Any, told: int, constants: Collection[str]) -> None:
