@@ -380,7 +380,8 @@ class JoinOperation final : public Operation<T> {
         return each(count, delta,
                     [&](T d, ptrdiff_t i) { return (earlier ? own[i] < other[i] : !(other[i] < own[i])) ? d : T(0); });
       case JoinKind::quotient:
-        return each(count, delta, [&](T d, ptrdiff_t i) { return earlier ? -d * other[i] / (own[i] * own[i]) : d / other[i]; });
+        return each(count, delta,   // without the square of what is divided by, which may leave the range
+                    [&](T d, ptrdiff_t i) { return earlier ? -d * (other[i] / own[i] / own[i]) : d / other[i]; });
       case JoinKind::power:
         return each(count, delta, [&](T d, ptrdiff_t i) {
           if (!earlier) return d * other[i] * std::pow(own[i], other[i] - T(1));
