@@ -410,12 +410,11 @@ def columns_of(outputs: Iterable[str]) -> list[str]:
 def of_output(key: str, outputs: Iterable[str]) -> str | None:
     """The column of an output as Keras calls it: "val_kind_loss" is "kind.validation_loss"."""
     validated, name = key.startswith("val_"), key.removeprefix("val_")
+    measures = {"loss": "loss", "accuracy": "accuracy", "acc": "accuracy"}
     for output in outputs:
-        measure = {"loss": "loss", "accuracy": "accuracy", "acc": "accuracy"}.get(
-            name.removeprefix(f"{output}_") if name.startswith(f"{output}_") else ""
-        )
-        if measure:
-            return f"{output}.{'validation_' * validated}{measure}"
+        for word, measure in measures.items():
+            if name == f"{output}_{word}":
+                return f"{output}.{'validation_' * validated}{measure}"
     return None
 
 
