@@ -6,7 +6,7 @@
 namespace chainrule {
 
 // body(begin, end) over `count` blocks, or samples, in as few groups as keep every thread busy, of at most so many, which are
-// what the largest register tile takes: a group reads U once a step. No lane's numbers depend on its group.
+// what the largest register tile takes: a group reads U once a step (0025). No lane's numbers depend on its group.
 template <class Body>
 void in_groups(int count, int most, int64_t work, Body&& body) {
   const int busy = std::min(ThreadPool::instance().threads(), count), groups = std::max(busy, (count + most - 1) / most);
