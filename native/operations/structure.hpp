@@ -129,8 +129,8 @@ class GatherOperation final : public Operation<T> {
     const auto& x = plan.value(this->x);
     const int64_t row = row_of(x.shape);
     for (const Run& run : runs) {
-      above_ = std::max<int64_t>(above_, -(run.from / row - (run.from % row < 0)));
-      below_ = std::max<int64_t>(below_, run.from / row + 1 - x.shape.height);
+      if (run.from < 0) above_ = std::max(above_, (row - 1 - run.from) / row);
+      else below_ = std::max(below_, run.from / row + 1 - x.shape.height);
     }
     if (above_ + below_ == 0 || !x.with_delta) return;
     const size_t blocks = size_t(plan.blocks(plan.most_lanes(x.shape)));

@@ -134,7 +134,8 @@ def _in_order(module: Any, shapes: dict[str, Any], constants: Collection[str]) -
     """The shapes in the order of forward's arguments, where they have their names; other names stand for
     them in their order. ArgumentError where one of the names is that of an argument at another place.
     """
-    told = [held for name, held in inspect.signature(module.forward).parameters.items() if name not in constants]
+    parameters = inspect.signature(module.forward).parameters
+    told = [held for name, held in parameters.items() if name not in constants]
     if any(held.kind is held.VAR_POSITIONAL for held in told):
         return shapes
     taken = [held.name for held in told if held.kind is not held.KEYWORD_ONLY][: len(shapes)]
