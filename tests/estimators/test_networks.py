@@ -309,7 +309,10 @@ def test_callbacks_see_the_fit() -> None:
     [
         ({"solver": "newton"}, "optimizer 'newton' is unknown"),
         ({"activation": "linear"}, "activation must be a layer or one of 'identity'"),
-        ({"hidden_layers": (3, 2), "activation": ["relu"]}, "1 entries, and the hidden layers are 2"),
+        (
+            {"hidden_layers": (3, 2), "activation": ["relu"]},
+            "activation has 1 entries, and the hidden layers are 2",
+        ),
         ({"hidden_layers": (3, -2)}, r"hidden_layers must be > 0, got \[3, -2\]"),
         ({"hidden_layers": 2.5}, "hidden_layers must be whole numbers"),
         ({"normalization": "group"}, "normalization must be a layer or one of 'batch', 'layer', 'rms'"),

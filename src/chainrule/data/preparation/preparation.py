@@ -159,10 +159,13 @@ class Preparation:
 
     @classmethod
     def of(
-        cls, given: Preparation | str, input_shape: tuple[int, ...], output_shape: tuple[int, ...]
+        cls,
+        given: Preparation | Standardizer | str,
+        input_shape: tuple[int, ...],
+        output_shape: tuple[int, ...],
     ) -> Preparation:
-        """What Network(preparation=...) takes: a preparation that fits its inputs and outputs, "pixels" or
-        "numbers".
+        """What Network(preparation=...) takes: a preparation that fits its inputs and outputs, "pixels",
+        "numbers" or a `Standardizer` of its inputs.
         """
         if isinstance(given, str):
             if given not in _by_word:
@@ -172,7 +175,8 @@ class Preparation:
             given = cls(inputs=given)
         if not isinstance(given, Preparation):
             raise ArgumentError(
-                f"preparation is {describe(given)}: write Preparation.learn(X), 'pixels' or 'numbers'"
+                f"preparation is {describe(given)}: write Preparation.learn(X), Standardizer.learn(X), "
+                "'pixels' or 'numbers'"
             )
         names = getattr(given.inputs, "outputs", None)
         if names is not None and input_shape != (len(names),):

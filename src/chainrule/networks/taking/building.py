@@ -333,15 +333,19 @@ class Building(Axes):
     def pool(
         self, name: str, x: Value, kind: str, kernel: Sequence[int], stride: Sequence[int], pads: Pads,
         dilation: Sequence[int] = (), ceil_mode: bool = False, count_padding: bool = False, norm: float = 2.0,
+        divisor: float | None = None,
     ) -> Value:  # fmt: skip
-        """count_padding: of means.  ceil_mode: what counts in a window over the edge is what is there."""
+        """count_padding: of means.  ceil_mode: what counts in a window over the edge is what is there.
+        divisor: of a mean, what the sum of a window is divided by in place of how many count.
+        """
         apart = tuple(dilation) or (1,) * len(kernel)
-        if kind == "average" and ceil_mode and count_padding:
+        if kind == "average" and (divisor is not None or (ceil_mode and count_padding)):
             return self._means(
                 name,
                 x,
                 Grid(tuple(kernel), tuple(stride), _frame(pads), apart, ceil=ceil_mode),
                 count_padding,
+                divisor,
             )
         options: dict[str, Any] = {"ceil_mode": True} if ceil_mode and not isinstance(pads, str) else {}
         if count_padding and kind == "average":
@@ -371,8 +375,10 @@ class Building(Axes):
         node = self.node(name, self.join(f"{name}_read", rows, "concat"), layer)
         return Value(read[1].theirs, Layout(True), node)
 
-    def _means(self, name: str, x: Value, g: Grid, count_padding: bool) -> Value:
-        """Means of windows along one axis after the other: of sums with fixed weights."""
+    def _means(self, name: str, x: Value, g: Grid, count_padding: bool, divisor: float | None) -> Value:
+        """Means of windows along one axis after the other: of sums with fixed weights; with a divisor sums,
+        of which those along the first axis are divided.
+        """
         x = self.read(name, x, True)
         for axis, size in enumerate(x.theirs[1:]):
             (before, _), after = (
@@ -385,7 +391,8 @@ class Building(Axes):
                 places = [first + m * g.dilation[axis] for m in range(g.kernel[axis])]
                 there = [u for u in places if 0 <= u < size]
                 counted = [u for u in places if u < size + after] if count_padding else there
-                taps.append(tuple((u, 1 / len(counted)) for u in there))
+                share = 1 / len(counted) if divisor is None else 1.0 if axis else 1 / divisor
+                taps.append(tuple((u, share) for u in there))
             x = self.along(f"{name}_{axis}", x, axis + 1, tuple(taps))
         return x
 

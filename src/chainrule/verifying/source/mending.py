@@ -17,17 +17,18 @@ from types import CodeType
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.contract.calls import affordable, attempt, output
-from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES, measured
+from chainrule.verifying.contract.calls import attempt, differences_of, output
+from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES
 from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
-from chainrule.verifying.source.changes import Change, Changes
-from chainrule.verifying.source.insertions import Insertions
+from chainrule.verifying.source.changes.change import Change
+from chainrule.verifying.source.changes.insertions import Insertions
+from chainrule.verifying.source.changes.neighbours import Neighbours
+from chainrule.verifying.source.changes.statements import Statements
 from chainrule.verifying.source.outside import Outside, other_numbers
 from chainrule.verifying.source.scope import Scope, scope_of
 from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.stand_in import StandIn, stand_in
-from chainrule.verifying.source.statements import Statements
 from chainrule.verifying.source.written import Ran, Written, ran, written
 from chainrule.verifying.subjects.calls.arguments import other_options
 from chainrule.verifying.subjects.calls.effort import effort
@@ -45,6 +46,7 @@ QUOTABLE = (
 FAR_FETCHED = 6  # a rank, from which on something simpler may be missing
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
 EXACT = 1e-5  # of the largest entry: as far may what is solved for be off
+Scopes = Sequence[tuple[Written, Scope]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +122,6 @@ def by_differences(
     """What is right by the differences of their forward.  numbers: of the arguments, None: all.  anew: their
     forward is not what it was.  most: entries of each.  given: their gradients of the only probe, if known.
     """
-    known = {} if anew else subject.measured
     unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
     made = []
     for probe in probes:
@@ -133,8 +134,7 @@ def by_differences(
                 continue
             if numbers is not None and number not in numbers:
                 continue
-            few = min(most, affordable(subject, probe.args))
-            taken = measured(subject.forward, probe.args, number, probe.delta, known, few)
+            taken = differences_of(subject, probe, number, most, anew)
             plain = ~taken.kinks & np.isfinite(taken.values)
             values[number], entries[number] = taken.values[plain], taken.entries[plain]
             largest = np.abs(taken.values[plain]).max(initial=0.0)
@@ -330,21 +330,29 @@ class Mending:
                 for change in kind
             ]
             best = self.best(changes, wrong)
-            for bent in (False, True):
-                if best is not None or far:
-                    break
-                best = self.best(self.solved(scopes, wrong, bent), wrong, free=True)
-                far_fetched = best is not None and best.change.rank >= FAR_FETCHED
-                if best is not None and far_fetched and _operations(best.change.right) > 1:
-                    missing = ((p, each) for p, scope in scopes for each in Insertions(p, scope, shapes))
-                    nearer = self.best((m for m in missing if m[1].rank < best.change.rank), wrong)
-                    best = nearer or best
+            if best is None and not far:
+                best = self.solution(scopes, wrong, shapes)
             if best is not None:
                 return best
         return None
 
+    def solution(
+        self, scopes: Scopes, wrong: frozenset[int], shapes: Collection[tuple[int, ...]]
+    ) -> Mended | None:
+        """The best that is solved for, or what is missing and simpler; linear places before bent ones."""
+        for bent in (False, True):
+            best = self.best(self.solved(scopes, wrong, bent), wrong, free=True)
+            if best is None:
+                continue
+            if best.change.rank < FAR_FETCHED or _operations(best.change.right) < 2:
+                return best
+            missing = ((place, each) for place, scope in scopes for each in Insertions(place, scope, shapes))
+            simpler = [pair for pair in missing if pair[1].rank < best.change.rank]
+            return self.best(simpler, wrong) or best
+        return None
+
     def solved(
-        self, scopes: Sequence[tuple[Written, Scope]], wrong: frozenset[int], bent: bool = False
+        self, scopes: Scopes, wrong: frozenset[int], bent: bool
     ) -> Iterator[tuple[Written, Change]]:
         """What the places would have to be.  bent: those in which the gradients are not linear."""
         first = self.right[0]
@@ -471,8 +479,8 @@ class Mending:
         return True
 
 
-def _near(place: Written, scope: Scope) -> tuple[Changes, ...]:
-    return Changes(place, scope), Statements(place, scope)
+def _near(place: Written, scope: Scope) -> tuple[Iterable[Change], ...]:
+    return Neighbours(place, scope), Statements(place, scope)
 
 
 def _operations(text: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations, permutations, product
 
-from chainrule.verifying.source.changes import Change, Changes
+from chainrule.verifying.source.changes.change import Change, Rewriting
 from chainrule.verifying.source.scope import Scope, own
 from chainrule.verifying.source.written import Written
 
@@ -17,7 +17,7 @@ JOINED = (ast.Add, ast.Sub, ast.MatMult)
 MOST_SIZES = 6
 
 
-class Insertions(Changes):
+class Insertions(Rewriting):
     """Those of one function."""
 
     def __init__(self, place: Written, scope: Scope, shapes: Iterable[tuple[int, ...]] = ()) -> None:
