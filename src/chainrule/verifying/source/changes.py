@@ -80,6 +80,8 @@ ALIKE = (
 KEYWORDS = {"min": "max", "max": "min"}
 ODD = ("exp", "expm1", "sin", "tanh", "sinh", "sigmoid", "sig", "log1p")  # whose argument's sign is forgotten
 SETTING = {"index_copy_": "index_add_", "scatter_": "scatter_add_", "scatter": "scatter_add"}
+LEFT_OUT = {"index_put_": "accumulate", "index_put": "accumulate", "scan": "reverse"}  # True, of a call
+JOINERS = ("c_", "r_", "s_", "index_exp", "mgrid", "ogrid")  # NumPy reads np.c_ @ w, without [], for ever
 NUMBERS = (0, 1, 2, -1, 0.5)
 MOST_IN_A_ROW = 7  # operands around which parentheses are tried
 AXES = ("0", "1", "-1", "-2", "2", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 2, 3)")
@@ -214,10 +216,25 @@ class Changes:
             end, inner = self.place.span(node)[1], self.of(call.args[0])
             pieces = ((close, close, f" {old} {self.firm(node.right)}"), (close + 1, end, ""))
             yield Change("parentheses", 2, inner, f"{inner} {old} {right}", pieces)
+        for side in (node.left, node.right) if old == "*" else ():
+            yield from self.some_entries(side)
         if old in ("@", "*"):
             for side in (node.left, node.right):
                 if old == "@" and not _transposed(side):
                     yield self.instead("transposed", 1, side, f"{self.firm(side)}.T")
+
+    def some_entries(self, node: ast.expr) -> Iterator[Change]:
+        """An array without its first or last entry, row or column, as a penalty that spares the bias."""
+        atom, library = self.scope.atoms.get(ast.unparse(node)), self.scope.numpy
+        if atom is None or atom.kind != "array" or not 1 <= len(atom.shape) <= 2 or not library:
+            return
+        array = self.firm(node)
+        for axis in range(len(atom.shape)):
+            size = f"len({array})" if axis == 0 else f"{array}.shape[{axis}]"
+            spread = "[:, None]" if axis < len(atom.shape) - 1 else ""
+            for condition in ("> 0", f"< {size} - 1"):
+                mask = f"({library}.arange({size}) {condition}){spread}"
+                yield self.instead("entry_extra", 3, node, f"({array} * {mask})", mask)
 
     def _is_number(self, node: ast.AST) -> bool:
         atom = self.scope.atoms.get(ast.unparse(node))
@@ -461,7 +478,7 @@ class Changes:
     # -- entries and parts
     def part(self, node: ast.Subscript) -> Iterator[Change]:
         yield from self.counted(node)
-        if isinstance(node.ctx, ast.Load):
+        if isinstance(node.ctx, ast.Load) and getattr(node.value, "attr", "") not in JOINERS:
             text = self.of(node)
             yield self.instead("index_extra", 2, node, self.firm(node.value), wrong=self.of(node.slice))
             yield self.instead("squared", 2, node, f"({text} ** 2)", f"{text} ** 2")
@@ -571,6 +588,7 @@ class Changes:
         if name in SETTING:
             new = SETTING[name]
             yield Change("overwritten", 1, name, new, ((end - len(name), end, new),))
+        yield from self.left_out(node, name)
         if name == "einsum" and node.args and isinstance(node.args[0], ast.Constant):
             yield from self.letters(node.args[0])
         yield from self.axes(node, name)
@@ -583,6 +601,15 @@ class Changes:
                 yield self.instead("name", 2, keyword.value, repr(not keyword.value.value))
         if name == "transpose":
             yield from self.orders(node)
+
+    def left_out(self, node: ast.Call, name: str) -> Iterator[Change]:
+        """A keyword that is True where people forget it."""
+        keyword = LEFT_OUT.get(name, "")
+        if keyword and not any(each.arg in (keyword, None) for each in node.keywords):
+            close = self.place.span(node)[1] - 1
+            lead = "" if self.place.text[:close].rstrip().endswith(b",") else ", "
+            piece = (close, close, f"{lead}{keyword}=True")
+            yield Change("keyword_missing", 1, self.of(node.func), f"{keyword}=True", (piece,))
 
     def counted(self, node: ast.expr) -> Iterator[Change]:
         """What is counted elsewhere in place of x.shape[0], len(x), x.numel()."""

@@ -322,11 +322,17 @@ class Mending:
                 elif scope is not None:
                     (shared if place.ran[key].code in self.forward else own).append((place, scope))
         shapes = {self.right[0].probe.args[number].shape for number in wrong}
+        given = [
+            node
+            for place in self.places
+            for key, node in place.nodes.items()
+            if place.ran[key].code in self.forward
+        ]
         for scopes in filter(None, (behind, own, shared)):
             changes = [
                 (place, change)
                 for place, scope in scopes
-                for kind in ((Insertions(place, scope, shapes),) if far else _near(place, scope))
+                for kind in ((Insertions(place, scope, shapes, given),) if far else _near(place, scope))
                 for change in kind
             ]
             best = self.best(changes, wrong)
@@ -336,7 +342,8 @@ class Mending:
                 best = self.best(self.solved(scopes, wrong, bent), wrong, free=True)
                 far_fetched = best is not None and best.change.rank >= FAR_FETCHED
                 if best is not None and far_fetched and _operations(best.change.right) > 1:
-                    missing = ((p, each) for p, scope in scopes for each in Insertions(p, scope, shapes))
+                    lists = ((p, Insertions(p, scope, shapes, given)) for p, scope in scopes)
+                    missing = ((p, each) for p, listed in lists for each in listed)
                     nearer = self.best((m for m in missing if m[1].rank < best.change.rank), wrong)
                     best = nearer or best
             if best is not None:
