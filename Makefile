@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BENCH_VENV := .venv-bench
 BIN := $(VENV)/bin
-WORKERS ?= 2
+WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 # The package is built and installed again when one of these is newer than the stamp of the last installation.
@@ -27,8 +27,8 @@ help:
 digits: $(VENV)/.installed-digits
 	$(BIN)/chainrule train digits
 
-# Each worker takes a half of the tests in their order, and then from what the other has left: files that share networks and
-# a browser stay together.
+# Each worker takes a part of the tests in their order, and then from what the others have left: files that share networks and
+# a browser stay together. Three for two processors: while one waits for a process or the browser, two others work.
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 # The lints run beside the tests, a minute of their eight, and the tests even when one complains: pytest's summary always ends

@@ -107,9 +107,14 @@ class PeerError(Exception):
 
 
 class Worker:
-    """A configuration's process. A request that takes longer than `patience` seconds ends it."""
+    """A configuration's process. A request that takes longer than `patience` seconds ends it.
 
-    def __init__(self, configuration: Configuration, threads: int, patience: float) -> None:
+    source: the folder that chainrule comes from; without it the one that is found.
+    """
+
+    def __init__(
+        self, configuration: Configuration, threads: int, patience: float, source: Path | None = None
+    ) -> None:
         self.configuration, self.patience = configuration, patience
         command = [
             sys.executable,
@@ -123,7 +128,7 @@ class Worker:
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=os.environ | thread_variables(threads),
+            env=os.environ | thread_variables(threads) | ({"PYTHONPATH": str(source)} if source else {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.complaints,

@@ -31,6 +31,8 @@ class Worker:
         match request["do"]:
             case "versions":
                 return {"versions": module.versions()}
+            case "source":
+                return {"source": str(import_module(self.peer).__file__)}
             case "prepare":
                 self.session = None  # frees the last workload's memory first
                 problem = read(request["problem"])

@@ -40,7 +40,8 @@ STUBS = {
 
 def target(name: str) -> Any:
     """The class, function or method of an entry."""
-    home = cr.estimators if name in cr.estimators.__all__ else cr
+    home: Any = cr.estimators if name in cr.estimators.__all__ else cr
+    home = cr.data if name in ("split", "load_mnist") else home
     return functools.reduce(getattr, name.split("."), home)
 
 

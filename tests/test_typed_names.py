@@ -42,7 +42,8 @@ TYPED: dict[str, str] = {
     "chainrule.Network([": "cr.nn|cr.nn.Linear(784, 10)|cr.nn.Module|cr.models|cr.models.Sequential()|cr.keras|cr.MLP"
     "|cr.MLPClassifier(hidden_layer_sizes=(100,))|cr.Module|cr.Model",
     "chainrule.Adam(1e-3)": "cr.optim|cr.optim.Adam|cr.optimizers|cr.optimizers.Adam(1e-3)|cr.optax|cr.Adamax",
-    "network.save('net.npz')": "cr.save|cr.save(net, 'a.npz')|net.save_weights('a')|cr.save_model|net.export('a.onnx')",
+    "network.save('net.npz')": "cr.save|cr.save(net, 'a.npz')|net.save_weights('a')|cr.save_model",
+    "network.to_onnx('net.onnx')": "net.export('a.onnx')|cr.to_onnx(net, 'a.onnx')",
     "chainrule.load('net.npz')": "cr.load_model|cr.load_model('a.npz')|cr.load_weights|net.load_weights('a')|net.load('a')",
     "chainrule.fit(network, X, y": "cr.train|cr.train(net, X, y)|cr.compile|cr.Trainer|cr.Learner|cr.NeuralNetClassifier"
     "|net.fit(X, y)|net.train()|net.compile(optimizer='adam', loss='mse')|net.partial_fit(X, y)|net.optimizer"
@@ -87,10 +88,10 @@ TYPED: dict[str, str] = {
     "chainrule.penalties.L2(1e-4)": "cr.regularizers|cr.regularizers.l2(1e-4)",
     "input_shape=784, seed=0)": "cr.manual_seed(0)|cr.set_seed(0)|cr.seed(0)",
     "numpy.random.default_rng(0)": "cr.random|cr.PRNGKey(0)|cr.random.normal",
-    "dtype='float32'": "net.half()|net.float()",
+    "dtype='float32'": "net.float()",
     "dtype='float64'": "cr.float32|net.double()|cr.Dense(3, dtype='float64')|net.dtype = 'float64'"
     "|cr.fit(net, X, y, dtype='float64')",
-    "precision='bfloat16'": "cr.fit(net, X, y, amp=True)|net.bfloat16()|net.precision = 'bfloat16'"
+    "precision='bfloat16'": "cr.fit(net, X, y, amp=True)|net.bfloat16()|net.half()|net.precision = 'bfloat16'"
     "|cr.Network([cr.Dense(3)], input_shape=2, dtype='bfloat16')",
     "network.backpropagate(X, y)": "cr.grad|cr.value_and_grad|cr.GradientTape()|net.zero_grad()|net.backward()|net.grad"
     "|net.gradients|net.get_gradients()|layer.grad",
@@ -116,7 +117,13 @@ TYPED: dict[str, str] = {
     "chainrule.check_gradients(network, X, y)": "cr.gradcheck|cr.numerical_gradient|cr.check_grad",
     "chainrule.fit_full_batch(": "cr.LBFGS",
     "chainrule.set_threads(2)": "cr.set_num_threads(2)",
-    "chainrule.Layer": "cr.Lambda(print)|cr.Function|cr.Resizing(2)",
+    "chainrule.Layer": "cr.Lambda(print)|cr.Function|cr.Resizing(2)|cr.GaussianNoise(0.1)",
+    "chainrule.Raise()": "cr.Power()|cr.Average()",
+    "chainrule.from_torch": "cr.from_pytorch(net)",
+    "set_keras_weights": "cr.from_keras(net)",
+    "images of uint8 are divided": "cr.Rescaling(1 / 255)",
+    "fraction=0.2": "cr.data.split(X, y, test_size=0.2)",
+    "a loader that fit takes": "cr.RandomFlip()",
     "chainrule.UpSample2D(2)": "cr.Upsample(2)|cr.UpSampling2D()|cr.interpolate",
     "chainrule.Pad2D(1, mode='reflect')": "cr.ReflectionPad2d(1)",
     "chainrule.InstanceNorm(": "cr.InstanceNorm2d(3)",

@@ -111,7 +111,11 @@ std::vector<double> sums_of(const Progress& p) {
   return sums;
 }
 void set_sums(Progress& p, const std::vector<double>& sums, int parts) {
-  if (sums.size() != size_t(4 + 3 * parts)) throw nb::value_error("the sums of a plan are as many as it gives");
+  if (const size_t count = size_t(4 + 3 * parts); sums.size() != count)
+    throw nb::value_error(("the sums of this plan are " + std::to_string(count) +
+                           ", loss, correct, judged, samples and three " + "of every output of several, received " +
+                           std::to_string(sums.size()))
+                              .c_str());
   p.loss = sums[0], p.correct = sums[1], p.judged = sums[2], p.samples = sums[3];
   p.parts.clear();
   for (size_t i = 4; i < sums.size(); i += 3) p.parts.push_back({sums[i], sums[i + 1], sums[i + 2]});
@@ -282,13 +286,12 @@ class BoundPlan : public Plan<T> {
     const WithoutGil release;
     const Interruptible asking(*this);
     Progress all;
-    all.parts.resize(size_t(this->outputs_of_loss()));
+    all.parts.resize(size_t(this->outputs_of_loss()));   // of no samples, too
     for (int64_t first = 0; first < rows; first += this->batch_size()) {
       const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
       const Progress p = this->loss(advance(*this, batch, output, first), samples, training, false, false, false);
       if (each) this->read_losses(each + first, samples);
-      all.add(p), all.samples += p.samples;
-      for (size_t k = 0; k < all.parts.size(); k++) all.parts[k].add(p.parts[k]);
+      all.add(p);
       note(first);
     }
     return sums_of(all);

@@ -3,12 +3,17 @@
 // Read `rows_to_lanes`; `gather` and `scatter` are loops around it and its inverse.
 // Shapes: rows [sample][features]; a map [block][height][width][channels][lane].
 
+// A number of the data set, times `scale` where its type is another.
+template <class T, class S>
+inline T number(S value, T scale) {
+  return sizeof(S) == sizeof(T) ? T(value) : T(value) * scale;
+}
 // Values f to `count` of rows that are shorter than a vector.
 template <class T, class S>
 inline void short_rows_to_lanes(const S* const (&from)[lanes<T>], T* to, int64_t f, int64_t count, T scale) {
   constexpr int L = lanes<T>;
   for (int l = 0; l < L; l++)
-    for (int64_t i = f; i < count; i++) to[i * L + l] = sizeof(S) == sizeof(T) ? T(from[l][i]) : T(from[l][i]) * scale;
+    for (int64_t i = f; i < count; i++) to[i * L + l] = number<T>(from[l][i], scale);
 }
 
 // `count` values from the row of every lane, times `scale` where their type is another; null: zeros.
@@ -39,7 +44,7 @@ inline void rows_to_lanes(const S* const (&from)[lanes<T>], T* to, int64_t count
       if (!from[l]) {
         __builtin_memset(square + l * L, 0, sizeof(T) * L);
       } else {
-        for (int i = 0; i < L; i++) square[l * L + i] = sizeof(S) == sizeof(T) ? T(from[l][f + i]) : T(from[l][f + i]) * scale;
+        for (int i = 0; i < L; i++) square[l * L + i] = number<T>(from[l][f + i], scale);
       }
     }
     transpose<T>(square, L, to + f * L, L);
@@ -47,8 +52,7 @@ inline void rows_to_lanes(const S* const (&from)[lanes<T>], T* to, int64_t count
   }
   if (all) return short_rows_to_lanes<T, S>(from, to, f, count, scale);
   for (; f < count; f++)
-    for (int l = 0; l < L; l++)
-      to[f * L + l] = !from[l] ? T(0) : sizeof(S) == sizeof(T) ? T(from[l][f]) : T(from[l][f]) * scale;
+    for (int l = 0; l < L; l++) to[f * L + l] = !from[l] ? T(0) : number<T>(from[l][f], scale);
 }
 
 template <class T, class S>

@@ -42,7 +42,8 @@ template <>
 struct Activation<Act::elu> {   // α above 0, or a does not tell
   template <class T>
   static Vec<T> value(T alpha, Vec<T> z) {
-    return z > T(0) ? z : alpha * expm1<T>(z);
+    const Mask<T> above = z > T(0);   // of those no exponential is taken: it would raise an overflow that is none
+    return above ? z : alpha * expm1<T>(above ? Vec<T>{} : z);
   }
   template <class T>
   static Vec<T> derivative(T alpha, Vec<T> a) {

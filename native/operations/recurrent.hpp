@@ -5,6 +5,16 @@
 
 namespace chainrule {
 
+// body(begin, end) over `count` blocks, or samples, in as few groups as keep every thread busy, of at most so many, which are
+// what the largest register tile takes: a group reads U once a step (0025). No lane's numbers depend on its group.
+template <class Body>
+void in_groups(int count, int most, int64_t work, Body&& body) {
+  const int busy = std::min(ThreadPool::instance().threads(), count), groups = std::max(busy, (count + most - 1) / most);
+  parallel(groups, work, [&](int begin, int end, int) {
+    for (int i = begin; i < end; i++) body(int(int64_t(count) * i / groups), int(int64_t(count) * (i + 1) / groups));
+  });
+}
+
 template <class T>
 class RecurrentOperation final : public Operation<T> {
  public:
@@ -92,14 +102,14 @@ class RecurrentOperation final : public Operation<T> {
     size(plan, of_input_, samples), size(plan, of_state_, samples);
     through_time(k.recurrent_backward);
     for (DenseArgs<T>* g : {&by_both_, &of_reset_}) g->blocks = of_state_.blocks, g->samples = of_state_.samples;
-    const bool together = !is_gru(args.cell);
-    for (const DenseArgs<T>* g : {together ? &by_both_ : &of_input_, &of_state_, &of_reset_}) {
-      if (g == &of_state_ && together) break;
-      if (g == &of_reset_ && !reset_.bytes) break;
-      const size_t scratch = k.dense_scratch(g->samples);
-      parallel(k.dense_gradient_units(*g), work(*g),
-               [&](int begin, int end, int) { k.dense_gradient(*g, begin, end, thread_scratch<T>(scratch)); });
-    }
+    const auto gradient_of = [&](const DenseArgs<T>& g) {
+      const size_t scratch = k.dense_scratch(g.samples);
+      parallel(k.dense_gradient_units(g), work(g),
+               [&](int begin, int end, int) { k.dense_gradient(g, begin, end, thread_scratch<T>(scratch)); });
+    };
+    if (!is_gru(args.cell)) gradient_of(by_both_);
+    else gradient_of(of_input_), gradient_of(of_state_);
+    if (reset_.bytes) gradient_of(of_reset_);
     // Rows of U: what they were multiplied with is h, but of the last gate r h.
     T *const gradient = plan.gradient(state_weights), *const of_reset = of_reset_.weight_gradient;
     const ptrdiff_t lanes = plan.lanes(), units = args.units;
@@ -128,16 +138,9 @@ class RecurrentOperation final : public Operation<T> {
   }
 
  private:
-  // As few groups of blocks as keep every thread busy: each reads U once per step. No lane's numbers depend on its group.
   template <class Kernel>
   void through_time(Kernel kernel) {
-    constexpr int most = 3;   // blocks of a group: what the register tile takes at once
-    const int blocks = args.blocks, busy = std::min(ThreadPool::instance().threads(), blocks);
-    const int groups = std::max(busy, (blocks + most - 1) / most);
-    parallel(groups, work(of_state_), [&](int begin, int end, int) {
-      for (int i = begin; i < end; i++)
-        kernel(args, int(int64_t(blocks) * i / groups), int(int64_t(blocks) * (i + 1) / groups));
-    });
+    in_groups(args.blocks, 3, work(of_state_), [&](int begin, int end) { kernel(args, begin, end); });
   }
   void size(Plan<T>& plan, DenseArgs<T>& g, int samples) {
     args.blocks = plan.blocks(samples);
@@ -257,16 +260,9 @@ class RecurrentRowsOperation final : public Operation<T> {
   }
 
  private:
-  // As few groups of samples as keep every thread busy, of no fewer rows than the largest tile has: a group reads U once a
-  // step.
   template <class Kernel>
   void through_time(Kernel kernel, int samples) {
-    constexpr int most = 12;
-    const int busy = std::min(ThreadPool::instance().threads(), samples), groups = std::max(busy, (samples + most - 1) / most);
-    parallel(groups, work(samples), [&](int begin, int end, int) {
-      for (int i = begin; i < end; i++)
-        kernel(args, int(int64_t(samples) * i / groups), int(int64_t(samples) * (i + 1) / groups));
-    });
+    in_groups(samples, 12, work(samples), [&](int begin, int end) { kernel(args, begin, end); });
   }
   int64_t work(int samples) const { return int64_t(samples) * args.steps * args.p_row * args.units; }
   void product(const Kernels<T>& k, RowsArgs<T>& g, int samples) {

@@ -129,8 +129,8 @@ class GatherOperation final : public Operation<T> {
     const auto& x = plan.value(this->x);
     const int64_t row = row_of(x.shape);
     for (const Run& run : runs) {
-      above_ = std::max<int64_t>(above_, -(run.from / row - (run.from % row < 0)));
-      below_ = std::max<int64_t>(below_, run.from / row + 1 - x.shape.height);
+      if (run.from < 0) above_ = std::max(above_, (row - 1 - run.from) / row);
+      else below_ = std::max(below_, run.from / row + 1 - x.shape.height);
     }
     if (above_ + below_ == 0 || !x.with_delta) return;
     const size_t blocks = size_t(plan.blocks(plan.most_lanes(x.shape)));
@@ -380,7 +380,8 @@ class JoinOperation final : public Operation<T> {
         return each(count, delta,
                     [&](T d, ptrdiff_t i) { return (earlier ? own[i] < other[i] : !(other[i] < own[i])) ? d : T(0); });
       case JoinKind::quotient:
-        return each(count, delta, [&](T d, ptrdiff_t i) { return earlier ? -d * other[i] / (own[i] * own[i]) : d / other[i]; });
+        return each(count, delta,   // without the square of what is divided by, which may leave the range
+                    [&](T d, ptrdiff_t i) { return earlier ? -d * (other[i] / own[i] / own[i]) : d / other[i]; });
       case JoinKind::power:
         return each(count, delta, [&](T d, ptrdiff_t i) {
           if (!earlier) return d * other[i] * std::pow(own[i], other[i] - T(1));

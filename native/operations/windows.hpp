@@ -449,9 +449,8 @@ class PoolOperation final : public Operation<T> {
   bool within_bands(const Plan<T>& plan) const {
     const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     const auto [above, below] = beside(plan);
-    return int64_t(z.height) * geometry.stride_h == x.height && 0 <= above && above <= std::min(x.top, x.height) &&
-           below <= std::min(x.bottom, x.height) && x.top <= x.height && x.bottom <= x.height &&
-           !(geometry.mean && !geometry.count_padding && reaches_out(plan));
+    return int64_t(z.height) * geometry.stride_h == x.height && 0 <= above && above <= x.top && below <= x.bottom &&
+           x.top <= x.height && x.bottom <= x.height && !(geometry.mean && !geometry.count_padding && reaches_out(plan));
   }
   // Whether windows read beyond the first or last row of the image, and beyond its columns.
   bool reaches_out(const Plan<T>& plan) const {
@@ -479,7 +478,7 @@ class PoolOperation final : public Operation<T> {
     return size_t(x.width) * size_t(x.channels) * size_t(plan.lanes());
   }
   PoolArgs<T> args_{};
-  Region spread_;          // δ of bands of the image, and below each what it sends to the next one
+  Region spread_;          // δ of bands of the image, and above and below each what it sends to those beside
   bool derives_ = true;    // the kernel multiplies by f' of what lies below
   bool outside_ = false;   // windows for a maximum of bands reach beyond the image
   int64_t work() const {

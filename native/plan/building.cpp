@@ -493,12 +493,18 @@ void Plan<T>::set_loss_of_parts(int output, int activation) {
 template <class T>
 void Plan<T>::add_loss_part(LossKind kind, int first, int positions, int features, double weight, const LossOptions& options) {
   require_parts(first, positions, features);
-  add_part({LossBy::kernel, kind, first, positions, features, weight, options, {}, {}, {}, {}});
+  add_part({.by = LossBy::kernel,
+            .kind = kind,
+            .first = first,
+            .positions = positions,
+            .features = features,
+            .weight = weight,
+            .options = options});
 }
 template <class T>
 void Plan<T>::add_host_part(int first, int positions, int features, double weight) {
   require_parts(first, positions, features);
-  add_part({LossBy::host, {}, first, positions, features, weight, {}, {}, {}, {}, {}});
+  add_part({.by = LossBy::host, .first = first, .positions = positions, .features = features, .weight = weight});
 }
 template <class T>
 void Plan<T>::add_program_part(int first, int positions, int features, double weight, const ProgramCode& value,
@@ -509,8 +515,13 @@ void Plan<T>::add_program_part(int first, int positions, int features, double we
   check_program(both, {{c, c, c, c}, {}, {1}, positions, both.halved ? c / 2 : c});
   check_program(activation, {{c, 0, c}, {}, {}, positions, activation.halved ? c / 2 : c});
   require(output_activation_ >= 0, "a program of a part writes its activation");
-  auto program = std::make_shared<ProgramLoss<T>>(value, both, activation);
-  add_part({LossBy::program, {}, first, positions, features, weight, {}, {}, {}, std::move(program), judged});
+  add_part({.by = LossBy::program,
+            .first = first,
+            .positions = positions,
+            .features = features,
+            .weight = weight,
+            .program = std::make_shared<ProgramLoss<T>>(value, both, activation),
+            .judged = judged});
 }
 template <class T>
 void Plan<T>::set_input(int i) {

@@ -199,9 +199,7 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const S
     });
     if (at_rest) return Outcome::at_rest;
     if (samples == size && !sharing_.shards) pace_.end();   // else it would time the others
-    progress.add(of_batch), progress.samples += samples;
-    progress.parts.resize(of_batch.parts.size());
-    for (size_t k = 0; k < of_batch.parts.size(); k++) progress.parts[k].add(of_batch.parts[k]);
+    progress.add(of_batch);
     progress.step = step + 1;
     poll_between_();
     if (sharing_.shards ? agreed : stop) return Outcome::stopped;

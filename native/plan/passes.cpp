@@ -110,21 +110,20 @@ void Plan<T>::set_targets(const Batch& batch, int samples) {
     kernels_.gather(g, m, source_same, 0, count);
   }
   const int64_t pixels = int64_t(value(output_).shape.height) * value(output_).shape.width;
-  const int parts = int(loss_parts_.size());
-  const T one = T(1.0 / in_mean(samples));
-  for (int s = 0; s < samples; s++) {
-    const int64_t row = order ? order[s] : s;
-    if (batch.labels)
-      for (int64_t p = 0; p < pixels; p++) labels_[(s / l * pixels + p) * l + s % l] = T(batch.labels[row * pixels + p]);
-    for (int k = 0; k < parts; k++) {
-      const int64_t at = row * batch.weight_columns + (batch.weight_columns > 1 ? k : 0);
-      weights_[at_part(k) + s] = batch.weights ? T(batch.weights[at] / in_mean(samples)) : one;
+  for (int b = 0; batch.labels && b < count; b++)
+    for (int64_t p = 0; p < pixels; p++) {
+      const int first = b * l, present = std::min(l, samples - first);
+      T* const to = labels_ + (b * pixels + p) * l;
+      for (int i = 0; i < present; i++) to[i] = T(batch.labels[(order ? order[first + i] : first + i) * pixels + p]);
+      std::fill(to + present, to + l, T(0));
     }
-  }
-  for (int s = samples; s < count * l; s++) {
-    if (batch.labels)
-      for (int64_t p = 0; p < pixels; p++) labels_[(s / l * pixels + p) * l + s % l] = T(0);
-    for (int k = 0; k < parts; k++) weights_[at_part(k) + s] = T(0);
+  const T one = T(1.0 / in_mean(samples));
+  for (int k = 0; k < int(loss_parts_.size()); k++) {
+    T* const to = weights_ + at_part(k);
+    const int column = batch.weight_columns > 1 ? k : 0;
+    for (int s = 0; s < samples; s++)
+      to[s] = batch.weights ? T(batch.weights[(order ? order[s] : s) * batch.weight_columns + column] / in_mean(samples)) : one;
+    std::fill(to + samples, to + count * l, T(0));
   }
 }
 
@@ -211,9 +210,8 @@ void Plan<T>::forward(const Batch& batch, int samples) {
 
 template <class T>
 void Plan<T>::reduce_loss(int samples, Progress& progress) const {
-  double loss = 0;
-  for (int s = 0; s < samples; s++) loss += loss_of(s);
-  progress.loss += loss * in_mean(samples);
+  double loss = 0;   // of several outputs; of one it is that output's
+  for (int s = 0; of_outputs_ && s < samples; s++) loss += loss_of(s);
   progress.samples += samples;
   if (of_outputs_) progress.parts.resize(loss_parts_.size());
   for (size_t k = 0; k < loss_parts_.size(); k++) {
@@ -224,8 +222,9 @@ void Plan<T>::reduce_loss(int samples, Progress& progress) const {
       if (const T right = correct_[at_part(int(k)) + s]; right >= T(0)) correct += double(right), sums.judged += 1;
     }
     sums.correct += correct;
-    if (of_outputs_) sums.loss += own * in_mean(samples);
+    sums.loss += own * in_mean(samples);
   }
+  if (of_outputs_) progress.loss += loss * in_mean(samples);
 }
 
 // a of an output that belongs to the kind of its loss, or to its program; of another kernel's it is z. What the host

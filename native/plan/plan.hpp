@@ -83,6 +83,12 @@ struct Progress : Sums {
   int64_t step = 0, steps = 0;
   double samples = 0;
   std::vector<Sums> parts;
+  // The sums of one more batch.
+  void add(const Progress& batch) {
+    Sums::add(batch), samples += batch.samples;
+    parts.resize(batch.parts.size());
+    for (size_t k = 0; k < parts.size(); k++) parts[k].add(batch.parts[k]);
+  }
 };
 // Of every step of an epoch: the rate; the decoupled weight decay, or null for that of the optimizer; what multiplies the rate
 // of dropout, or null.

@@ -475,7 +475,7 @@ def test_a_preparation_that_does_not_fit_is_refused() -> None:
     made = Preparation.learn(table("text"))
     with pytest.raises(ShapeError, match=r"write input_shape=preparation\.width"):
         classifier(5, preparation=made)
-    with pytest.raises(ArgumentError, match=r"write Preparation\.learn\(X\), 'pixels' or 'numbers'"):
+    with pytest.raises(ArgumentError, match=r"write Preparation\.learn\(X\), Standardizer\.learn\(X\)"):
         classifier(5, preparation={"mean": 0})  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="'pixels' or 'numbers'"):
         classifier(5, preparation="pixel")

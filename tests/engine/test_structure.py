@@ -11,6 +11,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.base.errors import ShapeError
+from chainrule.engine import Plan
 from chainrule.formulas import adjoint, evaluate, trace
 from chainrule.layers import Composite
 from tests.engine.harness import (
@@ -325,3 +326,17 @@ def test_join_is_one_of_a_few() -> None:
         cr.Parallel([[cr.Dense(2)]], join="add")
     with pytest.raises(ShapeError, match="join='quotient' is of two branches, received 1"):
         cr.Parallel([[cr.Dense(2)]], join="quotient")
+
+
+@pytest.mark.parametrize(("level", "dtype"), MACHINES)
+def test_a_quotient_by_what_has_no_square(level: str, dtype: str) -> None:
+    """-a/b² lies within the range where b² does not: it was 0, or infinite, of a finite pass forward."""
+    info = np.finfo(dtype)
+    large, small = float(info.max) ** 0.6, float(info.tiny) ** 0.6
+    a, b = np.array([[large, small, 0.0, -large, 6.0]]), np.array([[large, small, small, 2 * large, -3.0]])
+    nodes = {"a": (cr.Bias(), "x"), "b": (cr.Bias(), "y"), "share": (cr.Divide(), "a", "b")}
+    network = cr.Graph(nodes, inputs={"x": 5, "y": 5}, dtype=dtype)
+    plan = Plan(network, cr.MeanAbsoluteError(), batch_size=1, level=level)
+    _, gradients = plan.gradients(np.concatenate([a, b], axis=1), np.full((1, 5), -9.0))  # below all: δ is 1
+    np.testing.assert_allclose(gradients["a.b"], 1 / b[0], rtol=8 * info.eps)
+    np.testing.assert_allclose(gradients["b.b"], -(a / b / b)[0], rtol=8 * info.eps)

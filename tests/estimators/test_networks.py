@@ -155,7 +155,7 @@ def test_samples_are_taken_in_the_shape_that_they_have(
 
 
 def test_images_as_rows_are_convolved() -> None:
-    images = rng.random((80, 6, 6, 1))
+    images = np.random.default_rng(0).random((80, 6, 6, 1))
     y = images[:, :3].sum(axis=(1, 2, 3)) > images[:, 3:].sum(axis=(1, 2, 3))
     rows = images.reshape(80, -1)
     layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten()]
@@ -309,7 +309,10 @@ def test_callbacks_see_the_fit() -> None:
     [
         ({"solver": "newton"}, "optimizer 'newton' is unknown"),
         ({"activation": "linear"}, "activation must be a layer or one of 'identity'"),
-        ({"hidden_layers": (3, 2), "activation": ["relu"]}, "activation has 1 entries for 2 hidden layers"),
+        (
+            {"hidden_layers": (3, 2), "activation": ["relu"]},
+            "activation has 1 entries, and the hidden layers are 2",
+        ),
         ({"hidden_layers": (3, -2)}, r"hidden_layers must be > 0, got \[3, -2\]"),
         ({"hidden_layers": 2.5}, "hidden_layers must be whole numbers"),
         ({"normalization": "group"}, "normalization must be a layer or one of 'batch', 'layer', 'rms'"),

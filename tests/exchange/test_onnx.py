@@ -232,6 +232,59 @@ def test_a_table_is_refused_with_what_to_write() -> None:
     assert network.to_onnx() is not None
 
 
+def _of_house(preparation: Any) -> cr.Graph:
+    return cr.Graph(
+        {
+            "pixels": ([cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten()], "image"),
+            "both": (cr.Concat(), "pixels", "row", "age"),
+            "price": (cr.Dense(1), "both"),
+            "kind": ([cr.Dense(3), cr.Softmax()], "both"),
+            "tags": ([cr.Dense(2), cr.Sigmoid()], "both"),
+        },
+        inputs={"image": (5, 4, 2), "row": 3, "age": 1},
+        outputs=["price", "kind", "tags"],
+        preparation=preparation,
+        classes={"kind": ["flat", "house"]},
+    )
+
+
+def test_every_input_and_output_of_a_graph_in_its_own_unit() -> None:
+    rng = np.random.default_rng(0)
+    X = {
+        "image": rng.integers(0, 256, (6, 5, 4, 2)).astype(np.uint8),
+        "row": rng.normal(50, 9, (6, 3)),
+        "age": rng.normal(size=(6, 1)),
+    }
+    scale = cr.data.Standardizer.learn
+    network = _of_house({"image": "pixels", "row": scale(X["row"]), "price": scale(rng.normal(9e4, 5e3, 20))})
+    model = network.to_onnx(preparation=True, labels=True)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    outputs = session.run(None, {name: np.asarray(x, np.float32) for name, x in X.items()})
+    told = dict(zip(names, outputs, strict=True))
+    wanted = network.predict(X) | {f"{n}_label": labels for n, labels in network.classify(X).items()}
+    assert set(names) == set(wanted)
+    assert told["price"].mean() > 1e4
+    for name, value in wanted.items():
+        if value.dtype.kind == "f":
+            np.testing.assert_allclose(told[name], value, rtol=2e-5, err_msg=name)
+        else:
+            np.testing.assert_array_equal(told[name], value, err_msg=name)
+
+
+def test_a_table_among_several_inputs_is_refused_by_its_name() -> None:
+    table = cr.Preparation.learn({"age": [1.0, 2, 3], "rooms": [1.0, 4, 2], "sex": ["m", "f", "m"]})
+    network = _of_house({"row": table})
+    with pytest.raises(DataError, match=r"'row' is made of a table.*preparation\.part\('row'\)\(table\)"):
+        network.to_onnx(preparation=True)
+
+
+def test_no_labels_of_outputs_that_are_numbers() -> None:
+    network = cr.Graph({"a": cr.Dense(1), "b": (cr.Dense(2), "input")}, input_shape=3, outputs=["a", "b"])
+    with pytest.raises(DataError, match="an output with Softmax or Sigmoid"):
+        network.to_onnx(labels=True)
+
+
 # -- the file ------------------------------------------------------------------------------------------------
 def test_the_file_is_the_model(tmp_path: Path) -> None:
     network = cr.Network([cr.Dense(2)], input_shape=3, name="small")

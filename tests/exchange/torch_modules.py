@@ -334,6 +334,17 @@ CASES |= {
         ),
         (4, 10, 10),
     ),
+    "divisor": (
+        nn.Sequential(
+            *(nn.AvgPool2d(3, 2, 1, divisor_override=2), nn.Conv2d(3, 2, 2)),
+            nn.AvgPool2d((2, 3), 2, 1, ceil_mode=True, divisor_override=-5),
+        ),
+        (3, 9, 8),
+    ),
+    "divisor of volumes": (
+        nn.Sequential(nn.Conv3d(2, 2, 1), nn.AvgPool3d(2, 1, ceil_mode=True, divisor_override=3)),
+        (2, 3, 4, 5),
+    ),
     "ceil counted": (nn.Sequential(nn.Conv2d(3, 3, 1), nn.AvgPool2d(3, 2, 1, ceil_mode=True)), (3, 6, 5)),
     "softmax over rows": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Softmax(2)), (3, 5, 5)),
     "unflatten": (nn.Sequential(nn.Linear(5, 12), nn.Unflatten(1, (3, 2, 2)), nn.Conv2d(3, 2, 2)), (5,)),
@@ -537,11 +548,84 @@ def several() -> bool:
     x, y = torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)
     network = cr.from_torch(module, {"image": 3, "age": 4})
     found = np.abs(network.predict((x.numpy(), y.numpy())) - module(x, y).detach().numpy()).max()
+    again = cr.from_torch(module, {"age": 4, "image": 3})  # by the arguments' names, in any order
+    found += np.abs(again.predict((x.numpy(), y.numpy())) - network.predict((x.numpy(), y.numpy()))).max()
+    for wrong in ({"age": 3, "other": 4}, {"image": 3, "age": 4, "mask": 2}):
+        try:
+            cr.from_torch(module, wrong)
+            return False
+        except cr.base.errors.ArgumentError as error:
+            if "arguments of Several.forward are 'image', 'age', 'scale', 'mask'" not in str(error):
+                return False
     try:
         cr.from_torch(module, [(3,), (4,)])
     except cr.base.errors.ArgumentError as error:
         return found < TOLERANCE and "write input_shape={'image': (3,), 'age': (4,)}" in str(error)
     return False
+
+
+class Masked(nn.Module):
+    """Constants in front of an input, between two, and behind them; one is a number."""
+
+    def __init__(s):
+        super().__init__()
+        s.e = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True)
+        s.a = nn.Linear(4, 8)
+
+    def forward(s, mask, x, scale, age, shift=None, twice=False):
+        y = s.e(x, src_mask=mask) + (s.a(age) * scale)[:, None] + shift
+        return y + y if twice else y
+
+
+def masked() -> bool:
+    """Masks (T, T) and other arguments that are the same for every sample."""
+    later = nn.Transformer.generate_square_subsequent_mask(5, dtype=torch.float64)
+    window = (torch.arange(5)[:, None] - torch.arange(7)).abs() > 2
+    x, y = torch.randn(3, 5, 8, dtype=torch.float64), torch.randn(3, 7, 8, dtype=torch.float64)
+    age, shift = torch.randn(3, 4, dtype=torch.float64), torch.randn(8, dtype=torch.float64)
+    options: dict[str, Any] = {"dropout": 0.0, "batch_first": True}
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 12, **options), 2)
+    decoder = nn.TransformerDecoderLayer(8, 2, 12, **options)
+    of_masked = {"mask": later, "scale": 0.5, "shift": shift, "twice": True}
+    cases = (
+        (encoder, {"src": x}, {"mask": later}),
+        (encoder, {"": x}, {"mask": later, "is_causal": True}),
+        (decoder, {"tgt": x, "memory": y}, {"tgt_mask": later, "memory_mask": window}),
+        (nn.Transformer(8, 2, 1, 1, 12, **options), {"src": y, "tgt": x}, {"memory_mask": window}),
+        (
+            nn.MultiheadAttention(8, 2, batch_first=True),
+            {"query": x, "key": y, "value": y},
+            {"attn_mask": window.expand(6, 5, 7)},
+        ),
+        (Masked(), {"x": x, "age": age}, of_masked),
+    )
+    good = True
+    for module, inputs, arguments in cases:
+        drawn(module)
+        shapes = {name: tuple(value.shape[1:]) for name, value in inputs.items()}
+        network = cr.from_torch(module, shapes.get("", shapes), arguments=arguments)
+        with torch.no_grad():
+            first = [inputs[""]] if "" in inputs else []
+            theirs = module(*first, **({} if first else inputs), **arguments)
+        theirs = theirs[0] if isinstance(theirs, tuple) else theirs
+        X = tuple(value.numpy() for value in inputs.values())
+        a = network.predict(X if len(X) > 1 else X[0])
+        found = float(np.abs(a - theirs.numpy()).max())
+        good &= found < TOLERANCE
+        said = "ok" if found < TOLERANCE else "WRONG"
+        print(f"{said:6}{type(module).__name__} {list(arguments)} {found:.1e}")
+    for inputs, arguments, said in (
+        ({"src": (5, 8)}, {"causal": True}, "has 'causal', and the forward of TransformerEncoder takes src"),
+        ({"src": (5, 8)}, {"src": x}, "'src' is an input and one of arguments"),
+        ({"src": (5, 8)}, {"mask": later[:4]}, "of arguments=, received (4, 5)"),
+    ):
+        try:
+            cr.from_torch(encoder, inputs, arguments=arguments)
+        except cr.base.errors.ArgumentError as error:
+            good &= said in str(error)
+        else:
+            good = False
+    return good
 
 
 def drawn(module: Any) -> Any:
@@ -583,6 +667,7 @@ def main() -> int:
         wrong += found > TOLERANCE
         print(f"{'ok' if found <= TOLERANCE else 'WRONG':6}{name:12}{found:.1e}")
     wrong += not several()
+    wrong += not masked()
     tied = cr.from_torch(CASES["autoencoder"][0], (4,))
     wrong += tied.count_parameters() != 4 * 3 + 3
     for name, (module, shape) in REFUSED.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,21 @@ def test_every_input_and_output_has_its_preparation(tmp_path: Path) -> None:
     ):
         with pytest.raises(ArgumentError, match=said):
             made(preparation=wrong)
+
+
+def test_one_input_and_one_output_are_prepared_by_their_names() -> None:
+    made = functools.partial(cr.Graph, {"kept": (cr.Dense(1), "x")}, inputs={"x": 4})
+    X = np.random.default_rng(0).normal(3.0, 2.0, (6, 4))
+    scale = Standardizer.learn(np.array([[10.0], [14.0]]))
+    net, plain = made(preparation={"x": Standardizer.learn(X), "kept": scale}), made()
+    expected = scale.mean + scale.scale * plain.predict((X - X.mean(0)) / X.std(0))
+    assert np.allclose(net.predict(X), expected, rtol=1e-5)
+    mistakes = (({"y": "pixels"}, "outputs are 'x', 'kept'"), ({"x": "pixel"}, r"\['x'\] is 'pixel'"))
+    for wrong, said in mistakes:
+        with pytest.raises(ArgumentError, match=said):
+            made(preparation=wrong)
+    with pytest.raises(DataError, match=r"write the array itself, X\['x'\]"):
+        plain.predict({"x": X})
 
 
 def test_what_is_wrong_by_output_is_named() -> None:

@@ -1,7 +1,8 @@
 """PyTorch's own database of modules, taken: `python -m tests.oracles.torch_database [module ...]`.
 
 Every case of torch.testing's module_db that is no loss, in float64 and eval mode, whose samples are an axis,
-the first of what the module takes (with batch_first=False the second). Arguments that are tensors are inputs.
+the first of what the module takes (with batch_first=False the second, of first states always). Arguments that
+are tensors are inputs, a tuple of them several, and masks (T, T) are `arguments`.
 A case agrees where the network of `from_torch` computes what the module does; a refusal is no agreement.
 Needs expecttest beside PyTorch.
 """
@@ -48,21 +49,29 @@ def verdict(module, told):
         want = module(**told)
     while isinstance(want, tuple):
         want = want[0]
-    tensors = {name: value for name, value in told.items() if isinstance(value, torch.Tensor)}
-    if len(tensors) < len(told):
+    masks = {name: mask for name, mask in told.items() if name.endswith("mask") and "padding" not in name}
+    tensors = {}
+    for name, value in told.items():
+        several = value if isinstance(value, tuple) else (value,)
+        for number, one in enumerate(() if name in masks else several):
+            tensors[f"{name}{number}" if len(several) > 1 else name] = one
+    if not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         return "refused: arguments that are no tensors"
     axes = [value.ndim for value in tensors.values()]
     batch_first = next((m.batch_first for m in module.modules() if hasattr(m, "batch_first")), True)
     least = 3 if isinstance(module, SEQUENCES) else 2
-    if axes[0] < least + _axes(module) or not want.numel():
-        return "no samples in front"
-    if not batch_first:  # steps stand in front of them, but in masks
-        want, told = want.swapaxes(0, 1), {k: v.swapaxes(0, 1) if v.ndim > 2 else v for k, v in told.items()}
-        tensors = {name: told[name] for name in tensors}
+    if not want.numel() or not axes[0]:
+        return "no samples"
+    if axes[0] < least + _axes(module):  # a single one
+        want, tensors = want[None], {name: value[None] for name, value in tensors.items()}
+    else:  # steps stand in front of samples, but in masks; in front of first states layers
+        turned = {k for k, v in tensors.items() if v.ndim > 2 and (k.startswith("hx") or not batch_first)}
+        want = want if batch_first else want.swapaxes(0, 1)
+        tensors = {k: v.swapaxes(0, 1) if k in turned else v for k, v in tensors.items()}
     shapes = {name: tuple(value.shape[1:]) for name, value in tensors.items()}
     shapes = shapes if len(shapes) > 1 else next(iter(shapes.values()))
     try:
-        network = cr.from_torch(module, shapes, dtype="float64")
+        network = cr.from_torch(module, shapes, arguments=masks or None, dtype="float64")
         for turn in (True, False):  # channels behind, or as they are
             X = [np.asarray(x) for x in tensors.values()]
             X = [np.moveaxis(x, 1, -1) if turn and x.ndim > 2 else x for x in X]

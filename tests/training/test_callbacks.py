@@ -18,7 +18,7 @@ from chainrule.networks.network import Network, load
 from chainrule.networks.objective import Objective
 from chainrule.training.callbacks import Callback, Checkpoint, Context, EarlyStopping, ReduceOnPlateau
 from chainrule.training.fit import fit
-from chainrule.training.history import History, Row
+from chainrule.training.history import History, Row, of_output
 from chainrule.training.optimizers import SGD
 from chainrule.training.progress import Progress
 
@@ -267,6 +267,14 @@ def test_an_interrupt_restores_the_best_too() -> None:
 def test_wrong_arguments_name_what_to_write(make: Any, words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         make()
+
+
+def test_the_column_of_an_output_is_told_from_the_names_of_other_libraries() -> None:
+    for typed in ("val_kind_loss", "kind.val_loss", "kind_val_loss"):
+        assert of_output(typed, ["price", "kind"]) == "kind.validation_loss", typed
+    for typed in ("kind_acc", "kind.acc", "kind_accuracy"):
+        assert of_output(typed, ["kind"]) == "kind.accuracy", typed
+    assert of_output("val_loss", ["kind"]) is None
 
 
 def test_monitoring_an_accuracy_that_does_not_exist() -> None:

@@ -532,9 +532,9 @@ KINDS = (
         "[:, -1:]", "", ((2, 4, 3), (3, 5)), "The index `:, -1:` must not be there",
     ),
     (
-        "def forward(x):\n    return np.cumsum(x, 1), None\n"
-        "def backward(d, _):\n    return (np.cumsum({0}, 1){1},)",
-        "d", "", ((3, 5),), "np.flip(np.cumsum(np.flip(d, 1), 1), 1)",
+        "def forward(x):\n    return np.cumsum(x, 1), None\ndef backward(d, _):\n    return ({0},)",
+        "np.cumsum(d, 1)", "np.cumsum(d[:, ::-1], 1)[:, ::-1]", ((3, 5),),
+        "np.flip(np.cumsum(np.flip(d, 1), 1), 1)",
     ),
     (
         "def forward(x, n):\n    return x.sum(1) / n[:, 0], (x, n)\n"
@@ -593,11 +593,14 @@ def test_what_is_left_out_is_named(tmp_path: Path) -> None:
 
 def test_more_kinds_of_places(tmp_path: Path) -> None:
     """A tensor called input, keywords, one index of two arrays, sums from the end, sizes for counts."""
-    for text, stands, _, shapes, said in KINDS:
-        module = loaded(text.format(stands, ""), tmp_path)
-        verdict = cr.verify(module.forward, module.backward, args=tuple(normal(*shape) for shape in shapes))
+    for text, wrong, right, shapes, said in KINDS:
+        args = tuple(normal(*shape) for shape in shapes)
+        module = loaded(text.format(wrong), tmp_path)
+        verdict = cr.verify(module.forward, module.backward, args=args)
         assert verdict.verdict == "wrong", (said, str(verdict))
         assert said in str(verdict), (said, str(verdict))
+        module = loaded(text.format(right), tmp_path)
+        assert cr.verify(module.forward, module.backward, args=args).verdict == "right", right
 
 
 def test_a_rule_of_jax_with_a_loop_and_a_dict_runs_on_numpys_arrays() -> None:
@@ -637,6 +640,16 @@ def test_numbers_that_code_is_called_with_vary(tmp_path: Path) -> None:
     assert verdict.verdict == "wrong"
     assert "** 2" not in "".join(verdict.fix), str(verdict)
     assert "The factor `gamma`" in str(verdict), str(verdict)
+
+
+def test_an_array_of_their_file_is_not_advised_in_place_of_an_argument(tmp_path: Path) -> None:
+    """A script has x; the backward pass, which is not handed it, must keep it."""
+    text = "import numpy as np\nx = None\ndef forward(x):\n    return np.maximum(x, 0)\n"
+    module = loaded(text + "def backward(d):\n    r = d\n    return r\n", tmp_path)
+    module.x = normal(3, 4)
+    verdict = cr.verify(module.forward, module.backward, args=(module.x,))
+    assert verdict.verdict == "wrong"
+    assert "(x > 0)" not in str(verdict), str(verdict)
 
 
 def test_no_gradient_of_a_parameter_is_wrong_where_a_layer_is_named() -> None:

@@ -47,7 +47,8 @@ __attribute__((noinline)) static void outer(const F* x, ptrdiff_t x_block, const
     for (int l = 0; l < count; l++, d += L) {
       Vec<F> dv[O];
 #pragma GCC unroll 16
-      for (int o = 0; o < O; o++) dv[o] = load(d + o * d_panel), __builtin_prefetch(d + o * d_panel + 8 * L);
+      for (int o = 0; o < O; o++)   // δ is ahead of L1 as x is in `tile`
+        dv[o] = load(d + o * d_panel), __builtin_prefetch(d + o * d_panel + 8 * L);
 #pragma GCC unroll 16
       for (int r = 0; r < R; r++) {
         const Vec<F> xv = broadcast<F>(rows_are_lanes ? x[l * X + r] : x[r * X + l]);

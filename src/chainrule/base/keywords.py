@@ -23,7 +23,8 @@ SPELLING = 0.8
 def teach(positions: str = "the others by name", **meanings: str) -> Callable[[F], F]:
     """Decorate a function, an __init__ or a class: an unknown keyword raises TypeError with what
     `chainrule.base.foreign` says of it, too many arguments without a name one with `positions`, which
-    completes "write ...", and a missing one says which, and what it is where `meanings` has it.
+    completes "write ...", and a missing one says which, and what it is where `meanings` has it. In the
+    `positions` of a base's __init__ {name} is the class that was called.
     """
 
     def decorate(target: F) -> F:
@@ -65,6 +66,7 @@ def _taught(function: Callable[..., Any], positions: str, meanings: Mapping[str,
             return function(*args, **kwargs)
         constructor = method and function.__name__ == "__init__"
         name = type(args[0]).__name__ if constructor else function.__name__
+        written = positions.replace("{name}", name)
         if unknown is not None:
             bases = _names(function, args[0] if method and args else None)
             said = _answer(unknown, kwargs[unknown], known, bases)
@@ -72,9 +74,9 @@ def _taught(function: Callable[..., Any], positions: str, meanings: Mapping[str,
         if len(args) > most:
             taken = f"{name}() takes {most - method} by position, received {len(args) - method}"
             by_value = vars(type(args[0])).get("_by_position") if constructor else None  # of that very class
-            raise TypeError(f"{taken}; write {by_value(args[1]) if by_value else positions}")
-        whole = positions.split()[0].removeprefix("network.").startswith(f"{name}(")  # the call itself
-        form = positions if whole else f"{name}({_call(needed)})"
+            raise TypeError(f"{taken}; write {by_value(args[1]) if by_value else written}")
+        whole = written.split()[0].removeprefix("network.").startswith(f"{name}(")  # the call itself
+        form = written if whole else f"{name}({_call(needed)})"
         what = ", ".join(f"{m}, {meanings[m]}" if m in meanings else m for m in missing)
         raise TypeError(f"{name}() needs {what}: write {form}")
 

@@ -31,7 +31,7 @@ from chainrule.data.arrays import (
     representable,
 )
 from chainrule.data.preparation import Numbers, Pixels, Preparation
-from chainrule.data.preparation.scales import NO_PIXELS
+from chainrule.data.preparation.scales import NO_PIXELS, PICTURES
 from chainrule.data.targets import Encoded, Outputs, class_ids, classes_array, encode_targets
 from chainrule.losses import Loss
 
@@ -48,7 +48,6 @@ __all__ = [
     "targets_of",
 ]
 
-PICTURES = (3, 4)  # axes of a sample that may be pixels: images (H, W, C) and volumes (D, H, W, C)
 _EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers up to here are exact
 
 

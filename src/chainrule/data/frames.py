@@ -147,6 +147,12 @@ def _of_arrays(columns: Mapping[str, Array], argument: str) -> Frame:
     lengths = {name: len(values) if values.ndim else 0 for name, values in columns.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         raise DataError(f"the columns of {argument} must have one length of at least 1, received {lengths}")
+    ((name, first), *others) = columns.items()
+    if first.ndim > 1 and not others:
+        raise DataError(
+            f"the column '{name}' of {argument} has shape {first.shape}, and a column is one value per row: "
+            f"where there is one input, write the array itself, {argument}[{name!r}]"
+        )
     return Frame(tuple(column_of(name, values, argument) for name, values in columns.items()))
 
 

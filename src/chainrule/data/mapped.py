@@ -16,9 +16,9 @@ import numpy as np
 from chainrule.base.errors import DataError, NonFiniteError, ShapeError
 from chainrule.base.types import Array
 from chainrule.data.arrays import is_sparse
-from chainrule.data.door import PICTURES, Receiver, inputs_of, learned_preparation
+from chainrule.data.door import Receiver, inputs_of, learned_preparation
 from chainrule.data.preparation import Preparation
-from chainrule.data.preparation.scales import Numbers, Pixels
+from chainrule.data.preparation.scales import PICTURES, Numbers, Pixels
 
 # Of a file more than this is not copied, bytes: one epoch of Dense(8) on a 1 GB map of float64 took 1.4 s
 # batch by batch, and 5.2 s with a copy of the whole.

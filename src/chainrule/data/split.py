@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import DataError, describe
+from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_flag, finite_number
 from chainrule.base.types import Array
 from chainrule.data.arrays import one_column, plain_array
 from chainrule.data.frames import Frame
 
 
+@teach("split(X, y, 0.2, seed=0)")
 def split(
     X: Any, y: Any, fraction: float = 0.2, *, seed: int = 0, stratify: bool = False
 ) -> tuple[Any, Any, Any, Any]:

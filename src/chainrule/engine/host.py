@@ -134,8 +134,8 @@ class HostWork:
         y = loss.prepared(y) if loss.affine else y  # Plan prepares those of others
         formulas: Any = loss
         if part is not None:
-            formulas = loss = part.loss
-            (x, y), formulas = part.of(x, y), part.alone
+            loss, formulas = part.loss, part.alone
+            x, y = part.of(x, y)
             self._write_part(self.activated, False, part, part.activation.forward(x), samples)
         losses = np.asarray(formulas.value(x, y), dtype=np.float64)
         if losses.shape != (samples,):

@@ -31,6 +31,7 @@ SLOTS = ("first", "second")  # of an optimizer's state
 
 Poll = Callable[[int, int, float, float | None], bool]
 Look = Callable[[int], None]
+Counted = Sequence[bool]  # whether classes are counted, of all and then of every output of several
 
 
 class Evaluation(NamedTuple):
@@ -102,9 +103,6 @@ class EpochResult(NamedTuple):
             for loss, hits, judged in self.parts
         )
         return Evaluation(self.loss, self.accuracy, tuple(parts))
-
-
-Counted = Sequence[bool]  # whether classes are counted, of all and then of every output of several
 
 
 def _factors(network: Model, given: Any, argument: str = "rate_factors") -> dict[str, float]:

@@ -72,7 +72,8 @@ def per_layer(value: Any, count: int, argument: str) -> list[Any]:
     several = [*value]
     if len(several) != count:
         raise ArgumentError(
-            f"{argument} has {len(several)} entries for {count} hidden layers: give one for all, or one each"
+            f"{argument} has {len(several)} entries, and the hidden layers are {count}: give one for all, or "
+            "one each"
         )
     return several
 

@@ -25,6 +25,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from chainrule.base.errors import NonFiniteError
+from chainrule.base.keywords import teach
 from chainrule.base.types import Array
 from chainrule.estimators.base import FORMATS, Classifier, Estimator, Regressor
 from chainrule.estimators.epochs import Epochs, Rate, Score, accuracy, r2
@@ -84,6 +85,7 @@ class Multilayer(Estimator):
         "max_fun": [Interval(Integral, 1, None, closed="left")],
     }
 
+    @teach("the others by name: MLPClassifier((50,), 'tanh', solver='adam')")
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),

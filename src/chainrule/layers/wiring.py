@@ -70,7 +70,7 @@ class Wiring(Composite):
         return made
 
     def title(self) -> str:
-        return f"Wiring of {len(self.chains)} chains"
+        return f"Wiring of {len(self.chains)} chain{'s' * (len(self.chains) > 1)}"
 
 
 class Join(Composite):
@@ -82,6 +82,7 @@ class Join(Composite):
     family = "join"
     several = True
 
+    @teach("{name}()")
     def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
         names = entries(sources)
         if names is None or not all(isinstance(source, str) for source in names):
@@ -145,10 +146,6 @@ class Add(Join):
     join = "sum"
     family = "add"
 
-    @teach("Add()")
-    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
-        super().__init__(sources=sources, name=name)
-
     def _unequal(self, shapes: list[Shape]) -> str:
         return (
             f"adds values of one shape, and they are {self._listed(shapes)}: let layers in front bring them "
@@ -164,10 +161,6 @@ class Multiply(EntryByEntry):
     family = "multiply"
     verb = "multiplies"
 
-    @teach("Multiply()")
-    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
-        super().__init__(sources=sources, name=name)
-
 
 class Maximum(EntryByEntry):
     """The largest of several nodes of a `Graph`, entry by entry: `"most": (Maximum(), "a", "b")`.
@@ -179,10 +172,6 @@ class Maximum(EntryByEntry):
     join = "maximum"
     family = "maximum"
     verb = "takes the largest of"
-
-    @teach("Maximum()")
-    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
-        super().__init__(sources=sources, name=name)
 
 
 class Minimum(EntryByEntry):
@@ -196,10 +185,6 @@ class Minimum(EntryByEntry):
     family = "minimum"
     verb = "takes the smallest of"
 
-    @teach("Minimum()")
-    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
-        super().__init__(sources=sources, name=name)
-
 
 class Divide(EntryByEntry):
     """A node of a `Graph` divided by another, entry by entry: `"share": (Divide(), "part", "whole")`."""
@@ -208,10 +193,6 @@ class Divide(EntryByEntry):
     join = "quotient"
     family = "divide"
     verb = "divides"
-
-    @teach("Divide()")
-    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
-        super().__init__(sources=sources, name=name)
 
 
 class Raise(EntryByEntry):
@@ -225,10 +206,6 @@ class Raise(EntryByEntry):
     family = "raise"
     verb = "raises"
 
-    @teach("Raise()")
-    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
-        super().__init__(sources=sources, name=name)
-
 
 class Concat(Join):
     """Several nodes of a `Graph` with their features, or channels, side by side, in the order written:
@@ -238,10 +215,6 @@ class Concat(Join):
     kind = "concat"
     join = "concat"
     family = "concat"
-
-    @teach("Concat()")
-    def __init__(self, *, sources: Any = (), name: str | None = None) -> None:
-        super().__init__(sources=sources, name=name)
 
     def _uneven(self, shapes: list[Shape]) -> str:
         return (

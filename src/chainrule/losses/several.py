@@ -57,8 +57,8 @@ class LossPart:
 
 @dataclass(frozen=True)
 class BehindActivation:
-    """The formulas of a loss from z, the activation within: of a pair those of the pair.  Targets have been
-    prepared.
+    """The formulas of a loss from z, the activation within: of a pair those of the pair.  z is called `a`, as
+    what a `Loss` reads is.  Targets have been prepared.
     """
 
     loss: Loss
@@ -66,8 +66,9 @@ class BehindActivation:
     affine: ClassVar[bool] = False
 
     def value(self, a: Any, y: Any) -> Any:
-        z, pair = a, self.loss.pairs_with(self.activation)
-        return self.loss.value_from_z(z, y) if pair else self.loss.value(self.activation.forward(z), y)
+        if self.loss.pairs_with(self.activation):
+            return self.loss.value_from_z(a, y)
+        return self.loss.value(self.activation.forward(a), y)
 
     def gradient(self, a: Any, y: Any) -> Any:
         return self.residual(self.activation.forward(a), y)

@@ -85,10 +85,10 @@ class Network(Model, Attributes):
         layers and products: docs/decisions/0021-bfloat16.md. Without it, or as "float32", nothing is rounded.
     classes: the labels in the order of the outputs, of a `Graph` with several outputs by their names; without
         them those that the first fit sees.
-    preparation: how inputs are made for it, a `Preparation`, or "pixels" (0 to 255, divided by 255) or
-        "numbers" (as they are, images of uint8, too), of several inputs and outputs by their names,
-        {"image": "pixels", "price": Standardizer.learn(y)}; without it that of a network which is the first
-        layer, else the first fit remembers what its data were.
+    preparation: how inputs are made for it, a `Preparation`, a `Standardizer` of them, "pixels" (0 to 255,
+        divided by 255) or "numbers" (as they are, images of uint8, too), of several inputs and outputs by
+        their names, {"image": "pixels", "price": Standardizer.learn(y)}; without it that of a network which
+        is the first layer, else the first fit remembers what its data were.
 
     Raises ShapeError where a layer does not fit its input, naming the layer and what to write.
     """
@@ -525,9 +525,11 @@ class Network(Model, Attributes):
 
         Its input X is (N, *input_shape), whole numbers where an Embedding reads them, its output a is (N,
         *output_shape).
-        preparation: whether X is as it comes, pixels or numbers, and a in the target's own unit; without it
-            the model takes what `network.preparation(X)` gives, as the layers do.
-        labels: a second output, `label`, as `classify` gives it.
+        preparation: whether X is as it comes, pixels or numbers, and a in the target's own unit, of a Graph
+            every input and output; without it the model takes what `network.preparation(X)` gives, as the
+            layers do.
+        labels: a second output, `label`, as `classify` gives it; of several outputs one for each that tells
+            classes apart, "kind_label" of "kind".
         channels: "last", (N, rows, columns, channels) as here, or "first", as in PyTorch.
         dtype: of numbers and parameters, "float32" or "float64", which onnxruntime has not for convolutions.
         opset: the version of ONNX's operators, 13 to 22; 13 is read by every runtime since 2020.

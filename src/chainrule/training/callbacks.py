@@ -229,7 +229,7 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 # What may be a column of one of several outputs, or Keras' word for it, which the fit knows.
-_of_output = re.compile(rf".+\.({'|'.join(MEASURES)})|.+_(loss|accuracy|acc)")
+_maybe_of_output = re.compile(rf".+\.({'|'.join(MEASURES)})|.+_(loss|accuracy|acc)")
 
 
 class _Monitor:
@@ -251,7 +251,7 @@ class _Monitor:
                 f"{CHECKPOINT_FIELDS[column]!r} here"
             )
         told = f"one of {', '.join(COLUMNS[1:5])}"
-        if column is not None and not (isinstance(column, str) and _of_output.fullmatch(column)):
+        if column is not None and not (isinstance(column, str) and _maybe_of_output.fullmatch(column)):
             check_choice("monitor", column, COLUMNS[1:5], meaning=told)
         self.column = column
         self.min_delta, self.last_of_ties = min_delta, last_of_ties
@@ -267,7 +267,8 @@ class _Monitor:
                 f"or write {self.without}"
             )
         if self.name in ("accuracy", "validation_accuracy") and not context.classified:
-            raise ArgumentError(_NO_ACCURACY.format(f"monitor={self.name!r}", "monitor='loss'"))
+            other = f"monitor={self.name.replace('accuracy', 'loss')!r}"
+            raise ArgumentError(_NO_ACCURACY.format(f"monitor={self.name!r}", other))
         self.value, self.epoch = float("nan"), 0
 
     def _check_output(self, context: Context) -> None:
@@ -280,7 +281,9 @@ class _Monitor:
         output, _, measure = self.name.rpartition(".")
         if measure.endswith("accuracy") and not context.outputs[output]:
             raise ArgumentError(
-                _NO_ACCURACY.format(f"monitor={self.name!r}", f"monitor='{output}.loss'")
+                _NO_ACCURACY.format(
+                    f"monitor={self.name!r}", f"monitor='{output}.{measure.replace('accuracy', 'loss')}'"
+                )
             )
 
     def improved(self, row: Row) -> bool:

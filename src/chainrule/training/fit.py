@@ -84,11 +84,11 @@ def fit(
 
     Parameters
     ----------
-    X: (N, *input_shape), numbers, or a data frame. Images of uint8 with a value above 1 are pixels, which
-        every pass divides by 255, without a copy; memory maps are read as they are needed. Or batches,
-        without y: see below. What X was, pixels or numbers and the names of a frame's columns, the network
-        remembers as `network.preparation`, if it was not made with one: later X are taken in the same way or
-        refused.
+    X: (N, *input_shape), numbers, or a data frame. Images and volumes of uint8 with a value above 1 are
+        pixels, which every pass divides by 255, without a copy; memory maps are read as they are needed. Or
+        batches, without y: see below. What X was, pixels or numbers and the names of a frame's columns, the
+        network remembers as `network.preparation`, if it was not made with one: later X are taken in the same
+        way or refused.
     y: (N,) labels (integers or strings), (N, K) one-hot or soft rows, or numbers (N, *output_shape).
         Of a Graph with several inputs X is {name: array} or a tuple of them, of one with several outputs so
         is y, and `loss` is {name: loss}, or Losses({...}, weights={...}): J is their weighted sum.

@@ -408,14 +408,16 @@ def columns_of(outputs: Iterable[str]) -> list[str]:
 
 
 def of_output(key: str, outputs: Iterable[str]) -> str | None:
-    """The column of an output as Keras calls it: "val_kind_loss" is "kind.validation_loss"."""
-    validated, name = key.startswith("val_"), key.removeprefix("val_")
+    """The column of an output as Keras calls it, "val_kind_loss" is "kind.validation_loss", or half so:
+    "kind.val_loss".
+    """
+    measures = {"loss": "loss", "accuracy": "accuracy", "acc": "accuracy"}
     for output in outputs:
-        measure = {"loss": "loss", "accuracy": "accuracy", "acc": "accuracy"}.get(
-            name.removeprefix(f"{output}_") if name.startswith(f"{output}_") else ""
-        )
-        if measure:
-            return f"{output}.{'validation_' * validated}{measure}"
+        for word, measure in measures.items():
+            if key in (f"{output}_{word}", f"{output}.{word}"):
+                return f"{output}.{measure}"
+            if key in (f"val_{output}_{word}", f"{output}.val_{word}", f"{output}_val_{word}"):
+                return f"{output}.validation_{measure}"
     return None
 
 

@@ -645,7 +645,8 @@ def mean(pieces: Sequence[tuple[int, Evaluation]]) -> Evaluation:
     hits = [reached.accuracy * count for count, reached in pieces if reached.accuracy is not None]
     of_parts = zip(*([(count, part) for part in reached.parts] for count, reached in pieces), strict=True)
     parts = tuple(mean(part) for part in of_parts)
-    return type(pieces[0][1])(loss, math.fsum(hits) / samples if hits else None, parts)
+    accuracy = math.fsum(hits) / samples if hits else None
+    return pieces[0][1]._replace(loss=loss, accuracy=accuracy, parts=parts)
 
 
 def evaluate(plan: Plan, part: Batch, piece: int, comm: Communicator | None = None) -> Evaluation:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 
 import numpy as np
 
@@ -152,7 +151,7 @@ def _right(judge: Judge, subject: Subject, seed: int, elsewhere: bool) -> list[R
     shapes = [value.shape for value in plain[0].args]
     others = [probe for probe in plain if [value.shape for value in probe.args] != shapes]
     loosely = judge.reference is None or judge.loosely
-    others += judge.linked if loosely and elsewhere else []
+    others += judge.sizes.linked if loosely and elsewhere else []
     tried = [*plain[:PROBES], *others[:PROBES]]
     if judge.reference is None or loosely:
         return by_differences(subject, tried)
@@ -163,7 +162,7 @@ def _beyond(judge: Judge, verdict: Verdict) -> Verdict:
     """With what is wrong on large numbers and on other sizes alone, where no formula judged these."""
     if judge.subject.fixed:
         return verdict  # saved numbers belong to the given ones alone
-    for probe in (*judge.beyond, *judge.linked):
+    for probe in (*judge.beyond, *judge.sizes.linked):
         if _agrees(judge.subject, probe) is not False:
             continue
         other = Judge(judge.subject, None, judge.seed, judge.progress, [probe])
@@ -190,10 +189,8 @@ def _resized(
     if judge.reference is not None and not judge.loosely:
         others = [p for p in judge.tried if not p.tied and [value.shape for value in p.args] != shapes]
         return by_formula(subject, judge.reference, others[:1])
-    with compiled_anew(0):  # their forward is what it was
-        first = judge.of_other_sizes
-    for probe in chain([first], _later(judge)):
-        if probe is None or max(value.size for value in probe.args) > MOST_RESIZED:
+    for probe in _of_other_sizes(judge):
+        if max(value.size for value in probe.args) > MOST_RESIZED:
             continue
         given = attempt(subject, probe.args, probe.delta)
         pairs = [] if given is None else [(given[n], probe.args[n]) for n in wrong]
@@ -203,9 +200,13 @@ def _resized(
     return []  # sizes that their forward takes and their backward does not
 
 
-def _later(judge: Judge) -> Iterator[Probe]:
-    """Those of linked sizes, drawn where they are asked for."""
-    yield from judge.linked
+def _of_other_sizes(judge: Judge) -> Iterator[Probe]:
+    """Drawn as they are asked for: of sizes that all differ, then of linked ones."""
+    with compiled_anew(0):  # their forward is what it was
+        first = judge.sizes.of_other_sizes
+    if first is not None:
+        yield first
+    yield from judge.sizes.linked
 
 
 def _of_all(

@@ -263,10 +263,7 @@ def linked_sizes(
     """The same where all axes of one size are one: `sizes` in place of these, None: larger ones that differ,
     as far as forward takes them and there are no more entries than `most`; None where it takes none.
     """
-    by_size: dict[int, list[Axis]] = {}
-    for number, value in enumerate(args):
-        for axis, size in enumerate(value.shape):
-            by_size.setdefault(size, []).append((number, axis))
+    by_size = _axes_by_size(args)
     new: dict[Axis, int] = {}
     largest = max(by_size, default=0)
     for size, axes in by_size.items():
@@ -277,6 +274,15 @@ def linked_sizes(
         if _runs(forward, of_sizes(args, trial, rng, precision)):
             new, largest = trial, max(largest, other)
     return of_sizes(args, new, rng, precision) if new else None
+
+
+def _axes_by_size(args: Sequence[Array]) -> dict[int, list[Axis]]:
+    """Every size there is -> the axes that have it."""
+    made: dict[int, list[Axis]] = {}
+    for number, value in enumerate(args):
+        for axis, size in enumerate(value.shape):
+            made.setdefault(size, []).append((number, axis))
+    return made
 
 
 def _entries(args: Sequence[Array], sizes: Mapping[Axis, int]) -> int:
@@ -296,27 +302,26 @@ def smaller_sizes(
     """Fresh numbers of smaller sizes that differ, as far as `runs` takes them: all axes of one size are one,
     and those of a multiple of it, the gates of a cell, stay that; None where none can be smaller.
     """
-    by_size: dict[int, list[Axis]] = {}
-    for number, value in enumerate(args):
-        for axis, size in enumerate(value.shape):
-            by_size.setdefault(size, []).append((number, axis))
+    by_size = _axes_by_size(args)
     new: dict[Axis, int] = {}
-    done, taken = set[int](), {size for size in by_size if size <= FEWEST}
+    taken = {size for size in by_size if size <= FEWEST}
+    done = set(taken)
+
+    def smaller(size: int, together: Sequence[int]) -> int | None:
+        """A size in its place, and in those of its multiples; the axes are set."""
+        for other in [each for each in range(FEWEST, size) if each not in taken][:SMALLER_TRIED]:
+            trial = {axis: other * (each // size) for each in together for axis in by_size[each]}
+            if runs(of_sizes(args, {**new, **trial}, rng, precision)):
+                new.update(trial)
+                return other
+        return None
+
     for size in sorted(by_size):
-        if size <= FEWEST or size in done:
-            continue
         multiples = [other for other in by_size if other > size and other % size == 0 and other not in done]
         for together in ([size], [size, *multiples]) if multiples else ([size],):
-            for other in [each for each in range(FEWEST, size) if each not in taken][:SMALLER_TRIED]:
-                trial = dict(new)
-                for each in together:
-                    trial |= dict.fromkeys(by_size[each], other * (each // size))
-                if runs(of_sizes(args, trial, rng, precision)):
-                    new, taken = trial, taken | {other}
-                    done |= set(together)
-                    break
-            if size in done:
-                break
+            if size not in done and (other := smaller(size, together)) is not None:
+                taken.add(other)
+                done.update(together)
     return of_sizes(args, new, rng, precision) if new else None
 
 
@@ -326,11 +331,7 @@ def _changeable(
     """Axes of one size that can change together while all others stay, and by how much: by one, or as many as
     they have, of what is dealt to groups; the fewest first.
     """
-    by_size: dict[int, list[Axis]] = {}
-    for number, value in enumerate(args):
-        for axis, size in enumerate(value.shape):
-            if size > 1:
-                by_size.setdefault(size, []).append((number, axis))
+    by_size = {size: axes for size, axes in _axes_by_size(args).items() if size > 1}
     trials, done = 0, set[Axis]()
     for step_is_size in (False, True):
         for count in range(1, LINKED + 1):

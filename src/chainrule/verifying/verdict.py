@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
-from chainrule.base.languages import SPACE, Say, say_json
+from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.languages import LANGUAGES, SPACE, Say, say_json
 from chainrule.base.shown import shown
 from chainrule.base.tables import wrapped
 from chainrule.verifying.saying.marked import Marked
@@ -137,7 +138,9 @@ class Verdict:
         return tuple(finding.evidence for finding in self.findings)
 
     def text(self, language: str = "en", width: int | None = None) -> str:
-        """All of it, in "en" or "zh"; in lines of at most `width` columns."""
+        """All of it, in "en" or "zh"; in lines of at most `width` columns. ArgumentError for another one."""
+        if language not in LANGUAGES:
+            raise ArgumentError(f"language must be 'en' or 'zh', received {describe(language)}")
         rows = broken(self._head(language), "", "", width)
         for finding in self.findings:
             for number, line in enumerate(finding.lines(language, self.hint_level)):

@@ -36,7 +36,7 @@ from chainrule.verifying.verdict import Verdict, joined
 def verify(
     given: Any = None,
     backward: Any = None,
-    *,
+    *more: Any,
     args: Sequence[Any] = (),
     like: Any = None,
     names: Any = None,
@@ -87,6 +87,16 @@ def verify(
     if net is not None:
         return _beside_network(net, grads, batch, loss, penalty, names, level)
     given = _with_backward(given, backward)
+    if more:
+        raise TypeError(
+            f"verify() takes 2 by position, received {2 + len(more)}; write verify((forward, backward), "
+            "args=(x, W, b)), what forward is called with in a tuple"
+        )
+    if isinstance(args, Mapping):
+        raise TypeError(
+            "args is what forward is called with, in its order, args=(x, W, b), or by keyword, "
+            f"verify((forward, backward), x=x, W=W, b=b); received {describe(args)}"
+        )
     given, args, names, options = with_keywords(given, args, names, options, like)
     if not len(args):
         raise ArgumentError("args is empty: give the arrays on which forward is called, args=(x, W, b)")

@@ -128,13 +128,16 @@ METHODS = by_name(
             *("to", "cuda", "cpu", "device", "to_device", "gpu"),
         ),
         "network.copy(dtype='float64')": ("double", "astype", "type"),
-        "network.copy(dtype='float32'); there is no smaller dtype": ("float", "half", "float16"),
+        "network.copy(dtype='float32')": ("float",),
+        "network.copy(precision='bfloat16'), whose products are of bfloat16 beside dtype='float32'": (
+            *("half", "float16"),
+        ),
         "network.copy(precision='bfloat16'), whose products are of bfloat16": ("bfloat16", "dtype_policy"),
         "network.copy()": ("clone", "deepcopy", "get_copy"),
+        "network.to_onnx('net.onnx'), or network.save('net.npz') for chainrule itself": ("export", "onnx"),
         "network.save('net.npz')": (
             "save_weights",
             "save_model",
-            "export",
             "dump",
             "to_file",
             "save_pretrained",

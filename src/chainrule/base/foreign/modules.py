@@ -140,7 +140,15 @@ MODULES = by_name(
         ),
         "chainrule.fit(network, X, y, progress=True)": ("tqdm", "ProgressBar"),
         # networks
-        "network.save('net.npz')": ("save", "save_model", "save_weights", "dump", "export"),
+        "network.save('net.npz')": ("save", "save_model", "save_weights", "dump"),
+        "network.to_onnx('net.onnx'), or network.save('net.npz') for chainrule itself": (
+            *("export", "to_onnx", "onnx"),
+        ),
+        "no reader of Keras's models: a network of the same layers takes what their get_weights() gives, by "
+        "set_keras_weights": ("from_keras", "from_tensorflow"),
+        "no such name: chainrule.from_torch takes a module of PyTorch, "
+        "from_torch(module, input_shape=(3, 32, 32))": ("from_pytorch", "import_torch"),
+        "chainrule.from_onnx('net.onnx')": ("load_onnx", "import_onnx", "read_onnx"),
         "chainrule.load('net.npz')": (
             "load_model",
             "load_weights",
@@ -208,7 +216,18 @@ MODULES = by_name(
         "inputs={'target': (7, 16), 'memory': (9, 16)})": ("TransformerDecoderLayer",),
         "no such join: chainrule.Add(), chainrule.Multiply(), chainrule.Divide(), chainrule.Maximum(), "
         "chainrule.Minimum(), chainrule.Raise() and chainrule.Concat() are those of a Graph": (
-            *("Dot", "Subtract"),
+            *("Dot", "Subtract", "Average"),
+        ),
+        "chainrule.Graph({..., 'raised': (chainrule.Raise(), 'a', 'b')}, input_shape=784)": (
+            *("Power", "Pow", "pow", "power"),
+        ),
+        "nothing: images of uint8 are divided by 255; numbers are brought to one scale by "
+        "chainrule.data.Standardizer.learn(X), called with X": ("Rescaling", "Rescale", "ToTensor"),
+        f"no noise but that of chainrule.Dropout(0.5); or {_OWN_LAYER}": ("GaussianNoise", "GaussianDropout"),
+        "no layer that changes images in training: a loader that fit takes changes them, or copies are added "
+        "to X": (
+            *("RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomCrop"),
+            *("RandomHorizontalFlip", "RandomVerticalFlip", "RandomResizedCrop"),
         ),
         # losses
         _MSE: ("mse", "mse_loss", "mean_squared_error", "l2_loss", "MSELossFlat"),

@@ -460,6 +460,15 @@ TRAINING: dict[str, dict[str, Advice]] = {
             "every_steps=100": ("update_freq", "write_steps_per_second"),
         }
     ),
+    "split": by_name(
+        {
+            "fraction=0.2": ("test_size", "test_fraction", "validation_size", "p"),
+            "fraction=0.2, the share held out": ("train_size",),
+            "seed=0": ("random_state", "random_seed", "rng", "generator"),
+            besides("nothing: it is drawn; X[:900] and X[900:] are parts in order", True): ("shuffle",),
+        }
+    ),
+    "load_mnist": by_name({"directory='mnist'": ("root", "path", "data_dir", "cache_dir")}),
     "EarlyStopping": {
         **_MODE,
         **by_name(

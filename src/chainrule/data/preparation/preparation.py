@@ -137,6 +137,9 @@ class Preparation:
                         f"preparation[{name!r}] scales targets, and {name!r} is an input: name the output, "
                         "preparation={'price': Standardizer.learn(y)}"
                     )
+                if isinstance(value, str) and value not in _by_word:
+                    words = " or ".join(map(repr, _by_word))
+                    raise ArgumentError(f"preparation[{name!r}] is {value!r}: write {words}")
                 part = cls.of(value, inputs[name], inputs[name])
             elif name in outputs:
                 scale = value.targets if isinstance(value, Preparation) else value
@@ -156,16 +159,24 @@ class Preparation:
 
     @classmethod
     def of(
-        cls, given: Preparation | str, input_shape: tuple[int, ...], output_shape: tuple[int, ...]
+        cls,
+        given: Preparation | Standardizer | str,
+        input_shape: tuple[int, ...],
+        output_shape: tuple[int, ...],
     ) -> Preparation:
-        """What Network(preparation=...) takes: a preparation that fits its inputs and outputs, "pixels" or
-        "numbers".
+        """What Network(preparation=...) takes: a preparation that fits its inputs and outputs, "pixels",
+        "numbers" or a `Standardizer` of its inputs.
         """
         if isinstance(given, str):
+            if given not in _by_word:
+                raise ArgumentError(f"preparation is {given!r}: write {' or '.join(map(repr, _by_word))}")
             given = cls(inputs=given)  # type: ignore[arg-type]
+        if isinstance(given, Standardizer):
+            given = cls(inputs=given)
         if not isinstance(given, Preparation):
             raise ArgumentError(
-                f"preparation is {describe(given)}: write Preparation.learn(X), 'pixels' or 'numbers'"
+                f"preparation is {describe(given)}: write Preparation.learn(X), Standardizer.learn(X), "
+                "'pixels' or 'numbers'"
             )
         names = getattr(given.inputs, "outputs", None)
         if names is not None and input_shape != (len(names),):

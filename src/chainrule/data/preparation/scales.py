@@ -27,6 +27,7 @@ from chainrule.data.arrays import (
 
 # Numbers up to here are taken as they are without a word: ages and percentages are no pixels.
 NO_PIXELS = 127
+PICTURES = (3, 4)  # axes of a sample that may be pixels: images (H, W, C) and volumes (D, H, W, C)
 
 
 class Scale(Protocol):
@@ -145,14 +146,14 @@ class Numbers:
 
 
 def _are_pixels(array: Array) -> bool:
-    """Whether numbers look like pixels from 0 to 255: images of uint8 above 1, and above 127 flat uint8
-    and whole numbers in images. So are those of tables, but then the training had them on another scale.
+    """Whether numbers look like pixels from 0 to 255: images and volumes of uint8 above 1, and above 127 flat
+    uint8 and whole numbers in images. So are those of tables, but then the training had another scale.
     """
     if not array.size or array.ndim < 2 or not (array.dtype == np.uint8 or array.ndim > 2):
         return False
     high = array.max()
     if array.dtype == np.uint8:
-        return bool(high > (1 if array.ndim in (4, 5) else NO_PIXELS))
+        return bool(high > (1 if array.ndim - 1 in PICTURES else NO_PIXELS))
     return bool(NO_PIXELS < high <= 255 and array.min() >= 0 and (array == np.rint(array)).all())
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.base.errors import FileError
 from chainrule.base.files.disk import first_line, write_whole
+from chainrule.base.keywords import teach
 from chainrule.base.types import Array
 from chainrule.data.readers.idx import load_idx, sizes
 
@@ -25,6 +26,7 @@ largest_download = 16 * 2**20  # the largest of the four has 9.9 MB
 subdirectories = ("", "raw", "MNIST/raw", "mnist")  # torchvision unpacks into MNIST/raw
 
 
+@teach("load_mnist('mnist', download=True)", directory="the folder of its four files")
 def load_mnist(
     directory: str | Path,
     *,

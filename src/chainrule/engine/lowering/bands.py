@@ -43,7 +43,8 @@ MOST = 16
 STRIDES = (1, 2, 4, 8)  # that the rows of a band of the input are a multiple of
 WINOGRAD = 1.6  # of 2.25 times fewer products
 REARRANGING = 40.0  # to whole samples, and back: 25 cycles a vector, as measured
-PASSES: dict[type[Layer], int] = {  # over a layer's numbers, forward and back; of others 2
+# Over a layer's numbers, forward and back; of others 2. Weights of a choice, which 0024 measures.
+PASSES: dict[type[Layer], int] = {
     **dict.fromkeys((BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm), 7),
     **dict.fromkeys(PROGRAMS, 12),
     LocalResponseNorm: 50,  # three programs, a sum of the channels beside and a product

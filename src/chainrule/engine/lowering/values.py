@@ -54,9 +54,19 @@ ACTIVATIONS: dict[type[Layer], Act] = {
     SiLU: Act.silu,
     HardSwish: Act.hard_swish,
 }
-PROGRAMS = (  # activations that are programs, entry by entry
-    *(CELU, HardShrink, HardSigmoid, HardTanh, LogSigmoid, Mish, ReLU6, SELU, SoftShrink, Softsign),
-    *(TanhShrink, Threshold),
+PROGRAMS: tuple[type[Layer], ...] = (  # activations that are programs, entry by entry
+    CELU,
+    HardShrink,
+    HardSigmoid,
+    HardTanh,
+    LogSigmoid,
+    Mish,
+    ReLU6,
+    SELU,
+    SoftShrink,
+    Softsign,
+    TanhShrink,
+    Threshold,
 )
 CELLS: dict[type[Layer], Cell] = {RNN: Cell.rnn, LSTM: Cell.lstm, GRU: Cell.gru}
 

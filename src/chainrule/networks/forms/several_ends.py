@@ -41,9 +41,9 @@ def joined_inputs(
     """X as the network's layers read it: of several inputs one row of numbers per sample.
 
     X: {name: array} of all inputs, or a tuple of the arrays in their order; an array (N, numbers of all) is
-    taken as it is. Each is prepared as the network says, or `preparation`; without a word images of uint8 are
-    divided by 255. learned: takes what each was, for training. Raises DataError and ShapeError that name the
-    input.
+    taken as it is. preparation: of each by its name, in place of the network's own; without a word images
+    and volumes of uint8 are divided by 255. learned: takes what each was, for training. Raises DataError and
+    ShapeError that name the input.
     """
     inputs = network.input_parts
     if not inputs or (isinstance(X, np.ndarray) and X.shape[1:] == network.input_shape):

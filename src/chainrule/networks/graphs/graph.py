@@ -32,7 +32,8 @@ class Graph(Network):
         shorter, or of size 1, as NumPy does: (64,) or (1, 1, 64) on (28, 28, 64), (100, 1) on (100, 16).
         Without a source a node reads the one before it, the first the input, "input". A node's layer has the
         node's name, of a list "node.dense1". One object in several nodes is one layer, with the same weights.
-    input_shape: shape of one sample, or by the input's name, inputs={"image": (28, 28, 1)}.
+    input_shape: shape of one sample, or with a name by which nodes read it, inputs={"image": (28, 28, 1)};
+        X of a single input is the array itself.
     inputs: of several inputs, name -> shape of one sample, inputs={"image": (28, 28, 1), "age": 4}. X is then
         {"image": images, "age": ages}, or a tuple in this order, for `fit`, `predict` and all others.
     outputs: the node that is put out, or a list of several: y and what `predict` returns are then by name,
@@ -78,6 +79,9 @@ class Graph(Network):
             dtype=dtype,
             name=name,
             classes=classes,
-            preparation=preparation,
+            preparation=None if isinstance(preparation, Mapping) else preparation,
             precision=precision,
         )
+        if isinstance(preparation, Mapping):
+            ends = self.outputs if len(chosen) > 1 else {chosen[0]: self.output_shape}
+            self.preparation = Preparation.of_ends(preparation, shapes, ends)

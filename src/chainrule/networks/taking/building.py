@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.errors import ArgumentError, ShapeError, describe
 from chainrule.base.types import Array
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import (
@@ -131,10 +131,12 @@ class Building(Axes):
             inputs = {INPUT: x}
             with contextlib.suppress(NoChainError):
                 layers = layers_between(x, list(outputs.values()))
-                return Network(layers or [Identity()], input_shape=x.ours, dtype=dtype)
+                with _told(inputs):
+                    return Network(layers or [Identity()], input_shape=x.ours, dtype=dtype)
         nodes = nodes_between(inputs, outputs)
         shapes = {name: value.ours for name, value in inputs.items()}
-        return Graph(nodes, inputs=shapes, outputs=list(outputs), dtype=dtype)
+        with _told(inputs):
+            return Graph(nodes, inputs=shapes, outputs=list(outputs), dtype=dtype)
 
     # -- nodes -----------------------------------------------------------------------------------------------
     def entrywise(self, name: str, x: Value, layer: Layer) -> Value:
@@ -331,15 +333,19 @@ class Building(Axes):
     def pool(
         self, name: str, x: Value, kind: str, kernel: Sequence[int], stride: Sequence[int], pads: Pads,
         dilation: Sequence[int] = (), ceil_mode: bool = False, count_padding: bool = False, norm: float = 2.0,
+        divisor: float | None = None,
     ) -> Value:  # fmt: skip
-        """count_padding: of means.  ceil_mode: what counts in a window over the edge is what is there."""
+        """count_padding: of means.  ceil_mode: what counts in a window over the edge is what is there.
+        divisor: of a mean, what the sum of a window is divided by in place of how many count.
+        """
         apart = tuple(dilation) or (1,) * len(kernel)
-        if kind == "average" and ceil_mode and count_padding:
+        if kind == "average" and (divisor is not None or (ceil_mode and count_padding)):
             return self._means(
                 name,
                 x,
                 Grid(tuple(kernel), tuple(stride), _frame(pads), apart, ceil=ceil_mode),
                 count_padding,
+                divisor,
             )
         options: dict[str, Any] = {"ceil_mode": True} if ceil_mode and not isinstance(pads, str) else {}
         if count_padding and kind == "average":
@@ -369,8 +375,10 @@ class Building(Axes):
         node = self.node(name, self.join(f"{name}_read", rows, "concat"), layer)
         return Value(read[1].theirs, Layout(True), node)
 
-    def _means(self, name: str, x: Value, g: Grid, count_padding: bool) -> Value:
-        """Means of windows along one axis after the other: of sums with fixed weights."""
+    def _means(self, name: str, x: Value, g: Grid, count_padding: bool, divisor: float | None) -> Value:
+        """Means of windows along one axis after the other: of sums with fixed weights; with a divisor sums,
+        of which those along the first axis are divided.
+        """
         x = self.read(name, x, True)
         for axis, size in enumerate(x.theirs[1:]):
             (before, _), after = (
@@ -383,7 +391,8 @@ class Building(Axes):
                 places = [first + m * g.dilation[axis] for m in range(g.kernel[axis])]
                 there = [u for u in places if 0 <= u < size]
                 counted = [u for u in places if u < size + after] if count_padding else there
-                taps.append(tuple((u, 1 / len(counted)) for u in there))
+                share = 1 / len(counted) if divisor is None else 1.0 if axis else 1 / divisor
+                taps.append(tuple((u, share) for u in there))
             x = self.along(f"{name}_{axis}", x, axis + 1, tuple(taps))
         return x
 
@@ -631,6 +640,21 @@ class Building(Axes):
             there = self.join(f"{name}_other", sides, "sum")
         taps = tuple(((place, 1.0),) if left else () for place, left in enumerate(table.ravel()))
         return self.reshaped(f"{name}_seen", self.along(f"{name}_mask", there, 0, taps), table.shape)
+
+
+@contextlib.contextmanager
+def _told(inputs: Mapping[str, Value]) -> Iterator[None]:
+    """ShapeError that says of which samples it is, where weights do not fit them."""
+    try:
+        yield
+    except ShapeError as error:
+        shapes = {name: tuple(value.theirs) for name, value in inputs.items()}
+        shown = next(iter(shapes.values())) if len(shapes) == 1 else shapes
+        raise ShapeError(
+            f"{str(error).partition(';')[0]}: the model's weights are for samples of another shape than "
+            f"{shown}; write input_shape as the model takes one sample, of images mostly (channels, rows, "
+            "columns)"
+        ) from error
 
 
 def _back(order: Sequence[int]) -> list[int]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.differences import LEAST_ENTRIES, MOST_ENTRIES
+from chainrule.verifying.differences import LEAST_ENTRIES, MOST_ENTRIES, Differences, measured
 from chainrule.verifying.precision import PRECISIONS, precision_of
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.subjects.calls.effort import effort
@@ -55,6 +55,17 @@ def affordable(subject: Subject, args: Sequence[Array]) -> int:
     while most > LEAST_ENTRIES and 4 * most * real * cost > MOST_LINES:
         most = max(most // 2, LEAST_ENTRIES)
     return most
+
+
+def differences_of(
+    subject: Subject, probe: Probe, number: int, most: int = MOST_ENTRIES, anew: bool = False
+) -> Differences:
+    """Those of their forward with respect to one argument, of at most so many entries, and as many as are
+    `affordable`.  anew: their forward is not what it was.
+    """
+    known = {} if anew else subject.measured
+    few = min(most, affordable(subject, probe.args))
+    return measured(subject.forward, probe.args, number, probe.delta, known, few)
 
 
 def each(subject: Subject, *answers: Gradients) -> Iterator[tuple[Any, ...]]:

@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
 
 import numpy as np
 
 from chainrule.base.errors import ChainruleError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
-from chainrule.verifying.contract.calls import affordable, answer, attempt, output
+from chainrule.verifying.contract.calls import answer, attempt, differences_of, output
 from chainrule.verifying.contract.digits import lost_digits, rounded_alone
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import Owed, owed, runnable, shapes
 from chainrule.verifying.decoding.impulses import Responses, responses
 from chainrule.verifying.decoding.rules import observed
-from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES, Differences, measured
-from chainrule.verifying.factors import factor
+from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.judging.cases import (
     NEARLY,
@@ -38,8 +36,10 @@ from chainrule.verifying.judging.cases import (
 )
 from chainrule.verifying.judging.findings import explained, finding
 from chainrule.verifying.judging.forwards import forward_mistake, scaled_input
-from chainrule.verifying.judging.hypotheses import Case, Mistake, agree, factors
+from chainrule.verifying.judging.hypotheses import Case
+from chainrule.verifying.judging.of_layers import another_mask, ignored_learn, running_statistics
 from chainrule.verifying.judging.search import MISFITS, MOST_TRIED, Budget, Search
+from chainrule.verifying.judging.sizes import MANY, MOST_OF_MANY, Sizes
 from chainrule.verifying.meanings.forms import agreement
 from chainrule.verifying.meanings.layer import LayerMeaning
 from chainrule.verifying.meanings.matching import Like
@@ -55,8 +55,6 @@ from chainrule.verifying.precision import (
 )
 from chainrule.verifying.probes import (
     Probe,
-    different_sizes,
-    linked_sizes,
     not_told_apart,
     of_sizes,
     probes,
@@ -66,8 +64,6 @@ from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
-MANY, MOST_OF_MANY = 67, 20_000  # samples, no multiple of any block; entries of all arguments with so many
-COMMON = ("2", "1/2")  # factors that are hardly a size
 ROUNDINGS = 16  # of an array's largest entry, by which gradients are off beside differences in float64
 
 
@@ -90,6 +86,13 @@ class Judge:
     right: list[tuple[Tolerance, Array, Array]] = field(default_factory=list)
     named: bool = True  # whether they say what is meant, so that each of its parameters has a gradient
 
+    @cached_property
+    def sizes(self) -> Sizes:
+        def beside(array: str, probe: Probe) -> Case | None:
+            return next((case for _, case in self.by_differences([probe], array, FEW_ENTRIES)), None)
+
+        return Sizes(self.subject, self.seed, beside)
+
     def verdict(self, hint_level: int) -> Verdict:
         subject, notes = self.subject, list(self.subject.notes)
         out = output(subject, subject.args)
@@ -101,46 +104,70 @@ class Judge:
             notes.append(TEXTS["judged.differences"])
         owing, spoiled = self.contract(meaning, notes)
         if isinstance(meaning, LayerMeaning) and meaning.layer.family == "batchnorm":
-            owing = self.running_statistics(meaning, owing)
+            owing = running_statistics(subject, self.tried[0], meaning, owing)
         whole = None
         if self.reference is not None and subject.delta is None:
             whole = compared_whole(subject, self.reference, self.tried[0])
             owing += [finding for finding in whole.findings if finding.name not in spoiled] if whole else []
             spoiled |= {finding.name for finding in whole.findings} if whole else set()
         if meaning is not None:
-            made, said_beside = self.by_meaning(meaning, spoiled)
-            notes += said_beside
-            if made and not any(finding.mistake for finding in made):
-                made = self.of_theirs(meaning, made, spoiled, notes)
-            if not made and not owing and not said_beside:
-                made = self.of_many(meaning)
-            if self.elsewhere:
-                notes.append(TEXTS.say("forward.elsewhere", layer=meaning.title))
-                made += [] if made else self.of_elsewhere(spoiled, notes)
+            made = self.of_meaning(meaning, owing, spoiled, notes)
         else:
             plain = [probe for probe in self.tried if not probe.tied] or self.tried[:1]
             self.tried, self.beyond = plain[:2], plain[2:]
             made = self.of_differences(self.tried, spoiled, notes)
         findings += explained(owing, made, self.follows)
-        learned = self.learned(meaning)
+        findings += self.missing(meaning, owing, findings, notes)
+        if self.reference is not None and not findings:
+            notes += () if whole is None else whole.notes
+            notes += self.how_near()
+        answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
+        return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
+
+    def of_meaning(
+        self, meaning: Meaning, owing: Sequence[Finding], spoiled: set[str], notes: list[Say]
+    ) -> list[Finding]:
+        """What our formulas tell; where these name no cause, or are of other numbers, their forward too."""
+        made, said_beside = self.by_meaning(meaning, spoiled)
+        notes += said_beside
+        if made and not any(finding.mistake for finding in made):
+            made = self.of_theirs(meaning, made, spoiled, notes)
+        if not made and not owing and not said_beside:
+            made = self.of_many(meaning)
+        if self.elsewhere:
+            notes.append(TEXTS.say("forward.elsewhere", layer=meaning.title))
+            made += [] if made else self.of_elsewhere(spoiled, notes)
+        return made
+
+    def missing(
+        self,
+        meaning: Meaning | None,
+        owing: Sequence[Finding],
+        findings: Sequence[Finding],
+        notes: list[Say],
+    ) -> list[Finding]:
+        """Gradients that did not come back: wrong of a parameter of a layer that they name, else noted; and
+        noted where all that did are means.
+        """
+        made, learned = list[Finding](), self.learned(meaning)
         means = {(name, "factor 1/m") for name in learned}
         if learned and not owing and {(f.name, f.mistake) for f in findings} == means:
             notes.append(TEXTS["judged.mean_here"])
+        told = {finding.name for finding in findings}
         for name in self.silent(self.tried[0], meaning):
-            if name in learned and self.named and not any(each.name in ("", name) for each in findings):
+            if name in learned and self.named and not told & {"", name}:
                 what = TEXTS.say("contract.missing", name=name)
-                findings.append(Finding(name, what, mistake="no gradient"))
+                made.append(Finding(name, what, mistake="no gradient"))
             else:
                 notes.append(TEXTS.say("judged.missing", name=name))
-        if self.reference is not None and not findings:
-            precision = computed_in(subject.args, subject.precision)
-            notes += () if whole is None else whole.notes
-            ratios = [within.ratio(*pair) for within, *pair in self.right]
-            if ratios:
-                said = TEXTS.say("judged.tolerance", ratio=f"{max(ratios):.2g}", precision=precision)
-                notes.append(said)
-        answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
-        return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
+        return made
+
+    def how_near(self) -> list[Say]:
+        """How far what is right is off, beside what it may be off by."""
+        ratios = [within.ratio(*pair) for within, *pair in self.right]
+        precision = computed_in(self.subject.args, self.subject.precision)
+        said = TEXTS.say("judged.tolerance", ratio=f"{max(ratios, default=0.0):.2g}", precision=precision)
+        return [said] if ratios else []
 
     def meant(self, out: Array, findings: list[Finding], notes: list[Say]) -> Meaning | None:
         """What `like` says, where their forward is that; what it is instead is found or noted."""
@@ -180,7 +207,7 @@ class Judge:
                 continue
             of_array, said_beside = self.judged(name, case, None, tried)
             if len(of_array) == 1:
-                of_array = [self.counted(of_array[0], case, tried)]
+                of_array = [self.sizes.counted(of_array[0], case, tried)]
             if of_array and not of_array[0].mistake and (said := self.no_mistake(name, case, tried)):
                 notes += (each for each in said if isinstance(each, Say))
                 made += (each for each in said if isinstance(each, Finding))
@@ -210,105 +237,6 @@ class Judge:
             self.unsure = True
             return [TEXTS.say("unsure.nearly", name=name)]
         return []
-
-    def counted(self, found: Finding, case: Case, tried: Sequence[Probe]) -> Finding:
-        """With a factor named that is a size of the first argument only if it follows that size, and one that
-        is a number only if it stays where sizes change: 3 is 2/m of six rows alone, 1/2 is 1/m of two.
-        """
-        if found.mistake and not found.mistake.startswith("factor "):
-            return found
-        plain = replace(case, sizes=[{}] * len(tried))
-        constant = next(chain(factors(plain), factors(plain, rare=True)), None)
-        stays = constant is not None and self._follows(found.name, plain, constant, None)
-        if constant is not None and (stays or (stays is None and constant.values.get("factor") in COMMON)):
-            return finding(found.name, plain, 0, None)
-        for letter, axis in self._counted_axes():
-            again = replace(case, sizes=[{letter: _count(probe, axis)} for probe in tried])
-            other = next(chain(factors(again), factors(again, rare=True)), None)
-            if other is None or letter not in other.values.get("factor", ""):
-                continue
-            follows = self._follows(found.name, again, other, axis)
-            if follows or (follows is None and letter == "m"):
-                made = finding(found.name, again, 0, None)
-                if letter == "m":
-                    return made
-                of = {"letter": letter, "axis": axis, "name": self.subject.names[0]}
-                why = TEXTS.within("mistake")["factor_counted"].format(**other.values, **of)
-                return replace(made, why=why)
-        if constant is not None and stays is None:
-            return finding(found.name, plain, 0, None)
-        return replace(found, why=None, fix=None, mistake="")
-
-    def _counted_axes(self) -> list[tuple[str, int]]:
-        """(letter, axis) of what the first argument counts: samples, features; of ids behind them, steps."""
-        first = self.subject.args[0]
-        last = max(first.ndim - 1, 0)
-        if first.dtype.kind == "i":
-            return [("m", 0), ("T", last)]
-        return [("m", last), ("n", 0)] if self._samples_last else [("m", 0), ("n", last)][: 1 + (last > 0)]
-
-    @cached_property
-    def _samples_last(self) -> bool:
-        """Whether columns of the first argument are samples: of rows the output mixes several."""
-        first, out = self.subject.args[0], output(self.subject, self.subject.args)
-        if first.ndim != 2 or out.ndim != 2 or first.dtype.kind != "f" or out.shape[1] != first.shape[1]:
-            return False
-        row, column = first.copy(), first.copy()
-        row[0], column[:, 0] = row[0] + 1, column[:, 0] + 1
-        try:
-            by_row, by_column = (output(self.subject, [v, *self.subject.args[1:]]) for v in (row, column))
-        except Exception:  # their code may raise whatever it likes
-            return False
-        alone = out.shape[0] == first.shape[0] and np.array_equal(by_row[1:], out[1:])
-        return not alone and np.array_equal(by_column[:, 1:], out[:, 1:])
-
-    def _follows(self, array: str, case: Case, mistake: Mistake, axis: int | None) -> bool | None:
-        """Whether the same factor is there with other sizes, too; None where none can be had."""
-        probe = self.resized
-        if probe is None or not probe.args[0].ndim:
-            return None
-        other = next((case for _, case in self.by_differences([probe], array, FEW_ENTRIES)), None)
-        if other is None:
-            return None
-        sizes = {} if axis is None else {next(iter(case.sizes[0])): _count(probe, axis)}
-        by = factor("-1" if mistake.kind == "minus" else mistake.values.get("factor", "0"), sizes)
-        theirs, right = other.theirs[0], other.right[0]
-        known = theirs != right  # what is not differenced there stands as it came back
-        return bool(known.any()) and agree([theirs[known]], [by * right[known]])
-
-    @cached_property
-    def resized(self) -> Probe | None:
-        """`of_other_sizes` where it is not too large and backward takes it; else None."""
-        probe = self.of_other_sizes
-        if probe is None or sum(value.size for value in probe.args) > MOST_OF_MANY:
-            return None
-        return None if attempt(self.subject, probe.args, probe.delta) is None else probe
-
-    @cached_property
-    def of_other_sizes(self) -> Probe | None:
-        """A probe of sizes that all differ; None where forward takes none."""
-        subject, rng = self.subject, np.random.default_rng(self.seed + 1)
-        args = different_sizes(subject.args, subject.forward, rng, subject.precision)
-        return None if args is None else Probe(args, subject.drawn_delta(output(subject, args), rng))
-
-    @cached_property
-    def linked(self) -> list[Probe]:
-        """Probes of other sizes, as far as forward takes them, and of many samples: all axes of one size are
-        taken to be one, for a forward may take some that belong to no layer, and ignore what is too much.
-        """
-        subject, rng, made = self.subject, np.random.default_rng(self.seed + 2), []
-        first = list(subject.args[0].shape[:1])
-        for sizes in (None, *({size: MANY} for size in first)):
-            most = MOST_OF_MANY // 4
-            args = linked_sizes(subject.args, subject.forward, rng, subject.precision, sizes, most)
-            if args is None or sum(value.size for value in args) > most:
-                continue
-            delta = subject.drawn_delta(output(subject, args), rng)
-            given = attempt(subject, args, delta)
-            pairs = zip(given or (), args, strict=False)
-            if given is not None and all(g is None or g.shape == value.shape for g, value in pairs):
-                made.append(Probe(args, delta))
-        return made
 
     def of_theirs(
         self, meaning: Meaning, made: list[Finding], spoiled: Collection[str], notes: list[Say]
@@ -409,31 +337,6 @@ class Judge:
         notes += [*not_told_apart(self.tried, subject.names), *noticed, *due.notes]
         return [*raised, *due.findings], due.spoiled
 
-    def running_statistics(self, meaning: LayerMeaning, owing: list[Finding]) -> list[Finding]:
-        """What calls in between change is what they move, where each channel is off by its own factor."""
-        name, states = self.subject.names[meaning.place], {"stale cache", "cache changed", "not repeatable"}
-        if not any(finding.name == name and finding.mistake in states for finding in owing):
-            return owing
-        probe = self.tried[0]
-        bound = meaning.bind(probe)
-        theirs = answer(self.subject, probe.args, probe.delta)[meaning.place]
-        form = bound.forms[meaning.place]
-        if theirs is None or theirs.shape != probe.args[meaning.place].shape:
-            return owing
-        given, right = form.to_ours(theirs.astype(np.float64)), meaning.gradient(bound, "delta")
-        if close(given, right).all():  # in a call by itself
-            return owing
-        for base in (right, bound.values["d"]):
-            by_channel = [np.moveaxis(each, -2, 0).reshape(each.shape[-2], -1) for each in (given, base)]
-            factor = (by_channel[0] * by_channel[1]).sum(axis=1) / (by_channel[1] ** 2).sum(axis=1)
-            if close(by_channel[0], factor[:, None] * by_channel[1]).all():
-                kept = [finding for finding in owing if finding.name != name or finding.mistake not in states]
-                case = Case([theirs], [form.to_theirs(right)], [False], [bound.sizes])
-                found = finding(name, case, 0, None)
-                why = TEXTS["mistake.running_statistics"]
-                return [*kept, replace(found, why=why, mistake="running statistics")]
-        return owing
-
     def learned(self, meaning: Meaning | None) -> set[str]:
         """The parameters of a layer."""
         if not isinstance(meaning, LayerMeaning):
@@ -528,7 +431,7 @@ class Judge:
             self.progress(TEXTS.say("step.differences", name=name))
             theirs, right, looked = [], [], []
             for probe, gradients in zip(tried, returned, strict=True):
-                taken = self.measured(probe, number, most)
+                taken = differences_of(self.subject, probe, number, most)
                 value = np.asarray(gradients[number])
                 if value.shape != probe.args[number].shape:
                     break
@@ -550,12 +453,6 @@ class Judge:
             if len(theirs) == len(tried):
                 sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in tried]
                 yield name, Case(theirs, right, [False] * len(tried), sizes, None, looked)
-
-    def measured(self, probe: Probe, number: int, most: int = MOST_ENTRIES) -> Differences:
-        """The differences of one argument."""
-        known = self.subject.measured
-        most = min(most, affordable(self.subject, probe.args))
-        return measured(self.subject.forward, probe.args, number, probe.delta, known, most)
 
     def returned(self, tried: Sequence[Probe]) -> list[tuple[Array | None, ...]]:
         return [answer(self.subject, probe.args, probe.delta) for probe in tried]
@@ -613,9 +510,9 @@ class Judge:
             found = shown
         elif cheat is not None and (not found.mistake or cheat.mistake == "zeros"):
             found = replace(cheat, where=found.where, evidence=found.evidence)
-        elif search is not None and not found.mistake and _another_mask(search, case):
+        elif search is not None and not found.mistake and another_mask(search, case):
             found = replace(found, why=TEXTS["mistake.another_mask"], mistake="another mask")
-        elif search is not None and not found.mistake and _ignored_learn(search, case):
+        elif search is not None and not found.mistake and ignored_learn(search, case):
             found = replace(found, why=TEXTS["mistake.ignored_learn"], mistake="ignored learn")
         if search is not None and not found.mistake and found.where is not None:
             seen = self.responses(search, number)
@@ -668,39 +565,10 @@ class Judge:
         theirs, right = case.theirs[number], case.right[number]
         if theirs.shape != right.shape or theirs.size > MOST_ENTRIES:
             return False
-        taken = self.measured(probe, argument)
+        taken = differences_of(self.subject, probe, argument)
         wrong = case.wrong(number).reshape(-1)[taken.entries]
         low, high = np.minimum(taken.left, taken.right), np.maximum(taken.left, taken.right)
         slack = 1e-3 * (1 + np.abs(high - low))
         value = theirs.reshape(-1)[taken.entries]
         between = (value >= low - slack) & (value <= high + slack)
         return bool((between & taken.kinks)[wrong].all())
-
-
-def _another_mask(search: Search, case: Case) -> bool:
-    """Whether δ comes through a dropout at other entries than its output did, as strong as it should."""
-    if not (isinstance(search.meaning, LayerMeaning) and search.meaning.layer.passage == "dropout"):
-        return False
-    for probe, theirs, right in zip(search.probes, case.theirs, case.right, strict=True):
-        if theirs.shape != probe.delta.shape or not (probe.delta != 0).all():
-            return False
-        passed = theirs[theirs != 0] / probe.delta[theirs != 0]
-        strong = right[right != 0] / probe.delta[right != 0]
-        if not len(passed) or not len(strong) or not np.allclose(passed, strong[0], rtol=1e-6):
-            return False
-    return True
-
-
-def _ignored_learn(search: Search, case: Case) -> bool:
-    """Whether a loss has all right but for the samples that do not count, whatever these got."""
-    loss = getattr(search.meaning, "loss", None)
-    if getattr(loss, "ignore_index", None) is None:
-        return False
-    wrong = [case.wrong(number) for number in range(len(case.right))]
-    return not any((each & (right != 0)).any() for each, right in zip(wrong, case.right, strict=True))
-
-
-def _count(probe: Probe, axis: int) -> int:
-    """The size of an axis of the first argument."""
-    shape = probe.args[0].shape
-    return shape[axis] if axis < len(shape) else 1

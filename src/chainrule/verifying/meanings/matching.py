@@ -113,8 +113,8 @@ PENALTIES: dict[str, type[Penalty]] = {
 }  # fmt: skip
 # As messages name them; `functions` knows more words.
 FUNCTIONS = (
-    *("attention", "flash_attention", "swiglu", "geglu", "glu", "rotary", "gelu_tanh", "maximum", "minimum"),
-)
+    "attention", "flash_attention", "swiglu", "geglu", "glu", "rotary", "gelu_tanh", "maximum", "minimum",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

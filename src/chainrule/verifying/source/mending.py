@@ -17,18 +17,19 @@ from types import CodeType
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.contract.calls import affordable, attempt, output
-from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES, measured
+from chainrule.verifying.contract.calls import attempt, differences_of, output
+from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES
 from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
-from chainrule.verifying.source.changes import Change, Changes
-from chainrule.verifying.source.insertions import Insertions
+from chainrule.verifying.source.changes.change import Change
+from chainrule.verifying.source.changes.insertions import Insertions
+from chainrule.verifying.source.changes.neighbours import Neighbours
+from chainrule.verifying.source.changes.statements import Statements
 from chainrule.verifying.source.outside import Outside, other_numbers
 from chainrule.verifying.source.scope import Scope, scope_of
 from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.stand_in import StandIn, stand_in
-from chainrule.verifying.source.statements import Statements
-from chainrule.verifying.source.written import Ran, Written, ran, written
+from chainrule.verifying.source.written import Function, Ran, Written, ran, written
 from chainrule.verifying.subjects.calls.arguments import other_options
 from chainrule.verifying.subjects.calls.effort import effort
 from chainrule.verifying.subjects.subject import Gradients, Subject
@@ -45,6 +46,7 @@ QUOTABLE = (
 FAR_FETCHED = 6  # a rank, from which on something simpler may be missing
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
 EXACT = 1e-5  # of the largest entry: as far may what is solved for be off
+Scopes = Sequence[tuple[Written, Scope]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +122,6 @@ def by_differences(
     """What is right by the differences of their forward.  numbers: of the arguments, None: all.  anew: their
     forward is not what it was.  most: entries of each.  given: their gradients of the only probe, if known.
     """
-    known = {} if anew else subject.measured
     unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
     made = []
     for probe in probes:
@@ -133,8 +134,7 @@ def by_differences(
                 continue
             if numbers is not None and number not in numbers:
                 continue
-            few = min(most, affordable(subject, probe.args))
-            taken = measured(subject.forward, probe.args, number, probe.delta, known, few)
+            taken = differences_of(subject, probe, number, most, anew)
             plain = ~taken.kinks & np.isfinite(taken.values)
             values[number], entries[number] = taken.values[plain], taken.entries[plain]
             largest = np.abs(taken.values[plain]).max(initial=0.0)
@@ -322,36 +322,46 @@ class Mending:
                 elif scope is not None:
                     (shared if place.ran[key].code in self.forward else own).append((place, scope))
         shapes = {self.right[0].probe.args[number].shape for number in wrong}
-        given = [
-            node
-            for place in self.places
-            for key, node in place.nodes.items()
-            if place.ran[key].code in self.forward
-        ]
         for scopes in filter(None, (behind, own, shared)):
             changes = [
                 (place, change)
                 for place, scope in scopes
-                for kind in ((Insertions(place, scope, shapes, given),) if far else _near(place, scope))
+                for kind in (
+                    (Insertions(place, scope, shapes, self.of_forward),) if far else _near(place, scope)
+                )
                 for change in kind
             ]
             best = self.best(changes, wrong)
-            for bent in (False, True):
-                if best is not None or far:
-                    break
-                best = self.best(self.solved(scopes, wrong, bent), wrong, free=True)
-                far_fetched = best is not None and best.change.rank >= FAR_FETCHED
-                if best is not None and far_fetched and _operations(best.change.right) > 1:
-                    lists = ((p, Insertions(p, scope, shapes, given)) for p, scope in scopes)
-                    missing = ((p, each) for p, listed in lists for each in listed)
-                    nearer = self.best((m for m in missing if m[1].rank < best.change.rank), wrong)
-                    best = nearer or best
+            if best is None and not far:
+                best = self.solution(scopes, wrong, shapes)
             if best is not None:
                 return best
         return None
 
+    @property
+    def of_forward(self) -> list[Function]:
+        """The functions that ran for the output."""
+        items = ((place, key, node) for place in self.places for key, node in place.nodes.items())
+        return [node for place, key, node in items if place.ran[key].code in self.forward]
+
+    def solution(
+        self, scopes: Scopes, wrong: frozenset[int], shapes: Collection[tuple[int, ...]]
+    ) -> Mended | None:
+        """The best that is solved for, or what is missing and simpler; linear places before bent ones."""
+        for bent in (False, True):
+            best = self.best(self.solved(scopes, wrong, bent), wrong, free=True)
+            if best is None:
+                continue
+            if best.change.rank < FAR_FETCHED or _operations(best.change.right) < 2:
+                return best
+            lists = ((place, Insertions(place, scope, shapes, self.of_forward)) for place, scope in scopes)
+            missing = ((place, each) for place, listed in lists for each in listed)
+            simpler = [pair for pair in missing if pair[1].rank < best.change.rank]
+            return self.best(simpler, wrong) or best
+        return None
+
     def solved(
-        self, scopes: Sequence[tuple[Written, Scope]], wrong: frozenset[int], bent: bool = False
+        self, scopes: Scopes, wrong: frozenset[int], bent: bool
     ) -> Iterator[tuple[Written, Change]]:
         """What the places would have to be.  bent: those in which the gradients are not linear."""
         first = self.right[0]
@@ -448,6 +458,10 @@ class Mending:
         own = (each.code for each in backward if each.code not in self.forward)
         read = {name for code in own for name in (*code.co_names, *code.co_varnames)}
         functions = [each for place in self.places for held in place.functions.values() for each in held]
+        for place in self.places:  # what a change reads that was not read before
+            for key, held in place.functions.items():
+                if place.ran[key].code not in self.forward:
+                    read |= {name for each in held for name in each.__code__.co_names}
         with other_numbers(functions, read) as others, other_options() as options:
             try:
                 output(self.subject, self.right[0].probe.args)
@@ -474,8 +488,8 @@ class Mending:
         return True
 
 
-def _near(place: Written, scope: Scope) -> tuple[Changes, ...]:
-    return Changes(place, scope), Statements(place, scope)
+def _near(place: Written, scope: Scope) -> tuple[Iterable[Change], ...]:
+    return Neighbours(place, scope), Statements(place, scope)
 
 
 def _operations(text: str) -> int:

@@ -26,15 +26,16 @@ def other_numbers(functions: Iterable[FunctionType], read: Iterable[str]) -> Ite
         made = tuple(
             _other(value) if name in names else value for name, value in zip(labels, given, strict=True)
         )
-        if made != given:
+        if any(other is not value for other, value in zip(made, given, strict=True)):
             defaults.append((function, given))
             function.__defaults__ = made
         world = function.__globals__
         for name in names.intersection(code.co_names):
             value = world.get(name)
-            if _other(value) is not value and (id(world), name) not in worlds:
+            other = _other(value)
+            if other is not value and (id(world), name) not in worlds:
                 worlds[id(world), name] = world, value
-                world[name] = _other(value)
+                world[name] = other
     try:
         yield bool(defaults or worlds)
     finally:
@@ -45,7 +46,11 @@ def other_numbers(functions: Iterable[FunctionType], read: Iterable[str]) -> Ite
 
 
 def _other(value: Any) -> Any:
-    """Another number than one that is neither 0 nor 1; anything else as it is."""
+    """Another number than one that is neither 0 nor 1, an array of other ones, in another order and above 0
+    where they were; anything else as it is.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size > 1:
+        return np.flip(value) * value.dtype.type(1.25)
     if type(value) is int and abs(value) > 1:
         return value + 1
     return value * 1.25 if type(value) is float and value not in (0.0, 1.0) else value

@@ -79,9 +79,11 @@ def beside_forward(
     given = read_gradients(grads)
     for name in given:
         if not any(key_of(label, {name: 0}) for label in arguments.names):
+            first = arguments.names[0]
+            form = f"call it d{first}, or " if first.isidentifier() else ""
             raise DataError(
                 f"grads holds {quoted(name, 60)}, which is the gradient of none of the arguments "
-                f"({wanted.label()}): call it d{arguments.names[0]}, or name the arguments with names=[...]"
+                f"({wanted.label()}): {form}name the arguments with names=[...]"
             )
     taken = None if delta is None else as_array(delta, "delta")
     with quiet():

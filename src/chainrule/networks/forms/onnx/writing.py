@@ -13,9 +13,11 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError, MissingExtraError
 from chainrule.base.files.disk import write_whole
 from chainrule.base.scalars import check_choice, check_count, check_flag
+from chainrule.data.preparation import Preparation
 from chainrule.data.preparation.scales import Numbers, Pixels, Standardizer
 from chainrule.formulas.calling import declared
 from chainrule.layers import Composite, Heads, Layer, Part, Sigmoid
+from chainrule.layers.activations.softmax import LogSoftmax, Softmax
 from chainrule.layers.structure import Masks, mask_behind, mask_for, run_branches
 from chainrule.networks.forms.onnx.graph import NEWEST, OLDEST, SAMPLES, Graph, Value
 from chainrule.networks.forms.onnx.layers import LAYERS, Arrays, by_formula
@@ -55,11 +57,9 @@ def onnx_model(
     if size > LARGEST:
         raise ArgumentError(f"an ONNX file holds at most 2 GiB, the parameters take {size:,} bytes")
 
-    writing = Writing(network, Graph(dtype, opset))
-    x = writing.input(channels)
-    if preparation:
-        x = writing.prepared(x)
-    outputs = writing.outputs(x, channels, preparation, labels)
+    known = (network.preparation if preparation else None) or Preparation()
+    writing = Writing(network, Graph(dtype, opset), known)
+    outputs = writing.outputs(writing.input(channels), channels, labels)
     model = writing.model(outputs)
     onnx.checker.check_model(model, full_check=True)
     if path is not None:
@@ -70,8 +70,9 @@ def onnx_model(
 class Writing:
     """A network on its way into a graph."""
 
-    def __init__(self, network: Model, graph: Graph) -> None:
-        self.network, self.graph = network, graph
+    def __init__(self, network: Model, graph: Graph, preparation: Preparation) -> None:
+        """preparation: what the model itself does to inputs and outputs."""
+        self.network, self.graph, self.preparation = network, graph, preparation
         self.inputs: list[Any] = []
         self.mask: Any = None  # the name of what says which steps are there, or Masks
 
@@ -92,36 +93,45 @@ class Writing:
         if ids:
             number = self.graph.number(name)
             self.graph.whole_inputs[number] = name
-            return Value(shape, number)
-        return Value(shape, None, name) if moved else Value(shape, name)
+            return self.prepared(Value(shape, number), self.preparation)
+        return self.prepared(Value(shape, None, name) if moved else Value(shape, name), self.preparation)
 
-    def outputs(self, x: Value, channels: str, preparation: bool, labels: bool) -> list[Any]:
+    def outputs(self, x: Value, channels: str, labels: bool) -> list[Any]:
         """Everything between the input and the outputs, which are described."""
         graph, shape = self.graph, self.network.output_shape
         if self.network.heads:
-            return self.several_outputs(self.chain(self.network.layers[:-1], x), self.network.heads)
-        a = self.chain(self.network.layers, x)
-        targets = self.network.preparation.targets if preparation and self.network.preparation else None
-        if targets is not None:
-            a = self._unscaled(a, targets)
+            return self.several_outputs(self.chain(self.network.layers[:-1], x), self.network.heads, labels)
+        a = self._unscaled(self.chain(self.network.layers, x), self.preparation.targets)
         moved = channels == "first" and len(shape) > 1
         outside = (shape[-1], *shape[:-1]) if moved else shape
         name = graph.add("Identity", graph.first(a) if moved else graph.last(a), outputs=graph.fresh("a"))
         described = [self._described(name, graph.real, outside)]
         if labels:
-            described.append(self._label(a))
+            network, several = self.network, bool(getattr(self.network, "several_labels", False))
+            described.append(self._label(a, network.layers[-1], network.classes, several=several))
         graph.used([output.name for output in described])
         return described
 
-    def several_outputs(self, z: Value, heads: Heads) -> list[Any]:
-        """Every output by its name, behind its activation."""
-        graph, described = self.graph, []
+    def several_outputs(self, z: Value, heads: Heads, labels: bool) -> list[Any]:
+        """Every output by its name, behind its activation; labels: those of classes, "kind_label"."""
+        graph, described, told = self.graph, [], []
         for name, shape, f, (start, stop) in zip(
             heads.names, heads.shapes, heads.activations, heads.places, strict=True
         ):
             a = self._written(f, graph.part(z, start, stop, shape), {})
+            if labels and isinstance(f, (Softmax, LogSoftmax, Sigmoid)):
+                classes = self.network.output_labels.get(name)
+                several = isinstance(f, Sigmoid) and shape[-1] > 1
+                told.append(self._label(a, f, classes, several=several, name=f"{name}_label"))
+            a = self._unscaled(a, self.preparation.part(name).targets)
             written = graph.add("Identity", graph.last(a), outputs=graph.fresh(name))
             described.append(self._described(written, graph.real, shape))
+        if labels and not told:
+            raise DataError(
+                "to_onnx(labels=True) needs an output with Softmax or Sigmoid at its end; these are numbers: "
+                "leave labels out"
+            )
+        described += told
         graph.used([output.name for output in described])
         return described
 
@@ -132,21 +142,14 @@ class Writing:
         self.inputs.append(
             self._described(name, self.graph.onnx.TensorProto.INT64 if ids else self.graph.real, shape)
         )
-        if not ids:
-            return Value(shape, name)
-        number = self.graph.number(name)
-        self.graph.whole_inputs[number] = name
-        return Value(shape, number)
+        number = self.graph.number(name) if ids else name
+        if ids:
+            self.graph.whole_inputs[number] = name
+        return self.prepared(Value(shape, number), self.preparation.part(str(layer.name)), str(layer.name))
 
-    def prepared(self, x: Value) -> Value:
-        """The input brought to the network's scale."""
-        known = self.network.preparation
-        if known is not None and any(not isinstance(p.inputs, Numbers) for p in known.parts.values()):
-            raise DataError(
-                "to_onnx(preparation=True) is of networks with one input and one output: write to_onnx(path) "
-                "and give the model numbers as network.preparation.parts makes them"
-            )
-        scale = None if known is None else known.inputs
+    def prepared(self, x: Value, known: Preparation, name: str | None = None) -> Value:
+        """An input brought to the network's scale.  name: which of several."""
+        scale = known.inputs
         if scale is None or isinstance(scale, Numbers):
             return x
         graph = self.graph
@@ -155,45 +158,46 @@ class Writing:
         if isinstance(scale, Standardizer):
             centred = graph.add("Sub", graph.last(x), graph.constant(scale.mean))
             return Value(x.shape, graph.add("Div", centred, graph.constant(scale.scale)))
+        inputs = "this network's inputs are" if name is None else f"the input {name!r} is"
+        made = "network.preparation(table)" if name is None else f"network.preparation.part({name!r})(table)"
         raise DataError(
-            f"to_onnx(preparation=True) writes pixels and (x - mean) / scale, and this network's inputs are "
-            f"made of a table ({scale.title}): write to_onnx(path) and give the model "
-            "network.preparation(table), its prepared numbers"
+            f"to_onnx(preparation=True) writes pixels and (x - mean) / scale, and {inputs} made of a table "
+            f"({scale.title}): write to_onnx(path) and give the model {made}, its prepared numbers"
         )
 
-    def _unscaled(self, a: Value, targets: Standardizer) -> Value:
+    def _unscaled(self, a: Value, targets: Standardizer | None) -> Value:
+        if targets is None:
+            return a
         size = a.shape if targets.mean.size not in (1, a.shape[-1]) else targets.mean.shape
         graph = self.graph
         scaled = graph.add("Mul", graph.last(a), graph.constant(targets.scale.reshape(size)))
         return Value(a.shape, graph.add("Add", scaled, graph.constant(targets.mean.reshape(size))))
 
-    def _label(self, a: Value) -> Any:
-        """The label as `classify` gives it."""
-        network, graph, name = self.network, self.graph, self.graph.last(a)
-        several = bool(getattr(network, "several_labels", False))
+    def _label(self, a: Value, last: Layer, classes: Any, *, several: bool, name: str = "label") -> Any:
+        """The label of an output as `classify` gives it.  several: a sample may have several of them."""
+        graph, numbers = self.graph, self.graph.last(a)
         single = a.shape[-1] == 1
-        classes = network.classes
-        if single and classes is None and not isinstance(network.layers[-1], Sigmoid):
+        if single and classes is None and not isinstance(last, Sigmoid):
             raise DataError(
                 "to_onnx(labels=True) needs several outputs or a Sigmoid at the end; this network predicts "
                 "one number: leave labels out"
             )
         whole = graph.onnx.TensorProto.INT64
         if several or single:
-            middle = 0.5 if several or isinstance(network.layers[-1], Sigmoid) else 0.0
-            chosen = graph.add("Cast", graph.add("Greater", name, graph.constant(middle)), to=whole)
+            middle = 0.5 if several or isinstance(last, Sigmoid) else 0.0
+            chosen = graph.add("Cast", graph.add("Greater", numbers, graph.constant(middle)), to=whole)
             chosen = chosen if several else graph.axes("Squeeze", chosen, -1)
         else:
             if classes is not None and len(classes) < a.shape[-1]:
                 ends = graph.whole(0), graph.whole(len(classes)), graph.whole(-1)
-                name = graph.add("Slice", name, *ends)
-            chosen = graph.add("ArgMax", name, axis=-1, keepdims=0)
+                numbers = graph.add("Slice", numbers, *ends)
+            chosen = graph.add("ArgMax", numbers, axis=-1, keepdims=0)
         shape = a.shape if several else a.shape[:-1]
         kind = whole
         if classes is not None and not several:
             table, kind = self._classes(classes)
             chosen = graph.add("Gather", table, chosen)
-        return self._described(graph.add("Identity", chosen, outputs=graph.fresh("label")), kind, shape)
+        return self._described(graph.add("Identity", chosen, outputs=graph.fresh(name)), kind, shape)
 
     def _classes(self, classes: Any) -> tuple[str, int]:
         """The classes as a constant: texts, whole numbers, or numbers."""

@@ -73,6 +73,7 @@ from chainrule.layers import (
     LpPool1D,
     LpPool2D,
     LpPool3D,
+    Masking,
     MaxPool1D,
     MaxPool2D,
     MaxPool3D,
@@ -222,6 +223,11 @@ class Writing:
 
     def _wanted(self, layer: Layer, shape: Shape) -> bool | None:
         kind = type(layer)
+        if kind is Masking:
+            raise ArgumentError(
+                f"to_torch cannot write {layer.name}, {layer!r}: PyTorch's modules pass on no mask of "
+                "padding; leave Masking out, and give the module sequences of one length"
+            )
         if kind not in WRITERS:
             raise ArgumentError(
                 f"to_torch cannot write {layer.name}, {layer!r}: PyTorch has no module for it; a layer of "

@@ -58,6 +58,15 @@ class _Core:
     padding: str = ""  # what says which keys of a sample are padding
 
 
+@dataclass(frozen=True)
+class _Hiding:
+    """Whether 1 hides a key, the mask (1, keys) that hides none, and one that hides some."""
+
+    hides: bool
+    none: Array
+    some: Array
+
+
 class Attentions:
     """The nodes of a model, and what they compute on a sample of numbers."""
 
@@ -133,26 +142,20 @@ class Attentions:
         the model, or where ids are one of them.
         """
         path, others = {product}, list[str]()
-        for number in sorted(self._between({product}, read)):
-            node = self.nodes[number]
-            if path & set(node.input):
-                path |= set(node.output)
-        for number in sorted(self._between({product}, read)):
-            node = self.nodes[number]
+        nodes = [self.nodes[number] for number in sorted(self._between({product}, read))]
+        for node in nodes:
+            path |= set(node.output) if path & set(node.input) else set()
+        for node in nodes:
             if path & set(node.output):
                 others += [name for name in node.input if name in self.varying and name not in path]
-        found = ""
         for _ in range(MOST if others else 0):
-            name = others[0]
-            maker = self.maker.get(name, -1)
-            if name in self.given or (maker >= 0 and self._compares_ids(maker)):
-                found = name
+            maker = self.maker.get(others[0], -1)
+            if others[0] in self.given or (maker >= 0 and self._compares_ids(maker)):
+                return others[0]
+            others = [name for name in self.nodes[maker].input if name in self.varying] if maker >= 0 else []
+            if len(set(others)) != 1:
                 break
-            before = [read for read in self.nodes[maker].input if read in self.varying] if maker >= 0 else []
-            if len(set(before)) != 1:
-                break
-            others = before
-        return found
+        return ""
 
     def _compares_ids(self, number: int) -> bool:
         """Whether a node tells where ids that the model is given are one of them."""
@@ -308,7 +311,7 @@ class Attentions:
             X[root] = rng.normal(size=x.shape)
         (_, steps, features), (_, keys, _) = X[roots[0]].shape, X[roots[1]].shape
         padding = self._hiding(core, X, keys) if core.padding else None
-        with_all = X if padding is None else {**X, core.padding: padding[1]}
+        with_all = X if padding is None else {**X, core.padding: padding.none}
         of_zero, matrices, moved = self._projections(core, roots, X)
         heads, _, width = of_zero[0].shape
         fewer = len(of_zero[1])
@@ -338,10 +341,10 @@ class Attentions:
         weights |= biases if options["bias"] else {}
         if fewer < heads:
             options["key_value_heads"] = fewer
+        if padding is not None:
+            layer = MultiHeadAttention(heads, **options)
+            return self._padded(core, roots, end, X, padding, layer, weights, seen)
         for masked in self._masks(seen, steps, keys):
-            if padding is not None:
-                layer = MultiHeadAttention(heads, **options)
-                return self._padded(core, roots, end, X, padding, layer, weights, seen)
             layer = MultiHeadAttention(heads, **masked, **options)
             x, read_by = X[roots[0]], layer
             if len(sources) > 1:
@@ -354,8 +357,8 @@ class Attentions:
                 return Attending(layer, weights, sources)
         return None
 
-    def _hiding(self, core: _Core, X: Mapping[str, Array], keys: int) -> tuple[bool, Array, Array] | None:
-        """Whether 1 hides a key, the mask that hides none, and one that hides some."""
+    def _hiding(self, core: _Core, X: Mapping[str, Array], keys: int) -> _Hiding | None:
+        """What masks of padding say; None where it is told neither way round."""
         known = self.given.get(core.padding)
         like = self._run(self.given, [core.padding])[0] if known is None else known
         if like.shape != (1, keys) or keys < 2:
@@ -371,20 +374,20 @@ class Attentions:
         hides = none[1]
         some = np.full(like.shape, int(not hides))
         some[0, 1:] = np.arange(1, keys) % 2 == hides
-        return hides, np.full(like.shape, int(not hides)).astype(like.dtype), some.astype(like.dtype)
+        nothing = np.full(like.shape, int(not hides))
+        return _Hiding(hides, nothing.astype(like.dtype), some.astype(like.dtype))
 
     def _padded(
         self, core: _Core, roots: tuple[str, str, str], end: str, X: Mapping[str, Array],
-        padding: tuple[bool, Array, Array], layer: MultiHeadAttention, weights: Mapping[str, Array],
-        seen: Any,
+        padding: _Hiding, layer: MultiHeadAttention, weights: Mapping[str, Array], seen: Any,
     ) -> Attending | None:  # fmt: skip
         """Attention whose last source says what is seen, where it computes on a mask that hides some keys
         what the nodes do.
         """
-        hides, _, some = padding
+        some = padding.some
         sources = roots[:2] if roots[1] == roots[2] else roots
         (wanted,) = self._run({**X, core.padding: some}, [end])
-        there = (some[0] == 0) if hides else (some[0] != 0)
+        there = (some[0] == 0) if padding.hides else (some[0] != 0)
         table = np.asarray(seen) & there[None]
         made_of = copy.copy(layer)
         made_of.seen = GIVEN
@@ -394,7 +397,7 @@ class Attentions:
         near = TOLERANCE * np.abs(wanted).max()
         if made.shape != wanted.shape or not np.allclose(made, wanted, rtol=TOLERANCE, atol=near):
             return None
-        return Attending(made_of, weights, (*sources, core.padding), (hides, np.asarray(seen)))
+        return Attending(made_of, weights, (*sources, core.padding), (padding.hides, np.asarray(seen)))
 
     def _masks(self, seen: Array | None, steps: int, keys: int) -> Iterator[dict[str, Any]]:
         """What may say which keys are seen."""

@@ -8,7 +8,9 @@ first; what the two compute is the same.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+import traceback
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +42,13 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None) -> Network:
+def from_torch(
+    module: Any,
+    input_shape: Any = None,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    dtype: str | None = None,
+) -> Network:
     """A network that computes what the module computes in eval mode, with its weights; it can be trained on.
     What `network.to_torch()` made, and nobody has changed but by training, is that network again.
 
@@ -48,10 +56,13 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         chainrule has; the error names the one that it has not.
     input_shape: of one sample as the module takes it, (channels, rows, columns) of images, by default what
         its first layer, a Linear, reads. The network itself takes (rows, columns, channels). Of several
-        inputs their names and shapes in the order of forward, {"target": (7, 16), "memory": (9, 16)}; what
-        forward has behind them keeps its default. Several inputs, outputs, and values that cross, make a
-        `Graph`; outputs of a dict have its keys, others are "output0", "output1", ...;
+        inputs their names and shapes in the order of forward, {"target": (7, 16), "memory": (9, 16)}. What
+        forward has beside them and `arguments` keeps its default. Several inputs, outputs, and values that
+        cross, make a `Graph`; outputs of a dict have its keys, others are "output0", "output1", ...;
         of a recurrent module alone it is what all steps put out.
+    arguments: what forward takes beside its inputs, the same for every sample, by its names there:
+        {"src_mask": mask} of the masks (T, T) of an nn.Transformer and its kin. A tensor is as a tensor of
+        the module, a number or a truth value as it is in a call.
     dtype: by default that of the module's weights.
     Raises ArgumentError for what has no layer here, and MissingExtraError without PyTorch.
     """
@@ -61,10 +72,12 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
     except ImportError:
         raise MissingExtraError("PyTorch", "torch", "from_torch") from None
     if not isinstance(module, torch.nn.Module):
-        raise ArgumentError(f"from_torch takes a torch.nn.Module, received {describe(module)}")
+        alone = "; these are weights alone, for module.load_state_dict" if isinstance(module, Mapping) else ""
+        raise ArgumentError(f"from_torch takes a torch.nn.Module, received {describe(module)}{alone}")
     held = next((str(p.dtype).removeprefix("torch.") for p in module.parameters()), "")
     chosen = dtype or (held if held in ("float32", "float64") else "float32")
-    again = _as_it_was(module, input_shape, chosen if dtype or held else None)
+    constants = _constants(torch, module, arguments)
+    again = None if constants else _as_it_was(module, input_shape, chosen if dtype or held else None)
     if again is not None:
         return again
     single = fx.Tracer().is_leaf_module(module, "") and not isinstance(module, torch.nn.Sequential)
@@ -72,31 +85,90 @@ def from_torch(module: Any, input_shape: Any = None, *, dtype: str | None = None
         if not input_shape:
             raise ArgumentError("from_torch input_shape names no input")
         shapes = {str(name): _given_shape(shape) for name, shape in input_shape.items()}
-        if single and len(shapes) > 1:
-            reading = Nodes(torch, module, Building(shapes), chosen, alone=True)
-            return reading.building.network(reading.of_module(), chosen)
+        if both := sorted(set(shapes) & set(constants)):
+            raise ArgumentError(f"from_torch: {both[0]!r} is an input and one of arguments; write it once")
     else:
         several = isinstance(input_shape, Sequence) and any(map(_is_shape, input_shape))
         shapes = {"": (1,) if several else _input_shape(torch, module, input_shape)}
+    if single and (len(shapes) > 1 or constants):
+        reading = Nodes(torch, module, Building(shapes), chosen, alone=True, constants=constants)
+        return reading.building.network(reading.of_module(), chosen)
     whole = torch.nn.Sequential(module) if single else module
-    _check_told(module, whole, input_shape, len(shapes))
+    if not single:
+        shapes = _in_order(module, shapes, constants)
+    _check_told(module, whole, input_shape, len(shapes), constants)
     try:
-        graph = _followed(fx, whole, len(shapes))
+        graph = _followed(fx, whole, len(shapes), constants)
     except Exception as error:  # whatever a stranger's forward does with symbols
         raise ArgumentError(
-            f"from_torch cannot follow the forward of {type(module).__name__}: {error}; write it as an "
-            "nn.Sequential, or without branches that depend on numbers"
+            f"from_torch cannot follow the forward of {type(module).__name__}{_line_of(error)}: {error}; "
+            "write it as an nn.Sequential, or without branches that depend on numbers"
         ) from error
-    reading = Nodes(torch, whole, Building(shapes), chosen, alone=single)
+    reading = Nodes(torch, whole, Building(shapes), chosen, alone=single, constants=constants)
     return reading.building.network(reading.read(graph), chosen)
 
 
-def _check_told(module: Any, whole: Any, given: Any, told: int) -> None:
+def _constants(torch: Any, module: Any, given: Any) -> dict[str, Any]:
+    """What forward takes beside its inputs: tensors as arrays, the rest as it is."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"from_torch arguments are by their names in forward, {{'mask': mask}}, received "
+            f"{describe(given)}"
+        )
+    known = [held.name for held in inspect.signature(module.forward).parameters.values()]
+    for name in given:
+        if name not in known:
+            raise ArgumentError(
+                f"from_torch arguments has {name!r}, and the forward of {type(module).__name__} takes "
+                f"{', '.join(known)}"
+            )
+    return {
+        str(name): array_of(value) if isinstance(value, torch.Tensor) else value
+        for name, value in given.items()
+    }
+
+
+def _in_order(module: Any, shapes: dict[str, Any], constants: Collection[str]) -> dict[str, Any]:
+    """The shapes in the order of forward's arguments, where they have their names; other names stand for
+    them in their order. ArgumentError where one of the names is that of an argument at another place.
+    """
+    parameters = inspect.signature(module.forward).parameters
+    told = [held for name, held in parameters.items() if name not in constants]
+    if any(held.kind is held.VAR_POSITIONAL for held in told):
+        return shapes
+    taken = [held.name for held in told if held.kind is not held.KEYWORD_ONLY][: len(shapes)]
+    if set(taken) == set(shapes):
+        return {name: shapes[name] for name in taken}
+    every, given = [held.name for held in told], [*shapes]
+    moved = [name for place, name in enumerate(given) if name in every and taken[place:][:1] != [name]]
+    if moved or len(given) > len(taken):
+        raise ArgumentError(
+            f"from_torch: input_shape names {', '.join(map(repr, given))}, and the arguments of "
+            f"{type(module).__name__}.forward are {', '.join(map(repr, every))}: write the first of them, as "
+            "many as are inputs, or other names in their order"
+        )
+    return shapes
+
+
+def _line_of(error: Exception) -> str:
+    """The last line of a module's own forward that ran."""
+    lines = [
+        held.line or ""
+        for held in traceback.extract_tb(error.__traceback__)
+        if held.name == "forward" and f"{os.sep}torch{os.sep}" not in held.filename
+    ]
+    return f" at `{lines[-1]}`" if lines and lines[-1] else ""
+
+
+def _check_told(module: Any, whole: Any, given: Any, told: int, constants: Collection[str]) -> None:
     """ArgumentError where forward takes more than the shapes tell of."""
     taken = [
         held.name
         for held in inspect.signature(whole.forward).parameters.values()
         if held.default is held.empty and held.kind is held.POSITIONAL_OR_KEYWORD
+        if held.name not in constants
     ]
     several = _is_shape(given) and any(map(_is_shape, given))
     if len(taken) <= told and not several:
@@ -120,12 +192,15 @@ def _is_shape(given: Any) -> bool:
     return isinstance(given, Sequence) and not isinstance(given, str)
 
 
-def _followed(fx: Any, whole: Any, inputs: int) -> Any:
+def _followed(fx: Any, whole: Any, inputs: int, constants: Mapping[str, Any]) -> Any:
     """The graph of what the module does in eval mode; where it does the same in both modes, of the mode it is
-    in, so that a dropout that is a function stays one. Arguments behind the inputs keep their defaults.
+    in, so that a dropout that is a function stays one. Arguments behind the inputs keep their defaults where
+    they are no constants, of which arrays are followed as the inputs are.
     """
-    told = list(inspect.signature(whole.forward).parameters.values())[inputs:]
+    taken = inspect.signature(whole.forward).parameters.values()
+    told = [held for held in taken if held.name not in constants][inputs:]
     given = {held.name: held.default for held in told if held.default is not held.empty}
+    given |= {name: value for name, value in constants.items() if not isinstance(value, np.ndarray)}
     graph = fx.Tracer().trace(whole, given)
     modes = [(part, part.training) for part in whole.modules()]
     try:
@@ -193,14 +268,36 @@ def _asserts(node: Any) -> bool:
 
 
 class Nodes(Reading):
-    """The nodes of a graph, one after the other."""
+    """The nodes of a graph, one after the other.  constants: what forward is given beside the inputs."""
+
+    def __init__(
+        self,
+        torch: Any,
+        module: Any,
+        building: Building,
+        dtype: str,
+        *,
+        alone: bool,
+        constants: Mapping[str, Any],
+    ) -> None:
+        super().__init__(torch, module, building, dtype, alone)
+        self.constants = constants
 
     def read(self, graph: Any) -> dict[str, Value]:
         """The values that the graph puts out, by name."""
         inputs = iter(self.building.inputs.values())
+        taken = inspect.signature(self.module.forward).parameters
         for node in graph.nodes:
             if node.op == "placeholder":
-                self.values[node] = next(inputs, node.args[0] if node.args else None)
+                default = node.args[0] if node.args else None
+                asked = node.target in taken or node.target.startswith("*")  # else torch.fx knows its value
+                self.values[node] = (
+                    self.constants[node.target]
+                    if node.target in self.constants
+                    else next(inputs, default)
+                    if asked
+                    else default
+                )
             elif node.op == "get_attr":
                 self.values[node] = self._tensor(node.target)
             elif node.op == "output":
@@ -215,7 +312,8 @@ class Nodes(Reading):
         inputs = self.building.inputs
         named = set(inputs) <= set(taken)  # masks by their names
         first = [*inputs.values()] if not named else []
-        return self._outputs(self._module(kind.lower(), self.module, first, dict(inputs) if named else {}))
+        options = {**(inputs if named else {}), **self.constants}
+        return self._outputs(self._module(kind.lower(), self.module, first, options))
 
     def _tensor(self, target: str) -> Array:
         held: Any = self.module

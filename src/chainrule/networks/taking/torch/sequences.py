@@ -129,8 +129,14 @@ def _mask(name: str, given: Any, causal: bool, steps: int, keys: int) -> dict[st
     later = np.tri(steps, keys, dtype=bool)
     if given is None:
         return {"causal": True} if causal else {}
+    if isinstance(given, np.ndarray) and given.ndim == 3 and (given == given[:1]).all():
+        given = given[0]  # of every sample and head the same
     if not isinstance(given, np.ndarray) or given.shape != (steps, keys):
-        raise ArgumentError(f"{name}: a mask is taken that is a tensor ({steps}, {keys}) of the module")
+        received = given.shape if isinstance(given, np.ndarray) else "an input"
+        raise ArgumentError(
+            f"{name}: a mask is taken that is a tensor ({steps}, {keys}) of the module or of arguments=, "
+            f"received {received}"
+        )
     seen = ~given if given.dtype == bool else given > HIDDEN
     if given.dtype != bool and np.any(given[seen]):
         raise ArgumentError(f"{name}: a mask is taken of 0 and -inf, or of True and False")
@@ -242,12 +248,14 @@ def _decoder_layer(
     return _block(r, name, m, tgt, memory, masks)
 
 
-def _stack(block: Callable[..., Value]) -> Callable[..., Value]:
+def _stack(block: Callable[..., Value], *sources: str) -> Callable[..., Value]:
     """nn.TransformerEncoder and nn.TransformerDecoder: layers one behind the other, and a norm."""
 
-    def read(
-        r: Reading, name: str, m: Any, x: Value, *others: Any, mask: Any = None, **options: Any
-    ) -> Value:
+    def read(r: Reading, name: str, m: Any, *given: Any, mask: Any = None, **options: Any) -> Value:
+        named = [options.pop(source) for source in sources[len(given) :] if source in options]
+        if len(given) + len(named) < len(sources):
+            raise ArgumentError(f"{name}: {type(m).__name__} reads {' and '.join(sources)}")
+        x, *others = (*given, *named)
         told = (mask,) if mask is not None else ()
         for number, layer in enumerate(m.layers):
             x = block(r, f"{name}_layers_{number}", layer, x, *others, *told, **options)
@@ -256,7 +264,7 @@ def _stack(block: Callable[..., Value]) -> Callable[..., Value]:
     return read
 
 
-_encoder, _decoder = _stack(_encoder_layer), _stack(_decoder_layer)
+_encoder, _decoder = _stack(_encoder_layer, "src"), _stack(_decoder_layer, "tgt", "memory")
 
 
 def _transformer(
@@ -339,15 +347,20 @@ def _count(x: States) -> int:
 
 
 def _part(r: Reading, name: str, x: Value, places: Sequence[Any]) -> Value:
-    """x[:, 1:3, ..., -1]: slices and places of the axes behind the samples."""
-    told = list(places)
+    """x[:, 1:3, ..., None, -1]: slices and places of the axes behind the samples, and new ones."""
+    told, axes = list(places), len(x.theirs)
+    count = sum(place is not None and place is not Ellipsis for place in told)
+    if count > axes:
+        raise ArgumentError(f"{name}: {count} places of {axes} axes behind the samples")
     if Ellipsis in told:
         at = told.index(Ellipsis)
-        if len(told) > len(x.theirs) + 1:
-            raise ArgumentError(f"{name}: {len(told) - 1} places of {len(x.theirs)} axes behind the samples")
-        told[at : at + 1] = [slice(None)] * (len(x.theirs) - len(told) + 1)
-    kept = []
-    for axis, place in enumerate(told):
+        told[at : at + 1] = [slice(None)] * (axes - count)
+    kept, axis = [], -1
+    for place in told:
+        if place is None:
+            kept.append(1)
+            continue
+        axis += 1
         size = x.theirs[axis]
         if isinstance(place, slice):
             chosen = list(range(*place.indices(size)))
@@ -359,7 +372,7 @@ def _part(r: Reading, name: str, x: Value, places: Sequence[Any]) -> Value:
             )
         kept += [] if isinstance(place, int) else [len(chosen)]
         x = r.building.along(f"{name}_{axis}", x, axis, tuple(((i, 1.0),) for i in chosen))
-    return r.building.reshaped(f"{name}axes_of", x, (*kept, *x.theirs[len(told) :]))
+    return r.building.reshaped(f"{name}axes_of", x, (*kept, *x.theirs[axis + 1 :]))
 
 
 MODULES: dict[str, Callable[..., Any]] = {

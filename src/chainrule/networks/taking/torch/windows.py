@@ -39,12 +39,9 @@ def _pooled(kind: str) -> Callable[..., Value]:
     def read(
         r: Reading, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, *,
         axes: int | None = None, dilation: Any = 1, norm_type: float = 2, count_include_pad: bool = True,
-        ceil_mode: bool = False, return_indices: bool = False, **others: Any,
+        ceil_mode: bool = False, return_indices: bool = False, divisor_override: int | None = None,
     ) -> Any:  # fmt: skip
         axes = len(x.theirs) - 1 if axes is None else axes
-        for option, value in others.items():  # divisor_override
-            if value:
-                raise ArgumentError(f"{name}: a pooling with {option}={value} has no layer in chainrule")
         if kind == "l2" and (norm_type % 2 or norm_type < 2):
             raise ArgumentError(
                 f"{name}: a pooling by the norm {norm_type} has no layer in chainrule: PyTorch leaves out "
@@ -56,7 +53,7 @@ def _pooled(kind: str) -> Callable[..., Value]:
         counts = kind == "average" and bool(count_include_pad)
         made = r.building.pool(
             name, x, kind, kernel, step, pads, dilation=sizes_of(dilation, axes), norm=float(norm_type),
-            ceil_mode=bool(ceil_mode), count_padding=counts,
+            ceil_mode=bool(ceil_mode), count_padding=counts, divisor=divisor_override,
         )  # fmt: skip
         return (made, Places(x)) if return_indices else made
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.source.changes import Change
-from chainrule.verifying.source.insertions import Insertions
+from chainrule.verifying.source.changes.change import Change
+from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.scope import own
 from chainrule.verifying.source.solving.vocabulary import LITERALS, Vocabulary, copied, firm
 

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.source.changes import Change
-from chainrule.verifying.source.insertions import Insertions, handed_on
+from chainrule.verifying.source.changes.change import Change
+from chainrule.verifying.source.changes.insertions import Insertions, handed_on
 from chainrule.verifying.source.scope import Scope, own
+from chainrule.verifying.source.solving.newton import by_newton
 from chainrule.verifying.source.solving.numbers import Number, constants
 from chainrule.verifying.source.solving.vocabulary import (
     FEWEST_ENTRIES,
@@ -39,8 +40,7 @@ MOST_ENTRIES, MOST_LINES = 480, 120_000  # of one place, at all of its runs; to 
 SOLVED, FACTOR, ONE_WAY = 1e-4, 4e-5, 1e-8
 PROPORTIONAL, DETERMINED = 1e-7, 1e-10  # how far twice a step may be off, and what is no rank, at least
 MOST_OF_A_PLACE = 6
-# Of a place in which gradients are not linear: entries, turns of Newton's method, its step, where it ends.
-MOST_BENT, MOST_TURNS, NUDGE, SOLVED_BENT = 64, 7, 1e-5, 1e-6
+MOST_BENT = 64  # entries of a place in which gradients are not linear
 ROUNDINGS = 4096  # of one number, that the sums of a pass may be off by
 Rows = Callable[[], list[Array] | None]  # all gradients on the probe; None where there is no answer
 
@@ -74,6 +74,12 @@ class Moved:
         if hasattr(value, "new_tensor"):
             return value + value.new_tensor(step)
         return value + step.astype(getattr(value, "dtype", np.float64))
+
+    def apart(self, step: Array) -> list[Array]:
+        """Numbers one after the other, (n,), as the values of all runs have them."""
+        ends = np.cumsum([0, *(each.size for each in self.values)])
+        pairs = zip(pairwise(ends), self.values, strict=True)
+        return [step[begin:end].reshape(each.shape) for (begin, end), each in pairs]
 
 
 @dataclass(eq=False)
@@ -203,71 +209,37 @@ class Solving:
         solution, _, rank, _ = np.linalg.lstsq(system, lacking, rcond=max(DETERMINED, 100 * self.unit))
         if np.linalg.norm(system @ solution - lacking) > SOLVED * np.linalg.norm(lacking):
             return None
-        live = np.asarray(system.any(axis=0))  # what a loop hands on in its last step reaches nothing
-        if rank < live.sum():
-            return moved, system, lacking
-        if not self._again(moved, np.where(live, solution, 0.0)):
-            return None
-        return (moved, None, solution) if live.all() else (moved, np.eye(len(live))[live], solution[live])
+        live = np.asarray(system.any(axis=0))
+        return (moved, system, lacking) if rank < live.sum() else self._kept(moved, solution, live)
 
     def _bent(
         self, moved: Moved, by: Callable[[list[Array]], Array | None]
     ) -> tuple[Moved, Array | None, Array] | None:
-        """The same by Newton's method, from what stands there."""
+        """The same where they are not linear: by Newton's method, from what stands there."""
         lacking = np.concatenate(self.lacking)
-        shapes = [each.shape for each in moved.values]
-        flat = np.concatenate([each.reshape(-1) for each in moved.values])
-        ends = np.cumsum([0, *(each.size for each in moved.values)])[:-1]
-        if len(flat) > MOST_BENT or not lacking.any():
+        there = np.concatenate([each.reshape(-1) for each in moved.values])
+        if len(there) > MOST_BENT or not lacking.any():
             return None
 
         def at(step: Array) -> Array | None:
-            parts = np.split(step, ends[1:])
-            made = by([part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)])
+            made = by(moved.apart(step))
             return made if made is not None and np.isfinite(made).all() else None
 
-        solution = np.zeros_like(flat)
-        off = -lacking
-        for _ in range(MOST_TURNS):
-            columns = []
-            for entry in range(len(flat)):
-                nudge = NUDGE * (abs(flat[entry] + solution[entry]) or 1.0)
-                step = solution.copy()
-                step[entry] += nudge
-                made = at(step)
-                if made is None:
-                    return None
-                columns.append((made - lacking - off) / nudge)
-            system = np.stack(columns, axis=1)
-            moves = np.abs(system).max(axis=1) > 0
-            if (lacking[~moves] != 0).any():
-                return None
-            way, _, rank, _ = np.linalg.lstsq(system, -off, rcond=1e-9)
-            if rank < system.any(axis=0).sum():
-                return None
-            size = float(np.linalg.norm(off))
-            for share in (1.0, 0.25):
-                made = at(solution + share * way)
-                if made is not None and np.linalg.norm(made - lacking) < 0.9 * size:
-                    solution, off = solution + share * way, made - lacking
-                    break
-            else:
-                return None
-            if np.linalg.norm(off) <= SOLVED_BENT * np.linalg.norm(lacking):
-                break
-        else:
-            return None
-        live = np.asarray(system.any(axis=0))
-        if not self._again(moved, solution):
+        solved = by_newton(at, there, lacking)
+        return None if solved is None else self._kept(moved, *solved)
+
+    def _kept(
+        self, moved: Moved, solution: Array, live: Array
+    ) -> tuple[Moved, Array | None, Array] | None:
+        """A solution, told to its live entries: what a loop hands on in its last step reaches nothing."""
+        if not self._again(moved, np.where(live, solution, 0.0)):
             return None
         return (moved, None, solution) if live.all() else (moved, np.eye(len(live))[live], solution[live])
 
     def _again(self, moved: Moved, solution: Array) -> bool:
         """Keeps what is there when what it lacks has been added: in a loop it goes on from that."""
         if len(moved.values) > 1:
-            ends = np.cumsum([0, *(each.size for each in moved.values)])
-            pairs = zip(pairwise(ends), moved.values, strict=True)
-            moved.by = [solution[begin:end].reshape(each.shape) for (begin, end), each in pairs]
+            moved.by = moved.apart(solution)
             moved.values, moved.names, moved.count, moved.keeps = [], [], 0, True
             return self.run() is not None and moved.fits and len(moved.values) == len(moved.by)
         return True

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
-from chainrule.verifying.source.changes import Change, Changes
+from chainrule.verifying.source.changes.change import Change, Rewriting
 from chainrule.verifying.source.scope import entries_of, own
 
 NOT_AN_INDEX = (ast.Slice, ast.Constant, ast.Starred)
@@ -14,7 +14,7 @@ FARTHEST = 4  # lines that one is moved by
 Block = Sequence[ast.stmt]
 
 
-class Statements(Changes):
+class Statements(Rewriting):
     """Those of one function."""
 
     def __iter__(self) -> Iterator[Change]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import combinations, permutations, product
 
-from chainrule.verifying.source.changes import Change, Changes
+from chainrule.verifying.source.changes.change import Change, Rewriting
 from chainrule.verifying.source.scope import Scope, own
 from chainrule.verifying.source.written import Written
 
@@ -19,7 +19,7 @@ MOST_SIZES, MOST_LIMITS = 6, 8
 CLIPPING = frozenset(("clip", "clamp", "clamp_", "minimum", "maximum", "min", "max", "hardtanh", "where"))
 
 
-class Insertions(Changes):
+class Insertions(Rewriting):
     """Those of one function."""
 
     def __init__(

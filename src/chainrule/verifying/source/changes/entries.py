@@ -1,0 +1,77 @@
+"""Entries and parts written otherwise: another index, one that stands still, another end of a slice."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from chainrule.verifying.source.changes.change import Change, Rewriting
+from chainrule.verifying.source.scope import entries_of
+
+JOINERS = ("c_", "r_", "s_", "index_exp", "mgrid", "ogrid")  # NumPy reads np.c_ @ w, without [], for ever
+
+
+class Entries(Rewriting):
+    def beside(self, node: ast.AST) -> Iterator[Change]:
+        if isinstance(node, ast.Subscript):
+            yield from self.part(node)
+        elif isinstance(node, (ast.Tuple, ast.List)) and isinstance(node.ctx, ast.Load):
+            yield from self.exchanged(node.elts)
+
+    def part(self, node: ast.Subscript) -> Iterator[Change]:
+        if isinstance(node.ctx, ast.Load) and getattr(node.value, "attr", "") not in JOINERS:
+            text = self.of(node)
+            yield self.instead("index_extra", 2, node, self.firm(node.value), wrong=self.of(node.slice))
+            yield self.instead("squared", 2, node, f"({text} ** 2)", f"{text} ** 2")
+        entries = entries_of(node)
+        for entry in entries:
+            for atom in self.scope.numbers:  # an index that stands still, or is another
+                if atom.kind == "whole number" and atom.text != self.of(entry):
+                    yield self.instead("index", 1, entry, atom.text)
+                    if self.of(entry) == ":" and len(entries) > 1 and self.scope.numpy:
+                        rows = f"{self.scope.numpy}.arange({atom.text})"
+                        yield self.instead("index", 2, entry, rows)
+            if isinstance(entry, ast.Slice):
+                yield from self.slice(entry)
+            elif not isinstance(entry, ast.Constant):
+                for by in (" - 1", " + 1"):
+                    yield self.instead("index", 1, entry, self.firm(entry) + by)
+                for atom in self.scope.numbers:  # of a window its beginning
+                    if atom.kind == "whole number" and atom.text != self.of(entry):
+                        yield self.instead("index", 2, entry, f"{atom.text} + {self.firm(entry)}")
+                if len(entries) > 1:
+                    yield self.instead("index", 2, entry, ":")
+        if len(entries) > 1:
+            yield from self.exchanged([each for each in entries if not isinstance(each, ast.Slice)])
+
+    def slice(self, node: ast.Slice) -> Iterator[Change]:
+        lower, upper, step = ("" if x is None else self.of(x) for x in (node.lower, node.upper, node.step))
+
+        def made(a: str, b: str, c: str) -> str:
+            return f"{a}:{b}" + (f":{c}" if c else "")
+
+        now = made(lower, upper, step)
+        whole = [atom.text for atom in self.scope.numbers if atom.kind == "whole number"]
+        others = [
+            made("", upper, step),
+            made(lower, "", step),
+            made(lower, upper, ""),
+            made(upper, lower, step),
+        ]
+        for by in ("-1", "+1"):
+            others += [made(f"{lower}{by}", upper, step)] if lower else []
+            others += [made(lower, f"{upper}{by}", step)] if upper else []
+        others += [] if lower or upper or step else ["1:", ":-1", "::-1"]
+        others += {"1:": [":-1"], ":-1": ["1:"], "::-1": [":"]}.get(now, [])
+        others += [made("", f"-{lower}", step)] if lower and not upper else []
+        others += [made(f"-{upper}", "", step), made(upper, "", step)] if upper and not lower else []
+        for name in whole if lower or upper else ():  # a window without its stride or its padding
+            if lower and upper.startswith(lower):
+                rest = upper.removeprefix(lower)
+                others += [made(f"{lower}*{name}", f"{lower}*{name}{rest}", step)]
+                others += [made(f"{lower}+{name}", f"{lower}+{name}{rest}", step)]
+            others += [made(f"{lower}+{name}" if lower else name, f"{upper}+{name}" if upper else "", step)]
+            others += [made(lower, f"{upper}-{name}" if upper else f"-{name}", step)]
+        for other in dict.fromkeys(others):
+            if other != now:
+                yield self.instead("slice", 2, node, other)
