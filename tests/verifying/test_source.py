@@ -558,7 +558,8 @@ LEFT_OUT = (
     ),
     (  # the factor of the step behind
         "def forward(a, x):\n    h, every = np.zeros(x.shape[1]), []\n    for t in range(len(x)):\n"
-        "        h = a[t] * h + x[t]\n        every.append(h)\n    h = np.array(every)\n    return h, (a, h)\n"
+        "        h = a[t] * h + x[t]\n        every.append(h)\n    h = np.array(every)\n"
+        "    return h, (a, h)\n"
         "def backward(d, kept):\n    a, h = kept\n    da, dx, g = 0 * a, 0 * d, np.zeros(d.shape[1])\n"
         "    for t in reversed(range(len(d))):\n        g = a[t] * g + d[t]\n        dx[t] = g\n"
         "        if t:\n            da[t] = g * h[t - 1]\n    return da, dx",
