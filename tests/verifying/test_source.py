@@ -545,6 +545,53 @@ KINDS = (
 )  # fmt: skip
 
 
+LEFT_OUT = (
+    (  # one bound of two
+        "def forward(x):\n    return np.clip(x, -0.5, 0.8), x\n"
+        "def backward(d, x):\n    return d * (x >= -0.5)",
+        ((5, 6),), "The factor `(x < 0.8)`",
+    ),
+    (  # exp for softmax
+        "def forward(x):\n    m = x.max(1)\n    return m + np.log(np.exp(x - m[:, None]).sum(1)), (x, m)\n"
+        "def backward(d, c):\n    x, m = c\n    return d[:, None] * np.exp(x - m[:, None])",
+        ((5, 4),), ".sum(-1, keepdims=True)` is missing",
+    ),
+    (  # the factor of the step behind
+        "def forward(a, x):\n    h, every = np.zeros(x.shape[1]), []\n    for t in range(len(x)):\n"
+        "        h = a[t] * h + x[t]\n        every.append(h)\n    h = np.array(every)\n"
+        "    return h, (a, h)\n"
+        "def backward(d, kept):\n    a, h = kept\n    da, dx, g = 0 * a, 0 * d, np.zeros(d.shape[1])\n"
+        "    for t in reversed(range(len(d))):\n        g = a[t] * g + d[t]\n        dx[t] = g\n"
+        "        if t:\n            da[t] = g * h[t - 1]\n    return da, dx",
+        ((6, 3), (6, 3)), "`g = a[t] * g` belongs at the end of the loop",
+    ),
+    (  # the first column belongs to the bias; two joined by np.c_, which must not be left without its index
+        "def both(X, T):\n    m = len(X)\n    a = np.c_[np.ones(m), X]\n    z = a @ T.T\n"
+        "    J = 0.5 * (z ** 2).sum() / m + 0.25 / m * (T[:, 1:] ** 2).sum()\n"
+        "    return J, (z @ T[:, 1:] / m, z.T @ a / m + 0.5 / m * T)",
+        ((6, 3), (2, 4)), "`(np.arange(T.shape[1]) > 0)`",
+    ),
+    (  # backwards through time, by a loop that takes its direction by a keyword
+        "def scan(step, carry, xs, reverse=False):\n    made = []\n"
+        "    for x in xs[::-1] if reverse else xs:\n        carry, out = step(carry, x)\n"
+        "        made.append(out)\n    return carry, np.array(made[::-1] if reverse else made)\n"
+        "def forward(x):\n    return np.array([x[:n + 1].sum(0) for n in range(len(x))]), None\n"
+        "def backward(d, _):\n    return scan(lambda c, g: (c + g, c + g), 0 * d[0], d)[1]",
+        ((5, 3),), "`reverse=True` is missing in the call of `scan`",
+    ),
+)  # fmt: skip
+
+
+def test_what_is_left_out_is_named(tmp_path: Path) -> None:
+    """A bound, a sum, a step's own factor, a bias that is spared, a keyword."""
+    for text, shapes, said in LEFT_OUT:
+        module = loaded(text, tmp_path)
+        given = module.both if "both" in text else (module.forward, module.backward)
+        verdict = cr.verify(given, args=tuple(normal(*shape) for shape in shapes))
+        assert verdict.verdict == "wrong", (said, str(verdict))
+        assert said in str(verdict), (said, str(verdict))
+
+
 def test_more_kinds_of_places(tmp_path: Path) -> None:
     """A tensor called input, keywords, one index of two arrays, sums from the end, sizes for counts."""
     for text, wrong, right, shapes, said in KINDS:

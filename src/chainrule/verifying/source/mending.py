@@ -29,7 +29,7 @@ from chainrule.verifying.source.outside import Outside, other_numbers
 from chainrule.verifying.source.scope import Scope, scope_of
 from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.stand_in import StandIn, stand_in
-from chainrule.verifying.source.written import Ran, Written, ran, written
+from chainrule.verifying.source.written import Function, Ran, Written, ran, written
 from chainrule.verifying.subjects.calls.arguments import other_options
 from chainrule.verifying.subjects.calls.effort import effort
 from chainrule.verifying.subjects.subject import Gradients, Subject
@@ -326,7 +326,9 @@ class Mending:
             changes = [
                 (place, change)
                 for place, scope in scopes
-                for kind in ((Insertions(place, scope, shapes),) if far else _near(place, scope))
+                for kind in (
+                    (Insertions(place, scope, shapes, self.of_forward),) if far else _near(place, scope)
+                )
                 for change in kind
             ]
             best = self.best(changes, wrong)
@@ -335,6 +337,12 @@ class Mending:
             if best is not None:
                 return best
         return None
+
+    @property
+    def of_forward(self) -> list[Function]:
+        """The functions that ran for the output."""
+        items = ((place, key, node) for place in self.places for key, node in place.nodes.items())
+        return [node for place, key, node in items if place.ran[key].code in self.forward]
 
     def solution(
         self, scopes: Scopes, wrong: frozenset[int], shapes: Collection[tuple[int, ...]]
@@ -346,7 +354,8 @@ class Mending:
                 continue
             if best.change.rank < FAR_FETCHED or _operations(best.change.right) < 2:
                 return best
-            missing = ((place, each) for place, scope in scopes for each in Insertions(place, scope, shapes))
+            lists = ((place, Insertions(place, scope, shapes, self.of_forward)) for place, scope in scopes)
+            missing = ((place, each) for place, listed in lists for each in listed)
             simpler = [pair for pair in missing if pair[1].rank < best.change.rank]
             return self.best(simpler, wrong) or best
         return None

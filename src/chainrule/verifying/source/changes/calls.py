@@ -40,6 +40,7 @@ ALIKE = (
 )
 KEYWORDS = {"min": "max", "max": "min"}
 ODD = ("exp", "expm1", "sin", "tanh", "sinh", "sigmoid", "sig", "log1p")  # whose argument's sign is forgotten
+LEFT_OUT = {"index_put_": "accumulate", "index_put": "accumulate", "scan": "reverse"}  # True, of a call
 SETTING = {"index_copy_": "index_add_", "scatter_": "scatter_add_", "scatter": "scatter_add"}
 AXES = ("0", "1", "-1", "-2", "2", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 2, 3)")
 REDUCING = ("sum", "mean", "max", "argmax", "min", "argmin")
@@ -132,6 +133,16 @@ class Calls(Rewriting):
                 yield self.renamed("added_up", node, "add", "set")
         if name in SETTING:
             yield self.renamed("overwritten", node, name, SETTING[name])
+        yield from self.left_out(node, name)
+
+    def left_out(self, node: ast.Call, name: str) -> Iterator[Change]:
+        """A keyword that is True where people forget it."""
+        keyword = LEFT_OUT.get(name, "")
+        if keyword and not any(each.arg in (keyword, None) for each in node.keywords):
+            close = self.place.span(node)[1] - 1
+            lead = "" if self.place.text[:close].rstrip().endswith(b",") else ", "
+            piece = (close, close, f"{lead}{keyword}=True")
+            yield Change("keyword_missing", 1, self.of(node.func), f"{keyword}=True", (piece,))
 
     def keywords(self, node: ast.Call) -> Iterator[Change]:
         """Of clip(min=0), and flags."""

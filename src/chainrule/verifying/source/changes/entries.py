@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from chainrule.verifying.source.changes.change import Change, Rewriting
 from chainrule.verifying.source.scope import entries_of
 
+JOINERS = ("c_", "r_", "s_", "index_exp", "mgrid", "ogrid")  # NumPy reads np.c_ @ w, without [], for ever
+
 
 class Entries(Rewriting):
     def beside(self, node: ast.AST) -> Iterator[Change]:
@@ -17,7 +19,7 @@ class Entries(Rewriting):
             yield from self.exchanged(node.elts)
 
     def part(self, node: ast.Subscript) -> Iterator[Change]:
-        if isinstance(node.ctx, ast.Load):
+        if isinstance(node.ctx, ast.Load) and getattr(node.value, "attr", "") not in JOINERS:
             text = self.of(node)
             yield self.instead("index_extra", 2, node, self.firm(node.value), wrong=self.of(node.slice))
             yield self.instead("squared", 2, node, f"({text} ** 2)", f"{text} ** 2")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import combinations, permutations, product
 
 from chainrule.verifying.source.changes.change import Change, Rewriting
@@ -14,27 +15,41 @@ from chainrule.verifying.source.written import Written
 # Derivatives that people multiply by, of an array that they have.
 SLOPES = ("({0} > 0)", "(1 - {0} ** 2)", "{0} * (1 - {0})", "(1 - {0})", "{0} ** 2")
 JOINED = (ast.Add, ast.Sub, ast.MatMult)
-MOST_SIZES = 6
+MOST_SIZES, MOST_LIMITS = 6, 8
+CLIPPING = frozenset(("clip", "clamp", "clamp_", "minimum", "maximum", "min", "max", "hardtanh", "where"))
 
 
 class Insertions(Rewriting):
     """Those of one function."""
 
-    def __init__(self, place: Written, scope: Scope, shapes: Iterable[tuple[int, ...]] = ()) -> None:
-        """shapes: of the arguments whose gradients are wrong."""
+    def __init__(
+        self,
+        place: Written,
+        scope: Scope,
+        shapes: Iterable[tuple[int, ...]] = (),
+        forward: Sequence[ast.AST] = (),
+    ) -> None:
+        """shapes: of the arguments whose gradients are wrong.  forward: the functions of the output."""
         super().__init__(place, scope)
         self.shapes = set(shapes)
+        self.limits = list(dict.fromkeys(limits_in(forward)))[:MOST_LIMITS]
+        known = {*scope.atoms, scope.numpy or "np"}
+        scales = (each for each in scales_in(forward) if names_in(each) <= known)
+        self.scales = dict.fromkeys(each for each in map(ast.unparse, scales) if each not in scope.atoms)
         calls = (each for each in own(scope.node) if isinstance(each, ast.Call) and each.args)
         self.roots = {id(each.args[0]) for each in calls if self.of(each.func).endswith("sqrt")}
 
     def __iter__(self) -> Iterator[Change]:
-        whole = {id(node) for node in self.whole()}
         for change, node in self.all():
             # A whole value is where people forget something, before what stands within one.
-            yield change if id(node) in whole or change.rank < 4 else replace(change, rank=change.rank + 1)
+            early = id(node) in self.whole_values or change.rank < 4
+            yield change if early else replace(change, rank=change.rank + 1)
 
     def all(self) -> Iterator[tuple[Change, ast.expr]]:
         """With the places where they stand."""
+        for node in own(self.scope.node):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "exp":
+                yield from ((change, node) for change in self.sums(node))
         for node in self.places():
             kinds = (
                 self.near(node),
@@ -58,6 +73,10 @@ class Insertions(Rewriting):
     def begins(self) -> set[int]:
         """What is given to a name by itself."""
         return {id(each.value) for each in own(self.scope.node) if isinstance(each, ast.Assign)}
+
+    @cached_property
+    def whole_values(self) -> set[int]:
+        return {id(node) for node in self.whole()}
 
     def whole(self) -> Iterator[ast.expr]:
         """Whole values, and entries of what is returned."""
@@ -121,16 +140,20 @@ class Insertions(Rewriting):
             yield replace(self.behind("divisor_missing", node, f" / {size}", size), rank=5)
         for one, other in permutations(counts, 2):
             yield from self.by(node, f"({one} // {other})", 5)
+        whole = id(node) in self.whole_values
+        for size in self.scales:  # what the forward divides by
+            yield from self.by(node, size if size.isidentifier() else f"({size})", 3 if whole else 4)
         for number in ("2", "0.5", "3"):
             yield replace(self.behind("factor_missing", node, f" * {number}", number), rank=6)
 
     def conditions(self, node: ast.expr) -> Iterator[Change]:
         """A mask, or one more condition of one."""
-        limits = [*self.scope.numbers, *(a for a in self.scope.arrays if a.shape in ((1,), (1, 1)))]
+        atoms = [*self.scope.numbers, *(a for a in self.scope.arrays if a.shape in ((1,), (1, 1)))]
+        limits = dict.fromkeys([*(atom.text for atom in atoms), *self.limits])
         for atom in self.scope.arrays:
             for limit in limits:
                 for sign in ("<", ">"):
-                    condition = f"({atom.text} {sign} {limit.text})"
+                    condition = f"({atom.text} {sign} {limit})"
                     if isinstance(node, (ast.Compare, ast.BinOp)) and _is_condition(node):
                         yield self.behind("condition_missing", node, f" & {condition}", condition)
                     elif isinstance(node, (ast.Name, ast.BinOp)) and not _is_condition(node):
@@ -146,6 +169,13 @@ class Insertions(Rewriting):
                 factor = form.format(atom.text)
                 yield self.behind("factor_missing", node, f" * {factor}", factor)
             yield self.behind("divisor_missing", node, f" / {atom.text}", atom.text)
+
+    def sums(self, node: ast.Call) -> Iterator[Change]:
+        """exp(x) divided by its sum, of what is a softmax and no exp."""
+        keeps = "keepdim" if self.scope.library == "torch" else "keepdims"
+        for axis in (-1, 0):
+            total = f"{self.of(node)}.sum({axis}, {keeps}=True)"
+            yield replace(self.behind("divisor_missing", node, f" / {total}", total), rank=3)
 
     def terms(self, node: ast.expr) -> Iterator[Change]:
         for atom in self.scope.numbers:  # ε, say
@@ -178,6 +208,34 @@ class Insertions(Rewriting):
                 yield replace(
                     self.behind("term_missing", node, f" + {one} @ {other}", f"+ {one} @ {other}"), rank=5
                 )
+
+
+def limits_in(functions: Iterable[ast.AST]) -> Iterator[str]:
+    """The numbers that values are cut at or compared with."""
+    for function in functions:
+        for node in ast.walk(function):
+            parts: list[ast.expr] = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+            if isinstance(node, ast.Call):
+                clips = getattr(node.func, "attr", getattr(node.func, "id", "")) in CLIPPING
+                keywords = (each.value for each in node.keywords if each.arg not in ("axis", "dim"))
+                parts = [*node.args, *keywords] if clips else []
+            for part in parts:
+                number = part.operand if isinstance(part, ast.UnaryOp) else part
+                if isinstance(number, ast.Constant) and type(number.value) in (int, float):
+                    yield ast.unparse(part)
+
+
+def scales_in(functions: Iterable[ast.AST]) -> Iterator[ast.expr]:
+    """What is divided by, or multiplied with behind, that is no number."""
+    for function in functions:
+        for node in ast.walk(function):
+            product = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Mult))
+            if isinstance(node, ast.BinOp) and product and names_in(node.right):
+                yield node.right
+
+
+def names_in(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
 
 
 def handed_on(node: ast.Call) -> list[ast.expr]:

@@ -59,10 +59,25 @@ class Operators(Rewriting):
             end, inner = self.place.span(node)[1], self.of(call.args[0])
             pieces = ((close, close, f" {old} {self.firm(node.right)}"), (close + 1, end, ""))
             yield Change("parentheses", 2, inner, f"{inner} {old} {right}", pieces)
+        for side in (node.left, node.right) if old == "*" else ():
+            yield from self.some_entries(side)
         if old in ("@", "*"):
             for side in (node.left, node.right):
                 if old == "@" and not is_transposed(side):
                     yield self.instead("transposed", 1, side, f"{self.firm(side)}.T")
+
+    def some_entries(self, node: ast.expr) -> Iterator[Change]:
+        """An array without its first or last entry, row or column, as a penalty that spares the bias."""
+        atom, library = self.scope.atoms.get(ast.unparse(node)), self.scope.numpy
+        if atom is None or atom.kind != "array" or not 1 <= len(atom.shape) <= 2 or not library:
+            return
+        array = self.firm(node)
+        for axis in range(len(atom.shape)):
+            size = f"len({array})" if axis == 0 else f"{array}.shape[{axis}]"
+            spread = "[:, None]" if axis < len(atom.shape) - 1 else ""
+            for condition in ("> 0", f"< {size} - 1"):
+                mask = f"({library}.arange({size}) {condition}){spread}"
+                yield self.instead("entry_extra", 3, node, f"({array} * {mask})", mask)
 
     def grouped(self, node: ast.BinOp) -> Iterator[Change]:
         """Parentheses around some of what stands in a row, and without those that are there."""

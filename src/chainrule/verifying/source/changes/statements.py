@@ -26,6 +26,8 @@ class Statements(Rewriting):
                 block = getattr(node, name, None)
                 if isinstance(node, (ast.For, ast.If, ast.With)) and block:
                     yield from self.within(block)
+            if isinstance(node, ast.For):
+                yield from self.parted(node.body)
 
     def within(self, block: Block) -> Iterator[Change]:
         alone = [each for each in block if self.on_its_own(each)]
@@ -40,6 +42,24 @@ class Statements(Rewriting):
                 if number + step < len(block) and not isinstance(each, (ast.Return, ast.Break)):
                     yield from self.moved(block[number : number + step + 1])
             yield from self.around(block, number)
+
+    def parted(self, block: Block) -> Iterator[Change]:
+        """c = c + g here and c = c * a at the end of a step, for c = c * a + g: a is of the step, not of the
+        one after it.
+        """
+        for each in block[:-1]:
+            value = each.value if isinstance(each, ast.Assign) and len(each.targets) == 1 else None
+            if not isinstance(value, ast.BinOp) or not isinstance(value.op, (ast.Add, ast.Sub)):
+                continue
+            name = self.of(each.targets[0]) if isinstance(each, ast.Assign) else ""
+            sides = [value.left, value.right] if isinstance(value.op, ast.Add) else [value.left]
+            carried = [side for side in sides if _carries(side, name)]
+            if len(carried) != 1 or not (self.on_its_own(each) and self.on_its_own(block[-1])):
+                continue
+            lead, end = " " * each.col_offset, self.end(block[-1])
+            line = f"{name} = {self.of(carried[0])}"
+            pieces = ((*self.place.span(carried[0]), name), (end, end, f"\n{lead}{line}"))
+            yield Change("carried_early", 3, self.of(carried[0]), line, pieces)
 
     def again(self, node: ast.AugAssign) -> Iterator[Change]:
         """The same line for another name, behind it."""
@@ -122,3 +142,10 @@ class Statements(Rewriting):
         lead = self.place.text[:begin].rpartition(b"\n")[2]
         rest = self.place.text[end:].partition(b"\n")[0].split(b"#")[0]
         return not lead.strip() and not rest.strip()
+
+
+def _carries(node: ast.expr, name: str) -> bool:
+    """Whether it is a product of what has this name."""
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, (ast.Mult, ast.MatMult)):
+        return False
+    return name in (ast.unparse(node.left), ast.unparse(node.right))
