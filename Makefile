@@ -31,7 +31,7 @@ digits: $(VENV)/.installed-digits
 # a browser stay together. Three for two processors: while one waits for a process or the browser, two others work.
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
-# The lints run beside the tests, a minute of their eight, and the tests even when one complains: pytest's summary always ends
+# The lints run beside the tests, a minute of their six, and the tests even when one complains: pytest's summary always ends
 # the output.
 test: $(VENV)/.installed-test $(VENV)/.looked-for-browser
 	@status=0; $(MAKE) --no-print-directory lint & lint=$$!; \
