@@ -384,7 +384,8 @@ class JoinOperation final : public Operation<T> {
                     [&](T d, ptrdiff_t i) { return earlier ? -d * (other[i] / own[i] / own[i]) : d / other[i]; });
       case JoinKind::power:
         return each(count, delta, [&](T d, ptrdiff_t i) {
-          if (!earlier) return d * other[i] * std::pow(own[i], other[i] - T(1));
+          if (!earlier)   // 0 · 0^−1 is 0
+            return d * (other[i] * (other[i] == T(0) ? T(0) : std::pow(own[i], other[i] - T(1))));
           const T z = std::pow(other[i], own[i]);
           return d * (z == T(0) ? T(0) : z * std::log(other[i]));   // 0 log 0 is 0
         });

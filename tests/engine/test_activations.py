@@ -182,3 +182,28 @@ def test_softmax_of_everything(level: str, dtype: str) -> None:
     distance = z.max(axis=1, keepdims=True) - z  # rounded, and its rounding multiplies the exponential
     assert (np.abs(a - exact_a) <= (4 + distance) * eps * exact_a + float(np.finfo(dtype).tiny)).all()
     np.testing.assert_allclose(a.sum(axis=1), 1, atol=8 * eps)
+
+
+@machines
+def test_gelu_by_tanh_far_out(level: str, dtype: str) -> None:
+    """f' was 0·inf where z² is beyond the type; the kernel and the formula."""
+    z = np.array([1.0, 5.0, 10.0, 1e13, 2e19, 1e25, 1e38, float(np.finfo(dtype).max)], dtype=dtype)
+    layer = cr.GELU(approximate="tanh")
+    for at, limit in ((z, 1.0), (-z, 0.0)):
+        slope = native(layer, at, level)[1]
+        with np.errstate(over="ignore"):
+            np.testing.assert_array_equal(layer.df(at)[2:], np.full(6, limit))
+        np.testing.assert_array_equal(slope[2:], np.full(6, limit))
+        np.testing.assert_allclose(slope[:2], layer.df(at[:2].astype(float)), atol=8 * np.finfo(dtype).eps)
+
+
+@machines
+def test_parametric_activations_keep_their_digits(level: str, dtype: str) -> None:
+    """z + α (f(z) - z) lost f(z) where z is large: tanh of 1e10 was 0."""
+    z = np.array([-1e10, -1e6, -1e3, -1.0, 0.0, 1.0, 1e3, 1e10], dtype=dtype)
+    for name in ("tanh", "selu", "sigmoid", "softsign"):
+        layer = cr.ParametricActivation(name)
+        expected = layer.f.f(z.astype(float))
+        found = (native(layer, z, level)[0], layer.forward(z[:, None], np.ones(8, dtype))[:, 0])
+        for values in found:
+            np.testing.assert_allclose(values, expected, rtol=8 * np.finfo(dtype).eps, err_msg=name)

@@ -12,7 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule.base.errors import ShapeError
 from chainrule.engine import Plan
-from chainrule.formulas import adjoint, evaluate, trace
+from chainrule.formulas import Symbol, adjoint, evaluate, power, raised, trace
 from chainrule.layers import Composite
 from tests.engine.harness import (
     MACHINES,
@@ -340,3 +340,27 @@ def test_a_quotient_by_what_has_no_square(level: str, dtype: str) -> None:
     _, gradients = plan.gradients(np.concatenate([a, b], axis=1), np.full((1, 5), -9.0))  # below all: δ is 1
     np.testing.assert_allclose(gradients["a.b"], 1 / b[0], rtol=8 * info.eps)
     np.testing.assert_allclose(gradients["b.b"], -(a / b / b)[0], rtol=8 * info.eps)
+
+
+@pytest.mark.parametrize(("level", "dtype"), MACHINES)
+def test_a_power_of_zero_is_flat(level: str, dtype: str) -> None:
+    """y·x^(y-1) was 0·inf at x = y = 0; beside it, at (0, 1), it is 1. Kernel, formula, adjoint."""
+    x, y = np.array([[0.0, 0.0, 0.0, 2.0, -3.0, 0.5]]), np.array([[0.0, 1.0, 2.0, 3.0, 0.0, 0.0]])
+    expected = [[0, 1, 0, 12, 0, 0]]
+    nodes = {"x": (cr.Bias(), "a"), "y": (cr.Bias(), "b"), "power": (cr.Raise(), "x", "y")}
+    network = cr.Graph(nodes, inputs={"a": 6, "b": 6}, dtype=dtype)
+    plan = Plan(network, cr.MeanAbsoluteError(), batch_size=1, level=level)
+    _, gradients = plan.gradients(np.concatenate([x, y], axis=1), np.full((1, 6), -9.0))  # below all: δ is 1
+    np.testing.assert_allclose(gradients["x.b"], expected[0], rtol=8 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(cr.Raise().delta(np.ones_like(x), x, y)[0], expected)
+    a, b, d = (Symbol(name) for name in "abd")
+    derived = adjoint(raised(a, b), a, d)
+    np.testing.assert_array_equal(evaluate(derived, {"a": x, "b": y, "d": np.ones_like(x)}), expected)
+    flat = adjoint(power(a, exponent=0), a, d)
+    np.testing.assert_array_equal(evaluate(flat, {"a": x, "d": np.ones_like(x)}), np.zeros_like(x))
+
+
+def test_a_quotient_by_what_has_no_square_as_a_formula() -> None:
+    over, under = np.array([1e200, 1e-200, 6.0]), np.array([1e200, 1e-200, -3.0])
+    _, below = cr.Divide().delta(np.ones(3), over, under)
+    np.testing.assert_allclose(below, [-1e-200, -1e200, -6 / 9], rtol=1e-15)

@@ -119,7 +119,7 @@ def prelu(layer: Any, x: Tensor, p: Parameters) -> Tensor:
 
 
 def parametric(layer: Any, x: Tensor, p: Parameters) -> Tensor:
-    return x + p["alpha"] * (LAYERS[type(layer.f).__name__](layer.f, x, {}) - x)
+    return (1 - p["alpha"]) * x + p["alpha"] * LAYERS[type(layer.f).__name__](layer.f, x, {})
 
 
 def periodic(layer: Any, x: Tensor, p: Parameters) -> Tensor:

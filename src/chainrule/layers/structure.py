@@ -26,8 +26,10 @@ from chainrule.formulas import (
     greater,
     maximum,
     minimum,
+    named,
     other_features,
     raised,
+    where,
     xlogy,
 )
 from chainrule.layers.base import Layer, Shape, Value
@@ -197,10 +199,12 @@ class Composite(Layer):
             return tuple(self._won(d, outputs, number) for number in range(len(outputs)))
         if self.join == "quotient":
             over, under = outputs
-            return d / under, -d * over / under**2
+            quotient = named("q", over / under)
+            return d / under, -(d * (quotient / under))  # under**2 may leave the range
         if self.join == "power":
             base, exponent = outputs
-            return d * exponent * raised(base, exponent - 1), d * xlogy(raised(base, exponent), base)
+            less = where(greater(abs(exponent), 0), raised(base, exponent - 1), 0)  # 0 · 0^-1 is 0
+            return d * (exponent * less), d * xlogy(raised(base, exponent), base)
         parts = []
         for output in outputs[:-1]:
             parts.append(first_features(d, output))

@@ -114,7 +114,9 @@ def negative(x: Any) -> Any:
 @entrywise(
     wrong="only:0",
     layout="power",
-    adjoint=lambda d, y, x, exponent: (d * (exponent * power(x, exponent=exponent - 1)),),
+    adjoint=lambda d, y, x, exponent: (
+        d * (exponent * power(x, exponent=exponent - 1)) if exponent else None,  # 0 · 0^-1 is 0
+    ),
 )
 def power(x: Any, *, exponent: float) -> Any:
     """x to a constant exponent."""
@@ -123,7 +125,10 @@ def power(x: Any, *, exponent: float) -> Any:
 
 @entrywise(
     wrong="only:0 swapped as:multiply", layout="raised",
-    adjoint=lambda d, y, a, b: (matching(d * b * raised(a, b - 1), a), matching(d * xlogy(y, a), b)),
+    adjoint=lambda d, y, a, b: (
+        matching(d * b * where(greater(abs(b), 0), raised(a, b - 1), 0), a),  # 0 · 0^-1 is 0
+        matching(d * xlogy(y, a), b),
+    ),
 )
 def raised(a: Any, b: Any) -> Any:
     """a to the power b, entry by entry; NaN of a negative a and a b that is not whole, as NumPy has it."""

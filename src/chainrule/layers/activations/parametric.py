@@ -1,6 +1,6 @@
 r"""Parametric activations: a share of an activation for every unit, which is learned.
 
-    a = z + α̂ ⊙ (f(z) - z)
+    a = (1 - α̂) ⊙ z + α̂ ⊙ f(z)        (z + α̂ ⊙ (f(z) - z) would cancel where |z| ≫ |f(z)|)
 With ∂J/∂a = δ_a:
     ∂J/∂z = δ_a ⊙ (1 + α̂ ⊙ (f'(z) - 1))        ∂J/∂α = Σ δ_a ⊙ (f(z) - z)
 """
@@ -38,7 +38,7 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 class ParametricActivation(Layer):
-    """z + α (f(z) - z) with a learned α for every channel: f where α is 1, as at the start, nothing where 0.
+    """(1 - α) x + α f(x) with a learned α for every channel: f where α is 1, as at first, x where it is 0.
 
     activation: "selu", "mish", ... by name, with its default options. α is never penalised.
     Source: Holzmüller, Grinsztajn & Steinwart, Better by Default, 2024.
@@ -78,7 +78,7 @@ class ParametricActivation(Layer):
         return {"alpha": Parameter(input_shape[-1:], initializer=Ones(), penalised=False)}
 
     def forward(self, x: Value, alpha: Value) -> Value:
-        return x + broadcast_samples(alpha) * (self.f.f(x) - x)
+        return broadcast_samples(1 - alpha) * x + broadcast_samples(alpha) * self.f.f(x)
 
     def delta(self, d: Value, x: Value, alpha: Value) -> Value:
         return d * (1 + broadcast_samples(alpha) * (self.f.df(x) - 1))

@@ -191,8 +191,8 @@ class GELU(Activation):
 
     def df(self, z: Value) -> Value:
         if self.approximate == "tanh":
-            slope = math.sqrt(1 / (2 * math.pi)) * (1 + 3 * GELU_CUBE * z**2)
-            return self._normal(z) + z * (1 - self._tanh(z) ** 2) * slope
+            bell = named("s", z * (1 - self._tanh(z) ** 2))  # 0 far out, where z² would be infinite
+            return self._normal(z) + math.sqrt(1 / (2 * math.pi)) * (bell + 3 * GELU_CUBE * bell * z * z)
         density = named("φ", exp(-(z**2 / 2)) / math.sqrt(2 * math.pi))
         return self._normal(z) + z * density
 

@@ -428,10 +428,10 @@ def _clamp(body: Body, layer: Clamp, x: Place, z: Place, given: Arrays) -> None:
 
 def _parametric(body: Body, layer: ParametricActivation, x: Place, z: Place, given: Arrays) -> None:
     (alpha,) = given_arrays(body, layer, given, "alpha")
-    f, v = body.function(layer, layer.f.f, "f"), f"{x.name}[i]"
+    f, v, share = body.function(layer, layer.f.f, "f"), f"{x.name}[i]", f"{alpha}[i % {x.shape[-1]}]"
     body.lines.append(
         f"for (int i = 0; i < {math.prod(x.shape)}; i++) "
-        f"{z.name}[i] = {v} + {alpha}[i % {x.shape[-1]}] * ({f}({v}) - {v});"
+        f"{z.name}[i] = (1.0f - {share}) * {v} + {share} * {f}({v});"
     )
 
 

@@ -319,7 +319,7 @@ class Gated(Own):
 
 
 class Parametric(Own):
-    """x + α (f(x) - x), α of every feature."""
+    """(1 - α) x + α f(x), α of every feature."""
 
     def __init__(self, f: nn.Module, features: int, first_axes: int) -> None:
         super().__init__()
@@ -327,7 +327,8 @@ class Parametric(Own):
         self.alpha = nn.Parameter(torch.ones(features))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.alpha.reshape(-1, *(1,) * self.ones) * (self.f(x) - x)
+        alpha = self.alpha.reshape(-1, *(1,) * self.ones)
+        return (1 - alpha) * x + alpha * self.f(x)
 
 
 class Periodic(Own):
