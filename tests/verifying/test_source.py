@@ -387,7 +387,8 @@ def backward(d, cache):
     before = "    p = np.outer(\n        x[i],\n        d[i],\n    )\n"
     stands, write = f"{before}dw += p", f"{before}    dw += p"
     source = verdict.json()["findings"][0]["source"]
-    assert source is not None and (source["stands"], source["write"]) == (stands, write)
+    assert source is not None
+    assert (source["stands"], source["write"]) == (stands, write)
     assert source["line"] == 9
     for lines in (stands, write):
         assert indent(lines, " " * 6) in verdict.text(language, 40)
@@ -408,7 +409,7 @@ def test_signs_are_written_as_a_person_writes_them() -> None:
         "y = x + (-z - q)": "y = x + (-z - q)",
         "y = -(-x) ** 2": "y = -(-x) ** 2",
         "y -= (-x)": "y += x",
-        "y = x - \\\n (-z)": "y = x + \\\n z",
+        "y = (x -\n (-z))": "y = (x +\n z)",
         "y = '--' + f(-(-x), -1)": "y = '--' + f(x, -1)",
     }.items():
         made, begin, end = plain_signs(text.encode(), 0, len(text))
