@@ -149,14 +149,16 @@ def test_json_is_one_object_and_of_its_schema(run: Run, timeout: tuple[object, .
         (("diagonal.py", "--like", "softmax"), "wrong", 1),
         (("loud.py", "--like", "softmax"), "wrong", 1),
         (("dense.py", "--like", "dense"), "right", 0),
-        (("mean.py:nothing",), None, 2),
+        (("mean.py:nothing",), "not run", 2),
+        (("missing.py:f",), "not run", 2),
+        (("dense.py", "--like", "denze"), "not run", 2),
+        (("dense.py", "--args", "a.npz"), "not run", 2),
     ):
         result = run("verify", *argv, "--json", *timeout)
         assert result.code == code
-        if verdict is None:
-            assert result.out == ""
-            continue
         record = json.loads(result.out)
+        assert (record["error"] is None) == (code != 2)
+        assert (result.err != "") >= (code == 2)
         assert result.out.count("\n") == 1
         assert record["verdict"] == verdict
         assert not list(faults(record, CommandRecord))

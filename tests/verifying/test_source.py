@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +17,7 @@ import chainrule as cr
 from chainrule.verifying import outputs
 from chainrule.verifying.differences import differences
 from chainrule.verifying.judging.guesses import guesses
+from chainrule.verifying.source.mending import plain_signs, tidy
 from chainrule.verifying.source.named import NO_CAUSE
 from chainrule.verifying.source.outside import Outside
 from chainrule.verifying.source.stand_in import stand_in
@@ -359,6 +362,88 @@ def test_the_place_of_a_mistake_that_a_formula_names(
     for text in (str(verdict), verdict.text("zh"), verdict._repr_html_()):
         assert f"`{write}`" in text
     assert f"`{write}`" not in str(replace(verdict, hint_level=2))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_lines_that_must_be_others_are_printed_as_lines(language: str, tmp_path: Path) -> None:
+    """With their indents, whole statements, no comment and no `pass`, in text, JSON and a notebook."""
+    text = """
+def forward(x, w):
+    return x @ w, (x, w)
+def backward(d, cache):
+    x, w = cache
+    dw = np.zeros_like(w)
+    for i in range(len(x)):
+        p = np.outer(
+            x[i],  # of one
+            d[i],
+        )
+    # outside
+    dw += p
+    return d @ w.T, dw
+"""
+    module = loaded(text, tmp_path)
+    verdict = cr.verify(module.forward, module.backward, args=(normal(3, 4), normal(4, 5)), like="dense")
+    before = "    p = np.outer(\n        x[i],\n        d[i],\n    )\n"
+    stands, write = f"{before}dw += p", f"{before}    dw += p"
+    source = verdict.json()["findings"][0]["source"]
+    assert source is not None
+    assert (source["stands"], source["write"]) == (stands, write)
+    assert source["line"] == 9
+    for lines in (stands, write):
+        assert indent(lines, " " * 6) in verdict.text(language, 40)
+        assert indent(lines, " " * 4) in verdict._repr_html_()
+    hidden = replace(verdict, hint_level=1)
+    assert not {"file", "line"} & set(hidden.json()["findings"][0]["evidence"])
+    assert {"file", "line"} <= set(verdict.json()["findings"][0]["evidence"])
+
+
+def test_signs_are_written_as_a_person_writes_them() -> None:
+    """One for two in a row, where it is the same number and reaches into the place; what is theirs stays."""
+    for text, write in {
+        "y = np.exp(v) * (-(-0.5))": "y = np.exp(v) * 0.5",
+        "y = x - (-z)": "y = x + z",
+        "y = x--z": "y = x+z",
+        "y = x + (-z) * q": "y = x - z * q",
+        "y = x + (-(z - q))": "y = x - (z - q)",
+        "y = x + (-z - q)": "y = x + (-z - q)",
+        "y = -(-x) ** 2": "y = -(-x) ** 2",
+        "y -= (-x)": "y += x",
+        "y = (x -\n (-z))": "y = (x +\n z)",
+        "y = '--' + f(-(-x), -1)": "y = '--' + f(x, -1)",
+    }.items():
+        made, begin, end = plain_signs(text.encode(), 0, len(text))
+        assert tidy(made, begin, end).decode() == write, text
+    theirs = b"y = a - -b + f(c)"
+    assert plain_signs(theirs, 13, 17) == (theirs, 13, 17)
+
+
+@pytest.mark.parametrize(
+    ("stands", "write"),
+    [
+        ("0.5 * np.exp(v) - -0.5", "0.5 * np.exp(v) - 0.5"),
+        ("np.exp(v) * -0.5 + 0.5", None),
+        ("-(-np.exp(v) * -0.5) - 0.5", None),
+    ],
+)
+def test_a_patch_has_no_two_signs_in_a_row(stands: str, write: str | None, tmp_path: Path) -> None:
+    text = f"""
+def forward(m, v):
+    return np.sum(m ** 2 + np.exp(v) - v - 1) / 2, (m, v)
+def backward(d, cache):
+    m, v = cache
+    return d * m, d * ({stands})
+"""
+    module = loaded(text, tmp_path)
+    verdict = cr.verify(module.forward, module.backward, args=(normal(3, 4), normal(3, 4)))
+    source = verdict.findings[0].source
+    assert source is not None, str(verdict)
+    assert source.write == write or (write is None and not re.search(r"[-+]\s*\(*[-+]", source.write))
+    right = text.replace(source.stands, source.write)
+    module = loaded(right, tmp_path)
+    assert cr.verify(module.forward, module.backward, args=(normal(3, 4), normal(3, 4))), right
+    for language in ("en", "zh"):
+        assert f"`{source.write}`" in verdict.text(language)
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
+from textwrap import indent
 from typing import Any
 
 from chainrule.base.errors import ArgumentError, describe
-from chainrule.base.languages import LANGUAGES, SPACE, Say, say_json
+from chainrule.base.languages import LANGUAGES, SPACE, Say, same, say_json
 from chainrule.base.shown import shown
 from chainrule.base.tables import wrapped
 from chainrule.verifying.saying.marked import Marked
 from chainrule.verifying.saying.schema import Answer, SourceRecord, VerdictFinding, VerdictRecord
 from chainrule.verifying.texts import TEXTS
 
-STYLE = ".verdict [data-ref=marked] { background: #fde2e2; border-bottom: 2px solid #c62828 }"
+STYLE = (
+    ".verdict [data-ref=marked] { background: #fde2e2; border-bottom: 2px solid #c62828 } "
+    ".verdict .lines { white-space: pre-wrap }"
+)
+HINTS = {"file": 2, "line": 2}  # evidence that is told above another level of hints than 0: the source's
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,13 @@ class Place:
     @property
     def said(self) -> Say:
         """As a sentence."""
-        return TEXTS.say("source.instead" if self.write else "source.without", **vars(self))
+        if "\n" not in self.stands + self.write:
+            return TEXTS.say("source.instead" if self.write else "source.without", **vars(self))
+        stands, write = (same("\n" + indent(text, "    ")) for text in (self.stands, self.write))
+        if not self.write:
+            return TEXTS.say("source.without_lines", **vars(self)) + stands
+        head = TEXTS.say("source.lines", **vars(self)) + write
+        return head + same("\n") + TEXTS["source.for_lines"] + stands
 
     def json(self) -> SourceRecord:
         """Plain JSON."""
@@ -95,7 +106,7 @@ class Finding:
             "formulas": self.formulas.json() if self.formulas and hint_level > 2 else None,
             "source": self.source.json() if self.source and hint_level > 2 else None,
             "observed": say_json(self.observed) if self.observed and hint_level > 1 else None,
-            "evidence": dict(self.evidence) if hint_level > 0 else {},
+            "evidence": {key: v for key, v in self.evidence.items() if hint_level > HINTS.get(key, 0)},
         }
 
 
@@ -162,10 +173,10 @@ class Verdict:
         """English, with the formulas as MathML."""
         items = []
         for finding in self.findings:
-            texts = [escape(line) for line in finding.lines("en", self.hint_level)]
+            texts = [as_html(line) for line in finding.lines("en", self.hint_level)]
             if finding.formulas is not None and self.hint_level > 2:
                 texts += [f"{word} {math}" for word, math in finding.formulas.maths("en")]
-            texts += [escape(line) for line in finding.line_of_source("en", self.hint_level)]
+            texts += [as_html(line) for line in finding.line_of_source("en", self.hint_level)]
             items.append(f"<li>{'<br>'.join(texts)}</li>")
         notes = "".join(f"<p>({escape(shown(note.en))})</p>" for note in self.notes)
         head = f"<p>{escape(self._head('en'))}</p>"
@@ -210,6 +221,16 @@ def joined(title: str, verdicts: Sequence[Verdict], hint_level: int = 3) -> Verd
 
 
 def broken(text: str, lead: str, others: str, width: int | None) -> list[str]:
-    """The text behind `lead`, in lines of at most `width` columns of which the others begin with `others`."""
-    lines = [text] if width is None else wrapped(text, max(width - len(lead), 20))
+    """The text behind `lead`, in lines of at most `width` columns of which the others begin with `others`.
+    Lines of code in it, which are indented, stay what they are.
+    """
+    lines: list[str] = []
+    for line in text.split("\n"):
+        whole = width is None or line.startswith("    ")
+        lines += [line] if whole or width is None else wrapped(line, max(width - len(lead), 20))
     return [(others if number else lead) + line for number, line in enumerate(lines)]
+
+
+def as_html(line: str) -> str:
+    """A sentence, and lines of code in it as lines."""
+    return f'<span class="lines">{escape(line)}</span>' if "\n" in line else escape(line)

@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise FileError(f"{out}: mutants are written as .txt or .json")
         result = run_mutants(arguments)
     elif arguments.code is None:
-        raise FileError("say what is to be verified, FILE.py:NAME, or --mutants for our own formulas")
+        none = FileError("say what is to be verified, FILE.py:NAME, or --mutants for our own formulas")
+        result = failed(none, arguments)
     elif arguments.timeout is not None:
         from chainrule.cli.given.apart import in_time
 
@@ -78,15 +79,13 @@ def timed(in_time: Any, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def work(arguments: argparse.Namespace) -> dict[str, Any]:
     """Exit code, output and complaint: plain JSON, since another process may be asked for it."""
-    from chainrule.cli.given.failures import TheirError, apart
+    from chainrule.cli.given.failures import apart
 
     try:
         with apart():
             verdict, given = judged(arguments)
-    except TheirError as error:
-        return failed(error, arguments)
     except ChainruleError as error:
-        return {"code": REFUSED, "output": "", "complaint": str(error)}
+        return failed(error, arguments)
     return {"code": CODES[verdict.verdict], "output": written(verdict, given, arguments), "complaint": ""}
 
 
@@ -152,15 +151,18 @@ def written(verdict: Verdict, given: Arguments, arguments: argparse.Namespace) -
     return verdict.text(arguments.language, arguments.width if arguments.output is None else None)
 
 
-def failed(error: Any, arguments: argparse.Namespace) -> dict[str, Any]:
+def failed(error: ChainruleError, arguments: argparse.Namespace) -> dict[str, Any]:
     """Where their code could not be run: a line on standard error, and for programs the same as JSON."""
-    record = {
-        "title": arguments.code,
+    from chainrule.cli.given.failures import TheirError
+
+    theirs = error if isinstance(error, TheirError) else TheirError(str(error), type(error).__name__)
+    record: dict[str, object] = {
+        "title": arguments.code or "",
         "verdict": "not run",
         "findings": [],
         "notes": [],
         "args": [],
-        "error": {"kind": error.kind, "file": error.file, "line": error.line, "message": str(error)},
+        "error": {"kind": theirs.kind, "file": theirs.file, "line": theirs.line, "message": str(error)},
     }
     asked = arguments.json or str(arguments.output).lower().endswith(".json")
     return {"code": REFUSED, "output": as_json(record) if asked else "", "complaint": str(error)}

@@ -28,8 +28,8 @@ class SourceRecord(TypedDict):
 
     file: str
     line: int
-    stands: str  # the smallest expression there, or the line
-    write: str  # in its place; "" where the line must go
+    stands: str  # the smallest expression there, or the lines, from the one named on
+    write: str  # in its place; "" where they must go
 
 
 class VerdictFinding(TypedDict):
@@ -44,7 +44,7 @@ class VerdictFinding(TypedDict):
     formulas: FormulasRecord | None
     source: SourceRecord | None  # where it was found
     observed: SayRecord | None  # where the cause is unknown, what single impulses of δ show
-    evidence: dict[str, Any]  # numbers and their places
+    evidence: dict[str, Any]  # numbers and their places; of the source, "file" and "line"
 
 
 class VerdictRecord(TypedDict):

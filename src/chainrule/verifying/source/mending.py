@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from textwrap import dedent
 from types import CodeType
 
 import numpy as np
@@ -156,13 +157,16 @@ class Mended:
     def line(self) -> int:
         return self.place.line_at(min(piece[0] for piece in self.change.pieces))
 
-    def quoted(self) -> tuple[str, str]:
-        """(as it is, as it must be) of the smallest expression that is changed and stands once in its lines;
-        of the lines where a statement is changed.
+    def quoted(self) -> tuple[int, str, str]:
+        """(its line, as it is, as it must be) of the smallest expression that is changed and stands once in
+        its lines; of the lines of whole statements where a statement is changed.
         """
         begin, end = self._span
-        whole = self._lines(self.text)[0]
-        tidied = tidy(self.text, begin, len(self.text) - (len(self.place.text) - end))
+        whole = one_line(self._lines(self.text)[1])
+        size = len(self.place.text)
+        signed, begin, close = plain_signs(self.text, begin, len(self.text) - (size - end))
+        end = size - (len(signed) - close)
+        tidied = tidy(signed, begin, close)
         nodes = [node for top in self.place.nodes.values() for node in ast.walk(top)]
         called = {id(each.func) for each in nodes if isinstance(each, ast.Call)}
         called |= {id(each.value) for each in nodes if isinstance(each, ast.Attribute)}
@@ -171,25 +175,101 @@ class Mended:
         for first, last in sorted(held, key=lambda span: span[1] - span[0]):
             if first <= begin and end <= last and not self.change.kind.startswith("line"):
                 behind = len(self.place.text) - last
-                stands = one_line(self.place.text[first:last])
+                stands = one_line(self.place.text[first:last].decode())
                 if len(re.findall(rf"(?<![\w.]){re.escape(stands)}(?!\w)", whole)) == 1:
-                    return stands, one_line(tidied[first : len(tidied) - behind])
-        return self._lines(tidied)
+                    return self.line, stands, one_line(tidied[first : len(tidied) - behind].decode())
+        return self._lines(without_pass(tidied, begin, close))
 
     @property
     def _span(self) -> tuple[int, int]:
         return min(piece[0] for piece in self.change.pieces), max(piece[1] for piece in self.change.pieces)
 
-    def _lines(self, text: bytes) -> tuple[str, str]:
-        """(as it is, as it is in `text`) of the lines that are changed."""
+    def _lines(self, text: bytes) -> tuple[int, str, str]:
+        """(the first, as they are, as they are in `text`) of the lines that are changed."""
         begin, end = self._span
         first, last = self.place.line_at(begin), self.place.line_at(end)
+        nodes = (each for top in self.place.nodes.values() for each in ast.walk(top))
+        whole = [each for each in nodes if isinstance(each, ast.stmt) and not hasattr(each, "body")]
+        spans = [(each.lineno, each.end_lineno or each.lineno) for each in whole]
+        first = min([first, *(top for top, bottom in spans if top <= first <= bottom)])
+        last = max([last, *(bottom for top, bottom in spans if top <= last <= bottom)])
         more = text.count(b"\n") - self.place.text.count(b"\n")
-        return self.place.lines(self.place.text, first, last), self.place.lines(text, first, last + more)
+        before = self.place.lines(self.place.text, first, last)
+        after = self.place.lines(text, first, last + more)
+        rows = dedent("\n".join([*before, *after])).split("\n")  # by one margin: what is moved is seen
+        return first, "\n".join(rows[: len(before)]), "\n".join(rows[len(before) :])
 
 
-def one_line(text: bytes) -> str:
-    return " ".join(line.strip() for line in text.decode().splitlines())
+def one_line(text: str) -> str:
+    """Of lines, which may have comments."""
+    return " ".join(re.sub(r"(^|\s+)#[^'\"]*$", "", line).strip() for line in text.splitlines())
+
+
+class _Signs(ast.NodeTransformer):
+    """Every minus as far out as it goes without another number: -(a * b) of -a * b, a - b of a + -b."""
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.USub) and _negative(node.operand):
+            return node.operand.operand  # type: ignore[attr-defined, no-any-return]
+        return node.operand if isinstance(node.op, ast.UAdd) else node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.op, (ast.Add, ast.Sub)) and _negative(node.right):
+            node.op = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+            node.right = node.right.operand  # type: ignore[attr-defined]
+        elif isinstance(node.op, (ast.Mult, ast.Div, ast.MatMult)):
+            minus = _negative(node.left) != _negative(node.right)
+            node.left, node.right = (
+                side.operand if _negative(side) else side  # type: ignore[attr-defined]
+                for side in (node.left, node.right)
+            )
+            return ast.UnaryOp(ast.USub(), node) if minus else node
+        return node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.op, (ast.Add, ast.Sub)) and _negative(node.value):
+            node.op = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+            node.value = node.value.operand  # type: ignore[attr-defined]
+        return node
+
+
+def _negative(node: ast.AST) -> bool:
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+
+
+def plain_signs(text: bytes, begin: int, end: int) -> tuple[bytes, int, int]:
+    """A statement with one sign for two in a row that reach into a place, and where what is new begins and
+    ends: `a + b` for `a - -b`, `a * 0.5` for `a * --0.5`.
+    """
+    meant, at = ast.dump(_Signs().visit(ast.parse(text))), 0
+    while (two := re.compile(rb"([-+])(=?[\s(]*)([-+])\s*").search(text, at)) is not None:
+        at = two.start() + 1
+        if two.end() < begin or two.start() > end or not {two[1], two[3]} >= {b"-"}:
+            continue
+        sign = b"+" if two[1] == two[3] else b"-"
+        for new in (two[2], sign + two[2]):
+            less = text[: two.start()] + new + text[two.end() :]
+            with contextlib.suppress(SyntaxError, ValueError):
+                if ast.dump(_Signs().visit(ast.parse(less))) == meant:
+                    begin, end = min(begin, two.start()), max(end, two.end()) - len(text) + len(less)
+                    text, at = less, max(two.start() - 1, 0)
+                    break
+    return text, begin, end
+
+
+def without_pass(text: bytes, begin: int, end: int) -> bytes:
+    """A statement without the lines `pass`, between two places, that stand beside others."""
+    close = len(text) - end
+    for line in reversed(list(re.finditer(rb"\n[ \t]*pass[ \t]*(?=\n|$)", text))):
+        less = text[: line.start()] + text[line.end() :]
+        if begin <= line.end() and line.start() <= len(text) - close:
+            with contextlib.suppress(SyntaxError, ValueError):
+                ast.parse(less)
+                text = less
+    return text
 
 
 def tidy(text: bytes, begin: int, end: int) -> bytes:

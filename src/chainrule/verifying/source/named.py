@@ -144,8 +144,8 @@ def _by(finding: Finding, names: Sequence[Iterable[str]], cured: Iterable[str]) 
 
 def _placed(finding: Finding, mended: Mended) -> Finding:
     """With the place."""
-    stands, write = mended.quoted()
-    place = Place(mended.place.title, mended.line, stands, "" if write == "pass" else write)
+    line, stands, write = mended.quoted()
+    place = Place(mended.place.title, line, stands, "" if write == "pass" else write)
     return replace(
         finding, source=place, evidence={**finding.evidence, "file": place.file, "line": place.line}
     )

@@ -104,10 +104,11 @@ class Written:
         found = re.search(r"^(?:class|def)\s+(\w+)", self.text.decode(), re.MULTILINE)
         return name if found is None or not name.startswith("<") else found[1]
 
-    def lines(self, text: bytes, first: int, last: int) -> str:
-        """Lines of a text of this statement, by their numbers in the file, in one, without comments."""
+    def lines(self, text: bytes, first: int, last: int) -> list[str]:
+        """Lines of a text of this statement, by their numbers in the file, without comments."""
         shown = text.decode().splitlines()[first - self.line : last - self.line + 1]
-        return " ".join(re.sub(r"\s+#[^'\"]*$", "", line).strip() for line in shown)
+        bare = (re.sub(r"(^|\s+)#[^'\"]*$", "", line).rstrip() for line in shown)
+        return [line for line in bare if line]
 
     def compiled(self, text: bytes) -> dict[Key, CodeType] | None:
         """The functions in a text of this statement; None where it is none."""
