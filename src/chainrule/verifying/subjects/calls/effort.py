@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import CodeType, FrameType
 from typing import Any
 
@@ -17,38 +18,19 @@ CALLS_PER_LINE, ENTRIES_PER_LINE = 2, 2_000
 
 def effort(run: Callable[[], object], most: int, args: Iterable[Array] = ()) -> int:
     """Of a call, in lines, at most about `most`.  args: the arrays that it works on."""
-    lines = max(lines_run(run, most), calls_run(run) // CALLS_PER_LINE)
-    return lines * (ENTRIES_PER_LINE + max((value.size for value in args), default=0)) // ENTRIES_PER_LINE
-
-
-def profiled(run: Callable[[], object], note: Callable[[FrameType, str, object], None]) -> None:
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        run()
-    finally:
-        sys.setprofile(before)
-
-
-def lines_run(run: Callable[[], object], most: int) -> int:
-    """How many lines of theirs a call runs, at most `most`: what it costs, whatever the machine does."""
-    count = 0
+    lines = 0
 
     def line(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal count
-        count += event == "line"
-        return line if count < most else None
+        nonlocal lines
+        lines += event == "line"
+        return line if lines < most else None
 
     def call(frame: FrameType, event: str, argument: object) -> Any:
-        return line if count < most and is_theirs(frame.f_code) else None
+        return line if lines < most and is_theirs(frame.f_code) else None
 
-    before = sys.gettrace()
-    sys.settrace(call)
-    try:
-        run()
-    finally:
-        sys.settrace(before)
-    return count
+    calls = calls_run(partial(_hooked, sys.gettrace, sys.settrace, call, run))
+    lines = max(lines, calls // CALLS_PER_LINE)
+    return lines * (ENTRIES_PER_LINE + max((value.size for value in args), default=0)) // ENTRIES_PER_LINE
 
 
 def calls_run(run: Callable[[], object]) -> int:
@@ -61,6 +43,21 @@ def calls_run(run: Callable[[], object]) -> int:
 
     profiled(run, note)
     return count
+
+
+def profiled(run: Callable[[], object], note: Callable[[FrameType, str, object], None]) -> None:
+    _hooked(sys.getprofile, sys.setprofile, note, run)
+
+
+def _hooked(
+    get: Callable[[], Any], put: Callable[[Any], object], hook: Callable[..., Any], run: Callable[[], object]
+) -> None:
+    before = get()
+    put(hook)
+    try:
+        run()
+    finally:
+        put(before)
 
 
 def is_theirs(code: CodeType) -> bool:
