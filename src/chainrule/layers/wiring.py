@@ -124,11 +124,12 @@ class EntryByEntry(Join):
     """Values of one shape, joined entry by entry; what is shorter, or of size 1 along an axis, repeats."""
 
     verb = ""
+    otherwise = ""  # what else to write where shapes differ
 
     def _unequal(self, shapes: list[Shape]) -> str:
         return (
             f"{self.verb} values of one shape, and they are {self._listed(shapes)}: let layers in front "
-            "bring them to one shape, Dense(n) or Conv2D(n, 1)"
+            f"bring them to one shape, Dense(n) or Conv2D(n, 1){self.otherwise}"
         )
 
     def joining(self, sources: tuple[str, ...]) -> Join:
@@ -139,18 +140,14 @@ class EntryByEntry(Join):
         return super().joining(sources)
 
 
-class Add(Join):
+class Add(EntryByEntry):
     """The sum of several nodes of a `Graph`, all of one shape: `"sum": (Add(), "a", "b")`."""
 
     kind = "add"
     join = "sum"
     family = "add"
-
-    def _unequal(self, shapes: list[Shape]) -> str:
-        return (
-            f"adds values of one shape, and they are {self._listed(shapes)}: let layers in front bring them "
-            "to one shape, Dense(n) or Conv2D(n, 1), or write Concat() to put their features side by side"
-        )
+    verb = "adds"
+    otherwise = ", or write Concat() to put their features side by side"
 
 
 class Multiply(EntryByEntry):
