@@ -25,18 +25,19 @@ enum class Onto { fresh, continued, added };
 // Winograd's weight gradient. With rows_are_lanes, i is a sample and s an input: the forward pass of a few samples, where d
 // is W itself and no work is spent on the empty lanes of the block.
 // Of pairs s counts these: x is [block][row][lane / 2], d [panel][s][lane].
-template <class T, int R, int O, bool rows_are_lanes, bool folds, class F>
+template <class T, int R, int O, bool rows_are_lanes, Total in, class F>
 __attribute__((noinline)) static void outer(const F* x, ptrdiff_t x_block, const F* d, ptrdiff_t d_panel, T* gradient,
                                             ptrdiff_t g_panel, Runs runs, Onto onto) {
   constexpr int L = lanes<T>, X = L / terms_of<F>;
+  constexpr bool folds = in != Total::none;
   Vec<T> acc[R][O];
-  Wide<T> total[R][O];
+  Sum<T, in> total[R][O];
 #pragma GCC unroll 16
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 16
     for (int o = 0; o < O; o++) {
       acc[r][o] = onto == Onto::continued ? load(gradient + o * g_panel + r * L) : Vec<T>{};
-      if (folds) total[r][o] = Wide<T>{};
+      if (folds) total[r][o] = Sum<T, in>{};
     }
   int pending = 0;
   for (int b = 0; b < runs.blocks; b++, x += x_block) {
@@ -68,20 +69,20 @@ __attribute__((noinline)) static void outer(const F* x, ptrdiff_t x_block, const
     for (int o = 0; o < O; o++) {
       T* const to = gradient + o * g_panel + r * L;
       Vec<T> sum = acc[r][o];
-      if (folds) sum = narrow<T>(total[r][o] + widen<T>(sum));
+      if (folds) sum = convert<Vec<T>>(total[r][o] + convert<Sum<T, in>>(sum));
       store(to, onto == Onto::added ? load(to) + sum : sum);
     }
 }
 
 // The tile for `rows` <= R.
-template <class T, int R, int O, bool rows_are_lanes, bool folds, class F>
+template <class T, int R, int O, bool rows_are_lanes, Total in, class F>
 inline void outer_up_to(int rows, const F* x, ptrdiff_t x_block, const F* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel,
                         Runs runs, Onto onto) {
-  if (rows == R) return outer<T, R, O, rows_are_lanes, folds>(x, x_block, d, d_panel, gradient, g_panel, runs, onto);
+  if (rows == R) return outer<T, R, O, rows_are_lanes, in>(x, x_block, d, d_panel, gradient, g_panel, runs, onto);
   // Samples come in fours; pairs in few sizes, which compile in a third of the time.
   constexpr int step = is_pair<F> ? (R > 4 ? R - 4 : R / 2) : rows_are_lanes && R > 4 ? 4 : 1;
   if constexpr (R > step)
-    outer_up_to<T, R - step, O, rows_are_lanes, folds>(rows, x, x_block, d, d_panel, gradient, g_panel, runs, onto);
+    outer_up_to<T, R - step, O, rows_are_lanes, in>(rows, x, x_block, d, d_panel, gradient, g_panel, runs, onto);
 }
 
 // All rows [0, rows) against O panels.
@@ -89,12 +90,13 @@ template <class T, int O, bool rows_are_lanes = false, class F = T>
 inline void outer_rows(const F* x, ptrdiff_t x_block, const F* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel, int rows,
                        Runs runs, Onto onto) {
   constexpr int R = rows_are_lanes ? gradient_rows / 4 * 4 : gradient_rows;
-  const bool folds = is_long<T>(int64_t(runs.blocks - 1) * runs.count + runs.last);
+  const Total in = total_of<T>(int64_t(runs.blocks - 1) * runs.count + runs.last, runs.count);
   const auto run = [&](int r, int size) {
     const F* from = x + r * (rows_are_lanes ? 1 : lanes<T> / terms_of<F>);
     T* const to = gradient + r * lanes<T>;
-    if (folds) outer_up_to<T, R, O, rows_are_lanes, true>(size, from, x_block, d, d_panel, to, g_panel, runs, onto);
-    else outer_up_to<T, R, O, rows_are_lanes, false>(size, from, x_block, d, d_panel, to, g_panel, runs, onto);
+    for_total<T, !is_pair<F>>(in, [&]<Total of>() {
+      outer_up_to<T, R, O, rows_are_lanes, of>(size, from, x_block, d, d_panel, to, g_panel, runs, onto);
+    });
   };
   if constexpr (rows_are_lanes) {
     for (int r = 0; r < rows;) {

@@ -22,17 +22,18 @@ struct RowsTile {
   bool add;   // start from what z holds
 };
 
-template <class T, int R, int P, bool folds>
+template <class T, int R, int P, Total in>
 __attribute__((noinline)) static void rows_tile(const RowsTile<T>& t) {
   constexpr int L = lanes<T>, B = (R + 2) / 3;
+  constexpr bool folds = in != Total::none;
   Vec<T> acc[R][P];
-  Wide<T> total[R][P];
+  Sum<T, in> total[R][P];
 #pragma GCC unroll 16
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 8
     for (int p = 0; p < P; p++) {
       acc[r][p] = t.add ? load(t.z + r * t.z_row + p * L) : t.bias ? load(t.bias + p * L) : Vec<T>{};
-      if (folds) total[r][p] = Wide<T>{};
+      if (folds) total[r][p] = Sum<T, in>{};
     }
   const ptrdiff_t row = t.x_row, w_panel = t.w_panel;
   const T *w = t.w, *segment = t.x;
@@ -77,7 +78,7 @@ __attribute__((noinline)) static void rows_tile(const RowsTile<T>& t) {
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 8
     for (int p = 0; p < P; p++) {
-      const Vec<T> sum = folds ? narrow<T>(total[r][p] + widen<T>(acc[r][p])) : acc[r][p];
+      const Vec<T> sum = folds ? convert<Vec<T>>(total[r][p] + convert<Sum<T, in>>(acc[r][p])) : acc[r][p];
       store(t.z + r * t.z_row + p * L, at_least<T>(sum, floor));
     }
 }
@@ -96,22 +97,23 @@ constexpr int rows_panels(int rows) {
 }
 
 // `panels` panels of R rows.
-template <class T, int R, int P, bool folds>
+template <class T, int R, int P, Total in>
 inline void rows_across(RowsTile<T> t, int panels) {
   constexpr int L = lanes<T>;
   for (; panels >= P; panels -= P) {
-    rows_tile<T, R, P, folds>(t);
+    rows_tile<T, R, P, in>(t);
     t.w += P * t.w_panel, t.z += P * L;
     if (t.bias) t.bias += P * L;
   }
   if constexpr (P > 1)
-    if (panels > 0) rows_across<T, R, R == 1 ? P - 1 : P / 2, folds>(t, panels);
+    if (panels > 0) rows_across<T, R, R == 1 ? P - 1 : P / 2, in>(t, panels);
 }
 template <class T, int R>
 inline void rows_of(const RowsTile<T>& t, int panels) {
   if constexpr (R <= gradient_rows) {
-    if (is_long<T>(int64_t(t.segments) * t.taps * t.length)) rows_across<T, R, rows_panels(R), is_float<T>>(t, panels);
-    else rows_across<T, R, rows_panels(R), false>(t, panels);
+    const int64_t segment = int64_t(t.taps) * t.length;
+    for_total<T, true>(total_of<T>(t.segments * segment, segment),
+                       [&]<Total of>() { rows_across<T, R, rows_panels(R), of>(t, panels); });
   }
 }
 // All of `rows` rows and `panels` panels.
@@ -321,7 +323,7 @@ inline int rows_outer(int inputs, const T* x, ptrdiff_t x_row, const T* d, ptrdi
                       int rows, Onto onto) {
   constexpr int R = gradient_rows / 4 * 4;
   const int size = inputs >= R ? R : inputs >= 8 ? 8 : inputs >= 4 ? 4 : inputs;
-  outer_up_to<T, R, O, true, folds>(size, x, x_row, d, d_panel, to, g_panel, Runs{rows, 1, 1}, onto);
+  outer_up_to<T, R, O, true, folds ? Total::wide : Total::none>(size, x, x_row, d, d_panel, to, g_panel, Runs{rows, 1, 1}, onto);
   return size;
 }
 // Unit: (pair of panels, chunk of inputs).
