@@ -39,6 +39,10 @@ constexpr Kernels<T> table() {
   k.dense_forward = dense_forward<T>;
   k.dense_backward = dense_backward<T>;
   k.dense_gradient = dense_gradient<T>;
+  k.dense_present = dense_present<T>;
+  k.dense_groups = dense_groups<T>;
+  k.dense_gather_rows = dense_gather_rows<T>;
+  k.dense_spread = dense_spread<T>;
   k.dense_forward_units = dense_forward_units<T>;
   k.dense_backward_units = dense_backward_units<T>;
   k.dense_gradient_units = dense_gradient_units<T>;

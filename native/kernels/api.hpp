@@ -67,6 +67,9 @@ struct DenseArgs {
   T* other_gradient = nullptr;
   bool add = false;   // forward: z starts from what it holds, backward: x_delta
   Post<T> post;
+  // Forward: the inputs that are not 0 in all lanes, [groups of blocks][inputs], and how many each group has; null: unknown.
+  const int *present = nullptr, *present_count = nullptr;
+  int x_rows = 0;   // gradient: rows of x, where those that are 0 in all lanes are left out; 0: all inputs
   // Pairs: W in numbers, of `rows` inputs, of which each unit makes the pairs it needs, in room for these; null: `weights`.
   const T* source = nullptr;
   int rows = 0;
@@ -440,6 +443,12 @@ struct Kernels {
   void (*dense_forward)(const DenseArgs<T>&, int begin, int end);
   void (*dense_backward)(const DenseArgs<T>&, int begin, int end);
   void (*dense_gradient)(const DenseArgs<T>&, int begin, int end, T* scratch);
+  // Of every group of blocks the inputs that are not 0 in all lanes, as DenseArgs has them, and behind the groups all that are
+  // in some group; these rows of x; and the gradient from those alone, in place.
+  void (*dense_present)(const DenseArgs<T>&, int* present, int* count);
+  int (*dense_groups)(const DenseArgs<T>&);
+  void (*dense_gather_rows)(const DenseArgs<T>&, const int* list, int count, T* to);
+  void (*dense_spread)(const DenseArgs<T>&, const int* present);
   int (*dense_forward_units)(const DenseArgs<T>&);
   int (*dense_backward_units)(const DenseArgs<T>&);
   int (*dense_gradient_units)(const DenseArgs<T>&);

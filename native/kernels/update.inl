@@ -54,7 +54,7 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
     } else if constexpr (rule == Rule::rmsprop) {
       const Vec<T> s = second_moment<T>(g.beta2 * load(g.second + i) + g.rest2 * d * d);
       store(g.second + i, s);
-      Vec<T> step = d / (root_beside_division<T>(s) + g.epsilon);
+      Vec<T> step = d / (root_beside_division<T, true>(s) + g.epsilon);
       if (g.first) {
         step = moment<T>(step + g.momentum * load(g.first + i));
         store(g.first + i, step);
@@ -82,14 +82,15 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
       store(g.first + i, m);
       store(g.second + i, s);
       if constexpr (rule == Rule::lamb) {
-        const Vec<T> step = m * g.correction1 / (root_beside_division<T>(s * g.correction2) + g.epsilon);
+        const Vec<T> step = m * g.correction1 / (root_beside_division<T, true>(s * g.correction2) + g.epsilon);
         store(g.direction + i, step + g.decoupled_decay * theta);
         continue;
       }
       if constexpr (rule == Rule::nadam)
-        theta -= g.rate * (m * g.correction1 + d * g.of_gradient) / (root_beside_division<T>(s * g.correction2) + g.epsilon);
+        theta -=
+            g.rate * (m * g.correction1 + d * g.of_gradient) / (root_beside_division<T, true>(s * g.correction2) + g.epsilon);
       else if (g.correction2 != T(0))   // the variance of the second moment is known well enough
-        theta -= g.rate * (m * g.correction1) * g.correction2 / (root_beside_division<T>(s) + g.epsilon);
+        theta -= g.rate * (m * g.correction1) * g.correction2 / (root_beside_division<T, true>(s) + g.epsilon);
       else theta -= g.rate * (m * g.correction1);
     } else {
       if constexpr (rule == Rule::adamw) theta -= g.rate * g.decoupled_decay * theta;
@@ -97,7 +98,7 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
       const Vec<T> s = second_moment<T>(g.beta2 * load(g.second + i) + g.rest2 * d * d);
       store(g.first + i, m);
       store(g.second + i, s);
-      theta -= g.rate * (m * g.correction1) / (root_beside_division<T>(s * g.correction2) + g.epsilon);
+      theta -= g.rate * (m * g.correction1) / (root_beside_division<T, true>(s * g.correction2) + g.epsilon);
     }
     if (decays) theta = not_below<T>(theta, is_float<T> ? 0x1p-100 : 0x1p-960);
     store(g.theta + i, theta);

@@ -30,6 +30,12 @@ class DenseOperation : public Operation<T> {
     if (bias >= 0) require_plain(plan, bias, z.shape.channels);
   }
   void reserve(Plan<T>& plan) override {
+    if (may_have_zeros(plan)) {
+      const size_t in = size_t(inputs(plan)), blocks = size_t(plan.max_blocks());
+      present_ = plan.arena().reserve((blocks + 2) * in, sizeof(int)), counts_ = plan.arena().reserve(blocks + 1, sizeof(int));
+      const size_t numbers = blocks * in * size_t(plan.lanes());
+      if (plan.value(this->z).with_delta && numbers <= most_copied) rows_ = plan.arena().reserve(numbers, sizeof(T));
+    }
     if (plan.per_sample()) norms_ = plan.arena().reserve(size_t(plan.max_blocks()) * size_t(plan.lanes()), sizeof(double));
   }
   void bind(Plan<T>& plan) override {
@@ -53,6 +59,7 @@ class DenseOperation : public Operation<T> {
     DenseArgs<T>& g = forward_;
     set(plan, g, samples);
     const auto& k = plan.kernels();
+    find_zeros(plan);
     parallel(k.dense_forward_units(g), work(g), [&](int begin, int end, int) { k.dense_forward(g, begin, end); });
   }
 
@@ -62,8 +69,11 @@ class DenseOperation : public Operation<T> {
     set(plan, g, samples);
     const auto& k = plan.kernels();
     const size_t scratch = k.dense_scratch(g.samples);
-    parallel(k.dense_gradient_units(g), work(g),
-             [&](int begin, int end, int) { k.dense_gradient(g, begin, end, thread_scratch<T>(scratch)); });
+    if (x_rows_) leave_zeros_out(plan);
+    const DenseArgs<T>& own = x_rows_ ? without_zeros_ : g;
+    parallel(k.dense_gradient_units(own), work(own),
+             [&](int begin, int end, int) { k.dense_gradient(own, begin, end, thread_scratch<T>(scratch)); });
+    if (x_rows_) k.dense_spread(own, all_present_);
   }
 
   void delta(Plan<T>& plan, int samples) override {
@@ -101,7 +111,44 @@ class DenseOperation : public Operation<T> {
   DenseArgs<T> forward_{}, backward_{};
 
  private:
-  Region norms_;
+  static constexpr size_t most_copied = size_t(1) << 20;   // numbers of a batch
+  // Only data have zeros in whole blocks, and to look for them takes about as long as 24 products of every number.
+  bool may_have_zeros(const Plan<T>& plan) const {
+    const ValueShape& z = plan.value(this->z).shape;
+    return plan.is_input(this->x) && is_vector(z) && z.channels >= 48 && inputs(plan) >= 16 && plan.max_blocks() >= 2;
+  }
+  // Which inputs are 0 in all samples of a group of blocks. Where they are fewer than a sixteenth nobody looks for some
+  // batches: what is computed is the same, so that nothing depends on when.
+  void find_zeros(Plan<T>& plan) {
+    DenseArgs<T>& g = forward_;
+    g.present = nullptr, x_rows_ = 0;
+    if (!present_.bytes || g.blocks < 2 || pause_-- > 0) return;
+    int* const lists = plan.arena().template at<int>(present_);
+    int* const counts = plan.arena().template at<int>(counts_);
+    const int groups = plan.kernels().dense_groups(g);
+    plan.kernels().dense_present(g, lists, counts);
+    int64_t found = 0;
+    for (int i = 0; i < groups; i++) found += counts[i];
+    const int64_t whole = int64_t(groups) * g.inputs;
+    const bool many = found < whole - whole / 16;
+    pause_ = many ? 0 : 15;
+    if (many) g.present = lists, g.present_count = counts;
+    all_present_ = lists + whole;
+    if (rows_.bytes && counts[groups] > 0 && counts[groups] < g.inputs - g.inputs / 16) x_rows_ = counts[groups];
+  }
+  // The gradient's arguments with the rows of x that are not 0 throughout, one behind the other.
+  void leave_zeros_out(Plan<T>& plan) {
+    DenseArgs<T>& g = without_zeros_ = backward_;
+    T* const to = plan.arena().template at<T>(rows_);
+    plan.kernels().dense_gather_rows(g, all_present_, x_rows_, to);
+    g.x = to, g.x_block = ptrdiff_t(x_rows_) * plan.lanes(), g.x_rows = x_rows_;
+  }
+
+  Region norms_, present_, counts_, rows_;
+  DenseArgs<T> without_zeros_{};
+  const int* all_present_ = nullptr;   // of the last forward pass: the inputs that are not 0 throughout
+  int x_rows_ = 0;                     // how many, 0: nobody has looked, or it is most of them
+  int pause_ = 0;                      // batches until somebody looks again
 };
 
 }   // namespace chainrule

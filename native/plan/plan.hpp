@@ -348,6 +348,7 @@ class Plan {
   Value& value(int i) { return values_[known(i, values_.size(), "value")]; }
   const Value& value(int i) const { return values_[known(i, values_.size(), "value")]; }
   bool per_sample() const { return per_sample_; }
+  bool is_input(int i) const { return input_ >= 0 && memory_of(i) == memory_of(input_); }   // the data, or a view of them
   bool frozen(int i) const { return parameter(used(i)).shape.rate_factor == 0; }
   // Whether the gradients of an operation are computed: not in a plan that only predicts, nor where all its parameters are
   // frozen, unless its δ needs them.

@@ -153,6 +153,19 @@ def test_an_error_in_a_callback_ends_the_fit_and_every_callback() -> None:
     assert not same_bits(before, snapshot(network))
 
 
+def test_functions_that_an_object_holds_are_looked_at_though_its_class_is_known() -> None:
+    class Quiet(Callback):
+        pass
+
+    network, X, y = classifier(), *blobs(40)
+    fit(network, X, y, epochs=1, callbacks=Quiet(), progress=False)
+    other = Quiet()
+    other.on_batch_end = lambda context: None  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="on_batch_end"):
+        fit(network, X, y, epochs=1, callbacks=other, progress=False)
+    fit(network, X, y, epochs=1, callbacks=Quiet(), progress=False)
+
+
 def test_a_class_instead_of_an_object() -> None:
     X, y = blobs(12)
     with pytest.raises(TypeError, match=r"write Recorder\(\.\.\.\)"):

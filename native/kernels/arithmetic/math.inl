@@ -227,7 +227,8 @@ inline Vec<T> square_root(Vec<T> v) {
 // √v of a v that is not negative, where a division follows: 1 ulp. Of eight doubles a root takes 24 cycles in which nothing can
 // be divided, and 16 more the division; Newton's steps for 1/√v, and the last one for √v itself, take place beside that. (Of
 // floats it is 12 and 10, and the steps take as long.)
-template <class T>
+// normal: v is 0 or no smaller than the least normal number (an Adam step of 7,510 doubles on Zen 4: 10.2 -> 9.0 µs).
+template <class T, bool normal = false>
 inline Vec<T> root_beside_division(Vec<T> v) {
   if constexpr (is_float<T> || CHAINRULE_BYTES < 64) {
     return square_root<T>(v);
@@ -235,11 +236,11 @@ inline Vec<T> root_beside_division(Vec<T> v) {
     constexpr int64_t magic = 0x5fe6eb50c7b537a9;   // 3.4 %; of normal numbers
     const Vec<T> infinity = broadcast<T>(T(__builtin_inf()));
     const Mask<T> small = v < T(1e-290);
-    const Vec<T> u = small ? v * T(0x1p80) : v, half = u * T(0.5);
+    const Vec<T> u = !normal && small ? v * T(0x1p80) : v, half = u * T(0.5);
     Vec<T> r = reinterpret_cast<Vec<T>>(magic - (reinterpret_cast<Mask<T>>(u) >> 1));
     for (int i = 0; i < 3; i++) r *= T(1.5) - half * r * r;
     const Vec<T> y = u * r, root = y + y * (T(0.5) - half * r * r);
-    return v == infinity ? infinity : small ? root * T(0x1p-40) : root;
+    return v == infinity ? infinity : !normal && small ? root * T(0x1p-40) : root;
   }
 }
 

@@ -85,14 +85,16 @@ struct Tile {
   ptrdiff_t w_k;
   T* z;   // channel c of pixel p is written at z + p * z_pixel + c * lanes
   ptrdiff_t z_pixel;
-  const T* bias;   // or null
-  T floor;         // the result is max(result, floor): 0 for ReLU, -inf for none
-  int channels;    // how many of the tile's channels exist and are stored
-  bool add;        // start from what z holds
+  const T* bias;        // or null
+  T floor;              // the result is max(result, floor): 0 for ReLU, -inf for none
+  int channels;         // how many of the tile's channels exist and are stored
+  bool add;             // start from what z holds
+  const int* present;   // of one segment: the k that count, because x is not 0 in all lanes; null: all do
+  int present_count;
 };
 
 // in: what the sum over k is taken in, in runs of fold_terms where it is long.
-template <class T, int C, int P, bool transposed, Total in, class F>
+template <class T, int C, int P, bool transposed, Total in, bool listed, class F>
 __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
   constexpr int L = lanes<T>, X = L / terms_of<F>;
   constexpr bool folds = in != Total::none;
@@ -128,11 +130,14 @@ __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
 #pragma GCC unroll 16
       for (int c = 0; c < C; c++) __builtin_prefetch(w + t.w_segment + c * X);
     int stop = folds && length > fold_terms ? fold_terms : length;
-    for (int k = 0; k < length; k++) {
-      if (folds && k == stop) {
+    const int count = listed ? t.present_count : length;
+    for (int n = 0; n < count; n++) {
+      const int k = listed ? t.present[n] : n;
+      if (folds && (listed ? k >= stop : k == stop)) {   // where the sum of all terms would
         fold_into<T, C, P>(acc, total);
-        stop += fold_terms;
+        stop += listed ? (k - stop) / fold_terms * fold_terms + fold_terms : fold_terms;
       }
+      if (listed) x = xs + ptrdiff_t(k) * L, w = ws + k * w_k;
       Vec<F> xv[P];
 #pragma GCC unroll 16
       for (int p = 0; p < P; p++)   // x of a group does not fit L1 where sums are long: 0.96 to 0.99 of a step's time
@@ -143,8 +148,7 @@ __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
 #pragma GCC unroll 16
         for (int p = 0; p < P; p++) add_product<F>(acc[c][p], wv, xv[p]);
       }
-      x += L;
-      w += transposed ? 1 : w_k;
+      if (!listed) x += L, w += transposed ? 1 : w_k;
     }
     pending += length;
     if (folds && pending >= fold_terms) {
@@ -171,7 +175,9 @@ template <class T, int C, int P, bool transposed, class F>
 inline void tile_up_to(int pixels, const Tile<T, F>& t) {
   if (pixels == P) {
     const Total in = total_of<T>(int64_t(t.segments) * t.length, t.length);
-    return for_total<T, !is_pair<F>>(in, [&]<Total of>() { tile<T, C, P, transposed, of>(t); });
+    if constexpr (!transposed && !is_pair<F> && P <= wide_pixels && C <= wide_channels)
+      if (t.present) return for_total<T, true>(in, [&]<Total of>() { tile<T, C, P, transposed, of, true>(t); });
+    return for_total<T, !is_pair<F>>(in, [&]<Total of>() { tile<T, C, P, transposed, of, false>(t); });
   }
   if constexpr (P > 1) tile_up_to<T, C, P - 1, transposed>(pixels, t);
 }

@@ -136,16 +136,16 @@ inline bool groups_run_fastest(int blocks, int length) {
 // The blocks that tiles take: the samples of the last one, where they leave lanes empty, may be rows of the outer-product tile
 // instead. A row costs its share of a block and all together 0.1; a tile of fewer blocks than it holds 0.35 more than these
 // (28-300⁵-1, 100 samples: 53 µs a block by threes, 63 by twos).
+inline double tile_cost(int blocks) {
+  const int count = groups(blocks, wide_pixels), missing = count * wide_pixels - blocks;
+  return double(blocks) + 0.35 * (missing < count ? missing : count);
+}
 template <class T>
 inline int blocks_in_tiles(const DenseArgs<T>& g) {
   const int whole = g.blocks - 1, rows = groups(g.samples - whole * lanes<T>, 4) * 4;
   if (rows >= lanes<T>) return g.blocks;
   if (whole == 0) return 0;
-  const auto cost = [](int blocks) {
-    const int count = groups(blocks, wide_pixels), missing = count * wide_pixels - blocks;
-    return double(blocks) + 0.35 * (missing < count ? missing : count);
-  };
-  return cost(whole) + double(rows) / lanes<T> + 0.1 < cost(g.blocks) ? whole : g.blocks;
+  return tile_cost(whole) + double(rows) / lanes<T> + 0.1 < tile_cost(g.blocks) ? whole : g.blocks;
 }
 template <class T, class F = T>
 static int dense_forward_units(const DenseArgs<T, F>& g) {
@@ -183,7 +183,7 @@ static void dense_forward_few(const DenseArgs<T>& g, int begin, int end) {
   }
 }
 template <class T, int C, class F>
-inline void dense_forward_panel(const DenseArgs<T, F>& g, int block, int pixels, int panel) {
+inline void dense_forward_panel(const DenseArgs<T, F>& g, int block, int pixels, int panel, int group = 0) {
   constexpr int L = lanes<T>;
   const F* w = g.room ? g.room : g.weights + ptrdiff_t(panel) * g.inputs * L;
   for (int first = panel * L; first < (panel + 1) * L && first < g.outputs; first += C) {
@@ -200,6 +200,7 @@ inline void dense_forward_panel(const DenseArgs<T, F>& g, int block, int pixels,
     t.floor = floor_of<T>(g.post.kind);
     t.channels = g.outputs - first < C ? g.outputs - first : C;
     t.add = g.add;
+    if (g.present) t.present = g.present + ptrdiff_t(group) * g.inputs, t.present_count = g.present_count[group];
     // 100 outputs are 12 tiles of 8 and one of 4, 10 are 8 and 4: the same sums of fewer empty channels.
     constexpr bool narrows = C > narrow_channels && C == panel_channels<T, wide_channels> && !is_pair<F>;
     if (pixels == 1) tile_up_to<T, C, 1, false>(1, t);
@@ -226,8 +227,83 @@ static void dense_forward(const DenseArgs<T, F>& g, int begin, int end) {
       }
     const int block = int(int64_t(group) * blocks / group_count);
     const int pixels = int(int64_t(group + 1) * blocks / group_count) - block;
-    if (pixels == 1) dense_forward_panel<T, panel_channels<T, single_channels>>(g, block, 1, panel);
-    else dense_forward_panel<T, panel_channels<T, wide_channels>>(g, block, pixels, panel);
+    if (pixels == 1) dense_forward_panel<T, panel_channels<T, single_channels>>(g, block, 1, panel, group);
+    else dense_forward_panel<T, panel_channels<T, wide_channels>>(g, block, pixels, panel, group);
+  }
+}
+
+// -- inputs that are 0
+// ---------------------------------------------------------------------------------------------------------
+
+// Dark borders of images, columns of a one-hot row, words that no sample has: an input that is 0 in all lanes of a group of
+// blocks adds nothing to its sums (an infinite weight aside, which training refuses), and one that is 0 throughout has a
+// gradient of 0. Of the digits a fifth of the inputs are 0 in all of 24 samples, a tenth in all of 200.
+template <class T>
+static int dense_groups(const DenseArgs<T>& g) {
+  return groups(blocks_in_tiles<T>(g), wide_pixels);
+}
+// Appends the inputs that are not 0 in all lanes of these blocks; how many there are.
+template <class T>
+static int present_in(const DenseArgs<T>& g, int begin, int end, int* list, int* used) {
+  constexpr int L = lanes<T>;
+  int count = 0;
+  for (int first = 0; first < g.inputs; first += L) {
+    Vec<T> v[L];
+    for (int i = 0; i < L; i++) {
+      Mask<T> bits{};
+      for (int b = begin; b < end && first + i < g.inputs; b++)
+        bits |= reinterpret_cast<Mask<T>>(load(g.x + b * g.x_block + ptrdiff_t(first + i) * L));
+      v[i] = reinterpret_cast<Vec<T>>(bits);
+    }
+    turn<T>(v);
+    Mask<T> all{};
+#pragma GCC unroll 16
+    for (int i = 0; i < L; i++) all |= reinterpret_cast<Mask<T>>(v[i]);
+    all = all << 1;   // without the sign
+    for (int i = 0; i < L && first + i < g.inputs; i++) {
+      list[count] = first + i;
+      count += all[i] != 0;
+      used[first + i] |= all[i] != 0;
+    }
+  }
+  return count;
+}
+template <class T>
+static void dense_present(const DenseArgs<T>& g, int* present, int* count) {
+  const int blocks = blocks_in_tiles<T>(g), group_count = groups(blocks, wide_pixels);
+  int* const all = present + ptrdiff_t(group_count) * g.inputs;   // first whether, then which
+  int* const room = all + g.inputs;
+  __builtin_memset(all, 0, sizeof(int) * size_t(g.inputs));
+  for (int group = 0; group < group_count; group++)
+    count[group] = present_in<T>(g, int(int64_t(group) * blocks / group_count), int(int64_t(group + 1) * blocks / group_count),
+                                 present + ptrdiff_t(group) * g.inputs, all);
+  if (blocks < g.blocks) present_in<T>(g, blocks, g.blocks, room, all);
+  int found = 0;
+  for (int i = 0; i < g.inputs; i++) {
+    const bool is = all[i] != 0;
+    all[found] = i;
+    found += is;
+  }
+  count[group_count] = found;
+}
+// The rows of x on a list, one behind the other.
+template <class T>
+static void dense_gather_rows(const DenseArgs<T>& g, const int* list, int count, T* to) {
+  constexpr int L = lanes<T>;
+  for (int b = 0; b < g.blocks; b++)
+    for (int n = 0; n < count; n++, to += L) store(to, load(g.x + b * g.x_block + ptrdiff_t(list[n]) * L));
+}
+// ∂W of `x_rows` rows, which lie one behind the other in every panel, to where they belong; the others are 0.
+template <class T>
+static void dense_spread(const DenseArgs<T>& g, const int* present) {
+  constexpr int L = lanes<T>;
+  for (int panel = 0; panel < panels<T>(g.outputs); panel++) {
+    T* const own = g.weight_gradient + ptrdiff_t(panel) * g.inputs * L;
+    for (int i = g.inputs - 1, n = g.x_rows - 1; i >= 0; i--) {
+      const bool is = n >= 0 && present[n] == i;
+      store(own + ptrdiff_t(i) * L, is ? load(own + ptrdiff_t(n) * L) : Vec<T>{});
+      n -= is;
+    }
   }
 }
 
@@ -261,21 +337,99 @@ inline void dense_backward_tile(const DenseArgs<T>& g, int block, int pixels, in
   tile_up_to<T, C, P, true>(pixels, t);
 }
 
-// Unit: (group of blocks, run of inputs).
+// δ of the samples of the last block, four by four, where they leave lanes empty: lanes are outputs, summed in the end, and W
+// is read as it lies. Of one input that is a product a panel and sample, and the sums over lanes about as much as 12 more.
+template <class T>
+inline int blocks_in_backward_tiles(const DenseArgs<T>& g) {
+  const int whole = g.blocks - 1, rows = groups(g.samples - whole * lanes<T>, 4) * 4;
+  if (rows >= lanes<T> || panels<T>(g.outputs) > fold_terms) return g.blocks;
+  const double few = double(rows) * (panels<T>(g.outputs) + 12), saved = tile_cost(g.blocks) - (whole ? tile_cost(whole) : 0);
+  return few < 0.85 * saved * g.outputs ? whole : g.blocks;
+}
+// δ of 4 samples, which lie in lanes from `lane` on, and 4 inputs from `first` on, of which `count` are there. d: δ as
+// [panel][sample][output].
+template <class T>
+__attribute__((noinline)) static void dense_backward_few_tile(const DenseArgs<T>& g, const T* d, ptrdiff_t d_panel, int block,
+                                                              int lane, int first, int count) {
+  constexpr int L = lanes<T>, S = 4;
+  Vec<T> acc[S * S];
+#pragma GCC unroll 16
+  for (int i = 0; i < S * S; i++) acc[i] = Vec<T>{};
+  const T* w = g.weights + ptrdiff_t(first) * L;
+  for (int panel = 0; panel < panels<T>(g.outputs); panel++, d += d_panel, w += ptrdiff_t(g.inputs) * L) {
+    Vec<T> dv[S];
+#pragma GCC unroll 4
+    for (int s = 0; s < S; s++) dv[s] = load(d + s * L);
+#pragma GCC unroll 4
+    for (int i = 0; i < S; i++) {
+      const Vec<T> wv = load(w + i * L);   // beyond the last input: of the next panel, or within the margin; not stored
+#pragma GCC unroll 4
+      for (int s = 0; s < S; s++) acc[i * S + s] += wv * dv[s];
+    }
+  }
+  T sums[S * S] __attribute__((aligned(64)));
+#pragma GCC unroll 4
+  for (int part = 0; part < S * S; part += L) {
+    Vec<T> v[L];
+#pragma GCC unroll 16
+    for (int i = 0; i < L; i++) v[i] = part + i < S * S ? acc[part + i] : Vec<T>{};
+    const Vec<T> sum = sum_each<T>(v);
+    __builtin_memcpy(sums + part, &sum, sizeof(T) * (L < S * S - part ? L : S * S - part));
+  }
+  for (int i = 0; i < count; i++) {
+    T* const to = g.x_delta + block * g.x_delta_block + ptrdiff_t(first + i) * L + lane;
+    for (int s = 0; s < S && lane + s < L; s++) to[s] = g.add ? to[s] + sums[i * S + s] : sums[i * S + s];
+  }
+}
+// Of the inputs [begin, end).
+template <class T>
+static void dense_backward_few(const DenseArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int block = g.blocks - 1, samples = g.samples - block * L, count = panels<T>(g.outputs);
+  if (!g.add)
+    for (int i = begin; i < end; i++) store(g.x_delta + block * g.x_delta_block + ptrdiff_t(i) * L, Vec<T>{});
+  constexpr int together = 16;   // panels whose δ is turned at once
+  T turned[together * L * L] __attribute__((aligned(64)));
+  for (int panel = 0; panel < count; panel += together) {
+    DenseArgs<T> part = g;
+    part.weights += ptrdiff_t(panel) * g.inputs * L;
+    part.outputs = g.outputs - panel * L < together * L ? g.outputs - panel * L : together * L;
+    part.add = g.add || panel > 0;
+    for (int p = 0; p < panels<T>(part.outputs); p++)
+      transpose_present<T>(g.z + block * g.z_block + ptrdiff_t(panel + p) * L * L, part.outputs - p * L, turned + p * L * L);
+    for (int first = begin; first < end; first += 4)
+      for (int lane = 0; lane < samples; lane += 4)
+        dense_backward_few_tile<T>(part, turned + lane * L, L * L, block, lane, first, end - first < 4 ? end - first : 4);
+  }
+}
+
+// Unit: (group of blocks, run of inputs), and behind those the runs of the samples that are no block.
 template <class T>
 static int dense_backward_units(const DenseArgs<T>& g) {
-  return groups(g.blocks, wide_pixels) * groups(g.inputs, backward_inputs);
+  const int blocks = blocks_in_backward_tiles<T>(g);
+  return (groups(blocks, wide_pixels) + (blocks < g.blocks)) * groups(g.inputs, backward_inputs);
 }
 template <class T>
 static void dense_backward(const DenseArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
-  const int count = groups(g.inputs, backward_inputs), group_count = groups(g.blocks, wide_pixels);
-  const bool by_groups = groups_run_fastest<T>(g.blocks, g.outputs);
-  for (int unit = begin; unit < end; unit++) {
+  const int blocks = blocks_in_backward_tiles<T>(g);
+  const int count = groups(g.inputs, backward_inputs), group_count = groups(blocks, wide_pixels);
+  const int of_tiles = group_count * count;
+  const bool by_groups = groups_run_fastest<T>(blocks, g.outputs);
+  if (end > of_tiles) {
+    const int first = (begin > of_tiles ? begin - of_tiles : 0) * backward_inputs, last = (end - of_tiles) * backward_inputs;
+    const int stop = last < g.inputs ? last : g.inputs;
+    dense_backward_few<T>(g, first, stop);
+    if (g.post.kind != Act::identity) {
+      T* d = g.x_delta + blocks * g.x_delta_block + first * L;
+      derive_run<T>(g.post.kind, g.post.slope, g.post.saved.block(blocks) + first * L, d, d, stop - first);
+    }
+  }
+  for (int unit = begin; unit < end && unit < of_tiles; unit++) {
     const int group = by_groups ? unit % group_count : unit / count;
     const int start = (by_groups ? unit / group_count : unit % count) * backward_inputs;
-    const int block = int(int64_t(group) * g.blocks / group_count);
-    const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
+    const int block = int(int64_t(group) * blocks / group_count);
+    const int pixels = int(int64_t(group + 1) * blocks / group_count) - block;
     const int stop = start + backward_inputs < g.inputs ? start + backward_inputs : g.inputs;
     int first = start;
     if (pixels == 1)
@@ -300,8 +454,12 @@ constexpr int gradient_blocks = 2048 / lanes<T>;
 
 // Chunks of the inputs, and of the other x behind them.
 template <class T>
+inline int rows_of_x(const DenseArgs<T>& g) {
+  return g.x_rows ? g.x_rows : g.inputs;
+}
+template <class T>
 inline int dense_gradient_chunks(const DenseArgs<T>& g) {
-  return groups(g.inputs, gradient_chunk) + (g.other ? groups(g.other_inputs, gradient_chunk) : 0);
+  return groups(rows_of_x(g), gradient_chunk) + (g.other ? groups(g.other_inputs, gradient_chunk) : 0);
 }
 template <class T>
 static int dense_gradient_units(const DenseArgs<T>& g) {
@@ -339,36 +497,114 @@ inline Vec<T> sum_of_rows(const T* from, int count) {
   for (; s < count; s++) sums[s % 4].add(load(from + ptrdiff_t(s) * L));
   return narrow<T>((sums[0].wide() + sums[1].wide()) + (sums[2].wide() + sums[3].wide()));
 }
+// -- gradients of few outputs
+// ---------------------------------------------------------------------------------------------------
+
+// G[o][i] = Σ over lanes of Σ_b x(i, b) · d(o, b): lanes stay samples, δ is not transposed, and no product is spent on outputs
+// that a panel lacks (10 of 16); what it costs are the sums over lanes in the end, of R inputs and C outputs, R · C = 16.
+template <class T, int C, int R>
+__attribute__((noinline)) static void by_lanes_tile(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_block, int blocks,
+                                                    T* gradient, Onto onto) {
+  constexpr int L = lanes<T>;
+  Vec<T> acc[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) acc[i] = Vec<T>{};
+  for (int b = 0; b < blocks; b++, x += x_block, d += d_block) {
+    Vec<T> dv[C];
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++) dv[c] = load(d + c * L);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; r++) {
+      const Vec<T> xv = load(x + r * L);
+#pragma GCC unroll 16
+      for (int c = 0; c < C; c++) acc[r * C + c] += xv * dv[c];
+    }
+  }
+  T sums[16] __attribute__((aligned(64)));
+#pragma GCC unroll 4
+  for (int part = 0; part < 16 && part < R * C; part += L) {
+    Vec<T> v[L];
+#pragma GCC unroll 16
+    for (int i = 0; i < L; i++) v[i] = acc[part + i];
+    store(sums + part, sum_each<T>(v));
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++) {
+      T& to = gradient[r * L + c];
+      to = onto == Onto::added ? to + sums[r * C + c] : sums[r * C + c];
+    }
+}
+// Whether that is cheaper: sums over lanes cost about as much as 10 blocks, the transposition of δ 6 products a sample.
+template <class T>
+inline bool sums_by_lanes(const DenseArgs<T>& g, int blocks, int samples) {
+  const int64_t products =
+      int64_t(g.inputs) * g.outputs * (blocks + 10);   // not of x_rows: one way for every batch, the same bits
+  return !g.other && double(products) < 0.9 * double(panels<T>(g.outputs)) * (g.inputs + 6) * samples;
+}
+template <class T>
+inline void by_lanes_rows(const DenseArgs<T>& g, const T* x, ptrdiff_t x_block, int block, int blocks, int panel, int width,
+                          T* gradient, ptrdiff_t g_panel, int rows, Onto onto) {
+  constexpr int L = lanes<T>;
+  for (int j = 0; j < width; j++, gradient += g_panel) {
+    const int first = (panel + j) * L, last = first + L < g.outputs ? first + L : g.outputs;
+    for (int r = 0; r < rows && last < first + L && onto == Onto::fresh; r++) store(gradient + r * L, Vec<T>{});
+    in_runs_of<8>(first, last, [&]<int C>(int o) {
+      const T* d = g.z + block * g.z_block + ptrdiff_t(o) * L;
+      in_runs_of<16 / C>(0, rows, [&]<int R>(int r) {
+        by_lanes_tile<T, C, R>(x + r * L, x_block, d, g.z_block, blocks, gradient + r * L + (o - first), onto);
+      });
+    });
+  }
+}
+// ∂b of a panel.
+template <class T>
+inline Vec<T> sum_by_lanes(const DenseArgs<T>& g, int block, int blocks, int panel) {
+  constexpr int L = lanes<T>;
+  Vec<T> v[L];
+  for (int i = 0; i < L; i++) {
+    v[i] = Vec<T>{};
+    for (int b = block; b < block + blocks && panel * L + i < g.outputs; b++)
+      v[i] += load(g.z + b * g.z_block + ptrdiff_t(panel * L + i) * L);
+  }
+  return sum_each<T>(v);
+}
+
 // Unit: (pair of panels, chunk of inputs). δ is transposed into scratch, the bias gradient falls out of it; of many samples in
 // parts, whose gradients are added.
 template <class T>
 static void dense_gradient(const DenseArgs<T>& g, int begin, int end, T* scratch) {
   constexpr int L = lanes<T>, O = gradient_columns;
-  const int own_chunks = groups(g.inputs, gradient_chunk), chunks = dense_gradient_chunks<T>(g), count = panels<T>(g.outputs);
+  const int own_chunks = groups(rows_of_x(g), gradient_chunk), chunks = dense_gradient_chunks<T>(g),
+            count = panels<T>(g.outputs);
   for (int block = 0; block < g.blocks; block += gradient_blocks<T>) {
     const int blocks = g.blocks - block < gradient_blocks<T> ? g.blocks - block : gradient_blocks<T>;
     const int samples = block + blocks < g.blocks ? blocks * L : g.samples - block * L;
     const ptrdiff_t d_panel = ptrdiff_t(blocks) * L * L;
     const Onto onto = block ? Onto::added : Onto::fresh;
+    const bool by_lanes = sums_by_lanes<T>(g, blocks, samples);
     int ready = -1;
     for (int unit = begin; unit < end; unit++) {
       const int pair = unit / chunks, chunk = unit % chunks;
       const int first = pair * O, width = count - first < O ? count - first : O;
-      if (pair != ready) turn_delta<T>(g, block, blocks, first, width, scratch), ready = pair;
+      if (pair != ready && !by_lanes) turn_delta<T>(g, block, blocks, first, width, scratch), ready = pair;
       if (chunk == 0 && g.bias_gradient)
         for (int j = 0; j < width; j++) {
           T* const to = g.bias_gradient + (first + j) * L;
-          const Vec<T> sum = sum_of_rows<T>(scratch + j * d_panel, samples);
+          const Vec<T> sum =
+              by_lanes ? sum_by_lanes<T>(g, block, blocks, first + j) : sum_of_rows<T>(scratch + j * d_panel, samples);
           store(to, block ? load(to) + sum : sum);
         }
       const bool other = chunk >= own_chunks;
       const int i0 = (other ? chunk - own_chunks : chunk) * gradient_chunk, inputs = other ? g.other_inputs : g.inputs;
-      const int rows = inputs - i0 < gradient_chunk ? inputs - i0 : gradient_chunk;
+      const int left = (other ? inputs : rows_of_x(g)) - i0, rows = left < gradient_chunk ? left : gradient_chunk;
       const ptrdiff_t x_block = other ? g.other_block : g.x_block, g_panel = ptrdiff_t(inputs) * L;
       const T* x = (other ? g.other : g.x) + block * x_block + ptrdiff_t(i0) * L;
       T* gradient = (other ? g.other_gradient : g.weight_gradient) + (ptrdiff_t(first) * inputs + i0) * L;
       const Runs runs = runs_of(samples, L);
-      if (width == O) outer_rows<T, O>(x, x_block, scratch, d_panel, gradient, g_panel, rows, runs, onto);
+      if (by_lanes) by_lanes_rows<T>(g, x, x_block, block, blocks, first, width, gradient, g_panel, rows, onto);
+      else if (width == O) outer_rows<T, O>(x, x_block, scratch, d_panel, gradient, g_panel, rows, runs, onto);
       else outer_rows<T, 1>(x, x_block, scratch, d_panel, gradient, g_panel, rows, runs, onto);
     }
   }

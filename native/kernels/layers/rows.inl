@@ -323,7 +323,8 @@ inline int rows_outer(int inputs, const T* x, ptrdiff_t x_row, const T* d, ptrdi
                       int rows, Onto onto) {
   constexpr int R = gradient_rows / 4 * 4;
   const int size = inputs >= R ? R : inputs >= 8 ? 8 : inputs >= 4 ? 4 : inputs;
-  outer_up_to<T, R, O, true, folds ? Total::wide : Total::none>(size, x, x_row, d, d_panel, to, g_panel, Runs{rows, 1, 1}, onto);
+  outer_up_to<T, R, O, true, folds ? Total::wide : Total::none>(size, x, x_row, d, d_panel, to, g_panel, Runs{rows, 1, 1},
+                                                                onto);
   return size;
 }
 // Unit: (pair of panels, chunk of inputs).
