@@ -112,7 +112,7 @@ class DenseOperation : public Operation<T> {
 
  private:
   static constexpr size_t most_copied = size_t(1) << 20;   // numbers of a batch
-  // Only data have zeros in whole blocks, and to look for them takes about as long as 24 products of every number.
+  // Only data have zeros in whole blocks, and to look for them takes as long as ten products of every vector of x.
   bool may_have_zeros(const Plan<T>& plan) const {
     const ValueShape& z = plan.value(this->z).shape;
     return plan.is_input(this->x) && is_vector(z) && z.channels >= 48 && inputs(plan) >= 16 && plan.max_blocks() >= 2;

@@ -4,7 +4,8 @@
 // layout serves both; the gradient writes it as whole vectors, so the update never repacks.
 //
 // Read `dense_forward_panel` and `dense_forward`; `dense_backward_tile` and `dense_backward` (δ); `outer_rows` and
-// `dense_gradient`. `dense_forward_few` is the forward pass of a batch that leaves most lanes empty: lanes are outputs there.
+// `dense_gradient`. `dense_forward_few` is the forward pass of a block that leaves lanes empty: lanes are outputs there, as in
+// `dense_backward_few`, its δ. `by_lanes_tile` is the gradient of few outputs; `dense_present` finds the data's zeros.
 // Shapes: x, δ_x [block][inputs][lane]; z, δ_z [block][outputs][lane]; W, ∂W in panels; b, ∂b [outputs].
 
 // The s of an outer product: `count` in each of `blocks` runs of x that lie x_block apart, `last` in the last run.
