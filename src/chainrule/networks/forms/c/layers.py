@@ -515,8 +515,15 @@ def _attention(body: Body, layer: MultiHeadAttention, x: Place, z: Place, given:
             ]
             body.call("turn", place, *names, count, layer.heads // many, size)
     sums = f"{work} + {sum(sizes) + sizes[0]}"
-    options = (body.mask, seen, steps, keys, features, layer.heads, shared, int(layer.causal), sums)
-    body.call("attention", *made[:3], *options, made[3])
+    rows = given_arrays(body, layer, given, "k_0", "v_0")
+    at, numbers = layer.of_pairs(steps, keys, given.get("P"))
+    added: tuple[Any, ...] = (None, None, 0)
+    if at is not None:
+        called = body.array(f"{layer.name}_numbers", numbers)
+        added = (body.whole_numbers(f"{layer.name}_distances", at.ravel().tolist()), called, numbers.shape[1])
+    options = (steps, keys, features, layer.heads, shared, int(layer.causal), sums)
+    more = (*rows, int(layer.zero_key_value), *added)
+    body.call("attention", *made[:3], body.mask, seen, *more, *options, made[3])
     names = given_arrays(body, layer, given, "W_o", "b_o")
     body.call("dense", made[3], *names, steps, features, features, z.name)
 

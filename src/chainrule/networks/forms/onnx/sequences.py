@@ -188,9 +188,39 @@ def _attention(graph: Graph, layer: MultiHeadAttention, x: Value, given: Arrays,
     K, V = (heads(key, name, fewer, of_k[0]) for key, name in zip("kv", read[1:], strict=True))
     K = graph.add("Transpose", K, perm=[0, 1, 3, 2])
     S = graph.add("Mul", graph.add("MatMul", Q, K), graph.constant(size**-0.5))
-    A = _weights(graph, S, _seen(graph, layer, (steps, of_k[0]), seen, mask))
-    O = graph.add("Transpose", graph.add("MatMul", A, V), perm=[0, 2, 1, 3])  # noqa: E741
+    at, numbers = layer.of_pairs(steps, of_k[0], given.get("P"))
+    if at is not None:
+        S = graph.add("Add", S, graph.constant(numbers[:, at]))
+    says = _seen(graph, layer, (steps, of_k[0]), seen, mask)
+    if layer.extra_rows:
+        mixed = _with_more_keys(graph, layer, Q, S, V, says, given)
+    else:
+        mixed = graph.add("MatMul", _weights(graph, S, says), V)
+    O = graph.add("Transpose", mixed, perm=[0, 2, 1, 3])  # noqa: E741
     return Value(of_q, product(graph, graph.reshape(O, steps, features), given["W_o"], given.get("b_o")))
+
+
+def _with_more_keys(
+    graph: Graph, layer: MultiHeadAttention, Q: str, S: str, V: str, seen: str | None, given: Arrays
+) -> str:
+    """A V over the keys of the sequence and those in front of them, which every query sees."""
+    size = given["W_q"].shape[0] // layer.heads
+    keys, values = np.zeros((2, layer.heads, layer.extra_rows, size))
+    if layer.key_value_bias:
+        for to, name in ((keys, "k_0"), (values, "v_0")):
+            to[:, 0] = np.repeat(given[name].reshape(-1, size), layer.shared, axis=0)
+    more = graph.add("MatMul", Q, graph.constant(keys.swapaxes(1, 2) * size**-0.5))
+    # The lowest finite number and not -inf, as it is without these keys.
+    own = S if seen is None else graph.add("Where", seen, S, graph.constant(np.finfo(graph.dtype).min))
+    A = graph.add("Softmax", graph.add("Concat", more, own, axis=-1), axis=-1)
+
+    def columns(first: int, behind: int) -> str:
+        return graph.add("Slice", A, graph.whole(first), graph.whole(behind), graph.whole(-1))
+
+    mixed = graph.add("MatMul", columns(layer.extra_rows, np.iinfo(np.int32).max), V)
+    if not layer.key_value_bias:
+        return mixed
+    return graph.add("Add", mixed, graph.add("Mul", columns(0, 1), graph.constant(values[:, :1])))
 
 
 def _sources(graph: Graph, layer: Any, x: Value) -> list[Any]:

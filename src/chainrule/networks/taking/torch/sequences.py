@@ -156,6 +156,7 @@ def attention(
         table = option.pop("seen", None)
         read = [q, k, *([v] if k is not v else []), _seen(r, name, padding, table, q.theirs[0], k.theirs[0])]
         option["seen"] = GIVEN
+    option |= {"key_value_bias": m.bias_k is not None, "zero_key_value": bool(m.add_zero_attn)}
     layer = MultiHeadAttention(m.num_heads, bias=m.in_proj_bias is not None, **option)
     return r.building.attention(name, read, layer, projections(name, m))
 
@@ -183,17 +184,20 @@ def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
 
 
 def projections(name: str, m: Any) -> dict[str, Array]:
-    """W and b of an nn.MultiheadAttention; a bias of the keys cancels in softmax and is left out."""
-    if m.bias_k is not None or m.add_zero_attn:
-        raise ArgumentError(f"{name}: attention is taken without bias_k and add_zero_attn")
+    """W and b of an nn.MultiheadAttention, and its key and value more; a bias of the keys cancels in softmax
+    and is left out, but where there is a key more.
+    """
     parts = (m.q_proj_weight, m.k_proj_weight, m.v_proj_weight)
     if m.in_proj_weight is not None:
         parts = m.in_proj_weight.chunk(3)
     held = {f"W_{key}": array_of(part) for key, part in zip("qkv", parts, strict=True)}
     held["W_o"] = array_of(m.out_proj.weight)
     if m.in_proj_bias is not None:
-        b_q, _, b_v = np.split(array_of(m.in_proj_bias), 3)
+        b_q, b_k, b_v = np.split(array_of(m.in_proj_bias), 3)
         held |= {"b_q": b_q, "b_v": b_v, "b_o": array_of(m.out_proj.bias)}
+        held |= {"b_k": b_k} if m.bias_k is not None or m.add_zero_attn else {}
+    if m.bias_k is not None:
+        held |= {"k_0": array_of(m.bias_k)[0], "v_0": array_of(m.bias_v)[0]}
     return held
 
 
