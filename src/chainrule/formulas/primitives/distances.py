@@ -48,7 +48,8 @@ def sum_distances(x: Any, P: Any, *, logarithmic: int, both: bool, grid: Grid) -
     (heads, T, S, m) -> (heads, numbers).
     """
     heads, count = np.shape(P)
-    of = places(*x.shape[-3:-1], count, logarithmic, both, grid).ravel()
+    steps, keys = x.shape[-3:-1]
+    of = places(steps, keys, count, logarithmic, both, grid).ravel()
     pairs = x.sum(axis=-1).reshape(heads, -1)
     return np.array([np.bincount(of, head, count) for head in pairs]).astype(x.dtype)
 
@@ -81,7 +82,7 @@ def places(
     if not logarithmic:
         reach = count // 2
         return np.clip(k - i, -reach, reach) + reach
-    far, first = np.maximum(i - k, 0), 0
+    far, first = np.maximum(i - k, 0), np.zeros(1, int)
     if both:
         count //= 2
         far, first = np.abs(k - i), np.where(k > i, count, 0)

@@ -79,7 +79,7 @@ RELATIVE = ("alibi", "t5", "learned")
 FARTHEST = 128  # of T5's buckets
 
 
-_Matrices = _Vectors = _Learned = tuple[Value, Value, Value]
+_Three = tuple[Value, Value, Value]
 
 
 class _Parts(NamedTuple):
@@ -311,7 +311,7 @@ class MultiHeadAttention(Layer):
     def _turned(self, x: Value, back: bool = False) -> Value:
         return turned(x, base=self.rotary_base, back=back) if self.rotary else x
 
-    def _parts(self, x: Value, W: _Matrices, b: _Vectors, learned: _Learned, mask: Value) -> _Parts:
+    def _parts(self, x: Value, W: _Three, b: _Three, learned: _Three, mask: Value) -> _Parts:
         X, Y, Z, given = self._read(x)
         counts = (self.heads, *[self.heads // self.shared] * 2)
         Q, K, V = (
@@ -363,7 +363,7 @@ class MultiHeadAttention(Layer):
             join_heads(self._turned(of_q, back=True), heads=self.heads),
             join_heads(self._turned(of_k, back=True), heads=fewer),
             join_heads(of_v, heads=fewer),
-            *(row if row is None else self._summed_row(row) for row in of_row),
+            *(None if row is None else self._summed_row(row) for row in of_row),  # type: ignore[call-arg]
             of_scores,
         )
 
@@ -463,11 +463,11 @@ class MultiHeadAttention(Layer):
             row = Parameter((1, fewer), fewer, fewer, Normal(fewer**-0.5), penalised=False)
             specs |= {"k_0": row, "v_0": row}
         if self.learned_positions:
-            table = (self.heads, self._numbers(input_shape))
+            table = (self.heads, self.numbers_of(input_shape))
             specs["P"] = Parameter(table, table[1], self.heads, Normal(0.02), penalised=False)
         return specs
 
-    def _numbers(self, input_shape: Shape) -> int:
+    def numbers_of(self, input_shape: Shape) -> int:
         """Of how many distances P is."""
         if self.relative_positions == "t5":
             return self.buckets
@@ -489,7 +489,7 @@ class MultiHeadAttention(Layer):
             return distance_places(steps, keys, 2 * reach + 1), -np.outer(slopes(self.heads), far)
         count = self.buckets if P is None else P.shape[1]
         if P is None and self.relative_positions == "learned":
-            count = self._numbers((steps, 0)) if not self.sources else self._numbers(())
+            count = self.numbers_of((steps, 0)) if not self.sources else self.numbers_of(())
         return distance_places(steps, keys, count, **self.by_distance), P
 
     @property
