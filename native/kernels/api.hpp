@@ -214,7 +214,7 @@ struct AttentionArgs {
   // Backward, or null: sums of a block for the gradients of the rows, [block][head of keys][key, value][feature], and of the
   // table, [block][head][number].
   double *row_sums, *table_sums;
-  T scale;                                     // 1 / √(features of a head)
+  T scale;   // 1 / √(features of a head)
   int heads, key_heads, blocks;
   int features, steps, key_steps;   // of a head, and in all, where the lanes are not samples
   bool causal;                      // query i sees the keys up to i

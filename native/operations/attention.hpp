@@ -52,9 +52,11 @@ class AttentionOperation final : public Operation<T> {
                    vectors = size_t(plan.laid(shape).width) * size_t(plan.laid(plan.value(keys).shape).width);
       weights_ = plan.arena().reserve(size_t(plan.batch_size()) * size_t(heads) * vectors * square, sizeof(T));
     } else if (plan.value(this->z).with_delta) {
-      const size_t pairs = size_t(shape.width) * size_t(plan.value(keys).shape.width + extra()), blocks = size_t(plan.max_blocks());
+      const size_t pairs = size_t(shape.width) * size_t(plan.value(keys).shape.width + extra()),
+                   blocks = size_t(plan.max_blocks());
       weights_ = plan.arena().reserve(blocks * size_t(heads) * pairs * size_t(plan.lanes()), sizeof(T));
-      if (row_key >= 0) row_sums_ = plan.arena().reserve(blocks * 2 * size_t(plan.parameter(row_key).shape.size), sizeof(double));
+      if (row_key >= 0)
+        row_sums_ = plan.arena().reserve(blocks * 2 * size_t(plan.parameter(row_key).shape.size), sizeof(double));
       if (table >= 0) table_sums_ = plan.arena().reserve(blocks * size_t(plan.parameter(table).shape.size), sizeof(double));
     }
   }
@@ -108,8 +110,7 @@ class AttentionOperation final : public Operation<T> {
     for (int which = 0; which < 2 && args_.row_sums; which++)
       add(args_.row_sums, which ? row_value : row_key, rows,
           [&](ptrdiff_t i) { return (i / features * 2 + which) * features + i % features; });
-    if (args_.table_sums)
-      add(args_.table_sums, table, ptrdiff_t(args_.numbers) * heads, [](ptrdiff_t i) { return i; });
+    if (args_.table_sums) add(args_.table_sums, table, ptrdiff_t(args_.numbers) * heads, [](ptrdiff_t i) { return i; });
   }
   bool gradients_before_delta() const override { return true; }
   void delta(Plan<T>& plan, int samples) override {

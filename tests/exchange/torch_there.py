@@ -167,7 +167,7 @@ def graphs() -> Any:
         cr.MultiHeadAttention(4, **rows, causal=True),
         cr.MultiHeadAttention(4, **rows, key_value_heads=2, relative_positions="t5"),
         cr.MultiHeadAttention(4, zero_key_value=True, rotary=True, relative_positions="alibi"),
-        cr.MultiHeadAttention(2, bias=False, key_value_bias=True, relative_positions="learned", max_distance=2),
+        cr.MultiHeadAttention(2, bias=False, key_value_bias=True, relative_positions="learned"),
     ]
     decoders = cr.TransformerDecoder(2, 7), cr.TransformerDecoder(2, 7, norm_first=True)
     for node in (*decoders, read, *more):

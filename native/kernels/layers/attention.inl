@@ -92,7 +92,7 @@ template <class T>
 struct Head {
   const AttentionArgs<T>& g;
   int block, head, shared, queries, own, keys, features;   // own: keys of the sequence
-  ptrdiff_t step, key_step;   // from one step to the next
+  ptrdiff_t step, key_step;                                // from one step to the next
   Head(const AttentionArgs<T>& g, int block, int head)
       : g(g),
         block(block),
@@ -174,8 +174,8 @@ inline void attention_softmax(T* row, const T* mask, int count, int keys, T scal
   for (int j = count; j < keys; j++) store(row + j * L, Vec<T>{});
 }
 
-// In scratch: K and V of a head, a run of Q and of δ, a run of weights or of G, and which keys a query sees, or the gradients of
-// the rows.
+// In scratch: K and V of a head, a run of Q and of δ, a run of weights or of G, and which keys a query sees, or the gradients
+// of the rows.
 template <class T>
 static size_t attention_scratch(const AttentionArgs<T>& g) {
   const size_t keys = size_t(g.extra + g.k.width), features = size_t(g.q.channels / g.heads);

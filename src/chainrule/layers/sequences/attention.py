@@ -5,8 +5,8 @@ Within every sample and head, steps as rows, n = features of a head, Y = X where
     Q, K, V = X W_qᵀ, Y W_kᵀ, Y W_vᵀ        A = softmax_k(Q Kᵀ / √n)        O = A V        z = O W_oᵀ
 Backward, with D = ∂J/∂O and B = D Vᵀ = ∂J/∂A, softmax gives G = ∂J/∂(Q Kᵀ) = A ⊙ (B - Σ_k A_k B_k) / √n, and
     ∂J/∂Q = G K        ∂J/∂K = Gᵀ Q        ∂J/∂V = Aᵀ D
-A key more that every query sees, with score S̃, takes its share of the softmax: with R = max(max_k S_k, S̃),
-    E = e^(S - R)      Ẽ = e^(S̃ - R)      A = E / (Σ_k E_k + Ẽ)      Ã = Ẽ / (Σ_k E_k + Ẽ)
+A key more that every query sees, with score S̃, takes its share of the softmax: with R₀ = max(max_k S_k, S̃),
+    E = e^(S - R₀)      Ẽ = e^(S̃ - R₀)      A = E / (Σ_k E_k + Ẽ)      Ã = Ẽ / (Σ_k E_k + Ẽ)
 A zero key has S̃ = 0 and a zero value: O = A V and G are as they were. A learned key k̃ and value ṽ have
 S̃ = Q k̃ / √n, and
     O = A V + Ã ṽ      B̃ = D ṽ      C = Σ_k A_k B_k + Ã B̃      G = A ⊙ (B - C) / √n      G̃ = Ã ⊙ (B̃ - C) / √n
@@ -288,15 +288,16 @@ class MultiHeadAttention(Layer):
 
     def _shares(self, seen: Value, S: Value, S_0: Value, M: Value = None) -> tuple[Value, Value]:
         """Where there are keys more, which all queries see; seen: scores, −∞ where M says that none is."""
-        R = max_features(seen) if S_0 is None else maximum(max_features(seen), S_0)
-        R = named("R", maximum(R, 0.0) if self.zero_key_value else R)
-        E = named("E", exp(S - R if M is None else where(M, S - R, UNSEEN)))
+        R = named("R", max_features(seen))
+        most = R if S_0 is None else maximum(R, S_0)
+        R_0 = named("R_0", maximum(most, 0.0) if self.zero_key_value else most)
+        E = named("E", exp(S - R_0 if M is None else where(M, S - R_0, UNSEEN)))
         N = sum_features(E)
         if S_0 is None:
-            return E / named("N", N + exp(-R)), None
-        E_0 = named("E_0", exp(S_0 - R))
+            return E / named("N", N + exp(-R_0)), None
+        E_0 = named("E_0", exp(S_0 - R_0))
         N = N + E_0
-        N = named("N", N + exp(-R) if self.zero_key_value else N)
+        N = named("N", N + exp(-R_0) if self.zero_key_value else N)
         return E / N, named("A_0", E_0 / N)
 
     def _read(self, x: Value) -> tuple[Value, Value, Value, Value]:
