@@ -19,7 +19,12 @@ from chainrule.formulas.primitives.elementwise import stretch
 Grid = tuple[int, int] | None
 
 
-@primitive(layout="sloped", adjoint=lambda d, y, s: (None,))
+@primitive(
+    layout="sloped",
+    adjoint=lambda d, y, s: (None,),
+    remark="m is the slope of the head, i a query and k a key: 2^{{−8h/n}} of head h where n, a power of two, "
+    "are there",
+)
 def sloped(s: Any) -> Any:
     """m_h |k - i| of ALiBi for scores s: (heads, T, S, m) -> (heads, T, S, 1)."""
     heads, steps, keys = np.shape(s)[-4:-1]
@@ -29,6 +34,7 @@ def sloped(s: Any) -> Any:
 
 @primitive(
     wrong="unmoved", layout="by_distance", entry="by_distance",
+    remark="P_{{k−i}} is the number that the head has for the distance from query i to key k",
     adjoint=lambda d, y, P, s, **how: (sum_distances(d, P, **how), None),
 )
 def by_distance(P: Any, s: Any, *, logarithmic: int, both: bool, grid: Grid) -> Any:
