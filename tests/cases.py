@@ -345,6 +345,7 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("groupnorm-vector", lambda: L.GroupNorm(2), (14,)),
     LayerCase("groupnorm-sequence", lambda: L.GroupNorm(2), (9, 10), samples=1),
     LayerCase("instancenorm", L.InstanceNorm, (4, 3, 5)),
+    LayerCase("instancenorm-tracked", lambda: L.InstanceNorm(tracked=True), (4, 3, 5)),
     LayerCase("instancenorm-sequence", lambda: L.InstanceNorm(epsilon=0.01), (6, 17), samples=1),
     *(
         LayerCase(f"{name}-{g:d}{b:d}", partial(make, scale=g, shift=b), shape, 4, note="γ, β or neither")

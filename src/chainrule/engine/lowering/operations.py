@@ -374,6 +374,8 @@ def _norm_of(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]
         wanted += ["mean", "variance", "batches"]
     elif isinstance(layer, InstanceNorm):
         groups = x.shape[-1]
+        if layer.tracked:
+            momentum, wanted = layer.momentum, [*wanted, "mean", "variance"]
     known = dict(zip(layer.parameters(x.shape), parameters, strict=True))
     numbers = [known.get(name, -1) for name in wanted]
     centred = not isinstance(layer, RMSNorm)

@@ -22,8 +22,8 @@ Grid = tuple[int, int] | None
 @primitive(
     layout="sloped",
     adjoint=lambda d, y, s: (None,),
-    remark="m is the slope of the head, i a query and k a key: 2^{{−8h/n}} of head h where n, a power of two, "
-    "are there",
+    remark="m is the slope of the head, i a query and k a key: 2^{{−8h/n}} of head h where there are n, a "
+    "power of two",
 )
 def sloped(s: Any) -> Any:
     """m_h |k - i| of ALiBi for scores s: (heads, T, S, m) -> (heads, T, S, 1)."""

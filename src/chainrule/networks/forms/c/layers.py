@@ -322,7 +322,7 @@ def _resampled(body: Body, layer: Resample, x: Place, z: Place, given: Arrays) -
 
 
 # -- normalisation -----------------------------------------------------------------------------------------
-def _batch_norm(body: Body, layer: BatchNorm, x: Place, z: Place, given: Arrays) -> None:
+def _batch_norm(body: Body, layer: BatchNorm | InstanceNorm, x: Place, z: Place, given: Arrays) -> None:
     factor = given.get("gamma", 1) / np.sqrt(given["variance"].astype(np.float64) + layer.epsilon)
     shift = given.get("beta", 0) - given["mean"] * factor
     names = given_arrays(body, layer, {"factor": factor, "shift": shift}, "factor", "shift")
@@ -331,6 +331,8 @@ def _batch_norm(body: Body, layer: BatchNorm, x: Place, z: Place, given: Arrays)
 
 def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
     """Over groups of channels and all positions, or every row by itself: a position, or several."""
+    if isinstance(layer, InstanceNorm) and layer.tracked:
+        return _batch_norm(body, layer, x, z, given)
     gamma, beta = given_arrays(body, layer, given, "gamma", "beta")
     shape = layer.rows_of(x.shape) if isinstance(layer, LayerNorm | RMSNorm) else x.shape
     channels, count = shape[-1], positions(shape)

@@ -527,6 +527,11 @@ def _group_norm(w: Writing, layer: GroupNorm, x: Shape, z: Shape, first: bool) -
 
 def _instance_norm(w: Writing, layer: InstanceNorm, x: Shape, z: Shape, first: bool) -> Made:
     """As groups of one channel: nn.InstanceNorm wants to know how many axes there are."""
+    if layer.tracked:
+        affine, made = layer.scale or layer.shift, getattr(w.nn, f"InstanceNorm{len(x) - 1}d")
+        module = made(x[-1], layer.epsilon, layer.momentum, affine, True)
+        kept = _named(module, mean="running_mean", variance="running_var")
+        return Made(module, [*_affine(layer, module), *kept])
     norm = w.nn.GroupNorm(x[-1], x[-1], layer.epsilon, layer.scale or layer.shift)
     return Made(norm, _affine(layer, norm))
 

@@ -13,10 +13,11 @@ from chainrule.base.types import Array
 from chainrule.layers import GELU, Bidirectional, Dropout, Layer, MultiHeadAttention, ReLU
 from chainrule.layers.sequences.attention import GIVEN
 from chainrule.networks.taking.building import cell
+from chainrule.networks.taking.torch.arithmetic import multiplied
 from chainrule.networks.taking.torch.elements import linear
 from chainrule.networks.taking.torch.norms import layer_norm
 from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of, axis_of
-from chainrule.networks.taking.torch.shapes import squeeze
+from chainrule.networks.taking.torch.shapes import squeeze, unsqueeze
 from chainrule.networks.taking.values import HIDDEN, Flags, Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
@@ -438,6 +439,34 @@ def _flags(equal: bool) -> Callable[..., Any]:
     return read
 
 
+# Functions that take a comparison of ids as it is.
+OF_FLAGS = {"invert", "logical_not", "bitwise_not", "masked_fill", "unsqueeze", "getattr", "size", "getitem"}
+
+
+def numbers_of(r: Reading, name: str, given: Any) -> Any:
+    """1 where a comparison of ids holds, 0 where not; anything else as it is."""
+    if not isinstance(given, Flags):
+        return given
+    if len(given.of.theirs) != 1:
+        raise ArgumentError(f"{name}: a comparison of ids is taken of a sequence of them")
+    made = r.building.told(name, given)
+    for _ in range(given.axes):
+        made = unsqueeze(r, f"{name}_axis", made, -1)
+    return made
+
+
+def _hidden(r: Reading, name: str, x: Value, mask: Any, value: float) -> Value:
+    """x with 0 where a comparison of ids holds."""
+    if not isinstance(mask, Flags) or value != 0:
+        raise ArgumentError(f"{name}: masked_fill is taken of 0 where ids are a number, (ids == 0, 0)")
+    return multiplied(r, name, x, numbers_of(r, f"{name}_left", mask.turned()))
+
+
+def _same_number(r: Reading, name: str, x: Any, *types: Any, **more: Any) -> Any:
+    """Numbers have one type here."""
+    return x
+
+
 def _not(r: Reading, name: str, x: Any) -> Flags:
     if not isinstance(x, Flags):
         raise ArgumentError(f"{name}: not is taken of a comparison of ids, ~(ids != 0)")
@@ -448,6 +477,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "eq": _flags(equal=True),
     **dict.fromkeys(("ne", "not_equal"), _flags(equal=False)),
     **dict.fromkeys(("invert", "logical_not", "bitwise_not"), _not),
+    **dict.fromkeys(("float", "double", "to", "type_as"), _same_number),
+    "masked_fill": _hidden,
     "split": _split,
     "chunk": _chunk,
     **dict.fromkeys(("scaled_dot_product_attention", "bmm", "baddbmm", "einsum"), _unlike),
