@@ -160,6 +160,20 @@ def test_print() -> None:
         "∂J/∂bˡ_v = heads⁻¹(Aᵀ D) 𝟏",
         "∂J/∂bˡ_o = δˡ 𝟏",
     ]
+    rows = trace(cr.MultiHeadAttention(2, key_value_bias=True, zero_key_value=True)).lines()
+    assert rows[4:12] == [
+        "    with R = max_k S_k",
+        "    with K_0 = heads(k̂ˡ_0)",
+        "    with S_0 = (Σ_k Q_k K_0_k) / √(H)",
+        "    with R_0 = max(max(R, S_0), 0)",
+        "    with E = exp(S − R_0)",
+        "    with E_0 = exp(S_0 − R_0)",
+        "    with N = Σ_k E_k + E_0 + exp(−R_0)",
+        "    with A = E / N",
+    ]
+    assert "∂J/∂kˡ_0 = heads⁻¹(sum(G_0 ⊙ Q)) 𝟏" in rows
+    slopes = trace(cr.MultiHeadAttention(2, relative_positions="alibi")).lines()
+    assert "    with S = Q Kᵀ / √(H) − slope |k − i|" in slopes
     causal = trace(cr.MultiHeadAttention(2, causal=True, bias=False)).lines()
     assert causal[:2] == ["zˡ = Wˡ_o O", "    with Q = heads(Wˡ_q xˡ⁻¹)"]
     assert "    with M = [k ≤ i]" in causal

@@ -22,11 +22,11 @@ Grid = tuple[int, int] | None
 @primitive(
     layout="sloped",
     adjoint=lambda d, y, s: (None,),
-    remark="m is the slope of the head, i a query and k a key: 2^{{−8h/n}} of head h where there are n, a "
-    "power of two",
+    remark="the slope is the head's, i a query and k a key: 2^{{−8h/n}} of head h where there are n, a power "
+    "of two",
 )
 def sloped(s: Any) -> Any:
-    """m_h |k - i| of ALiBi for scores s: (heads, T, S, m) -> (heads, T, S, 1)."""
+    """slope_h |k - i| of ALiBi for scores s: (heads, T, S, m) -> (heads, T, S, 1)."""
     heads, steps, keys = np.shape(s)[-4:-1]
     far = np.abs(places(steps, keys, 2 * max(steps, keys) - 1) - max(steps, keys) + 1)
     return (np.array(slopes(heads))[:, None, None] * far).astype(s.dtype)[..., None]

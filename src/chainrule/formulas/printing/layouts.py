@@ -342,8 +342,8 @@ def _distance(at: At) -> tuple[Box, Box, Box]:
 
 @layout
 def sloped(c: Composing, node: Operation, at: At) -> Box:
-    """m |k − i|"""
-    return _factors(Word("m"), Fence(row(*_distance(at)), "|", "|"), None, PRODUCT)
+    """slope |k − i|: m counts samples."""
+    return _factors(Word("slope"), Fence(row(*_distance(at)), "|", "|"), None, PRODUCT)
 
 
 @layout
