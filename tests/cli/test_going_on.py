@@ -187,7 +187,7 @@ def test_without_checkpoints_there_is_nothing_to_go_on_from(run: Run, flowers: P
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chainrule.training.run.Run.run_epoch", interrupt)
+        patch.setattr("chainrule.training.loop.run.Run.run_epoch", interrupt)
         argv = (flowers, "--target", "species", "--epochs", 2, "--out", "part", "--checkpoint", "never")
         assert run("train", *argv, *QUICK).code == 130
     assert not Path("part/checkpoints").exists()

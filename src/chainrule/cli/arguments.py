@@ -1,11 +1,28 @@
-"""The arguments of every command. Imports argparse alone; a command's code is imported when it runs."""
+"""The arguments of every command. A command's code is imported when it runs."""
 
 from __future__ import annotations
 
 import argparse
-import math
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
+
+from chainrule.cli.values import (
+    column_names,
+    ensemble_size,
+    fraction,
+    image_size,
+    named_value,
+    non_negative_float,
+    non_negative_int,
+    plain_value,
+    positive_float,
+    positive_int,
+    rhythm,
+    shard_count,
+    share,
+    thread_count,
+    usual_shards,
+)
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -126,6 +143,13 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     add_data(parser)
     add_table_options(parser)
     network = parser.add_argument_group("network and training (the defaults depend on the data)")
+    add_steps(network)
+    add_conditions(network)
+    add_output(parser)
+
+
+def add_steps(network: argparse._ArgumentGroup) -> None:
+    """The network, and the steps that train it."""
     network.add_argument(
         "--network",
         metavar="dense|realmlp|conv|lstm|FILE.toml",
@@ -154,6 +178,10 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     network.add_argument(
         "--clip", type=positive_float, metavar="NORM", help="scale longer gradients down to this norm"
     )
+
+
+def add_conditions(network: argparse._ArgumentGroup) -> None:
+    """What training is watched by, what it counts, how often it is done, from which seed and on what."""
     network.add_argument(
         "--validation", type=fraction, default=0.0, metavar="F", help="watch this part of the training data"
     )
@@ -189,6 +217,9 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
         help="parts of a batch that ranks share, a power of two; it fixes the model, the number of ranks "
         f"does not (default: {usual_shards} where several ranks were started)",
     )
+
+
+def add_output(parser: Parser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME-DATE-TIME)")
     output.add_argument("--overwrite", action="store_true", help="write into a run folder that is not empty")
@@ -319,27 +350,8 @@ def add_table_options(parser: Parser, *, choose: bool = True) -> None:
     table.add_argument("--drop", type=column_names, metavar="NAMES", help="read all but these")
 
 
-usual_shards = 8
-
 # A table of which nothing is said.
 table_defaults = {"header": "auto", **dict.fromkeys(("delimiter", "decimal", "encoding", "missing"))}
-
-
-def rhythm(text: str) -> str:
-    """When checkpoints are written, as it was said."""
-    import re
-
-    if not re.fullmatch(r"never|epoch|0*[1-9]\d{0,17}|(?=.*[1-9])\d{1,9}(\.\d{1,9})?m", text):
-        form = "steps such as 500, minutes such as 10m, epoch, or never"
-        raise argparse.ArgumentTypeError(f"'{text}': write {form}")
-    return text
-
-
-def column_names(text: str) -> list[str]:
-    """Names with commas between them; one that holds a comma stands within quotes."""
-    import csv
-
-    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
 
 
 def add_check(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -515,34 +527,6 @@ def add_verify(commands: argparse._SubParsersAction[Parser]) -> None:
     )
 
 
-def plain_value(text: str) -> object:
-    """A number, a tuple "2,3", true, false, none, or a word."""
-    import ast
-
-    words = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    if len(text) > 200:
-        raise argparse.ArgumentTypeError(f"a value of {len(text)} characters is none")
-    try:
-        value = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        value = None
-    if isinstance(value, int | float | tuple | list) and not isinstance(value, bool):
-        return tuple(value) if isinstance(value, list) else value
-    if text.replace("_", "").replace("-", "").isalnum():
-        return text
-    raise argparse.ArgumentTypeError(f"'{text}' is no number, no 2,3, not true or false, and no word")
-
-
-def named_value(text: str) -> tuple[str, object]:
-    """(name, value) of NAME=VALUE."""
-    name, sign, value = text.partition("=")
-    if not sign or not name.strip().isidentifier():
-        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE, such as stride=2")
-    return name.strip(), plain_value(value)
-
-
 def add_download(parser: Parser) -> None:
     parser.add_argument(
         "--download",
@@ -614,96 +598,3 @@ def add_launch(commands: argparse._SubParsersAction[Parser]) -> None:
         metavar="-- train ... | FILE.py ...",
         help="a command of chainrule, or a program of yours",
     )
-
-
-def shard_count(text: str) -> int:
-    value = whole(text, 1)
-    if value & (value - 1) or value > 1 << 16:
-        raise argparse.ArgumentTypeError(
-            f"'{text}': write a power of two up to 65536, such as {usual_shards}"
-        )
-    return value
-
-
-def non_negative_int(text: str) -> int:
-    return whole(text, 0)
-
-
-def positive_int(text: str) -> int:
-    return whole(text, 1)
-
-
-def thread_count(text: str) -> int:
-    value = whole(text, 1)
-    if value > 256:
-        raise argparse.ArgumentTypeError(f"'{text}' is more than 256 threads")
-    return value
-
-
-def ensemble_size(text: str) -> int:
-    value = whole(text, 1)
-    if value > 1000:
-        raise argparse.ArgumentTypeError(f"'{text}' is more than 1000 networks")
-    return value
-
-
-def whole(text: str, least: int) -> int:
-    digits = text.strip().removeprefix("+")
-    try:
-        value = 2**63 if digits.isdecimal() and len(digits) > 1000 else int(text)  # int() refuses thousands
-    except ValueError:
-        value = least - 1
-    if value < least:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
-    if value >= 2**63:
-        raise argparse.ArgumentTypeError(
-            f"'{text if len(text) <= 40 else text[:37] + '...'}' is too large: "
-            f"write a whole number from {least} to {2**63 - 1}"
-        )
-    return value
-
-
-def positive_float(text: str) -> float:
-    value = number(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
-    return value
-
-
-def non_negative_float(text: str) -> float:
-    value = number(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 0")
-    return value
-
-
-def fraction(text: str) -> float:
-    value = number(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to below 1")
-    return value
-
-
-def share(text: str) -> float:
-    value = number(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a share, above 0 and at most 1, such as 0.3")
-    return value
-
-
-def image_size(text: str) -> list[int]:
-    """[H, W] of "HxW"."""
-    height, sign, width = text.lower().partition("x")
-    if not sign:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size: write HxW, such as 32x32")
-    return [whole(height, 1), whole(width, 1)]
-
-
-def number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a finite number")
-    return value

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from chainrule.base.errors import ChainruleError, NonFiniteError
-from chainrule.cli.arguments import usual_shards
+from chainrule.cli.values import usual_shards
 
 if TYPE_CHECKING:
     from chainrule.distributed import Communicator

@@ -180,7 +180,7 @@ def check_inputs(
     return np.ascontiguousarray(array)
 
 
-def check_pairs(X: Any, y: Any, argument: str = "y", *, stacklevel: int) -> None:
+def check_pairs(X: Any, y: Any, argument: str = "y") -> None:
     """Warns where X and y are of pandas and have one index in two orders: rows are paired by their place."""
     first: Any = getattr(X, "index", None)
     second: Any = getattr(y, "index", None)
@@ -192,7 +192,7 @@ def check_pairs(X: Any, y: Any, argument: str = "y", *, stacklevel: int) -> None
         f"{argument} has the index of X in another order, and rows are paired by their place: write "
         f"{argument}.loc[X.index] where the index says what belongs together, or {argument}.to_numpy() where "
         "the place does",
-        stacklevel=stacklevel,
+        stacklevel=depth_of_caller(),
     )
 
 

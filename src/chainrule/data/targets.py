@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.base.errors import DataError, ShapeError, describe
+from chainrule.base.keywords import depth_of_caller
 from chainrule.base.types import Array, Shape
 from chainrule.data.arrays import finite, numbers, plain_array, representable
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, Losses
@@ -364,7 +365,7 @@ def _ids(
             f"{argument} holds {_some(np.unique(labels))} and the network has {outputs} outputs: they stand "
             "for these labels in this order, and for others once they are seen. Where the classes are 0 to "
             f"{outputs - 1}, write fit(..., classes=range({outputs}))",
-            stacklevel=7,
+            stacklevel=depth_of_caller(),
         )
     distinct, ids = np.unique(labels, return_inverse=True)
     if len(distinct) > outputs:

@@ -205,20 +205,26 @@ class Plan:
         self.comm = comm
         self.sharing: Sharing | None = None
         if comm is not None:
-            self._beside: list[Built] = []  # of this rank's other shards
-            if side_by_side(network, self.frozen):
-                self._beside = [building() for _ in own_shards(comm)[1:]]
-            for other in self._beside:
-                set_rate_factors(other.native, factors, other.parameters)
-                other.native.finish()
-            beside = [other.native for other in self._beside]
-            outputs = len(loss.parts) if isinstance(loss, Losses) else 0
-            self.sharing = Sharing(self._native, comm, self.batch_size, self.dtype.itemsize, beside, outputs)
+            self.sharing = self._shared(comm, building, factors)
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         self._moment, self._may_change = -1, list[str]()  # of the network's parameters in the arena
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
             self._native.finish()
         self.load()
+
+    def _shared(
+        self, comm: Communicator, building: Callable[[], Built], factors: Mapping[str, float]
+    ) -> Sharing:
+        """Steps with the other ranks; this one computes its shards of a batch side by side if it can."""
+        self._beside: list[Built] = []  # of this rank's other shards
+        if side_by_side(self.network, self.frozen):
+            self._beside = [building() for _ in own_shards(comm)[1:]]
+        for other in self._beside:
+            set_rate_factors(other.native, factors, other.parameters)
+            other.native.finish()
+        beside = [other.native for other in self._beside]
+        outputs = len(self.loss.parts) if isinstance(self.loss, Losses) else 0
+        return Sharing(self._native, comm, self.batch_size, self.dtype.itemsize, beside, outputs)
 
     @property
     def lanes(self) -> int:

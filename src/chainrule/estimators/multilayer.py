@@ -25,7 +25,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from chainrule.base.errors import NonFiniteError
-from chainrule.base.keywords import teach
+from chainrule.base.keywords import depth_of_caller, teach
 from chainrule.base.types import Array
 from chainrule.estimators.base import FORMATS, Classifier, Estimator, Regressor
 from chainrule.estimators.epochs import Epochs, Rate, Score, accuracy, r2
@@ -323,11 +323,7 @@ class Multilayer(Estimator):
         incremental: bool,
     ) -> None:
         """Epochs of mini-batches, by `fit` with scikit-learn's rules between them."""
-        known = self.__dict__.get("_optimizer")
-        goes_on = incremental and known is not None and known.kind == self.solver
-        if not goes_on:
-            self._optimizer = Rate(self.solver, self.learning_rate, self.learning_rate_init, self.power_t)
-            self._moments: dict[str, Any] | None = None
+        resume = self._resumed(incremental)
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         held = None
@@ -335,21 +331,10 @@ class Multilayer(Estimator):
             X, targets, weights, held = self._held_out(X, targets, weights, random)
         samples = X.shape[0]
         size = self._batch_size(samples)
-        share = 1.0 if weights is None else float(weights.mean())
-        if not share > 0:
-            assert weights is not None
-            problem = "must not be negative" if weights.any() else "is 0 for every sample"
-            raise ValueError(f"sample_weight {problem}: give at least one sample a positive weight")
-        objective = Objective(self._loss_function(), L2(self.alpha / (size * share)))
-        scored = None
-        if held is not None:
-            scored = (held[0], self._said(held[1]), held[2])
+        objective = Objective(self._loss_function(), L2(self.alpha / (size * self._share(weights))))
+        scored = None if held is None else (held[0], self._said(held[1]), held[2])
         constant = self._constant(targets, weights)
         epochs = Epochs(self, samples, objective, constant, random, scored, type(self)._score_of)
-        resume = None
-        if goes_on and self._moments is not None:
-            resume = History(optimizer=self.solver)
-            resume.optimizer_state = self._moments
         self.n_iter_ = 0
         trained: History | None = None
         try:
@@ -376,18 +361,44 @@ class Multilayer(Estimator):
             epochs.diverged()
             self._warn(f"training ended, and the best parameters so far are kept: {error}")
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=depth_of_caller())
+        self._keep(network, epochs)
+        if trained is not None and trained.stopped is None and not incremental:
+            self._warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
+                "hasn't converged yet."
+            )
+
+    def _resumed(self, incremental: bool) -> History | None:
+        """The moments that partial_fit goes on with; otherwise the rate is that of a beginning."""
+        known = self.__dict__.get("_optimizer")
+        if not incremental or known is None or known.kind != self.solver:
+            self._optimizer = Rate(self.solver, self.learning_rate, self.learning_rate_init, self.power_t)
+            self._moments: dict[str, Any] | None = None
+        if self._moments is None:
+            return None
+        resume = History(optimizer=self.solver)
+        resume.optimizer_state = self._moments
+        return resume
+
+    @staticmethod
+    def _share(weights: Array | None) -> float:
+        """The mean weight of a sample, by which scikit-learn's penalty is divided."""
+        share = 1.0 if weights is None else float(weights.mean())
+        if not share > 0:
+            assert weights is not None
+            problem = "must not be negative" if weights.any() else "is 0 for every sample"
+            raise ValueError(f"sample_weight {problem}: give at least one sample a positive weight")
+        return share
+
+    def _keep(self, network: Network, epochs: Epochs) -> None:
+        """What the epochs have reached, the best of them where that is known."""
         if epochs.best is not None:
             network.set_parameters(epochs.best)
         self._adopt(network)
         if network.history is not None:
             self.history_ = network.history
             self._moments = self.history_.optimizer_state
-        if trained is not None and trained.stopped is None and not incremental:
-            self._warn(
-                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
-                "hasn't converged yet."
-            )
 
     def _held_out(
         self, X: Any, targets: Array, weights: Array | None, random: Any
@@ -415,7 +426,7 @@ class Multilayer(Estimator):
         if self.batch_size > samples:  # type: ignore[operator]
             warnings.warn(
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-                stacklevel=5,
+                stacklevel=depth_of_caller(),
             )
         return min(int(self.batch_size), samples)
 
@@ -433,7 +444,7 @@ class Multilayer(Estimator):
 
     @staticmethod
     def _warn(message: str) -> None:
-        warnings.warn(message, ConvergenceWarning, stacklevel=5)
+        warnings.warn(message, ConvergenceWarning, stacklevel=depth_of_caller())
 
     # -- what scikit-learn's own tests ask for by its private name -------------------------------------------
     def _loss_grad_lbfgs(

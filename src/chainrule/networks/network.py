@@ -426,7 +426,7 @@ class Network(Model, Attributes):
 
             ids = ids_of(X) if parts is None else in_pieces(X, parts, ids_of)
             right = ids == class_ids(one_column(y), self, len(ids))
-        check_pairs(X, y, stacklevel=4)
+        check_pairs(X, y)
         weights = None if sample_weight is None else check_weights(sample_weight, len(right))
         return float(np.average(right.reshape(len(right), -1).mean(axis=1), weights=weights))
 
@@ -446,7 +446,7 @@ class Network(Model, Attributes):
         chosen = loss_from(loss, self.layers[-1])
         chosen.check_output(self.layers)
         penalty = penalty_from(penalty)
-        check_pairs(X, y, stacklevel=5)
+        check_pairs(X, y)
         X = self._inputs(X)
         targets, _ = targets_of(joined_targets(y, self, chosen), self, chosen, len(X))
         weights = None if sample_weight is None else joined_weights(sample_weight, self, len(X))

@@ -1,4 +1,4 @@
-"""`fit`: what is given is checked and understood once, then trained on epoch by epoch (run.py)."""
+"""`fit`: what is given is checked and understood once, then trained on epoch by epoch (loop/)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError, NonFiniteError, describe
-from chainrule.base.keywords import teach
+from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.keywords import depth_of_caller, teach
 from chainrule.base.scalars import check_count, check_flag
 from chainrule.distributed import Communicator, check_communicator
 from chainrule.losses import Loss, SquaredError, loss_from
@@ -21,6 +21,7 @@ from chainrule.networks.names import frozen_parameters, parameter_factors
 from chainrule.networks.names import rate_factors as rate_factors_from
 from chainrule.networks.network import Network
 from chainrule.training.callbacks import (
+    Callback,
     Callbacks,
     Checkpoint,
     EarlyStopping,
@@ -28,12 +29,14 @@ from chainrule.training.callbacks import (
     early_stopping_from,
 )
 from chainrule.training.history import History
+from chainrule.training.loop.job import Job
+from chainrule.training.loop.run import Run
 from chainrule.training.optimizers import AdamW, Optimizer, optimizer_from
 from chainrule.training.parts import FitData, Validation, by_name, prepare
 from chainrule.training.progress import Progress, progress_from
-from chainrule.training.run import Run
 from chainrule.training.schedules import Schedule
 from chainrule.training.streams.feed import (
+    Prepared,
     prepared_arrays,
     prepared_batches,
     takes_arrays,
@@ -41,9 +44,7 @@ from chainrule.training.streams.feed import (
 )
 
 if TYPE_CHECKING:  # at run time inside fit: to look at `cr.fit` loads no kernels and no files
-    from chainrule.engine.plan import Plan
     from chainrule.training.checkpoints.keeper import Keeper
-    from chainrule.training.checkpoints.schema import Saved
 
 
 @teach("fit(network, X, y) and the rest by name: epochs=10, batch_size=32")
@@ -194,123 +195,121 @@ def fit(
     check_communicator(comm)
     chosen_loss = loss_from(loss, network.layers[-1])
     chosen_loss.check_output(network.layers)
-    keeper = None
-    if comm is not None:
-        from chainrule.training.ranks.together import check_beginning, check_call
-
-        check_call(comm, checkpoint, resume, epochs)
-    if checkpoint is not None:
-        from chainrule.training.checkpoints.keeper import keeper_from
-
-        keeper = keeper_from(checkpoint, resume, comm)
-    saved = None if keeper is None else keeper.saved
+    keeper = keeper_of(checkpoint, resume, comm, epochs)
     before = resumed_history(resume, keeper)
     if optimizer is None and before is not None:
         optimizer = before.optimizer
     chosen_penalty, chosen_optimizer = penalty_from(penalty), optimizer_from(optimizer)
-    chosen_constraint = constraint_from(constraint)
-    epochs = check_count("epochs", epochs)
-    batch_size = None if batch_size is None else check_count("batch_size", batch_size)
-    seed = check_count("seed", seed, 0, math.inf)
-    allowed = check_flag("allow_nonfinite", allow_nonfinite)
-    accumulate = check_count("accumulate", accumulate, 1, 2**31 - 1)
-    if not isinstance(shuffle, (bool, np.bool_)):
-        raise TypeError(f"shuffle must be True or False, received {describe(shuffle)}")
-    chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
-    shown = progress_from(progress)
-    if comm is not None and comm.rank:  # what is shown and written is the first rank's
-        chosen_callbacks = [c for c in chosen_callbacks if not isinstance(c, Checkpoint)]
-        shown = Progress()
-    factors = factors_from(network, freeze, rate_factors, before)
-    decays = decay_factors_from(network, chosen_optimizer)
-    dropping = check_flag("drop_last", drop_last)
-    check_dropout_schedule(dropout_schedule)
-    X, y, validation = by_name(network, chosen_loss, X, y, validation, classes)
-    arrays, apart = validation_parts(validation)
-    if takes_arrays(X, y, steps_per_epoch, training_size):
-        data = prepare(network, chosen_loss, X, y, sample_weight, arrays, seed, class_weight, classes)
-        prepared = prepared_arrays(network, chosen_loss, data, batch_size, apart, dropping)
-    else:
-        prepared = prepared_batches(
-            network,
-            chosen_loss,
-            X,
-            of_arrays={
-                "y": y,
-                "sample_weight": sample_weight,
-                "batch_size": batch_size,
-                "drop_last": dropping or None,
-            },
-            validation=arrays,
-            apart=apart,
-            class_weight=class_weight,
-            classes=classes,
-            steps_per_epoch=steps_per_epoch,
-            training_size=training_size,
-            finished=finished_epochs(before, saved),
-            again=keeper is not None,
-            known=None if saved is None else saved.known,
-        )
+    called, shown = watching(early_stopping, callbacks, progress, comm)
+    job = Job(
+        network,
+        loss=chosen_loss,
+        penalty=chosen_penalty,
+        optimizer=chosen_optimizer,
+        constraint=constraint_from(constraint),
+        epochs=check_count("epochs", epochs),
+        batch_size=None if batch_size is None else check_count("batch_size", batch_size),
+        seed=check_count("seed", seed, 0, math.inf),
+        allow_nonfinite=check_flag("allow_nonfinite", allow_nonfinite),
+        accumulate=check_count("accumulate", accumulate, 1, 2**31 - 1),
+        shuffle=checked_shuffle(shuffle),
+        callbacks=called,
+        progress=shown,
+        rate_factors=factors_from(network, freeze, rate_factors, before),
+        decay_factors=decay_factors_from(network, chosen_optimizer),
+        drop_last=check_flag("drop_last", drop_last),
+        dropout_schedule=checked_dropout_schedule(dropout_schedule),
+        class_weight=class_weight,
+        steps_per_epoch=steps_per_epoch,
+        training_size=training_size,
+        comm=comm,
+        before=before,
+        keeper=keeper,
+    )
+    prepared = prepared_data(job, X, y, validation, sample_weight, classes)
     if loss is None:
         warn_of_labels(network, chosen_loss, prepared.data)
 
-    from chainrule.engine import Plan, threads_of_call
-    from chainrule.engine import threads as engine_threads
+    from chainrule.engine import threads_of_call
 
-    def plan_of(size: int) -> Plan:
-        plan = Plan(
-            network,
-            loss=chosen_loss,
-            penalty=chosen_penalty,
-            optimizer=chosen_optimizer,
-            batch_size=size,
-            training_size=prepared.samples,
-            constraint=chosen_constraint,
-            rate_factors=factors,
-            decay_factors=decays,
-            accumulate=accumulate,
-            comm=comm,
-        )
-        plan.set_seed(seed)
-        return plan
-
-    plan = plan_of(prepared.size)
-    plan.check_batches(len(prepared.data.rows) or prepared.size)
-    rows = [] if before is None else before.resumed_rows()
-    if before is not None and before.optimizer_state is not None:
-        plan.set_optimizer_state(before.optimizer_state)
-        if not allowed and (where := plan.first_at_rest()) is not None:
-            raise NonFiniteError(
-                f"resume holds a squared gradient of {where} beyond the range of {network.dtype}: the "
-                "parameter would stand still. Go on without resume; fit(..., allow_nonfinite=True) goes on "
-                "all the same"
-            )
-    history = History(rows, loss_function=chosen_loss, optimizer=chosen_optimizer, rate_factors=factors)
-    order_seed = seed if shuffle else None
-    run = Run(
-        network, plan, prepared, plan_of, history, chosen_optimizer, epochs, order_seed, allowed,
-        dropout_schedule, comm,
-    )  # fmt: skip
+    run = Run(job, prepared)
     if keeper is not None or comm is not None:
-        arguments = {
-            "loss": chosen_loss, "penalty": chosen_penalty, "constraint": chosen_constraint,
-            "optimizer": chosen_optimizer, "batch_size": prepared.size if prepared.of_arrays else None,
-            "shuffle": bool(shuffle) and prepared.of_arrays, "seed": seed, "rate_factors": factors,
-            "class_weight": None if prepared.of_arrays else class_weight, "steps_per_epoch": steps_per_epoch,
-            "training_size": training_size, "drop_last": dropping, "dropout_schedule": dropout_schedule,
-            "accumulate": accumulate, **({} if comm is None else {"shards": comm.shards}),
-        }  # fmt: skip
-        if comm is not None:
-            rhythm = None if keeper is None else keeper.options.rhythm
-            check_beginning(comm, network.parameters, prepared.data, arguments, chosen_callbacks, rhythm)
-        if keeper is not None:
-            keeper.keep(run, arguments, chosen_callbacks)
-    if (
-        threads is None and comm is not None and comm.neighbours > 1
-    ):  # who would wait for each other's threads
-        threads = max(1, engine_threads() // comm.neighbours)
-    with threads_of_call(threads):
-        return run.train(chosen_callbacks, shown)
+        hold_together(run, job, prepared)
+    with threads_of_call(job.threads(threads)):
+        return run.train()
+
+
+def keeper_of(checkpoint: Any, resume: Any, comm: Communicator | None, epochs: Any) -> Keeper | None:
+    """The keeper of the checkpoints, None without; RankError where the ranks ask for different things."""
+    if comm is not None:
+        from chainrule.training.ranks.together import check_call
+
+        check_call(comm, checkpoint, resume, epochs)
+    if checkpoint is None:
+        return None
+    from chainrule.training.checkpoints.keeper import keeper_from
+
+    return keeper_from(checkpoint, resume, comm)
+
+
+def watching(
+    early_stopping: Any, callbacks: Any, progress: Any, comm: Communicator | None
+) -> tuple[list[Callback], Progress]:
+    """The callbacks to call here, and the progress to show: what is shown and written is the first rank's."""
+    chosen = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
+    shown = progress_from(progress)
+    if comm is None or not comm.rank:
+        return chosen, shown
+    return [callback for callback in chosen if not isinstance(callback, Checkpoint)], Progress()
+
+
+def prepared_data(
+    job: Job, X: Any, y: Any, validation: Validation, sample_weight: Any, classes: Any
+) -> Prepared:
+    """The data of a fit, checked: arrays, or batches of which the first one is there."""
+    network, loss = job.network, job.loss
+    X, y, validation = by_name(network, loss, X, y, validation, classes)
+    arrays, apart = validation_parts(validation)
+    if takes_arrays(X, y, job.steps_per_epoch, job.training_size):
+        data = prepare(network, loss, X, y, sample_weight, arrays, job.seed, job.class_weight, classes)
+        return prepared_arrays(network, loss, data, job.batch_size, apart, job.drop_last)
+    saved = None if job.keeper is None else job.keeper.saved
+    return prepared_batches(
+        network,
+        loss,
+        X,
+        of_arrays={
+            "y": y,
+            "sample_weight": sample_weight,
+            "batch_size": job.batch_size,
+            "drop_last": job.drop_last or None,
+        },
+        validation=arrays,
+        apart=apart,
+        class_weight=job.class_weight,
+        classes=classes,
+        steps_per_epoch=job.steps_per_epoch,
+        training_size=job.training_size,
+        finished=job.finished,
+        again=job.keeper is not None,
+        known=None if saved is None else saved.known,
+    )
+
+
+def hold_together(run: Run, job: Job, prepared: Prepared) -> None:
+    """Whoever trains with this process, and whoever trained before it, does so on the same terms: RankError
+    and ArgumentError where not. Then the checkpoints are of this run.
+    """
+    arguments, keeper = job.compared(prepared), job.keeper
+    if job.comm is not None:
+        from chainrule.training.ranks.together import check_beginning
+
+        rhythm = None if keeper is None else keeper.options.rhythm
+        check_beginning(
+            job.comm, job.network.parameters, prepared.data, arguments, job.callbacks, rhythm
+        )
+    if keeper is not None:
+        keeper.keep(run, arguments, job.callbacks)
 
 
 def factors_from(network: Network, freeze: Any, given: Any, resume: History | None) -> dict[str, float]:
@@ -331,10 +330,17 @@ def decay_factors_from(network: Network, optimizer: Optimizer) -> dict[str, floa
     return parameter_factors(network, "decay_factors", {} if given is None else given)
 
 
-def check_dropout_schedule(given: Any) -> None:
-    """Refuse what says no factors from 0 to 1."""
+def checked_shuffle(given: Any) -> bool:
+    """True or False; TypeError for anything else, such as "batch"."""
+    if not isinstance(given, bool | np.bool_):
+        raise TypeError(f"shuffle must be True or False, received {describe(given)}")
+    return bool(given)
+
+
+def checked_dropout_schedule(given: Any) -> Schedule | None:
+    """The schedule; refuse what says no factors from 0 to 1."""
     if given is None:
-        return
+        return None
     if not isinstance(given, Schedule):
         raise TypeError(
             "dropout_schedule must be a schedule that begins with 1, such as FlatCosine(1.0), received "
@@ -345,6 +351,7 @@ def check_dropout_schedule(given: Any) -> None:
             f"dropout_schedule is {given!r}: it multiplies the rates of the Dropout layers, so write 1.0 "
             f"where it says {given.rate:g}"
         )
+    return given
 
 
 def resumed_history(resume: Any, keeper: Keeper | None) -> History | None:
@@ -368,13 +375,6 @@ def resumed_history(resume: Any, keeper: Keeper | None) -> History | None:
     return resume
 
 
-def finished_epochs(before: History | None, saved: Saved | None) -> int | None:
-    """Epochs of the fit that is resumed, None where there is none."""
-    if saved is not None:
-        return int(saved.state["epoch"]) - bool(saved.state["done"])  # there may be no batch behind the last
-    return None if before is None else len(before.resumed_rows())
-
-
 def warn_of_labels(network: Network, loss: Loss, data: FitData) -> None:
     """Class labels that are trained by the squared error, because the network has no softmax at its end."""
     labels = data.training.targets.dtype.kind in "iu"  # labels of several classes; anything else is floats
@@ -382,5 +382,5 @@ def warn_of_labels(network: Network, loss: Loss, data: FitData) -> None:
         warnings.warn(
             f"the network ends in {network.layers[-1]!r}, so fit trains these class labels by SquaredError: "
             "end the network in Softmax() for cross-entropy, or pass loss=SquaredError() if that is meant",
-            stacklevel=4,  # the caller of fit, past `teach`
+            stacklevel=depth_of_caller(),
         )

@@ -110,9 +110,7 @@ def fit_full_batch(
         raise TypeError(
             f"fit_full_batch takes the network first, (network, X, y): received {describe(network)}"
         )
-    name = _NAMES.get(method.lower()) if isinstance(method, str) else None
-    if name is None:
-        raise ArgumentError(f"method must be 'L-BFGS-B' or 'CG', received {describe(method)}")
+    name = method_from(method)
     try:
         import scipy.optimize  # noqa: F401
     except ImportError:
@@ -120,29 +118,8 @@ def fit_full_batch(
     chosen_loss, chosen_penalty = loss_from(loss, network.layers[-1]), penalty_from(penalty)
     chosen_loss.check_output(network.layers)
     frozen = frozen_parameters(network, [] if freeze is None else freeze)
-    kept = at_rest(network, frozen)
-    noisy = told_apart(layer for layer in leaves(network.layers) if layer.name not in kept)
-    if noisy is not None:
-        raise ArgumentError(
-            f"fit_full_batch searches the minimum of one J, and that of {noisy!r} in training is not the one "
-            "of its predictions and changes from pass to pass or with the batch: train this network by fit"
-        )
-    if not any(spec.learned for spec in network.parameter_specs.values()):
-        raise ArgumentError(
-            "fit_full_batch searches the parameters with the lowest J, and the network has none: add a layer "
-            "with weights, such as Dense(10)"
-        )
-    iterations = check_count("iterations", iterations)
-    check_number("tolerance", tolerance, include_low=True)
-    options: dict[str, Any] = {**_METHODS[name], "maxiter": iterations, "gtol": tolerance}
-    for argument, value in (("least_decrease", least_decrease), ("evaluations", evaluations)):
-        if value is not None and name != "L-BFGS-B":
-            raise ArgumentError(f"{argument} is of method='L-BFGS-B': leave it out")
-    if least_decrease is not None:
-        check_number("least_decrease", least_decrease, 0, 1, include_low=True, include_high=True)
-        options["ftol"] = least_decrease
-    if evaluations is not None:
-        options["maxfun"] = check_count("evaluations", evaluations)
+    check_one_minimum(network, frozen)
+    options = options_from(name, iterations, tolerance, least_decrease, evaluations)
     allowed = check_flag("allow_nonfinite", allow_nonfinite)
     work = network.copy(dtype="float64")
     X, y, _ = by_name(work, chosen_loss, X, y, None, classes)
@@ -156,6 +133,48 @@ def fit_full_batch(
         objective = Objective(chosen_loss, chosen_penalty, len(data.training))
         run = _Minimisation(network, work, data, objective, name, allowed, frozen)
         return run.run(options, shown)
+
+
+def method_from(method: Any) -> str:
+    """SciPy's name of the method."""
+    name = _NAMES.get(method.lower()) if isinstance(method, str) else None
+    if name is None:
+        raise ArgumentError(f"method must be 'L-BFGS-B' or 'CG', received {describe(method)}")
+    return name
+
+
+def options_from(
+    method: str, iterations: Any, tolerance: Any, least_decrease: Any, evaluations: Any
+) -> dict[str, Any]:
+    """When a method ends, as SciPy's options of it."""
+    iterations = check_count("iterations", iterations)
+    check_number("tolerance", tolerance, include_low=True)
+    options = {**_METHODS[method], "maxiter": iterations, "gtol": tolerance}
+    for argument, value in (("least_decrease", least_decrease), ("evaluations", evaluations)):
+        if value is not None and method != "L-BFGS-B":
+            raise ArgumentError(f"{argument} is of method='L-BFGS-B': leave it out")
+    if least_decrease is not None:
+        check_number("least_decrease", least_decrease, 0, 1, include_low=True, include_high=True)
+        options["ftol"] = least_decrease
+    if evaluations is not None:
+        options["maxfun"] = check_count("evaluations", evaluations)
+    return options
+
+
+def check_one_minimum(network: Network, frozen: frozenset[str]) -> None:
+    """ArgumentError where there is no J to search: it differs from pass to pass, or has no parameters."""
+    kept = at_rest(network, frozen)
+    noisy = told_apart(layer for layer in leaves(network.layers) if layer.name not in kept)
+    if noisy is not None:
+        raise ArgumentError(
+            f"fit_full_batch searches the minimum of one J, and that of {noisy!r} in training is not the one "
+            "of its predictions and changes from pass to pass or with the batch: train this network by fit"
+        )
+    if not any(spec.learned for spec in network.parameter_specs.values()):
+        raise ArgumentError(
+            "fit_full_batch searches the parameters with the lowest J, and the network has none: add a layer "
+            "with weights, such as Dense(10)"
+        )
 
 
 class FullBatch:

@@ -73,7 +73,7 @@ def prepare(
     class weight multiplies the sample weights in training; validation measures the data as they are.
     """
     told = told_classes(classes, network)
-    check_pairs(X, y, stacklevel=5)
+    check_pairs(X, y)
     inputs = training_inputs(X, network)
     X, make, preparation = inputs.array, inputs.make, inputs.preparation
     samples = X.shape[0]
@@ -160,7 +160,7 @@ def given_validation(
     """The validation part, prepared as the training part, and the classes with those seen there alone."""
     if len(validation) not in (2, 3):
         raise ArgumentError(f"validation must be (X, y) or (X, y, weights), received {len(validation)} parts")
-    check_pairs(validation[0], validation[1], "validation y", stacklevel=6)
+    check_pairs(validation[0], validation[1], "validation y")
     X = _as(network.dtype, inputs_of(validation[0], network, "validation X", preparation))
     targets, known = targets_of(validation[1], network, loss, len(X), "validation y", classes, grow=True)
     targets = _as(network.dtype, targets)

@@ -8,7 +8,8 @@ some of it fits and some does not, the question is asked.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -65,44 +66,57 @@ def header_of(
     return _by_columns(path, line, first, columns[len(columns) - len(first) :] or columns)
 
 
-def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]]) -> Decision:
-    """Each cell of the first line against the cells below it."""
-    misfits: list[int] = []  # unlike the cells below
-    fits: list[int] = []  # of their kind
-    pattern: list[int] = []  # numbers
-    among: list[int] = []  # words that are levels
-    fresh: list[tuple[int, list[str]]] = []  # words that are none of the levels below
+@dataclass
+class _Seen:
+    """What the cells of the first line are, each against the cells below it, by the columns' numbers."""
+
+    misfits: list[int] = field(default_factory=list)  # unlike the cells below
+    fits: list[int] = field(default_factory=list)  # of their kind
+    pattern: list[int] = field(default_factory=list)  # numbers
+    among: list[int] = field(default_factory=list)  # words that are levels
+    fresh: list[tuple[int, list[str]]] = field(default_factory=list)  # words that are no level below
+
+
+def _seen(first: list[str], columns: list[list[str]]) -> _Seen:
+    """Each cell of the first line against the cells below it; one that is empty, or alone, tells nothing."""
+    seen = _Seen()
     for index, (cell, column) in enumerate(zip(first, columns, strict=False)):
         present = [other for other in column if other.lower() not in USUAL]
         if not present or not cell:
-            continue  # tells nothing
+            continue
         measured = _measured(present)
         number = number_like(cell)
         if number:
-            pattern.append(index)
+            seen.pattern.append(index)
         if cell in MARKS:  # no names
-            fits.append(index)
+            seen.fits.append(index)
         elif measured == "number":
-            (fits if number else misfits).append(index)
+            (seen.fits if number else seen.misfits).append(index)
         elif measured == "date":
-            (fits if _fits_dates(cell, present) else misfits).append(index)
+            (seen.fits if _fits_dates(cell, present) else seen.misfits).append(index)
         elif measured == "truth":
-            (fits if _truth(cell) else misfits).append(index)
+            (seen.fits if _truth(cell) else seen.misfits).append(index)
         elif measured == "digits":
             if not any(sign.isdigit() for sign in cell):
-                misfits.append(index)
+                seen.misfits.append(index)
         elif number:
-            (fits if any(map(number_like, present)) else misfits).append(index)
+            (seen.fits if any(map(number_like, present)) else seen.misfits).append(index)
         elif cell in present:
-            among.append(index)
+            seen.among.append(index)
         else:
-            fresh.append((index, present))
+            seen.fresh.append((index, present))
+    return seen
+
+
+def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]]) -> Decision:
+    """By what its cells are, against those below: names where some do not fit and none does, values where all
+    fit; FileError where they do not tell.
+    """
+    seen = _seen(first, columns)
+    misfits, fits, among, fresh = seen.misfits, seen.fits, seen.among, seen.fresh
 
     def at(index: int) -> str:
         return f"'{quoted(first[index], 40)}'"
-
-    def values() -> Decision:
-        return Decision(False, f"{at(fits[0])} is of the same kind as the cells below it")
 
     if misfits and not fits:
         index = misfits[0]
@@ -112,33 +126,39 @@ def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]
     if unnamed and not among and not set(first) & MARKS and len(set(columns[0])) == len(columns[0]):
         return Decision(True, "the first cell is empty, above cells that are all different")
     twice = any(count > 1 for cell, count in Counter(first).items() if cell)
-    numbered = _numbering(first, pattern, columns, misfits=bool(misfits)) if pattern else None
-    if numbered and not twice and not among and set(pattern) >= set(fits):
+    numbered = _numbering(first, seen.pattern, columns, misfits=bool(misfits)) if seen.pattern else None
+    if numbered and not twice and not among and set(seen.pattern) >= set(fits):
         return Decision(True, numbered)
     place = f"{path}, line {line}"
-    if fits and not misfits:
-        if numbered == "" and not among:
-            start = ", ".join(first[:3])
-            raise FileError(f"{place}: {quoted(start, 60)}, … may be the columns' names or values: {SAY}")
-        if not fresh or among or _chance(fresh) >= FEW_LEVELS:
-            return values()
-        raise FileError(
-            f"{place}: may be the columns' names or values: {at(fresh[0][0])} is none of the levels below, "
-            f"but {at(fits[0])} is of the same kind as the cells below: {SAY}"
-        )
     if misfits:
-        index, other = misfits[0], fits[0]
-        if _words(columns[index]) == "numbers":
-            raise FileError(
-                f"{place}, column {index + 1}: {at(index)} is not a number: where the first line holds the "
-                f"columns' names, say so: --header yes, or header=True; where it holds values, as "
-                f"{at(other)} in column {other + 1} suggests, --header no, or header=False"
-            )
-        raise FileError(
-            f"{place}: {at(index)} is unlike the {_words(columns[index])} below it, {at(other)} is like the "
-            f"cells below it: {SAY}"
+        raise _in_two_minds(place, at, columns, misfits[0], fits[0])
+    if not fits:
+        return _of_words(path, line, first, among, fresh, twice)
+    if numbered == "" and not among:
+        start = ", ".join(first[:3])
+        raise FileError(f"{place}: {quoted(start, 60)}, … may be the columns' names or values: {SAY}")
+    if not fresh or among or _chance(fresh) >= FEW_LEVELS:
+        return Decision(False, f"{at(fits[0])} is of the same kind as the cells below it")
+    raise FileError(
+        f"{place}: may be the columns' names or values: {at(fresh[0][0])} is none of the levels below, "
+        f"but {at(fits[0])} is of the same kind as the cells below: {SAY}"
+    )
+
+
+def _in_two_minds(
+    place: str, at: Callable[[int], str], columns: list[list[str]], index: int, other: int
+) -> FileError:
+    """What to raise where the cell of one column is unlike those below it, and that of another like them."""
+    if _words(columns[index]) == "numbers":
+        return FileError(
+            f"{place}, column {index + 1}: {at(index)} is not a number: where the first line holds the "
+            f"columns' names, say so: --header yes, or header=True; where it holds values, as "
+            f"{at(other)} in column {other + 1} suggests, --header no, or header=False"
         )
-    return _of_words(path, line, first, among, fresh, twice)
+    return FileError(
+        f"{place}: {at(index)} is unlike the {_words(columns[index])} below it, {at(other)} is like the "
+        f"cells below it: {SAY}"
+    )
 
 
 def _measured(present: list[str]) -> str:

@@ -225,6 +225,22 @@ class Building(Axes):
         nothing = self.along(f"{name}_nothing", like, 0, ((),) * like.theirs[0])
         return self.plus(name, nothing, array)
 
+    def beside_each_other(
+        self, name: str, given: Sequence[Any], array_of: Callable[[Value, Any], Array]
+    ) -> list[Value]:
+        """Values and constants as values, of which one at least is one; array_of: a constant as an array
+        beside a sample of a value.
+        """
+        like = next((value for value in given if isinstance(value, Value)), None)
+        if like is None:
+            raise ArgumentError(f"{name} combines constants alone, which no layer does")
+        return [
+            value
+            if isinstance(value, Value)
+            else self.constant(f"{name}_constant", like, array_of(like, value))
+            for value in given
+        ]
+
     def clipped(self, name: str, x: Value, low: float, high: float, dtype: str) -> Value:
         """No entry below `low`, and then none above `high`; either may be infinite."""
         layers: dict[tuple[float, float], Layer] = {(0.0, np.inf): ReLU(), (0.0, 6.0): ReLU6()}

@@ -14,6 +14,7 @@ from typing import Any
 
 from chainrule.base.errors import FileError
 from chainrule.base.files.series import numbered, numbered_name, remove, set_aside
+from chainrule.base.keywords import depth_of_caller
 from chainrule.networks.forms.places import CHECKPOINT, SUFFIX
 from chainrule.networks.model import Model
 from chainrule.training.checkpoints.schema import NewerError, Saved, read, write
@@ -63,7 +64,7 @@ class Folder:
                 warnings.warn(
                     f"{said}: training goes on from the one before, {path.name}, and this one is now called "
                     f"{broken.name}{DAMAGED}",
-                    stacklevel=5,  # the caller of fit, past `teach`
+                    stacklevel=depth_of_caller(),
                 )
             return saved
         if damaged:

@@ -111,7 +111,7 @@ def _times(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
 def _divided(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Value:
     if not isinstance(b, Value) and not r.whole(r.node.output[0]):
         return _times(r, name, at, a, np.asarray(1 / constant_of(name, b, "constant").astype(np.float64)))
-    return r.building.join(name, beside_each_other(r, name, a, b), "quotient")
+    return r.building.join(name, _beside(r, name, a, b), "quotient")
 
 
 def _power(r: Reading, name: str, at: Attributes, x: Known, exponent: Known) -> Value:
@@ -119,21 +119,16 @@ def _power(r: Reading, name: str, at: Attributes, x: Known, exponent: Known) -> 
         powers = set(constant_of(name, exponent, "exponent").ravel().tolist())
         if len(powers) == 1:
             return r.building.power(name, x, powers.pop())
-    return r.building.join(name, beside_each_other(r, name, x, exponent), "power")
+    return r.building.join(name, _beside(r, name, x, exponent), "power")
 
 
-def beside_each_other(r: Reading, name: str, *given: Known) -> list[Value]:
+def _beside(r: Reading, name: str, *given: Known) -> list[Value]:
     """Values and constants as values, of which one at least is one."""
-    like = next((value for value in given if isinstance(value, Value)), None)
-    like = value_of(name, like)
-    return [
-        value
-        if isinstance(value, Value)
-        else r.building.constant(
-            f"{name}_{number}", like, r.of_sample(name, like, constant_of(name, value, "constant"))
-        )
-        for number, value in enumerate(given)
-    ]
+
+    def array_of(value: Value, other: Known) -> Array:
+        return r.of_sample(name, value, constant_of(name, other, "constant"))
+
+    return r.building.beside_each_other(name, given, array_of)
 
 
 def _bounded(largest: bool) -> Callable[..., Value]:
@@ -146,7 +141,7 @@ def _bounded(largest: bool) -> Callable[..., Value]:
         made = values[0]
         if len(others) > 1:
             how = "maximum" if largest else "minimum"
-            made = r.building.join(name, beside_each_other(r, name, *others), how)
+            made = r.building.join(name, _beside(r, name, *others), how)
         if not numbers:
             return made
         limits = [float(number.ravel()[0]) for number in numbers]
@@ -162,7 +157,7 @@ def _concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
         raise refuse(name, "constants one after the other")
     axis = r.place(name, values[0], at["axis"])
     made = [
-        value if isinstance(value, Value) else _beside(r, f"{name}_{number}", values[0], value, axis)
+        value if isinstance(value, Value) else _after_others(r, f"{name}_{number}", values[0], value, axis)
         for number, value in enumerate(given)
     ]
     joined = r.building.join(name, made, "concat", axis) if len(made) > 1 else made[0]
@@ -170,8 +165,8 @@ def _concat(r: Reading, name: str, at: Attributes, *given: Known) -> Value:
     return joined
 
 
-def _beside(r: Reading, name: str, like: Value, constant: Known, axis: int) -> Value:
-    """A constant as a value: nothing of another one, with a bias."""
+def _after_others(r: Reading, name: str, like: Value, constant: Known, axis: int) -> Value:
+    """A constant as a value to stand behind others along an axis: nothing of one of them, with a bias."""
     array = constant_of(name, constant, "value")
     if r.lead and array.ndim == len(like.theirs) + 1 and array.shape[0] == 1:
         array = array[0]

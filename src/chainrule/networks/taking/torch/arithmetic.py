@@ -98,11 +98,7 @@ def _absolute(r: Reading, name: str, x: Value) -> Value:
 
 def _beside(r: Reading, name: str, a: Any, b: Any) -> list[Value]:
     """Two values, or a value and a number or a tensor as one."""
-    if isinstance(a, Value) and isinstance(b, Value):
-        return [a, b]
-    value, constant = _constant(name, a, b)
-    other = r.building.constant(f"{name}_constant", value, constant)
-    return [value, other] if value is a else [other, value]
+    return r.building.beside_each_other(name, (a, b), lambda value, other: _constant(name, value, other)[1])
 
 
 def _joined(how: str) -> Callable[..., Value]:

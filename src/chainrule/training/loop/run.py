@@ -26,15 +26,15 @@ from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
 from chainrule.training.callbacks import Callback, Context, watches_steps
 from chainrule.training.history import History, OutputRow, Row
-from chainrule.training.optimizers import AdamW, Optimizer
+from chainrule.training.loop.job import Job
+from chainrule.training.optimizers import AdamW
 from chainrule.training.parts import Rows, random_stream
-from chainrule.training.progress import Progress
 from chainrule.training.ranks.together import agree, check_parameters, introduced, same_batches, spread
 from chainrule.training.schedules import ConstantRate, Rates, Schedule
 from chainrule.training.streams.feed import Prepared, SourceFeed
 
 if TYPE_CHECKING:  # at run time inside a fit: to look at `cr.fit` loads no kernels and no files
-    from chainrule.engine.plan import EpochResult, Evaluation, Plan, Poll
+    from chainrule.engine.plan import EpochResult, Evaluation, Plan
     from chainrule.training.checkpoints.keeper import Keeper
 
 # The network's arrays follow the plan's this often, and whenever somebody looks at them: copying the weights
@@ -52,48 +52,23 @@ EVALUATION_PIECE = 512
 class Run:
     """One call of fit: the loop over epochs and what must hold when it is left in whatever way."""
 
-    def __init__(
-        self,
-        network: Network,
-        plan: Plan,
-        prepared: Prepared,
-        plan_of: Callable[[int], Plan],
-        history: History,
-        optimizer: Optimizer,
-        epochs: int,
-        seed: int | None,
-        allowed: bool,
-        dropout: Schedule | None,
-        comm: Communicator | None = None,
-    ) -> None:
-        self.network, self.plan, self.data, self.optimizer = network, plan, prepared.data, optimizer
-        self.prepared, self.plan_of = prepared, plan_of
-        self.dropout, self.comm = dropout, comm
-        decay = optimizer.decay if isinstance(optimizer, AdamW) else None
+    def __init__(self, job: Job, prepared: Prepared) -> None:
+        self.job, self.prepared, self.data = job, prepared, prepared.data
+        self.network, self.optimizer, self.comm = job.network, job.optimizer, job.comm
+        self.callbacks, self.progress = job.callbacks, job.progress
+        self.plan, history = job.first_plan(prepared), job.history()
+        decay = job.optimizer.decay if isinstance(job.optimizer, AdamW) else None
         self.decay = decay if isinstance(decay, Schedule) else None
         finished = len(history)  # epochs of the fit that is resumed
-        self.batch_size, self.finished, self.epochs = prepared.size, finished, finished + epochs
-        self.rng = None if seed is None else random_stream(seed, "order")
+        self.batch_size, self.finished, self.epochs = prepared.size, finished, finished + job.epochs
+        self.rng = random_stream(job.seed, "order") if job.shuffle else None
         for _ in range(finished if self.rng else 0):
             self.order()
         self.steps = prepared.steps  # of an epoch; 0: not known
         self.taken = finished * self.steps  # steps of the epochs before
-        self.context = Context(
-            network,
-            history,
-            self.epochs,
-            prepared.validated,
-            epoch=finished,
-            steps=self.steps,
-            classified=plan.counts(prepared.data.training.targets),
-            outputs=plan.outputs_classified,
-            state=lambda: self.plan.optimizer_state(),  # a larger batch has another plan
-            set_state=lambda state: self.plan.set_optimizer_state(state),
-            parameters=lambda: self.plan.parameters(),
-            penalty=lambda: self.plan.penalty_value(),
-        )
+        self.context = self.new_context(history)
         self.keeper: Keeper | None = None
-        self.constant = isinstance(optimizer.schedule, ConstantRate)
+        self.constant = isinstance(job.optimizer.schedule, ConstantRate)
         self.order_from: Mapping[str, Any] | None = None  # the generator's state before the epoch's order
         self.number = finished + 1  # the current epoch
         self.step = 0  # its finished steps, as far as the plan has told
@@ -105,8 +80,25 @@ class Run:
         self.used = self.rates(self.number)  # of the steps of the epoch; refuses a schedule that does not fit
         self.begin_epoch()
         self.suspects = 0  # steps that may have gone beyond the range, so far
-        self.allowed = allowed  # numbers beyond the range that finite outputs hide
+        self.allowed = job.allow_nonfinite  # numbers beyond the range that finite outputs hide
         self.share()
+
+    def new_context(self, history: History) -> Context:
+        """What callbacks see, before the first step."""
+        return Context(
+            self.network,
+            history,
+            self.epochs,
+            self.prepared.validated,
+            epoch=self.finished,
+            steps=self.steps,
+            classified=self.plan.counts(self.data.training.targets),
+            outputs=self.plan.outputs_classified,
+            state=lambda: self.plan.optimizer_state(),  # a larger batch has another plan
+            set_state=lambda state: self.plan.set_optimizer_state(state),
+            parameters=lambda: self.plan.parameters(),
+            penalty=lambda: self.plan.penalty_value(),
+        )
 
     def asked_to_stop(self) -> bool:
         """Whether a callback, a signal or the clock asks to leave the compiled loop."""
@@ -137,8 +129,9 @@ class Run:
             raise self.nonfinite()
         self.keeper.write()
 
-    def train(self, callbacks: list[Callback], progress: Progress) -> History:
-        context, history = self.context, self.context.history
+    def train(self) -> History:
+        """Train; whatever ends it, the network and the history hold what was reached."""
+        context, history, callbacks = self.context, self.context.history, self.callbacks
         with ExitStack() as ending:  # runs every on_fit_end in the order of the callbacks, whatever is raised
             ending.callback(self.let_go)
             for callback in reversed(callbacks):
@@ -147,23 +140,16 @@ class Run:
                 callback.on_fit_begin(context)
             if self.keeper is not None:
                 self.keeper.resume_callbacks()
-            learned = self.data.preparation
-            inputs = None if learned is None or self.network.preparation is not None else learned.inputs
-            if isinstance(inputs, Pixels):
-                progress.note(f"inputs: {inputs.title}")
-            if self.keeper is not None and (said := self.keeper.said()) is not None:
-                progress.note(said)
-            if self.comm is not None and self.comm.size > 1:
-                progress.note(introduced(self.comm, self.batch_size, self.plan.lanes))
-            self.remember(self.data.classes, learned)
+            self.introduce()
+            self.remember(self.data.classes, self.data.preparation)
             remember_labels(self.network, history.loss_function, self.data.training.targets)
             self.network.history = history
             try:
                 self.plan.load()
-                progress.begin(self.epochs, self.steps, self.prepared.samples or 0, self.finished)
+                self.progress.begin(self.epochs, self.steps, self.prepared.samples or 0, self.finished)
                 watched = nullcontext() if self.comm is None else self.comm.working()
                 with watched, nullcontext() if self.keeper is None else self.keeper.listening():
-                    self.run_epochs(callbacks, progress)
+                    self.run_epochs()
             except BaseException as error:
                 if not isinstance(error, NonFiniteError) and self.store():
                     history.optimizer_state = self.plan.optimizer_state()
@@ -172,8 +158,20 @@ class Run:
                 raise
             finally:
                 history.stopped = context.stopped
-                progress.close()
+                self.progress.close()
         return history
+
+    def introduce(self) -> None:
+        """What was inferred, where training goes on, and who trains together, for people."""
+        inputs = None
+        if self.data.preparation is not None and self.network.preparation is None:
+            inputs = self.data.preparation.inputs
+        if isinstance(inputs, Pixels):
+            self.progress.note(f"inputs: {inputs.title}")
+        if self.keeper is not None and (said := self.keeper.said()) is not None:
+            self.progress.note(said)
+        if self.comm is not None and self.comm.size > 1:
+            self.progress.note(introduced(self.comm, self.batch_size, self.plan.lanes))
 
     def let_go(self) -> None:
         """Nothing outside this fit reaches into it any more. The context's functions are in a circle with it,
@@ -182,14 +180,14 @@ class Run:
         context = self.context
         context.state = context.set_state = context.parameters = context.penalty = None
 
-    def run_epochs(self, callbacks: list[Callback], progress: Progress) -> None:
+    def run_epochs(self) -> None:
         """All that are to come, and the checkpoints before the first and behind the last."""
         context, keeper = self.context, self.keeper
         if keeper is not None and keeper.saved is None:
             self.keep()
         left = context.epoch < self.epochs and context.stopped is None
         while context.epoch < self.epochs and context.stopped is None:
-            self.run_epoch(callbacks, progress)
+            self.run_epoch()
         if not self.store():
             raise self.nonfinite()
         context.history.optimizer_state = self.plan.optimizer_state()
@@ -197,49 +195,11 @@ class Run:
             keeper.done = True
             self.keep()
 
-    def run_epoch(self, callbacks: list[Callback], progress: Progress) -> None:
-        context, training = self.context, self.data.training
-        self.number = number = context.epoch + 1
-        self.started = started = time.perf_counter() - self.spent
-        if not self.reached.steps:  # else they are those that the epoch has begun with
-            self.used = self.changed_rates(callbacks)
-        rates = self.used
-        self.strengths = self.strengths_of(number)
-        order = self.changed_order(callbacks)
-        if self.keeper is not None:
-            self.keeper.drew(order)
-        self.step = self.reached.steps
-        watching = [callback for callback in callbacks if watches_steps(callback)]
-        self.ahead = True
-        seen = self.suspects
-
-        def look(step: int, batch: Batch | None = None) -> None:
-            """Into an epoch's first suspected step, and the 1st, 2nd, 4th, ... of the fit: a look takes as
-            long as some ten steps, and all may be suspected wrongly.
-            """
-            self.suspects += 1
-            if self.suspects == seen + 1 or self.suspects & (self.suspects - 1) == 0:
-                start = step * self.batch_size
-                with nullcontext() if self.comm is None else self.comm.resting():  # on all ranks at once
-                    self.look_inside_step(step, batch or training[order[start : start + self.batch_size]])
-
-        def poll(step: int, steps: int, loss: float, accuracy: float | None) -> bool:
-            self.step = step
-            progress.step(number, step, loss, accuracy)
-            return self.asked_to_stop()
-
-        if self.prepared.feed is None and not watching:
-            result = self.run_arrays(order, rates, poll, None if self.allowed else look)
-        else:
-            feed, size, first = self.prepared.feed, self.batch_size, self.reached.steps
-            starts = range(first * size, len(order), size)
-            parts: Iterator[Batch] = (training[order[start : start + size]] for start in starts)
-            if feed is not None:
-                parts = feed.batches(number, order)
-                if isinstance(feed, SourceFeed):
-                    parts = same_batches(self.comm, parts, f"epoch {number}")
-                parts = self.rest(parts, first)
-            result = self.run_batches(parts, rates, poll, None if self.allowed else look, watching)
+    def run_epoch(self) -> None:
+        """One epoch, or what is left of it: its steps, then its row, and what is done behind it."""
+        self.number = self.context.epoch + 1
+        self.started = time.perf_counter() - self.spent
+        result = self.run_steps()
         self.step = result.steps
         if result.outcome == "nonfinite":
             raise self.nonfinite()
@@ -249,27 +209,86 @@ class Run:
             return
         self.taken += result.steps
         self.begin_epoch()
-        context.step = 0
-        reached, validated = result.evaluation, self.validate()
-        measured = _measures(reached, validated)
+        self.context.step = 0
+        self.end_epoch(self.row(result.evaluation))
+
+    def run_steps(self) -> EpochResult:
+        """The steps of the epoch that are still to come, in the order and by the rates of the callbacks; what
+        the epoch reached, or how it ended.
+        """
+        if not self.reached.steps:  # else they are those that the epoch has begun with
+            self.used = self.changed_rates()
+        rates = self.used
+        self.strengths = self.strengths_of(self.number)
+        order = self.changed_order()
+        if self.keeper is not None:
+            self.keeper.drew(order)
+        self.step = self.reached.steps
+        watching = [callback for callback in self.callbacks if watches_steps(callback)]
+        self.ahead = True
+        look = None if self.allowed else self.looking(order)
+        if self.prepared.feed is None and not watching:
+            return self.run_arrays(order, rates, look)
+        return self.run_batches(self.batches(order), rates, look, watching)
+
+    def poll(self, step: int, steps: int, loss: float, accuracy: float | None) -> bool:
+        """Note and show that so many steps of the epoch are done; whether to leave the compiled loop."""
+        self.step = step
+        self.progress.step(self.number, step, loss, accuracy)
+        return self.asked_to_stop()
+
+    def looking(self, order: Rows) -> Callable[[int, Batch | None], None]:
+        """What looks into an epoch's suspected steps: into its first, and the 1st, 2nd, 4th, ... of the fit.
+        A look takes as long as some ten steps, and all may be suspected wrongly.
+        """
+        seen = self.suspects
+
+        def look(step: int, batch: Batch | None) -> None:
+            self.suspects += 1
+            if self.suspects == seen + 1 or self.suspects & (self.suspects - 1) == 0:
+                start = step * self.batch_size
+                batch = batch or self.data.training[order[start : start + self.batch_size]]
+                with nullcontext() if self.comm is None else self.comm.resting():  # on all ranks at once
+                    self.look_inside_step(step, batch)
+
+        return look
+
+    def batches(self, order: Rows) -> Iterator[Batch]:
+        """The batches of the epoch that are still to come."""
+        feed, size, first = self.prepared.feed, self.batch_size, self.reached.steps
+        if feed is None:
+            starts = range(first * size, len(order), size)
+            return (self.data.training[order[start : start + size]] for start in starts)
+        parts = feed.batches(self.number, order)
+        if isinstance(feed, SourceFeed):
+            parts = same_batches(self.comm, parts, f"epoch {self.number}")
+        return self.rest(parts, first)
+
+    def row(self, reached: Evaluation) -> Row:
+        """The epoch's row, once its validation is done."""
+        validated = self.validate()
         outputs = {
             name: OutputRow(*_measures(part, None if validated is None else validated.parts[place]))
             for place, (name, part) in enumerate(zip(self.network.outputs, reached.parts, strict=False))
         }
-        row = Row(
-            number,
-            *measured,
-            rate=float(rates[0]),
-            seconds=time.perf_counter() - started,
+        return Row(
+            self.number,
+            *_measures(reached, validated),
+            rate=float(self.used[0]),
+            seconds=time.perf_counter() - self.started,
             outputs=outputs,
         )
+
+    def end_epoch(self, row: Row) -> None:
+        """What is done behind an epoch: progress, callbacks, what the ranks agree on, a checkpoint."""
+        context, number = self.context, self.number
         context.history.append(row)
         context.epoch = number
-        progress.end_epoch(row)
-        read = any(callback.reads_network for callback in callbacks)
+        self.progress.end_epoch(row)
+        read = any(callback.reads_network for callback in self.callbacks)
         if (read or time.perf_counter() - self.stored_at > SECONDS_BETWEEN_STORES) and not self.store():
             raise self.nonfinite()  # the last update overflowed
-        for callback in callbacks:
+        for callback in self.callbacks:
             callback.on_epoch_end(context)
         if read:
             self.plan.load()  # a callback may have changed the parameters
@@ -281,7 +300,7 @@ class Run:
             self.keep()
 
     def run_arrays(
-        self, order: Rows, rates: Rates, poll: Poll, look: Callable[[int], None] | None
+        self, order: Rows, rates: Rates, look: Callable[[int, Batch | None], None] | None
     ) -> EpochResult:
         """The steps of an epoch that are still to come, in one piece but for checkpoints."""
         training, size = self.data.training, self.batch_size
@@ -292,11 +311,11 @@ class Run:
                 end = self.keeper.next_stop(self.taken, at.steps, self.steps)
 
             def told(step: int, _: int, loss: float, accuracy: float | None, first: int = at.steps) -> bool:
-                return poll(first + step, self.steps, loss, accuracy)
+                return self.poll(first + step, self.steps, loss, accuracy)
 
             def looked(step: int, first: int = at.steps) -> None:
                 assert look is not None
-                look(first + step)
+                look(first + step, None)
 
             self.reached = self.plan.train_epoch(
                 training.inputs,
@@ -338,8 +357,7 @@ class Run:
         self,
         batches: Iterator[Batch],
         rates: Rates,
-        poll: Poll,
-        look: Callable[[int, Batch], None] | None,
+        look: Callable[[int, Batch | None], None] | None,
         watching: list[Callback],
     ) -> EpochResult:
         """A step for every batch of an epoch; what the epoch reached, or how it ended. The sums are those
@@ -348,7 +366,7 @@ class Run:
         told = time.perf_counter()
 
         def poll_within(_: int, __: int, loss: float, accuracy: float | None) -> bool:
-            poll(self.reached.steps, self.steps, self.reached.loss, self.reached.accuracy)
+            self.poll(self.reached.steps, self.steps, self.reached.loss, self.reached.accuracy)
             return False  # the step is finished
 
         for batch in batches:
@@ -427,7 +445,7 @@ class Run:
         """A plan for batches of so many samples, which goes on where the one before was."""
         if samples <= self.plan.batch_size:
             return
-        before, self.plan = self.plan, self.plan_of(samples)
+        before, self.plan = self.plan, self.job.plan(self.prepared, samples)
         self.plan.load(before.parameters())
         self.plan.set_optimizer_state(before.optimizer_state())
         self.share()
@@ -441,7 +459,7 @@ class Run:
     def strengths_of(self, epoch: int) -> dict[str, Rates]:
         """What else has a schedule, for every step of the epoch: "decays" and "dropouts", where they have."""
         strengths = {}
-        for name, schedule in (("decays", self.decay), ("dropouts", self.dropout)):
+        for name, schedule in (("decays", self.decay), ("dropouts", self.job.dropout_schedule)):
             if schedule is None:
                 continue
             if not self.steps:
@@ -453,10 +471,10 @@ class Run:
             strengths[name] = checked_rates(given, self.steps, repr(schedule), epoch)
         return strengths
 
-    def changed_order(self, callbacks: list[Callback]) -> Rows:
+    def changed_order(self) -> Rows:
         """The same by the callbacks; batches have an order of their own."""
         order = self.order()
-        for callback in callbacks if len(order) else ():
+        for callback in self.callbacks if len(order) else ():
             given = callback.change_order(order, self.context)
             if given is not order:
                 whose = f"{type(callback).__name__}.change_order"
@@ -479,10 +497,10 @@ class Run:
             self.constant_rates = rates.copy()
         return rates
 
-    def changed_rates(self, callbacks: list[Callback]) -> Rates:
+    def changed_rates(self) -> Rates:
         """The same for the current epoch, by the callbacks."""
         rates = self.rates(self.number)
-        for callback in callbacks:
+        for callback in self.callbacks:
             given = callback.change_rates(rates, self.context)
             if given is not rates:
                 whose = f"{type(callback).__name__}.change_rates"
