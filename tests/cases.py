@@ -345,6 +345,7 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("groupnorm-vector", lambda: L.GroupNorm(2), (14,)),
     LayerCase("groupnorm-sequence", lambda: L.GroupNorm(2), (9, 10), samples=1),
     LayerCase("instancenorm", L.InstanceNorm, (4, 3, 5)),
+    LayerCase("instancenorm-tracked", lambda: L.InstanceNorm(tracked=True), (4, 3, 5)),
     LayerCase("instancenorm-sequence", lambda: L.InstanceNorm(epsilon=0.01), (6, 17), samples=1),
     *(
         LayerCase(f"{name}-{g:d}{b:d}", partial(make, scale=g, shift=b), shape, 4, note="γ, β or neither")
@@ -536,6 +537,49 @@ LAYER_CASES: list[LayerCase] = [
         (3, 6),
         samples=1,
         scale=0.3,
+    ),
+    LayerCase("attention-row", lambda: L.MultiHeadAttention(2, key_value_bias=True), (4, 6), scale=0.4),
+    LayerCase("attention-zero", lambda: L.MultiHeadAttention(2, zero_key_value=True, bias=False), (3, 4)),
+    LayerCase(
+        "attention-rows",
+        lambda: L.MultiHeadAttention(
+            4, causal=True, key_value_heads=2, rotary=True, key_value_bias=True, zero_key_value=True
+        ),
+        (18, 8),
+        samples=2,
+        scale=0.4,
+    ),
+    LayerCase(
+        "attention-rows-of-another",
+        lambda: L.MultiHeadAttention(
+            2, key_value_bias=True, zero_key_value=True, seen="given", sources=((3, 4), (2, 5), (3, 2))
+        ),
+        (12 + 10 + 6,),
+        scale=0.4,
+    ),
+    LayerCase("attention-alibi", lambda: L.MultiHeadAttention(3, relative_positions="alibi"), (5, 6)),
+    LayerCase(
+        "attention-buckets",
+        lambda: L.MultiHeadAttention(2, relative_positions="t5", buckets=6, max_distance=9, causal=True),
+        (17, 4),
+        samples=2,
+        scale=0.4,
+    ),
+    LayerCase(
+        "attention-distances",
+        lambda: L.MultiHeadAttention(
+            4, relative_positions="learned", max_distance=2, key_value_heads=1, key_value_bias=True,
+            sources=((4, 8), (5, 3)),
+        ),
+        (32 + 15,),
+        scale=0.4,
+    ),
+    LayerCase(
+        "attention-pixels",
+        lambda: L.MultiHeadAttention(2, relative_positions="learned", grid=(2, 3)),
+        (6, 4),
+        samples=1,
+        scale=0.4,
     ),
     LayerCase("positions", L.PositionalEncoding, (5, 6)),
     LayerCase("positions-odd", L.PositionalEncoding, (9, 7), samples=2),

@@ -206,7 +206,18 @@ struct AttentionArgs {
   Map<T> seen;                                 // of every query the keys, 0 where it does not see them; or null
   const T* fixed;                              // the same of all samples, [query][key]; or null
   T* weights;                                  // A: [block][head][query][key][lane], or null where nobody reads it again
-  T scale;                                     // 1 / √(features of a head)
+  // Keys in front of the sequence's own, that every query sees: one whose key and value are these rows [feature], or null; and
+  // one of zeros. They count among the keys of A.
+  int extra;
+  const T *row_key, *row_value;
+  // What is added to scores: of [head][numbers] that which `places` [query][key] says; or null.
+  const T* table;
+  const int32_t* places;
+  int numbers;
+  // Backward, or null: sums of a block for the gradients of the rows, [block][head of keys][key, value][feature], and of the
+  // table, [block][head][number].
+  double *row_sums, *table_sums;
+  T scale;   // 1 / √(features of a head)
   int heads, key_heads, blocks;
   int features, steps, key_steps;   // of a head, and in all, where the lanes are not samples
   bool causal;                      // query i sees the keys up to i

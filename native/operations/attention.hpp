@@ -11,8 +11,13 @@ class AttentionOperation final : public Operation<T> {
  public:
   int keys = -1, values = -1, mask = -1, seen = -1;   // x are the queries
   int heads = 1, key_heads = 1;
-  bool causal = false;
-  std::vector<T> fixed;   // [query][key], 0 where no sample sees the key; or empty
+  bool causal = false, zero = false;   // zero: there is a key and value of zeros more
+  std::vector<T> fixed;                // [query][key], 0 where no sample sees the key; or empty
+  int row_key = -1, row_value = -1;    // a key and value more
+  std::vector<int32_t> places;         // [query][key]: which number of the table is added to the score; or empty
+  int table = -1;                      // [head][number]
+  std::vector<T> numbers;              // the same where it is not learned
+  int extra() const { return int(row_key >= 0) + int(zero); }
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
   std::vector<int> reads() const override {
@@ -29,11 +34,13 @@ class AttentionOperation final : public Operation<T> {
             "queries and the output of attention must have one shape, and keys and values");
     const InLanes lanes = z.shape.lanes;
     const bool alike = lanes == InLanes::positions ? q.shape.channels == k.shape.channels : same_size(q.shape, k.shape);
-    require(lanes == InLanes::samples || (alike && key_heads == heads && fixed.empty() && seen < 0),
-            "queries of their own have samples or steps in the lanes, and what sees its own keys, or shares them, samples");
+    const bool plain = key_heads == heads && fixed.empty() && seen < 0 && !extra() && places.empty();
+    require(lanes == InLanes::samples || (alike && plain),
+            "queries of their own have samples or steps in the lanes, and what sees its own keys, shares them, has more or "
+            "knows distances, samples");
     if (mask >= 0) require_mask(plan, mask, k.shape);
     const double vector = z.shape.lanes == InLanes::positions ? plan.lanes() : 1.0;
-    const double steps = plan.laid(z.shape).width * vector, read = plan.laid(k.shape).width * vector;
+    const double steps = plan.laid(z.shape).width * vector, read = plan.laid(k.shape).width * vector + extra();
     require(double(plan.max_blocks()) * plan.lanes() * heads * steps * read <= most_scalars,
             "the weights of this attention would need more memory than can be addressed");
   }
@@ -45,8 +52,12 @@ class AttentionOperation final : public Operation<T> {
                    vectors = size_t(plan.laid(shape).width) * size_t(plan.laid(plan.value(keys).shape).width);
       weights_ = plan.arena().reserve(size_t(plan.batch_size()) * size_t(heads) * vectors * square, sizeof(T));
     } else if (plan.value(this->z).with_delta) {
-      const size_t pairs = size_t(shape.width) * size_t(plan.value(keys).shape.width);
-      weights_ = plan.arena().reserve(size_t(plan.max_blocks()) * size_t(heads) * pairs * size_t(plan.lanes()), sizeof(T));
+      const size_t pairs = size_t(shape.width) * size_t(plan.value(keys).shape.width + extra()),
+                   blocks = size_t(plan.max_blocks());
+      weights_ = plan.arena().reserve(blocks * size_t(heads) * pairs * size_t(plan.lanes()), sizeof(T));
+      if (row_key >= 0)
+        row_sums_ = plan.arena().reserve(blocks * 2 * size_t(plan.parameter(row_key).shape.size), sizeof(double));
+      if (table >= 0) table_sums_ = plan.arena().reserve(blocks * size_t(plan.parameter(table).shape.size), sizeof(double));
     }
   }
   void bind(Plan<T>& plan) override {
@@ -61,8 +72,17 @@ class AttentionOperation final : public Operation<T> {
     args_.features = plan.value(this->x).shape.channels / heads, args_.steps = plan.value(this->x).shape.width;
     args_.key_steps = plan.value(keys).shape.width;
     args_.scale = T(1 / std::sqrt(double(args_.features)));
+    args_.extra = extra();
+    if (row_key >= 0) args_.row_key = plan.theta(row_key), args_.row_value = plan.theta(row_value);
+    args_.row_sums = row_sums_.bytes ? plan.arena().template at<double>(row_sums_) : nullptr;
+    if (places.empty()) return;
+    args_.places = places.data();
+    args_.table = table >= 0 ? plan.theta(table) : numbers.data();
+    args_.numbers = int((table >= 0 ? size_t(plan.parameter(table).shape.size) : numbers.size()) / size_t(heads));
+    args_.table_sums = table_sums_.bytes ? plan.arena().template at<double>(table_sums_) : nullptr;
   }
   void forward(Plan<T>& plan, int samples) override {
+    went_back_ = false;
     const auto& k = plan.kernels();
     const InLanes lanes = plan.value(this->z).shape.lanes;
     if (lanes == InLanes::positions) return run_positions(plan, k.attention_positions_forward, samples, 2);
@@ -72,7 +92,29 @@ class AttentionOperation final : public Operation<T> {
     parallel(samples * heads, causal ? work / 2 : work,
              [&](int begin, int end, int) { k.attention_channels(args_, begin, end, thread_scratch<T>(scratch)); });
   }
+  // Parameters of its own: one pass sums for their gradients and computes the δ. Blocks are added in their order, whatever the
+  // threads.
+  void gradients(Plan<T>& plan, int samples) override {
+    if (!row_sums_.bytes && !table_sums_.bytes) return;
+    run(plan, plan.kernels().attention_backward, samples, 4);
+    went_back_ = true;
+    const auto add = [&](const double* sums, int parameter, ptrdiff_t size, const auto& place) {
+      T* const to = plan.gradient(parameter);
+      for (ptrdiff_t i = 0; i < plan.parameter(parameter).shape.size; i++) {
+        double sum = 0;
+        for (int b = 0; b < args_.blocks; b++) sum += sums[b * size + place(i)];
+        to[i] = T(sum);
+      }
+    };
+    const ptrdiff_t features = args_.features, rows = 2 * features * key_heads;
+    for (int which = 0; which < 2 && args_.row_sums; which++)
+      add(args_.row_sums, which ? row_value : row_key, rows,
+          [&](ptrdiff_t i) { return (i / features * 2 + which) * features + i % features; });
+    if (args_.table_sums) add(args_.table_sums, table, ptrdiff_t(args_.numbers) * heads, [](ptrdiff_t i) { return i; });
+  }
+  bool gradients_before_delta() const override { return true; }
   void delta(Plan<T>& plan, int samples) override {
+    if (went_back_) return void(went_back_ = false);
     const auto& k = plan.kernels();
     if (plan.value(this->z).shape.lanes == InLanes::positions) run_positions(plan, k.attention_positions_backward, samples, 4);
     else run(plan, k.attention_backward, samples, 4);
@@ -95,7 +137,8 @@ class AttentionOperation final : public Operation<T> {
     parallel(args_.blocks * key_heads, causal ? work / 2 : work,
              [&](int begin, int end, int) { kernel(args_, begin, end, thread_scratch<T>(scratch)); });
   }
-  Region weights_;
+  Region weights_, row_sums_, table_sums_;
+  bool went_back_ = false;   // with the gradients, for this δ
   AttentionArgs<T> args_{};
 };
 

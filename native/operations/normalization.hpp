@@ -13,7 +13,8 @@ namespace chainrule {
 template <class T>
 class NormOperation final : public Operation<T> {
  public:
-  // gamma and beta, or -1; of a batch the running mean and variance, and how many batches there were, or -1.
+  // gamma and beta, or -1; the running mean and variance, which groups of one channel need not have; of a batch how many
+  // batches there were, or -1.
   std::vector<int> parameters;
   bool centred = true;
   int groups = over_batch;   // or a number, or each_position
@@ -25,7 +26,9 @@ class NormOperation final : public Operation<T> {
     return this->as_output(plan, lanes) &&
            (lanes == InLanes::samples || groups == each_position || (batch() && lanes == InLanes::channels));
   }
-  bool takes_bands(const Plan<T>& plan) const override { return plan.value(this->x).shape.fills(); }
+  bool takes_bands(const Plan<T>& plan) const override {
+    return plan.value(this->x).shape.fills() && (batch() || !has_running());
+  }
   void check(const Plan<T>& plan) const override {
     require_same_size(plan, this->x, this->z);
     if (learns()) require_delta(plan, *this);
@@ -62,8 +65,8 @@ class NormOperation final : public Operation<T> {
     }
     g.gamma_gradient = plan.gradient(gamma), g.beta_gradient = plan.gradient(beta);
     g.batch = batch(), g.each_position = groups == each_position, g.centred = centred;
-    if (g.batch) g.running_mean = plan.theta(parameters.at(2)), g.running_variance = plan.theta(parameters.at(3));
-    kept_ = g.batch && plan.frozen(parameters.at(2));
+    if (has_running()) g.running_mean = plan.theta(parameters.at(2)), g.running_variance = plan.theta(parameters.at(3));
+    kept_ = has_running() && plan.frozen(parameters.at(2));
     g.groups = g.batch ? g.x.channels : g.each_position ? 1 : groups;
     g.epsilon = epsilon;
     g.parted = !g.batch && !g.each_position && plan.value(this->x).shape.bands > 1;
@@ -73,7 +76,8 @@ class NormOperation final : public Operation<T> {
       return;
     }
     const ptrdiff_t per_block = ptrdiff_t(numbers(plan.laid(plan.value(this->x).shape))) * plan.lanes();
-    g.stat_block = g.batch ? 0 : per_block;
+    per_block_ = g.batch || kept_ ? 0 : per_block;
+    g.stat_block = per_block_;
     const ptrdiff_t each = per_block * (g.batch ? 1 : plan.blocks(this->x, plan.most_lanes(plan.value(this->x).shape)));
     g.mean = plan.arena().template at<T>(statistics_);
     g.inverse = g.mean + each, g.mean_e = g.inverse + each, g.mean_ex = g.mean_e + each;
@@ -88,11 +92,13 @@ class NormOperation final : public Operation<T> {
     NormArgs<T>& g = forward_;
     set(plan, g, samples);
     const auto& k = plan.kernels();
-    if (!batch()) {
+    const bool by_running = has_running() && (kept_ || !plan.pass.training);
+    g.stat_block = by_running ? 0 : per_block_, samples_ = samples;
+    if (by_running) {
+      k.norm_running(g, 0, g.x.channels);
+    } else if (!batch()) {
       parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_statistics(g, begin, end); });
       if (g.parted) join_bands(plan, g, samples, false);
-    } else if (kept_ || !plan.pass.training) {
-      k.norm_running(g, 0, g.x.channels);
     } else if (!plan.pass.whole) {   // else its shards have exchanged them
       for (const bool squares : {false, true}) {
         parallel(g.parts, 2 * work(g), [&](int begin, int end, int) { k.norm_batch_sums(g, squares, begin, end); });
@@ -116,7 +122,8 @@ class NormOperation final : public Operation<T> {
     set(plan, g, samples);
     const auto& k = plan.kernels();
     if (kept_) std::memset(g.mean_e, 0, 2 * sizeof(T) * size_t(g.mean_ex - g.mean_e));   // statistics that no sample moves
-    if (!batch()) parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_averages(g, begin, end); });
+    if (!batch() && !kept_)
+      parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_averages(g, begin, end); });
     if (g.parted) join_bands(plan, g, samples, true);
     parallel(g.blocks * g.x.height, 4 * work(g), [&](int begin, int end, int) { k.norm_backward(g, begin, end); });
   }
@@ -161,7 +168,8 @@ class NormOperation final : public Operation<T> {
   }
 
   void renew(Plan<T>& plan) override {
-    if (!batch() || kept_) return;
+    if (!has_running() || kept_) return;
+    if (!batch()) return renew_by_samples(plan);
     T *const mean = plan.theta(parameters[2]), *const variance = plan.theta(parameters[3]);
     T newest = T(momentum);
     if (parameters[4] >= 0) newest = 1 / ++*plan.theta(parameters[4]);
@@ -175,6 +183,24 @@ class NormOperation final : public Operation<T> {
  private:
   bool learns() const { return parameters[0] >= 0 || parameters[1] >= 0; }
   bool batch() const { return groups == over_batch; }
+  bool has_running() const { return parameters.size() > 2; }
+  // The mean of the samples' own means and variances, the latter unbiased estimates.
+  void renew_by_samples(Plan<T>& plan) {
+    const NormArgs<T>& g = forward_;
+    T *const mean = plan.theta(parameters[2]), *const variance = plan.theta(parameters[3]);
+    const double count = double(g.x.height) * g.x.width, unbiased = count / (count - 1);
+    const int l = plan.lanes();
+    for (int c = 0; c < g.x.channels; c++) {
+      double of_means = 0, of_variances = 0;
+      for (int s = 0; s < samples_; s++) {
+        const ptrdiff_t at = s / l * g.stat_block + ptrdiff_t(c) * l + s % l;
+        const double inverse = double(g.inverse[at]);
+        of_means += double(g.mean[at]), of_variances += 1 / (inverse * inverse) - g.epsilon;
+      }
+      mean[c] = T((1 - momentum) * double(mean[c]) + momentum * of_means / samples_);
+      variance[c] = T((1 - momentum) * double(variance[c]) + momentum * unbiased * of_variances / samples_);
+    }
+  }
   bool in_channels(const Plan<T>& plan) const { return plan.value(this->z).shape.lanes == InLanes::channels; }
 
   // Where the lanes are channels: a prediction, by the running numbers or position by position.
@@ -261,8 +287,10 @@ class NormOperation final : public Operation<T> {
     parallel(g.parts, 4 * work(g), [&](int begin, int end, int) { plan.kernels().norm_gradient_sums(g, begin, end); });
   }
 
-  std::vector<T> origin_;   // x₀ of the shards of a batch
-  bool kept_ = false;       // the running statistics are frozen: they normalise training passes too
+  std::vector<T> origin_;     // x₀ of the shards of a batch
+  ptrdiff_t per_block_ = 0;   // from the numbers of one block to the next
+  int samples_ = 0;           // of the last forward pass
+  bool kept_ = false;         // the running statistics are frozen: they normalise training passes too
   Region statistics_, unbiased_, partial_, ones_;
   Prepared prepared_;   // the running numbers, where the lanes are channels
   NormArgs<T> forward_{}, backward_{};

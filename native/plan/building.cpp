@@ -228,8 +228,10 @@ void Plan<T>::add_norm(int x, int z, int groups, double epsilon, double momentum
   const int channels = value(x).shape.channels;
   const size_t count = parameters.size();
   const bool batch = groups == over_batch, positions = groups == each_position;
-  if (!(batch || positions || (groups > 0 && channels % groups == 0)) || count != (batch ? 5 : 2) || (!centred && !positions))
-    throw std::invalid_argument("a normalisation needs groups that divide its channels, and 2 parameters, or a batch's 5");
+  const bool fits = count == (batch ? 5 : 2) || (count == 4 && groups == channels);
+  if (!(batch || positions || (groups > 0 && channels % groups == 0)) || !fits || (!centred && !positions))
+    throw std::invalid_argument(
+        "a normalisation needs groups that divide its channels, and 2 parameters, of single channels 4, or a batch's 5");
   for (size_t i = 0; i < count; i++) {
     const int p = parameters[i];
     if (p == -1 && i != 2 && i != 3) continue;
@@ -327,7 +329,8 @@ void Plan<T>::add_embedding(int x, int z, int table, int mask, int64_t vocabular
 }
 template <class T>
 void Plan<T>::add_attention(int queries, int keys, int values, int z, int mask, int seen, const std::vector<bool>& fixed,
-                            int heads, int key_heads, bool causal) {
+                            int heads, int key_heads, bool causal, const std::vector<int>& rows, bool zero,
+                            const std::vector<int32_t>& places, int table, const std::vector<double>& numbers) {
   const ValueShape &q = value(queries).shape, &k = value(keys).shape, &v = value(values).shape, &to = value(z).shape;
   if (q.height != 1 || k.height != 1 || to.height != 1 || v.height != 1 || to.width != q.width || to.channels != q.channels ||
       v.width != k.width || v.channels != k.channels)
@@ -340,9 +343,22 @@ void Plan<T>::add_attention(int queries, int keys, int values, int z, int mask, 
   if ((seen >= 0 && (value(seen).shape.features() != pairs || has_halo(value(seen).shape))) ||
       (!fixed.empty() && int64_t(fixed.size()) != pairs))
     throw std::invalid_argument("what queries see must have a number for every query and key");
+  for (const int row : rows)
+    if (rows.size() != 2 || parameter(row).shape.layout != Layout::plain || parameter(row).shape.size != k.channels)
+      throw std::invalid_argument("a key and a value more must have a number for every feature");
+  if (!places.empty()) {
+    if (table >= 0 && parameter(table).shape.layout != Layout::plain)
+      throw std::invalid_argument("the numbers of distances are in canonical order");
+    const int64_t count = (table >= 0 ? int64_t(parameter(table).shape.size) : int64_t(numbers.size())) / heads;
+    const auto there = [&](int32_t place) { return place >= 0 && place < count; };
+    if (int64_t(places.size()) != pairs || !std::all_of(places.begin(), places.end(), there))
+      throw std::invalid_argument("every query and key must have a number of their distance");
+  }
   auto o = std::make_unique<AttentionOperation<T>>();
   o->keys = keys, o->values = values, o->mask = mask, o->seen = seen, o->fixed.assign(fixed.begin(), fixed.end());
-  o->heads = heads, o->key_heads = key_heads, o->causal = causal;
+  o->heads = heads, o->key_heads = key_heads, o->causal = causal, o->zero = zero;
+  if (!rows.empty()) o->row_key = rows[0], o->row_value = rows[1];
+  if (!places.empty()) o->places = places, o->table = table, o->numbers.assign(numbers.begin(), numbers.end());
   const int x = queries;
   CHAINRULE_PLACE(o);
 }

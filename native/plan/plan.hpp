@@ -194,8 +194,11 @@ class Plan {
   void add_rearranged(int x, int z);   // the same numbers, with something else in the lanes
   void add_embedding(int x, int z, int table, int mask, int64_t vocabulary, int64_t padding);
   // O from Q, K, V, of one shape; mask: a value of one channel, or -1.
+  // rows: of a key and a value more, and zero: one of zeros. places: of every query and key which number of its head's is added
+  // to their score, out of `table`, a parameter, or `numbers`.
   void add_attention(int queries, int keys, int values, int z, int mask, int seen, const std::vector<bool>& fixed, int heads,
-                     int key_heads, bool causal);
+                     int key_heads, bool causal, const std::vector<int>& rows, bool zero, const std::vector<int32_t>& places,
+                     int table, const std::vector<double>& numbers);
   void add_table(int x, int z, const std::vector<double>& table);   // z = x + table, of one sample, for every sample
   int add_view(int of);     // the same memory as a vector per sample; `of` must have no halo
   int add_reader(int of);   // the same memory, with a δ of its own: what one of several branches reads

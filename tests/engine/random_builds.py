@@ -82,6 +82,11 @@ def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
         ([cr.GRU(3, outputs="last"), cr.Dropout(0.5), cr.Dense(2)], steps, {"loss": cr.BinaryCrossEntropy()}),
         ([cr.Conv1D(3, 3, padding=1), cr.RNN(3, outputs="all"), cr.Softplus()], steps, momentum),
         ([cr.PositionalEncoding(), cr.MultiHeadAttention(2), cr.GlobalMaxPool()], steps, {}),
+        (
+            [cr.MultiHeadAttention(2, key_value_bias=True, zero_key_value=True, relative_positions="t5")],
+            *(steps, adam),
+        ),
+        ([cr.MultiHeadAttention(4, relative_positions="alibi", zero_key_value=True)], steps, {}),
         ([cr.Dense(9), cr.LayerNorm(), cr.GlobalAveragePool(), cr.Dense(2)], (33, 8), {}),
         ([cr.Embedding(7, 3, padding=0), cr.MultiHeadAttention(1), cr.Flatten()], 4, {"keep": True}),
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -23,10 +25,21 @@ def ids(steps: int) -> Array:
     return X.astype(np.float32)
 
 
+# Of which samples are in the lanes: keys that are not of the sequence, and numbers of distances.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "causal": {"causal": True},
+    "row": {"key_value_bias": True, "causal": True},
+    "zero": {"zero_key_value": True},
+    "rows, slopes": {"key_value_bias": True, "zero_key_value": True, "relative_positions": "alibi"},
+    "buckets": {"relative_positions": "t5", "buckets": 5, "max_distance": 6, "causal": True},
+}
+
+
 @machines
-@pytest.mark.parametrize("causal", [False, True])
-def test_padding_of_ids_reaches_attention(level: str, dtype: str, causal: bool) -> None:
-    block = cr.Residual([cr.MultiHeadAttention(2, causal=causal)])
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_padding_of_ids_reaches_attention(level: str, dtype: str, kind: str) -> None:
+    block = cr.Residual([cr.MultiHeadAttention(2, **OPTIONS[kind])])
     layers = [cr.Embedding(7, 6, padding=0), cr.LearnedPositions(), block, cr.Dense(4), cr.Tanh()]
     network = cr.Network([*layers, cr.MultiHeadAttention(1)], input_shape=9, seed=2)
     y = np.random.default_rng(1).standard_normal((LARGEST_BATCH, 9, 4)).astype(np.float32)
@@ -57,6 +70,43 @@ def test_large_scores_do_not_overflow(level: str, dtype: str) -> None:
     expected = reference.forward(network, X)
     assert np.isfinite(expected).all()
     np.testing.assert_allclose(cr.Plan(network, level=level, dtype=dtype).predict(X), expected, atol=1e-5)
+
+
+@machines
+@pytest.mark.parametrize("score", [-1e4, 1e4])
+def test_scores_far_from_those_of_other_keys(level: str, dtype: str, score: float) -> None:
+    """All weight is on the key of zeros, or none; what has none gets no δ, and nothing is divided by 0."""
+    layer = cr.MultiHeadAttention(1, bias=False, zero_key_value=True, key_value_bias=True)
+    network = cr.Network([layer], input_shape=(3, 2), dtype=dtype)
+    eye = np.eye(2)
+    network.set_parameters({f"attention1.W_{key}": eye for key in "qkvo"})
+    network.set_parameters({"attention1.k_0": [[0, -score]], "attention1.v_0": [[7, 7]]})
+    network.set_parameters({"attention1.W_k": np.array([[score, 0], [0, 0]])})
+    X = np.abs(np.random.default_rng(0).standard_normal((5, 3, 2))) + 0.1
+    plan = cr.Plan(network, level=level, dtype=dtype)
+    made = plan.predict(X.astype(dtype))
+    np.testing.assert_allclose(made, reference.forward(network, X), atol=1e-5)
+    if score < 0:
+        np.testing.assert_allclose(made, 7, rtol=1e-6)  # of the learned one
+    else:
+        assert not np.isclose(made, 7).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_of_rows_and_distances_do_not_depend_on_threads(dtype: str) -> None:
+    def trained(threads: int) -> dict[str, Array]:
+        options: dict[str, Any] = {"key_value_bias": True, "relative_positions": "learned"}
+        layers = [cr.MultiHeadAttention(2, key_value_heads=1, **options), cr.Flatten(), cr.Dense(2)]
+        network = cr.Network(layers, input_shape=(18, 4), seed=1, dtype=dtype)
+        r = np.random.default_rng(0)
+        X, y = r.standard_normal((70, 18, 4)), r.standard_normal((70, 2))
+        cr.fit(network, X, y, epochs=2, batch_size=35, threads=threads, progress=False)
+        return {**network.parameters}
+
+    first = trained(1)
+    for threads in (2, 3, 4):
+        for name, array in trained(threads).items():
+            np.testing.assert_array_equal(array, first[name], err_msg=name)
 
 
 def test_a_step_that_is_not_there_is_seen_by_none() -> None:

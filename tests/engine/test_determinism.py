@@ -74,6 +74,7 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
             cr.Residual([cr.MultiHeadAttention(3, causal=True)]),
             cr.Dense(20),
             cr.MultiHeadAttention(2),
+            cr.MultiHeadAttention(2, key_value_bias=True, relative_positions="t5"),
             cr.Flatten(),
             cr.Dense(10),
             cr.Softmax(),

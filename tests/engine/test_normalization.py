@@ -39,7 +39,7 @@ def by_formulas(network: cr.Network, X: Array, batch: int) -> dict[str, Array]:
         x = reference.to_columns(X[start : start + batch], np.float64)
         passes = reference.run_forward(network, x, values, np.float64)
         for one in reference.leaf_passes(passes):
-            if isinstance(one.layer, cr.BatchNorm):
+            if isinstance(one.layer, cr.BatchNorm | cr.InstanceNorm):
                 renewed = one.layer.running(one.x, one.given["mean"], one.given["variance"])
                 values |= {f"{one.name}.{key}": value for key, value in renewed.items()}
     return {name: value for name, value in values.items() if name.endswith((".mean", ".variance"))}
@@ -60,6 +60,50 @@ def test_an_epoch_renews_the_running_numbers(level: str, dtype: str, shape: tupl
     for name, value in network.parameters.items():  # the rate was 0
         if network.parameter_specs[name].learned:
             np.testing.assert_array_equal(found[name], value)
+
+
+@machines
+@pytest.mark.parametrize("shape", [(6, 3), (4, 3, 9)])
+def test_running_numbers_of_samples_by_themselves(level: str, dtype: str, shape: tuple[int, ...]) -> None:
+    """An InstanceNorm's training pass takes no notice of them, its prediction nothing else."""
+    layers = [cr.InstanceNorm(tracked=True, momentum=0.3), cr.Tanh(), cr.Flatten(), cr.Dense(2)]
+    network = cr.Network(layers, input_shape=shape, dtype=dtype, seed=2)
+    plain = cr.Network([cr.InstanceNorm(), *layers[1:]], input_shape=shape, dtype=dtype, seed=2)
+    batch = 2 * width(level, dtype) + 3
+    X, y = data(2 * batch + 5, *shape)
+    found = train(network, X, y, batch, 0.0, level, dtype).parameters()
+    tolerance = 40 * float(np.finfo(dtype).eps)
+    for name, value in by_formulas(network, X, batch).items():
+        np.testing.assert_allclose(found[name], value, rtol=tolerance, atol=tolerance, err_msg=name)
+    for name in ("mean", "variance"):
+        network.set_parameters({f"instancenorm1.{name}": found[f"instancenorm1.{name}"]})
+    plan = Plan(network, cr.SquaredError(), batch_size=batch, dtype=dtype, level=level)
+    np.testing.assert_allclose(plan.predict(X), reference.forward(network, X), rtol=1e-4, atol=1e-4)
+    gradients = plan.gradients(X[:batch], y[:batch].astype(dtype))[1]
+    plain.set_parameters({name: network.parameters[name] for name in plain.parameters})
+    expected = plain.backpropagate(X[:batch], y[:batch], loss=cr.SquaredError()).gradients
+    assert gradients.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(gradients[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_frozen_numbers_of_samples_normalise_training_too() -> None:
+    """δ goes straight through: it is a scale and a shift."""
+
+    def network(layer: cr.Layer) -> cr.Network:
+        layers = [cr.Dense(3), layer, cr.Flatten(), cr.Dense(2)]
+        return cr.Network(layers, input_shape=(4, 2), dtype="float64", seed=2)
+
+    X, y = data(12, 4, 2)
+    first, second = network(cr.InstanceNorm(tracked=True)), network(cr.BatchNorm())
+    for name in ("dense1.W", "dense2.W"):
+        np.testing.assert_array_equal(first.parameters[name], second.parameters[name])
+    kept = {"mean": np.array([0.5, -1, 2]), "variance": np.array([0.3, 2, 4])}
+    for one, name in ((first, "instancenorm1"), (second, "batchnorm1")):
+        one.set_parameters({f"{name}.{key}": value for key, value in kept.items()})
+        cr.fit(one, X, y, freeze=[name], epochs=2, batch_size=5, progress=False)
+    np.testing.assert_allclose(first.parameters["dense1.W"], second.parameters["dense1.W"], rtol=1e-12)
+    np.testing.assert_array_equal(first.parameters["instancenorm1.mean"], kept["mean"])
 
 
 def test_fit_keeps_them_and_predictions_use_them() -> None:

@@ -47,7 +47,7 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
         [
             cr.MultiHeadAttention(2, causal=True),
             cr.Dense(6),
-            cr.MultiHeadAttention(3),
+            cr.MultiHeadAttention(3, key_value_bias=True, zero_key_value=True, relative_positions="t5"),
             cr.Flatten(),
             cr.Dense(3),
         ],

@@ -17,6 +17,7 @@ from chainrule.formulas import exp
 from tests.cases import LAYER_CASES, inputs, parameters
 from tests.checking.random_problems import problem
 from tests.graphs.drawn import graph
+from tests.graphs.test_sources import OPTIONS as ATTENTIONS
 from tests.graphs.test_sources import batch as reading_batch
 from tests.graphs.test_sources import begun, sentences, states
 from tests.graphs.test_sources import network as reading
@@ -96,8 +97,9 @@ def test_every_layer(tmp_path: Path, language: str) -> None:
 
 def test_nodes_that_read_several_values(tmp_path: Path) -> None:
     """Attention to another sequence, and states from node to node, under masks and without."""
-    made = [reading(number) for number in range(3)] + [states(cell) for cell in (cr.LSTM, cr.GRU)] + [begun()]
-    batches = [reading_batch(number, 4)[0] for number in range(3)] + [sentences(4)[0]] * 2
+    numbers = range(len(ATTENTIONS))
+    made = [reading(number) for number in numbers] + [states(cell) for cell in (cr.LSTM, cr.GRU)] + [begun()]
+    batches = [reading_batch(number, 4)[0] for number in numbers] + [sentences(4)[0]] * 2
     batches.append({"x": np.random.default_rng(1).normal(size=(4, 4, 2))})
     for function, net, X in zip(compiled(made, tmp_path), made, batches, strict=True):
         row = np.concatenate([array.reshape(len(array), -1) for array in X.values()], 1).astype(np.float32)

@@ -368,11 +368,44 @@ def test_attention_that_was_taken_apart_is_one_layer(heads: int, operator: bool)
     np.testing.assert_allclose(network.predict(X), a, rtol=1e-4, atol=1e-5)
 
 
+NEAR = np.abs(np.subtract.outer(np.arange(4), np.arange(4)))
+SLOPES = np.array([1 / 16, 1 / 256, 1 / 4])  # of three heads: of two, and the first of four
+ADDED: dict[str, tuple[Any, dict[str, Any]]] = {
+    "band": (np.where(NEAR <= 1, 0, -1e9), {"relative_positions": None}),
+    "slopes": (-SLOPES[:, None, None] * NEAR, {"relative_positions": "alibi"}),
+    "table": (np.array([0.5, -1, 2, 0.1])[NEAR], {"relative_positions": "learned", "max_distance": 3}),
+    "later": (np.where(np.tri(4), 0.5 - NEAR, -np.inf), {"relative_positions": "learned", "causal": True}),
+    "pixels": (np.array([[0, 1, 2, 3], [4, 0, 5, 2], [6, 7, 0, 1], [8, 6, 4, 0]]) / 4, {"grid": (2, 2)}),
+}
+
+
+@pytest.mark.parametrize("operator", [False, True])
+@pytest.mark.parametrize("kind", ADDED)
+def test_what_is_added_to_scores(kind: str, operator: bool) -> None:
+    """Opset 23's operator reads it as attn_mask; exporters write a sum before the softmax."""
+    added, options = ADDED[kind]
+    nodes, constants = attention_of(3, False, operator)
+    constants["mask"] = added
+    if operator:
+        (at,) = (n for n, node in enumerate(nodes) if node.op_type == "Attention")
+        told = {"q_num_heads": 3, "kv_num_heads": 3, "scale": 0.3}
+        nodes[at] = helper.make_node("Attention", ["q", "k", "v", "mask"], ["o"], **told)
+    model = model_of(nodes, [4, 6], constants, 23 if operator else 18)
+    network = cr.from_onnx(model)
+    block: Any = network.layers[0]
+    ((layer,),) = (chain for chain in block.chains if chain)
+    assert {name: getattr(layer, name) for name in options} == options
+    X = np.random.default_rng(3).normal(size=(3, 4, 6)).astype(np.float32)
+    from onnx.reference import ReferenceEvaluator  # onnxruntime may be older than opset 23
+
+    (a,) = ReferenceEvaluator(model).run(None, {"X": X})
+    np.testing.assert_allclose(network.predict(X), a, rtol=1e-4, atol=1e-5)
+
+
 def test_attention_that_is_no_layer_is_refused() -> None:
-    """Another mask: every step sees those beside it."""
+    """What is added to scores is a number of its own for every query and key."""
     nodes, constants = attention_of(3, False, False)
-    near = np.abs(np.subtract.outer(np.arange(4), np.arange(4))) <= 1
-    constants["mask"] = np.where(near, 0, -1e9)
+    constants["mask"] = np.random.default_rng(0).normal(size=(4, 4))
     with pytest.raises(ArgumentError, match="must be a constant of the model"):
         cr.from_onnx(model_of(nodes, [4, 6], constants, 18))
 

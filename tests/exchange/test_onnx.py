@@ -14,6 +14,7 @@ from chainrule.base.errors import ArgumentError, ChainruleError, DataError, Miss
 from chainrule.formulas import exp, sum_samples
 from tests.cases import LAYER_CASES, LayerCase, inputs, parameters
 from tests.checking.random_problems import problem
+from tests.graphs.test_sources import OPTIONS as ATTENTIONS
 from tests.graphs.test_sources import batch as reading_batch
 from tests.graphs.test_sources import begun, sentences, states
 from tests.graphs.test_sources import network as reading
@@ -62,7 +63,7 @@ def test_every_layer(case: LayerCase, opset: int) -> None:
 def test_nodes_that_read_several_values() -> None:
     """Attention to another sequence, and states from node to node, under masks and without."""
     for net, (X, _) in (
-        *((reading(number), reading_batch(number, 5)) for number in range(3)),
+        *((reading(number), reading_batch(number, 5)) for number in range(len(ATTENTIONS))),
         *((states(cell), sentences(5)) for cell in (cr.LSTM, cr.GRU)),
         (begun(), ({"x": np.random.default_rng(1).normal(size=(5, 4, 2)).astype(np.float32)}, None)),
     ):

@@ -153,7 +153,7 @@ CASES: dict[str, tuple[Any, tuple[int, ...]]] = {
             nn.GroupNorm(2, 8),
             nn.SiLU(),
             nn.ConvTranspose2d(8, 4, 3, stride=2, output_padding=1, groups=2),
-            nn.InstanceNorm2d(4, affine=True),
+            nn.InstanceNorm2d(4, affine=True, track_running_stats=True),
             nn.PReLU(4),
         ),
         (4, 9, 7),

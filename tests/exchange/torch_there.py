@@ -162,7 +162,15 @@ def graphs() -> Any:
     shapes = {"target": (5, 8), "memory": (7, 8)}
     X = {name: r.standard_normal((3, *shape)) for name, shape in shapes.items()}
     read = cr.MultiHeadAttention(4, key_value_heads=2, rotary=True, causal=True)
-    for node in (cr.TransformerDecoder(2, 7), cr.TransformerDecoder(2, 7, norm_first=True), read):
+    rows: dict[str, Any] = {"key_value_bias": True, "zero_key_value": True}
+    more = [
+        cr.MultiHeadAttention(4, **rows, causal=True),
+        cr.MultiHeadAttention(4, **rows, key_value_heads=2, relative_positions="t5"),
+        cr.MultiHeadAttention(4, zero_key_value=True, rotary=True, relative_positions="alibi"),
+        cr.MultiHeadAttention(2, bias=False, key_value_bias=True, relative_positions="learned"),
+    ]
+    decoders = cr.TransformerDecoder(2, 7), cr.TransformerDecoder(2, 7, norm_first=True)
+    for node in (*decoders, read, *more):
         net = cr.Graph(
             {"n": (node, *shapes), "e": [cr.Flatten(), cr.Dense(2)]}, inputs=shapes, dtype="float64"
         )
@@ -177,6 +185,7 @@ def graphs() -> Any:
     for module in (
         nn.TransformerDecoder(layer, 2, norm=nn.LayerNorm(8, dtype=torch.float64)),
         nn.MultiheadAttention(8, 4, batch_first=True, dtype=torch.float64),
+        nn.MultiheadAttention(8, 4, 0.0, True, True, True, batch_first=True, dtype=torch.float64),
     ):
         for parameter in module.parameters():
             nn.init.normal_(parameter, std=0.4)

@@ -45,6 +45,11 @@ HIDDEN: dict[str, list[cr.Layer]] = {
     "pooling": [cr.GlobalAveragePool(), cr.RMSNorm()],
     "positions": [cr.PositionalEncoding(), cr.GlobalAveragePool()],
     "attention": [cr.MultiHeadAttention(1), cr.Flatten()],
+    "attention, rows": [
+        cr.MultiHeadAttention(1, key_value_bias=True, zero_key_value=True, relative_positions="t5"),
+        cr.MultiHeadAttention(1, relative_positions="alibi"),
+        cr.Flatten(),
+    ],
 }
 WEIGHTS = {"alike": None, "weighted": [1.0, 2.0, 3.0]}
 

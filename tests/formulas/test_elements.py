@@ -85,7 +85,7 @@ def test_every_primitive_is_read() -> None:
     """
     assert {name for name, rule in rules.items() if rule.entry is None} == {
         "inside", "count_positions", "first_position", "count_features", "count_values", "largest_feature",
-        "count_outputs", "one_hot", "sinusoids", "chosen", "not_later", "seen_by",
+        "count_outputs", "one_hot", "sinusoids", "chosen", "not_later", "seen_by", "sloped",
         "count_labels", "log_paths", "path_shares",
     }  # fmt: skip
     assert {name for name, binder in binders.items() if binder.entry is None} == {"argmax_over"}

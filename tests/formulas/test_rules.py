@@ -16,6 +16,7 @@ from chainrule.formulas import Grid, Symbol, adjoint, binders, evaluate, latex, 
 from chainrule.formulas.primitives import arrays as A
 from chainrule.formulas.primitives import axes as X
 from chainrule.formulas.primitives import bias_column as B
+from chainrule.formulas.primitives import distances as D
 from chainrule.formulas.primitives import edges as G
 from chainrule.formulas.primitives import elementwise as E
 from chainrule.formulas.primitives import over as O
@@ -23,7 +24,7 @@ from chainrule.formulas.primitives import paths as P
 from chainrule.formulas.primitives import steps as T
 from chainrule.formulas.primitives.edges import MODES
 
-MODULES = (E, A, T, B, G, X, P)
+MODULES = (E, A, T, B, D, G, X, P)
 RNG = np.random.default_rng(11)
 M, N = RNG.standard_normal((4, 3)), RNG.standard_normal((4, 3))  # features x samples
 COLUMN, ROW = RNG.standard_normal((4, 1)), RNG.standard_normal((1, 3))
@@ -47,6 +48,10 @@ class Example:
     smooth: tuple[int, ...] = (0,)
     options: dict[str, Any] = field(default_factory=dict)
 
+
+NEAR = {"logarithmic": 0, "both": True, "grid": None}  # of distances: a number each
+FAR = NEAR | {"logarithmic": 6}
+BEFORE, PIXELS = FAR | {"both": False}, NEAR | {"grid": (2, 3)}
 
 EXAMPLES: dict[str, list[Example]] = {
     "add": [
@@ -98,6 +103,17 @@ EXAMPLES: dict[str, list[Example]] = {
     "swap_steps": [Example((STEPS,)), Example((IMAGE,))],
     "not_later": [Example((STEPS,), ())],
     "seen_by": [Example((STEPS[:2, :2],), (), options={"mask": ((True, False), (True, True))})],
+    "sloped": [Example((RNG.standard_normal((3, 4, 5, 2)),), ())],
+    "by_distance": [
+        Example((RNG.standard_normal((2, 5)), RNG.standard_normal((2, 3, 6, 2))), options=NEAR),
+        Example((RNG.standard_normal((2, 8)), RNG.standard_normal((2, 9, 7, 1))), options=FAR),
+        Example((RNG.standard_normal((1, 8)), RNG.standard_normal((1, 9, 7, 1))), options=BEFORE),
+        Example((RNG.standard_normal((2, 15)), RNG.standard_normal((2, 6, 6, 1))), options=PIXELS),
+    ],
+    "sum_distances": [
+        Example((RNG.standard_normal((2, 3, 6, 2)), RNG.standard_normal((2, 5))), options=NEAR),
+        Example((RNG.standard_normal((2, 9, 7, 1)), RNG.standard_normal((2, 8))), options=FAR),
+    ],
     "repeat_heads": [Example((STEPS,), options={"times": 2})],
     "sum_heads": [Example((RNG.standard_normal((4, 3, 2)),), options={"times": 2})],
     "turned": [Example((RNG.standard_normal((2, 3, 4, 2)),), options={"base": 100.0})],

@@ -46,6 +46,9 @@ class _Drawing:
             options["key_value_heads"] = 1
         if self.by_lot(0.3):
             options["seen"] = self.rng.random((self.shapes[a][0], self.shapes[b][0])) < 0.6
+        options |= {name: self.by_lot(0.25) for name in ("key_value_bias", "zero_key_value")}
+        if self.by_lot(0.4):
+            options["relative_positions"] = ("alibi", "t5", "learned")[int(self.rng.integers(3))]
         layer = cr.MultiHeadAttention(2, **options)
         values = (self.one(self.shapes[b][:1]),) if self.by_lot(0.4) else ()
         self.put([layer, cr.Tanh()] if self.by_lot(0.4) else layer, (a, b, *values), self.shapes[a])

@@ -34,6 +34,9 @@ OPTIONS: list[dict[str, Any]] = [
     {"causal": True},
     {"key_value_heads": 1, "rotary": True, "seen": SEEN},
     {"seen": "given", "bias": False},
+    {"key_value_bias": True, "zero_key_value": True, "key_value_heads": 1, "relative_positions": "t5"},
+    {"seen": "given", "zero_key_value": True, "relative_positions": "alibi"},
+    {"key_value_bias": True, "causal": True, "relative_positions": "learned", "max_distance": 3},
 ]
 
 
@@ -136,9 +139,30 @@ def by_hand(layer: Any, values: list[Any], p: Arrays, seen: Any) -> Any:
         )
         if layer.rotary:
             Q, K = turned(Q), turned(K)
-        scores = np.where(seen, np.exp(Q @ K.T / np.sqrt(n)), 0)
+        scores = Q @ K.T / np.sqrt(n)
+        for i, k in np.ndindex(scores.shape):
+            if layer.relative_positions == "alibi":
+                scores[i, k] -= 2.0 ** (-8 * (head + 1) / layer.heads) * abs(k - i)
+            elif layer.relative_positions:
+                scores[i, k] += p["P"][head, number_of(layer, k - i)]
+        scores = np.exp(scores)
+        if layer.key_value_bias:
+            row, V = p["k_0"][0, keys], np.vstack([V, p["v_0"][:, keys]])
+            scores = np.hstack([scores, np.exp(Q @ row / np.sqrt(n))[:, None]])
+        if layer.zero_key_value:
+            scores, V = np.hstack([scores, np.ones((len(Q), 1))]), np.vstack([V, np.zeros(n)])
+        scores[:, : len(K)] *= seen
         made.append(scores / np.maximum(scores.sum(1, keepdims=True), 1e-300) @ V)
     return np.concatenate(made, 1) @ p["W_o"].T + p.get("b_o", 0)
+
+
+def number_of(layer: Any, distance: int) -> int:
+    """Of buckets 4 up to distance 3: two before and two behind, or four before."""
+    if layer.relative_positions == "learned":
+        return min(max(distance, -layer.max_distance), layer.max_distance) + layer.max_distance
+    if not layer.causal:
+        return min(abs(distance), 1) + 2 * (distance > 0)
+    return min(max(-distance, 0), 3)
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -146,7 +170,13 @@ def test_by_hand(causal: bool) -> None:
     r = np.random.default_rng(0)
     shapes = ((4, 8), (6, 3), (6, 5))
     table = r.random((4, 6)) < 0.7
-    for options in ({}, {"rotary": True, "rotary_base": 50.0}, {"key_value_heads": 2}, {"seen": table}):
+    rows, few = {"key_value_bias": True, "zero_key_value": True}, {"buckets": 4, "max_distance": 3}
+    for options in (
+        *({}, {"rotary": True, "rotary_base": 50.0}, {"key_value_heads": 2}, {"seen": table}, rows),
+        *({"zero_key_value": True, "seen": table}, {"key_value_bias": True, "key_value_heads": 1}),
+        *({"relative_positions": "alibi"} | rows, {"relative_positions": "t5"} | few),
+        {"relative_positions": "learned", "max_distance": 2, "seen": table},
+    ):
         layer = cr.MultiHeadAttention(4, causal=causal, sources=shapes, **options)  # type: ignore[arg-type]
         size = sum(rows * columns for rows, columns in shapes)
         p = {key: r.standard_normal(spec.shape) for key, spec in layer.parameters((size,)).items()}
@@ -255,6 +285,9 @@ def test_arguments_of_attention_teach() -> None:
         ("seen", "causal"): "True and False for every query and key",
         ("seen", ((0.0, -np.inf),)): "seen = attn_mask == 0",
         ("rotary_base", 0): "rotary_base must be a number greater than 0",
+        ("relative_positions", "rope"): "must be one of 'alibi', 't5', 'learned'",
+        ("max_distance", 4): "of relative_positions='t5' or 'learned'",
+        ("grid", (2, 2)): "write relative_positions='learned'",
     }.items():
         with pytest.raises(cr.ChainruleError, match=said):
             cr.MultiHeadAttention(4, **{options[0]: options[1]})  # type: ignore[arg-type]

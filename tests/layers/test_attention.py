@@ -83,7 +83,59 @@ def test_keys_need_no_bias() -> None:
     layer = cr.MultiHeadAttention(2)
     r = np.random.default_rng(2)
     S, same = r.standard_normal((2, 5, 5, 4)), r.standard_normal((2, 5, 1, 4))
-    np.testing.assert_allclose(layer._softmax(S + same, None), layer._softmax(S, None), rtol=1e-14)
+    shifted, plain = (layer._softmax(scores, None)[0] for scores in (S + same, S))
+    np.testing.assert_allclose(shifted, plain, rtol=1e-14)
+
+
+def bucket(distance: int, buckets: int, farthest: int, both: bool) -> int:
+    """Hugging Face's _relative_position_bucket of one distance, its logarithm of numbers of 32 bits."""
+    first = 0
+    if both:
+        buckets //= 2
+        first, distance = buckets * (distance > 0), abs(distance)
+    else:
+        distance = -min(distance, 0)
+    exact = buckets // 2
+    if distance < exact:
+        return first + distance
+    ratio = np.log(np.float32(distance) / np.float32(exact)) / np.float32(np.log(farthest / exact))
+    return first + min(exact + int(np.float32(ratio) * np.float32(buckets - exact)), buckets - 1)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("buckets", "farthest"), [(32, 128), (8, 20), (5, 9), (64, 1000)])
+def test_buckets_of_t5(buckets: int, farthest: int, causal: bool) -> None:
+    layer = cr.MultiHeadAttention(
+        2, causal=causal, relative_positions="t5", buckets=buckets, max_distance=farthest
+    )
+    found, _ = layer.of_pairs(40, 1300)
+    expected = {d: bucket(d, buckets, farthest, not causal) for d in range(-39, 1300)}
+    np.testing.assert_array_equal(found, [[expected[k - i] for k in range(1300)] for i in range(40)])
+
+
+@pytest.mark.parametrize("heads", [1, 2, 3, 4, 6, 8, 12])
+def test_slopes_of_alibi(heads: int) -> None:
+    """As its authors' get_slopes computes them."""
+
+    def of_power(n: int) -> list[float]:
+        start = 2 ** (-(2 ** -(np.log2(n) - 3)))
+        return [start * start**i for i in range(n)]
+
+    power = 2 ** int(np.log2(heads))
+    expected = of_power(power) + (of_power(2 * power)[0::2][: heads - power] if power < heads else [])
+    at, numbers = cr.MultiHeadAttention(heads, relative_positions="alibi").of_pairs(2, 3)
+    np.testing.assert_allclose(numbers[:, at[1, 0]], [-slope for slope in expected])
+    np.testing.assert_allclose(numbers[:, at[0, 2]], [-2 * slope for slope in expected])
+
+
+def test_distances_of_pixels() -> None:
+    """Swin's relative_position_index of a window of 2 x 3."""
+    rows, columns = np.divmod(np.arange(6), 3)
+    expected = (rows[:, None] - rows + 1) * 5 + columns[:, None] - columns + 2
+    layer = cr.MultiHeadAttention(1, relative_positions="learned", grid=(2, 3))
+    np.testing.assert_array_equal(layer.of_pairs(6, 6)[0], expected)
+    with pytest.raises(ShapeError, match=r"grid=\(2, 3\) has 6 pixels, and queries and keys are 5 and 5"):
+        cr.Network([layer], input_shape=(5, 2))
 
 
 def test_print() -> None:
@@ -108,6 +160,20 @@ def test_print() -> None:
         "∂J/∂bˡ_v = heads⁻¹(Aᵀ D) 𝟏",
         "∂J/∂bˡ_o = δˡ 𝟏",
     ]
+    rows = trace(cr.MultiHeadAttention(2, key_value_bias=True, zero_key_value=True)).lines()
+    assert rows[4:12] == [
+        "    with R = max_k S_k",
+        "    with K_0 = heads(k̂ˡ_0)",
+        "    with S_0 = (Σ_k Q_k K_0_k) / √(H)",
+        "    with R_0 = max(max(R, S_0), 0)",
+        "    with E = exp(S − R_0)",
+        "    with E_0 = exp(S_0 − R_0)",
+        "    with N = Σ_k E_k + E_0 + exp(−R_0)",
+        "    with A = E / N",
+    ]
+    assert "∂J/∂kˡ_0 = heads⁻¹(sum(G_0 ⊙ Q)) 𝟏" in rows
+    slopes = trace(cr.MultiHeadAttention(2, relative_positions="alibi")).lines()
+    assert "    with S = Q Kᵀ / √(H) − slope |k − i|" in slopes
     causal = trace(cr.MultiHeadAttention(2, causal=True, bias=False)).lines()
     assert causal[:2] == ["zˡ = Wˡ_o O", "    with Q = heads(Wˡ_q xˡ⁻¹)"]
     assert "    with M = [k ≤ i]" in causal

@@ -175,7 +175,7 @@ MUTABLE = {
 }
 
 
-SHAPES = ("max_features", "count_features", "not_later", "seen_by")
+SHAPES = ("max_features", "count_features", "not_later", "seen_by", "sloped")
 
 
 def is_unfelt(tree: Expression, path: tuple[int, ...]) -> bool:

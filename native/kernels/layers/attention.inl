@@ -5,7 +5,8 @@
 //
 // Read `Products` and its tile, which is every product here; `Head`, where its operands lie; then forward and backward.
 // Shapes: Q, O and K, V and their δ [block][step][features][lane], a head being neighbouring features; A
-// [block][head][i][j][lane]. Queries are as many as keys, or another number, but where the lanes are not samples.
+// [block][head][i][j][lane]. Queries are as many as keys, or another number, but where the lanes are not samples. Keys that are
+// not of the sequence stand in front of it, and so do their columns of A; only where samples are in the lanes are there any.
 
 constexpr int attention_run = 16;   // queries
 
@@ -90,15 +91,16 @@ static void products(const Products<T>& g) {
 template <class T>
 struct Head {
   const AttentionArgs<T>& g;
-  int block, head, shared, queries, keys, features;
-  ptrdiff_t step, key_step;   // from one step to the next
+  int block, head, shared, queries, own, keys, features;   // own: keys of the sequence
+  ptrdiff_t step, key_step;                                // from one step to the next
   Head(const AttentionArgs<T>& g, int block, int head)
       : g(g),
         block(block),
         head(head),
         shared(head / (g.heads / g.key_heads)),
         queries(g.q.width),
-        keys(g.k.width),
+        own(g.k.width),
+        keys(g.extra + g.k.width),
         features(g.q.channels / g.heads),
         step(ptrdiff_t(g.q.channels) * lanes<T>),
         key_step(ptrdiff_t(g.k.channels) * lanes<T>) {}
@@ -110,19 +112,39 @@ struct Head {
     for (int t = 0; t < count; t++) __builtin_memcpy(to + t * size, from + t * step, sizeof(T) * size_t(size));
     return to;
   }
+  // The same of keys or values, behind what stands in front of them: the row of this head, and zeros.
+  void pack_keys(const Map<T>& m, const T* row, T* to) const {
+    constexpr int L = lanes<T>;
+    const ptrdiff_t size = ptrdiff_t(features) * L;
+    for (int n = 0; n < g.extra; n++)
+      for (int f = 0; f < features; f++)
+        store(to + n * size + f * L, broadcast<T>(n == 0 && row ? row[ptrdiff_t(shared) * features + f] : T(0)));
+    pack(at_keys(m), key_step, own, to + g.extra * size);
+  }
+  // a, the scores of query i and the first `count` keys, with what the table adds to those of the sequence.
+  void add_table(T* a, int i, int count) const {
+    constexpr int L = lanes<T>;
+    const T* const of_head = g.table + ptrdiff_t(head) * g.numbers;
+    const int32_t* const places = g.places + ptrdiff_t(i) * own;
+    a += g.extra * L;
+    for (int j = 0; j < count - g.extra; j++) store(a + j * L, load(a + j * L) + broadcast<T>(of_head[places[j]]));
+  }
   T* weights(int i) const { return g.weights + ((ptrdiff_t(block) * g.heads + head) * queries + i) * keys * lanes<T>; }
-  int seen_before(int end) const { return g.causal && end < keys ? end : keys; }   // keys that queries before `end` see
-  // Of `count` keys 0 where query i does not see them, for all that masks say; null where there is none.
+  // How many keys queries before `end` see.
+  int seen_before(int end) const { return g.causal && end < own ? g.extra + end : keys; }
+  // Of the first `count` keys 0 where query i does not see them, for all that masks say; null where there is none.
   const T* seen(int i, int count, T* room) const {
     constexpr int L = lanes<T>;
     const T* const there = g.mask.data ? g.mask.block(block) : nullptr;
-    if (!g.seen.data && !g.fixed) return there;
-    const T* const own = g.seen.data ? g.seen.block(block) + ptrdiff_t(i) * keys * L : nullptr;
-    for (int j = 0; j < count; j++) {
-      Vec<T> v = broadcast<T>(g.fixed ? g.fixed[ptrdiff_t(i) * keys + j] : T(1));
-      if (own) v = load(own + j * L) != T(0) ? v : Vec<T>{};
+    if (!g.seen.data && !g.fixed && (!there || !g.extra)) return there;
+    const T* const given = g.seen.data ? g.seen.block(block) + ptrdiff_t(i) * own * L : nullptr;
+    T* const to = room + g.extra * L;
+    for (int j = 0; j < g.extra; j++) store(room + j * L, broadcast<T>(T(1)));
+    for (int j = 0; j < count - g.extra; j++) {
+      Vec<T> v = broadcast<T>(g.fixed ? g.fixed[ptrdiff_t(i) * own + j] : T(1));
+      if (given) v = load(given + j * L) != T(0) ? v : Vec<T>{};
       if (there) v = load(there + j * L) != T(0) ? v : Vec<T>{};
-      store(room + j * L, v);
+      store(to + j * L, v);
     }
     return room;
   }
@@ -152,11 +174,12 @@ inline void attention_softmax(T* row, const T* mask, int count, int keys, T scal
   for (int j = count; j < keys; j++) store(row + j * L, Vec<T>{});
 }
 
-// In scratch: K and V of a head, a run of Q and of δ, a run of weights or of G, and which keys a query sees.
+// In scratch: K and V of a head, a run of Q and of δ, a run of weights or of G, and which keys a query sees, or the gradients
+// of the rows.
 template <class T>
 static size_t attention_scratch(const AttentionArgs<T>& g) {
-  const size_t keys = size_t(g.k.width), features = size_t(g.q.channels / g.heads);
-  return size_t(lanes<T>) * ((2 * keys + 2 * attention_run) * features + (attention_run + 1) * keys);
+  const size_t keys = size_t(g.extra + g.k.width), features = size_t(g.q.channels / g.heads);
+  return size_t(lanes<T>) * ((2 * keys + 2 * attention_run + 2) * features + (attention_run + 1) * keys);
 }
 
 // Unit: head of keys of a block, and the heads of queries that read it.
@@ -170,14 +193,16 @@ static void attention_forward(const AttentionArgs<T>& g, int begin, int end, T* 
       const ptrdiff_t row = ptrdiff_t(h.keys) * L, packed = ptrdiff_t(h.features) * L;
       T *const k = scratch, *const v = k + h.keys * packed, *const q_run = v + h.keys * packed;
       T *const run = q_run + 2 * attention_run * packed, *const room = run + attention_run * row;
-      if (member == 0) h.pack(h.at_keys(g.k), h.key_step, h.keys, k), h.pack(h.at_keys(g.v), h.key_step, h.keys, v);
+      if (member == 0) h.pack_keys(g.k, g.row_key, k), h.pack_keys(g.v, g.row_value, v);
       for (int i = 0; i < h.queries; i += attention_run) {
         const int count = h.queries - i < attention_run ? h.queries - i : attention_run, keys = h.seen_before(i + count);
         const T* q = h.pack(h.at(g.q) + i * h.step, h.step, count, q_run);
         T* a = g.weights ? h.weights(i) : run;
         products<T>({q, k, a, packed, L, packed, L, row, L, count, keys, h.features, g.scale});
-        for (int n = 0; n < count; n++)
+        for (int n = 0; n < count; n++) {
+          if (g.table) h.add_table(a + n * row, i + n, keys);
           attention_softmax<T>(a + n * row, h.seen(i + n, keys, room), h.seen_before(i + n + 1), keys);
+        }
         products<T>({a, v, h.at(g.o) + i * h.step, row, L, L, packed, h.step, L, count, h.features, keys});
       }
     }
@@ -264,7 +289,7 @@ static void attention_channels(const AttentionArgs<T>& g, int begin, int end, T*
 }
 
 // Unit: as forward. With D = δ of O, B = D Vᵀ and G = A ⊙ (B − Σ A B) / √n: δ of Q is G K, of K Gᵀ Q, of V Aᵀ D, the last two
-// summed over the heads that read K and V.
+// summed over the heads that read K and V; so are those of the rows, and of the table the sums of √n G.
 template <class T>
 static void attention_backward(const AttentionArgs<T>& g, int begin, int end, T* scratch) {
   constexpr int L = lanes<T>;
@@ -275,12 +300,16 @@ static void attention_backward(const AttentionArgs<T>& g, int begin, int end, T*
       const ptrdiff_t row = ptrdiff_t(h.keys) * L, packed = ptrdiff_t(h.features) * L;
       T *const k = scratch, *const v = k + h.keys * packed, *const q_run = v + h.keys * packed;
       T *const d_run = q_run + attention_run * packed, *const b = d_run + attention_run * packed;
+      T *const row_key = b + attention_run * row, *const row_value = row_key + packed;   // their δ
+      double* const of_numbers = g.table_sums ? g.table_sums + (ptrdiff_t(h.block) * g.heads + h.head) * g.numbers : nullptr;
+      if (of_numbers) __builtin_memset(of_numbers, 0, sizeof(double) * size_t(g.numbers));
       if (member == 0) {
-        for (int t = 0; t < h.keys; t++) {
+        if (g.row_key) __builtin_memset(row_key, 0, sizeof(T) * size_t(2 * packed));
+        for (int t = 0; t < h.own; t++) {
           __builtin_memset(h.at_keys(g.k_delta) + t * h.key_step, 0, sizeof(T) * size_t(packed));
           __builtin_memset(h.at_keys(g.v_delta) + t * h.key_step, 0, sizeof(T) * size_t(packed));
         }
-        h.pack(h.at_keys(g.k), h.key_step, h.keys, k), h.pack(h.at_keys(g.v), h.key_step, h.keys, v);
+        h.pack_keys(g.k, g.row_key, k), h.pack_keys(g.v, g.row_value, v);
       }
       for (int i = 0; i < h.queries; i += attention_run) {
         const int count = h.queries - i < attention_run ? h.queries - i : attention_run, keys = h.seen_before(i + count);
@@ -293,12 +322,28 @@ static void attention_backward(const AttentionArgs<T>& g, int begin, int end, T*
           LongSum<T> dot;
           for (int j = 0; j < keys; j++) dot.add(load(an + j * L) * load(bn + j * L));
           const Vec<T> sum = dot.value();
+          for (int j = 0; j < keys && of_numbers; j++)
+            if (j >= g.extra)
+              of_numbers[g.places[ptrdiff_t(i + n) * h.own + j - g.extra]] +=
+                  double(sum_lanes<T>(load(an + j * L) * (load(bn + j * L) - sum)));
           for (int j = 0; j < keys; j++) store(bn + j * L, load(an + j * L) * (load(bn + j * L) - sum) * g.scale);
         }
         products<T>({b, k, h.at(g.q_delta) + i * h.step, row, L, L, packed, h.step, L, count, h.features, keys});
-        products<T>({b, q, h.at_keys(g.k_delta), L, row, L, packed, h.key_step, L, keys, h.features, count, T(1), true});
-        products<T>({a, d, h.at_keys(g.v_delta), L, row, L, packed, h.key_step, L, keys, h.features, count, T(1), true});
+        // Over the queries, of one or many keys.
+        const auto gather = [&](const T* from, const T* x, T* to, ptrdiff_t step, int count_keys) {
+          products<T>({from, x, to, L, row, L, packed, step, L, count_keys, h.features, count, T(1), true});
+        };
+        const ptrdiff_t first = ptrdiff_t(g.extra) * L;
+        gather(b + first, q, h.at_keys(g.k_delta), h.key_step, keys - g.extra);
+        gather(a + first, d, h.at_keys(g.v_delta), h.key_step, keys - g.extra);
+        if (g.row_key) gather(b, q, row_key, packed, 1), gather(a, d, row_value, packed, 1);
       }
+      if (g.row_sums && member == group - 1)
+        for (int f = 0; f < 2 * h.features; f++) {
+          double sum = 0;
+          for (int l = 0; l < L; l++) sum += double(row_key[f * L + l]);
+          g.row_sums[ptrdiff_t(unit) * 2 * h.features + f] = sum;
+        }
     }
 }
 

@@ -452,6 +452,8 @@ layer_options = (
     *("shared", "shift", "threshold", "layers", "bidirectional", "reset_after", "padding_mode", "mode"),
     *("cropping", "block", "order", "axis", "shape", "axes", "k", "key_value_heads", "rotary"),
     *("rotary_base", "seen", "sources", "ends", "tied", "return_indices", "toward_zero"),
+    *("key_value_bias", "zero_key_value", "relative_positions", "buckets", "max_distance", "grid"),
+    "tracked",
 )
 
 

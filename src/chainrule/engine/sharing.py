@@ -14,7 +14,7 @@ from chainrule.base.types import Array
 from chainrule.distributed import Communicator
 from chainrule.distributed.order import Shards, shards_of
 from chainrule.engine import isa
-from chainrule.layers import BatchNorm, Layer
+from chainrule.layers import BatchNorm
 from chainrule.networks.architecture import leaves
 from chainrule.networks.model import Model
 from chainrule.networks.names import at_rest
@@ -114,7 +114,7 @@ def side_by_side(network: Model, frozen: frozenset[str]) -> bool:
     kept = at_rest(network, frozen)
     found = False
     for layer in leaves(network.layers):
-        together = layer.mixes_samples or type(layer).running is not Layer.running
+        together = layer.mixes_samples or layer.keeps_running
         if not together or layer.name in kept:
             continue
         if type(layer) is not BatchNorm:

@@ -74,6 +74,7 @@ from chainrule.formulas.primitives.arrays import (
 from chainrule.formulas.primitives.axes import along, merged, permuted, reshaped, sum_near
 from chainrule.formulas.primitives.bias_column import with_ones, with_zero_bias, without_bias
 from chainrule.formulas.primitives.declaring import named, primitive
+from chainrule.formulas.primitives.distances import by_distance, sloped, sum_distances
 from chainrule.formulas.primitives.edges import framed, shuffled, tent, unframed, unshuffled
 from chainrule.formulas.primitives.elementwise import (
     absolute,
@@ -205,6 +206,7 @@ __all__ = [
     "binders",
     "block_diagonal",
     "broadcast_samples",
+    "by_distance",
     "call_formula",
     "canvas",
     "chosen",
@@ -282,6 +284,7 @@ __all__ = [
     "shuffled",
     "sin",
     "sinusoids",
+    "sloped",
     "split_heads",
     "sqrt",
     "stack_over",
@@ -289,6 +292,7 @@ __all__ = [
     "stretch",
     "substitute",
     "subtract",
+    "sum_distances",
     "sum_entries",
     "sum_features",
     "sum_heads",

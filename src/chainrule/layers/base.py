@@ -191,6 +191,11 @@ class Layer(Attributes, Identified):
     def check_batch(self, shape: Shape) -> None:
         """Raise DataError where training cannot use a batch; `shape`: of the output, samples last."""
 
+    @property
+    def keeps_running(self) -> bool:
+        """Whether it keeps numbers beside its parameters, which a training step renews."""
+        return type(self).running is not Layer.running
+
     def running(self, *args: Value, **kwargs: Value) -> Values:
         """New values of the parameters that are not learned, by name, after a training step."""
         return {}

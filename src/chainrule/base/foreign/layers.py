@@ -194,6 +194,13 @@ _LAST = by_name(
         ),
     }
 )
+_INSTANCE = {name: advice for name, advice in _LAST.items() if name != "momentum"} | by_name(
+    {
+        by_value("tracked=True", {"tracked=False, as it is without it": (False, None)}): (
+            *("track_running_stats",),
+        ),
+    }
+)
 _RMS = by_name(
     {
         besides("scale=False", True): ("affine", "elementwise_affine"),
@@ -323,7 +330,7 @@ _OWN: dict[str, dict[str, Advice]] = {
     "BatchNorm": {**_NORM, **_BATCH},
     "LayerNorm": {**_NORM, **_LAYER_NORM},
     "GroupNorm": {**_NORM, **_GROUPS},
-    "InstanceNorm": {**_NORM, **_LAST},
+    "InstanceNorm": {**_NORM, **_INSTANCE},
     **{f"Pad{n}D": _PADS for n in (1, 2, 3)},
     **{f"Crop{n}D": by_name({"cropping=1": ("padding", "crop", "border", "size")}) for n in (1, 2, 3)},
     **{

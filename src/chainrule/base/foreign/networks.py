@@ -128,6 +128,29 @@ NETWORKS: dict[str, dict[str, Advice]] = {
             "nothing: the first matrix says how many inputs there are": ("input_shape",),
         }
     ),
+    "Network.to_onnx": by_name(
+        {
+            "nothing: the number of samples, the first axis, is free in every model": (
+                *("dynamic_axes", "dynamic_shapes", "batch_size", "dynamic"),
+            ),
+            "nothing: an input is called X, those of a Graph as it does, Graph(nodes, inputs={'x': 3})": (
+                *("input_names", "input_name"),
+            ),
+            "nothing: the output is called a, several of a Graph as it does, outputs=['kind', 'price']": (
+                *("output_names", "output_name"),
+            ),
+            "opset=17": ("opset_version", "target_opset", "opset_imports"),
+            "nothing: the network knows the shape of its input": (
+                *("args", "input_sample", "example_inputs", "dummy_input", "sample_input", "input_shape"),
+                *("input_signature", "initial_types", "kwargs"),
+            ),
+            "path='net.onnx'": ("f", "file", "filename", "filepath", "file_path", "output_path", "save_path"),
+            "nothing: the model holds the parameters, and predicts": (
+                *("export_params", "do_constant_folding", "keep_initializers_as_inputs", "training"),
+                *("dynamo", "external_data", "optimize", "verbose"),
+            ),
+        }
+    ),
     "Network.predict": _DATA,
     "Network.classify": _DATA,
     "Network.accuracy": _WEIGHTED,

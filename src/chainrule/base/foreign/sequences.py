@@ -114,7 +114,25 @@ _OF_ATTENTION = by_name(
         besides("no second output: network.formulas() shows what A is", False): (
             *("need_weights", "average_attn_weights", "return_attention_scores"),
         ),
-        besides("no key that is not of the sequence", False): ("add_bias_kv", "add_zero_attn"),
+        by_value("key_value_bias=True", {"key_value_bias=False, as it is without it": (False,)}): (
+            *("add_bias_kv", "bias_kv", "bias_k"),
+        ),
+        by_value("zero_key_value=True", {"zero_key_value=False, as it is without it": (False,)}): (
+            *("add_zero_attn", "zero_attn"),
+        ),
+        by_value("relative_positions='alibi'", {"relative_positions=None, as it is without it": (False,)}): (
+            *("alibi", "use_alibi", "alibi_slopes"),
+        ),
+        "relative_positions='t5', or 'learned' of a number for every distance": (
+            *("relative_attention", "relative_bias", "position_bias", "attn_bias", "relative_position_bias"),
+            *("use_relative_position_bias", "has_relative_attention_bias", "relative_position"),
+        ),
+        "relative_positions='t5', buckets=32": ("relative_attention_num_buckets", "num_buckets"),
+        "relative_positions='t5', max_distance=128": ("relative_attention_max_distance",),
+        "relative_positions='learned', max_distance=16": (
+            *("max_relative_position", "max_relative_positions", "max_relative_distance"),
+        ),
+        "relative_positions='learned', grid=(7, 7)": ("window_size", "window"),
         besides("no other axis than the steps", None, 1, (1,)): ("attention_axes",),
         steps_order(False): ("batch_first",),
         "nothing: how it is computed does not change what": ("flash_attention",),

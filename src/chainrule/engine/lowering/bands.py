@@ -80,7 +80,8 @@ def rows_made(layer: Layer, x: Shape, z: Shape, rows: int, count: int) -> int | 
 def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int | None:
     kind = type(layer)
     if kind in (BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm):
-        return rows if fills and not over_axes(layer) else None
+        whole = over_axes(layer) or (isinstance(layer, InstanceNorm) and layer.tracked)
+        return rows if fills and not whole else None
     if kind in (*ACTIVATIONS, *PROGRAMS, Dropout, LocalResponseNorm):
         return rows
     if isinstance(layer, UpSample2D | UpSample3D):

@@ -100,10 +100,9 @@ def crosses(layer: Layer) -> bool:
     """Whether it is attention of sequences to others, which lie side by side in what it reads, and trained
     with steps in the lanes of each.
     """
-    if type(layer) is not MultiHeadAttention or not layer.sources or layer.rotary:
+    if type(layer) is not MultiHeadAttention or not layer.sources or not layer.plain_scores:
         return False
-    plain = layer.shared == 1 and layer.seen is None
-    return plain and all(len(source) == 2 and source[0] > 1 for source in layer.sources)
+    return all(len(source) == 2 and source[0] > 1 for source in layer.sources)
 
 
 def leaves_positions(layer: Layer) -> bool:

@@ -374,6 +374,8 @@ def _norm_of(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]
         wanted += ["mean", "variance", "batches"]
     elif isinstance(layer, InstanceNorm):
         groups = x.shape[-1]
+        if layer.tracked:
+            momentum, wanted = layer.momentum, [*wanted, "mean", "variance"]
     known = dict(zip(layer.parameters(x.shape), parameters, strict=True))
     numbers = [known.get(name, -1) for name in wanted]
     centred = not isinstance(layer, RMSNorm)
@@ -580,8 +582,23 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
         layer.heads,
         layer.heads // layer.shared,
         layer.causal,
+        [low.parameter_of(layer, name, shape) for name in ("k_0", "v_0")] if layer.key_value_bias else [],
+        layer.zero_key_value,
+        *_distances(low, layer, inner[0].shape[0], inner[1].shape[0], shape),
     )
     dense("o", o, z)
+
+
+def _distances(
+    low: Builder, layer: MultiHeadAttention, steps: int, keys: int, shape: Shape
+) -> tuple[list[int], int, list[float]]:
+    """Of every query and key which number is added to their score; the parameter of these, or they."""
+    if layer.relative_positions is None:
+        return [], -1, []
+    at, numbers = layer.of_pairs(steps, keys)
+    if layer.learned_positions:
+        return at.ravel().tolist(), low.parameter_of(layer, "P", shape), []
+    return at.ravel().tolist(), -1, numbers.ravel().tolist()
 
 
 def _sources(low: Builder, layer: Any, x: Value, lanes: InLanes) -> tuple[list[Value], Value | None]:

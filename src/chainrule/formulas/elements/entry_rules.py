@@ -30,6 +30,7 @@ from chainrule.formulas.elements.entry import (
     total,
 )
 from chainrule.formulas.expression import Expression, Operation, Over, Symbol
+from chainrule.formulas.primitives.distances import places
 from chainrule.formulas.primitives.edges import source
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.formulas.primitives.steps import turns
@@ -174,6 +175,15 @@ def sum_heads(at: Reading, node: Operation, place: Place) -> Element:
     (x,) = node.operands
     head, times_ = place[0], node.options["times"]
     return total(at.read(x, (head * times_ + n, *place[1:])) for n in range(times_))
+
+
+@entry_rule
+def sum_distances(at: Reading, node: Operation, place: Place) -> Element:
+    x, P = node.operands
+    head, r = place
+    *_, steps, keys, samples = at.shape(x)
+    pairs = np.argwhere(places(steps, keys, at.shape(P)[1], **node.options) == r).tolist()
+    return total(at.read(x, (head, i, k, s)) for i, k in pairs for s in range(samples))
 
 
 # -- sums, means and maxima along axes -----------------------------------------------------------------------
@@ -493,6 +503,14 @@ def _gate_rows(node: Operation, rows: int) -> tuple[int, int]:
     """(first row of the gate, rows of a gate)."""
     size = rows // len(node.options["gates"])
     return node.options["gates"].index(node.options["gate"]) * size, size
+
+
+@moving
+def by_distance(at: Reading, node: Operation, place: Place) -> Place:
+    P, s = node.operands
+    head, i, k, _ = place
+    steps, keys = at.shape(s)[-3:-1]
+    return head, int(places(steps, keys, at.shape(P)[1], **node.options)[i, k])
 
 
 @moving

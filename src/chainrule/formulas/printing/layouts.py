@@ -336,6 +336,28 @@ def seen_by(c: Composing, node: Operation, at: At) -> Box:
     return Fence(row(Word("i"), Sign("→"), at.feature or Word("k")), "[", "]")
 
 
+def _distance(at: At) -> tuple[Box, Box, Box]:
+    return at.feature or Word("k"), Sign("−"), Word("i")
+
+
+@layout
+def sloped(c: Composing, node: Operation, at: At) -> Box:
+    """slope |k − i|: m counts samples."""
+    return _factors(Word("slope"), Fence(row(*_distance(at)), "|", "|"), None, PRODUCT)
+
+
+@layout
+def by_distance(c: Composing, node: Operation, at: At) -> Box:
+    """P_{k−i}"""
+    return Scripts(fenced(c.box(node.operands[0]), LETTER), sub=row(*_distance(at)))
+
+
+@layout
+def sum_distances(c: Composing, node: Operation, at: At) -> Box:
+    """sum_{k−i}(operand): over the pairs of a distance."""
+    return call(Scripts(Word("sum"), sub=row(*_distance(At()))), c.box(node.operands[0], at))
+
+
 @layout
 def step_products(c: Composing, node: Operation, at: At) -> Box:
     a, b = (c.box(operand) for operand in node.operands)

@@ -8,10 +8,10 @@ import warnings
 from chainrule.base.errors import DataError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_number
-from chainrule.formulas import broadcast_samples, count_values, mean_samples, named, sqrt
+from chainrule.formulas import broadcast_samples, count_values, mean_samples, named
 from chainrule.layers.base import Parameter, Shape, Value, Values
-from chainrule.layers.initializers import Initializer, Ones, Zeros
-from chainrule.layers.norms.normalization import Normalization
+from chainrule.layers.initializers import Zeros
+from chainrule.layers.norms.normalization import Normalization, running_parameters
 
 
 class BatchNorm(Normalization):
@@ -60,8 +60,7 @@ class BatchNorm(Normalization):
         return broadcast_samples(named(name, mean_samples(x)))
 
     def infer(self, x: Value, mean: Value, variance: Value, gamma: Value = None, beta: Value = None) -> Value:
-        root = sqrt(broadcast_samples(variance) + self.epsilon)
-        return self._shifted(self._scaled(x - broadcast_samples(mean), gamma) / root, beta)
+        return self.by_running(x, mean, variance, gamma, beta)
 
     def running(self, x: Value, mean: Value, variance: Value, batches: Value = None) -> Values:
         count, centre = count_values(x), mean_samples(x)
@@ -74,13 +73,9 @@ class BatchNorm(Normalization):
         return {**renewed, "batches": batches + 1} if self.momentum is None else renewed
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        def kept(shape: Shape, start: Initializer) -> Parameter:
-            return Parameter(shape, initializer=start, penalised=False, learned=False)
-
-        channels = input_shape[-1:]
-        running = {"mean": kept(channels, Zeros()), "variance": kept(channels, Ones())}
+        running = running_parameters(input_shape[-1:])
         if self.momentum is None:
-            running["batches"] = kept((1,), Zeros())
+            running["batches"] = Parameter((1,), initializer=Zeros(), penalised=False, learned=False)
         return super().parameters(input_shape) | running
 
     def check_batch(self, shape: Shape) -> None:

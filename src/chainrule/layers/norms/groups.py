@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
-from chainrule.formulas import mean_groups, named
-from chainrule.layers.base import Shape, Value
+from chainrule.base.scalars import check_flag, check_number
+from chainrule.formulas import count_positions, mean_groups, mean_samples, named
+from chainrule.layers.base import Parameter, Shape, Value, Values
 from chainrule.layers.checks import whole
-from chainrule.layers.norms.normalization import Normalization, always_beta
+from chainrule.layers.norms.normalization import Normalization, always_beta, running_parameters
 
 
 class GroupNorm(Normalization):
@@ -61,15 +63,50 @@ class InstanceNorm(Normalization):
 
     γ and β as of the other norms; PyTorch's has none unless affine=True: InstanceNorm(scale=False,
     shift=False). ShapeError where a sample has one position, whose variance is 0.
+
+    tracked: a prediction uses a running mean and variance, as that of BatchNorm does (PyTorch's
+    track_running_stats); every training step, which normalises samples by themselves all the same, renews
+    them by the means of the samples' means and unbiased variances, momentum being the weight of the newest.
     """
 
     kind = "instancenorm"
 
     @teach("InstanceNorm(): it finds out its channels")
     def __init__(
-        self, *, epsilon: float = 1e-5, scale: bool = True, shift: bool = True, name: str | None = None
+        self,
+        *,
+        epsilon: float = 1e-5,
+        scale: bool = True,
+        shift: bool = True,
+        tracked: bool = False,
+        momentum: float = 0.1,
+        name: str | None = None,
     ) -> None:
+        self.tracked = check_flag("InstanceNorm tracked", tracked)
+        hint = "it is the weight of the newest batch"
+        check_number("InstanceNorm momentum", momentum, 0, 1, include_low=True, include_high=True, hint=hint)
+        self.momentum = float(momentum)
         self._keep(epsilon, scale, shift, name)
+
+    @property
+    def infer(self) -> Any:  # type: ignore[override]
+        return self.by_running if self.tracked else None
+
+    @property
+    def keeps_running(self) -> bool:
+        return self.tracked
+
+    def running(self, x: Value, mean: Value, variance: Value) -> Values:
+        count, centre = count_positions(x), self.average("μ", x)
+        unbiased = mean_samples((x - centre) ** 2) * (count / (count - 1))
+        return {
+            "mean": (1 - self.momentum) * mean + self.momentum * mean_samples(centre),
+            "variance": (1 - self.momentum) * variance + self.momentum * unbiased,
+        }
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        kept = running_parameters(input_shape[-1:]) if self.tracked else {}
+        return super().parameters(input_shape) | kept
 
     def average(self, name: str, x: Value) -> Value:
         return named(name, mean_groups(x, groups=None))

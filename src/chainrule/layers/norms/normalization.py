@@ -68,11 +68,27 @@ class Normalization(Layer):
         gamma = {"gamma": sum_samples(sum_positions(d * self.normal(x)[0]))} if self.scale else {}
         return {**gamma, "beta": sum_samples(sum_positions(d))} if self.shift else gamma
 
+    def by_running(
+        self, x: Value, mean: Value, variance: Value, gamma: Value = None, beta: Value = None
+    ) -> Value:
+        """What a prediction computes where there are a running mean and variance."""
+        root = sqrt(broadcast_samples(variance) + self.epsilon)
+        return self._shifted(self._scaled(x - broadcast_samples(mean), gamma) / root, beta)
+
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         channels = input_shape[-1:]
         gamma = {"gamma": Parameter(channels, initializer=Ones(), penalised=False)} if self.scale else {}
         beta = Parameter(channels, initializer=Zeros(), penalised=False)
         return {**gamma, "beta": beta} if self.shift else gamma
+
+
+def running_parameters(channels: Shape) -> dict[str, Parameter]:
+    """The running mean and variance of every channel."""
+    starts = {"mean": Zeros(), "variance": Ones()}
+    return {
+        name: Parameter(channels, initializer=start, penalised=False, learned=False)
+        for name, start in starts.items()
+    }
 
 
 def always_beta(layer: Normalization, input_shape: Shape, advice: str) -> str:

@@ -5,8 +5,18 @@ Within every sample and head, steps as rows, n = features of a head, Y = X where
     Q, K, V = X W_qᵀ, Y W_kᵀ, Y W_vᵀ        A = softmax_k(Q Kᵀ / √n)        O = A V        z = O W_oᵀ
 Backward, with D = ∂J/∂O and B = D Vᵀ = ∂J/∂A, softmax gives G = ∂J/∂(Q Kᵀ) = A ⊙ (B - Σ_k A_k B_k) / √n, and
     ∂J/∂Q = G K        ∂J/∂K = Gᵀ Q        ∂J/∂V = Aᵀ D
+A key more that every query sees, with score S̃, takes its share of the softmax: with R₀ = max(max_k S_k, S̃),
+    E = e^(S - R₀)      Ẽ = e^(S̃ - R₀)      A = E / (Σ_k E_k + Ẽ)      Ã = Ẽ / (Σ_k E_k + Ẽ)
+A zero key has S̃ = 0 and a zero value: O = A V and G are as they were. A learned key k̃ and value ṽ have
+S̃ = Q k̃ / √n, and
+    O = A V + Ã ṽ      B̃ = D ṽ      C = Σ_k A_k B_k + Ã B̃      G = A ⊙ (B - C) / √n      G̃ = Ã ⊙ (B̃ - C) / √n
+    ∂J/∂Q = G K + G̃ k̃      ∂J/∂k̃ = Σ G̃ ⊙ Q      ∂J/∂ṽ = Σ Ã ⊙ D, over queries and samples
+Relative positions add P_{h, r} to the score of query i and key k in head h, r the number of distance k - i:
+    ∂J/∂P_{h, r} = Σ A ⊙ (B - C), over the queries and keys of that distance, and over samples
 Sources: Vaswani et al., Attention Is All You Need, 2017, 3.2; heads of keys that several share: Ainslie et
-al., GQA, 2023; rotary positions: Su et al., RoFormer, 2021, the pairs being features k and k + n/2.
+al., GQA, 2023; rotary positions: Su et al., RoFormer, 2021, the pairs being features k and k + n/2; slopes:
+Press et al., Train Short, Test Long (ALiBi), 2022; distances in buckets: Raffel et al., T5, 2020; of windows:
+Liu et al., Swin Transformer, 2021.
 """
 
 from __future__ import annotations
@@ -22,13 +32,15 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, ShapeError, describe
 from chainrule.base.keywords import teach
-from chainrule.base.scalars import check_flag, check_number, entries
+from chainrule.base.scalars import check_choice, check_flag, check_number, entries
 from chainrule.formulas import (
     beside,
     broadcast_samples,
+    by_distance,
     correlate,
     count_features,
     exp,
+    fit,
     flatten,
     join_heads,
     max_features,
@@ -38,8 +50,10 @@ from chainrule.formulas import (
     not_later,
     repeat_heads,
     seen_by,
+    sloped,
     split_heads,
     step_products,
+    sum_distances,
     sum_features,
     sum_heads,
     sum_positions,
@@ -49,9 +63,11 @@ from chainrule.formulas import (
     where,
     zeros_like,
 )
+from chainrule.formulas.primitives.distances import places as distance_places
+from chainrule.formulas.primitives.distances import slopes
 from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
-from chainrule.layers.checks import whole
-from chainrule.layers.initializers import Glorot, InitializerLike, Zeros, given_initializer
+from chainrule.layers.checks import each, size, whole
+from chainrule.layers.initializers import Glorot, InitializerLike, Normal, Zeros, given_initializer
 from chainrule.layers.parts import part_of, places_of, shapes_from
 from chainrule.layers.sequences.embedding import sequence
 from chainrule.layers.sequences.masking import UNSEEN
@@ -59,6 +75,11 @@ from chainrule.layers.sequences.masking import UNSEEN
 PROJECTIONS = ("q", "k", "v", "o")
 GIVEN = "given"  # as `seen`: the last source says it
 ROTARY_BASE = 10000.0
+RELATIVE = ("alibi", "t5", "learned")
+FARTHEST = 128  # of T5's buckets
+
+
+_Three = tuple[Value, Value, Value]
 
 
 class _Parts(NamedTuple):
@@ -70,7 +91,19 @@ class _Parts(NamedTuple):
     K: Value
     V: Value
     A: Value
+    K_0: Value
+    V_0: Value
+    A_0: Value
     O: Value  # noqa: E741
+
+
+class _Deltas(NamedTuple):
+    q: Value
+    k: Value
+    v: Value
+    k_0: Value
+    v_0: Value
+    scores: Value
 
 
 class MultiHeadAttention(Layer):
@@ -88,11 +121,22 @@ class MultiHeadAttention(Layer):
     seen: which keys a query sees, (T, S) of True and False, True where it does (PyTorch's attn_mask is the
         other way round); or "given": every sample has its own, numbers (T, S) that are 0 where it does not,
         the last source of the node. They have no δ.
+    key_value_bias: whether there is a learned key and value more, r_k and r_v (1, F'), that every query sees
+        whatever masks say (PyTorch's add_bias_kv); they begin as N(0, 1/F').
+    zero_key_value: whether there is a key and value of zeros more (PyTorch's add_zero_attn).
+    relative_positions: what the distance of a query and a key adds to their score, by head. "alibi": less by
+        a slope for every step between them. "t5": P (heads, buckets), learned; near distances have a bucket
+        each, far ones share them, on a logarithmic scale up to max_distance, 128; keys behind the query have
+        their own half, unless causal. "learned": P (heads, 2 · max_distance + 1), of distances -max_distance
+        to max_distance, and what is farther as those; by itself as far as the steps go. With grid=(height,
+        width) the steps are its pixels, row by row, and P (heads, (2 · height - 1)(2 · width - 1)) is of the
+        distances along both, the transpose of Swin's relative_position_bias_table.
 
     Keys that a mask calls padding are seen by none; a query that sees none gets A = 0. The mask of the
     queries goes on.
 
-    Without rotary keys have no bias: q · b_k is the same for every key, and softmax cancels it. Weights from
+    Without rotary, and with no key more, keys have no bias: q · b_k is the same for every key, and softmax
+    cancels it. Weights from
     a library that has one (PyTorch's in_proj_bias is b_q, b_k, b_v in a row) are taken without it and compute
     the same.
 
@@ -114,6 +158,12 @@ class MultiHeadAttention(Layer):
         rotary: bool = False,
         rotary_base: float = ROTARY_BASE,
         seen: Any = None,
+        key_value_bias: bool = False,
+        zero_key_value: bool = False,
+        relative_positions: str | None = None,
+        buckets: int = 32,
+        max_distance: int | None = None,
+        grid: Any = None,
         sources: Any = (),
         initializer: InitializerLike = None,
         name: str | None = None,
@@ -133,6 +183,17 @@ class MultiHeadAttention(Layer):
         check_number("MultiHeadAttention rotary_base", rotary_base)
         self.rotary_base = float(rotary_base)
         self.seen = _seen(seen)
+        self.key_value_bias = check_flag("MultiHeadAttention key_value_bias", key_value_bias)
+        self.zero_key_value = check_flag("MultiHeadAttention zero_key_value", zero_key_value)
+        if relative_positions is not None:
+            check_choice("MultiHeadAttention relative_positions", relative_positions, RELATIVE)
+        self.relative_positions = relative_positions
+        self.buckets = whole(buckets, "MultiHeadAttention buckets", 4)
+        if max_distance is not None:
+            max_distance = whole(max_distance, "MultiHeadAttention max_distance")
+        self.max_distance = max_distance
+        self.grid = None if grid is None else each(size(grid, "MultiHeadAttention grid"), 2)
+        self._check_relative()
         self.sources = shapes_from(sources, "MultiHeadAttention")
         self.initializer = given_initializer(initializer)
         self.name = name
@@ -160,7 +221,29 @@ class MultiHeadAttention(Layer):
     @property
     def plain(self) -> bool:
         """Whether a sequence reads itself with none of the options but causal."""
-        return not self.sources and self.shared == 1 and not self.rotary and self.seen is None
+        return not self.sources and self.plain_scores
+
+    @property
+    def plain_scores(self) -> bool:
+        """Whether each head has keys of its own, with none of the options but causal."""
+        as_published = self.shared == 1 and not self.rotary and self.seen is None
+        return as_published and not self.extra_rows and self.relative_positions is None
+
+    @property
+    def extra_rows(self) -> int:
+        """How many keys there are more than the sequence has."""
+        return self.key_value_bias + self.zero_key_value
+
+    @property
+    def learned_positions(self) -> bool:
+        """Whether there is a P."""
+        return self.relative_positions in ("t5", "learned")
+
+    @property
+    def by_distance(self) -> dict[str, Any]:
+        """How P is of distances: what `by_distance` is told."""
+        logarithmic = (self.max_distance or FARTHEST) if self.relative_positions == "t5" else 0
+        return {"logarithmic": logarithmic, "both": not (logarithmic and self.causal), "grid": self.grid}
 
     @property
     def shared(self) -> int:
@@ -172,7 +255,7 @@ class MultiHeadAttention(Layer):
         """The projections that have a bias."""
         if not self.bias:
             return ()
-        return PROJECTIONS if self.rotary else ("q", "v", "o")
+        return PROJECTIONS if self.rotary or self.extra_rows else ("q", "v", "o")
 
     def shapes(self, input_shape: Shape) -> tuple[Shape, Shape, Shape]:
         """(steps, features) of queries, keys and values."""
@@ -183,19 +266,39 @@ class MultiHeadAttention(Layer):
     def _project(self, x: Value, W: Value, b: Value) -> Value:
         return W @ x if b is None or not self.bias else W @ x + broadcast_samples(b)
 
-    def _softmax(self, S: Value, mask: Value, given: Value = None) -> Value:
-        """Over the keys; mask (keys, m), given (queries, keys, m), `seen` and [k ≤ i] say which are seen."""
+    def _softmax(self, S: Value, mask: Value, given: Value = None, S_0: Value = None) -> tuple[Value, Value]:
+        """Over the keys, and what a learned key more, of score S_0, has of it; mask (keys, m), given
+        (queries, keys, m), `seen` and [k ≤ i] say which keys are seen.
+        """
         says = [not_later(S)] if self.causal else []
         if isinstance(self.seen, tuple):
             says.append(seen_by(S, mask=self.seen))
         says += [told for told in (given, mask) if told is not None]
-        if not says:
+        if not says and not self.extra_rows:
             E = named("E", exp(S - max_features(S)))
-            return E / sum_features(E)
+            return E / sum_features(E), None
+        if not says:
+            return self._shares(S, S, S_0)
         M = named("M", functools.reduce(operator.mul, says))
+        if self.extra_rows:
+            return self._shares(where(M, S, UNSEEN), S, S_0, M)
         R = named("R", where(M, S, UNSEEN))
         E = named("E", exp(where(M, S - max_features(R), UNSEEN)))  # where no key is seen, max R is −∞
-        return E / maximum(sum_features(E), 0.5)  # the sum is at least 1, or 0 where nothing is seen
+        return E / maximum(sum_features(E), 0.5), None  # the sum is at least 1, or 0 where nothing is seen
+
+    def _shares(self, seen: Value, S: Value, S_0: Value, M: Value = None) -> tuple[Value, Value]:
+        """Where there are keys more, which all queries see; seen: scores, −∞ where M says that none is."""
+        R = named("R", max_features(seen))
+        most = R if S_0 is None else maximum(R, S_0)
+        R_0 = named("R_0", maximum(most, 0.0) if self.zero_key_value else most)
+        E = named("E", exp(S - R_0 if M is None else where(M, S - R_0, UNSEEN)))
+        N = sum_features(E)
+        if S_0 is None:
+            return E / named("N", N + exp(-R_0)), None
+        E_0 = named("E_0", exp(S_0 - R_0))
+        N = N + E_0
+        N = named("N", N + exp(-R_0) if self.zero_key_value else N)
+        return E / N, named("A_0", E_0 / N)
 
     def _read(self, x: Value) -> tuple[Value, Value, Value, Value]:
         """What queries, keys and values are made of, and what says which keys are seen."""
@@ -209,7 +312,7 @@ class MultiHeadAttention(Layer):
     def _turned(self, x: Value, back: bool = False) -> Value:
         return turned(x, base=self.rotary_base, back=back) if self.rotary else x
 
-    def _parts(self, x: Value, W: tuple[Value, ...], b: tuple[Value, ...], mask: Value) -> _Parts:
+    def _parts(self, x: Value, W: _Three, b: _Three, learned: _Three, mask: Value) -> _Parts:
         X, Y, Z, given = self._read(x)
         counts = (self.heads, *[self.heads // self.shared] * 2)
         Q, K, V = (
@@ -217,27 +320,59 @@ class MultiHeadAttention(Layer):
             for of, matrix, bias, count in zip((X, Y, Z), W, b, counts, strict=True)
         )
         Q, K = named("Q", self._turned(Q)), self._turned(K)
+        k_0, v_0, P = learned
+        extra = (k_0, v_0) if self.key_value_bias else ()
+        rows = [split_heads(broadcast_samples(row), heads=counts[1]) for row in extra]
         if self.shared > 1:
-            K, V = (repeat_heads(of, times=self.shared) for of in (K, V))
+            K, V, *rows = (repeat_heads(of, times=self.shared) for of in (K, V, *rows))
         K, V = named("K", K), named("V", V)
-        S = named("S", step_products(Q, K) / count_features(Q) ** 0.5)
-        A = named("A", self._softmax(S, mask, given))
-        return _Parts(X, Y, Z, given, Q, K, V, A, named("O", join_heads(mix_steps(A, V), heads=self.heads)))
+        K_0, V_0 = map(named, ("K_0", "V_0"), rows) if rows else (None, None)
+        S = step_products(Q, K) / count_features(Q) ** 0.5
+        if self.relative_positions == "alibi":
+            S = S - sloped(S)
+        elif self.learned_positions:
+            S = S + by_distance(P, S, **self.by_distance)
+        S, S_0 = named("S", S), None
+        if K_0 is not None:
+            S_0 = named("S_0", sum_features(Q * K_0) / count_features(Q) ** 0.5)
+        A, A_0 = self._softmax(S, mask, given, S_0)
+        A = named("A", A)
+        mixed = mix_steps(A, V) if A_0 is None else mix_steps(A, V) + A_0 * V_0
+        O = named("O", join_heads(mixed, heads=self.heads))  # noqa: E741
+        return _Parts(X, Y, Z, given, Q, K, V, A, K_0, V_0, A_0, O)
 
-    def _deltas(self, d: Value, p: _Parts, W_o: Value) -> tuple[Value, Value, Value]:
-        """∂J/∂ of the three projections."""
+    def _deltas(self, d: Value, p: _Parts, W_o: Value) -> _Deltas:
+        """∂J/∂ of the three projections, of the row of keys and that of values, and of every score."""
         D = named("D", split_heads(W_o.T @ d, heads=self.heads))
         B = named("B", step_products(D, p.V))
-        G = named("G", p.A * (B - sum_features(p.A * B)) / count_features(p.Q) ** 0.5)
+        C, of_row = sum_features(p.A * B), (None, None)
+        root = count_features(p.Q) ** 0.5
+        if self.key_value_bias:
+            B_0 = named("B_0", sum_features(D * p.V_0))
+            C = named("C", C + p.A_0 * B_0)
+        of_scores = p.A * (B - C)
+        G = named("G", of_scores / root)
         of_q, of_k, of_v = mix_steps(G, p.K), mix_steps(swap_steps(G), p.Q), mix_steps(swap_steps(p.A), D)
+        if self.key_value_bias:
+            G_0 = named("G_0", p.A_0 * (B_0 - C) / root)
+            of_q = of_q + G_0 * p.K_0
+            of_row = (fit(G_0 * p.Q, p.K_0), fit(p.A_0 * D, p.V_0))
         if self.shared > 1:
             of_k, of_v = (sum_heads(delta, times=self.shared) for delta in (of_k, of_v))
         fewer = self.heads // self.shared
-        return (
+        return _Deltas(
             join_heads(self._turned(of_q, back=True), heads=self.heads),
             join_heads(self._turned(of_k, back=True), heads=fewer),
             join_heads(of_v, heads=fewer),
+            *(None if row is None else self._summed_row(row) for row in of_row),  # type: ignore[call-arg]
+            of_scores,
         )
+
+    def _summed_row(self, delta: Value) -> Value:
+        """∂J/∂ of a row, (1, F'), from that of every head's."""
+        if self.shared > 1:
+            delta = sum_heads(delta, times=self.shared)
+        return sum_samples(join_heads(delta, heads=self.heads // self.shared))
 
     def forward(
         self,
@@ -250,9 +385,12 @@ class MultiHeadAttention(Layer):
         b_k: Value = None,
         b_v: Value = None,
         b_o: Value = None,
+        k_0: Value = None,
+        v_0: Value = None,
+        P: Value = None,
         mask: Value = None,
     ) -> Value:
-        p = self._parts(x, (W_q, W_k, W_v), (b_q, b_k if self.rotary else None, b_v), mask)
+        p = self._parts(x, (W_q, W_k, W_v), (b_q, self._of_keys(b_k), b_v), (k_0, v_0, P), mask)
         return self._project(p.O, W_o, b_o)
 
     def delta(
@@ -266,10 +404,13 @@ class MultiHeadAttention(Layer):
         b_q: Value = None,
         b_k: Value = None,
         b_v: Value = None,
+        k_0: Value = None,
+        v_0: Value = None,
+        P: Value = None,
         mask: Value = None,
     ) -> Value:
-        p = self._parts(x, (W_q, W_k, W_v), (b_q, b_k if self.rotary else None, b_v), mask)
-        of_q, of_k, of_v = self._deltas(d, p, W_o)
+        p = self._parts(x, (W_q, W_k, W_v), (b_q, self._of_keys(b_k), b_v), (k_0, v_0, P), mask)
+        of_q, of_k, of_v, *_ = self._deltas(d, p, W_o)
         of_x, of_y, of_z = W_q.T @ of_q, W_k.T @ of_k, W_v.T @ of_v
         if not self.sources:
             return of_x + of_y + of_z
@@ -289,13 +430,25 @@ class MultiHeadAttention(Layer):
         b_q: Value = None,
         b_k: Value = None,
         b_v: Value = None,
+        k_0: Value = None,
+        v_0: Value = None,
+        P: Value = None,
         mask: Value = None,
     ) -> Values:
-        p = self._parts(x, (W_q, W_k, W_v), (b_q, b_k if self.rotary else None, b_v), mask)
-        deltas = dict(zip(PROJECTIONS, (*self._deltas(d, p, W_o), d), strict=True))
+        p = self._parts(x, (W_q, W_k, W_v), (b_q, self._of_keys(b_k), b_v), (k_0, v_0, P), mask)
+        made = self._deltas(d, p, W_o)
+        deltas = dict(zip(PROJECTIONS, (*made[:3], d), strict=True))
         of = dict(zip(PROJECTIONS, (p.X, p.Y, p.Z, p.O), strict=True))
         gradients = {f"W_{key}": correlate(delta, of[key]) for key, delta in deltas.items()}
-        return gradients | {f"b_{key}": sum_samples(sum_positions(deltas[key])) for key in self.biased}
+        gradients |= {f"b_{key}": sum_samples(sum_positions(deltas[key])) for key in self.biased}
+        if self.key_value_bias:
+            gradients |= {"k_0": made.k_0, "v_0": made.v_0}
+        if self.learned_positions:
+            gradients["P"] = sum_distances(made.scores, P, **self.by_distance)
+        return gradients
+
+    def _of_keys(self, b_k: Value) -> Value:
+        return b_k if "k" in self.biased else None
 
     # -- shapes ----------------------------------------------------------------------------------------------
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
@@ -307,7 +460,38 @@ class MultiHeadAttention(Layer):
         for key in self.biased:
             units, inputs = sizes[key]
             specs[f"b_{key}"] = Parameter((units,), inputs, units, Zeros(), penalised=False)
+        if self.key_value_bias:
+            row = Parameter((1, fewer), fewer, fewer, Normal(fewer**-0.5), penalised=False)
+            specs |= {"k_0": row, "v_0": row}
+        if self.learned_positions:
+            table = (self.heads, self.numbers_of(input_shape))
+            specs["P"] = Parameter(table, table[1], self.heads, Normal(0.02), penalised=False)
         return specs
+
+    def numbers_of(self, input_shape: Shape) -> int:
+        """Of how many distances P is."""
+        if self.relative_positions == "t5":
+            return self.buckets
+        if self.grid is not None:
+            return math.prod(2 * length - 1 for length in self.grid)
+        of_q, of_k, _ = self.shapes(input_shape)
+        return 2 * (self.max_distance or max(of_q[0], of_k[0]) - 1) + 1
+
+    def of_pairs(self, steps: int, keys: int, P: Any = None) -> tuple[Any, Any]:
+        """(which number of its head is added to the score of every query and key, (steps, keys), and the
+        numbers, (heads, numbers)), P or the slopes'; None where there is nothing of the kind. Without a P
+        that is learned the first only.
+        """
+        if self.relative_positions is None:
+            return None, None
+        if not self.learned_positions:
+            reach = max(steps, keys) - 1
+            far = np.abs(np.arange(2 * reach + 1) - reach)
+            return distance_places(steps, keys, 2 * reach + 1), -np.outer(slopes(self.heads), far)
+        count = self.buckets if P is None else P.shape[1]
+        if P is None and self.relative_positions == "learned":
+            count = self.numbers_of((steps, 0)) if not self.sources else self.numbers_of(())
+        return distance_places(steps, keys, count, **self.by_distance), P
 
     @property
     def places(self) -> list[tuple[int, int, Shape]]:
@@ -338,7 +522,36 @@ class MultiHeadAttention(Layer):
                 f"MultiHeadAttention seen has a row for every query and a column for every key, {pairs}, "
                 f"received {(len(self.seen), len(self.seen[0]))}"
             )
+        if self.grid is not None and pairs != (math.prod(self.grid),) * 2:
+            raise ShapeError(
+                f"MultiHeadAttention grid={self.grid} has {math.prod(self.grid)} pixels, and queries and "
+                f"keys are {pairs[0]} and {pairs[1]}: write a grid (height, width) of as many"
+            )
         return of_q
+
+    def _check_relative(self) -> None:
+        """Arguments of relative positions that do not fit together."""
+        kind = self.relative_positions
+        wanted = {"max_distance": ("t5", "learned"), "grid": ("learned",)}
+        for name, kinds in wanted.items():
+            if getattr(self, name) is not None and kind not in kinds:
+                raise ArgumentError(
+                    f"MultiHeadAttention {name} is of relative_positions={' or '.join(map(repr, kinds))}, "
+                    f"received relative_positions={kind!r}: leave {name} out or write "
+                    f"relative_positions={kinds[-1]!r}"
+                )
+        if self.grid is not None and self.max_distance is not None:
+            raise ArgumentError(
+                "MultiHeadAttention grid has a number for every distance of its pixels: leave max_distance "
+                "out"
+            )
+        if kind == "t5":
+            near = self.buckets // (2 if self.causal else 4)
+            if (self.max_distance or FARTHEST) <= near:
+                raise ArgumentError(
+                    f"MultiHeadAttention of {self.buckets} buckets has one for each distance below {near}, "
+                    f"and max_distance must be beyond: write max_distance={4 * near}"
+                )
 
     def _check_features(self, features: int) -> None:
         if features % self.heads:

@@ -9,6 +9,7 @@ Source: Vaswani et al., Attention Is All You Need, 2017, 3.1; norms in front: Xi
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from chainrule.base.errors import ShapeError
@@ -36,6 +37,8 @@ class TransformerDecoder(Layer):
     heads: of both attentions. hidden: units between the two dense layers. activation: "relu" or "gelu".
     causal: a step of the target sees itself and those before it only, as in training with the whole target.
     norm_first: norms in front of what is added, in place of behind the sum.
+    relative_positions, buckets, max_distance: of the attention of the target to itself, as there; the one to
+        the memory has none.
     dropout: the rate of the dropouts on what the attentions and the dense layers put out, and between these;
         there is none on the weights A, where PyTorch has one more.
     """
@@ -53,6 +56,9 @@ class TransformerDecoder(Layer):
         causal: bool = True,
         norm_first: bool = False,
         dropout: float = 0.0,
+        relative_positions: str | None = None,
+        buckets: int = 32,
+        max_distance: int | None = None,
         name: str | None = None,
     ) -> None:
         self.heads = whole(heads, "TransformerDecoder heads")
@@ -61,6 +67,16 @@ class TransformerDecoder(Layer):
         self.causal = check_flag("TransformerDecoder causal", causal)
         self.norm_first = check_flag("TransformerDecoder norm_first", norm_first)
         self.dropout = Dropout(dropout).rate
+        own = MultiHeadAttention(
+            self.heads,
+            causal=self.causal,
+            relative_positions=relative_positions,
+            buckets=buckets,
+            max_distance=max_distance,
+            name="self_attn",
+        )
+        self.relative_positions, self.buckets, self.max_distance = relative_positions, buckets, max_distance
+        self._own = own
         self.name = name
         # By features: what stands in its place is the same wherever it stands, and so are the parameters.
         self._inner: dict[int, list[InnerNode]] = {}
@@ -91,7 +107,7 @@ class TransformerDecoder(Layer):
             *self._dropped("dropout3"),
         ]
         steps: list[tuple[str, list[Layer], tuple[int, ...]]] = [
-            ("self_attn", [MultiHeadAttention(self.heads, causal=self.causal, name="self_attn")], ()),
+            ("self_attn", [copy.copy(self._own)], ()),
             ("multihead_attn", [MultiHeadAttention(self.heads, name="multihead_attn")], (memory,)),
             ("feedforward", feeding, ()),
         ]

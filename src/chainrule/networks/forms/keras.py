@@ -192,8 +192,11 @@ def _depthwise(layer: DepthwiseConv2D) -> list[Weight]:
 
 
 def _attention(layer: Any, given: Mapping[str, Array]) -> list[Weight]:
-    if layer.rotary:
-        raise ArgumentError(f"{layer.name}, {layer!r}, has no like in Keras: its attention turns nothing")
+    if layer.rotary or layer.extra_rows or layer.relative_positions:
+        raise ArgumentError(
+            f"{layer.name}, {layer!r}, has no like in Keras: its attention turns nothing, adds nothing to "
+            "scores and has no key more"
+        )
     size, features = len(given["W_q"]), len(given["W_q"]) // layer.heads
 
     def there(W: Array) -> Array:

@@ -518,10 +518,14 @@ class Building(Axes):
         numbers: dict[str, Array],
         epsilon: float,
         groups: int = 1,
+        momentum: float = 0.1,
     ) -> Value:
-        """kind: "group" or "instance", of channels in front. numbers: gamma and beta where there are."""
+        """kind: "group" or "instance", of channels in front. numbers: gamma and beta where there are, and of
+        the latter mean and variance.
+        """
         x = self.plain(name, x) if x.columns is not None else x
-        made: Any = partial(GroupNorm, groups) if kind == "group" else InstanceNorm
+        instance = partial(InstanceNorm, tracked="mean" in numbers, momentum=momentum)
+        made: Any = partial(GroupNorm, groups) if kind == "group" else instance
         layer = with_numbers(made(epsilon=epsilon, **_with(numbers)), numbers)
         return self.over_features(name, x, layer, True)
 
@@ -635,6 +639,26 @@ class Building(Axes):
         x, *others = (self.read(name, value, False) for value in values)
         return x.like(self.node(name, x, with_numbers(layer, dict(weights)), beside=others))
 
+    def _others(self, name: str, number: int, part: Callable[[float, float], Value]) -> Value:
+        """1 for ids below a number and above it: part(sign, shift) is 2 · sign · id + shift from 0 to 1."""
+        sides = [part(sign, -sign * 2 * number - 0.5) for sign in (-1.0, 1.0)]
+        return self.join(f"{name}_other", sides, "sum")
+
+    def told(self, name: str, flags: Flags) -> Value:
+        """1 where ids are one of them or, as the flags say, are not, and 0 elsewhere; nothing is learned."""
+
+        def part(sign: float, shift: float) -> Value:  # no kink lies at a whole number
+            taps = tuple(((place, sign),) for place in range(flags.of.theirs[0]))
+            return self.entrywise(
+                f"{name}_there", self.along(f"{name}_ids", flags.of, 0, taps), HardSigmoid(2.0, shift)
+            )
+
+        there = self._others(name, flags.number, part)
+        if not flags.equal:
+            return there
+        taps = tuple(((place, -1.0),) for place in range(flags.of.theirs[0]))
+        return self.plus(name, self.along(f"{name}_negative", there, 0, taps), np.ones(len(taps)))
+
     def seen(self, name: str, padding: Value | Flags, table: Array, hides: bool = True) -> Value:
         """Which keys a query of a sample sees, (steps, keys), 0 where it does not: those that `padding`,
         (keys,), does not hide, by 1 (`hides`, or else by 0) or by an id, and the table leaves. Nothing in it
@@ -651,9 +675,8 @@ class Building(Axes):
 
         if number is None:
             there = part(-1.0, 1.5) if hides else part(1.0, -0.5)
-        else:  # ids below it, and above
-            sides = [part(sign, -sign * 2 * number - 0.5) for sign in (-1.0, 1.0)]
-            there = self.join(f"{name}_other", sides, "sum")
+        else:
+            there = self._others(name, number, part)
         taps = tuple(((place, 1.0),) if left else () for place, left in enumerate(table.ravel()))
         return self.reshaped(f"{name}_seen", self.along(f"{name}_mask", there, 0, taps), table.shape)
 

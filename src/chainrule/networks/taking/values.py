@@ -107,14 +107,17 @@ class Node:
 
 @dataclass(frozen=True)
 class Flags:
-    """Where whole numbers are, or are not, one of them: ids == 0, which a padding mask is made of."""
+    """Where whole numbers are, or are not, one of them: ids == 0, which a padding mask is made of; with so
+    many axes of one entry behind.
+    """
 
     of: Value
     number: int
     equal: bool
+    axes: int = 0
 
     def turned(self) -> Flags:
-        return Flags(self.of, self.number, not self.equal)
+        return Flags(self.of, self.number, not self.equal, self.axes)
 
 
 HIDDEN = -1e30  # a score below, or what a mask adds, is of a key that is not seen

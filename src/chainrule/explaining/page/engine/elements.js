@@ -274,6 +274,12 @@
     },
     sum_heads: (r, { to: [x], with: { times: often } }, place) =>
       total(each(often, (n) => r.read(x, [place[0] * often + n, ...place.slice(1)]))),
+    sum_distances: (r, { to: [x, P], with: options }, [head, own]) => {
+      const [steps, keys, m] = r.shape(x).slice(-3);
+      const place = chainrule.placeOf(r.shape(P)[1], options);
+      return total(indices([steps, keys, m]).filter(([i, k]) => place(i, k) === own)
+        .map((here) => r.read(x, [head, ...here])));
+    },
     sum_positions: positions,
     sum_samples: summed((n) => [n - 1], (place) => [...place, 0]),
     sum_features: features,
@@ -331,6 +337,8 @@
         r.read(x, [...n.map((i, axis) => copies[axis][i]), ...place.slice(pads.length)])));
     },
     tent: (r, { number: own }) => number(r.value(own).data[0]),
+    by_distance: moved((r, { to: [P], with: options }, [head, i, k]) =>
+      [head, chainrule.placeOf(r.shape(P)[1], options)(i, k)]),
     shuffled: moved((r, { with: { block } }, [u, v, c, s]) => [
       Math.floor(u / block), Math.floor(v / block), c * block * block + (u % block) * block + (v % block), s,
     ]),

@@ -336,6 +336,57 @@
     return out;
   }
 
+  /** Which of `count` numbers is that of query i and key k: (query, key) => number. */
+  function placeOf(count, { logarithmic, both, grid }) {
+    if (grid) {
+      const [height, width] = grid;
+      return (i, k) => (Math.floor(i / width) - Math.floor(k / width) + height - 1) * (2 * width - 1)
+        + (i % width) - (k % width) + width - 1;
+    }
+    if (!logarithmic) {
+      const reach = Math.floor(count / 2);
+      return (i, k) => Math.min(Math.max(k - i, -reach), reach) + reach;
+    }
+    const own = both ? Math.floor(count / 2) : count;
+    const near = Math.floor(own / 2);
+    return (i, k) => {
+      const far = both ? Math.abs(k - i) : Math.max(i - k, 0);
+      const first = both && k > i ? own : 0;
+      if (far < near) return first + far;
+      const share = Math.log(far / near) / Math.log(logarithmic / near);
+      return first + Math.min(near + Math.floor(share * (own - near) + 1e-6), own - 1);
+    };
+  }
+
+  /** The slope of ALiBi of every head. */
+  function slopeOf(h, heads) {
+    const power = 2 ** Math.floor(Math.log2(heads));
+    return h < power ? 2 ** ((-8 * (h + 1)) / power) : 2 ** ((-4 * (2 * (h - power) + 1)) / power);
+  }
+
+  /** value(head, query, key) of every head and pair: (heads, T, S, 1). */
+  function ofPairs(heads, s, value) {
+    const [steps, keys] = s.shape.slice(-3, -1);
+    const out = array([heads, steps, keys, 1]);
+    for (let i = 0; i < out.data.length; i += 1) {
+      out.data[i] = value(Math.floor(i / (steps * keys)), Math.floor(i / keys) % steps, i % keys);
+    }
+    return out;
+  }
+
+  function sumDistances(x, like, options) {
+    const [heads, count] = like.shape;
+    const [steps, keys, m] = x.shape.slice(-3);
+    const out = array([heads, count]);
+    const place = placeOf(count, options);
+    for (let i = 0; i < x.data.length; i += 1) {
+      const pair = Math.floor(i / m);
+      const head = Math.floor(pair / (steps * keys));
+      out.data[head * count + place(Math.floor(pair / keys) % steps, pair % keys)] += x.data[i];
+    }
+    return out;
+  }
+
   function oneHot(x, like, { skip = null }) {
     const ids = array([like.shape[0], 1], Float64Array.from(range(like.shape[0])));
     return zip((id, n) => (id === n && id !== skip ? 1 : 0), widened(x, samples(x)), ids);
@@ -599,6 +650,16 @@
       return reshaped(sum(reshaped(x, [heads / times, times, ...rest]), [1], true), [heads / times, ...rest]);
     },
     turned,
+    sloped: (s) => {
+      const heads = s.shape.at(-4);
+      return ofPairs(heads, s, (head, i, k) => slopeOf(head, heads) * Math.abs(k - i));
+    },
+    by_distance: (P, s, options) => {
+      const [heads, count] = P.shape;
+      const place = placeOf(count, options);
+      return ofPairs(heads, s, (head, i, k) => P.data[head * count + place(i, k)]);
+    },
+    sum_distances: sumDistances,
   };
 
   // -- reductions over the offsets of a kernel: values in row-major order, and the ranges of the indices ---
@@ -628,6 +689,6 @@
     },
   };
 
-  Object.assign(chainrule, { primitives, binders, grids, fillOf, source, turnOf });
+  Object.assign(chainrule, { primitives, binders, grids, fillOf, source, turnOf, placeOf });
   if (typeof module === "object") module.exports = chainrule;
 })((globalThis.chainrule ??= {}));

@@ -384,14 +384,18 @@ static void net_turn(float* x, const float* cosines, const float* sines, int ste
 }
 
 /* softmax(Q K' / root(size)) V of each head, `shared` of which read the same keys; Q and out are (queries, features), seen is
-   (queries, keys), work holds `keys` numbers */
-static void net_attention(const float* Q, const float* K, const float* V, const float* mask, const float* seen, int queries,
-                          int keys, int features, int heads, int shared, int causal, float* work, float* out) {
+   (queries, keys), work holds `keys` numbers. more_key and more_value are a key and a value that every query sees, zero says
+   that there are such of zeros; distances (queries, keys) says which of `count` numbers of a head is added to a score. Each
+   may be NULL */
+static void net_attention(const float* Q, const float* K, const float* V, const float* mask, const float* seen,
+                          const float* more_key, const float* more_value, int zero, const int* distances,
+                          const float* numbers, int count, int queries, int keys, int features, int heads, int shared,
+                          int causal, float* work, float* out) {
   const int size = features / heads, row = features / shared;
   for (int head = 0; head < heads; head++)
     for (int i = 0; i < queries; i++) {
       const float* q = Q + (size_t)i * features + head * size;
-      float *o = out + (size_t)i * features + head * size, largest = -INFINITY, sum = 0.0f;
+      float *o = out + (size_t)i * features + head * size, largest = zero ? 0.0f : -INFINITY, sum = 0.0f, more = 0.0f;
       for (int j = 0; j < keys; j++) {
         const float* k = K + (size_t)j * row + head / shared * size;
         work[j] = -INFINITY;
@@ -399,9 +403,15 @@ static void net_attention(const float* Q, const float* K, const float* V, const 
         work[j] = 0.0f;
         for (int n = 0; n < size; n++) work[j] += q[n] * k[n];
         work[j] /= sqrtf((float)size);
+        if (distances) work[j] += numbers[(size_t)head * count + distances[(size_t)i * keys + j]];
         if (work[j] > largest) largest = work[j];
       }
-      for (int n = 0; n < size; n++) o[n] = 0.0f;
+      for (int n = 0; more_key && n < size; n++) more += q[n] * more_key[head / shared * size + n] / sqrtf((float)size);
+      if (more_key && more > largest) largest = more;
+      if (more_key) more = expf(more - largest);
+      if (zero) sum = expf(-largest);
+      sum += more;
+      for (int n = 0; n < size; n++) o[n] = more_value ? more * more_value[head / shared * size + n] : 0.0f;
       for (int j = 0; j < keys; j++) {
         const float* v = V + (size_t)j * row + head / shared * size;
         if (work[j] == -INFINITY) continue;

@@ -322,7 +322,7 @@ def _resampled(body: Body, layer: Resample, x: Place, z: Place, given: Arrays) -
 
 
 # -- normalisation -----------------------------------------------------------------------------------------
-def _batch_norm(body: Body, layer: BatchNorm, x: Place, z: Place, given: Arrays) -> None:
+def _batch_norm(body: Body, layer: BatchNorm | InstanceNorm, x: Place, z: Place, given: Arrays) -> None:
     factor = given.get("gamma", 1) / np.sqrt(given["variance"].astype(np.float64) + layer.epsilon)
     shift = given.get("beta", 0) - given["mean"] * factor
     names = given_arrays(body, layer, {"factor": factor, "shift": shift}, "factor", "shift")
@@ -331,6 +331,8 @@ def _batch_norm(body: Body, layer: BatchNorm, x: Place, z: Place, given: Arrays)
 
 def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
     """Over groups of channels and all positions, or every row by itself: a position, or several."""
+    if isinstance(layer, InstanceNorm) and layer.tracked:
+        return _batch_norm(body, layer, x, z, given)
     gamma, beta = given_arrays(body, layer, given, "gamma", "beta")
     shape = layer.rows_of(x.shape) if isinstance(layer, LayerNorm | RMSNorm) else x.shape
     channels, count = shape[-1], positions(shape)
@@ -515,8 +517,15 @@ def _attention(body: Body, layer: MultiHeadAttention, x: Place, z: Place, given:
             ]
             body.call("turn", place, *names, count, layer.heads // many, size)
     sums = f"{work} + {sum(sizes) + sizes[0]}"
-    options = (body.mask, seen, steps, keys, features, layer.heads, shared, int(layer.causal), sums)
-    body.call("attention", *made[:3], *options, made[3])
+    rows = given_arrays(body, layer, given, "k_0", "v_0")
+    at, numbers = layer.of_pairs(steps, keys, given.get("P"))
+    added: tuple[Any, ...] = (None, None, 0)
+    if at is not None:
+        called = body.array(f"{layer.name}_numbers", numbers)
+        added = (body.whole_numbers(f"{layer.name}_distances", at.ravel().tolist()), called, numbers.shape[1])
+    options = (steps, keys, features, layer.heads, shared, int(layer.causal), sums)
+    more = (*rows, int(layer.zero_key_value), *added)
+    body.call("attention", *made[:3], body.mask, seen, *more, *options, made[3])
     names = given_arrays(body, layer, given, "W_o", "b_o")
     body.call("dense", made[3], *names, steps, features, features, z.name)
 

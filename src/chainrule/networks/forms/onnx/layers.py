@@ -347,7 +347,9 @@ def _scales(x: Value, axes: int = 1) -> dict[str, Array]:
     return {"gamma": np.ones(x.shape[-axes:]), "beta": np.zeros(x.shape[-axes:])}
 
 
-def _batch_norm(graph: Graph, layer: BatchNorm, x: Value, given: Arrays, mask: str | None) -> Value:
+def _batch_norm(
+    graph: Graph, layer: BatchNorm | InstanceNorm, x: Value, given: Arrays, mask: str | None
+) -> Value:
     whole = {**_scales(x), **given}
     names = [graph.constant(whole[name], name) for name in ("gamma", "beta", "mean", "variance")]
     z = graph.add("BatchNormalization", graph.first(x), *names, epsilon=layer.epsilon)
@@ -393,6 +395,8 @@ def _group_norm(graph: Graph, layer: GroupNorm, x: Value, given: Arrays, mask: s
 
 
 def _instance_norm(graph: Graph, layer: InstanceNorm, x: Value, given: Arrays, mask: str | None) -> Value:
+    if layer.tracked:
+        return _batch_norm(graph, layer, x, given, mask)
     scales = {**_scales(x), **given}
     names = [graph.constant(scales[name], name) for name in ("gamma", "beta")]
     z = graph.add("InstanceNormalization", graph.first(x), *names, epsilon=layer.epsilon)

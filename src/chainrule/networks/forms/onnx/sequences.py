@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.types import Array
 from chainrule.formulas.calling import call_formula
 from chainrule.formulas.expression import Symbol
 from chainrule.formulas.primitives.steps import turns
@@ -186,11 +187,28 @@ def _attention(graph: Graph, layer: MultiHeadAttention, x: Value, given: Arrays,
 
     Q = heads("q", read[0], layer.heads, steps)
     K, V = (heads(key, name, fewer, of_k[0]) for key, name in zip("kv", read[1:], strict=True))
+    if layer.extra_rows:
+        K = _with_more(graph, layer, K, given.get("k_0"), size)
+        V = _with_more(graph, layer, V, given.get("v_0"), size)
     K = graph.add("Transpose", K, perm=[0, 1, 3, 2])
     S = graph.add("Mul", graph.add("MatMul", Q, K), graph.constant(size**-0.5))
+    at, numbers = layer.of_pairs(steps, of_k[0], given.get("P"))
+    if at is not None:
+        added = np.pad(numbers[:, at], ((0, 0), (0, 0), (0, layer.extra_rows)))
+        S = graph.add("Add", S, graph.constant(added))
     A = _weights(graph, S, _seen(graph, layer, (steps, of_k[0]), seen, mask))
     O = graph.add("Transpose", graph.add("MatMul", A, V), perm=[0, 2, 1, 3])  # noqa: E741
     return Value(of_q, product(graph, graph.reshape(O, steps, features), given["W_o"], given.get("b_o")))
+
+
+def _with_more(graph: Graph, layer: MultiHeadAttention, own: str, row: Any, size: int) -> str:
+    """Keys or values (N, heads, steps, size), and behind them those that are not of the sequence."""
+    rows = np.zeros((1, layer.heads, layer.extra_rows, size))
+    if row is not None:
+        rows[0, :, 0] = np.repeat(row.reshape(-1, size), layer.shared, axis=0)
+    samples = graph.add("Slice", graph.add("Shape", own), graph.whole(0), graph.whole(1))
+    shape = graph.add("Concat", samples, graph.whole(*rows.shape[1:]), axis=0)
+    return graph.add("Concat", own, graph.add("Expand", graph.constant(rows), shape), axis=2)
 
 
 def _sources(graph: Graph, layer: Any, x: Value) -> list[Any]:
@@ -215,14 +233,24 @@ def _turned(graph: Graph, x: str, steps: int, size: int, base: float) -> str:
 def _seen(
     graph: Graph, layer: MultiHeadAttention, pairs: tuple[int, int], given: str | None, mask: str | None
 ) -> str | None:
-    """Which keys a query sees, as far as something says so."""
-    says = [graph.constant(np.tri(*pairs), dtype=bool)] if layer.causal else []
+    """Which keys a query sees, as far as something says so: those that are not of the sequence always."""
+    more = layer.extra_rows
+
+    def table(seen: Array) -> str:
+        return graph.constant(np.pad(seen, ((0, 0), (0, more)), constant_values=1), dtype=bool)
+
+    def with_more(numbers: str, axes: int) -> str:
+        sides = graph.whole(*[0] * (2 * axes - 1), more)
+        return graph.add("Pad", numbers, sides, graph.constant(1), mode="constant") if more else numbers
+
+    says = [table(np.tri(*pairs))] if layer.causal else []
     if isinstance(layer.seen, tuple):
-        says.append(graph.constant(np.array(layer.seen), dtype=bool))
+        says.append(table(np.array(layer.seen)))
     if given is not None:
-        hidden = graph.add("Equal", given, graph.constant(0))
+        hidden = graph.add("Equal", with_more(given, 3), graph.constant(0))
         says.append(graph.axes("Unsqueeze", graph.add("Not", hidden), 1))
     if mask is not None:
+        mask = with_more(mask, 2)
         says.append(graph.holds(graph.axes("Unsqueeze", mask, 1, 2)))
     return functools.reduce(lambda a, b: graph.add("And", a, b), says) if says else None
 

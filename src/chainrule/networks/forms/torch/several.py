@@ -118,6 +118,7 @@ class Attention(Module):
     """
 
     seen: Tensor
+    distances: Tensor
 
     def __init__(
         self,
@@ -131,21 +132,36 @@ class Attention(Module):
         seen: Any,
         places: Sequence[Place],
         given: bool,
+        row: bool,
+        zero: bool,
+        distances: Any,
+        numbers: Any,
     ) -> None:
+        """row, zero: whether there is a key and value more, learned and of zeros. distances: which of the
+        numbers, (heads, numbers), or learned so many, is added to the score of a query and a key.
+        """
         super().__init__()
         of_q, of_k, of_v = features
         self.heads, self.shared, self.causal, self.base = heads, shared, causal, base
-        self.places, self.given = places, given
+        self.places, self.given, self.zero = places, given, zero
         self.register_buffer("seen", None if seen is None else torch.as_tensor(seen), persistent=False)
+        at = None if distances is None else torch.as_tensor(distances)
+        self.register_buffer("distances", at, persistent=False)
+        if isinstance(numbers, int):
+            self.relative_position_bias = nn.Parameter(torch.zeros(heads, numbers))
+        else:
+            fixed = None if numbers is None else torch.as_tensor(numbers, dtype=torch.get_default_dtype())
+            self.register_buffer("relative_position_bias", fixed, persistent=False)
         self.attention = None
         if shared == 1 and base is None:
             self.attention = nn.MultiheadAttention(
-                of_q, heads, bias=bias, kdim=of_k, vdim=of_v, batch_first=True
+                of_q, heads, bias=bias, kdim=of_k, vdim=of_v, batch_first=True, add_bias_kv=row
             )
             return
         fewer = of_q // shared
         self.q_proj = nn.Linear(of_q, of_q, bias=bias)
-        self.k_proj = nn.Linear(of_k, fewer, bias=bias and base is not None)
+        self.bias_k, self.bias_v = (nn.Parameter(torch.zeros(1, 1, fewer)) if row else None for _ in "kv")
+        self.k_proj = nn.Linear(of_k, fewer, bias=bias and (row or zero or base is not None))
         self.v_proj = nn.Linear(of_v, fewer, bias=bias)
         self.out_proj = nn.Linear(of_q, of_q, bias=bias)
 
@@ -168,6 +184,12 @@ class Attention(Module):
         cosine, sine = angles.cos(), angles.sin()
         return torch.cat([first * cosine - second * sine, second * cosine + first * sine], -1)
 
+    def extra(self, like: Tensor, row: Tensor | None) -> Tensor:
+        """Keys or values that are not of the sequence, for every sample and head: (N, heads, count, n)."""
+        rows = [] if row is None else [row.reshape(-1, 1, like.shape[-1]).repeat_interleave(self.shared, 0)]
+        rows += [like.new_zeros(self.heads, 1, like.shape[-1])] if self.zero else []
+        return torch.cat(rows, 1).expand(len(like), -1, -1, -1) if rows else like[:, :, :0]
+
     def forward(self, x: Tensor) -> Tensor:
         parts = [taken(x, place) for place in self.places] if self.places else [x] * 3
         given = parts.pop()[:, None] != 0 if self.given else None
@@ -182,11 +204,18 @@ class Attention(Module):
         if self.base is not None:
             q, k = self.turned(q), self.turned(k)
         k, v = (part.repeat_interleave(self.shared, 1) for part in (k, v))
+        rows = self if self.attention is None else self.attention
+        more, v = self.extra(k, rows.bias_k), torch.cat([self.extra(v, rows.bias_v), v], 2)
         scores = q @ k.transpose(2, 3) / q.shape[-1] ** 0.5
+        if self.distances is not None:
+            scores = scores + self.relative_position_bias[:, self.distances]
         seen = torch.ones_like(scores, dtype=torch.bool)
         seen = seen.tril() if self.causal else seen
         for says in (self.seen, given):
             seen = seen if says is None else seen & says
-        weights = torch.softmax(scores.masked_fill(~seen, torch.finfo(scores.dtype).min), -1) * seen
+        hidden = scores.masked_fill(~seen, torch.finfo(scores.dtype).min)
+        count = more.shape[2]
+        every = torch.cat([q @ more.transpose(2, 3) / q.shape[-1] ** 0.5, hidden], -1)
+        weights = torch.softmax(every, -1) * F.pad(seen, (count, 0), value=True)
         made = (weights @ v).transpose(1, 2).flatten(2)
         return (self.out_proj if self.attention is None else self.attention.out_proj)(made)

@@ -527,6 +527,11 @@ def _group_norm(w: Writing, layer: GroupNorm, x: Shape, z: Shape, first: bool) -
 
 def _instance_norm(w: Writing, layer: InstanceNorm, x: Shape, z: Shape, first: bool) -> Made:
     """As groups of one channel: nn.InstanceNorm wants to know how many axes there are."""
+    if layer.tracked:
+        affine, made = layer.scale or layer.shift, getattr(w.nn, f"InstanceNorm{len(x) - 1}d")
+        module = made(x[-1], layer.epsilon, layer.momentum, affine, True)
+        kept = _named(module, mean="running_mean", variance="running_var")
+        return Made(module, [*_affine(layer, module), *kept])
     norm = w.nn.GroupNorm(x[-1], x[-1], layer.epsilon, layer.scale or layer.shift)
     return Made(norm, _affine(layer, norm))
 
@@ -581,6 +586,8 @@ def _attention(w: Writing, layer: MultiHeadAttention, x: Shape, z: Shape, first:
     if layer.plain:
         module = w.own.SelfAttention(x[-1], layer.heads, layer.bias, layer.causal)
     else:
+        (steps, _), (keys, _), _ = layer.shapes(x)
+        distances, numbers = layer.of_pairs(steps, keys)
         module = w.several.Attention(
             [shape[-1] for shape in layer.shapes(x)],
             layer.heads,
@@ -591,14 +598,19 @@ def _attention(w: Writing, layer: MultiHeadAttention, x: Shape, z: Shape, first:
             seen=np.array(layer.seen) if isinstance(layer.seen, tuple) else None,
             places=layer.places,
             given=layer.seen == GIVEN,
+            row=layer.key_value_bias,
+            zero=layer.zero_key_value,
+            distances=distances,
+            numbers=layer.parameters(x)["P"].shape[1] if layer.learned_positions else numbers,
         )
     held = module.attention
+    more = [] if layer.plain else _added(layer, module)
     if held is None:
         linear = [(key, getattr(module, f"{key}_proj")) for key in "qkv"] + [("o", module.out_proj)]
         made: list[Any] = [named for key, own in linear for named in _named(own, **{f"W_{key}": "weight"})]
         biased = [(key, own) for key, own in linear if key in layer.biased]
         made += [named for key, own in biased for named in _named(own, **{f"b_{key}": "bias"})]
-        return Made(module, made)
+        return Made(module, made + more)
     made = [
         (f"W_{key}", f"part {place}", (held.in_proj_weight,))
         if held.in_proj_weight is not None
@@ -609,9 +621,17 @@ def _attention(w: Writing, layer: MultiHeadAttention, x: Shape, z: Shape, first:
     if layer.bias:
         with w.torch.no_grad():
             held.in_proj_bias.zero_()
-        made += [(f"b_{key}", f"part {place}", (held.in_proj_bias,)) for place, key in ((0, "q"), (2, "v"))]
+        parts = [(place, key) for place, key in enumerate("qkv") if key in layer.biased]
+        made += [(f"b_{key}", f"part {place}", (held.in_proj_bias,)) for place, key in parts]
         made += _named(held.out_proj, b_o="bias")
-    return Made(module, made)
+    return Made(module, made + more)
+
+
+def _added(layer: MultiHeadAttention, module: Any) -> list[Any]:
+    """The key and value more, and the numbers of distances."""
+    rows = module if module.attention is None else module.attention
+    made = _named(rows, k_0="bias_k", v_0="bias_v") if layer.key_value_bias else []
+    return made + (_named(module, P="relative_position_bias") if layer.learned_positions else [])
 
 
 # -- activations ---------------------------------------------------------------------------------------------

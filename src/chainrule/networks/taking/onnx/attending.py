@@ -25,6 +25,7 @@ PASSING = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout"
 PRODUCTS = {"MatMul", "Gemm"}
 SCALING = {"Mul", "Div", "Add", "Where"}  # between the scores and the softmax, masks among them
 PICKING = {"Slice", "Split", "Gather"}  # of projections that are made as one
+HIDING = -9000.0  # what is added to a score and leaves nothing of it: exporters write -10000, -1e9, -inf
 TOLERANCE = 1e-5  # relative, of numbers that a model holds as float32
 
 
@@ -56,6 +57,7 @@ class _Core:
     heads: tuple[int, int] | None = None  # of queries, and of keys, where they are not axes
     scale: float | None = None
     padding: str = ""  # what says which keys of a sample are padding
+    mask: str = ""  # a constant that says which keys are seen, or is added to scores
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,13 @@ class Attentions:
     def _core(self, number: int) -> _Core | None:
         node = self.nodes[number]
         at = {held.name: self.onnx.helper.get_attribute_value(held) for held in node.attribute}
-        if node.op_type == "Attention" and len([name for name in node.input if name]) == 3:
+        mask = node.input[3] if len(node.input) > 3 else ""
+        alone = not any(node.input[4:]) and mask not in self.varying
+        if node.op_type == "Attention" and alone:
             scale = at.get("scale")
             heads = (at["q_num_heads"], at["kv_num_heads"]) if "q_num_heads" in at else None
             q, k, v = node.input[:3]
-            return _Core(q, k, v, None, node.output[0], False, heads, scale)
+            return _Core(q, k, v, None, node.output[0], False, heads, scale, mask=mask)
         if node.op_type != "Softmax":
             return None
         behind = self._passed(node.output[0])
@@ -216,7 +220,7 @@ class Attentions:
                 return None
             node = self.nodes[self.maker[name]]
             varying = [read for read in dict.fromkeys(node.input) if read in self.varying]
-            before = node.op_type in PICKING | {"Add", "Mul", "Div"} and not products
+            before = node.op_type in PICKING | {"Add", "Mul", "Div", "Concat"} and not products
             if node.op_type in PRODUCTS and not products:
                 products = 1
             elif not (before or node.op_type in PASSING):
@@ -312,50 +316,85 @@ class Attentions:
         (_, steps, features), (_, keys, _) = X[roots[0]].shape, X[roots[1]].shape
         padding = self._hiding(core, X, keys) if core.padding else None
         with_all = X if padding is None else {**X, core.padding: padding.none}
-        of_zero, matrices, moved = self._projections(core, roots, X)
+        of_zero, rows, matrices, moved = self._projections(core, roots, X)
         heads, _, width = of_zero[0].shape
         fewer = len(of_zero[1])
         sizes = [part.shape for part in of_zero]
         if heads * width != features or sizes[1:] != [(fewer, keys, width)] * 2 or heads % fewer:
             return None
-        scale, seen = (core.scale or width**-0.5) * width**0.5, None
-        if core.scores:
-            scores, read = (made.reshape(-1, steps, keys) for made in self._run(with_all, core.scores))
-            seen = read[0] > HIDDEN
-            scale = float((read[0][seen] / scores[0][seen])[0]) * width**0.5 if seen.any() else 1.0
+        more, learned = _more(*rows)
+        scale, seen, added = self._scores(core, with_all, (steps, keys))
+        scale = (scale or width**-0.5) * width**0.5
         weights = dict(zip(("W_q", "W_k", "W_v"), matrices, strict=True))
         biases = {"b_q": scale * of_zero[0][:, 0].ravel(), "b_v": of_zero[2][:, 0].ravel()}
         weights["W_q"] = scale * weights["W_q"]
         weights["W_o"], biases["b_o"] = self._projection(core, with_all, end)
-        times = _repeats(heads, (weights["W_k"], weights["W_v"], biases["b_v"])) if fewer == heads else 1
+        weights |= learned
+        of_keys = (weights["W_k"], weights["W_v"], biases["b_v"], *learned.values())
+        times = _repeats(heads, of_keys) if fewer == heads else 1
         fewer //= times
-        for key, held in (("W_k", weights), ("W_v", weights), ("b_v", biases)):
+        shared = (("W_k", weights), ("W_v", weights), ("b_v", biases), *((name, weights) for name in learned))
+        for key, held in shared:
             held[key] = held[key].reshape(fewer, times, width, -1)[:, 0].reshape(fewer * width, -1)
         biases["b_v"] = biases["b_v"].ravel()
+        weights |= {name: weights[name].reshape(1, -1) for name in learned}
         (wanted,) = self._run(with_all, [end])
         sources = roots[:1] if len(set(roots)) == 1 else roots[:2] if roots[1] == roots[2] else roots
         turned = not all(np.allclose(part, part[:, :1]) for part in of_zero[:2]) or moved
-        if turned:  # the first step is turned by no angle
+        if turned or more:  # the first step is turned by no angle
             biases["b_k"] = of_zero[1][::times, 0].ravel()
-        options: dict[str, Any] = {"bias": any(map(np.any, biases.values())), "rotary": turned}
+        options: dict[str, Any] = {"bias": any(map(np.any, biases.values())), "rotary": turned, **more}
         weights |= biases if options["bias"] else {}
         if fewer < heads:
             options["key_value_heads"] = fewer
         if padding is not None:
-            layer = MultiHeadAttention(heads, **options)
-            return self._padded(core, roots, end, X, padding, layer, weights, seen)
-        for masked in self._masks(seen, steps, keys):
-            layer = MultiHeadAttention(heads, **masked, **options)
+            for layer, numbers in _relative(heads, options, added, seen):
+                return self._padded(core, roots, end, X, padding, layer, weights | numbers, seen)
+            return None
+        masks = self._masks(seen, steps, keys)
+        for layer, numbers in (of for mask in masks for of in _relative(heads, mask | options, added, seen)):
             x, read_by = X[roots[0]], layer
             if len(sources) > 1:
                 read_by = layer.reading(tuple(X[root].shape[1:] for root in sources))
                 x = np.concatenate([X[root].reshape(1, -1) for root in sources], axis=1)
-            made = np.moveaxis(read_by.forward(np.moveaxis(x, 0, -1), **weights), -1, 0)
+            held = weights | numbers
+            made = np.moveaxis(read_by.forward(np.moveaxis(x, 0, -1), **held), -1, 0)
             if made.shape == wanted.shape and np.allclose(
                 made, wanted, rtol=TOLERANCE, atol=TOLERANCE * np.abs(wanted).max()
             ):
-                return Attending(layer, weights, sources)
+                return Attending(layer, held, sources)
         return None
+
+    def _scores(
+        self, core: _Core, given: Mapping[str, Array], pairs: tuple[int, int]
+    ) -> tuple[float | None, Any, Any]:
+        """What products of queries and keys are multiplied by, which keys of the sequence are seen, and what
+        is added to their scores, by head; None where nothing says so.
+        """
+
+        def own(scores: Array) -> Array:
+            return scores.reshape(-1, pairs[0], scores.shape[-1])[..., : pairs[1]]
+
+        scale = core.scale
+        if core.scores:
+            product, read = core.scores
+            (like,) = self._run(given, [product])
+
+            def scored(number: float) -> Array:
+                return own(self._run({**given, product: np.full_like(like, number)}, [read])[0])
+
+            added, one = scored(0), scored(1)
+            seen = (added > HIDING).all(axis=0)
+            scale = float((one[:, seen] - added[:, seen]).flat[0]) if seen.any() else 1.0
+        elif core.mask:
+            (mask,) = self._run(given, [core.mask])
+            mask = np.where(mask, 0.0, -np.inf) if mask.dtype == bool else mask
+            added = own(np.broadcast_to(mask, (*mask.shape[:-2], pairs[0], mask.shape[-1])))
+            seen = (added > HIDING).all(axis=0)
+        else:
+            return scale, None, None
+        added = np.where(seen, added, 0)
+        return scale, seen, added if np.abs(added).max() > TOLERANCE else None
 
     def _hiding(self, core: _Core, X: Mapping[str, Array], keys: int) -> _Hiding | None:
         """What masks of padding say; None where it is told neither way round."""
@@ -409,11 +448,11 @@ class Attentions:
 
     def _projections(
         self, core: _Core, roots: Sequence[str], X: Mapping[str, Array]
-    ) -> tuple[list[Array], list[Array], bool]:
-        """What is made of zeros, (heads, steps, width), and the matrices, of queries, keys and values; and
-        whether one of them depends on its place.
+    ) -> tuple[list[Array], list[Array], list[Array], bool]:
+        """What is made of zeros, (heads, steps, width), what stands behind the steps of keys and of values,
+        and the matrices, of queries, keys and values; and whether one of them depends on its place.
         """
-        moved = False
+        moved, rows = False, dict[int, Array]()
         operands = (core.q, core.k, core.v)
         of_zero: list[Any] = [None] * 3
         matrices: list[Any] = [None] * 3
@@ -422,7 +461,10 @@ class Attentions:
 
             def made(numbers: Array, own: Sequence[int] = own, root: str = root) -> list[Array]:
                 parts = self._run({**X, root: numbers}, [operands[place] for place in own])
-                return [self._heads(core, part, place) for part, place in zip(parts, own, strict=True)]
+                parts = [self._heads(core, part, place) for part, place in zip(parts, own, strict=True)]
+                steps = numbers.shape[1]
+                rows.update({place: part[:, steps:] for part, place in zip(parts, own, strict=True)})
+                return [part[:, :steps] for part in parts]
 
             zeros, columns = made(np.zeros_like(x)), [list[Array]() for _ in own]
             for unit in np.eye(x.shape[-1]):
@@ -432,7 +474,7 @@ class Attentions:
                     moved = moved or not np.allclose(part - zero, (part - zero)[:, :1])
             for place, zero, held in zip(own, zeros, columns, strict=True):
                 of_zero[place], matrices[place] = zero, np.stack(held, axis=1)
-        return of_zero, matrices, moved
+        return of_zero, [rows[1], rows[2]], matrices, moved
 
     def _heads(self, core: _Core, part: Array, place: int) -> Array:
         """Queries, keys or values of a sample as (heads, steps, features of a head)."""
@@ -464,6 +506,51 @@ class Attentions:
                     unit.reshape(-1, *sums.shape[-2:])[head, :, feature] = 1
                 columns.append(made(unit) - zero)
         return np.stack(columns, axis=1), zero
+
+
+def _more(keys: Array, values: Array) -> tuple[dict[str, Any], dict[str, Array]]:
+    """What stands behind the keys and values of a sequence, (heads, count, width): the options, and of a
+    learned one its numbers by head.
+    """
+    count = keys.shape[1]
+    options: dict[str, Any] = {}
+    if count and not keys[:, -1].any() and not values[:, -1].any():
+        options["zero_key_value"] = True
+    if count == len(options):
+        return options, {}
+    if count > len(options) + 1:
+        raise ValueError("more keys than ours have")
+    return {**options, "key_value_bias": True}, {"k_0": keys[:, 0].ravel(), "v_0": values[:, 0].ravel()}
+
+
+def _relative(
+    heads: int, options: Mapping[str, Any], added: Any, seen: Any
+) -> Iterator[tuple[MultiHeadAttention, dict[str, Array]]]:
+    """The layers that add so much to scores, (heads or 1, steps, keys), where keys are seen, and P."""
+    if added is None:
+        yield MultiHeadAttention(heads, **options), {}
+        return
+    steps, keys = seen.shape
+    added = np.broadcast_to(added, (heads, steps, keys))
+    kinds: list[dict[str, Any]] = [{"relative_positions": "alibi"}, {"relative_positions": "t5"}]
+    farthest = max(steps, keys, 2) - 1
+    kinds.append({"relative_positions": "learned", "max_distance": farthest})
+    grids = [(rows, steps // rows) for rows in range(2, steps) if steps % rows == 0 and steps == keys]
+    kinds += [{"relative_positions": "learned", "grid": grid} for grid in grids]
+    for kind in kinds:
+        layer = MultiHeadAttention(heads, **options, **kind)
+        at, P = layer.of_pairs(steps, keys)
+        learned = layer.learned_positions
+        if learned:
+            P = np.zeros((heads, layer.numbers_of((steps, heads))))
+            P[:, at[seen]] = added[:, seen]
+            apart = np.abs(np.subtract.outer(np.arange(steps), np.arange(keys)))[seen]
+            shares = len({*at[seen].tolist()}) < len({*apart.tolist()})
+        if kind["relative_positions"] == "t5" and not shares:
+            continue  # a number for every distance: the plainer option says the same
+        if np.allclose(P[:, at[seen]], added[:, seen], rtol=TOLERANCE, atol=TOLERANCE):
+            yield layer, {"P": P} if learned else {}
+            return
 
 
 def _repeats(heads: int, arrays: Sequence[Array]) -> int:

@@ -144,12 +144,14 @@ def _difference(r: Reading, name: str, a: Any, b: Any) -> Value:
     return r.building.plus(name, r.building.times(f"{name}_negative", b, np.array(-1.0)), constant)
 
 
+multiplied = _both("product")
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys((operator.add.__name__, operator.iadd.__name__, "add", "add_"), _both("sum")),
     **dict.fromkeys(("cat", "concat"), _cat),
     "mean": _reduce(mean=True),
     "sum": _reduce(mean=False),
-    **dict.fromkeys(("mul", "mul_", "multiply", "imul"), _both("product")),
+    **dict.fromkeys(("mul", "mul_", "multiply", "imul"), multiplied),
     **dict.fromkeys(("truediv", "div", "divide", "true_divide"), _quotient),
     **dict.fromkeys(
         ("floordiv", "floor_divide"), lambda r, name, a, b: _quotient(r, name, a, b, rounding_mode="floor")

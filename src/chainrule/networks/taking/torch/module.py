@@ -21,6 +21,7 @@ from chainrule.networks.network import Network
 from chainrule.networks.taking.building import Building
 from chainrule.networks.taking.torch import arithmetic, elements, moving, norms, sequences, shapes, windows
 from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of
+from chainrule.networks.taking.torch.sequences import OF_FLAGS, numbers_of
 from chainrule.networks.taking.values import Flags, Value
 
 MODULES: dict[str, Callable[..., Any]] = {
@@ -372,6 +373,9 @@ class Nodes(Reading):
                 f"{node.name}: {name} of all that a recurrence gives: take its output, out, _ = lstm(x), or "
                 "the last state of a layer, h[-1]"
             )
+        if name not in OF_FLAGS:  # a comparison of ids as the numbers 1 and 0
+            told = [numbers_of(self, f"{node.name}_{n}", given) for n, given in enumerate(arguments)]
+            arguments = told
         if name not in FUNCTIONS:
             raise ArgumentError(f"{node.name}: {name} has no layer in chainrule")
         return self._by(FUNCTIONS[name], name, node.name, *arguments, **options)

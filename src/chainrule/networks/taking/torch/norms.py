@@ -36,11 +36,14 @@ def layer_norm(r: Reading, name: str, m: Any, x: Value) -> Value:
 
 
 def _group_norm(r: Reading, name: str, m: Any, x: Value) -> Value:
-    if getattr(m, "track_running_stats", False):
-        raise ArgumentError(f"{name}: an InstanceNorm with running statistics has no layer in chainrule")
     groups = getattr(m, "num_groups", None)
-    kind = "instance" if groups is None else "group"
-    return r.building.norm(name, x, kind, _scales(m), m.eps, groups or 1)
+    if groups is not None:
+        return r.building.norm(name, x, "group", _scales(m), m.eps, groups)
+    kept = {"mean": m.running_mean, "variance": m.running_var} if m.running_mean is not None else {}
+    if kept and m.momentum is None:
+        raise ArgumentError(f"{name}: an InstanceNorm with running statistics has a number as its momentum")
+    numbers = _scales(m) | {key: array_of(value) for key, value in kept.items()}
+    return r.building.norm(name, x, "instance", numbers, m.eps, momentum=m.momentum or 0.0)
 
 
 def _local_norm(r: Reading, name: str, m: Any, x: Value) -> Value:

@@ -13,10 +13,11 @@ from chainrule.base.types import Array
 from chainrule.layers import GELU, Bidirectional, Dropout, Layer, MultiHeadAttention, ReLU
 from chainrule.layers.sequences.attention import GIVEN
 from chainrule.networks.taking.building import cell
+from chainrule.networks.taking.torch.arithmetic import multiplied
 from chainrule.networks.taking.torch.elements import linear
 from chainrule.networks.taking.torch.norms import layer_norm
 from chainrule.networks.taking.torch.reading import Reading, States, Steps, array_of, axis_of
-from chainrule.networks.taking.torch.shapes import squeeze
+from chainrule.networks.taking.torch.shapes import squeeze, unsqueeze
 from chainrule.networks.taking.values import HIDDEN, Flags, Value
 
 ORDERS = {"RNN": "h", "LSTM": "ifgo", "GRU": "run"}
@@ -156,6 +157,7 @@ def attention(
         table = option.pop("seen", None)
         read = [q, k, *([v] if k is not v else []), _seen(r, name, padding, table, q.theirs[0], k.theirs[0])]
         option["seen"] = GIVEN
+    option |= {"key_value_bias": m.bias_k is not None, "zero_key_value": bool(m.add_zero_attn)}
     layer = MultiHeadAttention(m.num_heads, bias=m.in_proj_bias is not None, **option)
     return r.building.attention(name, read, layer, projections(name, m))
 
@@ -183,17 +185,20 @@ def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
 
 
 def projections(name: str, m: Any) -> dict[str, Array]:
-    """W and b of an nn.MultiheadAttention; a bias of the keys cancels in softmax and is left out."""
-    if m.bias_k is not None or m.add_zero_attn:
-        raise ArgumentError(f"{name}: attention is taken without bias_k and add_zero_attn")
+    """W and b of an nn.MultiheadAttention, and its key and value more; a bias of the keys cancels in softmax
+    and is left out, but where there is a key more.
+    """
     parts = (m.q_proj_weight, m.k_proj_weight, m.v_proj_weight)
     if m.in_proj_weight is not None:
         parts = m.in_proj_weight.chunk(3)
     held = {f"W_{key}": array_of(part) for key, part in zip("qkv", parts, strict=True)}
     held["W_o"] = array_of(m.out_proj.weight)
     if m.in_proj_bias is not None:
-        b_q, _, b_v = np.split(array_of(m.in_proj_bias), 3)
+        b_q, b_k, b_v = np.split(array_of(m.in_proj_bias), 3)
         held |= {"b_q": b_q, "b_v": b_v, "b_o": array_of(m.out_proj.bias)}
+        held |= {"b_k": b_k} if m.bias_k is not None or m.add_zero_attn else {}
+    if m.bias_k is not None:
+        held |= {"k_0": array_of(m.bias_k)[0], "v_0": array_of(m.bias_v)[0]}
     return held
 
 
@@ -434,6 +439,34 @@ def _flags(equal: bool) -> Callable[..., Any]:
     return read
 
 
+# Functions that take a comparison of ids as it is.
+OF_FLAGS = {"invert", "logical_not", "bitwise_not", "masked_fill", "unsqueeze", "getattr", "size", "getitem"}
+
+
+def numbers_of(r: Reading, name: str, given: Any) -> Any:
+    """1 where a comparison of ids holds, 0 where not; anything else as it is."""
+    if not isinstance(given, Flags):
+        return given
+    if len(given.of.theirs) != 1:
+        raise ArgumentError(f"{name}: a comparison of ids is taken of a sequence of them")
+    made = r.building.told(name, given)
+    for _ in range(given.axes):
+        made = unsqueeze(r, f"{name}_axis", made, -1)
+    return made
+
+
+def _hidden(r: Reading, name: str, x: Value, mask: Any, value: float) -> Value:
+    """x with 0 where a comparison of ids holds."""
+    if not isinstance(mask, Flags) or value != 0:
+        raise ArgumentError(f"{name}: masked_fill is taken of 0 where ids are a number, (ids == 0, 0)")
+    return multiplied(r, name, x, numbers_of(r, f"{name}_left", mask.turned()))
+
+
+def _same_number(r: Reading, name: str, x: Any, *types: Any, **more: Any) -> Any:
+    """Numbers have one type here."""
+    return x
+
+
 def _not(r: Reading, name: str, x: Any) -> Flags:
     if not isinstance(x, Flags):
         raise ArgumentError(f"{name}: not is taken of a comparison of ids, ~(ids != 0)")
@@ -444,6 +477,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "eq": _flags(equal=True),
     **dict.fromkeys(("ne", "not_equal"), _flags(equal=False)),
     **dict.fromkeys(("invert", "logical_not", "bitwise_not"), _not),
+    **dict.fromkeys(("float", "double", "to", "type_as"), _same_number),
+    "masked_fill": _hidden,
     "split": _split,
     "chunk": _chunk,
     **dict.fromkeys(("scaled_dot_product_attention", "bmm", "baddbmm", "einsum"), _unlike),

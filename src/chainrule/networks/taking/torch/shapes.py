@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import ArgumentError
 from chainrule.networks.taking.torch.reading import Reading, axis_of
-from chainrule.networks.taking.values import Value
+from chainrule.networks.taking.values import Flags, Value
 
 
 def _told(sizes: Sequence[Any]) -> Sequence[Any]:
@@ -84,7 +85,12 @@ def squeeze(r: Reading, name: str, x: Value, dim: int | None = None) -> Value:
     return r.building.reshaped(name, x, (*x.theirs[:axis], *x.theirs[axis + 1 :]))
 
 
-def _unsqueeze(r: Reading, name: str, x: Value, dim: int) -> Value:
+def unsqueeze(r: Reading, name: str, x: Any, dim: int) -> Any:
+    """An axis of one entry; behind a comparison of ids it stays one."""
+    if isinstance(x, Flags):
+        if dim not in (-1, len(x.of.theirs) + x.axes + 1):
+            raise ArgumentError(f"{name}: a comparison of ids is taken with an axis behind, unsqueeze(-1)")
+        return replace(x, axes=x.axes + 1)
     place = dim % (len(x.theirs) + 2) - 1
     if place < 0:
         raise ArgumentError(f"{name}: unsqueeze({dim}) stands in front of the samples")
@@ -113,7 +119,7 @@ def _plain_sizes(sizes: Any) -> tuple[int, ...]:
 
 def _stack(r: Reading, name: str, tensors: Sequence[Value], dim: int = 0) -> Value:
     """One beside the other along a new axis."""
-    parts = [_unsqueeze(r, f"{name}_{n}", value, dim) for n, value in enumerate(tensors)]
+    parts = [unsqueeze(r, f"{name}_{n}", value, dim) for n, value in enumerate(tensors)]
     return r.building.join(name, parts, "concat", dim % (len(tensors[0].theirs) + 2) - 1)
 
 
@@ -147,7 +153,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "flatten": _flat,
     **dict.fromkeys(("view", "reshape"), _view),
     "unflatten": _unflatten,
-    "unsqueeze": lambda r, name, x, dim: _unsqueeze(r, name, x, dim),
+    "unsqueeze": lambda r, name, x, dim: unsqueeze(r, name, x, dim),
     "permute": _permute,
     **dict.fromkeys(("transpose", "swapaxes"), _swap),
     "size": _size,
