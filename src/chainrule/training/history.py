@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import os
@@ -266,6 +265,8 @@ class History:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one line per epoch under the column names; numbers exactly, empty where there is none."""
+        import csv
+
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.names)
@@ -277,6 +278,8 @@ class History:
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> History:
         """The history that `to_csv` wrote. Raises FileError that names the line."""
+        import csv
+
         reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
         rows: list[Row] = []
         try:
