@@ -103,7 +103,7 @@ def test_the_preparation_of_the_inputs_is_kept(tmp_path: Path, suffix: str) -> N
         assert kept.preparation.to_json() == net.preparation.to_json()
     with pytest.raises(ArgumentError, match=r"preparation is {'mean': 0}: write Preparation\.learn\(X\)"):
         net.preparation = {"mean": 0}
-    net.preparation = Preparation(inputs=Standardizer(np.array([np.nan]), np.ones(1)))
+    net.preparation = Preparation(inputs=Standardizer(np.array([np.nan, 0.0]), np.ones(2)))
     with pytest.raises(FileError, match="preparation must be plain JSON"):
         net.save(path)
     assert load(path).preparation.feature_names == ("höhe", "age")

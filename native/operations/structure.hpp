@@ -387,7 +387,8 @@ class JoinOperation final : public Operation<T> {
           if (!earlier)   // 0 · 0^−1 is 0
             return d * (other[i] * (other[i] == T(0) ? T(0) : std::pow(own[i], other[i] - T(1))));
           const T z = std::pow(other[i], own[i]);
-          return d * (z == T(0) ? T(0) : z * std::log(other[i]));   // 0 log 0 is 0
+          const bool still = z == T(0) || (other[i] == T(0) && own[i] == T(0));   // 0 log 0 is 0, and so is it of 0^0
+          return d * (still ? T(0) : z * std::log(other[i]));
         });
       case JoinKind::sum:
       case JoinKind::concat:

@@ -475,6 +475,10 @@ def test_a_preparation_that_does_not_fit_is_refused() -> None:
     made = Preparation.learn(table("text"))
     with pytest.raises(ShapeError, match=r"write input_shape=preparation\.width"):
         classifier(5, preparation=made)
+    for width in (1, 4):  # said when it is given, not by the first prediction
+        with pytest.raises(ShapeError, match=rf"scales {width} features of a sample, .*Standardizer\.learn"):
+            classifier(5, preparation=Standardizer.learn(np.arange(8.0).reshape(-1, width)))
+    classifier(5, preparation=Standardizer.learn(np.arange(10.0).reshape(2, 5)))
     with pytest.raises(ArgumentError, match=r"write Preparation\.learn\(X\), Standardizer\.learn\(X\)"):
         classifier(5, preparation={"mean": 0})  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="'pixels' or 'numbers'"):

@@ -12,7 +12,7 @@ import pytest
 
 from chainrule.base.errors import FileError, MissingExtraError
 from chainrule.training.curves import epoch_ticks, nice_ticks, tick_label
-from chainrule.training.history import COLUMNS, History, Row
+from chainrule.training.history import COLUMNS, History, OutputRow, Row
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -60,6 +60,15 @@ def test_csv_round_trip_is_exact(tmp_path: Path, options: dict[str, int]) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
 
 
+@pytest.mark.parametrize("name", ["kind", "kind, of all", 'the "kind"', "two\nlines", "a.b", "a.loss"])
+def test_csv_keeps_the_names_of_outputs(tmp_path: Path, name: str) -> None:
+    outputs = {name: OutputRow(0.5, 0.25), "price": OutputRow(1.5)}
+    history = History([Row(1, 0.5, rate=0.1, seconds=1.0, outputs=outputs)])
+    history.to_csv(tmp_path / "history.csv")
+    assert History.from_csv(tmp_path / "history.csv") == history
+    assert [*History.from_csv(tmp_path / "history.csv").outputs] == [name, "price"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -71,6 +80,7 @@ def test_csv_round_trip_is_exact(tmp_path: Path, options: dict[str, int]) -> Non
         ),
         (",".join(COLUMNS) + "\n1,,,,,0.1,1.0\n", "line 2 is not"),
         (",".join(COLUMNS) + "\n1,0.5\n", "line 2 is not"),
+        (",".join(COLUMNS) + '\n"1,0.5\n', "line 2 is not"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, text: str, words: str) -> None:

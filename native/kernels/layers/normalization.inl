@@ -317,8 +317,12 @@ static void norm_forward(const NormArgs<T>& g, int begin, int end) {
       for (int k = 0; k < g.groups; k++) {
         const ptrdiff_t at = norm_place<T>(g, b, h, w, k);
         const Vec<T> mean = load(g.mean + at), inverse = load(g.inverse + at);
-        for (int c = k * size; c < (k + 1) * size; c++)
-          store(z + c * L, (load(x + c * L) - mean) * inverse * g.gamma[c] + (g.beta ? g.beta[c] : T(0)));
+        for (int c = k * size; c < (k + 1) * size; c++) {
+          // The branch stands before the product: GCC fuses no sum with a product of another block, and `norm_channels`, which
+          // computes the same for a few samples, has no branch (arm64 at -O2: other bits).
+          const T beta = g.beta ? g.beta[c] : T(0);
+          store(z + c * L, (load(x + c * L) - mean) * inverse * g.gamma[c] + beta);
+        }
       }
     activate_row<T>(g.post, g.z, b, h);
   }

@@ -9,6 +9,8 @@ Constants of a layer (`self.slope`) are read once, when the plan is made.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -78,14 +80,19 @@ Formula = Callable[[Any], Any]
 
 
 def entry_programs(f: Formula, df: Formula | None, shape: Shape, *, delta: bool) -> tuple[Program, Program]:
-    """(forward, backward) of f, entry by entry, with its derivative df; None: f is linear."""
+    """(forward, backward) of f, entry by entry, with its derivative df; None: f is linear. Of factors that df
+    gives δ is multiplied by one after the other: their product may be below the type's range.
+    """
     ahead, back = Compiler(shape[:-1], shape[-1]), Compiler(shape[:-1], shape[-1])
     for compiler in (ahead, back):
         compiler.bind("x", 0, shape)
     ahead.store(f(Symbol("x")), 1, shape)
     back.bind("d", 2, shape)
     if delta:
-        back.store(f(Symbol("d")) if df is None else Symbol("d") * df(Symbol("x")), 3, shape)
+        d: Any = Symbol("d")
+        derivative = () if df is None else df(Symbol("x"))
+        factors = derivative if isinstance(derivative, tuple) else (derivative,)
+        back.store(f(d) if df is None else functools.reduce(operator.mul, factors, d), 3, shape)
     return ahead.program(), back.program()
 
 

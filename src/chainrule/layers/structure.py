@@ -204,7 +204,8 @@ class Composite(Layer):
         if self.join == "power":
             base, exponent = outputs
             less = where(greater(abs(exponent), 0), raised(base, exponent - 1), 0)  # 0 · 0^-1 is 0
-            return d * (exponent * less), d * xlogy(raised(base, exponent), base)
+            grown = where(greater(maximum(abs(base), abs(exponent)), 0), base, 1)  # 0^0 does not grow
+            return d * (exponent * less), d * xlogy(raised(base, exponent), grown)
         parts = []
         for output in outputs[:-1]:
             parts.append(first_features(d, output))

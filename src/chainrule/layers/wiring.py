@@ -196,6 +196,7 @@ class Raise(EntryByEntry):
     """A node of a `Graph` to the power of another, entry by entry: `"grown": (Raise(), "base", "exponent")`.
 
     Of a base below 0 and an exponent that is not whole it is NaN; so is ∂J/∂(exponent) of any base below 0.
+    Of 0^0, which is 1, both derivatives are 0, as in PyTorch: there is no limit to learn from.
     """
 
     kind = "raise"

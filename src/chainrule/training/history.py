@@ -6,7 +6,7 @@ import io
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -265,31 +265,32 @@ class History:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one line per epoch under the column names; numbers exactly, empty where there is none."""
-        lines = [",".join(self.names)]
-        lines += [
-            ",".join("" if (value := row.value(name)) is None else repr(value) for name in self.names)
-            for row in self.rows
-        ]
-        write_text(path, "\n".join(lines) + "\n")
+        import csv
+
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.names)
+        for row in self.rows:
+            values = map(row.value, self.names)
+            writer.writerow("" if value is None else repr(value) for value in values)
+        write_text(path, text.getvalue())
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> History:
         """The history that `to_csv` wrote. Raises FileError that names the line."""
-        lines = read_text(path).splitlines()
-        names = tuple(lines[0].split(",")) if lines else ()
-        outputs = [name.removesuffix(".loss") for name in names[len(COLUMNS) :] if name.endswith(".loss")]
-        if names != (*COLUMNS, *columns_of(outputs)):
-            raise FileError(f"{path} is not a history: its first line must be {','.join(COLUMNS)}")
-        rows = []
-        for number, line in enumerate(lines[1:], 2):
-            cells = line.split(",")
-            try:
-                values = [None if cell == "" else float(cell) for cell in cells[1:]]
-                if len(cells) != len(names) or None in (values[0], values[4], values[5]):
-                    raise ValueError
-                rows.append(row_of(dict(zip(names, [int(cells[0]), *values], strict=True))))
-            except ValueError:
-                raise FileError(f"{path}, line {number} is not an epoch of a history: {line!r}") from None
+        import csv
+
+        reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+        rows: list[Row] = []
+        try:
+            names = tuple(next(reader, ()))
+            outputs = [name.removesuffix(".loss") for name in names[len(COLUMNS) :] if name.endswith(".loss")]
+            if names != (*COLUMNS, *columns_of(outputs)):
+                raise FileError(f"{path} is not a history: its first line must be {','.join(COLUMNS)}")
+            for cells in reader:
+                rows.append(_row_of_cells(names, cells, f"{path}, line {reader.line_num}"))
+        except csv.Error as error:
+            raise FileError(f"{path}, line {reader.line_num} is not a line of a history: {error}") from None
         return cls(rows)
 
     def _panels(self) -> list[CurvePanel]:
@@ -400,6 +401,17 @@ class History:
         if of_outputs := self._of_outputs():
             table += html_table(of_outputs, right=range(1, len(of_outputs[0])))
         return f"<div>{self.to_svg()}{table}<p>{escape(self._summary())}</p></div>"
+
+
+def _row_of_cells(names: Sequence[str], cells: Sequence[str], place: str) -> Row:
+    """An epoch of what stands in a line; FileError where that is none."""
+    try:
+        values = [None if cell == "" else float(cell) for cell in cells[1:]]
+        if len(cells) != len(names) or None in (values[0], values[4], values[5]):
+            raise ValueError
+        return row_of(dict(zip(names, [int(cells[0]), *values], strict=True)))
+    except ValueError:
+        raise FileError(f"{place} is not an epoch of a history: {','.join(cells)!r}") from None
 
 
 def columns_of(outputs: Iterable[str]) -> list[str]:

@@ -184,6 +184,12 @@ class Preparation:
                 f"preparation makes {len(names)} numbers of a sample, but input_shape is {input_shape}: "
                 "write input_shape=preparation.width"
             )
+        widths = (math.prod(input_shape), *input_shape[-1:])
+        if isinstance(given.inputs, Standardizer) and given.inputs.mean.size not in widths:
+            raise ShapeError(
+                f"preparation scales {given.inputs.mean.size} features of a sample, but input_shape is "
+                f"{input_shape}: learn it of such samples, Standardizer.learn(X)"
+            )
         sizes = (math.prod(output_shape), output_shape[-1])
         if given.targets is not None and given.targets.mean.size not in sizes:
             raise ShapeError(

@@ -395,7 +395,7 @@ def _local_norm(low: Builder, layer: LocalResponseNorm, x: Value, z: Value, para
         layer,
         lambda entry: (k + share * entry) ** -power,
         sums,
-        lambda entry: (-power * share) * (k + share * entry) ** (-power - 1),
+        lambda entry: (-power * (k + share * entry) ** -power, share / (k + share * entry)),
     )
     low.parts.update({value.number: str(layer.name) for value in (itself, read, sums)})
     ends = [itself.number, shrunk.number]

@@ -127,7 +127,7 @@ def power(x: Any, *, exponent: float) -> Any:
     wrong="only:0 swapped as:multiply", layout="raised",
     adjoint=lambda d, y, a, b: (
         matching(d * b * where(greater(abs(b), 0), raised(a, b - 1), 0), a),  # 0 · 0^-1 is 0
-        matching(d * xlogy(y, a), b),
+        matching(d * xlogy(y, where(greater(maximum(abs(a), abs(b)), 0), a, 1)), b),  # 0 of 0^0
     ),
 )
 def raised(a: Any, b: Any) -> Any:

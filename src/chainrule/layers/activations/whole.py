@@ -1,7 +1,7 @@
 r"""Whole numbers, and numbers that go round: steps of derivative 0, and a saw of derivative 1.
 
 floor   ⌊z⌋, or without its fraction to 0        f′ = 0
-wrap    z - n ⌊(z - low) / n⌋, n = high - low     f′ = 1
+wrap    z - n ⌊(z - low) / n⌋, n = high - low     f′ = 1; not beyond [low, high) where z has no such digits
 At the jumps the derivative is what it is beside them.
 """
 
@@ -12,7 +12,7 @@ import math
 from chainrule.base.errors import ArgumentError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag, check_number
-from chainrule.formulas import floor, greater, ones_like, where, zeros_like
+from chainrule.formulas import floor, greater, maximum, minimum, named, ones_like, where, zeros_like
 from chainrule.layers.activations.smooth import Activation
 from chainrule.layers.base import Value
 
@@ -59,7 +59,9 @@ class Wrap(Activation):
         return floor((z - self.low if self.low else z) / (self.high - self.low))
 
     def f(self, z: Value) -> Value:
-        return z - (self.high - self.low) * self._turns(z)
+        n = self.high - self.low
+        r = named("r", z - n * self._turns(z))
+        return maximum(where(greater(self.high, r), r, minimum(r, self.high) - n), self.low)
 
     def df(self, z: Value) -> Value:
         return ones_like(z)

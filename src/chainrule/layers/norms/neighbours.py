@@ -1,7 +1,7 @@
 r"""Local response normalisation: every channel by the squares of those beside it.
 
     z = x ⊙ r^{-β}        r = k + α/n Σ_j x²_j        over the n channels j from c - before to c + after
-    ∂J/∂x = δ ⊙ r^{-β} - 2 αβ/n x ⊙ Σ_j t_j        t = δ ⊙ x ⊙ r^{-β-1}        j from c - after to c + before
+    ∂J/∂x = δ ⊙ r^{-β} - 2 αβ/n x ⊙ Σ_j t_j        t = δ ⊙ x/r ⊙ r^{-β}        j from c - after to c + before
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class LocalResponseNorm(Layer):
 
     def delta(self, d: Value, x: Value) -> Value:
         (before, after), r = self.sides, self.root(x)
-        t = named("t", d * x * r ** (-self.beta - 1))
+        t = named("t", d * (x / r) * r**-self.beta)  # r**(-β-1) leaves float32's range from x = 1e13 on
         near = sum_near(t, before=after, after=before)
         return d * r**-self.beta - (2 * self.share * self.beta) * (x * near)
 

@@ -208,7 +208,7 @@ def _texts(node: ChainNode, left: int, y: int, form: Form) -> str:
         below = escape(shortened(node.shape, form.letters[1]))
         return f'{texts}<text class="label" x="{left}" y="{top + 28}">{below}</text>'
     shape = shortened(node.shape, 30)
-    number = f"{node.parameters:,}".replace(",", "\u202f") if node.parameters else "–"
+    number = f"{node.parameters:,}" if node.parameters else "–"
     return (
         f'{texts}<text class="label" x="{left + form.name}" y="{y + 5}">{escape(shape)}</text>'
         f'<text class="number" x="{left + form.texts}" y="{y + 5}">{number}</text>'

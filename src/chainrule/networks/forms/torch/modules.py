@@ -294,7 +294,9 @@ class Wrap(Own):
 
     def forward(self, x: Tensor) -> Tensor:
         period = self.high - self.low
-        return x - period * torch.floor((x - self.low) / period)
+        r = x - period * torch.floor((x - self.low) / period)
+        r = torch.where(r < self.high, r, r.clamp(max=self.high) - period).clamp(min=self.low)
+        return r.detach() + (x - x.detach())  # of derivative 1, also at the ends
 
 
 class Selu(Own):
