@@ -95,8 +95,10 @@ class RearrangeOperation final : public Operation<T> {
   int rows(const Plan<T>&, int samples) const override { return samples; }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
-    const auto whole = [](ValueShape shape) {
+    const bool columns = in_columns(plan);
+    const auto whole = [&](ValueShape shape) {
       shape.height = shape.rows(), shape.bands = 1;
+      if (columns && is_sequence(shape)) std::swap(shape.height, shape.width);
       return shape;
     };
     require(same_size(whole(x.shape), whole(z.shape)), "the values of this operation must be of one shape");
@@ -129,6 +131,13 @@ class RearrangeOperation final : public Operation<T> {
   }
   bool in_bands(const Plan<T>& plan) const {
     return plan.value(this->x).shape.bands > 1 || plan.value(this->z).shape.bands > 1;
+  }
+  // Whether the bands are of a sequence: a column there, and a row where it is whole.
+  bool in_columns(const Plan<T>& plan) const {
+    const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    if (!in_bands(plan)) return false;
+    const ValueShape &banded = x.bands > 1 ? x : z, &other = x.bands > 1 ? z : x;
+    return is_sequence(other) && banded.width == 1;
   }
   // From samples in the lanes to rows of channels, in vectors or as users have them, or back. Unit: row of a block.
   void by_rows(Plan<T>& plan, const Map<T>& from, const ValueShape& from_shape, const Map<T>& to, const ValueShape& to_shape,
@@ -163,13 +172,15 @@ class RearrangeOperation final : public Operation<T> {
   // From bands in the lanes to whole images or back. Unit: a block of images, and a row of each of their bands.
   void cut(Plan<T>& plan, const Map<T>& from, const ValueShape& from_shape, const Map<T>& to, const ValueShape& to_shape,
            int samples, bool repeat) {
-    const bool joins = from_shape.bands > 1;
+    const bool joins = from_shape.bands > 1, columns = in_columns(plan);
     const ValueShape& shape = joins ? from_shape : to_shape;
     const int l = plan.lanes(), bands = shape.bands, height = joins ? from.height : to.height;
-    const int64_t run = int64_t(from.width) * from.channels;
-    const auto row_of = [](const Map<T>& m, int b, int h) {
+    const int64_t run = (columns ? int64_t(1) : int64_t(from.width)) * from.channels;
+    const auto row_of = [&](const Map<T>& m, int b, int h) {
       Map<T> row = m;
-      row.data = m.row(b, h), row.height = 1;
+      if (columns && m.height == 1 && m.width > 1) row.row_step = ptrdiff_t(m.channels) * l;   // a sequence
+      row.data = row.row(b, h), row.height = row.width = 1;
+      if (!columns) row.width = m.width;
       return row;
     };
     parallel(plan.blocks(samples) * height, int64_t(samples) * bands * height * run / 4, [&](int begin, int end, int) {

@@ -97,7 +97,7 @@ class Builder:
         lanes: InLanes = InLanes.samples,
         cut: Bands = WHOLE,
     ) -> Value:
-        height, width, channels = as_image(shape)
+        height, width, channels = as_image(shape, cut[0] > 1)
         if height * width * channels > LARGEST_SAMPLE:
             raise ShapeError(f"a value of shape {shape} has more than {LARGEST_SAMPLE} numbers per sample")
         bands, rows = cut

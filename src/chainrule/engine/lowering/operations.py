@@ -170,9 +170,9 @@ def _add_convolution(
     method: ConvMethod,
     transposed: bool = False,
 ) -> None:
-    (top, _), (left, _) = image_pads(layer, image)
-    g = layer.grid
-    geometry = (two(g.kernel), two(g.stride), two(g.dilation), (top, left))
+    g, cut = layer.grid, x.bands > 1
+    (top, _), (left, _) = image_pads(layer, image, cut)
+    geometry = (*(two(sizes, cut=cut) for sizes in (g.kernel, g.stride, g.dilation)), (top, left))
     bias = parameters[1] if layer.bias else -1
     how = (groups, method, transposed, low.rounds(layer))
     low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, *how)
@@ -202,8 +202,10 @@ def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
     if max(layer.grid.dilation) > 1 or layer.axes == 3:
         _apart(low, layer, x, z)
         return
-    (top, bottom), (left, right) = image_pads(layer, x.shape)
-    sizes = (two(layer.grid.kernel), two(layer.grid.stride), (top, left), any((top, bottom, left, right)))
+    cut = x.bands > 1
+    (top, bottom), (left, right) = image_pads(layer, x.shape, cut)
+    kernel, stride = (two(sizes, cut=cut) for sizes in (layer.grid.kernel, layer.grid.stride))
+    sizes = (kernel, stride, (top, left), any((top, bottom, left, right)))
     mean = layer.mean if isinstance(layer, L2Pool2D) else kind == PoolKind.average
     low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding)
 
@@ -309,7 +311,7 @@ def add_global_pool(low: Builder, layer: Layer, x: Value, z: Value) -> None:
     if x.lanes == InLanes.positions:
         low.native.add_steps_mean(x.number, z.number)
         return
-    kind, whole = GLOBAL_POOLS[type(layer)], as_image(x.lane_shape)[:2]
+    kind, whole = GLOBAL_POOLS[type(layer)], x.lane_image[:2]
     average = kind == PoolKind.average
     low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, average, False)
 
@@ -420,7 +422,7 @@ def _moved(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]
     origin = came_from[to]
     begins = np.arange(len(to)) == 0  # a run ends where either jumps, or begins a row
     for value, at in ((z, to), (x, origin)):
-        row = math.prod(as_image(value.lane_shape)[1:])
+        row = math.prod(value.lane_image[1:])
         begins[1:] |= (np.diff(at) != 1) | (at[1:] % row == 0)
     first = np.flatnonzero(begins)
     counts = np.diff([*first, len(to)])

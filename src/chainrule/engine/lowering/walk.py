@@ -11,7 +11,7 @@ from typing import Any
 
 from chainrule._native import InLanes, JoinKind
 from chainrule.base.types import Shape
-from chainrule.engine.lowering.bands import chosen_bands
+from chainrule.engine.lowering.bands import chosen_bands, pools_bands
 from chainrule.engine.lowering.builder import WHOLE, Builder
 from chainrule.engine.lowering.convolutions import (
     at_each_position,
@@ -35,14 +35,13 @@ from chainrule.engine.lowering.lanes import (
     reads_rows,
 )
 from chainrule.engine.lowering.operations import (
-    GLOBAL_POOLS,
     OPERATIONS,
     add_global_pool,
     by_formulas,
     fuses,
     in_parts,
 )
-from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, as_image, has_kernel, needs_z
+from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer, Row, Wiring
 from chainrule.layers.structure import Chain, mask_behind, mask_for, run_branches
 
@@ -155,7 +154,7 @@ class Lowering(Builder):
     def operation(self, layer: Layer, activation: Layer | None, x: Value, halo: Halo, learned: bool) -> Value:
         """One layer, with the activation its kernel applies itself."""
         shape = self.shapes[str(layer.name)]
-        if x.bands > 1 and x.rows * x.bands == as_image(x.shape)[0] and type(layer) in GLOBAL_POOLS:
+        if x.bands > 1 and pools_bands(layer, x.shape, *x.cut) and not self.mask:
             x = self.pooled_bands(layer, x)
         lanes = self.lanes_of(layer, x)
         x = self.laid_for(layer, x, lanes)
