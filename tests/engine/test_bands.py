@@ -282,7 +282,7 @@ def test_runs_of_layers_have_bands_of_their_own(bands: list[Any]) -> None:
 
 
 def test_a_band_of_one_pixel(bands: list[Any]) -> None:
-    """Which convolutions of one pixel do not take for a vector."""
+    """Whose convolutions of one pixel are products of vectors."""
     network = cr.Network([cr.Conv2D(5, 1), cr.ReLU(), cr.Conv2D(3, 1), *HEAD], input_shape=(6, 1, 4))
     X, y = np.random.default_rng(0).standard_normal((2, 6, 1, 4)).astype(np.float32), np.array([0, 2])
     expected = Plan(network, cr.CrossEntropy(), batch_size=2).gradients(X, y)[1]

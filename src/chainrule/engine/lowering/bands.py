@@ -4,8 +4,9 @@ lanes empty (docs/decisions/0020-bands.md).
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chainrule.base.types import Shape
@@ -19,7 +20,7 @@ from chainrule.engine.lowering.convolutions import (
     winograd_applies,
 )
 from chainrule.engine.lowering.lanes import PASSING, Held, cost
-from chainrule.engine.lowering.operations import GLOBAL_POOLS, over_axes
+from chainrule.engine.lowering.operations import GLOBAL_POOLS, of_made_input, over_axes
 from chainrule.engine.lowering.values import ACTIVATIONS, PROGRAMS, as_image
 from chainrule.layers import (
     AveragePool2D,
@@ -29,6 +30,7 @@ from chainrule.layers import (
     Conv3D,
     ConvTranspose1D,
     ConvTranspose2D,
+    Dense,
     Dropout,
     GlobalMaxPool,
     GroupNorm,
@@ -40,6 +42,7 @@ from chainrule.layers import (
     LocalResponseNorm,
     PixelShuffle,
     RMSNorm,
+    Softmax,
     UpSample2D,
     UpSample3D,
 )
@@ -53,6 +56,8 @@ REARRANGING = 40.0  # to whole samples, and back: 25 cycles a vector, as measure
 PASSES: dict[type[Layer], int] = {
     **dict.fromkeys((BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm), 7),
     **dict.fromkeys(PROGRAMS, 12),
+    Dense: 3,
+    Softmax: 12,
     LocalResponseNorm: 50,  # three programs, a sum of the channels beside and a product
 }
 LEAST_GAIN = 0.12  # of the time of the layers that are cut, as it is estimated
@@ -91,8 +96,10 @@ def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int 
     kind = type(layer)
     if kind in (BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm):
         return rows if fills and not over_axes(layer) else None
-    if kind in (*ACTIVATIONS, *PROGRAMS, Dropout, LocalResponseNorm):
+    if kind in (*ACTIVATIONS, *PROGRAMS, Dropout, LocalResponseNorm, Softmax):
         return rows
+    if kind is Dense:
+        return rows if not of_made_input(layer) else None
     if isinstance(layer, UpSample2D | UpSample3D):
         between = layer.mode != "nearest"
         factors = layer.factors if len(x) == 2 else layer.factors[:-1]
@@ -134,12 +141,21 @@ def _planes_made(layer: Any, x: Shape, z: Shape, rows: int) -> int | None:
 
 
 def chosen_bands(
-    layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
+    layers: Sequence[Layer],
+    shape: Shape,
+    shapes: Mapping[str, Shape],
+    batch: int,
+    lanes: int,
+    taken: Collection[str] = (),
 ) -> tuple[Cut, ...]:
-    """The layers that are cut, in runs of which each begins behind what ended the one before."""
+    """The layers that are cut, in runs of which each begins behind what ended the one before.
+
+    taken: by name, those that have something else in their lanes.
+    """
     cuts, first = list[Cut](), 0
     while first < len(layers):
-        found, end = _bands_from(layers[first:], shape, shapes, batch, lanes, first > 0)
+        run = [*itertools.takewhile(lambda layer: str(layer.name) not in taken, layers[first:])]
+        found, end = _bands_from(run, shape, shapes, batch, lanes, first > 0) if run else ([], 1)
         cuts += found
         first += end
         shape = shapes[str(layers[first - 1].name)]
@@ -180,6 +196,8 @@ def pools_bands(layer: Layer, x: Shape, count: int, rows: int) -> bool:
     """Whether a layer pools an image of so many bands band by band: of a maximum the last one may reach
     beyond the image, but has some of it.
     """
+    if rows == 1 and len(x) == 2:  # nothing is left to pool
+        return False
     if type(layer) is GlobalMaxPool:
         return (count - 1) * rows < _height(x)
     return type(layer) in GLOBAL_POOLS and count * rows == _height(x)

@@ -24,7 +24,6 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     MaxPool3D,
-    UpSample1D,
     UpSample2D,
 )
 from chainrule.layers.windows.convolution import Convolution
@@ -126,7 +125,7 @@ def input_halo(
         return *rows_beside(layer, input_shape, rows)[0], 0, 0
     if bands > 1 and type(layer) in TRANSPOSED:
         return *rows_beside(layer, output_shape, rows * layer.grid.stride[0])[1], 0, 0  # type: ignore[union-attr]
-    if bands > 1 and type(layer) in (UpSample1D, UpSample2D) and layer.mode != "nearest":
+    if bands > 1 and isinstance(layer, UpSample2D) and layer.mode != "nearest":
         return 1, 1, 0, 0
     if type(layer) not in CONVOLUTIONS:
         return NO_HALO

@@ -18,7 +18,7 @@ import numpy as np
 from chainrule._native import EACH_POSITION, OVER_BATCH, Act, Cell, ConvMethod, InLanes, JoinKind, PoolKind
 from chainrule.base.types import Shape
 from chainrule.engine.lowering import volumes
-from chainrule.engine.lowering.builder import Builder
+from chainrule.engine.lowering.builder import WHOLE, Bands, Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
 from chainrule.engine.lowering.unpooling import unpooled
 from chainrule.engine.lowering.values import (
@@ -560,20 +560,22 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
         bias = low.parameter_of(layer, f"b_{key}", shape) if key in layer.biased else -1
         _at_every_step(low, x, z, number, bias)
 
-    def made(shape: Shape) -> Value:
-        value = low.value(shape, NO_HALO, NO_HALO, z.with_delta, z.lanes)
+    def made(shape: Shape, lanes: InLanes, cut: Bands = WHOLE) -> Value:
+        value = low.value(shape, NO_HALO, NO_HALO, z.with_delta, lanes, cut)
         low.parts[value.number] = str(layer.name)
         return value
 
-    reads, seen = _sources(low, layer, x, z.lanes)
+    reads, seen = _sources(low, layer, x, z)
     inner = []
     for key, read in zip("qkv", reads, strict=True):
-        inner.append(made((read.shape[0], specs[f"W_{key}"].shape[0])))
+        inner.append(made((read.shape[0], specs[f"W_{key}"].shape[0]), z.lanes, read.cut))
         dense(key, read, inner[-1])
+    if z.by_steps:
+        inner = [low.brought(value, InLanes.positions, NO_HALO, str(layer.name)) for value in inner]
     if layer.rotary:
         size, base = inner[0].shape[-1] // layer.heads, layer.rotary_base
-        inner[:2] = [_turned(low, value, made(value.shape), size, base) for value in inner[:2]]
-    o = made(inner[0].shape)
+        inner[:2] = [_turned(low, value, made(value.shape, z.lanes), size, base) for value in inner[:2]]
+    o = made(inner[0].shape, inner[0].lanes)
     low.native.add_attention(
         *(value.number for value in (*inner, o)),
         low.mask.number if low.mask else -1,
@@ -583,10 +585,10 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
         layer.heads // layer.shared,
         layer.causal,
     )
-    dense("o", o, z)
+    dense("o", low.brought(o, z.lanes, NO_HALO, str(layer.name), z.cut) if z.by_steps else o, z)
 
 
-def _sources(low: Builder, layer: Any, x: Value, lanes: InLanes) -> tuple[list[Value], Value | None]:
+def _sources(low: Builder, layer: Any, x: Value, z: Value) -> tuple[list[Value], Value | None]:
     """What queries, keys and values of an attention are made of, and what says which keys are seen."""
     if not layer.sources:
         readers = low.readers(x, 3)
@@ -594,8 +596,12 @@ def _sources(low: Builder, layer: Any, x: Value, lanes: InLanes) -> tuple[list[V
         return readers, None
     parts = parts_read(low, layer, x, layer.sources)
     seen = parts.pop() if layer.seen == GIVEN else None
-    if lanes == InLanes.positions:
-        parts = [low.brought(part, lanes, NO_HALO, str(layer.name)) for part in parts]
+    if z.lanes == InLanes.positions or z.by_steps:
+        cuts = [(part.shape[0], 1) if z.by_steps else WHOLE for part in parts]
+        parts = [
+            low.brought(part, z.lanes, NO_HALO, str(layer.name), cut)
+            for part, cut in zip(parts, cuts, strict=True)
+        ]
     if len(parts) == 2:
         parts[1:] = low.readers(parts[1], 2)
         low.parts.update({value.number: str(layer.name) for value in parts[1:]})

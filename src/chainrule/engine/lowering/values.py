@@ -144,6 +144,12 @@ class Value:
         return self.bands, self.rows
 
     @property
+    def by_steps(self) -> bool:
+        """Whether it is a sequence, of which every step lies in a lane, those of all samples in a row."""
+        alone = self.halo == self.delta_halo == NO_HALO
+        return alone and self.bands > 1 and len(self.shape) == 2 and self.cut == (self.shape[0], 1)
+
+    @property
     def fills(self) -> bool:
         """Whether bands have no rows beyond the image."""
         return self.rows * self.bands == as_image(self.shape, cut=True)[0]
