@@ -216,17 +216,20 @@ class RearrangeOperation final : public Operation<T> {
     });
   }
   // From bands in the lanes to whole images or back. Unit: a block of images, and a row of each of their bands.
-  void cut(Plan<T>& plan, const Map<T>& from, const ValueShape& from_shape, const Map<T>& to, const ValueShape& to_shape,
+  void cut(Plan<T>& plan, const Map<T>& given, const ValueShape& from_shape, const Map<T>& taken, const ValueShape& to_shape,
            int samples, bool repeat) {
     const bool joins = from_shape.bands > 1, columns = in_columns(plan);
     const ValueShape& shape = joins ? from_shape : to_shape;
-    const int l = plan.lanes(), bands = shape.bands, height = joins ? from.height : to.height;
-    const int64_t run = (columns ? int64_t(1) : int64_t(from.width)) * from.channels;
-    const auto row_of = [&](const Map<T>& m, int b, int h) {
+    const int l = plan.lanes(), bands = shape.bands, height = joins ? given.height : taken.height;
+    const auto upright = [&](Map<T> m) {   // a sequence as a column
+      if (columns && m.height == 1) m.height = m.width, m.width = 1, m.row_step = ptrdiff_t(m.channels) * l;
+      return m;
+    };
+    const Map<T> from = upright(given), to = upright(taken);
+    const int64_t run = int64_t(from.width) * from.channels;
+    const auto row_of = [](const Map<T>& m, int b, int h) {
       Map<T> row = m;
-      if (columns && m.height == 1 && m.width > 1) row.row_step = ptrdiff_t(m.channels) * l;   // a sequence
-      row.data = row.row(b, h), row.height = row.width = 1;
-      if (!columns) row.width = m.width;
+      row.data = m.row(b, h), row.height = 1;
       return row;
     };
     parallel(plan.blocks(samples) * height, int64_t(samples) * bands * height * run / 4, [&](int begin, int end, int) {

@@ -60,6 +60,7 @@ PASSES: dict[type[Layer], int] = {
     Softmax: 12,
     LocalResponseNorm: 50,  # three programs, a sum of the channels beside and a product
 }
+BEGUN = 1000.0  # of a run, however small
 LEAST_GAIN = 0.12  # of the time of the layers that are cut, as it is estimated
 
 
@@ -186,7 +187,7 @@ def _bands_from(
                     whole += _vectors(leaf, batch, lanes, 1, first)
                     cut += _vectors(leaf, batch, lanes, count, first)
                 moved = _moved(layers, place, shapes, count, names)
-                gain = whole - cut - brought - REARRANGING * blocks * moved
+                gain = whole - cut - brought - REARRANGING * blocks * moved - BEGUN
                 if gain > max(most, LEAST_GAIN * whole):
                     most, best, taken = gain, [Cut(count, rows, dict(names))], place + 1
     return best, taken or min(longest + 1, len(layers))
