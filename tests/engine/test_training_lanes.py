@@ -227,13 +227,15 @@ def test_rows_of_all_samples(steps: int, lanes: list[object]) -> None:
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((9, steps, 3)), rng.integers(0, 3, 9)
     for samples in (1, 2, 7, 9):
-        found = []
+        found, outputs = [], []
         for held in (SAMPLES, ROWS):
             lanes.append(held)
             plan = Plan(network, cr.CrossEntropy(), batch_size=9)
             plan.gradients(X, y)  # of which nothing remains
             found.append(plan.gradients(X[:samples], y[:samples])[1])
+            outputs.append(plan.predict(X[:samples]))
         close(found[1], found[0], 1e-11)
+        assert np.array_equal(*outputs)
         assert max(value.bands for value in plan._built.held.values()) == steps
 
 
