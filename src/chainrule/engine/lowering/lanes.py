@@ -49,6 +49,8 @@ POSITIONS = InLanes.positions
 _ROWS_OVER_STEPS = 1.3  # dense layers over steps where the lanes are channels: W out of the L2 cache
 _ATTENDING = 2.0  # a product of two loaded vectors
 _STRIP = 12.0  # normalising a position, or its softmax, with its way in and out of strips
+_GATE = 40.0  # of a recurrence: its activation, in a prediction
+_STEP = 200.0  # of one sample, with units in the lanes: what it takes besides
 _UNITS = 1.25  # units in the lanes of a recurrence, in training: states of many samples leave the cache
 PASSING = 2.0
 _MOVING = 5.0  # steps of all samples one behind the other to vectors of a sample, or back
@@ -330,6 +332,9 @@ def _costs(
             channels += sum(part[1] for part in parts)
         else:
             by_samples, by_channels = cost(layer, shape, after, batch, lanes)
+            if type(layer) in CELLS:
+                gates = _cost_of_gates(layer, shape, batch, lanes)
+                by_samples, by_channels = by_samples + gates[0], by_channels + gates[1]
             samples += by_samples
             if has_channels(layer, shape, masked[0], first):
                 channels += by_channels
@@ -339,6 +344,14 @@ def _costs(
             masked[0] = masked[0] or isinstance(layer, Masking) or _finds_padding(layer)
         shape, first = after, False
     return samples, channels
+
+
+def _cost_of_gates(layer: Any, x: Shape, batch: int, lanes: int) -> tuple[float, float]:
+    """Vectors of the gates of a recurrence in a prediction, with samples in the lanes and with units."""
+    steps, _ = layer.sequence_shape(x)
+    of_unit = _GATE * len(layer.gates)
+    rows, panels = -(-batch // lanes), -(-layer.units // lanes)
+    return steps * rows * layer.units * of_unit, steps * batch * (panels * of_unit + _STEP)
 
 
 def _finds_padding(layer: Layer) -> bool:
