@@ -135,6 +135,8 @@ constexpr Kernels<T> table() {
   k.gather = gather<T>;
   k.scatter = scatter<T>;
   k.shift_lanes = shift_lanes<T>;
+  k.move_lanes = move_lanes<T>;
+  k.repeat_lane = repeat_lane<T>;
   k.update = update<T>;
   k.limit_norms = limit_norms<T>;
   k.square_sum = square_sum<T>;

@@ -565,6 +565,9 @@ struct Kernels {
   // The vectors of a row, with what lane l holds in lane l + 1 (above), or in l - 1; the outermost one comes from those beside
   // it, of the next block. keep: by lane; else zero.
   void (*shift_lanes)(const T* from, const T* beside, bool above, const bool* keep, T* to, int64_t vectors);
+  // Into the lanes from `first` up to `end` what lies `shift` lanes further on; the others stay as they are, or are cleared.
+  void (*move_lanes)(const T* from, int shift, int first, int end, bool keeps, T* to, int64_t vectors);
+  void (*repeat_lane)(T* to, int from, int64_t vectors);                      // what lane `from` holds, into those behind it
   void (*scatter)(const Map<T>&, T* rows, int samples, int begin, int end);   // lanes -> rows; unit: row of a block
   void (*update)(const UpdateArgs<T>&, size_t begin, size_t end);
   // unit: group of `units` units, of `length` weights each

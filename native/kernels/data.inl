@@ -117,6 +117,38 @@ static void shift_lanes_to(const T* from, const T* beside, Vec<T> kept, T* to, i
     store(to + i, keep ? shifted : Vec<T>{});
   }
 }
+// From the lanes that are `shift` further on, to those from `first` up to `end`; the others stay, or are cleared.
+template <class T, bool keeps>
+static void move_lanes_to(const T* from, int shift, Vec<T> wanted, T* to, int64_t vectors) {
+  constexpr int L = lanes<T>;
+  const Mask<T> here = wanted != Vec<T>{};
+  for (int64_t i = 0; i < vectors * L; i += L) {
+    Vec<T> moved;
+    __builtin_memcpy(&moved, from + i + shift, sizeof moved);   // numbers before and behind are there
+    store(to + i, here ? moved : keeps ? load<T>(to + i) : Vec<T>{});
+  }
+}
+template <class T>
+static void move_lanes(const T* from, int shift, int first, int end, bool keeps, T* to, int64_t vectors) {
+  constexpr int L = lanes<T>;
+  Vec<T> wanted;
+  for (int l = 0; l < L; l++) wanted[l] = first <= l && l < end ? T(1) : T(0);
+  T begin[L];   // in front of the first vector there may be nothing to read
+  for (int l = 0; l < L; l++) begin[l] = first <= l && l < end ? from[l + shift] : keeps ? to[l] : T(0);
+  __builtin_memcpy(to, begin, sizeof begin);
+  if (keeps) move_lanes_to<T, true>(from + L, shift, wanted, to + L, vectors - 1);
+  else move_lanes_to<T, false>(from + L, shift, wanted, to + L, vectors - 1);
+}
+// What lane `from` holds, in the lanes from there on.
+template <class T>
+static void repeat_lane(T* to, int from, int64_t vectors) {
+  constexpr int L = lanes<T>;
+  Vec<T> wanted;
+  for (int l = 0; l < L; l++) wanted[l] = l > from ? T(1) : T(0);
+  const Mask<T> behind = wanted != Vec<T>{};
+  for (T* at = to; at < to + vectors * L; at += L) store(at, behind ? broadcast<T>(at[from]) : load<T>(at));
+}
+
 template <class T>
 static void shift_lanes(const T* from, const T* beside, bool above, const bool* keep, T* to, int64_t vectors) {
   Vec<T> kept;

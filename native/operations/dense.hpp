@@ -16,7 +16,7 @@ class DenseOperation : public Operation<T> {
     const ValueShape& z = plan.value(this->z).shape;   // a vector has no positions to lie in the lanes
     return lanes == z.lanes && (lanes == InLanes::samples || (lanes == InLanes::positions && !is_vector(z)));
   }
-  bool takes_bands(const Plan<T>& plan) const override { return !is_vector(plan.value(this->z).shape); }
+  bool takes_bands(const Plan<T>&) const override { return true; }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
     require(is_vector(z.shape) || (x.shape.height == z.shape.height && x.shape.width == z.shape.width),

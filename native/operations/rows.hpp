@@ -95,13 +95,22 @@ class RearrangeOperation final : public Operation<T> {
   int rows(const Plan<T>&, int samples) const override { return samples; }
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
-    const auto whole = [](ValueShape shape) {
+    const bool columns = in_columns(plan);
+    const auto whole = [&](ValueShape shape) {
       shape.height = shape.rows(), shape.bands = 1;
+      if (columns && is_sequence(shape)) std::swap(shape.height, shape.width);
       return shape;
     };
     require(same_size(whole(x.shape), whole(z.shape)), "the values of this operation must be of one shape");
+    if (of_steps(plan)) {
+      require(std::min(x.shape.bands, z.shape.bands) == 1 && is_sequence(x.shape) && is_sequence(z.shape) && without_halo(x) &&
+                  without_halo(z),
+              "steps one behind the other become positions in lanes of the same sequence, or these such steps");
+      return;
+    }
     if (in_bands(plan))
-      require(std::min(x.shape.bands, z.shape.bands) == 1 && x.shape.lanes == z.shape.lanes,
+      require(std::min(x.shape.bands, z.shape.bands) == 1 && std::max(x.shape.bands, z.shape.bands) <= largest_bands &&
+                  x.shape.lanes == z.shape.lanes,
               "bands of images become whole ones, or these bands");
     if (!of_positions(plan)) return;
     const bool between = x.shape.lanes == InLanes::samples || z.shape.lanes == InLanes::samples;
@@ -110,13 +119,15 @@ class RearrangeOperation final : public Operation<T> {
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
   void forward(Plan<T>& plan, int samples) override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    if (of_steps(plan)) return move(plan, x.map, z.map, z.shape.lanes == InLanes::positions, samples, true);
     if (of_positions(plan)) return turn(plan, x.map, z.map, z.shape.lanes == InLanes::positions, samples, true);
     if (in_bands(plan)) return cut(plan, x.map, x.shape, z.map, z.shape, samples, true);
     by_rows(plan, x.map, x.shape, z.map, z.shape, samples, true);
   }
   void delta(Plan<T>& plan, int samples) override {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
-    if (in_bands(plan)) cut(plan, z.delta, z.shape, x.delta, x.shape, samples, false);
+    if (of_steps(plan)) move(plan, z.delta, x.delta, x.shape.lanes == InLanes::positions, samples, false);
+    else if (in_bands(plan)) cut(plan, z.delta, z.shape, x.delta, x.shape, samples, false);
     else if (of_positions(plan)) turn(plan, z.delta, x.delta, x.shape.lanes == InLanes::positions, samples, false);
     else by_rows(plan, z.delta, z.shape, x.delta, x.shape, samples, false);
     multiply_by_derivative(plan, this->x, this->input_post, samples * x.shape.bands);
@@ -129,6 +140,50 @@ class RearrangeOperation final : public Operation<T> {
   }
   bool in_bands(const Plan<T>& plan) const {
     return plan.value(this->x).shape.bands > 1 || plan.value(this->z).shape.bands > 1;
+  }
+  // Whether one has a step in every lane, those of all samples one behind the other, and the other positions, where every
+  // sample begins with a vector.
+  bool of_steps(const Plan<T>& plan) const {
+    const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    const ValueShape& bands = x.bands > 1 ? x : z;
+    return of_positions(plan) && in_bands(plan) && is_vector(bands) && bands.fills();
+  }
+  // Between these two. Unit: a vector of what is written.
+  void move(Plan<T>& plan, const Map<T>& from, const Map<T>& to, bool to_positions, int samples, bool repeat) {
+    const int l = plan.lanes(), channels = from.channels;
+    const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    const int64_t steps = x.bands > 1 ? x.bands : z.bands, vectors = (steps + l - 1) / l, all = samples * steps;
+    const int64_t units = to_positions ? samples * vectors : (all + l - 1) / l;
+    const Map<T> one = plan.one_sample(to_positions ? to : from, 0);   // whose blocks are vectors of positions
+    const auto at_position = [&](int64_t sample, int64_t step) {
+      return (to_positions ? to : from).block(ptrdiff_t(sample)) + ptrdiff_t(step / l) * one.block_step;
+    };
+    parallel(int(units), units * channels * 4, [&](int begin, int end, int) {
+      const auto& k = plan.kernels();
+      for (int64_t unit = begin; unit < end; unit++) {
+        const int64_t sample = to_positions ? unit / vectors : 0, step = to_positions ? unit % vectors * l : 0;
+        const int64_t first = to_positions ? sample * steps + step : unit * l;   // of all steps
+        const int count = int(std::min<int64_t>(l, to_positions ? steps - step : all - first));
+        T* const target = to_positions ? at_position(sample, step) : to.block(ptrdiff_t(unit));
+        for (int lane = 0; lane < count;) {
+          const int64_t number = first + lane, s = number / steps, t = number % steps;
+          const int at = int(to_positions ? number % l : t % l);   // the lane that it is in
+          const int64_t rest = to_positions ? l - at : std::min<int64_t>(l - at, steps - t);
+          const int behind = int(std::min<int64_t>(count, lane + rest));
+          const T* const source = to_positions ? from.block(ptrdiff_t(number / l)) : at_position(s, t);
+          k.move_lanes(source, at - lane, lane, behind, lane > 0, target, channels);
+          lane = behind;
+        }
+        if (repeat && count < l) k.repeat_lane(target, count - 1, channels);
+      }
+    });
+  }
+  // Whether the bands are of a sequence: a column there, and a row where it is whole.
+  bool in_columns(const Plan<T>& plan) const {
+    const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    if (!in_bands(plan)) return false;
+    const ValueShape &banded = x.bands > 1 ? x : z, &other = x.bands > 1 ? z : x;
+    return is_sequence(other) && banded.width == 1;
   }
   // From samples in the lanes to rows of channels, in vectors or as users have them, or back. Unit: row of a block.
   void by_rows(Plan<T>& plan, const Map<T>& from, const ValueShape& from_shape, const Map<T>& to, const ValueShape& to_shape,
@@ -161,11 +216,16 @@ class RearrangeOperation final : public Operation<T> {
     });
   }
   // From bands in the lanes to whole images or back. Unit: a block of images, and a row of each of their bands.
-  void cut(Plan<T>& plan, const Map<T>& from, const ValueShape& from_shape, const Map<T>& to, const ValueShape& to_shape,
+  void cut(Plan<T>& plan, const Map<T>& given, const ValueShape& from_shape, const Map<T>& taken, const ValueShape& to_shape,
            int samples, bool repeat) {
-    const bool joins = from_shape.bands > 1;
+    const bool joins = from_shape.bands > 1, columns = in_columns(plan);
     const ValueShape& shape = joins ? from_shape : to_shape;
-    const int l = plan.lanes(), bands = shape.bands, height = joins ? from.height : to.height;
+    const int l = plan.lanes(), bands = shape.bands, height = joins ? given.height : taken.height;
+    const auto upright = [&](Map<T> m) {   // a sequence as a column
+      if (columns && m.height == 1) m.height = m.width, m.width = 1, m.row_step = ptrdiff_t(m.channels) * l;
+      return m;
+    };
+    const Map<T> from = upright(given), to = upright(taken);
     const int64_t run = int64_t(from.width) * from.channels;
     const auto row_of = [](const Map<T>& m, int b, int h) {
       Map<T> row = m;

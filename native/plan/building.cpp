@@ -50,12 +50,14 @@ int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShap
   const bool positions = shape.lanes == InLanes::positions;
   require(!with_delta || shape.lanes != InLanes::nothing, "a value with a δ lies in vectors");
   require(!positions || !(has_halo(shape) || has_halo(halo)), "positions in lanes have no zeros around them");
-  require(shape.bands == 1 || (shape.bands > 1 && shape.bands <= largest_bands && shape.lanes == InLanes::samples),
-          "an image is cut into bands where samples are in the lanes, into a few");
+  const bool pixels = shape.height == 1 && shape.width == 1 && shape.bands == shape.whole;
+  require(shape.bands == 1 || (shape.bands > 1 && (shape.bands <= largest_bands || pixels) && shape.lanes == InLanes::samples),
+          "an image is cut into bands where samples are in the lanes, into a few, or into its pixels");
   require(shape.bands == 1 || (0 < shape.whole && shape.height >= 1 && shape.whole <= double(shape.height) * shape.bands),
           "bands hold all rows of an image");
-  const int blocks = (shape.lanes == InLanes::samples ? max_blocks() : batch_size_) * shape.bands;
-  const double rows = double(blocks) * std::max(shape.height, shape.width);   // units of a loop are counted in 32 bits
+  const double blocks = double(shape.lanes == InLanes::samples ? max_blocks() : batch_size_) * shape.bands;
+  // Units of a loop are counted in 32 bits, and so are what lies in lanes.
+  const double rows = std::max(blocks * std::max(shape.height, shape.width), double(batch_size_) * shape.bands);
   // Channels are padded to vectors: at most `lanes` times as many.
   if (count > 2e9 || count * blocks * lanes() > most_scalars || rows > 2e9 || shape.features() > largest_size)
     throw std::length_error("a value of this network would need more memory than can be addressed");

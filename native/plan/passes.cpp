@@ -52,7 +52,8 @@ void Plan<T>::gather_positions(const Batch& batch, const int64_t* order, int sam
   });
 }
 
-// Row by row of a band, which is a piece of a row of the data set; what lies beyond the image holds its last row.
+// Row by row of a band, which is a piece of a row of the data set; what lies beyond the image holds its last row. Rows that
+// every band has, and that have no zeros beside them, are one piece.
 template <class T>
 void Plan<T>::gather_bands(const Batch& batch, const int64_t* order, int samples) {
   const ValueShape& shape = value(input_).shape;
@@ -60,19 +61,23 @@ void Plan<T>::gather_bands(const Batch& batch, const int64_t* order, int samples
   const int count = samples * shape.bands;
   GatherArgs g = batch.inputs;
   g.samples = count, g.features = g.piece = int64_t(m.width) * m.channels, g.repeat = true;
+  const int of_last = shape.whole - (shape.bands - 1) * m.height;
+  const int together = shape.left || shape.right ? 1 : std::max(of_last, 1), pieces = m.height - together + 1;
+  const auto row_of = [&](int piece) { return piece == 0 ? 0 : together - 1 + piece; };
   for (int v = 0; v < count; v++)
-    for (int h = 0; h < m.height; h++) {
-      const int s = v / shape.bands, row = std::min(v % shape.bands * m.height + h, shape.whole - 1);
-      bands_[size_t(h) * size_t(count) + size_t(v)] = (order ? order[s] : s) * shape.whole + row;
+    for (int piece = 0; piece < pieces; piece++) {
+      const int s = v / shape.bands, row = std::min(v % shape.bands * m.height + row_of(piece), shape.whole - 1);
+      bands_[size_t(piece) * size_t(count) + size_t(v)] = (order ? order[s] : s) * shape.whole + row;
     }
-  parallel(blocks(count) * m.height, int64_t(blocks(count)) * m.height * g.features * 4, [&](int begin, int end, int) {
+  parallel(blocks(count) * pieces, int64_t(blocks(count)) * m.height * g.features * 4, [&](int begin, int end, int) {
     for (int unit = begin; unit < end; unit++) {
-      const int b = unit / m.height, h = unit % m.height;
+      const int b = unit / pieces, piece = unit % pieces;
       GatherArgs row = g;
-      row.order = bands_.data() + int64_t(h) * count + int64_t(b) * lanes(),
+      row.order = bands_.data() + int64_t(piece) * count + int64_t(b) * lanes(),
       row.samples = std::min(lanes(), count - b * lanes());
       Map<T> to = m;
-      to.data = m.row(b, h), to.height = 1;
+      to.data = m.row(b, row_of(piece)), to.height = 1;
+      if (piece == 0) to.width *= together, row.piece *= together;
       kernels_.gather(row, to, batch.input_kind, 0, 1);
     }
   });

@@ -101,7 +101,7 @@ enum class Outcome : int { done, stopped, nonfinite, at_rest };
 // What a normalisation takes together, where it is no number of groups.
 constexpr int over_batch = 0, each_position = -1;
 
-constexpr int largest_batch = 1 << 24, largest_bands = 64;
+constexpr int largest_batch = 1 << 24, largest_bands = 64;   // but of single pixels
 
 // A compiled formula; what the numbers mean is said in kernels/api.hpp.
 struct ProgramCode {

@@ -178,6 +178,28 @@ NETWORKS: dict[str, tuple[Shape, tuple[int, int], int, list[cr.Layer]]] = {
             *(cr.Conv3D(3, (3, 1, 3), stride=2, padding=(1, 0, 1)), cr.AveragePool3D(2, 1), cr.ReLU(), *HEAD),
         ],
     ),
+    "sequences": (  # of a column of steps
+        (23, 3),
+        (4, 6),
+        12,
+        [
+            *(cr.Conv1D(9, 3, padding=1), cr.ReLU(), cr.Conv1D(17, 5, padding=((4, 0),))),
+            *(cr.LeakyReLU(0.1), cr.Conv1D(8, 2, dilation=2), cr.GELU(), cr.MaxPool1D(3, 1, padding=1)),
+            cr.Parallel([[cr.Conv1D(6, 4, stride=2, padding=1)], [cr.AveragePool1D(2)]], join="concat"),
+            *(cr.Tanh(), cr.ConvTranspose1D(5, 4, stride=2, padding=1), cr.SiLU(), cr.Dropout(0.3), *HEAD),
+        ],
+    ),
+    "sequences in full bands": (
+        (24, 4),
+        (6, 4),
+        9,
+        [
+            *(cr.Conv1D(12, 3, padding=1), cr.BatchNorm(), cr.ReLU(), cr.GroupNorm(3), cr.L2Pool1D(2)),
+            *(cr.UpSample1D(2, mode="linear"), residual(cr.Conv1D(12, 5, padding=2), cr.LayerNorm())),
+            *(cr.Conv1D(6, 3, padding=1, groups=3), cr.UpSample1D(3)),
+            *(cr.GlobalMaxPool(), cr.Dense(3), cr.Softmax()),
+        ],
+    ),
     "norms of groups": (
         (12, 7, 3),
         (3, 4),
@@ -260,7 +282,7 @@ def test_runs_of_layers_have_bands_of_their_own(bands: list[Any]) -> None:
 
 
 def test_a_band_of_one_pixel(bands: list[Any]) -> None:
-    """Which convolutions of one pixel do not take for a vector."""
+    """Whose convolutions of one pixel are products of vectors."""
     network = cr.Network([cr.Conv2D(5, 1), cr.ReLU(), cr.Conv2D(3, 1), *HEAD], input_shape=(6, 1, 4))
     X, y = np.random.default_rng(0).standard_normal((2, 6, 1, 4)).astype(np.float32), np.array([0, 2])
     expected = Plan(network, cr.CrossEntropy(), batch_size=2).gradients(X, y)[1]

@@ -12,6 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule import engine, reference
 from chainrule.engine import Plan
+from chainrule.engine.executor import _predict_batch
 from chainrule.engine.lowering.lanes import CHANNELS, SAMPLES, chosen
 from tests.engine.harness import (
     LEVELS,
@@ -235,6 +236,19 @@ def test_steps_fill_the_lanes_that_few_samples_leave_empty() -> None:
         assert _choice(block, (128, 256), batch) is CHANNELS
     for batch in (16, 256):
         assert _choice(block, (128, 256), batch) is SAMPLES
+
+
+def test_gates_of_few_units_leave_the_lanes_to_samples() -> None:
+    """Four samples fill four lanes, and eight units eight: but one by one they begin every step anew."""
+    for cell, inputs, held in ((cr.GRU(6), 3, SAMPLES), (cr.LSTM(8), 3, SAMPLES), (cr.LSTM(32), 8, CHANNELS)):
+        assert _choice([cell, cr.Dense(3)], (12, inputs), 8) is held
+
+
+def test_half_a_block_of_samples_is_no_whole_one() -> None:
+    """Five have channels in the lanes, where the plan for sixteen has samples."""
+    layers = [cr.Conv1D(64, 5), cr.ReLU(), cr.Flatten(), cr.Dense(3)]
+    for samples, held in ((5, CHANNELS), (16, SAMPLES)):
+        assert _choice(layers, (30, 16), _predict_batch(np.zeros((samples, 30, 16)))) is held
 
 
 def test_a_single_filter_leaves_them_to_samples() -> None:

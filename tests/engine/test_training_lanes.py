@@ -14,8 +14,9 @@ import chainrule as cr
 from chainrule import engine
 from chainrule.engine import Plan
 from chainrule.engine.isa import threads
+from chainrule.engine.lowering import lanes as lanes_of_layers
 from chainrule.engine.lowering import walk
-from chainrule.engine.lowering.lanes import POSITIONS, SAMPLES, chosen_for_training, has_units
+from chainrule.engine.lowering.lanes import POSITIONS, SAMPLES, chosen_for_training, chosen_steps, has_units
 from chainrule.engine.lowering.values import reads_units
 from tests import by_formula
 from tests.engine.harness import (
@@ -32,6 +33,7 @@ from tests.engine.harness import (
 from tests.pairwise import pairwise
 
 IDS = 23  # of the network that begins with an Embedding
+ROWS = "rows"  # steps of all samples one behind the other
 
 
 # Steps beside every number of lanes; every layer that has a form for steps, beside some that have none.
@@ -161,7 +163,12 @@ def _problem(name: str, dtype: str, samples: int) -> tuple[cr.Network, Array, Ar
 @pytest.fixture
 def lanes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
     """What lies in the lanes of the plans that are made, where there is a choice: its last entry."""
-    yield from choosing(monkeypatch, "chosen_for_training", SAMPLES)
+    monkeypatch.setattr(lanes_of_layers, "_GAINS", (np.inf, np.inf))  # rows whatever they cost
+    chosen = choosing(monkeypatch, "chosen_for_training", SAMPLES)
+    wanted = next(chosen)
+    monkeypatch.setattr(walk, "chosen_steps", lambda *of: chosen_steps(*of) if wanted[-1] == ROWS else ())
+    yield wanted
+    next(chosen, None)
 
 
 @pytest.mark.parametrize(("name", "machine"), pairwise({**NETWORKS, **CROSSING}, MACHINES))
@@ -182,31 +189,54 @@ def test_gradients_do_not_depend_on_what_lies_in_the_lanes(
     for samples in (1, 11):
         lanes.append(SAMPLES)
         expected = gradients(samples)
-        lanes.append(POSITIONS)
-        found = gradients(samples)
-        close(found, expected, tolerance)
-        assert same_bits(gradients(samples, threads=3), found)
+        for held in (POSITIONS, ROWS):
+            lanes.append(held)
+            found = gradients(samples)
+            close(found, expected, tolerance)
+            assert same_bits(gradients(samples, threads=3), found)
 
 
 def test_whole_steps_of_training(lanes: list[object]) -> None:
     """Epochs by order, with a last batch that is smaller, and what the plan predicts behind them."""
     network, X, y = _problem("an answer a step", "float64", 7)
     outputs = {}
-    for held in (SAMPLES, POSITIONS):
+    for held in (SAMPLES, POSITIONS, ROWS):
         lanes.append(held)
         plan = Plan(network, cr.CrossEntropy(), optimizer=cr.SGD(0.1), batch_size=3)
         for epoch in range(2):
             plan.train_epoch(X, y, np.random.default_rng(epoch).permutation(7), np.full(3, 0.1))
         outputs[held] = plan.predict(X)
-    np.testing.assert_allclose(outputs[POSITIONS], outputs[SAMPLES], rtol=1e-12)
+    for held in (POSITIONS, ROWS):
+        np.testing.assert_allclose(outputs[held], outputs[SAMPLES], rtol=1e-12)
 
 
 def test_pixels_as_bytes(lanes: list[object]) -> None:
     network, _, y = _problem("an answer a step", "float32", 5)
     X = np.random.default_rng(0).integers(0, 256, (5, 16, 6), dtype=np.uint8)
     expected = Plan(network, cr.CrossEntropy(), batch_size=5).gradients(X, y)[1]
-    lanes.append(POSITIONS)
-    close(Plan(network, cr.CrossEntropy(), batch_size=5).gradients(X, y)[1], expected, 1e-4)
+    for held in (POSITIONS, ROWS):
+        lanes.append(held)
+        close(Plan(network, cr.CrossEntropy(), batch_size=5).gradients(X, y)[1], expected, 1e-4)
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5, 8, 15, 16, 17, 31, 33, 50])
+def test_rows_of_all_samples(steps: int, lanes: list[object]) -> None:
+    """Which begin anywhere in a vector, end anywhere, and are in parts of it; in a last batch of fewer."""
+    layers = [residual(cr.MultiHeadAttention(1)), cr.Dense(4), cr.Flatten(), cr.Dense(3)]
+    network = cr.Network([*layers, cr.Softmax()], input_shape=(steps, 3), dtype="float64", seed=1)
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((9, steps, 3)), rng.integers(0, 3, 9)
+    for samples in (1, 2, 7, 9):
+        found, outputs = [], []
+        for held in (SAMPLES, ROWS):
+            lanes.append(held)
+            plan = Plan(network, cr.CrossEntropy(), batch_size=9)
+            plan.gradients(X, y)  # of which nothing remains
+            found.append(plan.gradients(X[:samples], y[:samples])[1])
+            outputs.append(plan.predict(X[:samples]))
+        close(found[1], found[0], 1e-11)
+        assert np.array_equal(*outputs)
+        assert max(value.bands for value in plan._built.held.values()) == steps
 
 
 # Recurrences with units in the lanes: on the input, masked, both ways, behind and in front of others; of more
@@ -272,6 +302,30 @@ def test_steps_fill_the_lanes_that_samples_leave_empty() -> None:
     ]
     assert _choice(block, (128, 256), 8) is POSITIONS
     assert _choice(block, (4, 256), 64) is SAMPLES  # four steps would leave twelve lanes empty
+
+
+def test_rows_where_steps_leave_lanes_empty() -> None:
+    block = [residual(cr.LayerNorm(), cr.MultiHeadAttention(4)), cr.Dense(64), cr.GELU(), cr.Dense(32)]
+
+    def rows(steps: int, batch: int) -> dict[int, set[str]]:
+        network = cr.Network([*block, cr.Flatten(), cr.Dense(3)], input_shape=(steps, 32))
+        of = (network.layers, network.input_shape, network.shapes, batch, 16)
+        return {cut.bands: {*cut.layers} for cut in chosen_steps(*of)}
+
+    layers = {"residual1", "residual1.layernorm1", "residual1.attention1", "dense1", "gelu1", "dense2"}
+    assert rows(20, 20) == rows(20, 3) == {20: layers}  # of 32 lanes 20
+    assert rows(32, 20) == rows(47, 9) == {}
+    assert rows(5, 64) == {}  # samples fill them
+    assert rows(5, 9) == {5: layers}
+
+
+def test_convolutions_between_steps_have_bands() -> None:
+    """One sequence: steps in the lanes for attention, and bands for what reads steps beside each other."""
+    layers = [residual(cr.MultiHeadAttention(4)), cr.Conv1D(32, 5, padding=2), cr.ReLU(), cr.Conv1D(32, 3)]
+    network = cr.Network([*layers, cr.Flatten(), cr.Dense(3)], input_shape=(100, 32))
+    held = Plan(network, cr.SquaredError(), batch_size=1)._built.held.values()
+    assert POSITIONS in {value.lanes for value in held}
+    assert max(value.bands for value in held) > 8
 
 
 def test_what_has_no_steps_has_samples() -> None:

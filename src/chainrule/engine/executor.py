@@ -28,10 +28,11 @@ from chainrule.networks.step import Step
 from chainrule.reference.overflow import first_overflow
 
 # Samples per pass of a prediction, the least that holds what is asked for; more gains nothing, costs memory.
-# 240 are 15, 30 or 60 blocks, of which dense layers take three at a time: the sixteenth of 256 takes longer.
-_PREDICT_BATCHES = (1, 4, 16, 64, 240)
+# Of 16, samples fill the lanes, and 5 would take as long: 8 have channels there (0015). 240 are 15, 30 or 60
+# blocks, of which dense layers take three at a time: the sixteenth of 256 takes longer.
+_PREDICT_BATCHES = (1, 4, 8, 16, 64, 240)
 _LARGEST_COPY = 2**24  # entries that are converted to a plan's type together
-_KINDS_KEPT = 7  # of plans, per network: those of predictions, a backpropagation, and one more
+_KINDS_KEPT = 8  # of plans, per network: those of predictions, a backpropagation, and one more
 
 
 class _Shelf:

@@ -4,26 +4,35 @@ lanes empty (docs/decisions/0020-bands.md).
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Bands, Cut
-from chainrule.engine.lowering.convolutions import CONVOLUTIONS, VOLUME_POOLS, rows_beside, winograd_applies
+from chainrule.engine.lowering.convolutions import (
+    CONVOLUTIONS,
+    SLIDING_POOLS,
+    TRANSPOSED,
+    VOLUME_POOLS,
+    rows_beside,
+    winograd_applies,
+)
 from chainrule.engine.lowering.lanes import PASSING, Held, cost
-from chainrule.engine.lowering.operations import GLOBAL_POOLS, over_axes
+from chainrule.engine.lowering.operations import GLOBAL_POOLS, of_made_input, over_axes
 from chainrule.engine.lowering.values import ACTIVATIONS, PROGRAMS, as_image
 from chainrule.layers import (
     AveragePool2D,
     AveragePool3D,
     BatchNorm,
     Composite,
-    Conv2D,
     Conv3D,
+    ConvTranspose1D,
     ConvTranspose2D,
-    DepthwiseConv2D,
+    Dense,
     Dropout,
+    GlobalMaxPool,
     GroupNorm,
     InstanceNorm,
     L2Pool2D,
@@ -31,9 +40,9 @@ from chainrule.layers import (
     Layer,
     LayerNorm,
     LocalResponseNorm,
-    MaxPool2D,
     PixelShuffle,
     RMSNorm,
+    Softmax,
     UpSample2D,
     UpSample3D,
 )
@@ -47,8 +56,11 @@ REARRANGING = 40.0  # to whole samples, and back: 25 cycles a vector, as measure
 PASSES: dict[type[Layer], int] = {
     **dict.fromkeys((BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm), 7),
     **dict.fromkeys(PROGRAMS, 12),
+    Dense: 3,
+    Softmax: 12,
     LocalResponseNorm: 50,  # three programs, a sum of the channels beside and a product
 }
+BEGUN = 1000.0  # of a run, however small
 LEAST_GAIN = 0.12  # of the time of the layers that are cut, as it is estimated
 
 
@@ -69,12 +81,16 @@ def rows_made(layer: Layer, x: Shape, z: Shape, rows: int, count: int) -> int | 
     """The rows of each of `count` bands of a layer's output, made of so many of the same band of its input
     and at most of rows of the two beside it; None where they cannot be, or do not hold all of z. Rows beyond
     the image are zeros to those who read rows beside each other, and nothing else may look at them. Bands of
-    a volume have whole planes, whose rows count.
+    a volume have whole planes, whose rows count; the rows of a sequence are its steps.
     """
-    if len(x) not in (3, 4) or len(z) != len(x):
+    if len(x) not in (2, 3, 4) or len(z) != len(x):
         return None
-    made = _rows_made(layer, x, z, rows, fills=rows * count == as_image(x)[0])
-    return made if made is not None and made > 0 and as_image(z)[0] <= made * count else None
+    made = _rows_made(layer, x, z, rows, fills=rows * count == _height(x))
+    return made if made is not None and made > 0 and _height(z) <= made * count else None
+
+
+def _height(shape: Shape) -> int:
+    return as_image(shape, cut=True)[0]
 
 
 def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int | None:
@@ -82,30 +98,33 @@ def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int 
     if kind in (BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm):
         whole = over_axes(layer) or (isinstance(layer, InstanceNorm) and layer.tracked)
         return rows if fills and not whole else None
-    if kind in (*ACTIVATIONS, *PROGRAMS, Dropout, LocalResponseNorm):
+    if kind in (*ACTIVATIONS, *PROGRAMS, Dropout, LocalResponseNorm, Softmax):
         return rows
+    if kind is Dense:
+        return rows if not of_made_input(layer) else None
     if isinstance(layer, UpSample2D | UpSample3D):
         between = layer.mode != "nearest"
-        return None if between and len(x) == 4 else rows * math.prod(layer.factors[:-1])
+        factors = layer.factors if len(x) == 2 else layer.factors[:-1]
+        return None if between and len(x) == 4 else rows * math.prod(factors)
     if isinstance(layer, PixelShuffle):
         return rows * layer.block
     if kind in (Conv3D, *VOLUME_POOLS):
         return _planes_made(layer, x, z, rows)
-    if kind not in (Conv2D, DepthwiseConv2D, ConvTranspose2D, MaxPool2D, AveragePool2D, L2Pool2D):
+    if kind not in (*CONVOLUTIONS, *TRANSPOSED, *SLIDING_POOLS):
         return None
     stride = layer.grid.stride[0]  # type: ignore[attr-defined]
-    if isinstance(layer, ConvTranspose2D):
+    if isinstance(layer, ConvTranspose1D | ConvTranspose2D):
         of_image, of_windows = rows_beside(layer, z, rows * stride)
         return rows * stride if max(of_image) <= rows * stride and max(of_windows) <= rows else None
     if rows % stride:
         return None
     made = rows // stride
     of_x, of_delta = rows_beside(layer, x, rows)
-    if kind in (Conv2D, DepthwiseConv2D):
+    if kind in CONVOLUTIONS:
         return made if max(of_x) <= rows and max(of_delta) <= made else None
-    means = kind is AveragePool2D or (kind is L2Pool2D and layer.mean)  # type: ignore[attr-defined]
+    means = isinstance(layer, AveragePool2D) or (isinstance(layer, L2Pool2D) and layer.mean)
     counted = not (means and any(layer.pads(x)[0])) or layer.count_padding  # type: ignore[attr-defined]
-    apart = layer.grid.dilation != (1, 1)  # type: ignore[attr-defined]
+    apart = max(layer.grid.dilation) > 1  # type: ignore[attr-defined]
     return made if max(of_x) <= rows and counted and not apart else None
 
 
@@ -124,12 +143,21 @@ def _planes_made(layer: Any, x: Shape, z: Shape, rows: int) -> int | None:
 
 
 def chosen_bands(
-    layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
+    layers: Sequence[Layer],
+    shape: Shape,
+    shapes: Mapping[str, Shape],
+    batch: int,
+    lanes: int,
+    taken: Collection[str] = (),
 ) -> tuple[Cut, ...]:
-    """The layers that are cut, in runs of which each begins behind what ended the one before."""
+    """The layers that are cut, in runs of which each begins behind what ended the one before.
+
+    taken: by name, those that have something else in their lanes.
+    """
     cuts, first = list[Cut](), 0
     while first < len(layers):
-        found, end = _bands_from(layers[first:], shape, shapes, batch, lanes, first > 0)
+        run = [*itertools.takewhile(lambda layer: str(layer.name) not in taken, layers[first:])]
+        found, end = _bands_from(run, shape, shapes, batch, lanes, first > 0) if run else ([], 1)
         cuts += found
         first += end
         shape = shapes[str(layers[first - 1].name)]
@@ -143,9 +171,9 @@ def _bands_from(
     within: whole samples come in.
     """
     most, best, longest, taken = 0.0, list[Cut](), 0, 0
-    if len(shape) not in (3, 4):
+    if len(shape) not in (2, 3, 4):
         return best, 1
-    blocks, height = -(-batch // lanes), as_image(shape)[0]
+    blocks, height = -(-batch // lanes), _height(shape)
     brought = REARRANGING * blocks * math.prod(shape) if within else 0.0
     for count in range(2, MOST + 1):
         for units in {stride * -(-shape[0] // (stride * count)) for stride in STRIDES}:
@@ -159,17 +187,36 @@ def _bands_from(
                     first = not within and place + number == 0
                     whole += _vectors(leaf, batch, lanes, 1, first)
                     cut += _vectors(leaf, batch, lanes, count, first)
-                gain = whole - cut - brought - REARRANGING * blocks * _moved(layers, place, shapes, count)
+                moved = _moved(layers, place, shapes, count, names)
+                gain = whole - cut - brought - REARRANGING * blocks * moved - BEGUN
                 if gain > max(most, LEAST_GAIN * whole):
                     most, best, taken = gain, [Cut(count, rows, dict(names))], place + 1
     return best, taken or min(longest + 1, len(layers))
 
 
-def _moved(layers: Sequence[Layer], place: int, shapes: Mapping[str, Shape], count: int) -> int:
+def pools_bands(layer: Layer, x: Shape, count: int, rows: int) -> bool:
+    """Whether a layer pools an image of so many bands band by band: of a maximum the last one may reach
+    beyond the image, but has some of it.
+    """
+    if rows == 1 and len(x) == 2:  # nothing is left to pool
+        return False
+    if type(layer) is GlobalMaxPool:
+        return (count - 1) * rows < _height(x)
+    return type(layer) in GLOBAL_POOLS and count * rows == _height(x)
+
+
+def _moved(
+    layers: Sequence[Layer],
+    place: int,
+    shapes: Mapping[str, Shape],
+    count: int,
+    names: Mapping[str, Bands],
+) -> int:
     """Numbers of a sample that are brought together behind a layer."""
-    z = shapes[str(layers[place].name)]
-    pooled = place + 1 < len(layers) and type(layers[place + 1]) in GLOBAL_POOLS
-    return count * z[-1] if pooled and as_image(z)[0] % count == 0 else math.prod(z)
+    name = str(layers[place].name)
+    z, rows = shapes[name], names[name][1]
+    pooled = place + 1 < len(layers) and pools_bands(layers[place + 1], z, count, rows)
+    return count * z[-1] if pooled else math.prod(z)
 
 
 def _vectors(leaf: Leaf, batch: int, lanes: int, count: int, first: bool) -> float:
@@ -178,15 +225,15 @@ def _vectors(leaf: Leaf, batch: int, lanes: int, count: int, first: bool) -> flo
     """
     layer, x, z, rows, made = leaf
     blocks, (of_block, _) = -(-batch * count // lanes), cost(layer, x, z, 1, lanes)
-    made = made if count > 1 else as_image(z)[0]
-    forward = of_block * blocks * made / as_image(z)[0]
+    made = made if count > 1 else _height(z)
+    forward = of_block * blocks * made / _height(z)
     if isinstance(layer, Conv3D):  # the rows that windows read are copied, and the δ of the copies added
         copied = math.prod(layer.grid.kernel[:2]) * x[2] * x[3]
         products = z[2] * math.prod(layer.grid.kernel) * x[3] * z[3] // layer.groups
         return (3.0 * products + 2 * PASSING * copied) * blocks * made
-    if isinstance(layer, ConvTranspose2D):  # three passes of the same products
-        products = math.prod(layer.grid.kernel) * x[2] * z[2] // layer.groups
-        return 3.0 * products * blocks * x[1] * (rows if count > 1 else x[0])
+    if isinstance(layer, ConvTranspose1D | ConvTranspose2D):  # three passes of the same products
+        products = math.prod(layer.grid.kernel) * x[-1] * z[-1] // layer.groups
+        return 3.0 * products * blocks * math.prod(x[1:-1]) * (rows if count > 1 else x[0])
     if type(layer) not in CONVOLUTIONS:
         return PASSES.get(type(layer), 2) * forward
     gradients = min(forward, cost(layer, x, z, batch, lanes)[1])  # by filters: of samples that exist

@@ -97,10 +97,12 @@ class Builder:
         lanes: InLanes = InLanes.samples,
         cut: Bands = WHOLE,
     ) -> Value:
-        height, width, channels = as_image(shape)
+        height, width, channels = as_image(shape, cut[0] > 1)
         if height * width * channels > LARGEST_SAMPLE:
             raise ShapeError(f"a value of shape {shape} has more than {LARGEST_SAMPLE} numbers per sample")
         bands, rows = cut
+        if bands > 1 and len(shape) == 2:  # a column has nothing beside it
+            halo, delta_halo = (*halo[:2], 0, 0), (*delta_halo[:2], 0, 0)
         size = (height if bands == 1 else rows, width, channels)
         number = self.native.add_value(*size, halo, with_delta, delta_halo, lanes, bands, height)
         made = Value(number, shape, halo, delta_halo, with_delta, lanes=lanes, bands=bands, rows=rows)
@@ -109,9 +111,13 @@ class Builder:
 
     def brought(self, x: Value, lanes: InLanes, halo: Halo, reader: str, cut: Bands = WHOLE) -> Value:
         """x with something else in its lanes. reader: the layer that asks for it."""
-        if {x.lanes, lanes} == {InLanes.channels, InLanes.positions}:
+        steps = len(x.shape) == 2 and cut == (x.shape[0], 1) and halo == NO_HALO
+        banded = (x.bands > 1 and not x.by_steps) or (cut[0] > 1 and not steps)
+        if (x.bands > 1 and cut[0] > 1) or (banded and InLanes.positions in (x.lanes, lanes)):
             x = self.brought(x, InLanes.samples, NO_HALO, reader)
-        if x.bands > 1 and cut[0] > 1:
+        if (x.by_steps or steps) and InLanes.positions not in (x.lanes, lanes):
+            x = self.brought(x, InLanes.positions, NO_HALO, reader)
+        if {x.lanes, lanes} == {InLanes.channels, InLanes.positions}:
             x = self.brought(x, InLanes.samples, NO_HALO, reader)
         z = self.value(x.shape, halo, NO_HALO, x.with_delta, lanes, cut)
         self.consume(x)
@@ -153,11 +159,8 @@ class Builder:
 
     def has_rows(self, x: Value, halo: Halo) -> bool:
         """Whether every position of x is a row of a product with W in panels, whose output has this halo.
-
-        A band of one pixel is none: it would be a vector to the kernels, and these have no bands.
         """
-        rows = not self.per_sample and x.halo == x.delta_halo == halo == NO_HALO
-        return rows and (x.bands == 1 or math.prod(x.lane_shape[:-1]) > 1)
+        return not self.per_sample and x.halo == x.delta_halo == halo == NO_HALO
 
     def parameter_of(self, layer: Layer, name: str, input_shape: Shape, panels: bool = False) -> int:
         """The parameter of a layer, for the operation that is added next. panels: it lies so here, if not

@@ -7,6 +7,7 @@ from typing import Any
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.values import NO_HALO, Halo
 from chainrule.layers import (
+    AveragePool1D,
     AveragePool2D,
     AveragePool3D,
     Conv1D,
@@ -16,9 +17,11 @@ from chainrule.layers import (
     ConvTranspose2D,
     Dense,
     DepthwiseConv2D,
+    L2Pool1D,
     L2Pool2D,
     L2Pool3D,
     Layer,
+    MaxPool1D,
     MaxPool2D,
     MaxPool3D,
     UpSample2D,
@@ -33,19 +36,22 @@ WINOGRAD_GRADIENT_CHANNELS, WINOGRAD_GRADIENT_TILES = 16, 64
 
 CONVOLUTIONS = (Conv2D, Conv1D, DepthwiseConv2D)
 TRANSPOSED = (ConvTranspose2D, ConvTranspose1D)
-SLIDING_POOLS = (MaxPool2D, AveragePool2D, L2Pool2D)  # which may be cut into bands
-VOLUME_POOLS = (MaxPool3D, AveragePool3D, L2Pool3D)  # so may these, of planes
+# Pools which may be cut into bands; of volumes, of planes.
+SLIDING_POOLS = (MaxPool1D, AveragePool1D, L2Pool1D, MaxPool2D, AveragePool2D, L2Pool2D)
+VOLUME_POOLS = (MaxPool3D, AveragePool3D, L2Pool3D)
 Pair = tuple[int, int]
 
 
-def two(sizes: tuple[Any, ...], along: Any = 1) -> tuple[Any, Any]:
-    """A size per row and column; a sequence is an image of one row."""
-    return (along, *sizes) if len(sizes) == 1 else (sizes[0], sizes[1])
+def two(sizes: tuple[Any, ...], along: Any = 1, cut: bool = False) -> tuple[Any, Any]:
+    """A size per row and column; a sequence is an image of one row, or of one column where it is cut."""
+    if len(sizes) == 1:
+        return (*sizes, along) if cut else (along, *sizes)
+    return sizes[0], sizes[1]
 
 
-def image_pads(layer: Any, shape: Shape) -> tuple[Pair, Pair]:
+def image_pads(layer: Any, shape: Shape, cut: bool = False) -> tuple[Pair, Pair]:
     """((top, bottom), (left, right)) of a convolution or pooling."""
-    return two(layer.pads(shape), (0, 0))
+    return two(layer.pads(shape), (0, 0), cut)
 
 
 def rows_beside(layer: Any, x: Shape, rows: int) -> tuple[Pair, Pair]:
@@ -59,7 +65,7 @@ def rows_beside(layer: Any, x: Shape, rows: int) -> tuple[Pair, Pair]:
         (top, _), *_ = layer.pads(x)
         below = (grid.kernel[0] - 1) * grid.dilation[0] - top + 1 - grid.stride[0]
         return (top * line, max(below, 0) * line), (0, 0)
-    (top, _), _ = image_pads(layer, x)
+    (top, _), _ = image_pads(layer, x, cut=True)
     stride, reach = grid.stride[0], (grid.kernel[0] - 1) * grid.dilation[0] - top
     of_delta = max(reach // stride, 0), max((rows - 1 + top) // stride - (rows // stride - 1), 0)
     return (top, max(reach + 1 - stride, 0)), of_delta
@@ -119,12 +125,12 @@ def input_halo(
         return *rows_beside(layer, input_shape, rows)[0], 0, 0
     if bands > 1 and type(layer) in TRANSPOSED:
         return *rows_beside(layer, output_shape, rows * layer.grid.stride[0])[1], 0, 0  # type: ignore[union-attr]
-    if bands > 1 and type(layer) is UpSample2D and layer.mode != "nearest":
+    if bands > 1 and isinstance(layer, UpSample2D) and layer.mode != "nearest":
         return 1, 1, 0, 0
     if type(layer) not in CONVOLUTIONS:
         return NO_HALO
     assert isinstance(layer, Convolution)
-    (top, bottom), (left, right) = image_pads(layer, input_shape)
+    (top, bottom), (left, right) = image_pads(layer, input_shape, bands > 1)
     if winograd_applies(layer, input_shape, output_shape, blocks, bands, rows):
         bottom, right = bottom + output_shape[0] % 2, right + output_shape[1] % 2
     if bands > 1:
@@ -138,7 +144,7 @@ def output_delta_halo(
     """The zeros a layer wants around the δ of its output."""
     if type(layer) in TRANSPOSED:
         assert isinstance(layer, Convolution)
-        (top, bottom), (left, right) = image_pads(layer, output_shape)
+        (top, bottom), (left, right) = image_pads(layer, output_shape, bands > 1)
         if bands > 1:
             top, bottom = rows_beside(layer, output_shape, rows * layer.grid.stride[0])[0]
         return top, bottom, left, right

@@ -9,11 +9,13 @@ each takes. Whichever it is, the numbers of a prediction have the same bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from chainrule._native import InLanes
 from chainrule.base.types import Shape
+from chainrule.engine.lowering.builder import Cut
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS
 from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS, of_made_input
 from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, as_image, has_kernel, reads_units
@@ -47,8 +49,15 @@ POSITIONS = InLanes.positions
 _ROWS_OVER_STEPS = 1.3  # dense layers over steps where the lanes are channels: W out of the L2 cache
 _ATTENDING = 2.0  # a product of two loaded vectors
 _STRIP = 12.0  # normalising a position, or its softmax, with its way in and out of strips
+_GATE = 40.0  # of a recurrence: its activation, in a prediction
+_STEP = 200.0  # of one sample, with units in the lanes: what it takes besides
 _UNITS = 1.25  # units in the lanes of a recurrence, in training: states of many samples leave the cache
 PASSING = 2.0
+_MOVING = 5.0  # steps of all samples one behind the other to vectors of a sample, or back
+_VECTOR = 8  # what it takes to begin with another vector of either, in numbers of a step
+# Of the estimate with vectors of a sample, and with samples, below which they are worth it: samples were up
+# to a fifth faster than estimated (0025-sequences.md).
+_GAINS = 0.97, 0.8
 _REARRANGING = 4.0
 
 _BY_POSITION = (LayerNorm, RMSNorm, Softmax)
@@ -118,13 +127,55 @@ def _by_samples(layer: Layer) -> bool:
 
 
 def chosen_for_training(
-    layers: Iterable[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
+    layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
 ) -> InLanes:
     """What lies in the lanes of a step of training on `batch` samples, where a layer has the choice."""
-    samples, positions, last = _costs_of_positions(layers, shape, shapes, batch, lanes, begins(layers, shape))
-    if last == POSITIONS:
-        positions += _moved(shapes[str(list(layers)[-1].name)], batch, lanes)
+    samples, positions, _ = _costs_of_all_positions(layers, shape, shapes, batch, lanes)
     return POSITIONS if positions < samples else SAMPLES
+
+
+def chosen_steps(
+    layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
+) -> tuple[Cut, ...]:
+    """The layers that have a step in every lane, those of all samples one behind the other, where that is the
+    fastest: no lane is empty then, and attention, whose samples begin with a vector, is brought there.
+    """
+    samples, positions, rows = _costs_of_all_positions(layers, shape, shapes, batch, lanes)
+    beside, below = _GAINS
+    if positions - rows.saved > min(beside * positions, below * samples):
+        return ()
+    return tuple(
+        Cut(steps, 1, {name: (1, 1) for name, own in rows.steps.items() if own == steps})
+        for steps in sorted({*rows.steps.values()} - {1})
+    )
+
+
+def with_steps(
+    layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
+) -> Collection[str]:
+    """The layers, by name, that have steps in their lanes where that is chosen."""
+    return _costs_of_all_positions(layers, shape, shapes, batch, lanes)[2].steps
+
+
+@dataclass
+class _Rows:
+    """Layers whose steps may be rows of all samples together: how many steps, and the vectors that saves."""
+
+    saved: float = 0.0
+    steps: dict[str, int] = field(default_factory=dict)
+
+
+def _costs_of_all_positions(
+    layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
+) -> tuple[float, float, _Rows]:
+    """With samples in the lanes, and with steps; what is saved where no sample begins with a vector."""
+    rows = _Rows()
+    samples, positions, last = _costs_of_positions(
+        layers, shape, shapes, batch, lanes, begins(layers, shape), rows
+    )
+    if last == POSITIONS:
+        positions += _moved(shapes[str(layers[-1].name)], batch, lanes)
+    return samples, positions, rows
 
 
 def begins(layers: Iterable[Layer], shape: Shape) -> InLanes:
@@ -153,9 +204,10 @@ def _costs_of_positions(
     batch: int,
     lanes: int,
     held: InLanes,
+    rows: _Rows,
 ) -> tuple[float, float, InLanes]:
     """Of layers in order, with samples in the lanes and with steps where that can be; what is held there at
-    the end, from `held` at the beginning.
+    the end, from `held` at the beginning.  rows: of those with steps.
     """
     samples = positions = 0.0
     for layer in layers:
@@ -164,7 +216,7 @@ def _costs_of_positions(
             parts: list[Any] = []
 
             def branch(_: int, chain: Chain, on: Entry[InLanes], parts: list[Any] = parts) -> Held[InLanes]:
-                parts.append(_costs_of_positions(chain, on[0][0], shapes, batch, lanes, on[0][1]))
+                parts.append(_costs_of_positions(chain, on[0][0], shapes, batch, lanes, on[0][1], rows))
                 return shape_after(chain, on[0][0], shapes), parts[-1][2]
 
             ends = [end for _, end in run_branches(None, layer, [(shape, held)], branch)]
@@ -173,30 +225,49 @@ def _costs_of_positions(
             if POSITIONS in ends:
                 positions += _moved(after, batch, lanes) * ends.count(SAMPLES)
             held = POSITIONS if POSITIONS in ends else SAMPLES
+            if held == POSITIONS and after[:-1] == shape[:1]:
+                rows.steps[str(layer.name)] = after[0]
         else:
             by_samples = cost(layer, shape, after, batch, lanes)[0]
             wanted = POSITIONS if has_positions(layer, shape, held) else SAMPLES
             if wanted != held and not leaves_positions(layer):
                 positions += _moved(shape, batch, lanes)
-            positions += (
-                _cost_of_positions(layer, shape, after, batch, lanes) if wanted == POSITIONS else by_samples
-            )
+            by_positions = by_samples
+            if wanted == POSITIONS:
+                by_positions, by_rows = _costs_of_steps(layer, shape, after, batch, lanes)
+                if type(layer) is not PositionalEncoding:  # another table in every vector
+                    rows.steps[str(layer.name)] = after[0]
+                    rows.saved += by_positions - by_rows
+            positions += by_positions
             samples, held = samples + by_samples, wanted
         shape = after
     return samples, positions, held
 
 
-def _cost_of_positions(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> float:
-    """Vectors of one layer, with steps in the lanes."""
+def _costs_of_steps(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[float, float]:
+    """Vectors of one layer, with steps in the lanes, where every sample begins with a vector, and where those
+    of all samples are one behind the other.
+    """
+
+    def vectors(steps: int) -> tuple[int, int]:
+        return batch * -(-steps // lanes), -(-batch * steps // lanes)
+
     if type(layer) is MultiHeadAttention:
         (steps, inputs), (keys, read), _ = layer.shapes(x)
-        rows, key_rows = (batch * -(-count // lanes) for count in (steps, keys))
-        return float(2 * inputs * (rows * (inputs + keys) + key_rows * read))
+        attended = 2.0 * inputs * keys * vectors(steps)[0]
+        products = [
+            2.0 * inputs * (rows * inputs + key_rows * read)
+            for rows, key_rows in zip(vectors(steps), vectors(keys), strict=True)
+        ]
+        moved = _MOVING * 2 * (inputs + _VECTOR) * (vectors(steps)[1] + vectors(keys)[1])
+        return products[0] + attended, products[1] + attended + moved
     steps, inputs = x
-    rows = batch * -(-steps // lanes)
     if type(layer) is Dense:
-        return float(rows * inputs * z[-1])
-    return (_STRIP if type(layer) in _BY_POSITION else PASSING) * rows * max(inputs, z[-1])
+        each = float(inputs * z[-1])
+    else:
+        each = (_STRIP if type(layer) in _BY_POSITION else PASSING) * max(inputs, z[-1])
+    by_positions, by_rows = vectors(steps)
+    return each * by_positions, each * by_rows
 
 
 def reads_rows(layer: Layer) -> bool:
@@ -260,6 +331,9 @@ def _costs(
             channels += sum(part[1] for part in parts)
         else:
             by_samples, by_channels = cost(layer, shape, after, batch, lanes)
+            if type(layer) in CELLS:
+                gates = _cost_of_gates(layer, shape, batch, lanes)
+                by_samples, by_channels = by_samples + gates[0], by_channels + gates[1]
             samples += by_samples
             if has_channels(layer, shape, masked[0], first):
                 channels += by_channels
@@ -269,6 +343,14 @@ def _costs(
             masked[0] = masked[0] or isinstance(layer, Masking) or _finds_padding(layer)
         shape, first = after, False
     return samples, channels
+
+
+def _cost_of_gates(layer: Any, x: Shape, batch: int, lanes: int) -> tuple[float, float]:
+    """Vectors of the gates of a recurrence in a prediction, with samples in the lanes and with units."""
+    steps, _ = layer.sequence_shape(x)
+    of_unit = _GATE * len(layer.gates)
+    rows, panels = -(-batch // lanes), -(-layer.units // lanes)
+    return steps * rows * layer.units * of_unit, steps * batch * (panels * of_unit + _STEP)
 
 
 def _finds_padding(layer: Layer) -> bool:

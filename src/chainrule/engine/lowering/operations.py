@@ -18,7 +18,7 @@ import numpy as np
 from chainrule._native import EACH_POSITION, OVER_BATCH, Act, Cell, ConvMethod, InLanes, JoinKind, PoolKind
 from chainrule.base.types import Shape
 from chainrule.engine.lowering import volumes
-from chainrule.engine.lowering.builder import Builder
+from chainrule.engine.lowering.builder import WHOLE, Bands, Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
 from chainrule.engine.lowering.unpooling import unpooled
 from chainrule.engine.lowering.values import (
@@ -170,9 +170,9 @@ def _add_convolution(
     method: ConvMethod,
     transposed: bool = False,
 ) -> None:
-    (top, _), (left, _) = image_pads(layer, image)
-    g = layer.grid
-    geometry = (two(g.kernel), two(g.stride), two(g.dilation), (top, left))
+    g, cut = layer.grid, x.bands > 1
+    (top, _), (left, _) = image_pads(layer, image, cut)
+    geometry = (*(two(sizes, cut=cut) for sizes in (g.kernel, g.stride, g.dilation)), (top, left))
     bias = parameters[1] if layer.bias else -1
     how = (groups, method, transposed, low.rounds(layer))
     low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, *how)
@@ -202,8 +202,10 @@ def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
     if max(layer.grid.dilation) > 1 or layer.axes == 3:
         _apart(low, layer, x, z)
         return
-    (top, bottom), (left, right) = image_pads(layer, x.shape)
-    sizes = (two(layer.grid.kernel), two(layer.grid.stride), (top, left), any((top, bottom, left, right)))
+    cut = x.bands > 1
+    (top, bottom), (left, right) = image_pads(layer, x.shape, cut)
+    kernel, stride = (two(sizes, cut=cut) for sizes in (layer.grid.kernel, layer.grid.stride))
+    sizes = (kernel, stride, (top, left), any((top, bottom, left, right)))
     mean = layer.mean if isinstance(layer, L2Pool2D) else kind == PoolKind.average
     low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding)
 
@@ -309,7 +311,7 @@ def add_global_pool(low: Builder, layer: Layer, x: Value, z: Value) -> None:
     if x.lanes == InLanes.positions:
         low.native.add_steps_mean(x.number, z.number)
         return
-    kind, whole = GLOBAL_POOLS[type(layer)], as_image(x.lane_shape)[:2]
+    kind, whole = GLOBAL_POOLS[type(layer)], x.lane_image[:2]
     average = kind == PoolKind.average
     low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, average, False)
 
@@ -422,7 +424,7 @@ def _moved(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]
     origin = came_from[to]
     begins = np.arange(len(to)) == 0  # a run ends where either jumps, or begins a row
     for value, at in ((z, to), (x, origin)):
-        row = math.prod(as_image(value.lane_shape)[1:])
+        row = math.prod(value.lane_image[1:])
         begins[1:] |= (np.diff(at) != 1) | (at[1:] % row == 0)
     first = np.flatnonzero(begins)
     counts = np.diff([*first, len(to)])
@@ -560,20 +562,22 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
         bias = low.parameter_of(layer, f"b_{key}", shape) if key in layer.biased else -1
         _at_every_step(low, x, z, number, bias)
 
-    def made(shape: Shape) -> Value:
-        value = low.value(shape, NO_HALO, NO_HALO, z.with_delta, z.lanes)
+    def made(shape: Shape, lanes: InLanes, cut: Bands = WHOLE) -> Value:
+        value = low.value(shape, NO_HALO, NO_HALO, z.with_delta, lanes, cut)
         low.parts[value.number] = str(layer.name)
         return value
 
-    reads, seen = _sources(low, layer, x, z.lanes)
+    reads, seen = _sources(low, layer, x, z)
     inner = []
     for key, read in zip("qkv", reads, strict=True):
-        inner.append(made((read.shape[0], specs[f"W_{key}"].shape[0])))
+        inner.append(made((read.shape[0], specs[f"W_{key}"].shape[0]), z.lanes, read.cut))
         dense(key, read, inner[-1])
+    if z.by_steps:
+        inner = [low.brought(value, InLanes.positions, NO_HALO, str(layer.name)) for value in inner]
     if layer.rotary:
         size, base = inner[0].shape[-1] // layer.heads, layer.rotary_base
-        inner[:2] = [_turned(low, value, made(value.shape), size, base) for value in inner[:2]]
-    o = made(inner[0].shape)
+        inner[:2] = [_turned(low, value, made(value.shape, z.lanes), size, base) for value in inner[:2]]
+    o = made(inner[0].shape, inner[0].lanes)
     low.native.add_attention(
         *(value.number for value in (*inner, o)),
         low.mask.number if low.mask else -1,
@@ -586,7 +590,7 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
         layer.zero_key_value,
         *_distances(low, layer, inner[0].shape[0], inner[1].shape[0], shape),
     )
-    dense("o", o, z)
+    dense("o", low.brought(o, z.lanes, NO_HALO, str(layer.name), z.cut) if z.by_steps else o, z)
 
 
 def _distances(
@@ -601,7 +605,7 @@ def _distances(
     return at.ravel().tolist(), -1, numbers.ravel().tolist()
 
 
-def _sources(low: Builder, layer: Any, x: Value, lanes: InLanes) -> tuple[list[Value], Value | None]:
+def _sources(low: Builder, layer: Any, x: Value, z: Value) -> tuple[list[Value], Value | None]:
     """What queries, keys and values of an attention are made of, and what says which keys are seen."""
     if not layer.sources:
         readers = low.readers(x, 3)
@@ -609,8 +613,12 @@ def _sources(low: Builder, layer: Any, x: Value, lanes: InLanes) -> tuple[list[V
         return readers, None
     parts = parts_read(low, layer, x, layer.sources)
     seen = parts.pop() if layer.seen == GIVEN else None
-    if lanes == InLanes.positions:
-        parts = [low.brought(part, lanes, NO_HALO, str(layer.name)) for part in parts]
+    if z.lanes == InLanes.positions or z.by_steps:
+        cuts = [(part.shape[0], 1) if z.by_steps else WHOLE for part in parts]
+        parts = [
+            low.brought(part, z.lanes, NO_HALO, str(layer.name), cut)
+            for part, cut in zip(parts, cuts, strict=True)
+        ]
     if len(parts) == 2:
         parts[1:] = low.readers(parts[1], 2)
         low.parts.update({value.number: str(layer.name) for value in parts[1:]})

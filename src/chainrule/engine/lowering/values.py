@@ -71,8 +71,12 @@ PROGRAMS: tuple[type[Layer], ...] = (  # activations that are programs, entry by
 CELLS: dict[type[Layer], Cell] = {RNN: Cell.rnn, LSTM: Cell.lstm, GRU: Cell.gru}
 
 
-def as_image(shape: Shape) -> tuple[int, int, int]:
-    """(height, width, channels) of one sample of any shape; a vector is one pixel."""
+def as_image(shape: Shape, cut: bool = False) -> tuple[int, int, int]:
+    """(height, width, channels) of one sample of any shape; a vector is one pixel, a sequence a row. cut:
+    into bands, of which each has rows; then a sequence is a column.
+    """
+    if cut and len(shape) == 2:
+        return shape[0], 1, shape[1]
     return math.prod(shape[:-2]), shape[-2] if len(shape) > 1 else 1, shape[-1]
 
 
@@ -140,11 +144,27 @@ class Value:
         return self.bands, self.rows
 
     @property
+    def by_steps(self) -> bool:
+        """Whether it is a sequence, of which every step lies in a lane, those of all samples in a row."""
+        alone = self.halo == self.delta_halo == NO_HALO
+        return alone and self.bands > 1 and len(self.shape) == 2 and self.cut == (self.shape[0], 1)
+
+    @property
+    def fills(self) -> bool:
+        """Whether bands have no rows beyond the image."""
+        return self.rows * self.bands == as_image(self.shape, cut=True)[0]
+
+    @property
     def lane_shape(self) -> Shape:
         """The shape of what lies in a lane, where that is a sample or a band of one."""
         if self.bands == 1:
             return self.shape
         return (self.rows // math.prod(self.shape[1:-2]), *self.shape[1:])  # of a volume: planes
+
+    @property
+    def lane_image(self) -> tuple[int, int, int]:
+        """(height, width, channels) of what lies in a lane."""
+        return as_image(self.lane_shape, self.bands > 1)
 
 
 class Hosted(NamedTuple):

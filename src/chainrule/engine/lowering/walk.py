@@ -11,7 +11,7 @@ from typing import Any
 
 from chainrule._native import InLanes, JoinKind
 from chainrule.base.types import Shape
-from chainrule.engine.lowering.bands import chosen_bands
+from chainrule.engine.lowering.bands import chosen_bands, pools_bands
 from chainrule.engine.lowering.builder import WHOLE, Builder
 from chainrule.engine.lowering.convolutions import (
     at_each_position,
@@ -27,22 +27,23 @@ from chainrule.engine.lowering.lanes import (
     begins,
     chosen,
     chosen_for_training,
+    chosen_steps,
     crosses,
     has_channels,
     has_positions,
     has_units,
     leaves_positions,
     reads_rows,
+    with_steps,
 )
 from chainrule.engine.lowering.operations import (
-    GLOBAL_POOLS,
     OPERATIONS,
     add_global_pool,
     by_formulas,
     fuses,
     in_parts,
 )
-from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, as_image, has_kernel, needs_z
+from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer, Row, Wiring
 from chainrule.layers.structure import Chain, mask_behind, mask_for, run_branches
 
@@ -155,7 +156,7 @@ class Lowering(Builder):
     def operation(self, layer: Layer, activation: Layer | None, x: Value, halo: Halo, learned: bool) -> Value:
         """One layer, with the activation its kernel applies itself."""
         shape = self.shapes[str(layer.name)]
-        if x.bands > 1 and x.rows * x.bands == as_image(x.shape)[0] and type(layer) in GLOBAL_POOLS:
+        if x.bands > 1 and pools_bands(layer, x.shape, *x.cut) and not self.mask:
             x = self.pooled_bands(layer, x)
         lanes = self.lanes_of(layer, x)
         x = self.laid_for(layer, x, lanes)
@@ -205,12 +206,12 @@ class Lowering(Builder):
     def laid_for(self, layer: Layer, x: Value, lanes: InLanes) -> Value:
         """x as a layer reads it whose output has this in its lanes."""
         shape = self.shapes[str(layer.name)]
-        if lanes == POSITIONS and crosses(layer):
+        if crosses(layer) and (lanes == POSITIONS or self.cut_of(layer)):
             return x  # each of its parts is brought there
         rows = lanes == CHANNELS and reads_rows(layer)
         blocks, *cut = self.size(layer)
-        if x.lanes == POSITIONS and leaves_positions(layer) and not self.mask:
-            return x
+        if (x.lanes == POSITIONS or x.by_steps) and leaves_positions(layer) and not self.mask:
+            return x if x.lanes == POSITIONS else self.brought(x, POSITIONS, NO_HALO, str(layer.name))
         if (x.lanes, [x.bands, x.rows]) == (lanes, cut) or (
             rows and x.lanes == NOTHING and not winograd_applies(layer, x.shape, shape, blocks)
         ):
@@ -239,16 +240,19 @@ class Lowering(Builder):
         lanes = self.lanes
         if lanes == POSITIONS and all(end.lanes != POSITIONS for end, _ in ends):
             lanes = SAMPLES
+        cut = self.made(layer)
         ends = [
             (
-                end if end.lanes == lanes else self.brought(end, lanes, NO_HALO, str(layer.name)),
+                end
+                if (end.lanes, end.cut) == (lanes, cut)
+                else self.brought(end, lanes, NO_HALO, str(layer.name), cut),
                 branch_learned,
             )
             for end, branch_learned in ends
         ]
         learned = any(branch_learned for _, branch_learned in ends)
         halo = NO_HALO if lanes == POSITIONS else halo
-        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned, lanes, self.made(layer))
+        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned, lanes, cut)
         self.native.add_join(
             [end.number for end, _ in ends],
             [end.activation for end, _ in ends],
@@ -262,7 +266,8 @@ class Lowering(Builder):
 
     def in_row(self, x: Value, row: str) -> Value:
         """A value as a vector, to stand beside others."""
-        x = x if x.lanes == SAMPLES else self.brought(x, SAMPLES, NO_HALO, row)
+        if x.lanes != SAMPLES or x.bands > 1:
+            x = self.brought(x, SAMPLES, NO_HALO, row)
         vector = self.vector_of(x)
         if vector is None:
             vector = self.value((math.prod(x.shape),), NO_HALO, NO_HALO, x.with_delta)
@@ -274,7 +279,7 @@ class Lowering(Builder):
     def cut_for(self, reader: Composite, x: Value) -> Value:
         """x in the bands that a composite reads, or with samples in the lanes where it takes none."""
         _, *cut = self.size(reader)
-        if [x.bands, x.rows] == cut:
+        if [x.bands, x.rows] == cut or (x.by_steps and isinstance(reader, Wiring)):
             return x
         halo = self.wanted_halo([reader], x.shape, NO_HALO)
         return self.brought(x, SAMPLES, halo, str(reader.name), (cut[0], cut[1]))
@@ -336,8 +341,12 @@ def lower(
         per_sample=per_sample,
         rounded=rounded,
     )
-    if backward and alone and lanes == SAMPLES and not (keep or per_sample):
-        low.cuts = chosen_bands(body, *sizes)
+    if backward and alone and not (keep or per_sample):
+        low.cuts = chosen_steps(body, *sizes)
+        taken = with_steps(body, *sizes) if low.cuts or lanes == POSITIONS else ()
+        if low.cuts:
+            lanes = low.lanes = SAMPLES
+        low.cuts += chosen_bands(body, *sizes, taken)
     shown = keep and backward
     low.by_units = backward and not (keep or per_sample)
     of_input = NOTHING if lanes == CHANNELS else SAMPLES
@@ -346,7 +355,7 @@ def lower(
     elif low.by_units and body and has_units(body[0], network.input_shape, *sizes[2:]):
         of_input = NOTHING
     halo = NO_HALO if of_input == POSITIONS else low.wanted_halo(body, network.input_shape, NO_HALO)
-    cut = low.cut_of(body[0]) if body else None
+    cut = low.cut_of(body[0]) if body and not crosses(body[0]) else None
     of_bands = (cut.bands, cut.rows) if cut else WHOLE
     x = low.value(network.input_shape, halo, NO_HALO, shown, of_input, of_bands)
     low.values["input"] = x.number
