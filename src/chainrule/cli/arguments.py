@@ -439,7 +439,8 @@ layer_options = (
     *("approximate", "beta", "ceil_mode", "gate", "mean_steps", "output_weight", "pos_weight", "scale"),
     *("shared", "shift", "threshold", "layers", "bidirectional", "reset_after", "padding_mode", "mode"),
     *("cropping", "block", "order", "axis", "shape", "axes", "k", "key_value_heads", "rotary"),
-    *("rotary_base", "seen", "sources", "ends", "tied", "return_indices", "toward_zero"),
+    *("rotary_base", "seen", "sources", "ends", "tied", "return_indices", "toward_zero", "projection"),
+    *("peepholes", "proj_size"),
 )
 
 
