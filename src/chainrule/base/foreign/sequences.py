@@ -90,9 +90,9 @@ _BIDIRECTIONAL = by_name(
 )
 _LSTM = by_name(
     {
-        besides("projection=32, of h, less than units", 0, None): _PROJECTION,
+        besides("projection=32", 0, None): _PROJECTION,
         by_value("peepholes=True", {"peepholes=False, as it is without it": (False,)}): _PEEPHOLES,
-        besides("no gate f that is 1 - i: f has weights of its own", 0, False): (
+        besides("no gate f that is 1 - i: f has weights of its own", False): (
             *("input_forget", "coupled", "couple_gates"),
         ),
         besides("no clipping within: clip_norm=1.0 in fit holds gradients", 0, None): (
