@@ -151,8 +151,8 @@ class RecurrentMeaning(Meaning):
             cuts = np.cumsum(list(columns.values()))[:-1]
             for name, part in zip(columns, np.split(values.pop(STACK), cuts, axis=1), strict=True):
                 values[name] = part.reshape(shapes[name])
-        sizes = zip(self.layer.states, self.layer.state_sizes, strict=True)
-        states = {name: np.zeros((size, samples)) for name, size in sizes}
+        named = zip(self.layer.states, self.layer.state_sizes, strict=True)
+        states = {name: np.zeros((size, samples)) for name, size in named}
         for name, (number, form) in self.states.items():
             forms[number] = form.of_shape(args[number].shape)
             states[name] = forms[number].to_ours(args[number].astype(np.float64))
