@@ -112,10 +112,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "PositionalEncoding": (Example((5, 4)),),
     "LearnedPositions": (Example((5, 4)),),
     "RNN": (Example((6, 4), {"units": 5}), Example((6, 4), {"units": 5, "outputs": "all", "reverse": True})),
-    "LSTM": (
-        Example((6, 4), {"units": 5}),
-        Example((5, 3), {"units": 4, "projection": 2, "peepholes": True, "outputs": "all"}),
-    ),
+    "LSTM": (Example((6, 4), {"units": 5}),),
     "GRU": (Example((6, 4), {"units": 5}),),
     "MultiHeadAttention": (Example((5, 6), {"heads": 2}), Example((5, 4), {"heads": 2, "causal": True})),
 }
