@@ -475,6 +475,29 @@ LAYER_CASES: list[LayerCase] = [
         for cls in (L.RNN, L.LSTM, L.GRU)
         for outputs in ("last", "all")
     ),
+    _recurrent("lstm-projected", lambda: L.LSTM(5, projection=3), (4, 2)),
+    _recurrent(
+        "lstm-projected-wide",
+        lambda: L.LSTM(9, projection=17, outputs="all", reverse=True),
+        (3, 7),
+        samples=2,
+        note="more than there are units",
+    ),
+    _recurrent("lstm-peepholes", lambda: L.LSTM(3, peepholes=True), (5, 2)),
+    _recurrent(
+        "lstm-peepholes-wide",
+        lambda: L.LSTM(17, peepholes=True, outputs="all", bias=False),
+        (3, 2),
+        note="more than one vector",
+    ),
+    _recurrent("lstm-both-one", lambda: L.LSTM(1, projection=1, peepholes=True), (1, 1), samples=1),
+    _recurrent(
+        "lstm-both-states",
+        lambda: L.LSTM(
+            4, projection=2, peepholes=True, outputs="all", ends=True, sources=((5, 2), (2,), (4,))
+        ),
+        (16,),
+    ),
     _recurrent("gru-before", lambda: L.GRU(3, reset_after=False), (5, 2)),
     _recurrent(
         "gru-before-all", lambda: L.GRU(4, reset_after=False, outputs="all", reverse=True), (3, 3), samples=2

@@ -195,6 +195,7 @@ TORCH = {
         ("RNN", "LSTM", "GRU"),
         "input_size hidden_size num_layers bias batch_first dropout bidirectional device dtype",
     ),
+    "LSTM": "input_size hidden_size num_layers bias batch_first dropout bidirectional proj_size device dtype",
     "MultiHeadAttention": "embed_dim num_heads dropout bias add_bias_kv add_zero_attn kdim vdim batch_first "
     "device dtype key_padding_mask need_weights attn_mask average_attn_weights is_causal",
     "Embedding": "num_embeddings embedding_dim padding_idx max_norm norm_type scale_grad_by_freq sparse "

@@ -28,7 +28,8 @@ inline void bind_kinds(nanobind::module_& m) {
       .value("rnn", Cell::rnn)
       .value("lstm", Cell::lstm)
       .value("gru", Cell::gru)
-      .value("gru_before", Cell::gru_before);
+      .value("gru_before", Cell::gru_before)
+      .value("peephole", Cell::peephole);
   nb::enum_<JoinKind>(m, "JoinKind")
       .value("sum", JoinKind::sum)
       .value("concat", JoinKind::concat)

@@ -83,14 +83,14 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(
           "add_recurrent",
           [](P& p, int x, int z, const std::vector<int>& parameters, int mask, Cell cell, int gates, int units, Act activation,
-             bool every, bool reverse, int truncate, int first, bool ends) {
+             bool every, bool reverse, int truncate, int first, bool ends, int size, int projection, int peepholes) {
             RecurrentArgs<T> g{};
             g.cell = cell, g.gates = gates, g.units = units, g.act = activation;
-            g.every = every, g.reverse = reverse, g.truncate = truncate, g.ends = ends;
-            p.add_recurrent(x, z, parameters, mask, first, g);
+            g.every = every, g.reverse = reverse, g.truncate = truncate, g.ends = ends, g.size = size;
+            p.add_recurrent(x, z, parameters, projection, peepholes, mask, first, g);
           },
           "x"_a, "z"_a, "parameters"_a, "mask"_a, "cell"_a, "gates"_a, "units"_a, "activation"_a, "every"_a, "reverse"_a,
-          "truncate"_a, "first"_a, "ends"_a)
+          "truncate"_a, "first"_a, "ends"_a, "size"_a, "projection"_a, "peepholes"_a)
       .def("add_masking", &P::add_masking, "x"_a, "z"_a, "mask"_a, "value"_a)
       .def("add_masked_pool", &P::add_masked_pool, "x"_a, "z"_a, "mask"_a, "average"_a)
       .def("add_host", &P::add_host, "number"_a, "x"_a, "z"_a)

@@ -76,9 +76,11 @@ struct DenseArgs {
   F* room = nullptr;
 };
 
-enum class Cell : int { rnn, lstm, gru, gru_before };   // gru_before: resets in front of U
+// gru_before: resets in front of U; peephole: an LSTM whose gates see the cell
+enum class Cell : int { rnn, lstm, gru, gru_before, peephole };
 constexpr bool is_gru(Cell cell) { return cell == Cell::gru || cell == Cell::gru_before; }
-constexpr int gates_of(Cell cell) { return cell == Cell::lstm ? 4 : is_gru(cell) ? 3 : 1; }
+constexpr bool is_lstm(Cell cell) { return cell == Cell::lstm || cell == Cell::peephole; }
+constexpr int gates_of(Cell cell) { return is_lstm(cell) ? 4 : is_gru(cell) ? 3 : 1; }
 
 // A recurrence. Arrays are [block][step][gates · units or units][lane]; h and c hold the states before a step.
 template <class T>
@@ -89,9 +91,16 @@ struct RecurrentArgs {
   bool every = false, reverse = false;                 // z has every step's state, or the last one's only
   int truncate = 0;                                    // no δ passes between steps that are so many apart; 0: never cut
   const T *weights = nullptr, *inner_bias = nullptr;   // U in panels; the bias within the reset of a GRU
-  T *p = nullptr, *q = nullptr;                        // in: W x + b, out: the gates; q: U h of a GRU
-  T *h = nullptr, *c = nullptr, *s = nullptr;          // s: tanh(c_t) of an LSTM, U_n h + v of a GRU, or r h
-  // [block][2][units]: h and c at the end; ∂J/∂h and ∂J/∂c
+  // What an LSTM puts out: `size` numbers, V (in panels) times o tanh(c), which is kept in `out`; V null: units, and that
+  // itself. dh: ∂J/∂h of every step, d_out: Vᵀ dh of the step.
+  int size = 1;
+  const T* projection = nullptr;
+  T *out = nullptr, *dh = nullptr, *d_out = nullptr;
+  const T* peepholes = nullptr;                 // of i, f, o one above the other
+  T* d_peepholes = nullptr;                     // their share of every block, [block][3 · units][lane]
+  T *p = nullptr, *q = nullptr;                 // in: W x + b, out: the gates; q: U h of a GRU
+  T *h = nullptr, *c = nullptr, *s = nullptr;   // s: tanh(c_t) of an LSTM, U_n h + v of a GRU, or r h
+  // [block][size + units]: h and c at the end; ∂J/∂h and ∂J/∂c
   T *last = nullptr, *arrived = nullptr;
   T *dp = nullptr, *dq = nullptr;   // δ of W x + b and of U h
   Map<T> z, z_delta, mask;          // mask: data may be null
@@ -99,7 +108,9 @@ struct RecurrentArgs {
   bool ends = false;                // z has the states at the end behind the others
   // Where the lanes are units (recurrent.inl): numbers from row to row of p and q, and of states; where these lie; U by units.
   ptrdiff_t p_row = 0, state_row = 0, state_sample = 0, state_step = 0;
-  const T* turned = nullptr;
+  // of h, where those of c and of `out` are state_*
+  ptrdiff_t size_row = 0, size_sample = 0, size_step = 0;
+  const T *turned = nullptr, *turned_projection = nullptr;
 };
 
 // Products in whose vectors the lanes are output channels: a convolution, or a dense layer, which is one of a single pixel.

@@ -274,28 +274,36 @@ void Plan<T>::add_flatten(int x, int z) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, int first,
-                            const RecurrentArgs<T>& cell) {
+void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, int projection, int peepholes, int mask,
+                            int first, const RecurrentArgs<T>& cell) {
   const ValueShape &from = value(x).shape, &to = value(z).shape;
-  const int64_t states = cell.cell == Cell::lstm ? 2 : 1, rows = int64_t(cell.gates) * cell.units,
-                steps = (cell.every ? from.width : 1) + (cell.ends ? states : 0);
+  const int64_t rows = int64_t(cell.gates) * cell.units, states = cell.size + (is_lstm(cell.cell) ? cell.units : 0),
+                steps = cell.every ? from.width : 1, shown = steps * cell.size + (cell.ends ? states : 0);
   const bool gru = cell.cell == Cell::gru, samples = to.lanes == InLanes::samples;
   require(derivative_from_output(cell.act), "the activation of a recurrence keeps no z");
-  if (cell.units < 1 || from.height != 1 || to.channels != cell.units || to.width != steps || to.height != 1 ||
+  if (cell.units < 1 || cell.size < 1 || from.height != 1 || to.features() != shown || to.height != 1 ||
+      (!cell.ends && to.channels != cell.size) || (projection < 0 && cell.size != cell.units) ||
+      (projection >= 0 && !is_lstm(cell.cell)) || (peepholes >= 0) != (cell.cell == Cell::peephole) ||
       cell.gates != gates_of(cell.cell) || (cell.cell == Cell::gru_before && !samples) ||
       parameters.size() != (gru ? 4u : 3u) || cell.truncate < 0 || ((first >= 0 || cell.ends) && !samples) ||
-      (first >= 0 && value(first).shape.features() != states * cell.units) ||
-      (mask >= 0 && value(mask).shape.features() != from.width))
+      (first >= 0 && value(first).shape.features() != states) || (mask >= 0 && value(mask).shape.features() != from.width))
     throw std::invalid_argument("a recurrence's cell, values and parameters do not fit together");
-  const int64_t sizes[] = {rows * from.channels, rows * cell.units, rows, cell.units};
+  const int64_t sizes[] = {rows * from.channels, rows * cell.size, rows, cell.units};
   for (size_t i = 0; i < parameters.size(); i++)
     if (parameters[i] == -1 && i >= 2) continue;   // without a bias
     else if (parameter(parameters[i]).shape.size != sizes[i] ||
              (parameter(parameters[i]).shape.layout == Layout::panels) != (i < 2))
       throw std::invalid_argument("a recurrence's parameters do not fit it");
+  const auto fits = [&](int number, int64_t size, bool in_panels) {
+    return number < 0 ||
+           (parameter(number).shape.size == size && (parameter(number).shape.layout == Layout::panels) == in_panels);
+  };
+  require(fits(projection, int64_t(cell.size) * cell.units, true) && fits(peepholes, 3 * int64_t(cell.units), false),
+          "a recurrence's projection or peepholes do not fit it");
   const auto place_it = [&](auto o) {
     o->weights = parameters[0], o->state_weights = parameters[1], o->bias = parameters[2];
     o->inner_bias = gru ? parameters[3] : -1;
+    o->projection = projection, o->peepholes = peepholes;
     o->mask = mask, o->args = cell;
     CHAINRULE_PLACE(o);
   };

@@ -115,6 +115,11 @@ def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
         ),
         ([cr.GRU(3, reset_after=False, outputs="all"), cr.LSTM(2, bias=False), cr.Dense(2)], steps, {}),
         (
+            [cr.LSTM(5, projection=3, peepholes=True, outputs="all"), cr.LSTM(2, projection=4), cr.Dense(2)],
+            steps,
+            {**adam, **per_sample},
+        ),
+        (
             [cr.BatchNorm(None, scale=False), cr.Conv2D(2, 2), cr.InstanceNorm(shift=False), cr.Flatten()],
             image,
             {},

@@ -15,21 +15,27 @@ from tests.engine.harness import MACHINES, Problem, assert_like_reference, width
 machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
 
 
+def both(units: int, **options: Any) -> cr.LSTM:
+    return cr.LSTM(units, projection=units - 2, peepholes=True, **options)
+
+
 @machines
-@pytest.mark.parametrize("cls", [cr.RNN, cr.LSTM, cr.GRU])
+@pytest.mark.parametrize("cls", [cr.RNN, cr.LSTM, cr.GRU, both])
 def test_groups_of_blocks(cls: Any, level: str, dtype: str) -> None:
     """One to seven blocks: groups of one, two and three go through time together."""
     r = np.random.default_rng(4)
     network = cr.Network([cls(18, outputs="all", truncate=4), cls(5)], input_shape=(6, 3), seed=3)
+    outputs = network.output_shape[0]
     for blocks in range(1, 8):
         samples = blocks * width(level, dtype) - 1
         X = r.standard_normal((samples, 6, 3)).astype(np.float32)
-        problem = Problem(network, X, r.standard_normal((samples, 5)).astype(np.float32), cr.SquaredError())
+        y = r.standard_normal((samples, outputs)).astype(np.float32)
+        problem = Problem(network, X, y, cr.SquaredError())
         assert_like_reference(problem, level, dtype, samples, problem.step())
 
 
 @machines
-@pytest.mark.parametrize("cls", [cr.RNN, cr.LSTM, cr.GRU])
+@pytest.mark.parametrize("cls", [cr.RNN, cr.LSTM, cr.GRU, both])
 def test_a_long_sequence(cls: Any, level: str, dtype: str) -> None:
     """Hundreds of steps, predicted and trained; nothing of an earlier batch remains in the state."""
     r = np.random.default_rng(5)
@@ -62,6 +68,11 @@ REFUSED: dict[str, dict[str, Any]] = {
     "too few parameters": {"parameters": [0, 1]},
     "parameters in another order": {"parameters": [1, 0, 2]},
     "truncated backwards": {"truncate": -1},
+    "a size without a projection": {"size": 3},
+    "a projection of another size": {"projection": 0},
+    "peepholes of a cell without them": {"peepholes": 2},
+    "peepholes that are not given": {"cell": _native.Cell.peephole},
+    "peepholes of another size": {"cell": _native.Cell.peephole, "peepholes": 2},
     "no such value": {"mask": 17},
     "no such parameter": {"parameters": [0, 1, 9]},
 }
@@ -79,6 +90,7 @@ def test_what_does_not_fit_together_is_refused(what: str) -> None:
     fitting = {"parameters": [0, 1, 2], "mask": -1, "gates": 4, "units": 4}
     fitting |= {"cell": _native.Cell.lstm, "activation": _native.Act.identity}
     fitting |= {"every": False, "reverse": False, "truncate": 0, "first": -1, "ends": False}
+    fitting |= {"size": 4, "projection": -1, "peepholes": -1}
     plan.add_recurrent(x, z, **fitting)
     with pytest.raises((ValueError, IndexError)):
         plan.add_recurrent(x, z, **{**fitting, **REFUSED[what]})

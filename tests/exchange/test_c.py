@@ -140,6 +140,7 @@ def test_steps_of_padding_wherever_they_stand(tmp_path: Path) -> None:
     readers: list[list[Any]] = [
         [cr.RNN(3, activation="relu")],
         [cr.LSTM(3, outputs="all")],
+        [cr.LSTM(3, projection=5, peepholes=True, outputs="all")],
         [cr.GRU(3, reverse=True)],
         [cr.MultiHeadAttention(2, causal=True)],
         [cr.MultiHeadAttention(2), cr.GlobalMaxPool()],

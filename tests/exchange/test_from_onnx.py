@@ -215,6 +215,30 @@ def test_recurrences(kind: str, direction: str, after: int) -> None:
         same(model, network, (5, 2))
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_peepholes_and_coupled_gates_of_an_lstm(seed: int) -> None:
+    """Gates that see the cell, and a gate f that is 1 - i: one whose weights are those of i with a minus."""
+    r = np.random.default_rng(seed)
+    steps, features, units = (int(n) for n in r.integers(1, 6, 3))
+    way, coupled, seeing = ("forward", "reverse", "bidirectional")[seed % 3], seed // 3 % 2, seed // 6
+    ways = 1 + (way == "bidirectional")
+    sizes = {"W": (4 * units, features), "R": (4 * units, units), "B": (8 * units,), "P": (3 * units,)}
+    constants = {name: r.normal(size=(ways, *size)) for name, size in sizes.items()}
+    given = ["t", "W", "R", "B" if seed % 2 else "", "", "", "", *(["P"] if seeing else [])]
+    options = {"hidden_size": units, "direction": way, "input_forget": coupled}
+    nodes = [
+        helper.make_node("Transpose", ["X"], ["t"], perm=[1, 0, 2]),
+        helper.make_node("LSTM", given, ["Y"], **options),
+        helper.make_node("Transpose", ["Y"], ["q"], perm=[0, 2, 1, 3]),
+        helper.make_node("Reshape", ["q", "shape"], ["s"]),
+        helper.make_node("Transpose", ["s"], ["a"], perm=[1, 0, 2]),
+    ]
+    model = model_of(nodes, [steps, features], {**constants, "shape": np.array([0, 0, -1])})
+    network = cr.from_onnx(model)
+    assert ("peepholes=True" in repr(network.layers)) == bool(seeing)
+    same(model, network, (steps, features))
+
+
 def test_pixels_that_move() -> None:
     lists = {"pads": [1, 0, 2, 1], "axes": [3, 2], "sizes": [10, 18], "start": [-2, 1], "end": [99, -1]}
     lists |= {"of": [2, -1], "all": [0, 0, -1, 2, 0, 0, 0, 0]}

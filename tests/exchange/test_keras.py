@@ -101,6 +101,9 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
         cr.Network([cr.GRU(2)], input_shape=(3, 1)).set_keras_weights(
             cr.Network([cr.GRU(2, reset_after=False)], input_shape=(3, 1)).keras_weights()
         )
+    for option in ({"projection": 1}, {"peepholes": True}):
+        with pytest.raises(ArgumentError, match=r"no projections and no peepholes: LSTM\(2\)"):
+            cr.Network([cr.LSTM(2, **option)], input_shape=(3, 1)).keras_weights()
     np.savez(tmp_path / "named.npz", W=weights[0])
     for path, said in (
         ("named.npz", "arr_0, arr_1"),

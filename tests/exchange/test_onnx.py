@@ -88,6 +88,7 @@ def test_random_networks(seed: int) -> None:
 READERS = {
     "RNN": lambda **options: [cr.RNN(3, activation="relu", **options)],
     "LSTM": lambda **options: [cr.LSTM(3, **options)],
+    "LSTM projected": lambda **options: [cr.LSTM(3, projection=2, peepholes=True, **options)],
     "GRU": lambda **options: [cr.GRU(3, **options)],
     "attention": lambda **options: [cr.MultiHeadAttention(2, causal="reverse" in options)],
     "mean": lambda **options: [cr.GlobalAveragePool()],

@@ -81,7 +81,7 @@ class Rnn(nn.Module):
     def __init__(s, kind, **o):
         super().__init__()
         s.r = getattr(nn, kind)(5, 7, batch_first=True, **o)
-        s.f = nn.Linear(7 * (2 if o.get("bidirectional") else 1), 3)
+        s.f = nn.Linear(o.get("proj_size", 7) * (2 if o.get("bidirectional") else 1), 3)
 
     def forward(s, x):
         o, _ = s.r(x)
@@ -165,6 +165,8 @@ CASES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "gru2": (Rnn("GRU", num_layers=2, bidirectional=True), (6, 5)),
     "rnn": (RnnLast("RNN", nonlinearity="relu"), (6, 5)),
     "lstm-last": (RnnLast("LSTM", num_layers=2), (6, 5)),
+    "lstm-projected": (Rnn("LSTM", proj_size=2, num_layers=2, bidirectional=True), (6, 5)),
+    "lstm-projected-last": (RnnLast("LSTM", proj_size=1, bias=False), (6, 5)),
     "gru-last": (RnnLast2("GRU"), (6, 5)),
     "text": (Text(), (6, 9)),
     "enc": (

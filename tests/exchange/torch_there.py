@@ -111,6 +111,23 @@ def shared_networks() -> Any:
             yield "shared", network, X, first
 
 
+def recurrences(count: int) -> Any:
+    """LSTMs with and without projections and peepholes, of any other options."""
+    for seed in range(count):
+        r = np.random.default_rng(seed)
+        units, both = int(r.integers(2, 7)), bool(r.integers(2))
+        projection = [None, 1, units - 1, units + 2][int(r.integers(4))]
+        options = {"bias": bool(r.integers(2)), "layers": int(r.integers(1, 4)), "bidirectional": both}
+        options |= {"outputs": ["all", "last"][int(r.integers(2))], "peepholes": bool(r.integers(2))}
+        options |= {} if both else {"reverse": bool(r.integers(2))}
+        layers = [cr.LSTM(units, projection=projection, **options), cr.Dense(2)]
+        shape = tuple(int(n) for n in r.integers(1, 6, 2))
+        network = cr.Network(layers, input_shape=shape, dtype="float64", seed=seed)
+        for name in network.parameters:
+            network.parameters[name] = r.standard_normal(network.parameters[name].shape)
+        yield f"recurrence {seed}", network, r.standard_normal((int(r.integers(1, 5)), *shape)), False
+
+
 def random_networks(count: int) -> Any:
     for seed in range(count):
         of = problem(seed, ordinary=True)
@@ -181,6 +198,9 @@ def graphs() -> Any:
         "r": ([cr.MultiHeadAttention(2), cr.Flatten(), cr.Dense(2)], "d", "e"),
     }
     yield "states", apart_of_graph(cr.Graph(states, inputs=shapes, dtype="float64"), X)
+    states["e"] = (cr.LSTM(6, projection=4, outputs="all"), "target")
+    states["d"] = (cr.LSTM(6, projection=4, peepholes=True, outputs="all"), *states["d"][1:])
+    yield "projected states", apart_of_graph(cr.Graph(states, inputs=shapes, dtype="float64"), X)
     layer = nn.TransformerDecoderLayer(8, 4, 16, dropout=0.0, batch_first=True, dtype=torch.float64)
     for module in (
         nn.TransformerDecoder(layer, 2, norm=nn.LayerNorm(8, dtype=torch.float64)),
@@ -203,7 +223,7 @@ def main(count: int) -> int:
         if not found <= TOLERANCE:
             wrong += 1
             print(f"WRONG {name} {found:.1e}")
-    for source in (cases(), shared_networks(), random_networks(count)):
+    for source in (cases(), shared_networks(), recurrences(count), random_networks(count)):
         for name, network, X, first in source:
             try:
                 found = max(difference(network, X, first), there_and_back(network, X, first))

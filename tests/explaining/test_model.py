@@ -114,7 +114,7 @@ def test_the_graph() -> None:
     assert found.document["graph"]["input_shape"] == [4]
     assert layers["parallel1.lstm1"]["recurrent"] == {
         "states": ["h", "c"], "outputs": "last", "reverse": False, "truncate": None,
-        "units": 3, "sources": [], "ends": False,
+        "sizes": [3, 3], "sources": [], "ends": False,
     }  # fmt: skip
     assert layers["parallel1.gru1"]["recurrent"]["reverse"] is True
     assert list(layers["parallel1.lstm1"]["formulas"]["roots"]) == [

@@ -4,6 +4,7 @@ with padding of both inputs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,13 @@ Shape = tuple[int, ...]
 INPUTS: dict[str, Shape] = {"ids": (5,), "x": (4, 3)}
 
 
+def _projected(units: int, **options: Any) -> cr.LSTM:
+    return cr.LSTM(units + 2, projection=units, peepholes=True, **options)
+
+
+CELLS: tuple[Callable[..., Any], ...] = (cr.LSTM, cr.GRU, cr.RNN, _projected)
+
+
 class _Drawing:
     """The nodes so far, what each puts out, and which nobody reads yet."""
 
@@ -21,7 +29,7 @@ class _Drawing:
         self.rng = np.random.default_rng(seed)
         self.nodes: dict[str, Any] = {}
         self.shapes: dict[str, Shape] = {}
-        self.cells: dict[str, type[Any]] = {}
+        self.cells: dict[str, Callable[..., Any]] = {}
         self.unread: list[str] = []
 
     def put(self, layers: Any, sources: tuple[str, ...], shape: Shape) -> str:
@@ -59,12 +67,12 @@ class _Drawing:
         self.put(block, (a, b), self.shapes[a])
 
     def recurrence(self) -> None:
-        a, cell = self.one(), (cr.LSTM, cr.GRU, cr.RNN)[int(self.rng.integers(3))]
+        a, cell = self.one(), CELLS[int(self.rng.integers(4))]
         begun = [name for name, kind in self.cells.items() if kind is cell]
         states: tuple[str, ...] = ()
         if begun and self.by_lot(0.7):
             from_ = begun[int(self.rng.integers(len(begun)))]
-            states = tuple(f"{from_}.{state}" for state in cell(1).states)  # type: ignore[attr-defined]
+            states = tuple(f"{from_}.{state}" for state in cell(1).states)
         layer = cell(4, outputs="all", reverse=self.by_lot(0.4))
         self.cells[self.put(layer, (a, *states), self.shapes[a])] = cell
 

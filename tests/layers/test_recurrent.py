@@ -34,6 +34,9 @@ LAYERS: dict[str, Any] = {
     "rnn-relu": lambda **options: cr.RNN(UNITS, activation="relu", **options),
     "rnn-sigmoid": lambda **options: cr.RNN(UNITS, activation="sigmoid", **options),
     "lstm": lambda **options: cr.LSTM(UNITS, **options),
+    "lstm-projected": lambda **options: cr.LSTM(UNITS, projection=2, **options),
+    "lstm-peepholes": lambda **options: cr.LSTM(UNITS, peepholes=True, **options),
+    "lstm-both": lambda **options: cr.LSTM(UNITS, projection=5, peepholes=True, bias=False, **options),
     "gru": lambda **options: cr.GRU(UNITS, **options),
 }
 layers = pytest.mark.parametrize("kind", LAYERS)
@@ -48,9 +51,9 @@ class Step:
         specs = self.layer.parameters((5, FEATURES))
         self.given: dict[str, Any] = {name: r.standard_normal(spec.shape) for name, spec in specs.items()}
         self.given["x"] = r.standard_normal((FEATURES, SAMPLES))
-        for name in self.layer.states:
-            self.given[name] = r.standard_normal((UNITS, SAMPLES))
-            self.given[f"d{name}"] = r.standard_normal((UNITS, SAMPLES))
+        for name, size in zip(self.layer.states, self.layer.state_sizes, strict=True):
+            self.given[name] = r.standard_normal((size, SAMPLES))
+            self.given[f"d{name}"] = r.standard_normal((size, SAMPLES))
         self.after = call_formula(self.layer.step, self.given)
         self.derivatives = {
             **call_formula(self.layer.step_delta, self.given),
@@ -170,7 +173,8 @@ def test_truncated_is_the_layer_on_pieces_with_the_state_carried_over(
     whole = passed(LAYERS[kind](outputs="all", truncate=k, reverse=reverse), X, y, given)
     x, target = (np.moveaxis(a[:, ::-1] if reverse else a, 0, -1) for a in (X, y))
     layer = LAYERS[kind](outputs="all")
-    states = {name: np.zeros((UNITS, SAMPLES)) for name in layer.states}
+    sizes = dict(zip(layer.states, layer.state_sizes, strict=True))
+    states = {name: np.zeros((size, SAMPLES)) for name, size in sizes.items()}
     deltas, total = [], dict.fromkeys(given, 0.0)
     for begin in range(0, steps, k):
         before = []
@@ -178,7 +182,7 @@ def test_truncated_is_the_layer_on_pieces_with_the_state_carried_over(
             before.append({"x": x[t], **states, **given})
             states = dict(zip(layer.states, call_formula(layer.step, before[-1]), strict=True))
             before[-1]["y"] = (states["h"] - target[t]) / SAMPLES
-        d = {name: np.zeros((UNITS, SAMPLES)) for name in layer.states}
+        d = {name: np.zeros((size, SAMPLES)) for name, size in sizes.items()}
         piece = []
         for step in reversed(before):
             d["h"] = d["h"] + step.pop("y")

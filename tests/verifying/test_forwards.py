@@ -156,6 +156,49 @@ def test_a_cell_however_its_parameters_lie(form: tuple[Any, Any]) -> None:
     assert set(wrong.why) == {"raised"}, wrong
 
 
+def seeing_cell(
+    projects: bool, mistake: str = ""
+) -> tuple[Callable[..., Any], Callable[..., Any], tuple[Array, ...]]:
+    """A step whose gates see the cell, P in front of V of a projection, and its arguments."""
+    size = 2 if projects else UNITS
+
+    def forward(x: Array, h: Array, c: Array, W: Array, U: Array, b: Array, P: Array, *V: Array) -> Any:
+        zi, zf, zg, zo = np.split(x @ W.T + h @ U.T + b, 4, axis=1)
+        of_i, of_f, of_o = np.split(P, 3)
+        i, f, g = sigma(zi + of_i * c), sigma(zf + of_f * c), np.tanh(zg)
+        after = f * c + i * g
+        o = sigma(zo + of_o * after)
+        q = o * np.tanh(after)
+        return (q @ V[0].T if V else q), (x, h, c, W, U, P, V, i, f, g, o, after, q)
+
+    def backward(d: Array, cache: Any) -> Any:
+        x, h, c, W, U, P, V, i, f, g, o, after, q = cache
+        of_i, of_f, of_o = np.split(P, 3)
+        dq, s = (d @ V[0] if V else d), np.tanh(after)
+        do = dq * s * o * (1 - o)
+        e = dq * o * (1 - s**2) + (0 if mistake == "unseen" else of_o * do)
+        di, df = e * g * i * (1 - i), e * c * f * (1 - f)
+        dz = np.concatenate([di, df, e * i * (1 - g**2), do], axis=1)
+        by_cell = np.concatenate([(di * c).sum(0), (df * c).sum(0), (do * after).sum(0)])
+        of_V = [d.T @ (s if mistake == "o is missing" else q)] if V else []
+        return dz @ W, dz @ U, e * f + of_i * di + of_f * df, dz.T @ x, dz.T @ h, dz.sum(0), by_cell, *of_V
+
+    rows = 4 * UNITS
+    shapes = [(SAMPLES, FEATURES), (SAMPLES, size), (SAMPLES, UNITS), (rows, FEATURES), (rows, size), (rows,)]
+    shapes += [(3 * UNITS,), *([(size, UNITS)] if projects else [])]
+    return forward, backward, tuple(normal(*shape) for shape in shapes)
+
+
+@pytest.mark.parametrize(("projects", "mistake"), [(False, "unseen"), (True, "o is missing")])
+def test_a_cell_with_peepholes_and_a_projection(projects: bool, mistake: str) -> None:
+    forward, backward, args = seeing_cell(projects)
+    assert cr.verify((forward, backward), args=args, like="lstm")
+    wrong = cr.verify((forward, seeing_cell(projects, mistake)[1]), args=args, like="lstm")
+    assert wrong.verdict == "wrong"
+    assert {*wrong.why} <= {"add only", "symbol"}, wrong
+    assert all(wrong.why), wrong
+
+
 def gru_of(
     read: Any, written: Any, after: bool, keeps: bool
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:

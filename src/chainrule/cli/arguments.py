@@ -451,9 +451,9 @@ layer_options = (
     *("approximate", "beta", "ceil_mode", "gate", "mean_steps", "output_weight", "pos_weight", "scale"),
     *("shared", "shift", "threshold", "layers", "bidirectional", "reset_after", "padding_mode", "mode"),
     *("cropping", "block", "order", "axis", "shape", "axes", "k", "key_value_heads", "rotary"),
-    *("rotary_base", "seen", "sources", "ends", "tied", "return_indices", "toward_zero"),
+    *("rotary_base", "seen", "sources", "ends", "tied", "return_indices", "toward_zero", "projection"),
     *("key_value_bias", "zero_key_value", "relative_positions", "buckets", "max_distance", "grid"),
-    "tracked",
+    *("tracked", "peepholes", "proj_size"),
 )
 
 

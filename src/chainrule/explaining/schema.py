@@ -78,7 +78,7 @@ class Passage(TypedDict):
     outputs: Literal["last", "all"]
     reverse: bool
     truncate: int | None  # steps that δ goes back; None: all
-    units: int
+    sizes: list[int]  # of every state
     sources: list[list[Any]]  # of its sequence and its first states in a row: begin, end, shape
     ends: bool  # whether its states stand in a row behind its output
 

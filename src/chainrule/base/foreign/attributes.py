@@ -276,5 +276,6 @@ PARAMETERS = by_name(
         ("mean",): ("running_mean", "moving_mean"),
         ("variance",): ("running_var", "moving_variance", "var"),
         ("U",): ("recurrent_kernel", "weight_hh_l0"),
+        ("V",): ("weight_hr_l0",),
     }
 )

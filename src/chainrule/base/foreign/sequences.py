@@ -33,7 +33,6 @@ _RECURRENT = by_name(
         besides("layers=2", 1): ("num_layers", "n_layers", "nlayers", "depth"),
         besides("no dropout within: Dropout(0.2) is a layer of its own", 0, None): ("dropout",),
         besides("no dropout of states", 0, None): ("recurrent_dropout",),
-        besides("no projection of the state", 0, None): ("proj_size",),
         "bias=False or True": ("use_bias",),
         "no initializer of the bias": ("bias_initializer", "bias_init"),
         besides("no gate but the sigmoid", "sigmoid"): ("recurrent_activation", "gate_fn"),
@@ -49,6 +48,16 @@ _RECURRENT = by_name(
         steps_order(False): ("batch_first",),
         steps_order(True): ("time_major",),
         "nothing: how it is computed does not change what": ("unroll", "implementation", "use_cudnn"),
+    }
+)
+_PROJECTION = ("proj_size", "num_proj", "projection_size", "projection_units")
+_PEEPHOLES = ("use_peepholes", "use_peephole", "peephole")
+_UNPROJECTED = by_name(
+    {
+        besides("no projection of the state: an LSTM(64, projection=32) has one", 0, None): (
+            *("projection", *_PROJECTION),
+        ),
+        besides("no peepholes: an LSTM(64, peepholes=True) has them", False): ("peepholes", *_PEEPHOLES),
     }
 )
 _RNN = by_name({"activation='relu', 'tanh', 'sigmoid' or 'identity'": ("nonlinearity", "activation_fn")})
@@ -81,6 +90,14 @@ _BIDIRECTIONAL = by_name(
 )
 _LSTM = by_name(
     {
+        besides("projection=32", 0, None): _PROJECTION,
+        by_value("peepholes=True", {"peepholes=False, as it is without it": (False,)}): _PEEPHOLES,
+        besides("no gate f that is 1 - i: f has weights of its own", False): (
+            *("input_forget", "coupled", "couple_gates"),
+        ),
+        besides("no clipping within: clip_norm=1.0 in fit holds gradients", 0, None): (
+            *("clip", "cell_clip", "proj_clip"),
+        ),
         by_value(
             "no initializer of the bias: that of the forget gate starts at 1",
             {"nothing: the bias of the forget gate starts at 1": (True,)},
@@ -204,9 +221,9 @@ _MASKING = by_name({"value=0.0": ("mask_value", "padding", "padding_value", "pad
 
 ATTENTION = {**_OF_ATTENTION, **_NO_BIAS_START}
 SEQUENCES: dict[str, dict[str, Advice]] = {
-    "RNN": {**_RECURRENT, **_RNN, "unit_forget_bias": "no forget gate"},
+    "RNN": {**_RECURRENT, **_UNPROJECTED, **_RNN, "unit_forget_bias": "no forget gate"},
     "LSTM": {**_RECURRENT, **_GATED, **_LSTM},
-    "GRU": {**_RECURRENT, **_GATED, **_GRU},
+    "GRU": {**_RECURRENT, **_UNPROJECTED, **_GATED, **_GRU},
     "Bidirectional": _BIDIRECTIONAL,
     "Embedding": _EMBEDDING,
     "LearnedPositions": {

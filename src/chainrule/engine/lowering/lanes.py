@@ -376,8 +376,13 @@ def cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[floa
     if kind in CELLS:
         rows = len(layer.gates) * layer.units  # type: ignore[attr-defined]
         steps, inputs = layer.sequence_shape(x)  # type: ignore[attr-defined]
-        terms = steps * (inputs + layer.units)  # type: ignore[attr-defined]
-        return blocks * terms * rows, batch * terms * panels(rows)
+        size, units = layer.state_sizes[0], layer.units  # type: ignore[attr-defined]
+        terms = steps * (inputs + size)
+        projected = steps * units if size != units else 0
+        return (
+            blocks * (terms * rows + projected * size),
+            batch * (terms * panels(rows) + projected * panels(size)),
+        )
     if isinstance(layer, MultiHeadAttention):
         (steps, inputs), (keys, read), _ = layer.shapes(x)
         products = 2 * (steps * inputs + keys * read)

@@ -325,26 +325,23 @@ def _activation(low: Builder, layer: Layer, x: Value, z: Value, parameters: list
 
 
 def _recurrent(low: Builder, layer: Recurrent, x: Value, z: Value, parameters: list[int]) -> None:
-    first, made, shape = -1, z, x.shape
+    first, shape = -1, x.shape
     if layer.sources:
-        steps, states = layer.sources[0], (len(layer.states) * layer.units,)
+        steps, states = layer.sources[0], (sum(layer.state_sizes),)
         x, given = parts_read(low, layer, x, [steps, states])
         first = given.number
-    if layer.ends:
-        rows = math.prod(z.shape) // layer.units
-        made = low.value((rows, layer.units), NO_HALO, NO_HALO, z.with_delta)
-        low.parts[made.number] = str(layer.name)
+    names = layer.parameters(shape)
     if not parameters:
-        parameters = [low.parameter_of(layer, name, shape) for name in layer.parameters(shape)]
-    if not layer.bias:
-        parameters = [*parameters, -1, *([-1] if cell(layer) == Cell.gru else [])]
+        parameters = [low.parameter_of(layer, name, shape) for name in names]
+    known = dict(zip(names, parameters, strict=True))
+    wanted = ("W", "U", "b", *(["v"] if cell(layer) == Cell.gru else []))
     activation = ACTIVATIONS[type(layer.f)] if isinstance(layer, RNN) else Act.identity
     cell_ = (cell(layer), len(layer.gates), layer.units, activation)
     mask = low.mask.number if low.mask else -1
     way = (layer.outputs == "all", layer.reverse, layer.truncate or 0)
-    low.native.add_recurrent(x.number, made.number, parameters, mask, *cell_, *way, first, layer.ends)
-    if layer.ends:
-        low.native.add_flatten(made.number, z.number)
+    of_lstm = (layer.state_sizes[0], known.get("V", -1), known.get("P", -1))
+    numbers = [known.get(name, -1) for name in wanted]
+    low.native.add_recurrent(x.number, z.number, numbers, mask, *cell_, *way, first, layer.ends, *of_lstm)
 
 
 def _masking(low: Builder, layer: Masking, x: Value, z: Value, parameters: list[int]) -> None:

@@ -81,18 +81,19 @@ def as_image(shape: Shape, cut: bool = False) -> tuple[int, int, int]:
 
 
 def in_panels(layer: Layer, name: str, input_shape: Shape) -> bool:
-    """Whether a parameter lies in panels of outputs (docs/decisions/0004): W of a dense layer on vectors, W
-    and U of a recurrence.
+    """Whether a parameter lies in panels of outputs (docs/decisions/0004): W of a dense layer on vectors,
+    W, U and V of a recurrence.
     """
     if type(layer) in CELLS:
-        return name in "WU"
+        return name in "WUV"
     return type(layer) is Dense and name == "W" and len(input_shape) == 1
 
 
 def cell(layer: Layer) -> Cell:
     """Which cell a recurrence has."""
-    before = isinstance(layer, GRU) and not layer.reset_after
-    return Cell.gru_before if before else CELLS[type(layer)]
+    if isinstance(layer, GRU) and not layer.reset_after:
+        return Cell.gru_before
+    return Cell.peephole if isinstance(layer, LSTM) and layer.peepholes else CELLS[type(layer)]
 
 
 def reads_units(layer: Layer) -> bool:

@@ -196,7 +196,7 @@ def _passage(layer: Any) -> Passage:
         "outputs": layer.outputs,
         "reverse": layer.reverse,
         "truncate": plain(layer.truncate),
-        "units": layer.units,
+        "sizes": plain(layer.state_sizes),
         "sources": plain(places_of(layer.sources)),
         "ends": layer.ends,
     }

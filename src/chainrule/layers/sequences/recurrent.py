@@ -9,6 +9,7 @@ the sum of the steps' gradients (backpropagation through time).
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -54,6 +55,11 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 sigma, tanh = Sigmoid().f, Tanh().f
 MOST_LAYERS = 1000
+
+
+def _given(W: Value, U: Value, b: Value, v: Value, V: Value, P: Value) -> Values:
+    """What the formulas of a step may ask for, of any cell."""
+    return {"W": W, "U": U, "b": b, "v": v, "V": V, "P": P}
 
 
 class Recurrent(Layer):
@@ -151,6 +157,11 @@ class Recurrent(Layer):
     def most_sources(self) -> int:
         return 1 + len(self.states)
 
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Of every state, the first of which is what is put out, how many numbers it has."""
+        return (self.units,) * len(self.states)
+
     def reading(self, shapes: tuple[Shape, ...]) -> Recurrent:
         kind = type(self).__name__
         states = " and ".join(self.states)
@@ -163,11 +174,15 @@ class Recurrent(Layer):
             raise ShapeError(
                 f"{kind} reads a sequence and {states}, {self.most_sources} values, received {len(shapes)}"
             )
-        if any(shape != (self.units,) for shape in shapes[1:]):
+        wanted = tuple((size,) for size in self.state_sizes)
+        if shapes[1:] != wanted:
             received = ", ".join(map(str, shapes[1:]))
+            alike = len(set(wanted)) == 1
+            begun = f"shape {wanted[0]}, its units" if alike else "shapes " + " and ".join(map(str, wanted))
+            other = f"write {kind}({shapes[1][-1]}, ...), or" if alike else "write"
+            front = " and ".join(f"Dense({size})" for size in dict.fromkeys(self.state_sizes))
             raise ShapeError(
-                f"{kind} begins with {states} of shape {(self.units,)}, its units, received {received}: "
-                f"write {kind}({shapes[1][-1]}, ...), or Dense({self.units}) in front"
+                f"{kind} begins with {states} of {begun}, received {received}: {other} {front} in front"
             )
         made = copy.copy(self)
         made.sources = shapes
@@ -189,14 +204,16 @@ class Recurrent(Layer):
     def read(self, x: Value) -> tuple[Value, Values]:
         """The sequence, and the states in front of its first step, by name."""
         if not self.sources:
-            return x, {name: np.zeros((self.units, x.shape[-1]), x.dtype) for name in self.states}
+            sizes = zip(self.states, self.state_sizes, strict=True)
+            return x, {name: np.zeros((size, x.shape[-1]), x.dtype) for name, size in sizes}
         sequence, *first = (part_of(x, start, stop, shape) for start, stop, shape in places_of(self.sources))
         return sequence, dict(zip(self.states, first, strict=True))
 
     def forward(
-        self, x: Value, W: Value, U: Value, b: Value = None, v: Value = None, mask: Value = None
+        self, x: Value, W: Value, U: Value, b: Value = None, v: Value = None, V: Value = None,
+        P: Value = None, mask: Value = None,
     ) -> Value:
-        passage = list(self._passage(x, {"W": W, "U": U, "b": b, "v": v}, mask))
+        passage = list(self._passage(x, _given(W, U, b, v, V, P), mask))
         first, last = self.states[0], passage[-1][2]
         if self.outputs == "last":
             out = last[first]
@@ -207,21 +224,23 @@ class Recurrent(Layer):
         return np.concatenate([flatten(out), *last.values()]) if self.ends else out
 
     def delta(
-        self, d: Value, x: Value, W: Value, U: Value, b: Value = None, v: Value = None, mask: Value = None
+        self, d: Value, x: Value, W: Value, U: Value, b: Value = None, v: Value = None, V: Value = None,
+        P: Value = None, mask: Value = None,
     ) -> Value:
         sequence, _ = self.read(x)
         below = np.empty_like(sequence)
         first: Values = {}
-        for t, _, down, handed in self._back(d, x, {"W": W, "U": U, "b": b, "v": v}, mask):
+        for t, _, down, handed in self._back(d, x, _given(W, U, b, v, V, P), mask):
             below[t], first = down["x"], handed
         return np.concatenate([flatten(below), *first.values()]) if self.sources else below
 
     def gradients(
-        self, d: Value, x: Value, W: Value, U: Value, b: Value = None, v: Value = None, mask: Value = None
+        self, d: Value, x: Value, W: Value, U: Value, b: Value = None, v: Value = None, V: Value = None,
+        P: Value = None, mask: Value = None,
     ) -> Values:
         shares = [
             call_formula(self.step_gradients, states)
-            for _, states in self.backward_steps(d, x, {"W": W, "U": U, "b": b, "v": v}, mask)
+            for _, states in self.backward_steps(d, x, _given(W, U, b, v, V, P), mask)
         ]
         return {name: np.sum([share[name] for share in shares], axis=0) for name in shares[0]}
 
@@ -253,11 +272,14 @@ class Recurrent(Layer):
         """The same with what the step hands down by its formulas, and to the states in front of it."""
         passage = list(self._passage(x, given, mask))
         first, width = self.states[0], x.shape[-1]
-        arrived = {name: np.zeros((self.units, width), x.dtype) for name in self.states}
+        sizes = self.state_sizes
+        arrived = {
+            name: np.zeros((size, width), x.dtype) for name, size in zip(self.states, sizes, strict=True)
+        }
         if self.ends:
-            size = len(d) - len(self.states) * self.units
-            arrived = dict(zip(self.states, d[size:].reshape(len(self.states), self.units, -1), strict=True))
-            d = d[:size] if self.outputs == "last" else d[:size].reshape(len(passage), self.units, -1)
+            shown = len(d) - sum(sizes)
+            arrived = dict(zip(self.states, np.split(d[shown:], np.cumsum(sizes)[:-1]), strict=True))
+            d = d[:shown] if self.outputs == "last" else d[:shown].reshape(len(passage), sizes[0], -1)
         for number in reversed(range(len(passage))):
             t, before, _ = passage[number]
             there = 1 if mask is None else mask[t]
@@ -280,7 +302,7 @@ class Recurrent(Layer):
         b = Parameter((rows,), features, units, PerGate(self.bias_starts()), penalised=False)
         return {
             "W": Parameter((rows, features), features, units, W),
-            "U": Parameter((rows, units), units, units, U),
+            "U": Parameter((rows, self.state_sizes[0]), self.state_sizes[0], units, U),
             **({"b": b} if self.bias else {}),
         }
 
@@ -304,11 +326,12 @@ class Recurrent(Layer):
         if parts != (self,):
             return chain_shape(parts, input_shape)
         shape = self.shown_shape(own[0])
-        return (math.prod(shape) + len(self.states) * self.units,) if self.ends else shape
+        return (math.prod(shape) + sum(self.state_sizes),) if self.ends else shape
 
     def shown_shape(self, steps: int) -> Shape:
         """Of what it puts out without its states."""
-        return (self.units,) if self.outputs == "last" else (steps, self.units)
+        size = self.state_sizes[0]
+        return (size,) if self.outputs == "last" else (steps, size)
 
     def _advice(self, input_shape: Shape) -> str:
         if len(input_shape) == 1:
@@ -403,6 +426,12 @@ class LSTM(Recurrent):
     W (4 units, F), U (4 units, units), b (4 units,), with i, f, o = σ(z) and g = tanh(z_g). b starts at 0,
     and at 1 for the gate f (Gers et al. 2000; Jozefowicz et al. 2015).
     PyTorch has two biases here, whose sum is b.
+    projection: k, for h_t = V (o ⊙ tanh(c_t)) of k numbers, V (k, units), so that U is (4 units, k): what is
+        put out and read by the next step is smaller than the cell (Sak et al. 2014; PyTorch's proj_size).
+        V starts by `initializer`, by default Glorot.
+    peepholes: the gates see the cell, i and f that of the step before and o the new one:
+        i = σ(z_i + P_i ⊙ c_{t-1}), f likewise, o = σ(z_o + P_o ⊙ c_t). P (3 units,) holds P_i, P_f, P_o one
+        above the other, and starts at 0 (Gers et al. 2002).
     Source: Hochreiter and Schmidhuber, Long short-term memory, 1997.
     """
 
@@ -410,40 +439,130 @@ class LSTM(Recurrent):
     family = "lstm"
     gates = "ifgo"
     states = ("h", "c")
+    seeing: ClassVar[str] = "ifo"  # the gates that have a peephole, in the order of the rows of P
 
-    def _gates(self, x: Value, h: Value, W: Value, U: Value, b: Value = None) -> list[Value]:
+    @teach("the number of units only, LSTM(10): the layer finds out its inputs")
+    def __init__(
+        self,
+        units: int,
+        *,
+        projection: int | None = None,
+        peepholes: bool = False,
+        outputs: str = "last",
+        reverse: bool = False,
+        bidirectional: bool = False,
+        layers: int = 1,
+        bias: bool = True,
+        truncate: int | None = None,
+        ends: bool = False,
+        sources: Any = (),
+        initializer: InitializerLike = None,
+        recurrent_initializer: InitializerLike = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            units,
+            outputs=outputs,
+            reverse=reverse,
+            bidirectional=bidirectional,
+            layers=layers,
+            bias=bias,
+            truncate=truncate,
+            ends=ends,
+            sources=sources,
+            initializer=initializer,
+            recurrent_initializer=recurrent_initializer,
+            name=name,
+        )
+        self.projection = None if projection is None else whole(projection, "LSTM projection")
+        self.peepholes = check_flag("LSTM peepholes", peepholes)
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return self.projection or self.units, self.units
+
+    def _seen(self, P: Value, cell: Value, k: str) -> Value:
+        """What the gate k sees of the cell."""
+        return gate(broadcast_samples(P), gate=k, gates=self.seeing) * cell
+
+    def _gates(
+        self, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value, P: Value
+    ) -> tuple[Value, ...]:
+        """i, f, g, o, and the new cell."""
         z = named("z", self._biased(W @ x + U @ h, b))
-        parts = ((k, gate(z, gate=k, gates=self.gates)) for k in self.gates)
-        return [named(k, tanh(part) if k == "g" else sigma(part)) for k, part in parts]
-
-    def step(self, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value = None) -> tuple[Value, ...]:
-        i, f, g, o = self._gates(x, h, W, U, b)
+        parts = {k: gate(z, gate=k, gates=self.gates) for k in self.gates}
+        if self.peepholes:
+            parts |= {k: parts[k] + self._seen(P, c, k) for k in "if"}
+        i, f, g = (named(k, tanh(parts[k]) if k == "g" else sigma(parts[k])) for k in "ifg")
         cell = f * c + i * g
-        return o * tanh(named("c", cell)), cell
+        of_o = parts["o"] + self._seen(P, named("c", cell), "o") if self.peepholes else parts["o"]
+        return i, f, g, named("o", sigma(of_o)), cell
+
+    def step(
+        self, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value = None, V: Value = None,
+        P: Value = None,
+    ) -> tuple[Value, ...]:
+        _, _, _, o, cell = self._gates(x, h, c, W, U, b, P)
+        q = o * tanh(named("c", cell))
+        return V @ named("q", q) if self.projection else q, cell
 
     def _dz(
-        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value = None
-    ) -> tuple[Value, Value]:
-        """(∂J/∂z, what comes down to c through both of its readers)."""
-        i, f, g, o = self._gates(x, h, W, U, b)
-        s = named("s", tanh(named("c", f * c + i * g)))
-        e = named("e", dc + dh * o * (1 - s**2))
+        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value, V: Value,
+        P: Value,
+    ) -> tuple[Values, Value, Value, Value]:
+        """∂J/∂z of every gate, what comes down to c past the gates, c_t, and q = o ⊙ tanh(c_t)."""
+        i, f, g, o, cell = self._gates(x, h, c, W, U, b, P)
+        cell = named("c", cell)
+        s = named("s", tanh(cell))
+        dq = named("dq", V.T @ dh) if self.projection else dh
+        do = dq * s * o * (1 - o)
+        e = dc + dq * o * (1 - s**2)
+        if self.peepholes:
+            do = named("do", do)
+            e = e + self._seen(P, do, "o")
+        e = named("e", e)
         di, df = e * g * i * (1 - i), e * c * f * (1 - f)
-        dg, do = e * i * (1 - g**2), dh * s * o * (1 - o)
-        return named("dz", beside(beside(beside(di, df), dg), do)), e * f
+        if self.peepholes:
+            di, df = named("di", di), named("df", df)
+        return {"i": di, "f": df, "g": e * i * (1 - g**2), "o": do}, e * f, cell, o * s
+
+    def _all(self, d: Values) -> Value:
+        """∂J/∂z of all gates."""
+        return named("dz", functools.reduce(beside, (d[k] for k in self.gates)))
 
     def step_delta(
-        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value = None
+        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value = None,
+        V: Value = None, P: Value = None,
     ) -> Values:
-        dz, kept = self._dz(dh, dc, x, h, c, W, U, b)
+        d, kept, _, _ = self._dz(dh, dc, x, h, c, W, U, b, V, P)
+        if self.peepholes:
+            kept = kept + self._seen(P, d["i"], "i") + self._seen(P, d["f"], "f")
+        dz = self._all(d)
         return {"x": W.T @ dz, "h": U.T @ dz, "c": kept}
 
     def step_gradients(
-        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value = None
+        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value = None,
+        V: Value = None, P: Value = None,
     ) -> Values:
-        dz, _ = self._dz(dh, dc, x, h, c, W, U, b)
+        d, _, cell, q = self._dz(dh, dc, x, h, c, W, U, b, V, P)
+        dz = self._all(d)
         gradients = {"W": correlate(dz, x), "U": correlate(dz, h)}
-        return {**gradients, "b": sum_samples(dz)} if self.bias else gradients
+        gradients |= {"b": sum_samples(dz)} if self.bias else {}
+        gradients |= {"V": correlate(dh, named("q", q))} if self.projection else {}
+        if self.peepholes:
+            by_gate = beside(beside(d["i"] * c, d["f"] * c), d["o"] * cell)
+            gradients["P"] = sum_samples(by_gate)
+        return gradients
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        made = super().parameters(input_shape)
+        if self.projection:
+            shape = (self.projection, self.units)
+            start = self.initializer or Glorot()
+            made["V"] = Parameter(shape, self.units, self.projection, start)
+        if self.peepholes:
+            made["P"] = Parameter((3 * self.units,), 1, self.units, Zeros())
+        return made
 
     def bias_starts(self) -> tuple[Initializer, ...]:
         return Zeros(), Ones(), Zeros(), Zeros()

@@ -171,6 +171,8 @@ def _weights(layer: Layer, given: Mapping[str, Array]) -> list[Weight]:
     kind = type(layer)
     if isinstance(layer, Dense) and layer.ntk:
         raise _unlike(layer, "Keras divides no product by √n")
+    if isinstance(layer, LSTM) and (layer.projection or layer.peepholes):
+        raise _unlike(layer, f"its LSTM has no projections and no peepholes: LSTM({layer.units})")
     if kind is MultiHeadAttention:
         return _attention(layer, given)
     kernel = _depthwise(layer) if isinstance(layer, DepthwiseConv2D) else KERNELS.get(kind, [])

@@ -28,11 +28,12 @@ class _Taken(Layer):
         self.cell, self.state = cell, state
 
     def part(self, row: Shape) -> Part:
-        units, states = self.cell.units, self.cell.states
-        shown = row[0] - len(states) * units
+        sizes, states = self.cell.state_sizes, self.cell.states
+        shown = row[0] - sum(sizes)
         if self.state is None:
-            return Part(0, self.cell.shown_shape(shown // units))
-        return Part(shown + states.index(self.state) * units, (units,))
+            return Part(0, self.cell.shown_shape(shown // sizes[0]))
+        place = states.index(self.state)
+        return Part(shown + sum(sizes[:place]), (sizes[place],))
 
 
 def with_states(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:

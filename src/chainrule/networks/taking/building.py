@@ -574,8 +574,8 @@ class Building(Axes):
         self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
         every: bool, states: Sequence[Value] = (), reverse: bool = False, **options: Any,
     ) -> Value:  # fmt: skip
-        """W, U, b (and v) of every direction, gates in the `order` in which they lie there. states: the first
-        ones, where there are.
+        """W, U, b (and v, V, P) of every direction, gates in the `order` in which they lie there. states: the
+        first ones, where there are.
         """
         options["outputs"] = "all" if every else "last"
         made = [
@@ -583,7 +583,7 @@ class Building(Axes):
             for number, given in enumerate(directions)
         ]
         x = self.read(name, x, False)
-        units = sum(layer.units for layer in made)
+        units = sum(layer.state_sizes[0] for layer in made)
         layer = made[0] if len(made) == 1 else Bidirectional(made[0], backward=made[1])
         node = self.node(name, x, layer, beside=states)
         return Value((x.theirs[0], units) if every else (units,), Layout(False), node)
@@ -593,7 +593,8 @@ class Building(Axes):
         layer = x.node.layers[-1] if x.node and x.node.layers else None
         if not isinstance(layer, RNN | LSTM | GRU):
             raise ArgumentError(f"{name}: states are read of a recurrence of one direction")
-        return Value((layer.units,), Layout(False), x.node, state=state)
+        size = layer.state_sizes[layer.states.index(state)]
+        return Value((size,), Layout(False), x.node, state=state)
 
     def recurrent_with_states(
         self, name: str, x: Value, kind: str, directions: Sequence[Mapping[str, Array]], order: str, *,
@@ -721,12 +722,18 @@ def _frame(pads: Pads) -> Any:
 
 
 def _cell(kind: str, given: Mapping[str, Array], order: str, **options: Any) -> Any:
-    """A recurrence with its numbers, of W, U, b (and v) whose gates lie in `order`."""
+    """A recurrence with its numbers, of W, U, b whose gates lie in `order`, and v, V and P as ours are."""
     cls, ours = CELLS[kind]
     numbers = {
-        key: array if key == "v" else gates_in_order(array, order, ours) for key, array in given.items()
+        key: gates_in_order(array, order, ours) if key in ("W", "U", "b") else array
+        for key, array in given.items()
     }
-    return with_numbers(cls(given["U"].shape[1], bias="b" in given, **options), numbers)
+    if "V" in given:
+        options["projection"] = len(given["V"])
+    if "P" in given:
+        options["peepholes"] = True
+    units = len(given["U"]) // len(ours)
+    return with_numbers(cls(units, bias="b" in given, **options), numbers)
 
 
 def _kernel(W: Array, b: Array | None) -> dict[str, Array]:

@@ -43,6 +43,7 @@ WORDS = {
     "pad": ("padding",), "kernel": ("kernel_size", "window"), "kernel_size": ("window",),
     "pool_size": ("window",), "size": ("window",), "eps": ("epsilon",), "p": ("rate",), "drop": ("rate",),
     "num_heads": ("heads",), "n_heads": ("heads",), "num_groups": ("groups",), "hidden_size": ("units",),
+    "proj_size": ("projection",),
     "num_embeddings": ("vocabulary",), "embedding_dim": ("features",), "negative_slope": ("slope",),
     "alpha": ("slope",), "is_causal": ("causal",), "strides": ("stride",), "dilation_rate": ("dilation",),
     "G": ("groups",), "margin": ("delta",), "reg": ("lam",),
@@ -181,6 +182,20 @@ def layers_like(
                 yield layer
 
 
+def _of_lstm(units: int, given: Sequence[Array], options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Projections and peepholes that arrays of these shapes may be, and that nobody told."""
+    shapes = [value.shape for value in given]
+    vectors = sum(shape == (units,) for shape in shapes)
+    seen = (False, True)[: 1 + ((3 * units,) in shapes or vectors > 2)]
+    sizes = {k for shape in shapes if len(shape) == 2 and units in shape for k in shape}
+    states = [k for k in sorted(sizes) if {(4 * units, k), (k, 4 * units), (k, units)} & set(shapes)]
+    for peepholes, projection in product(seen, [None, *states]):
+        told = {"peepholes": peepholes, "projection": projection}
+        made = {name: value for name, value in told.items() if value and name not in options}
+        if made:
+            yield made
+
+
 def _padded(make: Any, options: dict[str, Any]) -> dict[str, Any]:
     """With padding="causal" as the zeros before the first step that it is, of this kernel."""
     kernel, dilation = options.get("kernel_size"), options.get("dilation", 1)
@@ -227,6 +242,10 @@ def _sizes(name: str, args: Sequence[Array], options: Mapping[str, Any]) -> Iter
         resets = [True, False] if name == "GRU" and "reset_after" not in options else [None]
         for size, what, reset in product(axes, outputs, resets):
             yield {"units": size, "outputs": what, **({} if reset is None else {"reset_after": reset})}
+        if name == "LSTM":
+            for size, what in product(axes, outputs):
+                for more in _of_lstm(size, rest, options):
+                    yield {"units": size, "outputs": what, **more}
     elif name == "Embedding":
         tables = [value for value in args if value.dtype.kind == "f" and value.ndim == 2]
         for table, order in product(tables, (1, -1)):

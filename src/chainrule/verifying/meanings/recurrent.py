@@ -22,7 +22,7 @@ from chainrule.formulas.evaluation import Key, value_of
 from chainrule.formulas.expression import Expression, Operation, Symbol
 from chainrule.formulas.neighbours import is_of_delta
 from chainrule.formulas.tracing import Formulas, trace
-from chainrule.layers.sequences.recurrent import Recurrent
+from chainrule.layers.sequences.recurrent import LSTM, Recurrent
 from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
 from chainrule.verifying.meanings.meaning import (
     MOST_NUMBERS,
@@ -38,6 +38,8 @@ from chainrule.verifying.meanings.meaning import (
 from chainrule.verifying.probes import Probe
 
 GATED = ("W", "U", "b")  # whose rows are the gates', which people order in their own ways
+PEEPHOLES = "P"  # of an LSTM, whose rows are those of the gates but g
+ANYWHERE = ("V", PEEPHOLES)  # the projection and these stand in no usual order among what is learned
 STACK = "stack"  # W, U and perhaps b side by side, one matrix for [h, x] or [x, h, 1]
 SECOND = "second bias"  # beside b, as PyTorch's b_hh: their sum is b; of a GRU the candidate's is v
 BY_GATE = (*GATED, STACK, SECOND)  # all whose rows are the gates'
@@ -103,9 +105,19 @@ class RecurrentMeaning(Meaning):
     @property
     def rows(self) -> Array:
         """Our row -> the row of theirs."""
+        return self._rows(self.layer.gates, self.gates)
+
+    def _rows(self, ours: str, theirs: str) -> Array:
         units = self.layer.units
-        starts = [units * self.gates.index(gate) for gate in self.layer.gates]
+        starts = [units * theirs.index(gate) for gate in ours]
         return np.concatenate([np.arange(start, start + units) for start in starts])
+
+    def _rows_of(self, name: str) -> Array | None:
+        """Our row -> the row of theirs, of what has rows of the gates."""
+        if name == PEEPHOLES:
+            seeing = LSTM.seeing
+            return self._rows(seeing, "".join(gate for gate in self.gates if gate in seeing))
+        return self.rows if name in BY_GATE else None
 
     def bind(self, probe: Probe) -> Bound:
         args = probe.args
@@ -127,9 +139,9 @@ class RecurrentMeaning(Meaning):
             forms[number] = form.of_shape(args[number].shape, ours)
             rows.setdefault(of, []).append(forms[number].to_ours(args[number].astype(np.float64)))
         for name, parts in rows.items():
-            values[name] = np.concatenate(parts)
-            if name in BY_GATE:
-                values[name] = self._signed(values[name][self.rows])
+            values[name], theirs = np.concatenate(parts), self._rows_of(name)
+            if theirs is not None:
+                values[name] = self._signed(values[name][theirs])
         if SECOND in values:
             second = values.pop(SECOND)
             if "v" in specs:
@@ -139,7 +151,8 @@ class RecurrentMeaning(Meaning):
             cuts = np.cumsum(list(columns.values()))[:-1]
             for name, part in zip(columns, np.split(values.pop(STACK), cuts, axis=1), strict=True):
                 values[name] = part.reshape(shapes[name])
-        states = {name: np.zeros((units, samples)) for name in self.layer.states}
+        named = zip(self.layer.states, self.layer.state_sizes, strict=True)
+        states = {name: np.zeros((size, samples)) for name, size in named}
         for name, (number, form) in self.states.items():
             forms[number] = form.of_shape(args[number].shape)
             states[name] = forms[number].to_ours(args[number].astype(np.float64))
@@ -168,9 +181,10 @@ class RecurrentMeaning(Meaning):
             value = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
         elif name == SECOND and len(parts) > 1:
             value = np.concatenate([value[: -self.layer.units], parts[1]])
-        if name in BY_GATE:
+        rows = self._rows_of(name)
+        if rows is not None:
             turned = np.empty_like(value)
-            turned[self.rows] = self._signed(value)
+            turned[rows] = self._signed(value)
             if not place:
                 return turned
             first = int(place) * self.layer.units
@@ -430,7 +444,8 @@ def _given(
     """
     features, samples = form.ours[-2], form.ours[-1]
     specs = {name: spec.shape for name, spec in layer.parameters((1, features)).items()}
-    given = dict.fromkeys(layer.states, (layer.units, samples))
+    sizes = zip(layer.states, layer.state_sizes, strict=True)
+    given = {name: (size, samples) for name, size in sizes}
     for stacked in ((), *STACKED):
         if not stacked or set(stacked) <= set(specs) <= {*GATED}:
             columns = sum(math.prod(specs[name][1:]) for name in stacked)
@@ -438,7 +453,7 @@ def _given(
             learned = {**one, **{name: shape for name, shape in specs.items() if name not in stacked}}
             if "b" in learned:
                 learned[SECOND] = learned["b"]
-            needed = {STACK} if stacked else {"W", "U"}
+            needed = {STACK} if stacked else {"W", "U", *({"V", PEEPHOLES} & set(specs))}
             for taken in _taken(learned, given, layer, list(rest), args):
                 names = {name.partition(OF_GATE)[0] for name in taken}
                 second = SECOND in names and ("v" in names or "b" not in names)
@@ -462,20 +477,24 @@ def _taken(
     shapes.  The parameters begin in this order; the pieces of one all lie alike.
     """
     taken = taken or {}
-    gates, whole = len(layer.gates), list(learned)
+    whole = list(learned)
+    rows = {name: shape[0] // layer.units for name, shape in learned.items() if name in BY_GATE}
+    rows |= {PEEPHOLES: len(LSTM.seeing)} if PEEPHOLES in learned else {}
     begun = [name.partition(OF_GATE)[0] for name in taken if name not in given]
     if not rest:
         pieces = {name: begun.count(name) for name in begun}
-        if all(name in taken or count == gates for name, count in pieces.items()):
+        if all(name in taken or count == rows[name] for name, count in pieces.items()):
             yield taken
         return
-    latest = max((whole.index(name) for name in begun), default=-1)
-    wanted = {name: learned[name] for name in whole[latest + 1 :]}
+    latest = max((whole.index(name) for name in begun if name not in ANYWHERE), default=-1)
+    wanted = {name: learned[name] for name in whole[latest + 1 :] if name not in ANYWHERE}
+    wanted |= {name: learned[name] for name in whole if name in ANYWHERE and name not in begun}
     wanted |= {name: shape for name, shape in given.items() if name not in taken}
-    for name in whole if gates > 1 else ():
+    for name, gates in rows.items():
         shape, place = learned[name], begun.count(name)
         open_ = name not in taken and 0 < place < gates
-        if shape[0] == gates * layer.units and (open_ or (not place and whole.index(name) > latest)):
+        begins = not place and (name in ANYWHERE or whole.index(name) > latest)
+        if gates > 1 and (open_ or begins):
             wanted[f"{name}{OF_GATE}{place}"] = (layer.units, *shape[1:])
     for name, shape in wanted.items():
         first = taken.get(f"{name.partition(OF_GATE)[0]}{OF_GATE}0")

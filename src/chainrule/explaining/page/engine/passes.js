@@ -226,15 +226,14 @@
 
     /** The passage of a recurrent layer through its steps: what every step was given, and the output. */
     passage(layer, x, given) {
-      const { states, outputs, reverse, sources, ends } = layer.recurrent;
+      const { states, sizes, outputs, reverse, sources, ends } = layer.recurrent;
       const width = x.shape.at(-1);
       const parts = sources.map(([start, stop, shape]) => part(x, start, stop, shape));
-      const units = unitsOf(layer);
       if (parts.length) x = parts[0];
       const count = x.shape[0];
       const order = Array.from({ length: count }, (_, n) => (reverse ? count - 1 - n : n));
-      const every = array([count, units, width]);
-      let state = Object.fromEntries(states.map((name, n) => [name, parts[n + 1] ?? array([units, width])]));
+      const every = array([count, sizes[0], width]);
+      let state = Object.fromEntries(states.map((name, n) => [name, parts[n + 1] ?? array([sizes[n], width])]));
       const steps = [];
       for (const t of order) {
         const before = { ...given, ...state, x: step(x, t) };
@@ -244,22 +243,23 @@
           const after = value(`step:${name}`);
           return [name, given.mask ? unmasked(given.mask, t, after, before[name]) : after];
         }));
-        put(every, reshaped(state[states[0]], [1, units, width]), [t, 0, 0]);
+        put(every, reshaped(state[states[0]], [1, sizes[0], width]), [t, 0, 0]);
       }
       const shown = outputs === "last" ? state[states[0]] : given.mask ? masked(given.mask, every) : every;
       return { steps, output: ends ? side([shown, ...states.map((name) => state[name])]) : shown };
     }
 
     backThroughTime({ layer, x, steps, given }, d, gradients) {
-      const { states, outputs, truncate, sources, ends } = layer.recurrent;
-      const [width, units] = [x.shape.at(-1), unitsOf(layer)];
+      const { states, sizes, outputs, truncate, sources, ends } = layer.recurrent;
+      const width = x.shape.at(-1);
       const delta = array(sources.length ? [...sources[0][2], width] : x.shape);
       const shares = Object.fromEntries(layer.learned.map((name) => [name, null]));
-      let arrived = Object.fromEntries(states.map((name) => [name, array([units, width])]));
+      let arrived = Object.fromEntries(states.map((name, n) => [name, array([sizes[n], width])]));
       if (ends) {
-        const first = d.shape[0] - states.length * units;
-        states.forEach((name, n) => (arrived[name] = part(d, first + n * units, first + (n + 1) * units, [units])));
-        d = part(d, 0, first, outputs === "last" ? [units] : [first / units, units]);
+        const shown = d.shape[0] - sizes.reduce((a, b) => a + b);
+        let from = shown;
+        states.forEach((name, n) => (arrived[name] = part(d, from, (from += sizes[n]), [sizes[n]])));
+        d = part(d, 0, shown, outputs === "last" ? [sizes[0]] : [shown / sizes[0], sizes[0]]);
       }
       for (let n = steps.length - 1; n >= 0; n--) {
         const { t, bindings } = steps[n];
@@ -327,9 +327,6 @@
   const part = (x, start, stop, shape) =>
     chainrule.primitives.arranged(chainrule.primitives.features_between(x, { start, stop }), { shape });
   const side = (values) => values.map(row).reduce((a, b) => chainrule.primitives.beside(a, b));
-
-  /** How many units a recurrence has: every gate's rows in U are as many as its columns. */
-  const unitsOf = (layer) => layer.recurrent.units;
 
   const times = (a, b) => zip((p, q) => p * q, a, b);
 

@@ -174,13 +174,20 @@
     };
   }
 
+  /** Of the states behind one another: which one a number is of, and where in it. */
+  function amongStates(sizes, place) {
+    let n = 0;
+    while (place >= sizes[n]) place -= sizes[n++];
+    return [n, place];
+  }
+
   function ofRecurrent(layer, root, index) {
     const steps = stepsOf(layer);
     if (root.startsWith("gradient:")) {
       const name = root.replace("gradient:", "step_gradient:");
       return steps.map((step) => ofStep(layer, name, step, index));
     }
-    const { states, outputs, sources, ends, units } = layer.recurrent;
+    const { states, sizes, outputs, sources, ends } = layer.recurrent;
     const stepAt = (t) => steps.find((step) => step.t === t);
     const last = index.at(-1);
     if (root === "delta") {
@@ -188,19 +195,19 @@
       const [, stop, [, features]] = sources[0]; // what it reads lies in a row
       const within = index[0] - stop;
       if (within >= 0) {
-        const state = states[Math.floor(within / units)];
-        return [ofStep(layer, `step_delta:${state}`, steps[0], [within % units, last])];
+        const [n, place] = amongStates(sizes, within);
+        return [ofStep(layer, `step_delta:${states[n]}`, steps[0], [place, last])];
       }
       const step = stepAt(Math.floor(index[0] / features));
       return [ofStep(layer, "step_delta:x", step, [index[0] % features, last])];
     }
     if (ends) {
-      const shown = layer.shape[0] - states.length * units;
+      const shown = layer.shape[0] - sizes.reduce((a, b) => a + b);
       if (index[0] >= shown) {
-        const [place, n] = [(index[0] - shown) % units, Math.floor((index[0] - shown) / units)];
+        const [n, place] = amongStates(sizes, index[0] - shown);
         return [ofStep(layer, `step:${states[n]}`, steps.at(-1), [place, last])];
       }
-      index = outputs === "last" ? index : [Math.floor(index[0] / units), index[0] % units, last];
+      index = outputs === "last" ? index : [Math.floor(index[0] / sizes[0]), index[0] % sizes[0], last];
     }
     const step = outputs === "last" ? steps.at(-1) : stepAt(index[0]);
     return [ofStep(layer, `step:${states[0]}`, step, outputs === "last" ? index : index.slice(1))];

@@ -314,23 +314,22 @@ static float net_sigma(float z) { return 1.0f / (1.0f + expf(-z)); }
 
 /* h after every step, or after the last one. kind 0 to 3: h = f(W x + U h + b), f tanh, relu, sigmoid, identity;
    4: LSTM, z_i, z_f, z_g, z_o one above the other, h and then the cell c; 5: GRU, r, u, n, v the bias of n within
-   the reset; 6: GRU that resets in front of U. first: the states in front of the first step, NULL for 0; ends: those at
-   the end go behind the others. b and v may be NULL. work holds 6 numbers per unit */
-static void net_recurrent(const float* x, const float* W, const float* U, const float* b, const float* v, const float* mask,
-                          const float* first, int kind, int steps, int features, int units, int reverse, int every, int ends,
-                          float* work, float* out) {
+   the reset; 6: GRU that resets in front of U. Of an LSTM V projects what is put out and P holds the peepholes of i, f and
+   o. first: the states in front of the first step, NULL for 0; ends: those at the end go behind the others. b, v, V and P
+   may be NULL. h holds `size` numbers, `units` without V; work holds `size` and 5 numbers per unit */
+static void net_recurrent(const float* x, const float* W, const float* U, const float* b, const float* v, const float* V,
+                          const float* P, const float* mask, const float* first, int kind, int steps, int features, int units,
+                          int size, int reverse, int every, int ends, float* work, float* out) {
   const int rows = (kind == 4 ? 4 : kind >= 5 ? 3 : 1) * units;
-  float *h = work, *c = work + units, *z = work + 2 * units;
-  for (int k = 0; k < units; k++) {
-    h[k] = first ? first[k] : 0.0f;
-    c[k] = first && kind == 4 ? first[units + k] : 0.0f;
-  }
+  float *h = work, *c = work + size, *z = work + size + units;
+  for (int k = 0; k < size; k++) h[k] = first ? first[k] : 0.0f;
+  for (int k = 0; k < units; k++) c[k] = first && kind == 4 ? first[size + k] : 0.0f;
   for (int s = 0; s < steps; s++) {
     const int t = reverse ? steps - 1 - s : s;
     const float* xt = x + (size_t)t * features;
-    float* to = out + (size_t)t * units;
+    float* to = out + (size_t)t * size;
     if (mask && mask[t] == 0.0f) {
-      for (int k = 0; every && k < units; k++) to[k] = 0.0f;
+      for (int k = 0; every && k < size; k++) to[k] = 0.0f;
       continue;
     }
     for (int k = 0; k < rows; k++) {
@@ -340,7 +339,7 @@ static void net_recurrent(const float* x, const float* W, const float* U, const 
       if (kind == 6 && k >= 2 * units) state = z + 3 * units;
       if (kind == 6 && k == 2 * units)
         for (int i = 0; i < units; i++) z[3 * units + i] = net_sigma(z[i]) * h[i];
-      for (int i = 0; i < units; i++) uh += U[(size_t)k * units + i] * state[i];
+      for (int i = 0; i < size; i++) uh += U[(size_t)k * size + i] * state[i];
       if (kind == 5 && k >= 2 * units) {
         z[k + units] = uh + (v ? v[k - 2 * units] : 0.0f);
         uh = 0.0f;
@@ -353,22 +352,26 @@ static void net_recurrent(const float* x, const float* W, const float* U, const 
       else if (kind == 2) h[k] = net_sigma(z[k]);
       else if (kind == 3) h[k] = z[k];
       else if (kind == 4) {
-        const float i = net_sigma(z[k]), f = net_sigma(z[units + k]), o = net_sigma(z[3 * units + k]);
+        const float i = net_sigma(z[k] + (P ? P[k] * c[k] : 0.0f));
+        const float f = net_sigma(z[units + k] + (P ? P[units + k] * c[k] : 0.0f));
         c[k] = f * c[k] + i * tanhf(z[2 * units + k]);
-        h[k] = o * tanhf(c[k]);
+        const float o = net_sigma(z[3 * units + k] + (P ? P[2 * units + k] * c[k] : 0.0f));
+        (V ? z : h)[k] = o * tanhf(c[k]);
       } else {
         const float u = net_sigma(z[units + k]), reset = kind == 6 ? 0.0f : net_sigma(z[k]) * z[3 * units + k];
         h[k] = u * h[k] + (1.0f - u) * tanhf(z[2 * units + k] + reset);
       }
     }
-    for (int k = 0; every && k < units; k++) to[k] = h[k];
+    for (int k = 0; V && k < size; k++) {
+      h[k] = 0.0f;
+      for (int i = 0; i < units; i++) h[k] += V[(size_t)k * units + i] * z[i];
+    }
+    for (int k = 0; every && k < size; k++) to[k] = h[k];
   }
-  for (int k = 0; !every && k < units; k++) out[k] = h[k];
-  out += (size_t)(every ? steps : 1) * units;
-  for (int k = 0; ends && k < units; k++) {
-    out[k] = h[k];
-    if (kind == 4) out[units + k] = c[k];
-  }
+  for (int k = 0; !every && k < size; k++) out[k] = h[k];
+  out += (size_t)(every ? steps : 1) * size;
+  for (int k = 0; ends && k < size; k++) out[k] = h[k];
+  for (int k = 0; ends && kind == 4 && k < units; k++) out[size + k] = c[k];
 }
 
 /* Features k and k + size / 2 of every head turned by the angle of the step, in place. */

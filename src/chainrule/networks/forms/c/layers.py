@@ -482,13 +482,14 @@ CELLS = {"tanh": 0, "relu": 1, "sigmoid": 2, "identity": 3, "lstm": 4, "gru": 5}
 
 
 def _recurrent(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
-    names = given_arrays(body, layer, given, "W", "U", "b", "v")
+    names = given_arrays(body, layer, given, "W", "U", "b", "v", "V", "P")
     kind = CELLS[layer.activation if isinstance(layer, RNN) else layer.kind]
     kind += isinstance(layer, GRU) and not layer.reset_after
     steps, features = layer.sequence_shape(x.shape)
     first = f"{x.name} + {steps * features}" if layer.sources else None
     way = (int(layer.reverse), int(layer.outputs == "all"), int(layer.ends))
-    options = (first, kind, steps, features, layer.units, *way, body.needs(6 * layer.units))
+    sizes = (steps, features, layer.units, layer.state_sizes[0])
+    options = (first, kind, *sizes, *way, body.needs(sizes[-1] + 5 * layer.units))
     body.call("recurrent", x.name, *names, body.mask, *options, z.name)
 
 

@@ -54,6 +54,8 @@ class Formula:
         rule, terms = tree.rule.name, [self.term(operand) for operand in tree.operands]
         if rule == "broadcast_samples" and not isinstance(terms[0], str):
             return terms[0]  # with the features last, a vector is added to every position and sample as it is
+        if rule == "gate" and isinstance(terms[0], np.ndarray) and terms[0].ndim == 1:
+            return tree.rule.evaluate(terms[0][:, None], **tree.options)[:, 0]  # type: ignore[no-any-return]
         if rule == "sinusoids":
             shape = self.shapes[tree.operands[0].name]  # type: ignore[attr-defined]
             return np.asarray(tree.rule.evaluate(np.zeros((*shape, 1))))[..., 0]

@@ -1,7 +1,7 @@
 """Layers over the steps of a sequence among the operators of ONNX.
 
 A mask (N, steps) holds 1 for a step that is there. RNN, LSTM and GRU of ONNX know lengths only, which put all
-padding at the end; where a mask is, a recurrence is a Scan over its own formula of a step.
+padding at the end, and no projection; with one of them a recurrence is a Scan over its own formula of a step.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _embedding(graph: Graph, layer: Embedding, x: Value, given: Arrays, mask: st
 # -- recurrences -------------------------------------------------------------------------------------------
 def _recurrent(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: str | None) -> Value:
     sequence, first = _begun(graph, layer, x)
-    if mask is not None:
+    if mask is not None or "V" in given:
         return _scan(graph, layer, sequence, first, x, given, mask)
     operator, order = OPERATORS[type(layer)]
     arrays = [gates_in_order(given[name], layer.gates, order) for name in ("W", "U", "b") if name in given]
@@ -89,6 +89,9 @@ def _recurrent(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: st
     if first:
         names += [""] * (4 - len(names))  # without a bias, and without lengths
         names += [graph.axes("Unsqueeze", state, 0) for state in first]
+    if "P" in given:
+        names += [""] * (6 - len(names))  # without first states
+        names.append(graph.constant(gates_in_order(given["P"], LSTM.seeing, "iof")[None], "P"))
     every, *last = graph.several(operator, steps, *names, outputs=1 + len(layer.states), **options)
     states = [graph.axes("Squeeze", state, 0) for state in last]
     if layer.outputs == "last":
@@ -110,26 +113,30 @@ def _ended(graph: Graph, layer: Recurrent, x: Value, shown: str, states: Sequenc
     shape = layer.output_shape(x.shape)
     if not layer.ends:
         return Value(shape, shown)
-    rest = layer.shown_shape((shape[0] - len(states) * layer.units) // layer.units)
-    ends = [Value((layer.units,), state) for state in states]
+    sizes = layer.state_sizes
+    rest = layer.shown_shape((shape[0] - sum(sizes)) // sizes[0])
+    ends = [Value((size,), state) for size, state in zip(sizes, states, strict=True)]
     return graph.beside([Value(rest, shown), *ends], shape)
 
 
 def _scan(
-    graph: Graph, layer: Recurrent, x: Value, first: Sequence[str], row: Value, given: Arrays, mask: str
-) -> Value:
+    graph: Graph, layer: Recurrent, x: Value, first: Sequence[str], row: Value, given: Arrays,
+    mask: str | None,
+) -> Value:  # fmt: skip
     """The step's formula again and again: where a step is padding the states stay, and 0 is put out."""
     make, body = graph.onnx.helper, graph.inner()
-    inputs = [*(f"{name}_before" for name in layer.states), "x_t", "there"]
-    sizes = [*(layer.units for _ in layer.states), x.shape[-1], 1]
+    inputs = [*(f"{name}_before" for name in layer.states), "x_t", *(["there"] if mask else [])]
+    sizes = [*layer.state_sizes, x.shape[-1], *([1] if mask else [])]
     bindings: dict[str, Any] = {**dict(zip((*layer.states, "x"), inputs, strict=False)), **given}
     after = call_formula(layer.step, {name: Symbol(name) for name in bindings})
-    formula, there = Formula(body, bindings, {}), body.holds("there")
-    states = [
-        body.add("Where", there, formula.value(tree), before)
-        for tree, before in zip(after, inputs[: len(layer.states)], strict=True)
-    ]
-    shown = body.add("Mul", states[0], "there")
+    formula = Formula(body, bindings, {})
+    states = [formula.value(tree) for tree in after]
+    if mask:
+        there = body.holds("there")
+        states = [
+            body.add("Where", there, state, before) for state, before in zip(states, inputs, strict=False)
+        ]
+    shown = body.add("Mul", states[0], "there") if mask else body.add("Identity", states[0])
 
     def described(name: str, size: int) -> Any:
         return make.make_tensor_value_info(name, graph.real, [SAMPLES, size])
@@ -138,11 +145,14 @@ def _scan(
         body.nodes,
         "step",
         [described(name, size) for name, size in zip(inputs, sizes, strict=True)],
-        [described(name, layer.units) for name in (*states, shown)],
+        [
+            described(name, size)
+            for name, size in zip((*states, shown), (*layer.state_sizes, layer.state_sizes[0]), strict=True)
+        ],
         body.tensors(),
     )
-    begins = first or [_zero_states(graph, x, layer)] * len(layer.states)
-    given_steps = (graph.last(x), graph.axes("Unsqueeze", mask, 2))
+    begins = first or [_zero_states(graph, x, size) for size in layer.state_sizes]
+    given_steps = [graph.last(x), *([graph.axes("Unsqueeze", mask, 2)] if mask else [])]
     direction = [int(layer.reverse)]
     results = graph.several(
         "Scan",
@@ -150,20 +160,20 @@ def _scan(
         *given_steps,
         outputs=len(states) + 1,
         body=block,
-        num_scan_inputs=2,
-        scan_input_axes=[1, 1],
+        num_scan_inputs=len(given_steps),
+        scan_input_axes=[1] * len(given_steps),
         scan_output_axes=[1],
-        scan_input_directions=direction * 2,
+        scan_input_directions=direction * len(given_steps),
         scan_output_directions=direction,
     )
     shown = results[0] if layer.outputs == "last" else results[-1]
     return _ended(graph, layer, row, shown, results[:-1])
 
 
-def _zero_states(graph: Graph, x: Value, layer: Recurrent) -> str:
-    """(N, units) of zeros."""
+def _zero_states(graph: Graph, x: Value, size: int) -> str:
+    """(N, size) of zeros."""
     count = graph.add("Slice", graph.add("Shape", graph.last(x)), graph.whole(0), graph.whole(1))
-    shape = graph.add("Concat", count, graph.whole(layer.units), axis=0)
+    shape = graph.add("Concat", count, graph.whole(size), axis=0)
     zero = graph.onnx.numpy_helper.from_array(np.zeros(1, graph.dtype))
     return graph.add("ConstantOfShape", shape, value=zero)
 

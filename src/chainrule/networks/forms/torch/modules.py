@@ -205,6 +205,38 @@ class Recurrence(Own):
         return out.flip(1) if self.reverse else out
 
 
+class PeepholeLSTM(Own):
+    """An LSTM of one layer as nn.LSTM has it, with what that has not: gates i, f, o that see the cell, and
+    projections of as many numbers as the cell or more.
+    """
+
+    def __init__(self, inputs: int, units: int, projection: int | None, bias: bool, peepholes: bool) -> None:
+        super().__init__()
+        self.units, self.size = units, projection or units
+        self.weight_ih_l0 = nn.Parameter(torch.zeros(4 * units, inputs))
+        self.weight_hh_l0 = nn.Parameter(torch.zeros(4 * units, self.size))
+        self.bias_ih_l0 = nn.Parameter(torch.zeros(4 * units)) if bias else None
+        self.bias_hh_l0 = nn.Parameter(torch.zeros(4 * units)) if bias else None
+        self.weight_hr_l0 = nn.Parameter(torch.zeros(projection, units)) if projection else None
+        self.peepholes_l0 = nn.Parameter(torch.zeros(3 * units)) if peepholes else None
+
+    def forward(self, x: Tensor, begin: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """(h of every step, (h, c) of the last), of sequences (N, steps, inputs)."""
+        h, c = begin or (x.new_zeros(1, len(x), size) for size in (self.size, self.units))
+        h, c, every = h[0], c[0], []
+        of_i, of_f, of_o = (0, 0, 0) if self.peepholes_l0 is None else self.peepholes_l0.chunk(3)
+        of_x = F.linear(x, self.weight_ih_l0, self.bias_ih_l0)
+        for t in range(x.shape[1]):
+            z = of_x[:, t] + F.linear(h, self.weight_hh_l0, self.bias_hh_l0)
+            i, f, g, o = z.chunk(4, 1)
+            c = torch.sigmoid(f + of_f * c) * c + torch.sigmoid(i + of_i * c) * torch.tanh(g)
+            h = torch.sigmoid(o + of_o * c) * torch.tanh(c)
+            if self.weight_hr_l0 is not None:
+                h = F.linear(h, self.weight_hr_l0)
+            every.append(h)
+        return torch.stack(every, 1), (h[None], c[None])
+
+
 class SelfAttention(Own):
     """nn.MultiheadAttention of a sequence with itself; causal: a step sees itself and those before it."""
 

@@ -564,8 +564,15 @@ def _recurrent(w: Writing, layer: Any, x: Shape, z: Shape, first: bool) -> Made:
         options["nonlinearity"] = layer.activation
     if kind == "GRU" and not layer.reset_after:
         raise w.refuse(layer, "nn.GRU resets behind U: reset_after=True")
-    cell = getattr(w.nn, kind)(layer.sequence_shape(x)[-1], layer.units, **options)
-    made = _named(cell, W="weight_ih_l0", U="weight_hh_l0")
+    inputs, size = layer.sequence_shape(x)[-1], layer.state_sizes[0]
+    more = {"V": "weight_hr_l0"} if kind == "LSTM" and layer.projection else {}
+    if kind == "LSTM" and (layer.peepholes or (layer.projection and size >= layer.units)):
+        cell = w.own.PeepholeLSTM(inputs, layer.units, layer.projection, layer.bias, layer.peepholes)
+        more |= {"P": "peepholes_l0"} if layer.peepholes else {}
+    else:
+        options |= {"proj_size": size} if more else {}
+        cell = getattr(w.nn, kind)(inputs, layer.units, **options)
+    made = _named(cell, W="weight_ih_l0", U="weight_hh_l0", **more)
     if layer.bias:
         gru = kind == "GRU"
         made.append(("b", "bias of gru" if gru else "bias", (cell.bias_ih_l0, cell.bias_hh_l0)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from chainrule.base.types import Array
+from chainrule.layers import LSTM
 from chainrule.networks.forms.onnx.sequences import OPERATORS
+from chainrule.networks.forms.written import gates_in_order
 from chainrule.networks.taking.building import cell
 from chainrule.networks.taking.onnx.reading import (
     Attributes,
@@ -47,7 +50,7 @@ def _recurrent(kind: str) -> Callable[..., Any]:
         r: Reading, name: str, at: Attributes, x: Known, W: Known, U: Known, B: Known = None,
         lengths: Known = None, h: Known = None, c: Known = None, peepholes: Known = None,
     ) -> Any:  # fmt: skip
-        only_with(name, at, clip=None, input_forget=0)
+        only_with(name, at, clip=None)
         sequence, samples = opened(x)
         batchwise = bool(at.get("layout", 0))
         if samples != (not batchwise) or len(value_of(name, sequence).theirs) != 2:
@@ -57,8 +60,6 @@ def _recurrent(kind: str) -> Callable[..., Any]:
         steps = sequence.theirs[0]
         if lengths is not None and set(np.ravel(constant_of(name, lengths, "lengths")).tolist()) != {steps}:
             raise refuse(name, "a recurrence with lengths")
-        if peepholes is not None and np.any(constant_of(name, peepholes, "peepholes")):
-            raise refuse(name, "a recurrence with peepholes")
         direction = at.get("direction", "forward")
         options: dict[str, Any] = {"reverse": direction == "reverse"}
         ways = 2 if direction == "bidirectional" else 1
@@ -79,6 +80,11 @@ def _recurrent(kind: str) -> Callable[..., Any]:
             after, biases = options.get("reset_after", False), constant_of(name, B, "bias")
             halves = (np.split(b, 2) for b in biases)
             given = [cell(kind, w, u, b, c, after) for w, u, (b, c) in zip(*arrays, halves, strict=True)]
+        if peepholes is not None and np.any(P := constant_of(name, peepholes, "peepholes")):
+            seeing = (gates_in_order(p, "iof", LSTM.seeing) for p in P)
+            given = [{**one, "P": p} for one, p in zip(given, seeing, strict=True)]
+        if at.get("input_forget", 0):
+            given = [_coupled(one) for one in given]
         units = arrays[1].shape[-1]
         first = [
             _first(r, f"{name}_{word}", state, batchwise, (ways, units))
@@ -102,6 +108,18 @@ def _recurrent(kind: str) -> Callable[..., Any]:
         return tuple(behind(value, axis) if there and value else None for there, value, axis in asked)
 
     return read
+
+
+def _coupled(given: Mapping[str, Array]) -> dict[str, Array]:
+    """An LSTM whose gate f is 1 - i, as one whose f has weights of its own: 1 - σ(z) = σ(-z). Training does
+    not keep them together.
+    """
+    made = {}
+    for name, array in given.items():
+        order = LSTM.seeing if name == "P" else ORDERS["LSTM"]
+        gates = dict(zip(order, np.split(array, len(order)), strict=True))
+        made[name] = np.concatenate([-gates["i"] if gate == "f" else gates[gate] for gate in order])
+    return made
 
 
 def _first(r: Reading, name: str, state: Known, batchwise: bool, shape: tuple[int, int]) -> Any:

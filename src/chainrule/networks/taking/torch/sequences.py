@@ -38,8 +38,6 @@ def _embedding(r: Reading, name: str, m: Any, x: Value) -> Value:
 def _recurrent(kind: str) -> Callable[..., Any]:
     def read(r: Reading, name: str, m: Any, x: Value, states: Any = None, *more: Any) -> Any:
         _samples_first(r, name, m)
-        if vars(m).get("proj_size"):
-            raise ArgumentError(f"{name}: {kind} is taken without projections")
         options = {"activation": m.nonlinearity} if kind == "RNN" else {}
         ends = ("", "_reverse") if m.bidirectional else ("",)
         begins = _first_states(r, name, kind, _told(states, more), m.num_layers * len(ends))
@@ -178,10 +176,11 @@ def _seen(r: Reading, name: str, padding: Any, table: Any, steps: int, keys: int
 
 def _cell(m: Any, end: str, kind: str) -> dict[str, Array]:
     W, U = array_of(getattr(m, f"weight_ih{end}")), array_of(getattr(m, f"weight_hh{end}"))
+    V = {"V": array_of(getattr(m, f"weight_hr{end}"))} if vars(m).get("proj_size") else {}
     if not m.bias:
-        return {"W": W, "U": U}
+        return {"W": W, "U": U, **V}
     b, c = (array_of(getattr(m, f"bias_{which}{end}")) for which in ("ih", "hh"))
-    return cell(kind, W, U, b, c)
+    return {**cell(kind, W, U, b, c), **V}
 
 
 def projections(name: str, m: Any) -> dict[str, Array]:
