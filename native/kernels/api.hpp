@@ -145,7 +145,8 @@ struct ConvArgs {
   bool accumulate = false;   // weight gradient: add to what is there
   // Rows, of volumes planes, of the neighbouring bands around those of x and of z (δ).
   int x_above = 0, x_below = 0, above = 0, below = 0;
-  int first_row = 0, rows = 0;   // weight gradient by filters: the strip of z whose δ is in `partial`
+  // Weight gradient by filters: the strip of z whose δ is in `partial`, so many rows of so many blocks.
+  int first_row = 0, rows = 0, strip_blocks = 1;
   Post<T> post;
 };
 
@@ -474,11 +475,13 @@ struct Kernels {
   bool (*conv_by_filters)(const ConvArgs<T>&);       // whether the gradient is that of the next
   size_t (*conv_filters_size)(const ConvArgs<T>&);   // scalars needed in `partial`
   int (*conv_filters_rows)(const ConvArgs<T>&);      // of a strip
+  int (*conv_filters_blocks)(const ConvArgs<T>&);    // of a strip of whole images
   int (*conv_filters_units)(const ConvArgs<T>&);
   void (*conv_filters_transpose)(const ConvArgs<T>&, int begin, int end);   // unit: row of a strip
   void (*conv_filters_gradient)(const ConvArgs<T>&, int begin, int end);    // of a strip
-  void (*conv_filters_finish)(const ConvArgs<T>&, int begin, int end);      // unit: filter
-  void (*conv_transposed_bias)(const ConvArgs<T>&, int begin, int end);     // unit: channel
+  int (*conv_filters_finish_units)(const ConvArgs<T>&);
+  void (*conv_filters_finish)(const ConvArgs<T>&, int begin, int end);
+  void (*conv_transposed_bias)(const ConvArgs<T>&, int begin, int end);   // unit: channel
 
   void (*depthwise_forward)(const ConvArgs<T>&, int begin, int end);    // unit: output row of a block
   void (*depthwise_backward)(const ConvArgs<T>&, int begin, int end);   // unit: input row of a block

@@ -203,19 +203,24 @@ class ConvolutionOperation final : public Operation<T> {
       auto transpose = k.conv_filters_transpose, gradient = k.conv_filters_gradient;
       if constexpr (sizeof(T) == 4)
         if (pairs_gradient_) transpose = plan.pairs().filters_transpose, gradient = plan.pairs().filters_gradient;
-      for (int b = 0; b < g.blocks; b++) {
+      for (int b = 0, blocks = 1; b < g.blocks; b += blocks) {
         ConvArgs<T> strip = g;
         strip.x.data = g.x.block(b), strip.z.data = g.z.block(b);
-        strip.samples = std::min(plan.lanes(), samples - b * plan.lanes());
+        const int full = samples / plan.lanes() - b;   // blocks from here on without an empty lane
+        strip.samples = full > 0 ? plan.lanes() : samples - b * plan.lanes();
         const int rows = k.conv_filters_rows(strip);
+        blocks = rows == g.z.height ? std::clamp(full, 1, k.conv_filters_blocks(strip)) : 1;
+        strip.strip_blocks = blocks;
         for (int first = 0; first < g.z.height; first += rows) {
           strip.first_row = first, strip.rows = std::min(rows, g.z.height - first), strip.accumulate = b + first > 0;
-          const int64_t products = work(g) / g.blocks * strip.rows / g.z.height;
-          parallel(strip.rows, products / 16, [&](int begin, int end, int) { transpose(strip, begin, end); });
-          parallel(k.conv_filters_units(g), products, [&](int begin, int end, int) { gradient(strip, begin, end); });
+          const int64_t products = work(g) / g.blocks * blocks * strip.rows / g.z.height;
+          const int units = k.conv_filters_units(g);
+          parallel(strip.rows * blocks, products / 16, [&](int begin, int end, int) { transpose(strip, begin, end); });
+          parallel(units, products, [&](int begin, int end, int) { gradient(strip, begin, end); });
         }
       }
-      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_filters_finish(g, begin, end); });
+      parallel(k.conv_filters_finish_units(g), weight_count(),
+               [&](int begin, int end, int) { k.conv_filters_finish(g, begin, end); });
     } else {
       parallel(k.conv_gradient_units(g), work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
     }

@@ -12,7 +12,6 @@ import pytest
 import chainrule as cr
 from chainrule import engine, reference
 from chainrule.engine import Plan
-from chainrule.engine.lowering.convolutions import winograd_applies
 from tests import by_formula
 from tests.engine.harness import SAFETY, close, machines_by_turns, moved_away, same_bits, summed_terms
 
@@ -101,22 +100,6 @@ def test_every_pass_is_that_of_the_formulas(number: int, threads: None) -> None:
         close({"outputs": predicted}, {"outputs": outputs}, tolerance)
         alone = Plan(network, batch_size=1, level=level, dtype=dtype).predict(given[-1:])
         np.testing.assert_array_equal(alone, predicted[-1:])
-
-
-def test_where_volumes_run_by_winograd() -> None:
-    """As images do, in every plane; a window must meet one."""
-
-    def applies(layer: cr.Conv3D, size: tuple[int, ...], blocks: int) -> bool:
-        shape = (*size, 8)
-        return winograd_applies(layer, shape, layer.output_shape(shape), blocks)
-
-    assert applies(cr.Conv3D(8, 3, padding=1), (4, 4, 4), 1)  # 16 tiles
-    assert not applies(cr.Conv3D(8, 3, padding=1), (3, 4, 4), 1)
-    assert applies(cr.Conv3D(8, (1, 3, 3)), (4, 6, 6), 1)
-    assert not applies(cr.Conv3D(8, (1, 3, 3), padding=(1, 0, 0)), (4, 6, 6), 1)
-    assert not applies(cr.Conv3D(8, (3, 2, 3), padding=1), (4, 4, 4), 4)
-    assert not applies(cr.Conv3D(8, 3, stride=(2, 1, 1), padding=1), (8, 8, 8), 4)
-    assert not applies(cr.Conv3D(7, 3, padding=1), (4, 4, 4), 4)
 
 
 def test_a_gradient_of_few_positions_and_many_weights() -> None:

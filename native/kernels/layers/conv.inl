@@ -440,6 +440,12 @@ static int conv_filters_rows(const ConvArgs<T>& g) {
   const int64_t fit = strip_pixels<T>(g) / row / run * run, rows = fit > run ? fit : run;
   return rows < g.z.height ? int(rows) : g.z.height;
 }
+// Whole images, of blocks whose lanes are full: their sums, which may be more than the caches hold, are then added once.
+template <class T>
+static int conv_filters_blocks(const ConvArgs<T>& g) {
+  const int64_t fit = strip_pixels<T>(g) / (int64_t(g.z.height) * g.z.width * lanes<T>);
+  return fit < 1 ? 1 : int(fit);
+}
 template <class T>
 inline int64_t turned_size(const ConvArgs<T>& g) {
   const int64_t least = fold_terms + int64_t(g.z.width) * lanes<T>, most = strip_pixels<T>(g);
@@ -461,12 +467,13 @@ inline double* filter_bias(const ConvArgs<T>& g) {
   return filter_sums<T>(g) + ptrdiff_t(all_panels<T>(g)) * kernel_taps(g) * group_channels<T>(g) * lanes<T>;
 }
 
-// Unit: row of the strip of the first block, of `samples`.
+// Unit: row of the strip, of `samples` of each block.
 template <class T, class F = T>
 static void conv_filters_transpose(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int count = groups(g.samples, terms_of<F>);
   const int filters = g.z.channels, own = group_panels<T>(g);
+  const int rows = g.rows * g.strip_blocks;
   T square[L * L] __attribute__((aligned(64)));
   for (int i = begin; i < end; i++)
     for (int j = 0; j < g.z.width; j++)
@@ -474,8 +481,8 @@ static void conv_filters_transpose(const ConvArgs<T>& g, int begin, int end) {
         // Past the last filter of a group the next one, or the neighbouring pixel, is read; those columns of the gradient are
         // not copied out.
         const int k = panel / own * group_filters<T>(g) + panel % own * L;
-        const T* from = g.z.row(0, g.first_row + i) + (ptrdiff_t(j) * filters + k) * L;
-        T* to = g.partial + ((ptrdiff_t(panel) * g.rows + i) * g.z.width + j) * count * L;
+        const T* from = g.z.row(i / g.rows, g.first_row + i % g.rows) + (ptrdiff_t(j) * filters + k) * L;
+        T* to = g.partial + ((ptrdiff_t(panel) * rows + i) * g.z.width + j) * count * L;
         if constexpr (is_pair<F>) {
           transpose<T>(from, L, square, L);
           pairs_of_rows(square, g.samples, as<F>(to));
@@ -510,8 +517,8 @@ inline void add_rows(const T* d, ptrdiff_t d_panel, int count, T* sums) {
   for (int o = 0; o < O; o++) store(sums + o * L, sum[o]);
 }
 
-// Unit: (kernel row, segment of it, run of pairs, group, two panels). Of the strip of the first block, of `samples`; added to
-// the sums if `accumulate`.
+// Unit: (kernel row, segment of it, run of pairs, group, two panels). Of the strip, of `samples` of each block;
+// added to the sums if `accumulate`.
 template <class T, class F = T>
 static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>, O = gradient_columns, X = L / terms_of<F>;
@@ -519,9 +526,11 @@ static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
   const int own = group_panels<T>(g), segments = pair_segments<T>(g), pairs = segment_pairs<T>(g), width = g.z.width;
   const int steps = groups(own, O), chunks = groups(pairs, unit_pairs);
   const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * X, d_row = ptrdiff_t(width) * count * L;
-  const ptrdiff_t d_panel = d_row * g.rows, g_panel = ptrdiff_t(kernel_rows(g)) * segments * pairs * L;
+  const int strip_rows = g.rows * g.strip_blocks;
+  const ptrdiff_t d_panel = d_row * strip_rows, g_panel = ptrdiff_t(kernel_rows(g)) * segments * pairs * L;
   // Runs and folds as `correlate` has them: a single sample has the same bits there.
   const int most = fold_terms / g.samples;
+  const bool apart = int64_t(sizeof(double)) * all_panels<T>(g) * g_panel > correlate_cache;
   const Image<T> image(g);
   for (int unit = begin; unit < end; unit++) {
     int rest = unit;
@@ -535,32 +544,37 @@ static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
     const int r = int(int64_t(chunk) * pairs / chunks), rows = int(int64_t(chunk + 1) * pairs / chunks) - r;
     const ptrdiff_t first = (ptrdiff_t(n) * g.dilation_w - g.pad_left) * g.x.channels + group * group_channels<T>(g) + r;
     const int across = panel + O <= own ? O : 1, size = rows * L;
-    T run[O * unit_pairs * L] __attribute__((aligned(64)));   // [panel][pair][filter], of a few rows of the image
+    T run[O * unit_pairs * L] __attribute__((aligned(64)));        // [panel][pair][filter], of a few rows of the image
+    double sum[O * unit_pairs * L] __attribute__((aligned(64)));   // of such runs, where all sums are more than the cache holds
     double* const total = filter_sums<T>(g) + j * g_panel + ((ptrdiff_t(m) * segments + n) * pairs + r) * L;
     const bool with_bias = g.bias_gradient && m == 0 && n == 0 && chunk == 0;
     T bias[O * L] __attribute__((aligned(64))) = {};
-    bool fresh = !g.accumulate, fresh_bias = fresh;
+    double* const onto = apart ? sum : total;
+    const ptrdiff_t onto_panel = apart ? size : g_panel;
+    bool fresh = apart || !g.accumulate, fresh_bias = !g.accumulate;
     int pending = 0, pending_bias = 0;
-    for (int i = 0; i < g.rows; i++) {
-      const int row = g.first_row + i;
+    for (int i = 0; i < strip_rows; i++) {
+      const int row = g.first_row + i % g.rows;
       const bool meets = image.meets(row, m / g.kernel_h, m % g.kernel_h);   // otherwise x is 0
-      const F* x = as<F>(g.x.row(0, image.row(row, m / g.kernel_h, m % g.kernel_h)) + first * X);
+      const F* x = as<F>(g.x.row(i / g.rows, image.row(row, m / g.kernel_h, m % g.kernel_h)) + first * X);
       const F* d = as<F>(g.partial + j * d_panel + i * d_row);
       for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * count * L) {
         const Runs runs{width - p < most ? width - p : most, count, count};
         const int terms = runs.blocks * g.samples;
-        const bool last = i + 1 == g.rows && p + most >= width;
+        const bool last = i + 1 == strip_rows && p + most >= width;
         if (meets) {
-          const Onto onto = pending ? Onto::continued : Onto::fresh;
-          if (across == O) outer_rows<T, O, false, F>(x, x_step, d, d_panel, run, size, rows, runs, onto);
-          else outer_rows<T, 1, false, F>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+          const Onto how = pending ? Onto::continued : Onto::fresh;
+          if (across == O) outer_rows<T, O, false, F>(x, x_step, d, d_panel, run, size, rows, runs, how);
+          else outer_rows<T, 1, false, F>(x, x_step, d, d_panel, run, size, rows, runs, how);
           pending += terms;
         }
         if (pending ? last || (is_float<T> && pending >= fold_terms) : last && fresh) {
           if (!pending) __builtin_memset(run, 0, sizeof(run));   // no row of the strip meets the image
-          for (int o = 0; o < across; o++) add_widened<T>(total + o * g_panel, run + o * size, size, fresh);
+          for (int o = 0; o < across; o++) add_widened<T>(onto + o * onto_panel, run + o * size, size, fresh);
           fresh = false, pending = 0;
         }
+        if (last && apart)
+          for (int o = 0; o < across; o++) add_widened<double>(total + o * g_panel, sum + o * size, size, !g.accumulate);
         if (is_pair<F> || !with_bias) continue;   // the gradient of the bias is no product
         if constexpr (!is_pair<F>) add_rows<T, O>(d, across == O ? d_panel : 0, terms, bias);
         pending_bias += terms;
@@ -573,17 +587,33 @@ static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
   }
 }
 
-// Unit: filter.
+// Unit: (panel of filters, run of pairs).
+constexpr int finish_pairs = 256;
+template <class T>
+static int conv_filters_finish_units(const ConvArgs<T>& g) {
+  return all_panels<T>(g) * groups(int(kernel_taps(g) * group_channels<T>(g)), finish_pairs);
+}
 template <class T>
 static void conv_filters_finish(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
-  const ptrdiff_t size = kernel_taps(g) * group_channels<T>(g);
-  for (int k = begin; k < end; k++) {
-    const int group = k / group_filters<T>(g), own = k % group_filters<T>(g);
-    const ptrdiff_t panel = group * group_panels<T>(g) + own / L;
-    const double* sums = filter_sums<T>(g) + panel * size * L + own % L;
-    for (ptrdiff_t i = 0; i < size; i++) g.weight_gradient[k * size + i] = T(sums[i * L]);
-    if (g.bias_gradient) g.bias_gradient[k] = T(filter_bias<T>(g)[panel * L + own % L]);
+  const int size = int(kernel_taps(g) * group_channels<T>(g)), runs = groups(size, finish_pairs);
+  T rows[L * L] __attribute__((aligned(64))), turned[L * L] __attribute__((aligned(64)));
+  for (int unit = begin; unit < end; unit++) {
+    const int panel = unit / runs, first = unit % runs * finish_pairs;
+    const int group = panel / group_panels<T>(g), own = panel % group_panels<T>(g) * L;
+    const int filter = group * group_filters<T>(g) + own, left = group_filters<T>(g) - own, count = left < L ? left : L;
+    const double* sums = filter_sums<T>(g) + (ptrdiff_t(panel) * size + first) * L;
+    const int stop = size - first < finish_pairs ? size - first : finish_pairs;
+    for (int i = 0; i < stop; i += L) {
+      const int pairs = stop - i < L ? stop - i : L;
+      for (int r = 0; r < pairs; r++) store(rows + r * L, narrow<T>(load_wide<T>(sums + ptrdiff_t(i + r) * L)));
+      for (int r = pairs; r < L; r++) store(rows + r * L, Vec<T>{});
+      transpose<T>(rows, L, turned, L);
+      for (int k = 0; k < count; k++)
+        __builtin_memcpy(g.weight_gradient + ptrdiff_t(filter + k) * size + first + i, turned + k * L, sizeof(T) * pairs);
+    }
+    if (g.bias_gradient && first == 0)
+      for (int k = 0; k < count; k++) g.bias_gradient[filter + k] = T(filter_bias<T>(g)[panel * L + k]);
   }
 }
 

@@ -31,6 +31,8 @@ from chainrule.layers.windows.convolution import Convolution
 # kernels want tiles (2x2 outputs of a block); the weight gradient wants more of both.
 WINOGRAD_CHANNELS, WINOGRAD_TILES = 8, 16
 WINOGRAD_GRADIENT_CHANNELS, WINOGRAD_GRADIENT_TILES = 16, 64
+# Of volumes, where all planes of a kernel share a transformed x (docs/decisions/0027-volumes.md).
+WINOGRAD_GRADIENT_OF_PLANES = 10
 
 
 CONVOLUTIONS = (Conv2D, Conv1D, DepthwiseConv2D, Conv3D)
@@ -51,8 +53,8 @@ def image_pads(layer: Any, shape: Shape) -> tuple[Pair, Pair]:
 
 
 def zeros_around(layer: Any, shape: Shape) -> Halo:
-    """The zeros that a convolution wants around its image: of volumes at both sides of their rows alone, since
-    no plane or row is read that is not there.
+    """The zeros that a convolution wants around its image: of volumes at both sides of their rows alone; no
+    plane or row of a volume is read that is not there.
     """
     (top, bottom), (left, right) = image_pads(layer, shape)
     return (0, 0, left, right) if len(shape) == 4 else (top, bottom, left, right)
@@ -93,7 +95,9 @@ def winograd_applies(
     if grid.kernel[-2:] != (3, 3) or {*grid.stride, *grid.dilation} != {1} or layer.groups != 1:
         return False
     *deep, of_rows, of_columns = layer.pads(input_shape)
-    channels = WINOGRAD_GRADIENT_CHANNELS if gradient else WINOGRAD_CHANNELS
+    least_channels = least_filters = WINOGRAD_GRADIENT_CHANNELS if gradient else WINOGRAD_CHANNELS
+    if gradient and deep and grid.kernel[0] > 1:
+        least_channels, least_filters = WINOGRAD_GRADIENT_OF_PLANES, WINOGRAD_CHANNELS
     *planes, height, width, filters = output_shape
     if bands > 1 and planes:
         planes = [rows // input_shape[1]]
@@ -102,9 +106,9 @@ def winograd_applies(
     tiles = blocks * math.prod(planes) * -(-height // 2) * -(-width // 2)
     return (
         (bands == 1 or bool(planes) or height % 2 == 0)
-        and all(max(pads) < grid.kernel[0] for pads in deep)
         and max(*of_rows, *of_columns) <= 2
-        and min(input_shape[-1], filters) >= channels
+        and input_shape[-1] >= least_channels
+        and filters >= least_filters
         and min(output_shape[-3:-1]) >= 2
         and tiles >= (WINOGRAD_GRADIENT_TILES if gradient else WINOGRAD_TILES)
     )
