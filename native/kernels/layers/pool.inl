@@ -62,46 +62,41 @@ inline double pool_share(const PoolArgs<T>& g, const Reach& r) {
   return 1.0 /
          (g.count_padding ? double(g.window_d) * g.window_h * g.window_w : double(r.d1 - r.d0) * (r.m1 - r.m0) * (r.n1 - r.n0));
 }
-// The pixels of a window that lie inside, in order: body(row, column), the row among those of all planes.
-template <class T, int size, bool deep, class F>
-inline void for_pixels(const PoolArgs<T>& g, const Reach& r, F&& body) {
-  const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
-  const int plane = deep ? x_rows(g) : 0;
-  for (int d = deep ? r.d0 : 0; d < (deep ? r.d1 : 1); d++)
-    for (int m = m0; m < m1; m++)
-      for (int n = n0; n < n1; n++) body(d * plane + m, n);
-}
-
 // Unit: output row of a block.
 template <class T, PoolKind kind, int size, bool deep>
 static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int channels = g.x.channels, height = g.z.height;
-  const ptrdiff_t pixel = ptrdiff_t(channels) * L;
+  const ptrdiff_t pixel = ptrdiff_t(channels) * L, plane = deep ? x_rows(g) * g.x.row_step : 0;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / height, i = unit % height;
     T* z = g.z.row(b, i);
     for (int j = 0; j < g.z.width; j++) {
       const Reach r = pool_reach<T, deep>(g, i, j);
+      const int d0 = deep ? r.d0 : 0, d1 = deep ? r.d1 : 1;
+      const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
       const double share = pool_share<T>(g, r);
       const T* window = g.x.row(b, r.top) + r.left * pixel;
       for (int c = 0; c < channels; c++) {
         const T* x = window + c * L;
-        const auto each = [&](auto&& body) __attribute__((always_inline)) {
-          for_pixels<T, size, deep>(g, r, [&](int m, int n) { body(load(x + m * g.x.row_step + n * pixel)); });
-        };
         if constexpr (kind == PoolKind::max) {
-          const int first = (deep ? r.d0 * x_rows(g) : 0) + (size ? 0 : r.m0);
-          Vec<T> value = load(x + first * g.x.row_step + (size ? 0 : r.n0) * pixel);
-          // NaN wins, so that it is seen: a comparison with NaN is false.
-          each([&](Vec<T> next) { value = ((next > value) | (next != next)) ? next : value; });
+          Vec<T> value = load(x + d0 * plane + m0 * g.x.row_step + n0 * pixel);
+          for (int d = d0; d < d1; d++)
+            for (int m = m0; m < m1; m++)
+              for (int n = n0; n < n1; n++) {
+                const Vec<T> next = load(x + d * plane + m * g.x.row_step + n * pixel);
+                // NaN wins, so that it is seen: a comparison with NaN is false.
+                value = ((next > value) | (next != next)) ? next : value;
+              }
           store(z + j * pixel + c * L, value);
         } else {
           Wide<T> sum{};
-          each([&](Vec<T> x_) {
-            const Wide<T> next = widen<T>(x_);
-            sum += kind == PoolKind::l2 ? next * next : next;
-          });
+          for (int d = d0; d < d1; d++)
+            for (int m = m0; m < m1; m++)
+              for (int n = n0; n < n1; n++) {
+                const Wide<T> next = widen<T>(load(x + d * plane + m * g.x.row_step + n * pixel));
+                sum += kind == PoolKind::l2 ? next * next : next;
+              }
           sum *= share;
           for (int l = 0; kind == PoolKind::l2 && l < L; l++) sum[l] = __builtin_sqrt(sum[l]);
           store(z + j * pixel + c * L, narrow<T>(sum));
@@ -120,20 +115,25 @@ static void pool_forward(const PoolArgs<T>& g, int begin, int end) {
 template <class T, PoolKind kind, bool add, int size, bool deep>
 inline void pool_window(const PoolArgs<T>& g, const Reach& r, const T* x, T* x_delta, Vec<T> value, Vec<T> d, T share,
                         ptrdiff_t x_pixel) {
+  const int d0 = deep ? r.d0 : 0, d1 = deep ? r.d1 : 1;
+  const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
+  const int rows = deep ? x_rows(g) : 0;
   if (kind != PoolKind::max) d *= share;
-  for_pixels<T, size, deep>(g, r, [&](int m, int n) {
-    T* to = x_delta + m * g.x_delta.row_step + n * x_pixel;
-    Vec<T> part = d;
-    if (kind == PoolKind::l2) {
-      // Not d / value, which may overflow.
-      part = value == T(0) ? Vec<T>{} : d * (load(x + m * g.x.row_step + n * x_pixel) / value);
-    } else if (kind == PoolKind::max) {
-      const Mask<T> winner = load(x + m * g.x.row_step + n * x_pixel) == value;
-      part = winner ? d : Vec<T>{};
-      d = winner ? Vec<T>{} : d;
-    }
-    store(to, add ? load(to) + part : part);
-  });
+  for (int p = d0; p < d1; p++)
+    for (int m = p * rows + m0; m < p * rows + m1; m++)
+      for (int n = n0; n < n1; n++) {
+        T* to = x_delta + m * g.x_delta.row_step + n * x_pixel;
+        Vec<T> part = d;
+        if (kind == PoolKind::l2) {
+          // Not d / value, which may overflow.
+          part = value == T(0) ? Vec<T>{} : d * (load(x + m * g.x.row_step + n * x_pixel) / value);
+        } else if (kind == PoolKind::max) {
+          const Mask<T> winner = load(x + m * g.x.row_step + n * x_pixel) == value;
+          part = winner ? d : Vec<T>{};
+          d = winner ? Vec<T>{} : d;
+        }
+        store(to, add ? load(to) + part : part);
+      }
 }
 
 // The only pixel a window of a max pool sends δ to holds the maximum itself, so f' of the layer below can be taken there,
