@@ -79,15 +79,16 @@ class ConvolutionOperation final : public Operation<T> {
             "the groups of a convolution must divide its channels");
     require(!depthwise() || g.groups == image.channels, "a depthwise convolution has a group for every channel");
     require_plain(plan, weights, double(g.kernel_d) * g.kernel_h * g.kernel_w * windows.channels * (image.channels / g.groups));
-    require(g.pad_front >= 0 && g.pad_top >= 0 && g.x_planes >= 1 && g.z_planes >= 1 && image.height % g.x_planes == 0 &&
-                windows.height % g.z_planes == 0 && (g.volume || (g.x_planes == 1 && g.z_planes == 1 && g.kernel_d == 1)),
+    require(g.x_planes >= 1 && g.z_planes >= 1 && image.height % g.x_planes == 0 && windows.height % g.z_planes == 0 &&
+                (g.volume || (g.x_planes == 1 && g.z_planes == 1 && g.kernel_d == 1)),
             "the planes of a volume have equally many rows");
     if (bias >= 0) require_plain(plan, bias, z.shape.channels);
     require_delta(plan, *this);
     const ValueShape& read = g.transposed ? z.delta_shape : x.shape;   // the image as a sliding kernel reads it
     if (z.shape.bands > 1) check_bands(x, z);
-    require((g.volume ||
-             inside(read.height, read.top, read.bottom, windows.height, g.kernel_h, g.stride_h, g.dilation_h, g.pad_top)) &&
+    require((g.volume ? g.pad_front >= 0 && g.pad_top >= 0
+                      : inside(read.height, read.top, read.bottom, windows.height, g.kernel_h, g.stride_h, g.dilation_h,
+                               g.pad_top)) &&
                 inside(read.width, read.left, read.right, windows.width, g.kernel_w, g.stride_w, g.dilation_w, g.pad_left),
             "a window of a convolution stands out of the zeros around its image");
     if (!winograd()) return;

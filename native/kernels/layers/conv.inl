@@ -49,7 +49,8 @@ struct Axis {
   // The taps of window i that meet it.
   Span taps(int i) const {
     const ptrdiff_t at = ptrdiff_t(i) * stride - pad, room = high - 1 - at;
-    const ptrdiff_t first = at >= low ? 0 : (low - at + dilation - 1) / dilation, last = room < 0 ? 0 : room / dilation + 1;
+    const auto steps = [this](ptrdiff_t length) { return dilation == 1 ? length : length / dilation; };
+    const ptrdiff_t first = at >= low ? 0 : steps(low - at + dilation - 1), last = room < 0 ? 0 : steps(room) + 1;
     return {int(first < kernel ? first : kernel), int(last < kernel ? last : kernel)};
   }
   bool meets(int i, int tap) const {
@@ -67,10 +68,11 @@ struct Axis {
 // The planes and rows of an image: zeros around it are no terms of any sum. Of bands those beside are there as well.
 template <class T>
 struct Image {
-  int x_rows, z_rows;   // of a plane
+  int z_planes, x_rows, z_rows;   // rows of a plane
   Axis planes, rows;
   explicit Image(const ConvArgs<T>& g)
-      : x_rows(g.x.height / g.x_planes),
+      : z_planes(g.z_planes),
+        x_rows(g.x.height / g.x_planes),
         z_rows(g.z.height / g.z_planes),
         planes{g.volume ? -g.x_above : 0,
                g.x_planes + (g.volume ? g.x_below : 0),
@@ -79,12 +81,15 @@ struct Image {
                g.dilation_d,
                g.pad_front},
         rows{g.volume ? 0 : -g.x_above, x_rows + (g.volume ? 0 : g.x_below), g.kernel_h, g.stride_h, g.dilation_h, g.pad_top} {}
+  // Of a row of windows its plane, and its row in that.
+  int plane_of(int unit) const { return z_planes == 1 ? 0 : unit / z_rows; }
+  int row_of(int unit) const { return z_planes == 1 ? unit : unit % z_rows; }
   // Where tap (d, m) of the kernel's rows lies of a row of windows.
   ptrdiff_t row(int unit, int d, int m) const {
-    return (ptrdiff_t(unit / z_rows) * planes.stride - planes.pad + ptrdiff_t(d) * planes.dilation) * x_rows +
-           ptrdiff_t(unit % z_rows) * rows.stride - rows.pad + ptrdiff_t(m) * rows.dilation;
+    return (ptrdiff_t(plane_of(unit)) * planes.stride - planes.pad + ptrdiff_t(d) * planes.dilation) * x_rows +
+           ptrdiff_t(row_of(unit)) * rows.stride - rows.pad + ptrdiff_t(m) * rows.dilation;
   }
-  bool meets(int unit, int d, int m) const { return planes.meets(unit / z_rows, d) && rows.meets(unit % z_rows, m); }
+  bool meets(int unit, int d, int m) const { return planes.meets(plane_of(unit), d) && rows.meets(row_of(unit), m); }
 };
 
 // Packed weights of one group.
@@ -193,7 +198,7 @@ static void conv_forward(const ConvArgs<T>& g, int begin, int end) {
   const Image<T> image(g);
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / height, i = unit % height;
-    const Span planes = image.planes.taps(i / image.z_rows), rows = image.rows.taps(i % image.z_rows);
+    const Span planes = image.planes.taps(image.plane_of(i)), rows = image.rows.taps(image.row_of(i));
     const T* x = g.x.row(b, image.row(i, 0, 0)) - g.pad_left * x_pixel;
     T* z = g.z.row(b, i);
     Cut cut{width, narrow_pixels};
@@ -530,7 +535,8 @@ static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
   const ptrdiff_t d_panel = d_row * strip_rows, g_panel = ptrdiff_t(kernel_rows(g)) * segments * pairs * L;
   // Runs and folds as `correlate` has them: a single sample has the same bits there.
   const int most = fold_terms / g.samples;
-  const bool apart = int64_t(sizeof(double)) * all_panels<T>(g) * g_panel > correlate_cache;
+  const bool apart = int64_t(sizeof(double)) * all_panels<T>(g) * g_panel > correlate_cache &&
+                     int64_t(strip_rows) * width * g.samples > fold_terms;
   const Image<T> image(g);
   for (int unit = begin; unit < end; unit++) {
     int rest = unit;
@@ -540,7 +546,7 @@ static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
       return value;
     };
     const int panel = digit(steps) * O, group = digit(g.groups), chunk = digit(chunks), n = digit(segments), m = rest;
-    const int j = group * own + panel;
+    const int j = group * own + panel, kernel_plane = m / g.kernel_h, kernel_row = m - kernel_plane * g.kernel_h;
     const int r = int(int64_t(chunk) * pairs / chunks), rows = int(int64_t(chunk + 1) * pairs / chunks) - r;
     const ptrdiff_t first = (ptrdiff_t(n) * g.dilation_w - g.pad_left) * g.x.channels + group * group_channels<T>(g) + r;
     const int across = panel + O <= own ? O : 1, size = rows * L;
@@ -554,9 +560,9 @@ static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
     bool fresh = apart || !g.accumulate, fresh_bias = !g.accumulate;
     int pending = 0, pending_bias = 0;
     for (int i = 0; i < strip_rows; i++) {
-      const int row = g.first_row + i % g.rows;
-      const bool meets = image.meets(row, m / g.kernel_h, m % g.kernel_h);   // otherwise x is 0
-      const F* x = as<F>(g.x.row(i / g.rows, image.row(row, m / g.kernel_h, m % g.kernel_h)) + first * X);
+      const int block = g.strip_blocks == 1 ? 0 : i / g.rows, row = g.first_row + i - block * g.rows;
+      const bool meets = image.meets(row, kernel_plane, kernel_row);   // otherwise x is 0
+      const F* x = as<F>(g.x.row(block, image.row(row, kernel_plane, kernel_row)) + first * X);
       const F* d = as<F>(g.partial + j * d_panel + i * d_row);
       for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * count * L) {
         const Runs runs{width - p < most ? width - p : most, count, count};
@@ -609,8 +615,11 @@ static void conv_filters_finish(const ConvArgs<T>& g, int begin, int end) {
       for (int r = 0; r < pairs; r++) store(rows + r * L, narrow<T>(load_wide<T>(sums + ptrdiff_t(i + r) * L)));
       for (int r = pairs; r < L; r++) store(rows + r * L, Vec<T>{});
       transpose<T>(rows, L, turned, L);
-      for (int k = 0; k < count; k++)
-        __builtin_memcpy(g.weight_gradient + ptrdiff_t(filter + k) * size + first + i, turned + k * L, sizeof(T) * pairs);
+      for (int k = 0; k < count; k++) {
+        T* const to = g.weight_gradient + ptrdiff_t(filter + k) * size + first + i;
+        if (pairs == L) __builtin_memcpy(to, turned + k * L, sizeof(T) * L);
+        else __builtin_memcpy(to, turned + k * L, sizeof(T) * pairs);
+      }
     }
     if (g.bias_gradient && first == 0)
       for (int k = 0; k < count; k++) g.bias_gradient[filter + k] = T(filter_bias<T>(g)[panel * L + k]);
