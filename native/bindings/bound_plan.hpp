@@ -26,8 +26,10 @@ using Array = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
 template <class T>
 using Output = nb::ndarray<T, nb::c_contig, nb::device::cpu>;   // always .noconvert(): a result written into a copy is lost
 using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
-using Halo = std::tuple<int, int, int, int>;   // top, bottom, left, right
-using Two = std::tuple<int, int>;              // rows, columns
+using Halo = std::tuple<int, int, int, int>;              // top, bottom, left, right
+using Two = std::tuple<int, int>;                         // rows, columns
+using Depth = std::tuple<int, int, int, int, int, int>;   // kernel, stride, dilation, padding; planes of image and windows
+using PoolDepth = std::tuple<int, int, int, int, int>;    // window, stride, padding; planes of image and windows
 
 template <class T>
 T* checked(const Output<T>& array, int64_t size, const char* what) {

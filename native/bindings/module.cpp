@@ -55,28 +55,33 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(
           "add_convolution",
           [](P& p, int x, int z, int weights, int bias, Two kernel, Two stride, Two dilation, Two pad, int groups,
-             ConvMethod method, bool transposed, bool rounded) {
+             ConvMethod method, bool transposed, bool rounded, const std::optional<Depth>& depth) {
             ConvArgs<T> g{};
             std::tie(g.kernel_h, g.kernel_w) = kernel;
             std::tie(g.stride_h, g.stride_w) = stride;
             std::tie(g.dilation_h, g.dilation_w) = dilation;
             std::tie(g.pad_top, g.pad_left) = pad;
-            g.groups = groups, g.transposed = transposed;
+            g.groups = groups, g.transposed = transposed, g.volume = depth.has_value();
+            if (depth) std::tie(g.kernel_d, g.stride_d, g.dilation_d, g.pad_front, g.x_planes, g.z_planes) = *depth;
             p.add_convolution(x, z, weights, bias, g, method, rounded);
           },
           "x"_a, "z"_a, "weights"_a, "bias"_a, "kernel"_a, "stride"_a, "dilation"_a, "pad"_a, "groups"_a, "method"_a,
-          "transposed"_a, "rounded"_a = false)
+          "transposed"_a, "rounded"_a = false, "depth"_a.none() = nb::none())
       .def(
           "add_pool",
-          [](P& p, int x, int z, Two window, Two stride, Two pad, bool padded, PoolKind kind, bool mean, bool count_padding) {
+          [](P& p, int x, int z, Two window, Two stride, Two pad, bool padded, PoolKind kind, bool mean, bool count_padding,
+             const std::optional<PoolDepth>& depth) {
             PoolArgs<T> g{};
             std::tie(g.window_h, g.window_w) = window;
             std::tie(g.stride_h, g.stride_w) = stride;
             std::tie(g.pad_top, g.pad_left) = pad;
             g.padded = padded, g.kind = kind, g.mean = mean, g.count_padding = count_padding;
+            g.volume = depth.has_value();
+            if (depth) std::tie(g.window_d, g.stride_d, g.pad_front, g.x_planes, g.z_planes) = *depth;
             p.add_pool(x, z, g);
           },
-          "x"_a, "z"_a, "window"_a, "stride"_a, "pad"_a, "padded"_a, "kind"_a, "mean"_a, "count_padding"_a)
+          "x"_a, "z"_a, "window"_a, "stride"_a, "pad"_a, "padded"_a, "kind"_a, "mean"_a, "count_padding"_a,
+          "depth"_a.none() = nb::none())
       .def("add_activation", &P::add_activation, "x"_a, "z"_a, "kind"_a, "slope"_a)
       .def("add_steps_mean", &P::add_steps_mean, "x"_a, "z"_a)
       .def("add_softmax", &P::add_softmax, "x"_a, "z"_a)

@@ -69,9 +69,11 @@ constexpr Kernels<T> table() {
   k.conv_by_filters = conv_by_filters<T>;
   k.conv_filters_size = conv_filters_size<T>;
   k.conv_filters_rows = conv_filters_rows<T>;
+  k.conv_filters_blocks = conv_filters_blocks<T>;
   k.conv_filters_units = conv_filters_units<T>;
   k.conv_filters_transpose = conv_filters_transpose<T>;
   k.conv_filters_gradient = conv_filters_gradient<T>;
+  k.conv_filters_finish_units = conv_filters_finish_units<T>;
   k.conv_filters_finish = conv_filters_finish<T>;
   k.conv_transposed_bias = conv_transposed_bias<T>;
   k.depthwise_forward = depthwise_forward<T>;

@@ -149,13 +149,18 @@ struct ConvArgs {
   T* packed;    // packed weights, or the transformed ones of Winograd
   T* partial;   // Winograd: partial weight gradients, one per part; by filters: δ of a strip transposed, and the sums
   int kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1, pad_top = 0, pad_left = 0;
+  // A volume is an image whose planes lie one below the other, and so are its windows and kernel; an image is one plane.
+  bool volume = false;
+  int kernel_d = 1, stride_d = 1, dilation_d = 1, pad_front = 0, x_planes = 1, z_planes = 1;
   int groups = 1;   // of channels and filters
   bool transposed = false;
   int blocks, samples, parts;
-  double* norms = nullptr;       // weight gradient: where the norms of the samples' own gradients go, [unit][block][lane]
-  bool accumulate = false;       // weight gradient: add to what is there
-  int above = 0, below = 0;      // δ: rows of it around those of z, of the neighbouring bands
-  int first_row = 0, rows = 0;   // weight gradient by filters: the strip of z whose δ is in `partial`
+  double* norms = nullptr;   // weight gradient: where the norms of the samples' own gradients go, [unit][block][lane]
+  bool accumulate = false;   // weight gradient: add to what is there
+  // Rows, of volumes planes, of the neighbouring bands around those of x and of z (δ).
+  int x_above = 0, x_below = 0, above = 0, below = 0;
+  // Weight gradient by filters: the strip of z whose δ is in `partial`, so many rows of so many blocks.
+  int first_row = 0, rows = 0, strip_blocks = 1;
   Post<T> post;
 };
 
@@ -166,6 +171,8 @@ template <class T>
 struct PoolArgs {
   Map<T> x, z, x_delta, z_delta;
   int blocks = 0, window_h = 1, window_w = 1, stride_h = 1, stride_w = 1, pad_top = 0, pad_left = 0;
+  bool volume = false;   // as in ConvArgs
+  int window_d = 1, stride_d = 1, pad_front = 0, x_planes = 1, z_planes = 1;
   bool padded = false;   // windows may stand out on any side
   PoolKind kind = PoolKind::max;
   bool mean = false;            // of the pixels, or l2: of their squares; otherwise the sum
@@ -499,22 +506,24 @@ struct Kernels {
   bool (*conv_by_filters)(const ConvArgs<T>&);       // whether the gradient is that of the next
   size_t (*conv_filters_size)(const ConvArgs<T>&);   // scalars needed in `partial`
   int (*conv_filters_rows)(const ConvArgs<T>&);      // of a strip
+  int (*conv_filters_blocks)(const ConvArgs<T>&);    // of a strip of whole images
   int (*conv_filters_units)(const ConvArgs<T>&);
   void (*conv_filters_transpose)(const ConvArgs<T>&, int begin, int end);   // unit: row of a strip
   void (*conv_filters_gradient)(const ConvArgs<T>&, int begin, int end);    // of a strip
-  void (*conv_filters_finish)(const ConvArgs<T>&, int begin, int end);      // unit: filter
-  void (*conv_transposed_bias)(const ConvArgs<T>&, int begin, int end);     // unit: channel
+  int (*conv_filters_finish_units)(const ConvArgs<T>&);
+  void (*conv_filters_finish)(const ConvArgs<T>&, int begin, int end);
+  void (*conv_transposed_bias)(const ConvArgs<T>&, int begin, int end);   // unit: channel
 
   void (*depthwise_forward)(const ConvArgs<T>&, int begin, int end);    // unit: output row of a block
   void (*depthwise_backward)(const ConvArgs<T>&, int begin, int end);   // unit: input row of a block
   void (*depthwise_gradient)(const ConvArgs<T>&, int begin, int end);
   int (*depthwise_gradient_units)(const ConvArgs<T>&);
 
-  size_t (*winograd_packed_size)(int channels, int filters);
-  size_t (*winograd_scratch)(int channels, int filters);
-  size_t (*winograd_partial_size)(int channels, int filters);                     // one part
+  size_t (*winograd_packed_size)(int channels, int filters, int planes);
+  size_t (*winograd_scratch)(int channels, int filters, int planes);
+  size_t (*winograd_partial_size)(int channels, int filters, int planes);         // one part
   void (*winograd_pack)(const ConvArgs<T>&, bool rotated, int begin, int end);    // unit: output channel
-  void (*winograd_forward)(const ConvArgs<T>&, int begin, int end, T* scratch);   // unit: row of tiles of a block
+  void (*winograd_forward)(const ConvArgs<T>&, int begin, int end, T* scratch);   // unit: row of tiles of a plane of a block
   void (*winograd_backward)(const ConvArgs<T>&, int begin, int end, T* scratch);
   void (*winograd_gradient)(const ConvArgs<T>&, int begin, int end, T* scratch);   // unit: part
   void (*winograd_gradient_finish)(const ConvArgs<T>&, int begin, int end);        // unit: filter

@@ -131,7 +131,7 @@ static void pairs_gradient(const DenseArgs<float, Pair>& g, int begin, int end, 
 static void pairs_pack_forward(const ConvArgs<float>& g, int begin, int end) {
   constexpr int C = narrow_channels;
   const int own = group_filters<float>(g), channels = group_channels<float>(g), pairs = (channels + 1) / 2;
-  const ptrdiff_t offsets = ptrdiff_t(g.kernel_h) * g.kernel_w, size = offsets * pairs;
+  const ptrdiff_t offsets = kernel_taps(g), size = offsets * pairs;
   for (int filter = begin; filter < end; filter++) {
     const int k = filter % own;
     const float* w = g.weights + filter * offsets * channels;
@@ -143,7 +143,7 @@ static void pairs_pack_forward(const ConvArgs<float>& g, int begin, int end) {
 // Unit: filter, of which the even ones of a group do the work.
 static void pairs_pack_backward(const ConvArgs<float>& g, int begin, int end) {
   constexpr int C = narrow_channels;
-  const int offsets = g.kernel_h * g.kernel_w, channels = group_channels<float>(g), filters = group_filters<float>(g),
+  const int offsets = int(kernel_taps(g)), channels = group_channels<float>(g), filters = group_filters<float>(g),
             tiles = channel_tiles<float>(channels), pairs = (filters + 1) / 2;
   const ptrdiff_t size = ptrdiff_t(offsets) * channels;
   for (int filter = begin; filter < end; filter++) {

@@ -63,7 +63,7 @@ class ConvolutionOperation final : public Operation<T> {
  public:
   int weights = -1, bias = -1;
   ConvMethod method = ConvMethod::direct;
-  ConvArgs<T> geometry{};   // kernel, stride, padding, dilation, groups, transposed
+  ConvArgs<T> geometry{};   // kernel, stride, padding, dilation, groups, transposed; of a volume its planes, or a band's
   bool rounded = false;     // x, weights and δ are, to bfloat16, before they are multiplied; float only
 
   // Partial sums of Winograd's weight gradient: a fixed number, whatever the threads.
@@ -78,24 +78,31 @@ class ConvolutionOperation final : public Operation<T> {
     require(g.groups >= 1 && image.channels % g.groups == 0 && windows.channels % g.groups == 0,
             "the groups of a convolution must divide its channels");
     require(!depthwise() || g.groups == image.channels, "a depthwise convolution has a group for every channel");
-    require_plain(plan, weights, double(g.kernel_h) * g.kernel_w * windows.channels * (image.channels / g.groups));
+    require_plain(plan, weights, double(g.kernel_d) * g.kernel_h * g.kernel_w * windows.channels * (image.channels / g.groups));
+    require(g.x_planes >= 1 && g.z_planes >= 1 && image.height % g.x_planes == 0 && windows.height % g.z_planes == 0 &&
+                (g.volume || (g.x_planes == 1 && g.z_planes == 1 && g.kernel_d == 1)),
+            "the planes of a volume have equally many rows");
     if (bias >= 0) require_plain(plan, bias, z.shape.channels);
     require_delta(plan, *this);
     const ValueShape& read = g.transposed ? z.delta_shape : x.shape;   // the image as a sliding kernel reads it
     if (z.shape.bands > 1) check_bands(x, z);
-    require(inside(read.height, read.top, read.bottom, windows.height, g.kernel_h, g.stride_h, g.dilation_h, g.pad_top) &&
+    require((g.volume ? g.pad_front >= 0 && g.pad_top >= 0
+                      : inside(read.height, read.top, read.bottom, windows.height, g.kernel_h, g.stride_h, g.dilation_h,
+                               g.pad_top)) &&
                 inside(read.width, read.left, read.right, windows.width, g.kernel_w, g.stride_w, g.dilation_w, g.pad_left),
             "a window of a convolution stands out of the zeros around its image");
     if (!winograd()) return;
     require(is_winograd(g), "Winograd's convolution has kernels of 3 x 3 at stride 1, and at most 2 zeros around the image");
+    require(!g.volume || g.pad_front < g.kernel_d, "every window of a volume meets a plane");
     // Tiles of 2 x 2 outputs read 4 x 4 patches: an odd size is that of one more. The gradient reads δ in tiles.
     const auto even = [](int size) { return (size + 1) / 2 * 2; };
     const ValueShape& d = z.delta_shape;
-    require(inside(read.height, read.top, read.bottom, even(d.height), 3, 1, 1, g.pad_top) &&
+    require((g.volume || (inside(read.height, read.top, read.bottom, even(d.height), 3, 1, 1, g.pad_top) &&
+                          inside(d.height, d.top, d.bottom, even(read.height), 3, 1, 1, 2 - g.pad_top) &&
+                          even(d.height) <= d.height + d.bottom)) &&
                 inside(read.width, read.left, read.right, even(d.width), 3, 1, 1, g.pad_left) &&
-                inside(d.height, d.top, d.bottom, even(read.height), 3, 1, 1, 2 - g.pad_top) &&
                 inside(d.width, d.left, d.right, even(read.width), 3, 1, 1, 2 - g.pad_left) &&
-                even(d.height) <= d.height + d.bottom && even(d.width) <= d.width + d.right,
+                even(d.width) <= d.width + d.right,
             "Winograd's convolution needs more zeros around its image or its δ");
   }
   void reserve(Plan<T>& plan) override {
@@ -104,12 +111,13 @@ class ConvolutionOperation final : public Operation<T> {
                &windows = plan.value(geometry.transposed ? this->x : this->z).shape;
     const int channels = image.channels, filters = windows.channels;
     geometry.x.channels = channels, geometry.z.channels = filters;
-    if (winograd()) packed_ = plan.arena().reserve(k.winograd_packed_size(channels, filters), sizeof(T));
+    if (winograd()) packed_ = plan.arena().reserve(k.winograd_packed_size(channels, filters, geometry.kernel_d), sizeof(T));
     else if (!depthwise()) packed_ = plan.arena().reserve(k.conv_packed_size(geometry), sizeof(T));
     geometry.z.height = windows.height, geometry.z.width = windows.width;
     if (rounded) reserve_factors(plan);
     if (!plan.value(this->z).with_delta) return;
-    if (winograd_gradient()) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters), sizeof(T));
+    if (winograd_gradient())
+      partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters, geometry.kernel_d), sizeof(T));
     const int most = plan.most_lanes(windows);
     if (!winograd_gradient() && !depthwise() && (most < plan.lanes() || by_filters(plan, geometry, most) || pairs_gradient_))
       partial_ = plan.arena().reserve(k.conv_filters_size(geometry), sizeof(T));
@@ -127,8 +135,13 @@ class ConvolutionOperation final : public Operation<T> {
     f.packed = plan.arena().template at<T>(packed_);
     f.partial = partial_.bytes ? plan.arena().template at<T>(partial_) : nullptr;
     f.parts = parts;
-    const auto& windows = geometry.transposed ? plan.value(this->x).shape : plan.value(this->z).delta_shape;
-    if (windows.bands > 1) f.above = windows.top, f.below = windows.bottom;
+    const bool transposed = geometry.transposed;
+    const ValueShape &image = transposed ? plan.value(this->z).delta_shape : plan.value(this->x).shape,
+                     &windows = transposed ? plan.value(this->x).shape : plan.value(this->z).delta_shape;
+    if (windows.bands > 1) {
+      f.x_above = image.top / x_line(image), f.x_below = image.bottom / x_line(image);
+      f.above = windows.top / z_line(windows), f.below = windows.bottom / z_line(windows);
+    }
     d = g = f;
     f.bias = plan.theta(bias);
     f.post = this->post, d.post = this->input_post;
@@ -183,7 +196,7 @@ class ConvolutionOperation final : public Operation<T> {
     if (depthwise()) {
       parallel(k.depthwise_gradient_units(g), work(g), [&](int begin, int end, int) { k.depthwise_gradient(g, begin, end); });
     } else if (winograd_gradient()) {
-      const size_t scratch = k.winograd_scratch(g.x.channels, filters);
+      const size_t scratch = k.winograd_scratch(g.x.channels, filters, g.kernel_d);
       parallel(parts, work(g),
                [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
       parallel(filters, weight_count(), [&](int begin, int end, int) { k.winograd_gradient_finish(g, begin, end); });
@@ -191,19 +204,24 @@ class ConvolutionOperation final : public Operation<T> {
       auto transpose = k.conv_filters_transpose, gradient = k.conv_filters_gradient;
       if constexpr (sizeof(T) == 4)
         if (pairs_gradient_) transpose = plan.pairs().filters_transpose, gradient = plan.pairs().filters_gradient;
-      for (int b = 0; b < g.blocks; b++) {
+      for (int b = 0, blocks = 1; b < g.blocks; b += blocks) {
         ConvArgs<T> strip = g;
         strip.x.data = g.x.block(b), strip.z.data = g.z.block(b);
-        strip.samples = std::min(plan.lanes(), samples - b * plan.lanes());
+        const int full = samples / plan.lanes() - b;   // blocks from here on without an empty lane
+        strip.samples = full > 0 ? plan.lanes() : samples - b * plan.lanes();
         const int rows = k.conv_filters_rows(strip);
+        blocks = rows == g.z.height ? std::clamp(full, 1, k.conv_filters_blocks(strip)) : 1;
+        strip.strip_blocks = blocks;
         for (int first = 0; first < g.z.height; first += rows) {
           strip.first_row = first, strip.rows = std::min(rows, g.z.height - first), strip.accumulate = b + first > 0;
-          const int64_t products = work(g) / g.blocks * strip.rows / g.z.height;
-          parallel(strip.rows, products / 16, [&](int begin, int end, int) { transpose(strip, begin, end); });
-          parallel(k.conv_filters_units(g), products, [&](int begin, int end, int) { gradient(strip, begin, end); });
+          const int64_t products = work(g) / g.blocks * blocks * strip.rows / g.z.height;
+          const int units = k.conv_filters_units(g);
+          parallel(strip.rows * blocks, products / 16, [&](int begin, int end, int) { transpose(strip, begin, end); });
+          parallel(units, products, [&](int begin, int end, int) { gradient(strip, begin, end); });
         }
       }
-      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_filters_finish(g, begin, end); });
+      parallel(k.conv_filters_finish_units(g), weight_count(),
+               [&](int begin, int end, int) { k.conv_filters_finish(g, begin, end); });
     } else {
       parallel(k.conv_gradient_units(g), work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
     }
@@ -268,22 +286,37 @@ class ConvolutionOperation final : public Operation<T> {
                      int64_t(plan.parameter(weights).vectors) / plan.lanes());
     weights_made_.made(plan, 0);
   }
+  // What bands are cut along: rows, or planes, which have so many.
+  int x_line(const ValueShape& image) const { return geometry.volume ? image.height / geometry.x_planes : 1; }
+  int z_line(const ValueShape& windows) const { return geometry.volume ? windows.height / geometry.z_planes : 1; }
   // Every band of z is that of the band of x with the same number, and of its nearest neighbours; so is the δ of x.
   template <class Value>
   void check_bands(const Value& x, const Value& z) const {
     const ConvArgs<T>& g = geometry;
-    const ValueShape &image = g.transposed ? z.delta_shape : x.shape, &windows = g.transposed ? x.shape : z.delta_shape;
-    require(x.shape.bands == z.shape.bands && windows.height * int64_t(g.stride_h) == image.height,
+    ValueShape image = g.transposed ? z.delta_shape : x.shape, windows = g.transposed ? x.shape : z.delta_shape;
+    for (int* size : {&image.height, &image.top, &image.bottom}) {
+      require(*size % x_line(g.transposed ? z.delta_shape : x.shape) == 0, "a band of a volume has whole planes");
+      *size /= x_line(g.transposed ? z.delta_shape : x.shape);
+    }
+    for (int* size : {&windows.height, &windows.top, &windows.bottom}) {
+      require(*size % z_line(g.transposed ? x.shape : z.delta_shape) == 0, "a band of a volume has whole planes");
+      *size /= z_line(g.transposed ? x.shape : z.delta_shape);
+    }
+    const int kernel = g.volume ? g.kernel_d : g.kernel_h, stride = g.volume ? g.stride_d : g.stride_h,
+              dilation = g.volume ? g.dilation_d : g.dilation_h, pad = g.volume ? g.pad_front : g.pad_top;
+    require(x.shape.bands == z.shape.bands && windows.height * int64_t(stride) == image.height,
             "the bands of a convolution are those of its input");
     require(image.top <= image.height && image.bottom <= image.height && windows.top <= windows.height &&
                 windows.bottom <= windows.height,
             "a band reads its nearest neighbours only");
-    const int64_t reach = int64_t(g.kernel_h - 1) * g.dilation_h - g.pad_top;   // below the last window's first row
-    require(!(g.transposed || z.with_delta) ||
-                (reach <= (int64_t(windows.top) + 1) * g.stride_h - 1 &&
-                 image.height - 1 + g.pad_top <= (int64_t(windows.height) + windows.bottom) * g.stride_h - 1),
-            "what windows of bands spread needs their neighbours' rows");
-    require(!winograd() || windows.height % 2 == 0, "Winograd's tiles are whole within a band");
+    const int64_t reach = int64_t(kernel - 1) * dilation - pad;   // below the last window's first row
+    require(
+        !(g.transposed || z.with_delta) || (reach <= (int64_t(windows.top) + 1) * stride - 1 &&
+                                            image.height - 1 + pad <= (int64_t(windows.height) + windows.bottom) * stride - 1),
+        "what windows of bands spread needs their neighbours' rows");
+    require(pad <= image.top && (windows.height - 1) * int64_t(stride) + reach < int64_t(image.height) + image.bottom,
+            "what windows of bands read needs their neighbours' rows");
+    require(!winograd() || g.volume || windows.height % 2 == 0, "Winograd's tiles are whole within a band");
   }
 
   // A value for every window of the image: the forward pass, and the δ of a transposed convolution.
@@ -295,8 +328,8 @@ class ConvolutionOperation final : public Operation<T> {
       parallel(rows, work(g), [&](int begin, int end, int) { k.depthwise_forward(g, begin, end); });
     } else if (winograd()) {
       prepare(plan, ahead, filters, [&](int begin, int end, int) { k.winograd_pack(g, false, begin, end); });
-      const size_t scratch = k.winograd_scratch(g.x.channels, filters);
-      parallel(g.blocks * ((g.z.height + 1) / 2), work(g),
+      const size_t scratch = k.winograd_scratch(g.x.channels, filters, g.kernel_d);
+      parallel(g.blocks * g.z_planes * ((g.z.height / g.z_planes + 1) / 2), work(g),
                [&](int begin, int end, int) { k.winograd_forward(g, begin, end, thread_scratch<T>(scratch)); });
     } else {
       const auto [pack, run] = direct_kernels(plan, pairs_slide_, k.conv_pack_forward, k.conv_forward,
@@ -314,9 +347,9 @@ class ConvolutionOperation final : public Operation<T> {
     if (depthwise()) {
       parallel(rows, work(g), [&](int begin, int end, int) { k.depthwise_backward(g, begin, end); });
     } else if (winograd()) {
-      const size_t scratch = k.winograd_scratch(channels, filters);
+      const size_t scratch = k.winograd_scratch(channels, filters, g.kernel_d);
       prepare(plan, back, channels, [&](int begin, int end, int) { k.winograd_pack(g, true, begin, end); });
-      parallel(g.blocks * ((g.x.height + 1) / 2), work(g),
+      parallel(g.blocks * g.x_planes * ((g.x.height / g.x_planes + 1) / 2), work(g),
                [&](int begin, int end, int) { k.winograd_backward(g, begin, end, thread_scratch<T>(scratch)); });
     } else {
       const auto [pack, run] = direct_kernels(plan, pairs_spread_, k.conv_pack_backward, k.conv_backward,
@@ -360,7 +393,8 @@ class ConvolutionOperation final : public Operation<T> {
   bool winograd() const { return method == ConvMethod::winograd || winograd_gradient(); }
   bool winograd_gradient() const { return method == ConvMethod::winograd_gradient; }
   int64_t weight_count() const {
-    return int64_t(geometry.kernel_h) * geometry.kernel_w * geometry.x.channels / geometry.groups * geometry.z.channels;
+    return int64_t(geometry.kernel_d) * geometry.kernel_h * geometry.kernel_w * geometry.x.channels / geometry.groups *
+           geometry.z.channels;
   }
   int64_t work(const ConvArgs<T>& g) const { return int64_t(g.blocks) * g.z.height * g.z.width * weight_count(); }
   Region packed_, partial_, norms_;
@@ -383,9 +417,15 @@ class PoolOperation final : public Operation<T> {
       return window >= 1 && window <= largest_size && stride >= 1 && stride <= largest_size && pad >= 0 && pad < window &&
              last < size && (geometry.padded || (pad == 0 && last + window <= size));
     };
+    const auto& g = geometry;
+    require(g.x_planes >= 1 && g.z_planes >= 1 && x.height % g.x_planes == 0 && z.height % g.z_planes == 0 &&
+                (g.volume || (g.x_planes == 1 && g.z_planes == 1 && g.window_d == 1 && g.stride_d == 1)),
+            "the planes of a volume have equally many rows");
     const int64_t below = x.bands > 1 ? beside(plan).below : 0;   // brought there
-    require(meets(x.height + below, z.height, geometry.window_h, geometry.stride_h, geometry.pad_top) &&
-                meets(x.width, z.width, geometry.window_w, geometry.stride_w, geometry.pad_left),
+    const int64_t rows_below = g.volume ? 0 : below, planes_below = g.volume ? below / x_line(plan) : 0;
+    require(meets(g.x_planes + planes_below, g.z_planes, g.window_d, g.stride_d, g.pad_front) &&
+                meets(x.height / g.x_planes + rows_below, z.height / g.z_planes, g.window_h, g.stride_h, g.pad_top) &&
+                meets(x.width, z.width, g.window_w, g.stride_w, g.pad_left),
             "a window of a pooling layer lies outside of its image");
   }
   void reserve(Plan<T>& plan) override {
@@ -405,7 +445,8 @@ class PoolOperation final : public Operation<T> {
     derives_ = geometry.kind == PoolKind::max && args_.post.saved.data == args_.x.data;   // at the maximum (pool.inl)
     outside_ = geometry.kind == PoolKind::max && reaches_out(plan);
     args_.x.data = args_.x.row(0, -beside(plan).above), args_.x.height = rows_read(plan);
-    args_.pad_top = 0, args_.padded = geometry.padded && across(plan);
+    if (geometry.volume) args_.pad_front = 0, args_.x_planes = args_.x.height / x_line(plan);
+    else args_.pad_top = 0, args_.padded = geometry.padded && across(plan);
     if (!spread_.bytes) return;
     args_.x_delta.data = plan.arena().template at<T>(spread_), args_.x_delta.height = args_.x.height;
     args_.x_delta.row_step = ptrdiff_t(row_size(plan)), args_.x_delta.block_step = args_.x.height * args_.x_delta.row_step;
@@ -434,6 +475,12 @@ class PoolOperation final : public Operation<T> {
   }
 
  private:
+  // What bands are cut along: rows, or planes, which have so many.
+  int x_line(const Plan<T>& plan) const { return geometry.volume ? plan.value(this->x).shape.height / geometry.x_planes : 1; }
+  int z_line(const Plan<T>& plan) const { return geometry.volume ? plan.value(this->z).shape.height / geometry.z_planes : 1; }
+  int window() const { return geometry.volume ? geometry.window_d : geometry.window_h; }
+  int stride() const { return geometry.volume ? geometry.stride_d : geometry.stride_h; }
+  int pad() const { return geometry.volume ? geometry.pad_front : geometry.pad_top; }
   // Rows of the bands above and below one that its windows read.
   struct Beside {
     int64_t above, below;
@@ -441,21 +488,22 @@ class PoolOperation final : public Operation<T> {
   };
   Beside beside(const Plan<T>& plan) const {
     if (plan.value(this->x).shape.bands == 1) return {0, 0};
-    const int64_t above = geometry.pad_top, below = int64_t(geometry.window_h) - geometry.stride_h - above;
-    return {above, std::max<int64_t>(below, 0)};
+    const int64_t above = pad(), below = int64_t(window()) - stride() - above;
+    return {above * x_line(plan), std::max<int64_t>(below, 0) * x_line(plan)};
   }
   // Windows that are those of the band of their output begin there, or in the zeros above it, and reach no further than the
   // next one. Zeros are no pixel of a mean.
   bool within_bands(const Plan<T>& plan) const {
     const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     const auto [above, below] = beside(plan);
-    return int64_t(z.height) * geometry.stride_h == x.height && 0 <= above && above <= x.top && below <= x.bottom &&
-           x.top <= x.height && x.bottom <= x.height && !(geometry.mean && !geometry.count_padding && reaches_out(plan));
+    return int64_t(z.height) / z_line(plan) * stride() * x_line(plan) == x.height && 0 <= above && above <= x.top &&
+           below <= x.bottom && x.top <= x.height && x.bottom <= x.height &&
+           !(geometry.mean && !geometry.count_padding && reaches_out(plan));
   }
   // Whether windows read beyond the first or last row of the image, and beyond its columns.
   bool reaches_out(const Plan<T>& plan) const {
-    const int64_t last = int64_t(plan.value(this->z).shape.rows() - 1) * geometry.stride_h - geometry.pad_top;
-    return geometry.pad_top > 0 || last + geometry.window_h > plan.value(this->x).shape.rows();
+    const int64_t last = int64_t(plan.value(this->z).shape.rows() / z_line(plan) - 1) * stride() - pad();
+    return pad() > 0 || last + window() > plan.value(this->x).shape.rows() / x_line(plan);
   }
   bool across(const Plan<T>& plan) const {
     const int64_t last = int64_t(plan.value(this->z).shape.width - 1) * geometry.stride_w - geometry.pad_left;
@@ -482,7 +530,8 @@ class PoolOperation final : public Operation<T> {
   bool derives_ = true;    // the kernel multiplies by f' of what lies below
   bool outside_ = false;   // windows for a maximum of bands reach beyond the image
   int64_t work() const {
-    return int64_t(args_.blocks) * args_.z.height * args_.z.width * args_.z.channels * args_.window_h * args_.window_w;
+    return int64_t(args_.blocks) * args_.z.height * args_.z.width * args_.z.channels * args_.window_d * args_.window_h *
+           args_.window_w;
   }
 };
 

@@ -36,13 +36,14 @@ inline bool inside(int size, int before, int after, int count, int kernel, int s
 }
 template <class T>
 void require_windows(const ConvArgs<T>& g) {
-  for (const int size : {g.kernel_h, g.kernel_w, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w})
+  for (const int size :
+       {g.kernel_d, g.kernel_h, g.kernel_w, g.stride_d, g.stride_h, g.stride_w, g.dilation_d, g.dilation_h, g.dilation_w})
     require(size >= 1 && size <= largest_window, "kernel, stride and dilation must be between 1 and 2^24");
 }
 template <class T>
 bool is_winograd(const ConvArgs<T>& g) {
   return !g.transposed && g.kernel_h == 3 && g.kernel_w == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 &&
-         g.dilation_w == 1 && g.groups == 1 && g.pad_top <= 2 && g.pad_left <= 2;
+         g.dilation_w == 1 && g.stride_d == 1 && g.dilation_d == 1 && g.groups == 1 && g.pad_top <= 2 && g.pad_left <= 2;
 }
 // `count` numbers of each of `pixels` pixels, which are further apart on one side.
 template <class T>

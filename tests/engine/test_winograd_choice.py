@@ -53,3 +53,22 @@ def test_winograd_with_a_direct_gradient(samples: int) -> None:
     assert loss == pytest.approx(expected.loss, rel=1e-12)
     for name, gradient in gradients.items():
         np.testing.assert_allclose(gradient, expected.gradients[name], rtol=1e-9, atol=1e-10)
+
+
+def test_where_volumes_run_by_winograd() -> None:
+    """As images do, in every plane; the gradient of a kernel of several planes from fewer channels on."""
+
+    def applies(layer: cr.Conv3D, size: tuple[int, ...], blocks: int, channels: int = 8) -> bool:
+        shape = (*size, channels)
+        gradient = channels > 8
+        return winograd_applies(layer, shape, layer.output_shape(shape), blocks, gradient=gradient)
+
+    assert applies(cr.Conv3D(8, 3, padding=1), (4, 4, 4), 1)  # 16 tiles
+    assert not applies(cr.Conv3D(8, 3, padding=1), (3, 4, 4), 1)
+    assert applies(cr.Conv3D(8, (1, 3, 3)), (4, 6, 6), 1)
+    assert not applies(cr.Conv3D(8, (3, 2, 3), padding=1), (4, 4, 4), 4)
+    assert not applies(cr.Conv3D(8, 3, stride=(2, 1, 1), padding=1), (8, 8, 8), 4)
+    assert not applies(cr.Conv3D(7, 3, padding=1), (4, 4, 4), 4)
+    assert applies(cr.Conv3D(8, 3, padding=1), (4, 8, 8), 1, channels=10)
+    assert not applies(cr.Conv3D(8, 3, padding=1), (4, 8, 8), 1, channels=9)
+    assert not applies(cr.Conv3D(8, (1, 3, 3)), (4, 10, 10), 1, channels=15)

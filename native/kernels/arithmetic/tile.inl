@@ -81,7 +81,12 @@ struct Tile {
   ptrdiff_t w_segment;   // ... and this far apart in w
   int segments, length;
   int shorter;   // by how much the last of these runs is shorter
-  const F* w;    // w(k, c): w[k * w_k + c], or in transposed panels w[c * lanes + k]
+  // ... and over `planes` times that, so far apart.
+  int planes = 1;
+  ptrdiff_t x_plane, w_plane;
+  // Terms that are left out because they are 0: how many, and of those in front of the first the ones in its run of fold_terms.
+  int left_out, before;
+  const F* w;   // w(k, c): w[k * w_k + c], or in transposed panels w[c * lanes + k]
   ptrdiff_t w_k;
   T* z;   // channel c of pixel p is written at z + p * z_pixel + c * lanes
   ptrdiff_t z_pixel;
@@ -121,8 +126,8 @@ __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
   const F* xs = t.x;
   const F* ws = t.w;
   const ptrdiff_t x_pixel = t.x_pixel, w_k = t.w_k;
-  int pending = 0;
-  for (int s = 0; s < t.segments; s++, xs += t.x_segment, ws += t.w_segment) {
+  int pending = t.before;
+  for (int plane = 0, s = 0; plane < t.planes && t.segments > 0;) {
     const int length = s + 1 < t.segments ? t.length : t.length - t.shorter;
     const F* x = xs;
     const F* w = ws;
@@ -138,6 +143,7 @@ __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
         stop += listed ? (k - stop) / fold_terms * fold_terms + fold_terms : fold_terms;
       }
       if (listed) x = xs + ptrdiff_t(k) * L, w = ws + k * w_k;
+      if (folds && !transposed) __builtin_prefetch(w + 16 * w_k);   // of a panel out of L2: 2048² on 32 samples 66 → 87 GFLOP/s
       Vec<F> xv[P];
 #pragma GCC unroll 16
       for (int p = 0; p < P; p++)   // x of a group does not fit L1 where sums are long: 0.96 to 0.99 of a step's time
@@ -155,6 +161,8 @@ __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
       fold_into<T, C, P>(acc, total);
       pending = 0;
     }
+    xs += t.x_segment, ws += t.w_segment;
+    if (++s == t.segments) plane++, s = 0, xs = t.x + plane * t.x_plane, ws = t.w + plane * t.w_plane;
   }
   if (folds)
 #pragma GCC unroll 16
@@ -174,7 +182,7 @@ __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
 template <class T, int C, int P, bool transposed, class F>
 inline void tile_up_to(int pixels, const Tile<T, F>& t) {
   if (pixels == P) {
-    const Total in = total_of<T>(int64_t(t.segments) * t.length, t.length);
+    const Total in = total_of<T>(int64_t(t.planes) * t.segments * t.length + t.left_out, t.length);
     if constexpr (!transposed && !is_pair<F> && P <= wide_pixels && C <= wide_channels)
       if (t.present) return for_total<T, true>(in, [&]<Total of>() { tile<T, C, P, transposed, of, true>(t); });
     return for_total<T, !is_pair<F>>(in, [&]<Total of>() { tile<T, C, P, transposed, of, false>(t); });

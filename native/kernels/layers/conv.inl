@@ -28,14 +28,78 @@ template <class T>
 inline int group_filters(const ConvArgs<T>& g) {
   return g.z.channels / g.groups;
 }
+// Rows of a kernel, those of its planes one below the other, and its taps.
+template <class T>
+inline int kernel_rows(const ConvArgs<T>& g) {
+  return g.kernel_d * g.kernel_h;
+}
+template <class T>
+inline ptrdiff_t kernel_taps(const ConvArgs<T>& g) {
+  return ptrdiff_t(kernel_rows(g)) * g.kernel_w;
+}
+
+// Of an axis: what a window meets there, [first, last).
+struct Span {
+  int first, last;
+  int count() const { return last > first ? last - first : 0; }
+};
+// How far an axis reaches, [low, high), with what there is around it, and how windows stand on it.
+struct Axis {
+  int low, high, kernel, stride, dilation, pad;
+  // The taps of window i that meet it.
+  Span taps(int i) const {
+    const ptrdiff_t at = ptrdiff_t(i) * stride - pad, room = high - 1 - at;
+    const auto steps = [this](ptrdiff_t length) { return dilation == 1 ? length : length / dilation; };
+    const ptrdiff_t first = at >= low ? 0 : steps(low - at + dilation - 1), last = room < 0 ? 0 : steps(room) + 1;
+    return {int(first < kernel ? first : kernel), int(last < kernel ? last : kernel)};
+  }
+  bool meets(int i, int tap) const {
+    const ptrdiff_t at = ptrdiff_t(i) * stride - pad + ptrdiff_t(tap) * dilation;
+    return low <= at && at < high;
+  }
+  // The window whose tap lies at u, of [-above, count + below) windows.
+  bool window(int u, int tap, int above, int count, int below, int& i) const {
+    const ptrdiff_t at = ptrdiff_t(u) + pad - ptrdiff_t(tap) * dilation;
+    if (at % stride) return false;
+    i = int(at / stride);
+    return -above <= i && i < count + below;
+  }
+};
+// The planes and rows of an image: zeros around it are no terms of any sum. Of bands those beside are there as well.
+template <class T>
+struct Image {
+  int z_planes, x_rows, z_rows;   // rows of a plane
+  Axis planes, rows;
+  explicit Image(const ConvArgs<T>& g)
+      : z_planes(g.z_planes),
+        x_rows(g.x.height / g.x_planes),
+        z_rows(g.z.height / g.z_planes),
+        planes{g.volume ? -g.x_above : 0,
+               g.x_planes + (g.volume ? g.x_below : 0),
+               g.kernel_d,
+               g.stride_d,
+               g.dilation_d,
+               g.pad_front},
+        rows{g.volume ? 0 : -g.x_above, x_rows + (g.volume ? 0 : g.x_below), g.kernel_h, g.stride_h, g.dilation_h, g.pad_top} {}
+  // Of a row of windows its plane, and its row in that.
+  int plane_of(int unit) const { return z_planes == 1 ? 0 : unit / z_rows; }
+  int row_of(int unit) const { return z_planes == 1 ? unit : unit % z_rows; }
+  // Where tap (d, m) of the kernel's rows lies of a row of windows.
+  ptrdiff_t row(int unit, int d, int m) const {
+    return (ptrdiff_t(plane_of(unit)) * planes.stride - planes.pad + ptrdiff_t(d) * planes.dilation) * x_rows +
+           ptrdiff_t(row_of(unit)) * rows.stride - rows.pad + ptrdiff_t(m) * rows.dilation;
+  }
+  bool meets(int unit, int d, int m) const { return planes.meets(plane_of(unit), d) && rows.meets(row_of(unit), m); }
+};
+
 // Packed weights of one group.
 template <class T>
 inline ptrdiff_t forward_panel(const ConvArgs<T>& g) {
-  return ptrdiff_t(channel_tiles<T>(group_filters<T>(g))) * narrow_channels * g.kernel_h * g.kernel_w * group_channels<T>(g);
+  return ptrdiff_t(channel_tiles<T>(group_filters<T>(g))) * narrow_channels * kernel_taps(g) * group_channels<T>(g);
 }
 template <class T>
 inline ptrdiff_t backward_panel(const ConvArgs<T>& g) {
-  return ptrdiff_t(channel_tiles<T>(group_channels<T>(g))) * narrow_channels * g.kernel_h * g.kernel_w * group_filters<T>(g);
+  return ptrdiff_t(channel_tiles<T>(group_channels<T>(g))) * narrow_channels * kernel_taps(g) * group_filters<T>(g);
 }
 
 template <class T>
@@ -44,11 +108,11 @@ static size_t conv_packed_size(const ConvArgs<T>& g) {
   return size_t(g.groups) * size_t(forward > backward ? forward : backward);
 }
 
-// [group][filter tile][kernel_h][kernel_w][channel][4 filters]; missing filters are left as they are and never stored.
+// [group][filter tile][kernel row][kernel_w][channel][4 filters]; missing filters are left as they are and never stored.
 template <class T>
 static void conv_pack_forward(const ConvArgs<T>& g, int begin, int end) {
   const int own = group_filters<T>(g);
-  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * group_channels<T>(g);
+  const ptrdiff_t size = kernel_taps(g) * group_channels<T>(g);
   for (int filter = begin; filter < end; filter++) {
     const int k = filter % own;
     const T* w = g.weights + filter * size;
@@ -69,7 +133,7 @@ static void conv_pack_forward(const ConvArgs<T>& g, int begin, int end) {
 template <class T>
 static void conv_pack_backward(const ConvArgs<T>& g, int begin, int end) {
   constexpr int C = narrow_channels;
-  const int offsets = g.kernel_h * g.kernel_w, channels = group_channels<T>(g), filters = group_filters<T>(g),
+  const int offsets = int(kernel_taps(g)), channels = group_channels<T>(g), filters = group_filters<T>(g),
             tiles = channel_tiles<T>(channels);
   for (int filter = begin; filter < end; filter++) {
     const int k = filter % filters;
@@ -81,32 +145,45 @@ static void conv_pack_backward(const ConvArgs<T>& g, int begin, int end) {
   }
 }
 
-// `pixels` output pixels of one group: in one pass, or where the taps are not contiguous in a pass per row of the kernel.
+// `pixels` output pixels of one group: in one pass, or where the taps are not contiguous in a pass per row of the kernel. x:
+// where the first tap would lie. planes, rows: those of the kernel that meet the image.
 template <class T, class F>
-inline void conv_forward_pixels(const ConvArgs<T>& g, int group, const T* x, T* z, int pixels) {
+inline void conv_forward_pixels(const ConvArgs<T>& g, int group, const Span& planes, const Span& rows, const T* x, T* z,
+                                int pixels) {
   constexpr int L = lanes<T>, C = narrow_channels;
   const int channels = group_channels<T>(g), filters = group_filters<T>(g);
-  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * channels, x_pixel = ptrdiff_t(g.x.channels) * L;
+  const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L, x_plane = g.dilation_d * (g.x.height / g.x_planes) * g.x.row_step;
+  const ptrdiff_t w_row = ptrdiff_t(g.kernel_w) * channels * C;
   const bool whole = whole_rows<T>(g);
-  const int passes = whole ? 1 : g.kernel_h;
+  const int present = planes.count() * rows.count(), passes = whole || present == 0 ? 1 : present;
   Tile<T, F> t{};
   t.x_pixel = g.stride_w * x_pixel;
   t.x_segment = whole ? g.dilation_h * g.x.row_step : g.dilation_w * x_pixel;
-  t.segments = whole ? g.kernel_h : g.kernel_w;
+  t.segments = whole ? rows.count() : g.kernel_w;
   t.length = whole ? g.kernel_w * channels : channels;
+  t.planes = present == 0 ? 0 : whole ? planes.count() : 1;
+  t.x_plane = x_plane;
   t.w_k = C;
   t.w_segment = ptrdiff_t(t.length) * C;
+  t.w_plane = g.kernel_h * w_row;
+  if (whole) {   // the bits are those of a sum over all rows
+    t.left_out = (kernel_rows(g) - present) * t.length;
+    t.before = t.length < fold_terms ? rows.first % groups(fold_terms, t.length) * t.length : 0;
+  }
   t.z_pixel = ptrdiff_t(g.z.channels) * L;
   for (int k = 0; k < filters; k += C) {
     const int filter = group * filters + k;
     t.z = z + filter * L;
     t.bias = g.bias ? g.bias + filter : nullptr;
     t.channels = filters - k < C ? filters - k : C;
-    for (int m = 0; m < passes; m++) {
-      t.x = as<F>(x + group * channels * L + m * g.dilation_h * g.x.row_step);
-      t.w = as<F>(g.packed + group * forward_panel<T>(g) + k * size + m * t.segments * t.w_segment);
-      t.add = m > 0;
-      t.floor = !g.transposed && m == passes - 1 ? floor_of<T>(g.post.kind) : no_floor<T>;
+    const T* const w = g.packed + group * forward_panel<T>(g) + k * kernel_taps(g) * channels;
+    for (int pass = 0; pass < passes; pass++) {
+      const int d = planes.first + (whole || present == 0 ? 0 : pass / rows.count()),
+                m = rows.first + (whole || present == 0 ? 0 : pass % rows.count());
+      t.x = as<F>(x + group * channels * L + d * x_plane + m * g.dilation_h * g.x.row_step);
+      t.w = as<F>(w + (ptrdiff_t(d) * g.kernel_h + m) * w_row);
+      t.add = pass > 0;
+      t.floor = !g.transposed && pass == passes - 1 ? floor_of<T>(g.post.kind) : no_floor<T>;
       tile_up_to<T, C, narrow_pixels, false>(pixels, t);
     }
   }
@@ -118,15 +195,17 @@ static void conv_forward(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int height = g.z.height, width = g.z.width;
   const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L, z_pixel = ptrdiff_t(g.z.channels) * L;
+  const Image<T> image(g);
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / height, i = unit % height;
-    const T* x = g.x.row(b, ptrdiff_t(i) * g.stride_h - g.pad_top) - g.pad_left * x_pixel;
+    const Span planes = image.planes.taps(image.plane_of(i)), rows = image.rows.taps(image.row_of(i));
+    const T* x = g.x.row(b, image.row(i, 0, 0)) - g.pad_left * x_pixel;
     T* z = g.z.row(b, i);
     Cut cut{width, narrow_pixels};
     for (int j = 0; j < width;) {
       const int pixels = cut.next();
       for (int group = 0; group < g.groups; group++)
-        conv_forward_pixels<T, F>(g, group, x + ptrdiff_t(j) * g.stride_w * x_pixel, z + j * z_pixel, pixels);
+        conv_forward_pixels<T, F>(g, group, planes, rows, x + ptrdiff_t(j) * g.stride_w * x_pixel, z + j * z_pixel, pixels);
       j += pixels;
     }
     if (g.transposed) hadamard_row<T>(g.post, g.z, b, i);
@@ -134,7 +213,7 @@ static void conv_forward(const ConvArgs<T>& g, int begin, int end) {
   }
 }
 
-// δ of output row i, which lies at kernel row m, added to the input row at `row`.
+// δ of an output row, which lies at row m of the kernel, added to the input row at `row`.
 template <class T, class F>
 inline void conv_scatter_row(const ConvArgs<T>& g, int group, const T* d, T* row, int m) {
   constexpr int L = lanes<T>, C = narrow_channels;
@@ -169,13 +248,16 @@ inline void conv_scatter_row(const ConvArgs<T>& g, int group, const T* d, T* row
   }
 }
 
-// Unit: input row of a block. Row u receives from output rows i with u = i·stride − pad + m·dilation; within a row every δ
+// Unit: input row of a block. Row u receives from output rows i with u = i·stride − pad + m·dilation, of volumes
+// of such planes; within a row every δ
 // pixel is added at its kernel columns. Conv ① as a scatter: no flipped kernel, no padded δ, no wasted product. The same sum
 // is the forward pass of a transposed convolution, which starts from the bias and ends with the activation.
 template <class T, class F = T>
 static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int channels = g.x.channels, height = g.x.height, width = g.x.width;
+  const Image<T> image(g);
+  const int plane_above = g.volume ? g.above : 0, plane_below = g.volume ? g.below : 0;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / height, u = unit % height;
     T* row = g.x_delta.row(b, u);
@@ -185,22 +267,23 @@ static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
     } else {
       __builtin_memset(row, 0, sizeof(T) * size_t(width) * channels * L);
     }
-    for (int m = 0; m < g.kernel_h; m++) {
-      const int shifted = u + g.pad_top - m * g.dilation_h;
-      if (shifted % g.stride_h) continue;
-      const int i = shifted / g.stride_h;
-      if (i < -g.above || i >= g.z.height + g.below) continue;
-      for (int group = 0; group < g.groups; group++) conv_scatter_row<T, F>(g, group, g.z.row(b, i), row, m);
+    for (int d = 0, t; d < g.kernel_d; d++) {
+      if (!image.planes.window(u / image.x_rows, d, plane_above, g.z_planes, plane_below, t)) continue;
+      for (int m = 0, i; m < g.kernel_h; m++) {
+        if (!image.rows.window(u % image.x_rows, m, g.above - plane_above, image.z_rows, g.below - plane_below, i)) continue;
+        const T* const delta = g.z.row(b, ptrdiff_t(t) * image.z_rows + i);
+        for (int group = 0; group < g.groups; group++) conv_scatter_row<T, F>(g, group, delta, row, d * g.kernel_h + m);
+      }
     }
     if (g.transposed) activate_row<T>(g.post, g.x_delta, b, u);
     else hadamard_row<T>(g.post, g.x_delta, b, u);
   }
 }
 
-// What one tile of the weight gradient covers: filters from `filter` on, up to `filters`; kernel row m; pairs (kernel column,
-// channel) from `pair` of the row on, the first of which lies at x + `offset`.
+// What one tile of the weight gradient covers: filters from `filter` on, up to `filters`; row m of plane d of the kernel; pairs
+// (kernel column, channel) from `pair` of the row on, the first of which lies at x + `offset`.
 struct Pairs {
-  int filter, filters, m, pair;
+  int filter, filters, d, m, pair;
   ptrdiff_t offset;
 };
 
@@ -226,10 +309,19 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
     for (int c = 0; c < C; c++) total_bias[c] += widen<T>(bias[c]), bias[c] = Vec<T>{};
     pending = 0;
   };
+  const Image<T> image(g);
   for (int b = 0; b < g.blocks; b++)
     for (int i = 0; i < g.z.height; i++) {
-      const T* x = g.x.row(b, ptrdiff_t(i) * g.stride_h - g.pad_top + at.m * g.dilation_h) + at.offset;
+      const T* x = g.x.row(b, image.row(i, at.d, at.m)) + at.offset;
       const T* d = g.z.row(b, i) + ptrdiff_t(filter) * L;
+      if (!image.meets(i, at.d, at.m)) {   // zeros: there is ∂b alone
+        for (int j = 0; with_bias && j < g.z.width; j++, d += d_step) {
+#pragma GCC unroll 16
+          for (int c = 0; c < C; c++) bias[c] += load(d + c * L);
+          if (folds && ++pending >= fold_terms) fold();
+        }
+        continue;
+      }
       for (int j0 = 0; j0 < g.z.width; j0 += fold_terms) {
         const int j1 = g.z.width - j0 < fold_terms ? g.z.width : j0 + fold_terms;
         for (int j = j0; j < j1; j++, x += step, d += d_step) {
@@ -279,7 +371,7 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
     for (int i = 0; i < L && first + i < C * P; i++) {
       const int c = (first + i) / P, p = (first + i) % P;
       if (filter + c >= at.filters) continue;
-      T& gradient = g.weight_gradient[(ptrdiff_t(filter + c) * g.kernel_h + at.m) * row + at.pair + p];
+      T& gradient = g.weight_gradient[(ptrdiff_t(filter + c) * kernel_rows(g) + at.d * g.kernel_h + at.m) * row + at.pair + p];
       gradient = g.accumulate ? gradient + sums[i] : sums[i];
     }
   }
@@ -292,7 +384,7 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
 template <class T, int C, int P>
 inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Pairs& at) {
   if (pairs == P) {
-    const bool with_bias = g.bias_gradient && at.m == 0 && at.pair == 0;
+    const bool with_bias = g.bias_gradient && at.d == 0 && at.m == 0 && at.pair == 0;
     if (is_long<T>(int64_t(g.blocks) * g.z.height * g.z.width))
       return with_bias ? correlate<T, C, P, true, true>(g, at) : correlate<T, C, P, false, true>(g, at);
     return with_bias ? correlate<T, C, P, true, false>(g, at) : correlate<T, C, P, false, false>(g, at);
@@ -353,6 +445,12 @@ static int conv_filters_rows(const ConvArgs<T>& g) {
   const int64_t fit = strip_pixels<T>(g) / row / run * run, rows = fit > run ? fit : run;
   return rows < g.z.height ? int(rows) : g.z.height;
 }
+// Whole images, of blocks whose lanes are full: their sums, which may be more than the caches hold, are then added once.
+template <class T>
+static int conv_filters_blocks(const ConvArgs<T>& g) {
+  const int64_t fit = strip_pixels<T>(g) / (int64_t(g.z.height) * g.z.width * lanes<T>);
+  return fit < 1 ? 1 : int(fit);
+}
 template <class T>
 inline int64_t turned_size(const ConvArgs<T>& g) {
   const int64_t least = fold_terms + int64_t(g.z.width) * lanes<T>, most = strip_pixels<T>(g);
@@ -361,7 +459,7 @@ inline int64_t turned_size(const ConvArgs<T>& g) {
 // Scalars in `partial`: δ of a strip, and the sums.
 template <class T>
 static size_t conv_filters_size(const ConvArgs<T>& g) {
-  const int64_t pairs = int64_t(g.kernel_h) * g.kernel_w * group_channels<T>(g);
+  const int64_t pairs = int64_t(kernel_taps(g)) * group_channels<T>(g);
   return size_t(turned_size<T>(g) + all_panels<T>(g) * (pairs + 1) * lanes<T> * int64_t(sizeof(double) / sizeof(T)));
 }
 template <class T>
@@ -371,15 +469,16 @@ inline double* filter_sums(const ConvArgs<T>& g) {
 // Behind them those of the bias, [filter].
 template <class T>
 inline double* filter_bias(const ConvArgs<T>& g) {
-  return filter_sums<T>(g) + ptrdiff_t(all_panels<T>(g)) * g.kernel_h * g.kernel_w * group_channels<T>(g) * lanes<T>;
+  return filter_sums<T>(g) + ptrdiff_t(all_panels<T>(g)) * kernel_taps(g) * group_channels<T>(g) * lanes<T>;
 }
 
-// Unit: row of the strip of the first block, of `samples`.
+// Unit: row of the strip, of `samples` of each block.
 template <class T, class F = T>
 static void conv_filters_transpose(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int count = groups(g.samples, terms_of<F>);
   const int filters = g.z.channels, own = group_panels<T>(g);
+  const int rows = g.rows * g.strip_blocks;
   T square[L * L] __attribute__((aligned(64)));
   for (int i = begin; i < end; i++)
     for (int j = 0; j < g.z.width; j++)
@@ -387,8 +486,8 @@ static void conv_filters_transpose(const ConvArgs<T>& g, int begin, int end) {
         // Past the last filter of a group the next one, or the neighbouring pixel, is read; those columns of the gradient are
         // not copied out.
         const int k = panel / own * group_filters<T>(g) + panel % own * L;
-        const T* from = g.z.row(0, g.first_row + i) + (ptrdiff_t(j) * filters + k) * L;
-        T* to = g.partial + ((ptrdiff_t(panel) * g.rows + i) * g.z.width + j) * count * L;
+        const T* from = g.z.row(i / g.rows, g.first_row + i % g.rows) + (ptrdiff_t(j) * filters + k) * L;
+        T* to = g.partial + ((ptrdiff_t(panel) * rows + i) * g.z.width + j) * count * L;
         if constexpr (is_pair<F>) {
           transpose<T>(from, L, square, L);
           pairs_of_rows(square, g.samples, as<F>(to));
@@ -406,7 +505,7 @@ static void conv_filters_transpose(const ConvArgs<T>& g, int begin, int end) {
 constexpr int unit_pairs = 24;   // pairs of a unit
 template <class T>
 static int conv_filters_units(const ConvArgs<T>& g) {
-  return g.kernel_h * pair_segments<T>(g) * groups(segment_pairs<T>(g), unit_pairs) * g.groups *
+  return kernel_rows(g) * pair_segments<T>(g) * groups(segment_pairs<T>(g), unit_pairs) * g.groups *
          groups(group_panels<T>(g), gradient_columns);
 }
 // sums[o] += Σ_s d[o][s] of O panels, in as many chains; of a panel that lies apart by 0 twice.
@@ -423,8 +522,8 @@ inline void add_rows(const T* d, ptrdiff_t d_panel, int count, T* sums) {
   for (int o = 0; o < O; o++) store(sums + o * L, sum[o]);
 }
 
-// Unit: (kernel row, segment of it, run of pairs, group, two panels). Of the strip of the first block, of `samples`; added to
-// the sums if `accumulate`.
+// Unit: (kernel row, segment of it, run of pairs, group, two panels). Of the strip, of `samples` of each block;
+// added to the sums if `accumulate`.
 template <class T, class F = T>
 static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>, O = gradient_columns, X = L / terms_of<F>;
@@ -432,9 +531,13 @@ static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
   const int own = group_panels<T>(g), segments = pair_segments<T>(g), pairs = segment_pairs<T>(g), width = g.z.width;
   const int steps = groups(own, O), chunks = groups(pairs, unit_pairs);
   const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * X, d_row = ptrdiff_t(width) * count * L;
-  const ptrdiff_t d_panel = d_row * g.rows, g_panel = ptrdiff_t(g.kernel_h) * segments * pairs * L;
+  const int strip_rows = g.rows * g.strip_blocks;
+  const ptrdiff_t d_panel = d_row * strip_rows, g_panel = ptrdiff_t(kernel_rows(g)) * segments * pairs * L;
   // Runs and folds as `correlate` has them: a single sample has the same bits there.
   const int most = fold_terms / g.samples;
+  const bool apart = int64_t(sizeof(double)) * all_panels<T>(g) * g_panel > correlate_cache &&
+                     int64_t(strip_rows) * width * g.samples > fold_terms;
+  const Image<T> image(g);
   for (int unit = begin; unit < end; unit++) {
     int rest = unit;
     const auto digit = [&rest](int base) {
@@ -443,58 +546,90 @@ static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
       return value;
     };
     const int panel = digit(steps) * O, group = digit(g.groups), chunk = digit(chunks), n = digit(segments), m = rest;
-    const int j = group * own + panel;
+    const int j = group * own + panel, kernel_plane = m / g.kernel_h, kernel_row = m - kernel_plane * g.kernel_h;
     const int r = int(int64_t(chunk) * pairs / chunks), rows = int(int64_t(chunk + 1) * pairs / chunks) - r;
     const ptrdiff_t first = (ptrdiff_t(n) * g.dilation_w - g.pad_left) * g.x.channels + group * group_channels<T>(g) + r;
     const int across = panel + O <= own ? O : 1, size = rows * L;
-    T run[O * unit_pairs * L] __attribute__((aligned(64)));   // [panel][pair][filter], of a few rows of the image
+    T run[O * unit_pairs * L] __attribute__((aligned(64)));        // [panel][pair][filter], of a few rows of the image
+    double sum[O * unit_pairs * L] __attribute__((aligned(64)));   // of such runs, where all sums are more than the cache holds
     double* const total = filter_sums<T>(g) + j * g_panel + ((ptrdiff_t(m) * segments + n) * pairs + r) * L;
     const bool with_bias = g.bias_gradient && m == 0 && n == 0 && chunk == 0;
     T bias[O * L] __attribute__((aligned(64))) = {};
-    bool fresh = !g.accumulate;
-    int pending = 0;
-    for (int i = 0; i < g.rows; i++) {
-      const F* x = as<F>(g.x.row(0, ptrdiff_t(g.first_row + i) * g.stride_h - g.pad_top + m * g.dilation_h) + first * X);
+    double* const onto = apart ? sum : total;
+    const ptrdiff_t onto_panel = apart ? size : g_panel;
+    bool fresh = apart || !g.accumulate, fresh_bias = !g.accumulate;
+    int pending = 0, pending_bias = 0;
+    for (int i = 0; i < strip_rows; i++) {
+      const int block = g.strip_blocks == 1 ? 0 : i / g.rows, row = g.first_row + i - block * g.rows;
+      const bool meets = image.meets(row, kernel_plane, kernel_row);   // otherwise x is 0
+      const F* x = as<F>(g.x.row(block, image.row(row, kernel_plane, kernel_row)) + first * X);
       const F* d = as<F>(g.partial + j * d_panel + i * d_row);
       for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * count * L) {
         const Runs runs{width - p < most ? width - p : most, count, count};
-        const Onto onto = pending ? Onto::continued : Onto::fresh;
-        if (across == O) outer_rows<T, O, false, F>(x, x_step, d, d_panel, run, size, rows, runs, onto);
-        else outer_rows<T, 1, false, F>(x, x_step, d, d_panel, run, size, rows, runs, onto);
-        if constexpr (!is_pair<F>)   // the gradient of the bias is no product
-          if (with_bias) add_rows<T, O>(d, across == O ? d_panel : 0, runs.blocks * g.samples, bias);
-        pending += runs.blocks * g.samples;
-        const bool last = i + 1 == g.rows && p + most >= width;
-        if (!last && !(is_float<T> && pending >= fold_terms)) continue;
-        for (int o = 0; o < across; o++) add_widened<T>(total + o * g_panel, run + o * size, size, fresh);
-        if (with_bias) {
-          add_widened<T>(filter_bias<T>(g) + j * L, bias, across * L, fresh);
-          for (int o = 0; o < across; o++) store(bias + o * L, Vec<T>{});
+        const int terms = runs.blocks * g.samples;
+        const bool last = i + 1 == strip_rows && p + most >= width;
+        if (meets) {
+          const Onto how = pending ? Onto::continued : Onto::fresh;
+          if (across == O) outer_rows<T, O, false, F>(x, x_step, d, d_panel, run, size, rows, runs, how);
+          else outer_rows<T, 1, false, F>(x, x_step, d, d_panel, run, size, rows, runs, how);
+          pending += terms;
         }
-        fresh = false, pending = 0;
+        if (pending ? last || (is_float<T> && pending >= fold_terms) : last && fresh) {
+          if (!pending) __builtin_memset(run, 0, sizeof(run));   // no row of the strip meets the image
+          for (int o = 0; o < across; o++) add_widened<T>(onto + o * onto_panel, run + o * size, size, fresh);
+          fresh = false, pending = 0;
+        }
+        if (last && apart)
+          for (int o = 0; o < across; o++) add_widened<double>(total + o * g_panel, sum + o * size, size, !g.accumulate);
+        if (is_pair<F> || !with_bias) continue;   // the gradient of the bias is no product
+        if constexpr (!is_pair<F>) add_rows<T, O>(d, across == O ? d_panel : 0, terms, bias);
+        pending_bias += terms;
+        if (!last && !(is_float<T> && pending_bias >= fold_terms)) continue;
+        add_widened<T>(filter_bias<T>(g) + j * L, bias, across * L, fresh_bias);
+        for (int o = 0; o < across; o++) store(bias + o * L, Vec<T>{});
+        fresh_bias = false, pending_bias = 0;
       }
     }
   }
 }
 
-// Unit: filter.
+// Unit: (panel of filters, run of pairs).
+constexpr int finish_pairs = 256;
+template <class T>
+static int conv_filters_finish_units(const ConvArgs<T>& g) {
+  return all_panels<T>(g) * groups(int(kernel_taps(g) * group_channels<T>(g)), finish_pairs);
+}
 template <class T>
 static void conv_filters_finish(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
-  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * group_channels<T>(g);
-  for (int k = begin; k < end; k++) {
-    const int group = k / group_filters<T>(g), own = k % group_filters<T>(g);
-    const ptrdiff_t panel = group * group_panels<T>(g) + own / L;
-    const double* sums = filter_sums<T>(g) + panel * size * L + own % L;
-    for (ptrdiff_t i = 0; i < size; i++) g.weight_gradient[k * size + i] = T(sums[i * L]);
-    if (g.bias_gradient) g.bias_gradient[k] = T(filter_bias<T>(g)[panel * L + own % L]);
+  const int size = int(kernel_taps(g) * group_channels<T>(g)), runs = groups(size, finish_pairs);
+  T rows[L * L] __attribute__((aligned(64))), turned[L * L] __attribute__((aligned(64)));
+  for (int unit = begin; unit < end; unit++) {
+    const int panel = unit / runs, first = unit % runs * finish_pairs;
+    const int group = panel / group_panels<T>(g), own = panel % group_panels<T>(g) * L;
+    const int filter = group * group_filters<T>(g) + own, left = group_filters<T>(g) - own, count = left < L ? left : L;
+    const double* sums = filter_sums<T>(g) + (ptrdiff_t(panel) * size + first) * L;
+    const int stop = size - first < finish_pairs ? size - first : finish_pairs;
+    for (int i = 0; i < stop; i += L) {
+      const int pairs = stop - i < L ? stop - i : L;
+      for (int r = 0; r < pairs; r++) store(rows + r * L, narrow<T>(load_wide<T>(sums + ptrdiff_t(i + r) * L)));
+      for (int r = pairs; r < L; r++) store(rows + r * L, Vec<T>{});
+      transpose<T>(rows, L, turned, L);
+      for (int k = 0; k < count; k++) {
+        T* const to = g.weight_gradient + ptrdiff_t(filter + k) * size + first + i;
+        if (pairs == L) __builtin_memcpy(to, turned + k * L, sizeof(T) * L);
+        else __builtin_memcpy(to, turned + k * L, sizeof(T) * pairs);
+      }
+    }
+    if (g.bias_gradient && first == 0)
+      for (int k = 0; k < count; k++) g.bias_gradient[filter + k] = T(filter_bias<T>(g)[panel * L + k]);
   }
 }
 
 // Unit: (kernel row, segment of it, run of pairs, group, tile of filters).
 template <class T>
 static int conv_gradient_units(const ConvArgs<T>& g) {
-  return g.kernel_h * pair_segments<T>(g) * groups(segment_pairs<T>(g), narrow_pixels) * g.groups *
+  return kernel_rows(g) * pair_segments<T>(g) * groups(segment_pairs<T>(g), narrow_pixels) * g.groups *
          channel_tiles<T>(group_filters<T>(g));
 }
 template <class T>
@@ -512,7 +647,11 @@ static void conv_gradient(const ConvArgs<T>& g, int begin, int end) {
     const int tile = digit(tiles), group = digit(g.groups), run = digit(runs), n = digit(segments), m = rest;
     const int r = int(int64_t(run) * pairs / runs), r_end = int(int64_t(run + 1) * pairs / runs);
     const ptrdiff_t pixels = ptrdiff_t(n) * g.dilation_w - g.pad_left;
-    const Pairs at{group * filters + tile * narrow_channels, (group + 1) * filters, m, n * pairs + r,
+    const Pairs at{group * filters + tile * narrow_channels,
+                   (group + 1) * filters,
+                   m / g.kernel_h,
+                   m % g.kernel_h,
+                   n * pairs + r,
                    (pixels * g.x.channels + group * group_channels<T>(g) + r) * L};
     if (!g.norms) {
       correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, at);

@@ -13,20 +13,35 @@ constexpr int most_taps = 64;                              // larger kernels add
 constexpr int depthwise_pixels = 4;                        // that share their taps and the loads of weights
 constexpr int depthwise_filters = 4, depthwise_taps = 3;   // 12 accumulators of the weight gradient
 
-// Row or column that tap m of row or column `at` reads, if any. Forward it lies in the picture or its halo; backward it is the
-// output whose window has `at` at its tap m, of `size` and those before and behind.
-template <bool backward>
-inline bool tap_source(int at, int m, int stride, int dilation, int pad, int size, int& from, int before = 0, int behind = 0) {
+// Column that tap n of column `at` reads, if any. Forward it lies in the picture or its halo; backward it is the output whose
+// window has `at` at its tap n.
+template <class T, bool backward>
+inline bool tap_column(const ConvArgs<T>& g, int at, int n, int& from) {
   if constexpr (!backward) {
-    from = at * stride - pad + m * dilation;
+    from = at * g.stride_w - g.pad_left + n * g.dilation_w;
     return true;
   } else {
-    from = at + pad - m * dilation;
-    if (stride > 1) {
-      if (from % stride) return false;
-      from /= stride;
+    from = at + g.pad_left - n * g.dilation_w;
+    if (g.stride_w > 1) {
+      if (from % g.stride_w) return false;
+      from /= g.stride_w;
     }
-    return from >= -before && from < size + behind;
+    return from >= 0 && from < g.z.width;
+  }
+}
+// The same of rows, and of row (d, m) of the kernel; forward as well there are some only within the image.
+template <class T, bool backward>
+inline bool tap_row(const ConvArgs<T>& g, const Image<T>& image, int at, int d, int m, ptrdiff_t& from) {
+  if constexpr (!backward) {
+    from = image.row(at, d, m);
+    return image.meets(at, d, m);
+  } else {
+    const int before = g.volume ? g.above : 0, behind = g.volume ? g.below : 0;
+    int t, i;
+    if (!image.planes.window(at / image.x_rows, d, before, g.z_planes, behind, t)) return false;
+    if (!image.rows.window(at % image.x_rows, m, g.above - before, image.z_rows, g.below - behind, i)) return false;
+    from = ptrdiff_t(t) * image.z_rows + i;
+    return true;
   }
 }
 
@@ -35,7 +50,7 @@ template <class T, int P, bool backward>
 inline void depthwise_sum(const ConvArgs<T>& g, const Tap* taps, int count, const T* from, ptrdiff_t from_pixel, T* to,
                           ptrdiff_t to_pixel, bool add) {
   constexpr int L = lanes<T>;
-  const int offsets = g.kernel_h * g.kernel_w, multiplier = g.z.channels / g.x.channels;
+  const int offsets = int(kernel_taps(g)), multiplier = g.z.channels / g.x.channels;
   const int channels = backward ? g.x.channels : g.z.channels;
   const T* bias = g.bias;   // δ has none
   for (int c = 0; c < channels; c++, to += L) {
@@ -79,6 +94,7 @@ inline int same_taps_end(const ConvArgs<T>& g, int v) {
 template <class T, bool backward>
 inline void depthwise_row(const ConvArgs<T>& g, int at, const T* from, T* to) {
   constexpr int L = lanes<T>, P = depthwise_pixels;
+  const Image<T> image(g);
   const Map<T>&target = backward ? g.x : g.z, &source = backward ? g.z : g.x;
   const ptrdiff_t to_channels = ptrdiff_t(target.channels) * L, from_channels = ptrdiff_t(source.channels) * L;
   // Pixels a stride apart can have the same taps in δ, neighbouring pixels of the output in x.
@@ -100,10 +116,11 @@ inline void depthwise_row(const ConvArgs<T>& g, int at, const T* from, T* to) {
                                         0, add);
         add = true, count = 0;
       };
-      for (int m = 0, row; m < g.kernel_h; m++) {
-        if (!tap_source<backward>(at, m, g.stride_h, g.dilation_h, g.pad_top, source.height, row, g.above, g.below)) continue;
+      for (int m = 0; m < kernel_rows(g); m++) {
+        ptrdiff_t row;
+        if (!tap_row<T, backward>(g, image, at, m / g.kernel_h, m % g.kernel_h, row)) continue;
         for (int n = 0, column; n < g.kernel_w; n++) {
-          if (!tap_source<backward>(v, n, g.stride_w, g.dilation_w, g.pad_left, source.width, column)) continue;
+          if (!tap_column<T, backward>(g, v, n, column)) continue;
           if (count == most_taps) sum();
           taps[count++] = {row * source.row_step + column * from_channels, m * g.kernel_w + n};
         }
@@ -135,8 +152,8 @@ static void depthwise_backward(const ConvArgs<T>& g, int begin, int end) {
   }
 }
 
-// Weight gradient of four filters and `taps` neighbouring taps of kernel row m: lanes keep their own samples' sums until the
-// end. With the first taps comes the gradient of the bias.
+// Weight gradient of four filters and `taps` neighbouring taps of row m of the kernel: lanes keep their own samples' sums until
+// the end. With the first taps comes the gradient of the bias.
 template <class T, int P>
 static void depthwise_correlate(const ConvArgs<T>& g, int filter, int m, int n) {
   constexpr int L = lanes<T>, C = depthwise_filters;
@@ -147,10 +164,14 @@ static void depthwise_correlate(const ConvArgs<T>& g, int filter, int m, int n) 
   Vec<T> acc[C][P] = {}, bias[C][1] = {};
   Wide<T> total[C][P] = {}, total_bias[C][1] = {};
   int pending = 0;
+  const bool with_bias = g.bias_gradient && m == 0 && n == 0;
+  const Image<T> image(g);
   for (int b = 0; b < g.blocks; b++)
     for (int i = 0; i < g.z.height; i++) {
-      const T* x = g.x.row(b, ptrdiff_t(i) * g.stride_h - g.pad_top + m * g.dilation_h) +
-                   (ptrdiff_t(n) * g.dilation_w - g.pad_left) * pixel;
+      const bool meets = image.meets(i, m / g.kernel_h, m % g.kernel_h);   // otherwise x is 0, and there is ∂b alone
+      if (!meets && !with_bias) continue;
+      const T* x =
+          g.x.row(b, image.row(i, m / g.kernel_h, m % g.kernel_h)) + (ptrdiff_t(n) * g.dilation_w - g.pad_left) * pixel;
       const T* d = g.z.row(b, i) + ptrdiff_t(filter) * L;
       for (int j0 = 0; j0 < g.z.width; j0 += fold_terms) {
         const int j1 = g.z.width - j0 < fold_terms ? g.z.width : j0 + fold_terms;
@@ -159,6 +180,7 @@ static void depthwise_correlate(const ConvArgs<T>& g, int filter, int m, int n) 
           for (int c = 0; c < C; c++) {
             const Vec<T> dv = load(d + c * L);   // past the last filter: read, not stored
             bias[c][0] += dv;
+            if (!meets) continue;
 #pragma GCC unroll 8
             for (int p = 0; p < P; p++) acc[c][p] += dv * load(x + channel[c] + p * tap);
           }
@@ -170,23 +192,23 @@ static void depthwise_correlate(const ConvArgs<T>& g, int filter, int m, int n) 
     }
   fold_into<T, C, P>(acc, total), fold_into<T, C, 1>(bias, total_bias);
   for (int c = 0; c < filters; c++) {
-    T* to = g.weight_gradient + (ptrdiff_t(filter + c) * g.kernel_h + m) * g.kernel_w + n;
+    T* to = g.weight_gradient + (ptrdiff_t(filter + c) * kernel_rows(g) + m) * g.kernel_w + n;
     for (int p = 0; p < P; p++) to[p] = sum_lanes<T>(narrow<T>(total[c][p]));
-    if (g.bias_gradient && m == 0 && n == 0) g.bias_gradient[filter + c] = sum_lanes<T>(narrow<T>(total_bias[c][0]));
+    if (with_bias) g.bias_gradient[filter + c] = sum_lanes<T>(narrow<T>(total_bias[c][0]));
   }
 }
 
 // Unit: (four filters, kernel row, three taps of it).
 template <class T>
 static int depthwise_gradient_units(const ConvArgs<T>& g) {
-  return groups(g.z.channels, depthwise_filters) * g.kernel_h * groups(g.kernel_w, depthwise_taps);
+  return groups(g.z.channels, depthwise_filters) * kernel_rows(g) * groups(g.kernel_w, depthwise_taps);
 }
 template <class T>
 static void depthwise_gradient(const ConvArgs<T>& g, int begin, int end) {
   const int runs = groups(g.kernel_w, depthwise_taps);
   for (int unit = begin; unit < end; unit++) {
-    const int n = unit % runs * depthwise_taps, m = unit / runs % g.kernel_h,
-              filter = unit / runs / g.kernel_h * depthwise_filters;
+    const int n = unit % runs * depthwise_taps, m = unit / runs % kernel_rows(g),
+              filter = unit / runs / kernel_rows(g) * depthwise_filters;
     const int taps = g.kernel_w - n < depthwise_taps ? g.kernel_w - n : depthwise_taps;
     if (taps == 3) depthwise_correlate<T, 3>(g, filter, m, n);
     else if (taps == 2) depthwise_correlate<T, 2>(g, filter, m, n);

@@ -8,79 +8,95 @@
 // `pool_backward_apart` and `pool_backward_overlapping`.
 // Shapes: x, δ_x [block][height][width][channels][lane]; z, δ_z the same with a pixel per window.
 
-// The common windows of 2x2 and 3x3 are known to the compiler (2x2 backward: 2.3 times as fast), every other size is not.
+// The common windows of 2x2 and 3x3 are known to the compiler (2x2 backward: 2.3 times as fast), every other size is not; so
+// are those of 2x2 in each plane of a volume.
 template <class T, class F>
 inline void for_window(const PoolArgs<T>& g, F&& body) {
-  const auto with_kind = [&]<int size>() {
+  const auto with_kind = [&]<int size, bool deep>() {
     switch (g.kind) {
       case PoolKind::max:
-        return body.template operator()<PoolKind::max, size>();
+        return body.template operator()<PoolKind::max, size, deep>();
       case PoolKind::average:
-        return body.template operator()<PoolKind::average, size>();
+        return body.template operator()<PoolKind::average, size, deep>();
       case PoolKind::l2:
-        return body.template operator()<PoolKind::l2, size>();
+        return body.template operator()<PoolKind::l2, size, deep>();
     }
   };
   const int size = g.padded || g.window_h != g.window_w ? 0 : g.window_h;
-  if (size == 2) with_kind.template operator()<2>();
-  else if (size == 3) with_kind.template operator()<3>();
-  else with_kind.template operator()<0>();
+  if (g.volume && size == 2) with_kind.template operator()<2, true>();
+  else if (g.volume) with_kind.template operator()<0, true>();
+  else if (size == 2) with_kind.template operator()<2, false>();
+  else if (size == 3) with_kind.template operator()<3, false>();
+  else with_kind.template operator()<0, false>();
+}
+template <class T>
+inline int x_rows(const PoolArgs<T>& g) {   // of a plane
+  return g.x.height / g.x_planes;
+}
+template <class T>
+inline int z_rows(const PoolArgs<T>& g) {
+  return g.z.height / g.z_planes;
 }
 
-// Where a window begins in the picture (-1: one pixel before it), and its part [m0, m1) x [n0, n1) that lies inside.
+// Where a window begins in the picture (-1: one pixel before it), its row `top` among those of all planes, and its part
+// [d0, d1) x [m0, m1) x [n0, n1) that lies inside.
 struct Reach {
-  int top, left, m0, m1, n0, n1;
+  int top, left, d0, d1, m0, m1, n0, n1;
 };
-template <class T>
+// Of output row i of all planes.
+template <class T, bool deep>
 inline Reach pool_reach(const PoolArgs<T>& g, int i, int j) {
-  const int top = i * g.stride_h - g.pad_top, left = j * g.stride_w - g.pad_left;
-  const int below = g.x.height - top, right = g.x.width - left;
-  return {top,
-          left,
-          top < 0 ? -top : 0,
-          below < g.window_h ? below : g.window_h,
-          left < 0 ? -left : 0,
-          right < g.window_w ? right : g.window_w};
+  const int rows = deep ? x_rows(g) : g.x.height, row = deep ? i % z_rows(g) : i;
+  const int front = deep ? i / z_rows(g) * g.stride_d - g.pad_front : 0, behind = deep ? g.x_planes - front : 1;
+  const int top = row * g.stride_h - g.pad_top, left = j * g.stride_w - g.pad_left;
+  const int below = rows - top, right = g.x.width - left;
+  return {front * rows + top,     left,
+          front < 0 ? -front : 0, deep && behind >= g.window_d ? g.window_d : behind,
+          top < 0 ? -top : 0,     below < g.window_h ? below : g.window_h,
+          left < 0 ? -left : 0,   right < g.window_w ? right : g.window_w};
 }
 // What a sum is multiplied by: 1, or for a mean 1 / (the pixels counted).
 template <class T>
 inline double pool_share(const PoolArgs<T>& g, const Reach& r) {
   if (!g.mean) return 1;
-  return 1.0 / (g.count_padding ? double(g.window_h) * g.window_w : double(r.m1 - r.m0) * (r.n1 - r.n0));
+  return 1.0 /
+         (g.count_padding ? double(g.window_d) * g.window_h * g.window_w : double(r.d1 - r.d0) * (r.m1 - r.m0) * (r.n1 - r.n0));
 }
-
 // Unit: output row of a block.
-template <class T, PoolKind kind, int size>
+template <class T, PoolKind kind, int size, bool deep>
 static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int channels = g.x.channels, height = g.z.height;
-  const ptrdiff_t pixel = ptrdiff_t(channels) * L;
+  const ptrdiff_t pixel = ptrdiff_t(channels) * L, plane = deep ? x_rows(g) * g.x.row_step : 0;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / height, i = unit % height;
     T* z = g.z.row(b, i);
     for (int j = 0; j < g.z.width; j++) {
-      const Reach r = pool_reach<T>(g, i, j);
+      const Reach r = pool_reach<T, deep>(g, i, j);
+      const int d0 = deep ? r.d0 : 0, d1 = deep ? r.d1 : 1;
       const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
       const double share = pool_share<T>(g, r);
       const T* window = g.x.row(b, r.top) + r.left * pixel;
       for (int c = 0; c < channels; c++) {
         const T* x = window + c * L;
         if constexpr (kind == PoolKind::max) {
-          Vec<T> value = load(x + m0 * g.x.row_step + n0 * pixel);
-          for (int m = m0; m < m1; m++)
-            for (int n = n0; n < n1; n++) {
-              const Vec<T> next = load(x + m * g.x.row_step + n * pixel);
-              // NaN wins, so that it is seen: a comparison with NaN is false.
-              value = ((next > value) | (next != next)) ? next : value;
-            }
+          Vec<T> value = load(x + d0 * plane + m0 * g.x.row_step + n0 * pixel);
+          for (int d = d0; d < d1; d++)
+            for (int m = m0; m < m1; m++)
+              for (int n = n0; n < n1; n++) {
+                const Vec<T> next = load(x + d * plane + m * g.x.row_step + n * pixel);
+                // NaN wins, so that it is seen: a comparison with NaN is false.
+                value = ((next > value) | (next != next)) ? next : value;
+              }
           store(z + j * pixel + c * L, value);
         } else {
           Wide<T> sum{};
-          for (int m = m0; m < m1; m++)
-            for (int n = n0; n < n1; n++) {
-              const Wide<T> next = widen<T>(load(x + m * g.x.row_step + n * pixel));
-              sum += kind == PoolKind::l2 ? next * next : next;
-            }
+          for (int d = d0; d < d1; d++)
+            for (int m = m0; m < m1; m++)
+              for (int n = n0; n < n1; n++) {
+                const Wide<T> next = widen<T>(load(x + d * plane + m * g.x.row_step + n * pixel));
+                sum += kind == PoolKind::l2 ? next * next : next;
+              }
           sum *= share;
           for (int l = 0; kind == PoolKind::l2 && l < L; l++) sum[l] = __builtin_sqrt(sum[l]);
           store(z + j * pixel + c * L, narrow<T>(sum));
@@ -92,29 +108,32 @@ static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {
 
 template <class T>
 static void pool_forward(const PoolArgs<T>& g, int begin, int end) {
-  for_window<T>(g, [&]<PoolKind kind, int size>() { pool_forward_rows<T, kind, size>(g, begin, end); });
+  for_window<T>(g, [&]<PoolKind kind, int size, bool deep>() { pool_forward_rows<T, kind, size, deep>(g, begin, end); });
 }
 
 // One window: adds (or, where windows cannot overlap, writes) the δ of its output. x and x_delta are where it begins.
-template <class T, PoolKind kind, bool add, int size>
+template <class T, PoolKind kind, bool add, int size, bool deep>
 inline void pool_window(const PoolArgs<T>& g, const Reach& r, const T* x, T* x_delta, Vec<T> value, Vec<T> d, T share,
                         ptrdiff_t x_pixel) {
+  const int d0 = deep ? r.d0 : 0, d1 = deep ? r.d1 : 1;
   const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
+  const int rows = deep ? x_rows(g) : 0;
   if (kind != PoolKind::max) d *= share;
-  for (int m = m0; m < m1; m++)
-    for (int n = n0; n < n1; n++) {
-      T* to = x_delta + m * g.x_delta.row_step + n * x_pixel;
-      Vec<T> part = d;
-      if (kind == PoolKind::l2) {
-        // Not d / value, which may overflow.
-        part = value == T(0) ? Vec<T>{} : d * (load(x + m * g.x.row_step + n * x_pixel) / value);
-      } else if (kind == PoolKind::max) {
-        const Mask<T> winner = load(x + m * g.x.row_step + n * x_pixel) == value;
-        part = winner ? d : Vec<T>{};
-        d = winner ? Vec<T>{} : d;
+  for (int p = d0; p < d1; p++)
+    for (int m = p * rows + m0; m < p * rows + m1; m++)
+      for (int n = n0; n < n1; n++) {
+        T* to = x_delta + m * g.x_delta.row_step + n * x_pixel;
+        Vec<T> part = d;
+        if (kind == PoolKind::l2) {
+          // Not d / value, which may overflow.
+          part = value == T(0) ? Vec<T>{} : d * (load(x + m * g.x.row_step + n * x_pixel) / value);
+        } else if (kind == PoolKind::max) {
+          const Mask<T> winner = load(x + m * g.x.row_step + n * x_pixel) == value;
+          part = winner ? d : Vec<T>{};
+          d = winner ? Vec<T>{} : d;
+        }
+        store(to, add ? load(to) + part : part);
       }
-      store(to, add ? load(to) + part : part);
-    }
 }
 
 // The only pixel a window of a max pool sends δ to holds the maximum itself, so f' of the layer below can be taken there,
@@ -132,7 +151,7 @@ inline Vec<T> window_delta(const PoolArgs<T>& g, bool at_maximum, Vec<T> maximum
 // Windows that overlap share pixels; padded ones are cut, so that rows of windows own no fixed rows of pixels.
 template <class T>
 inline bool pool_overlaps(const PoolArgs<T>& g) {
-  return g.window_h > g.stride_h || g.window_w > g.stride_w || g.padded;
+  return g.window_d > g.stride_d || g.window_h > g.stride_h || g.window_w > g.stride_w || g.padded;
 }
 // Channels per unit where windows overlap: as many as lie side by side in 1 KB, unless threads would have nothing to do.
 template <class T>
@@ -148,36 +167,42 @@ static int pool_backward_units(const PoolArgs<T>& g) {
   return g.blocks * g.z.height;
 }
 
-template <class T, PoolKind kind, int size>
+template <class T, PoolKind kind, int size, bool deep>
 static void pool_backward_apart(const PoolArgs<T>& g, int b, int i) {
   constexpr int L = lanes<T>;
-  const int channels = g.x.channels;
+  const int channels = g.x.channels, rows = x_rows(g), row = i % z_rows(g), plane = i / z_rows(g);
   const ptrdiff_t x_pixel = ptrdiff_t(channels) * L;
-  const int first = i * g.stride_h, last = i + 1 < g.z.height ? first + g.stride_h : g.x.height;   // rows this unit owns
-  const bool gaps = g.window_h < last - first || g.window_w < g.stride_w || g.z.width * g.stride_w < g.x.width;
-  if (gaps)
-    for (int u = first; u < last; u++) __builtin_memset(g.x_delta.row(b, u), 0, sizeof(T) * size_t(g.x.width) * x_pixel);
+  // Rows that this unit owns, and planes.
+  const int first = row * g.stride_h, last = row + 1 < z_rows(g) ? first + g.stride_h : rows;
+  const int front = plane * g.stride_d, behind = plane + 1 < g.z_planes ? front + g.stride_d : g.x_planes;
+  const bool gaps =
+      g.window_d < behind - front || g.window_h < last - first || g.window_w < g.stride_w || g.z.width * g.stride_w < g.x.width;
+  const auto each_row = [&](auto&& body) {
+    for (int p = front; p < behind; p++)
+      for (int u = first; u < last; u++) body(p * rows + u);
+  };
+  if (gaps) each_row([&](int u) { __builtin_memset(g.x_delta.row(b, u), 0, sizeof(T) * size_t(g.x.width) * x_pixel); });
   const bool at_maximum = derivative_at_maximum<T>(g);
-  const T* x = g.x.row(b, first);
+  const T* x = g.x.row(b, ptrdiff_t(front) * rows + first);
   const T* z = g.z.row(b, i);
   const T* d = g.z_delta.row(b, i);
-  T* to = g.x_delta.row(b, first);
-  const Reach whole{0, 0, 0, g.window_h, 0, g.window_w};
+  T* to = g.x_delta.row(b, ptrdiff_t(front) * rows + first);
+  const Reach whole{0, 0, 0, g.window_d, 0, g.window_h, 0, g.window_w};
   const T share = T(pool_share<T>(g, whole));
   for (int j = 0; j < g.z.width; j++)
     for (int c = 0; c < channels; c++) {
       const ptrdiff_t at = ptrdiff_t(j) * x_pixel + c * L, from = ptrdiff_t(j) * g.stride_w * x_pixel + c * L;
       const Vec<T> value = load(z + at);
-      pool_window<T, kind, false, size>(g, whole, x + from, to + from, value,
-                                        window_delta<T>(g, at_maximum, value, load(d + at)), share, x_pixel);
+      pool_window<T, kind, false, size, deep>(g, whole, x + from, to + from, value,
+                                              window_delta<T>(g, at_maximum, value, load(d + at)), share, x_pixel);
     }
   if (at_maximum) return;
-  for (int u = first; u < last; u++) hadamard_row<T>(g.post, g.x_delta, b, u);
+  each_row([&](int u) { hadamard_row<T>(g.post, g.x_delta, b, u); });
 }
 
-// Rows of pixels are cleared as the windows reach them, and multiplied by f' as these have left them, while they are in the
-// cache.
-template <class T, PoolKind kind, int size>
+// Rows of pixels, of volumes planes, are cleared as the windows reach them, and multiplied by f' as these have left them, while
+// they are in the cache.
+template <class T, PoolKind kind, int size, bool deep>
 static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c1) {
   constexpr int L = lanes<T>;
   const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L, run = ptrdiff_t(c1 - c0) * L;
@@ -192,11 +217,12 @@ static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c
     derive_run<T>(g.post.kind, g.post.slope, g.post.saved.row(b, u) + v * x_pixel + c0 * L, d, d, c1 - c0);
   };
   for (int i = 0; i < g.z.height; i++) {
-    const int top = i * g.stride_h - g.pad_top;
-    until(top + g.window_h, cleared, clear);
+    const int front = i / z_rows(g) * g.stride_d - g.pad_front;
+    const int top = deep ? front * x_rows(g) : i * g.stride_h - g.pad_top, reach = deep ? g.window_d * x_rows(g) : g.window_h;
+    until(top + reach, cleared, clear);
     if (derives) until(top < cleared ? top : cleared, left, derive);
     for (int j = 0; j < g.z.width; j++) {
-      const Reach r = pool_reach<T>(g, i, j);
+      const Reach r = pool_reach<T, deep>(g, i, j);
       const T share = T(pool_share<T>(g, r));
       const T* x = g.x.row(b, r.top) + r.left * x_pixel;
       T* to = g.x_delta.row(b, r.top) + r.left * x_pixel;
@@ -204,8 +230,8 @@ static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c
       const T* d = g.z_delta.row(b, i) + j * x_pixel;
       for (int c = c0; c < c1; c++) {
         const Vec<T> value = load(z + c * L);
-        pool_window<T, kind, true, size>(g, r, x + c * L, to + c * L, value,
-                                         window_delta<T>(g, at_maximum, value, load(d + c * L)), share, x_pixel);
+        pool_window<T, kind, true, size, deep>(g, r, x + c * L, to + c * L, value,
+                                               window_delta<T>(g, at_maximum, value, load(d + c * L)), share, x_pixel);
       }
     }
   }
@@ -213,21 +239,22 @@ static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c
   if (derives) until(g.x.height, left, derive);
 }
 
-template <class T, PoolKind kind, int size>
+template <class T, PoolKind kind, int size, bool deep>
 static void pool_backward_units_of(const PoolArgs<T>& g, int begin, int end) {
   if (!pool_overlaps<T>(g)) {
-    for (int unit = begin; unit < end; unit++) pool_backward_apart<T, kind, size>(g, unit / g.z.height, unit % g.z.height);
+    for (int unit = begin; unit < end; unit++)
+      pool_backward_apart<T, kind, size, deep>(g, unit / g.z.height, unit % g.z.height);
     return;
   }
   const int size_of_unit = pool_channels<T>(g), per_block = groups(g.x.channels, size_of_unit);
   for (int unit = begin; unit < end; unit++) {
     const int c0 = unit % per_block * size_of_unit, c1 = c0 + size_of_unit < g.x.channels ? c0 + size_of_unit : g.x.channels;
-    pool_backward_overlapping<T, kind, size>(g, unit / per_block, c0, c1);
+    pool_backward_overlapping<T, kind, size, deep>(g, unit / per_block, c0, c1);
   }
 }
 template <class T>
 static void pool_backward(const PoolArgs<T>& g, int begin, int end) {
-  for_window<T>(g, [&]<PoolKind kind, int size>() { pool_backward_units_of<T, kind, size>(g, begin, end); });
+  for_window<T>(g, [&]<PoolKind kind, int size, bool deep>() { pool_backward_units_of<T, kind, size, deep>(g, begin, end); });
 }
 
 // -- over steps ---------------------------------------------------------------------------------------------------------------

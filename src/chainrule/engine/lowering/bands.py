@@ -14,7 +14,6 @@ from chainrule.engine.lowering.builder import Bands, Cut
 from chainrule.engine.lowering.convolutions import (
     CONVOLUTIONS,
     SLIDING_POOLS,
-    TRANSPOSED,
     VOLUME_POOLS,
     rows_beside,
     winograd_applies,
@@ -110,7 +109,7 @@ def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int 
         return rows * layer.block
     if kind in (Conv3D, *VOLUME_POOLS):
         return _planes_made(layer, x, z, rows)
-    if kind not in (*CONVOLUTIONS, *TRANSPOSED, *SLIDING_POOLS):
+    if kind not in (*CONVOLUTIONS, ConvTranspose1D, ConvTranspose2D, *SLIDING_POOLS):
         return None
     stride = layer.grid.stride[0]  # type: ignore[attr-defined]
     if isinstance(layer, ConvTranspose1D | ConvTranspose2D):
@@ -131,7 +130,13 @@ def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int 
 def _planes_made(layer: Any, x: Shape, z: Shape, rows: int) -> int | None:
     """The same of a layer on volumes; of pools those whose windows begin and end in the volume."""
     planes, stride = rows // x[1], int(layer.grid.stride[0])
-    if planes % stride or max(rows_beside(layer, x, rows)[0]) > rows:
+    if planes % stride:
+        return None
+    made = planes // stride * z[1]
+    of_x, of_delta = rows_beside(layer, x, rows)
+    if type(layer) is Conv3D:
+        return made if max(of_x) <= rows and max(of_delta) <= made else None
+    if max(of_x) > rows:
         return None
     if type(layer) in VOLUME_POOLS:
         means = type(layer) is AveragePool3D or (type(layer) is L2Pool3D and layer.mean)
@@ -139,7 +144,7 @@ def _planes_made(layer: Any, x: Shape, z: Shape, rows: int) -> int | None:
         counted = not means or layer.count_padding or not any(map(any, across))
         if any(deep) or not counted or layer.grid.dilation != (1, 1, 1):
             return None
-    return planes // stride * z[1]
+    return made
 
 
 def chosen_bands(
@@ -227,10 +232,6 @@ def _vectors(leaf: Leaf, batch: int, lanes: int, count: int, first: bool) -> flo
     blocks, (of_block, _) = -(-batch * count // lanes), cost(layer, x, z, 1, lanes)
     made = made if count > 1 else _height(z)
     forward = of_block * blocks * made / _height(z)
-    if isinstance(layer, Conv3D):  # the rows that windows read are copied, and the δ of the copies added
-        copied = math.prod(layer.grid.kernel[:2]) * x[2] * x[3]
-        products = z[2] * math.prod(layer.grid.kernel) * x[3] * z[3] // layer.groups
-        return (3.0 * products + 2 * PASSING * copied) * blocks * made
     if isinstance(layer, ConvTranspose1D | ConvTranspose2D):  # three passes of the same products
         products = math.prod(layer.grid.kernel) * x[-1] * z[-1] // layer.groups
         return 3.0 * products * blocks * math.prod(x[1:-1]) * (rows if count > 1 else x[0])
@@ -240,7 +241,7 @@ def _vectors(leaf: Leaf, batch: int, lanes: int, count: int, first: bool) -> flo
     if winograd_applies(layer, x, z, blocks, count, rows):
         forward, gradients = forward / WINOGRAD, min(gradients, forward / WINOGRAD)
     beside = sum(rows_beside(layer, x, rows)[0]) if count > 1 else 0
-    return gradients + forward * (1 if first else 2) + PASSING * blocks * beside * math.prod(x[1:])
+    return gradients + forward * (1 if first else 2) + PASSING * blocks * beside * math.prod(x[-2:])
 
 
 def first_layers(

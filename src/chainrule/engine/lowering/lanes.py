@@ -284,7 +284,7 @@ def has_channels(layer: Layer, x: Shape, masked: bool, first: bool) -> bool:
     if _by_samples(layer):
         return False
     if kind in CONVOLUTIONS:
-        return bool(layer.groups_of(x[-1]) == 1)  # type: ignore[attr-defined]
+        return bool(len(x) < 4 and layer.groups_of(x[-1]) == 1)  # type: ignore[attr-defined]
     if kind is Embedding:
         return first
     if kind in ACTIVATIONS and not has_kernel(layer):  # a program

@@ -17,9 +17,9 @@ import numpy as np
 
 from chainrule._native import EACH_POSITION, OVER_BATCH, Act, Cell, ConvMethod, InLanes, JoinKind, PoolKind
 from chainrule.base.types import Shape
-from chainrule.engine.lowering import volumes
 from chainrule.engine.lowering.builder import WHOLE, Bands, Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
+from chainrule.engine.lowering.taps import taps_along, taps_of_rows
 from chainrule.engine.lowering.unpooling import unpooled
 from chainrule.engine.lowering.values import (
     ACTIVATIONS,
@@ -31,7 +31,6 @@ from chainrule.engine.lowering.values import (
     cell,
     slope,
 )
-from chainrule.engine.lowering.volumes import taps_along, taps_of_rows
 from chainrule.engine.programs import Formula, entry_programs, layer_programs
 from chainrule.formulas import absolute, cos, greater, maximum, sin, where
 from chainrule.formulas.primitives.axes import runs
@@ -42,8 +41,6 @@ from chainrule.layers import (
     AveragePool2D,
     AveragePool3D,
     BatchNorm,
-    Conv3D,
-    ConvTranspose3D,
     Crop1D,
     Crop2D,
     Crop3D,
@@ -175,7 +172,12 @@ def _add_convolution(
     geometry = (*(two(sizes, cut=cut) for sizes in (g.kernel, g.stride, g.dilation)), (top, left))
     bias = parameters[1] if layer.bias else -1
     how = (groups, method, transposed, low.rounds(layer))
-    low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, *how)
+    depth = None
+    if layer.axes == 3:
+        (front, _), *_ = layer.pads(image)
+        planes = (x.lane_shape[0], z.lane_shape[0])
+        depth = (g.kernel[0], g.stride[0], g.dilation[0], front, *(planes[::-1] if transposed else planes))
+    low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, *how, depth)
 
 
 POOLS: dict[type[Layer], PoolKind] = {
@@ -196,42 +198,22 @@ GLOBAL_POOLS: dict[type[Layer], PoolKind] = {
 
 
 def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
-    kind = POOLS[type(layer)]
-    if layer.axes == 3 and _pool_rows(low, layer, x, z):
-        return
-    if max(layer.grid.dilation) > 1 or layer.axes == 3:
+    kind, g = POOLS[type(layer)], layer.grid
+    if max(g.dilation) > 1:
         _apart(low, layer, x, z)
         return
-    cut = x.bands > 1
-    (top, bottom), (left, right) = image_pads(layer, x.shape, cut)
-    kernel, stride = (two(sizes, cut=cut) for sizes in (layer.grid.kernel, layer.grid.stride))
-    sizes = (kernel, stride, (top, left), any((top, bottom, left, right)))
+    cut, pads = x.bands > 1, layer.pads(x.shape)
+    (top, _), (left, _) = image_pads(layer, x.shape, cut)
+    sizes = (two(g.kernel, cut=cut), two(g.stride, cut=cut), (top, left), any(map(any, pads)))
     mean = layer.mean if isinstance(layer, L2Pool2D) else kind == PoolKind.average
-    low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding)
-
-
-def _pool_rows(low: Builder, layer: Any, x: Value, z: Value) -> bool:
-    """A pooling of a volume as one of an image of the rows of every window, one below the other; False where
-    it is none: where pixels lie apart, or a mean is of other pixels at the edges.
-    """
-    kind, g = POOLS[type(layer)], layer.grid
-    repeated, below = kind == PoolKind.max, g.kernel[0] * g.kernel[1]
-    rows = taps_of_rows(g, x.shape[:-1], repeated)
-    mean = layer.mean if isinstance(layer, L2Pool2D) else kind == PoolKind.average
-    if g.dilation[2] > 1 or (mean and not layer.count_padding and any(-1 in window for window in rows)):
-        return False
-    read = volumes.rows_below(low, layer, x, z, repeated)
-    left, right = g.pads_along(2, x.shape[2])
-    kernel, stride = (below, g.kernel[2]), (below, g.stride[2])
-    padded = bool(left or right)
-    low.native.add_pool(
-        read.number, z.number, kernel, stride, (0, left), padded, kind, mean, layer.count_padding
-    )
-    return True
+    depth = None
+    if layer.axes == 3:
+        depth = (g.kernel[0], g.stride[0], pads[0][0], x.lane_shape[0], z.lane_shape[0])
+    low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding, depth)
 
 
 def _apart(low: Builder, layer: Any, x: Value, z: Value) -> None:
-    """A pooling of pixels that lie apart, or in several planes: means are sums with weights; else the pixels
+    """A pooling of pixels that lie apart: means are sums with weights; else the pixels
     of every window are brought side by side, those in front of an edge once more for a maximum, where 0 adds
     to a root.
     """
@@ -671,8 +653,6 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     DenseTranspose: _dense_transposed,
     **dict.fromkeys(CONVOLUTIONS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transposed),
-    Conv3D: volumes.convolution,
-    ConvTranspose3D: volumes.transposed,
     **dict.fromkeys(POOLS, _pool),
     **dict.fromkeys((LpPool1D, LpPool2D, LpPool3D), _lp_pool),
     **dict.fromkeys((MaxUnpool1D, MaxUnpool2D, MaxUnpool3D), _unpool),
@@ -697,7 +677,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
 }
 
 # Layers of several operations, each of which takes its parameters.
-IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding, Heads, Conv3D, ConvTranspose3D)
+IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention, PeriodicEmbedding, Heads)
 
 
 def over_axes(layer: Layer) -> bool:
