@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from chainrule.verifying.source.changes.change import Change, Rewriting
 from chainrule.verifying.source.scope import entries_of
 
 JOINERS = ("c_", "r_", "s_", "index_exp", "mgrid", "ogrid")  # NumPy reads np.c_ @ w, without [], for ever
+
+MOST_MARGINS = 6
 
 
 class Entries(Rewriting):
@@ -58,9 +61,10 @@ class Entries(Rewriting):
             made(lower, upper, ""),
             made(upper, lower, step),
         ]
-        for by in ("-1", "+1"):
-            others += [made(f"{lower}{by}", upper, step)] if lower else []
-            others += [made(lower, f"{upper}{by}", step)] if upper else []
+        for by in (-1, 1):
+            others += [made(shifted(lower, by), upper, step)] if lower else []
+            others += [made(lower, shifted(upper, by), step)] if upper else []
+            others += [made(shifted(lower, by), shifted(upper, by), step)] if lower and upper else []
         others += [] if lower or upper or step else ["1:", ":-1", "::-1"]
         others += {"1:": [":-1"], ":-1": ["1:"], "::-1": [":"]}.get(now, [])
         others += [made("", f"-{lower}", step)] if lower and not upper else []
@@ -72,6 +76,29 @@ class Entries(Rewriting):
                 others += [made(f"{lower}+{name}", f"{lower}+{name}{rest}", step)]
             others += [made(f"{lower}+{name}" if lower else name, f"{upper}+{name}" if upper else "", step)]
             others += [made(lower, f"{upper}-{name}" if upper else f"-{name}", step)]
+        others += [made(*ends, step) for size in self.margins(lower, upper, whole) for ends in cropped(size)]
         for other in dict.fromkeys(others):
             if other != now:
                 yield self.instead("slice", 2, node, other)
+
+    def margins(self, lower: str, upper: str, whole: Sequence[str]) -> Sequence[str]:
+        """What may be cut off at both ends, where something is cut off at one or both."""
+        if not (lower or upper) or (lower and upper and not upper.startswith("-")):
+            return ()
+        ends = (re.sub(r"^-?(\d+ ?\* ?)?|( ?\* ?\d+)$", "", each) for each in (lower, upper))
+        return list(dict.fromkeys(each for each in (*ends, *whole[:MOST_MARGINS]) if each.isidentifier()))
+
+
+def shifted(text: str, by: int) -> str:
+    """One more or less: t of t + 1."""
+    if re.fullmatch(r"-?\d+", text):
+        return str(int(text) + by) if int(text) + by or text[0] != "-" else ""
+    found = re.fullmatch(r"(.*\S) ?([-+]) ?1", text)
+    if found is not None and (found[2] == "+") == (by < 0):
+        return found[1]
+    return f"{text} {'+' if by > 0 else '-'} 1"
+
+
+def cropped(size: str) -> Iterator[tuple[str, str]]:
+    """So much at both ends, or at one of them, once or twice."""
+    yield from ((size, f"-{size}"), ("", f"-{size}"), (size, ""), ("", f"-2 * {size}"), (f"2 * {size}", ""))
