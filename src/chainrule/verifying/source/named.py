@@ -129,7 +129,7 @@ def _changed(
         elif number is None or not _unplaced(finding):
             findings.append(finding)
         elif number not in told:
-            told[number] = _said(finding, found[number])
+            told[number] = caused(finding, found[number])
             findings.append(told[number])
         elif finding.mistake not in NO_CAUSE and not alone:
             findings.append(placed(finding, found[number]))
@@ -157,7 +157,7 @@ def placed(finding: Finding, mended: Mended) -> Finding:
     )
 
 
-def _said(finding: Finding, mended: Mended) -> Finding:
+def caused(finding: Finding, mended: Mended) -> Finding:
     """With the place, which is the cause where none is known."""
     at = placed(finding, mended)
     change = mended.change
