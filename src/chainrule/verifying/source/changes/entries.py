@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from chainrule.verifying.source.changes.change import Change, Rewriting
 from chainrule.verifying.source.scope import entries_of
@@ -18,6 +19,8 @@ class Entries(Rewriting):
     def beside(self, node: ast.AST) -> Iterator[Change]:
         if isinstance(node, ast.Subscript):
             yield from self.part(node)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "slice" and 0 < len(node.args) < 4:
+            yield from self.built(node)
         elif isinstance(node, (ast.Tuple, ast.List)) and isinstance(node.ctx, ast.Load):
             yield from self.exchanged(node.elts)
 
@@ -34,8 +37,16 @@ class Entries(Rewriting):
                     if self.of(entry) == ":" and len(entries) > 1 and self.scope.numpy:
                         rows = f"{self.scope.numpy}.arange({atom.text})"
                         yield self.instead("index", 2, entry, rows)
+            names = (atom for atom in self.scope.atoms.values() if atom.kind == "slice")
+            if isinstance(entry, ast.Slice) or self.of(entry) in self.slices:
+                for atom in names:  # one that is kept under a name
+                    if atom.text != self.of(entry):
+                        yield self.instead("index", 1, entry, atom.text)
             if isinstance(entry, ast.Slice):
-                yield from self.slice(entry)
+                now = self.of(entry)
+                for other in dict.fromkeys(self.others(entry)):
+                    if other != now:
+                        yield self.instead("slice", 2, entry, other)
             elif not isinstance(entry, ast.Constant):
                 for by in (" - 1", " + 1"):
                     yield self.instead("index", 1, entry, self.firm(entry) + by)
@@ -46,8 +57,11 @@ class Entries(Rewriting):
                     yield self.instead("index", 2, entry, ":")
         if len(entries) > 1:
             yield from self.exchanged([each for each in entries if not isinstance(each, ast.Slice)])
+            cut = [each for each in entries if isinstance(each, ast.Slice) and (each.lower or each.upper)]
+            yield from self.all_parts(cut)
 
-    def slice(self, node: ast.Slice) -> Iterator[Change]:
+    def others(self, node: ast.Slice) -> list[str]:
+        """Other ends, the other order, another part of as many."""
         lower, upper, step = ("" if x is None else self.of(x) for x in (node.lower, node.upper, node.step))
 
         def made(a: str, b: str, c: str) -> str:
@@ -70,23 +84,48 @@ class Entries(Rewriting):
         others += [made("", f"-{lower}", step)] if lower and not upper else []
         others += [made(f"-{upper}", "", step), made(upper, "", step)] if upper and not lower else []
         for name in whole if lower or upper else ():  # a window without its stride or its padding
+            if name == lower:  # twice a step is it times a stride of 2 alone
+                continue
             if lower and upper.startswith(lower):
                 rest = upper.removeprefix(lower)
-                others += [made(f"{lower}*{name}", f"{lower}*{name}{rest}", step)]
-                others += [made(f"{lower}+{name}", f"{lower}+{name}{rest}", step)]
-            others += [made(f"{lower}+{name}" if lower else name, f"{upper}+{name}" if upper else "", step)]
-            others += [made(lower, f"{upper}-{name}" if upper else f"-{name}", step)]
+                others += [made(f"{lower} * {name}", f"{lower} * {name}{rest}", step)]
+                others += [made(f"{lower} + {name}", f"{lower} + {name}{rest}", step)]
+                continue
+            more = f"{lower} + {name}" if lower else name
+            others += [made(more, f"{upper} + {name}" if upper else "", step)]
+            others += [made(lower, f"{upper} - {name}" if upper else f"-{name}", step)]
         others += [made(*ends, step) for size in self.margins(lower, upper, whole) for ends in cropped(size)]
-        for other in dict.fromkeys(others):
-            if other != now:
-                yield self.instead("slice", 2, node, other)
+        return others
+
+    def all_parts(self, parts: Sequence[ast.Slice]) -> Iterator[Change]:
+        """Of several axes the same other part: padding at both ends of rows and of columns."""
+        lists = [self.others(each) for each in parts]
+        if len(parts) < 2 or len(set(map(len, lists))) > 1:  # of another form each
+            return
+        for together in zip(*lists, strict=True):
+            pairs = zip(parts, together, strict=True)
+            pieces = tuple((*self.place.span(each), other) for each, other in pairs)
+            yield Change("slice", 3, self.of(parts[0]), together[0], pieces)
+
+    @cached_property
+    def slices(self) -> frozenset[str]:
+        return frozenset(atom.text for atom in self.scope.atoms.values() if atom.kind == "slice")
+
+    def built(self, node: ast.Call) -> Iterator[Change]:
+        """A part that is made by slice(a, b), as one that stands in an index."""
+        ends = (*node.args, None, None)[:3] if len(node.args) > 1 else (None, *node.args, None)
+        part = ast.Slice(*ends)
+        for other in dict.fromkeys(self.others(part)):
+            new = ", ".join(each.strip() or "None" for each in other.split(":"))
+            if new != ", ".join(self.of(each) for each in node.args):
+                yield self.instead("slice", 2, node, f"slice({new})")
 
     def margins(self, lower: str, upper: str, whole: Sequence[str]) -> Sequence[str]:
         """What may be cut off at both ends, where something is cut off at one or both."""
         if not (lower or upper) or (lower and upper and not upper.startswith("-")):
             return ()
         ends = (re.sub(r"^-?(\d+ ?\* ?)?|( ?\* ?\d+)$", "", each) for each in (lower, upper))
-        return list(dict.fromkeys(each for each in (*ends, *whole[:MOST_MARGINS]) if each.isidentifier()))
+        return [each for each in (*ends, *whole[:MOST_MARGINS]) if each.isidentifier()]
 
 
 def shifted(text: str, by: int) -> str:

@@ -168,6 +168,10 @@ class Operators(Rewriting):
             old = OPERATORS.get(type(op), "")
             for new in OTHERS.get(old, "").split():
                 yield from self.between("operator", 1, left, right, old, new)
+        for each in node.comparators:
+            if not isinstance(each, (ast.Name, ast.Attribute)):  # of which other names are tried anyway
+                yield from (self.instead("name", 2, each, other.text) for other in self.scope.numbers)
+            yield from (self.instead("name", 3, each, f"-{other.text}") for other in self.scope.numbers)
         for each in parts:
             atom = self.scope.atoms.get(ast.unparse(each))
             if atom is not None and atom.kind == "whole number":

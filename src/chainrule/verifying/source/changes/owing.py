@@ -73,8 +73,8 @@ class Owing(Rewriting):
 
     def on_a_copy(self, number: int, text: str, rank: int) -> Iterator[Change]:
         """From a line on, a copy in place of what a name, an attribute or an entry of a dict is."""
-        line = self.body[number]
-        if not self.begins(line):
+        line = self.body[number] if number < len(self.body) else None  # of a lambda there is none
+        if line is None or not self.begins(line):
             return
         node = ast.parse(text, mode="eval").body
         begin = self.place.span(line)[0]
