@@ -557,7 +557,10 @@ class Mending:
                 still = right.wrong(self.given(right, behind))
                 if still - wrong or not (numbers := numbers - still):
                     return frozenset()
-            if possible and self.resized is None:
+        if possible and self.resized is None:  # as theirs is: what a change makes of other sizes is its own
+            self.resized = self.others(wrong)
+        with place.changed(text) as possible:
+            if possible and not self.resized:  # of sizes that theirs takes with the change alone
                 self.resized = self.others(wrong)
             for right in (self.resized or ()) if possible else ():
                 numbers -= right.wrong(self.given(right))

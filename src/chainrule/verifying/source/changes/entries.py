@@ -6,13 +6,14 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import product
 
 from chainrule.verifying.source.changes.change import Change, Rewriting
-from chainrule.verifying.source.scope import entries_of
+from chainrule.verifying.source.scope import entries_of, own
 
 JOINERS = ("c_", "r_", "s_", "index_exp", "mgrid", "ogrid")  # NumPy reads np.c_ @ w, without [], for ever
 
-MOST_MARGINS = 6
+MOST_MARGINS, MOST_BEGINNINGS = 6, 8
 
 
 class Entries(Rewriting):
@@ -59,6 +60,9 @@ class Entries(Rewriting):
             yield from self.exchanged([each for each in entries if not isinstance(each, ast.Slice)])
             cut = [each for each in entries if isinstance(each, ast.Slice) and (each.lower or each.upper)]
             yield from self.all_parts(cut)
+            if len(cut) == 2 and isinstance(node.ctx, ast.Load):
+                yield from self.windows(cut)
+            yield from self.turned(entries)
 
     def others(self, node: ast.Slice) -> list[str]:
         """Other ends, the other order, another part of as many."""
@@ -106,6 +110,53 @@ class Entries(Rewriting):
             pairs = zip(parts, together, strict=True)
             pieces = tuple((*self.place.span(each), other) for each, other in pairs)
             yield Change("slice", 3, self.of(parts[0]), together[0], pieces)
+
+    def windows(self, parts: Sequence[ast.Slice]) -> Iterator[Change]:
+        """Windows as long as these that begin elsewhere on both axes."""
+        whole = [atom.text for atom in self.scope.numbers if atom.kind == "whole number"][:MOST_BEGINNINGS]
+        sizes = [self.length(each) for each in parts]
+        if not all(sizes) or any(each.step is not None for each in parts):
+            return
+        lists = [[f":{size}", *(f"{name}:{name} + {size}" for name in whole if name != size)] for size in sizes]
+        for together in product(*lists):
+            pairs = zip(parts, together, strict=True)
+            pieces = tuple((*self.place.span(each), other) for each, other in pairs)
+            yield Change("slice", 3, self.of(parts[0]), together[0], pieces)
+
+    def length(self, node: ast.Slice) -> str:
+        """Of a part, where it can be told: h of :h, of a:a + h and of -h:."""
+        lower, upper = ("" if each is None else self.of(each) for each in (node.lower, node.upper))
+        if lower and upper.startswith(f"{lower} + "):
+            return upper.removeprefix(f"{lower} + ")
+        if not lower and upper and upper[0] != "-":
+            return upper
+        return lower[1:] if lower[:1] == "-" and not upper else ""
+
+    def turned(self, entries: Sequence[ast.expr]) -> Iterator[Change]:
+        """All indices of loops counted from the end, or none of them."""
+        texts = {id(each): self.of(each) for each in entries if not isinstance(each, ast.Slice)}
+        found = {id(each): re.fullmatch(r"(.+) - (1 - (\w+)|(\w+) - 1)", texts.get(id(each), "")) for each in entries}
+        ends = [each for each in entries if found[id(each)] is not None]
+        names = [each for each in entries if texts.get(id(each), "") in self.counted]
+        for parts, new in (
+            (ends, [m[3] or m[4] for each in ends if (m := found[id(each)]) is not None]),
+            (names, [f"{self.counted[texts[id(each)]]} - 1 - {texts[id(each)]}" for each in names]),
+        ):
+            if len(parts) > 1:
+                pieces = tuple((*self.place.span(each), n) for each, n in zip(parts, new, strict=True))
+                wrong = ", ".join(texts[id(each)] for each in parts)
+                yield Change("index", 2, wrong, ", ".join(new), pieces)
+
+    @cached_property
+    def counted(self) -> dict[str, str]:
+        """Indices of loops, and how often each runs."""
+        loops = (each for each in own(self.scope.node) if isinstance(each, ast.For))
+        return {
+            each.target.id: self.firm(each.iter.args[0])
+            for each in loops
+            if isinstance(each.target, ast.Name) and isinstance(each.iter, ast.Call)
+            if getattr(each.iter.func, "id", "") == "range" and len(each.iter.args) == 1
+        }
 
     @cached_property
     def slices(self) -> frozenset[str]:
