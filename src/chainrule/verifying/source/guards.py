@@ -22,7 +22,7 @@ from chainrule.verifying.source.changes.change import Change
 from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.changes.neighbours import Neighbours
 from chainrule.verifying.source.mending import Mending, Right, by_differences
-from chainrule.verifying.source.named import LINES_OF_NAMED, caused
+from chainrule.verifying.source import named as causes
 from chainrule.verifying.source.scope import Scope, own, scope_of
 from chainrule.verifying.source.solving.places import Moved, Solving
 from chainrule.verifying.source.solving.vocabulary import Vocabulary, expressions, firm
@@ -57,7 +57,7 @@ def guarded(
             findings.append(replace(finding(name, case, 0, None), where=None))
     if not findings:
         return verdict
-    mending = Mending(subject, right, left=LINES_OF_NAMED)
+    mending = Mending(subject, right, left=causes.LINES_OF_NAMED)
     if not mending.possible:
         return verdict
     wrong = frozenset(subject.names.index(each.name) for each in findings)
@@ -76,10 +76,12 @@ def guarded(
     with found.place.changed(found.text):
         if again().verdict == "wrong":
             return verdict
-    named = [caused(each, found) for each in findings if subject.names.index(each.name) in found.numbers]
+    named = [causes.caused(each, found) for each in findings if subject.names.index(each.name) in found.numbers]
     doubts = {TEXTS.say("unsure.nearly", name=name).en for name in subject.names}
     notes = [note for note in verdict.notes if note.en not in doubts]
-    return replace(verdict, verdict="wrong", findings=tuple(named[:1]), notes=(*notes, TEXTS["judged.source"]))
+    notes += (TEXTS.say("judged.follows", name=each.name) for each in named[1:])
+    notes.append(TEXTS["judged.source"])
+    return replace(verdict, verdict="wrong", findings=tuple(named[:1]), notes=tuple(notes))
 
 
 def _guards(place: Written, change: Change) -> bool:

@@ -1,4 +1,4 @@
-"""The place in their source of what breaks the contract: a write, a sum that is not cleared, a type, a layout.
+"""The place in their source of what breaks the contract: a write, a sum not cleared, a type, a layout.
 
 Each change is judged by the check that found it, and then by the whole verdict.
 """
@@ -6,12 +6,14 @@ Each change is judged by the check that found it, and then by the whole verdict.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 
+from chainrule.base.languages import Say
+from chainrule.base.types import Array
 from chainrule.verifying.contract.calls import output
 from chainrule.verifying.contract.layouts import layout_matters
 from chainrule.verifying.contract.owed import SYMPTOMS, shapes
@@ -48,11 +50,12 @@ def keeps(
     follows = [each for each in findings if each.mistake in KEPT | SYMPTOMS | {"not repeatable"}]
 
     def once() -> None:
+        output(subject, first.args)
         subject.backward([value.copy() for value in first.args], first.delta.copy())
 
     with np.errstate(all="ignore"):
         cost = CALLS * (1 + effort(once, MOST_LINES, first.args))
-        places = written(ran(lambda: (output(subject, first.args), once())).values())
+        places = written(ran(once).values())
         with contextlib.ExitStack() as kept:
             left = told(verdict.findings)
             for finding in wanted:
@@ -111,11 +114,11 @@ def _found(
             yield Mended(place, change, text, number)
 
 
-def _clean(subject: Subject, finding: Finding, probes: Sequence[Probe], out: np.ndarray) -> bool:
+def _clean(subject: Subject, finding: Finding, probes: Sequence[Probe], out: Array) -> bool:
     """Whether forward gives what it gave, and the check that found it finds this no more."""
     anew = subject if subject.as_is is None else subject.as_is
     first, other = probes[0], probes[min(1, len(probes) - 1)]
-    checks = {
+    checks: dict[str, Callable[[], Iterable[Finding | Say]]] = {
         "wrong dtype": lambda: shapes(subject, first),
         "contiguous only": lambda: layout_matters(subject, first),
         "accumulated": lambda: (

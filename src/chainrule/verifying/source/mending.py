@@ -424,8 +424,8 @@ class Mending:
     def parted(
         self, scopes: Scopes, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int]
     ) -> tuple[list[tuple[Written, Change]], list[tuple[Written, Change]]]:
-        """Changes of what moves wrong gradients alone, and the others: of what moves a right one, too, another
-        value makes that wrong, unless it leaves out what is left out anyway.
+        """Changes of what moves wrong gradients alone, and the others: another value of what moves a right
+        one, too, makes that wrong, unless it leaves out what is left out anyway.
         """
         idle = [(place, span) for place, scope in scopes for span in self.idle(place, scope, wrong)]
         live, others = list[tuple[Written, Change]](), list[tuple[Written, Change]]()
@@ -436,7 +436,7 @@ class Mending:
         return live, others
 
     def idle(self, place: Written, scope: Scope, wrong: frozenset[int]) -> list[tuple[int, int]]:
-        """Where values stand that move right gradients, or none of those that are wrong: each is moved once."""
+        """Where values stand that move right gradients: each is moved once."""
         first, behind, found = self.right[0], self.is_behind(place), list[tuple[int, int]]()
         right = [n for n, value in enumerate(first.values) if value is not None and n not in wrong]
         base = self.given(first, behind) if right else None

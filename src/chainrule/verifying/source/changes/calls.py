@@ -212,7 +212,8 @@ class Calls(Rewriting):
         shapes = [self.shape_of(each) for each in given]
         for number, (part, now) in enumerate(zip(parts, given, strict=True)):
             rest = [(p, s) for n, (p, s) in enumerate(zip(parts, shapes, strict=True)) if n != number]
-            sizes = {x: n for p, s in [*rest, (part, shapes[number])] for x, n in zip(p, s or (), strict=False)}
+            known = [*rest, (part, shapes[number])]
+            sizes = {x: size for p, s in known for x, size in zip(p, s or (), strict=False)}
             beside = set("".join(p for p, _ in rest))
             count = 0
             for atom in self.scope.arrays:

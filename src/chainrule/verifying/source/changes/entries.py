@@ -20,8 +20,8 @@ class Entries(Rewriting):
     def beside(self, node: ast.AST) -> Iterator[Change]:
         if isinstance(node, ast.Subscript):
             yield from self.part(node)
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "slice" and 0 < len(node.args) < 4:
-            yield from self.built(node)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "slice":
+            yield from self.built(node) if 0 < len(node.args) < 4 else ()
         elif isinstance(node, (ast.Tuple, ast.List)) and isinstance(node.ctx, ast.Load):
             yield from self.exchanged(node.elts)
 
@@ -117,7 +117,9 @@ class Entries(Rewriting):
         sizes = [self.length(each) for each in parts]
         if not all(sizes) or any(each.step is not None for each in parts):
             return
-        lists = [[f":{size}", *(f"{name}:{name} + {size}" for name in whole if name != size)] for size in sizes]
+        lists = [
+            [f":{size}", *(f"{name}:{name} + {size}" for name in whole if name != size)] for size in sizes
+        ]
         for together in product(*lists):
             pairs = zip(parts, together, strict=True)
             pieces = tuple((*self.place.span(each), other) for each, other in pairs)
@@ -135,7 +137,8 @@ class Entries(Rewriting):
     def turned(self, entries: Sequence[ast.expr]) -> Iterator[Change]:
         """All indices of loops counted from the end, or none of them."""
         texts = {id(each): self.of(each) for each in entries if not isinstance(each, ast.Slice)}
-        found = {id(each): re.fullmatch(r"(.+) - (1 - (\w+)|(\w+) - 1)", texts.get(id(each), "")) for each in entries}
+        last = re.compile(r"(.+) - (1 - (\w+)|(\w+) - 1)")
+        found = {id(each): last.fullmatch(texts.get(id(each), "")) for each in entries}
         ends = [each for each in entries if found[id(each)] is not None]
         names = [each for each in entries if texts.get(id(each), "") in self.counted]
         for parts, new in (

@@ -16,7 +16,8 @@ OPERATORS: dict[type[ast.AST], str] = {
 }  # fmt: skip
 OTHERS = {
     "+": "-", "-": "+", "*": "/ @", "/": "*", "@": "*", "**": "*",
-    ">": "< >= <=", ">=": "> < <=", "<": "> <= >=", "<=": "< > >=", "==": "!= >= <= >", "!=": "==", "&": "|", "|": "&", "and": "or", "or": "and",
+    ">": "< >= <=", ">=": "> < <=", "<": "> <= >=", "<=": "< > >=", "==": "!= >= <= >", "!=": "==",
+    "&": "|", "|": "&", "and": "or", "or": "and",
 }  # fmt: skip
 MOST_IN_A_ROW = 7  # operands around which parentheses are tried
 
@@ -182,8 +183,9 @@ class Operators(Rewriting):
         """Or for and, and one condition less."""
         old = OPERATORS[type(node.op)]
         if len(node.values) == 2:
-            yield from self.between("operator", 1, *node.values, old, OTHERS[old])
-            for kept, gone in (node.values, node.values[::-1]):
+            left, right = node.values
+            yield from self.between("operator", 1, left, right, old, OTHERS[old])
+            for kept, gone in ((left, right), (right, left)):
                 yield self.instead("extra", 2, node, self.firm(kept), wrong=self.of(gone))
 
 
