@@ -18,11 +18,11 @@ from chainrule.verifying.contract.calls import attempt, differences_of
 from chainrule.verifying.judging.findings import finding
 from chainrule.verifying.judging.hypotheses import Case
 from chainrule.verifying.probes import Probe
+from chainrule.verifying.source import named as causes
 from chainrule.verifying.source.changes.change import Change
 from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.changes.neighbours import Neighbours
 from chainrule.verifying.source.mending import Mending, Right, by_differences
-from chainrule.verifying.source import named as causes
 from chainrule.verifying.source.scope import Scope, own, scope_of
 from chainrule.verifying.source.solving.places import Moved, Solving
 from chainrule.verifying.source.solving.vocabulary import Vocabulary, expressions, firm
@@ -76,7 +76,8 @@ def guarded(
     with found.place.changed(found.text):
         if again().verdict == "wrong":
             return verdict
-    named = [causes.caused(each, found) for each in findings if subject.names.index(each.name) in found.numbers]
+    mended = {subject.names[number] for number in found.numbers}
+    named = [causes.caused(each, found) for each in findings if each.name in mended]
     doubts = {TEXTS.say("unsure.nearly", name=name).en for name in subject.names}
     notes = [note for note in verdict.notes if note.en not in doubts]
     notes += (TEXTS.say("judged.follows", name=each.name) for each in named[1:])
