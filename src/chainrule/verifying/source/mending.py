@@ -560,10 +560,11 @@ class Mending:
         if possible and self.resized is None:  # as theirs is: what a change makes of other sizes is its own
             self.resized = self.others(wrong)
         with place.changed(text) as possible:
-            if possible and not self.resized:  # of sizes that theirs takes with the change alone
-                self.resized = self.others(wrong)
-            for right in (self.resized or ()) if possible else ():
-                numbers -= right.wrong(self.given(right))
+            resized = [(each, self.given(each)) for each in (self.resized or ())] if possible else []
+            if possible and all(given is None for _, given in resized):  # of sizes that it takes
+                resized = [(each, self.given(each)) for each in self.others(wrong)]
+            for right, given in resized:
+                numbers -= right.wrong(given) if given is not None else frozenset()
             numbers -= self.of_these_numbers(wrong) if possible and numbers else frozenset()
             if possible and not behind and not self.same_output():
                 return frozenset()
