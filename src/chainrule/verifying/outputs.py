@@ -25,6 +25,8 @@ from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.precision import computed_in
 from chainrule.verifying.probes import Probe, probes, smaller_sizes
 from chainrule.verifying.saying.schema import Answer
+from chainrule.verifying.source.guards import guarded
+from chainrule.verifying.source.keeping import keeps
 from chainrule.verifying.source.mending import Right, by_differences, by_formula
 from chainrule.verifying.source.named import by_source, lines_for
 from chainrule.verifying.subjects.calls.effort import effort
@@ -121,7 +123,7 @@ def _verdict_of(
     if subject.together is not None:
         verdict = _of_all(subject, judge, verdict, progress, chosen)
     lines = lines_for(verdict)
-    if not lines or subject.fixed:
+    if subject.fixed or (verdict.verdict != "wrong" and subject.together is not None):
         return verdict
     progress(TEXTS["step.source"])
 
@@ -135,6 +137,14 @@ def _verdict_of(
 
     whole = subject if chosen is not None or subject.together is None else subject.together
     with as_it_is():
+        if verdict.verdict != "wrong":
+            if judge.reference is not None and not judge.loosely:
+                return verdict
+            plain = [probe for probe in judge.tried if not probe.tied]
+            return guarded(subject, verdict, plain[:PROBES], again)
+        verdict = keeps(whole, verdict, judge.tried, again)
+        if not lines:
+            return verdict
         elsewhere = any(each.mistake.startswith("given ") for each in verdict.findings)
         right = _right(judge, whole, seed, elsewhere)
         others = partial(_resized, judge, whole, right)

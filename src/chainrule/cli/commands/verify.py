@@ -41,7 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
             raise FileError(f"--mutants is of our own formulas: leave out {quoted(arguments.code)}")
         if out is not None and out.suffix.lower() in (".html", ".htm"):
             raise FileError(f"{out}: mutants are written as .txt or .json")
-        result = run_mutants(arguments)
+        try:
+            result = run_mutants(arguments)
+        except ChainruleError as error:  # an unknown layer
+            result = failed(error, arguments)
     elif arguments.code is None:
         none = FileError("say what is to be verified, FILE.py:NAME, or --mutants for our own formulas")
         result = failed(none, arguments)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from textwrap import dedent
 from types import CodeType
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from chainrule.verifying.source.changes.statements import Statements
 from chainrule.verifying.source.outside import Outside, other_numbers
 from chainrule.verifying.source.scope import Scope, scope_of
 from chainrule.verifying.source.solving.places import Solving
+from chainrule.verifying.source.solving.vocabulary import as_array
 from chainrule.verifying.source.stand_in import StandIn, stand_in
 from chainrule.verifying.source.written import Function, Ran, Written, ran, written
 from chainrule.verifying.subjects.calls.arguments import other_options
@@ -411,12 +413,48 @@ class Mending:
                 )
                 for change in kind
             ]
-            best = self.best(changes, wrong)
+            live, idle = self.parted(scopes, changes, wrong)
+            best = self.best(live, wrong) or self.best(idle, wrong)
             if best is None and not far:
                 best = self.solution(scopes, wrong, shapes)
             if best is not None:
                 return best
         return None
+
+    def parted(
+        self, scopes: Scopes, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int]
+    ) -> tuple[list[tuple[Written, Change]], list[tuple[Written, Change]]]:
+        """Changes of what moves wrong gradients alone, and the others: another value of what moves a right
+        one, too, makes that wrong, unless it leaves out what is left out anyway.
+        """
+        idle = [(place, span) for place, scope in scopes for span in self.idle(place, scope, wrong)]
+        live, others = list[tuple[Written, Change]](), list[tuple[Written, Change]]()
+        for place, change in changes:
+            begin, end = min(piece[0] for piece in change.pieces), max(piece[1] for piece in change.pieces)
+            within = any(each is place and a <= begin and end <= b for each, (a, b) in idle)
+            (others if within else live).append((place, change))
+        return live, others
+
+    def idle(self, place: Written, scope: Scope, wrong: frozenset[int]) -> list[tuple[int, int]]:
+        """Where values stand that move right gradients: each is moved once."""
+        first, behind, found = self.right[0], self.is_behind(place), list[tuple[int, int]]()
+        right = [n for n, value in enumerate(first.values) if value is not None and n not in wrong]
+        base = self.given(first, behind) if right else None
+        if base is None:
+            return []
+        for node in Insertions(place, scope).whole():
+            moved = Pushed()
+            world = next(iter(place.ran.values())).world
+            self.left -= self.cost[behind]
+            with place.around(node, world, moved) as possible:
+                after = self.given(first, behind) if possible and not writes(node) else None
+            if after is None or not moved.real:
+                continue
+            if any(_differ(base[number], after[number]) for number in right):
+                found.append(place.span(node))
+        if self.outside is not None:
+            self.outside.restore()
+        return found
 
     @property
     def of_forward(self) -> list[Function]:
@@ -519,10 +557,14 @@ class Mending:
                 still = right.wrong(self.given(right, behind))
                 if still - wrong or not (numbers := numbers - still):
                     return frozenset()
-            if possible and self.resized is None:
-                self.resized = self.others(wrong)
-            for right in (self.resized or ()) if possible else ():
-                numbers -= right.wrong(self.given(right))
+        if possible and self.resized is None:  # as theirs is: what a change makes of other sizes is its own
+            self.resized = self.others(wrong)
+        with place.changed(text) as possible:
+            resized = [(each, self.given(each)) for each in (self.resized or ())] if possible else []
+            if possible and all(given is None for _, given in resized):  # of sizes that it takes
+                resized = [(each, self.given(each)) for each in self.others(wrong)]
+            for right, given in resized:
+                numbers -= right.wrong(given) if given is not None else frozenset()
             numbers -= self.of_these_numbers(wrong) if possible and numbers else frozenset()
             if possible and not behind and not self.same_output():
                 return frozenset()
@@ -566,6 +608,33 @@ class Mending:
             ):
                 return False
         return True
+
+
+class Pushed:
+    """What a value is handed to: gives it moved where it is real numbers."""
+
+    def __init__(self) -> None:
+        self.real = False
+
+    def __call__(self, value: Any) -> Any:
+        plain = as_array(value)
+        if plain is None or plain.dtype.kind != "f" or not plain.size:
+            return value
+        self.real = True
+        return value * 1.25 + 0.03125
+
+
+def writes(node: ast.expr) -> bool:
+    """Whether something is written on within an expression."""
+    nodes = list(ast.walk(node))
+    named = any(isinstance(each, ast.Attribute) and each.attr.endswith("_") for each in nodes)
+    return named or any(isinstance(each, ast.keyword) and each.arg == "out" for each in nodes)
+
+
+def _differ(one: Array | None, other: Array | None) -> bool:
+    if one is None or other is None or one.shape != other.shape:
+        return one is not other
+    return not np.array_equal(one, other)
 
 
 def _near(place: Written, scope: Scope) -> tuple[Iterable[Change], ...]:

@@ -19,6 +19,7 @@ NO_CAUSE = SYMPTOMS | {
     *("", "given shapes only", "given numbers only", "contiguous only", "zeros", "output unused", "NaN"),
     *("not repeatable", "wrong shape", "stale cache"),
 }
+SEARCHED = ("δ not used", "constant", "kept result")  # without a place in the array, and told by the source
 WHOLE = ("term_missing", "line_missing")
 LINES_OF_NAMED = MOST_LINES // 2  # where all causes are named: 2 s of work
 
@@ -29,7 +30,12 @@ def lines_for(verdict: Verdict) -> int:
         return 0
     if any(each.mistake in NO_CAUSE for each in verdict.findings):
         return MOST_LINES
-    return LINES_OF_NAMED if any(each.where is not None for each in verdict.findings) else 0
+    return LINES_OF_NAMED if any(map(_searched, verdict.findings)) else 0
+
+
+def _searched(finding: Finding) -> bool:
+    """Whether a place of their source may be what is wrong."""
+    return finding.where is not None or finding.mistake in SEARCHED
 
 
 def by_source(
@@ -48,7 +54,7 @@ def by_source(
     verdict = _changed(subject, verdict, mending, again, False)
     if any(_unplaced(each) and (_number(each) or each.mistake in NO_CAUSE) for each in verdict.findings):
         verdict = _paths(subject, verdict, right)
-    if any(each.source is None and each.where is not None for each in verdict.findings):
+    if any(each.source is None and _searched(each) for each in verdict.findings):
         verdict = _changed(subject, verdict, mending, again, True)
     return verdict
 
@@ -119,14 +125,14 @@ def _changed(
         if number is not None and finding.mistake == "zeros" and found[number].change.kind in WHOLE:
             number = None  # nothing is computed, and all of it would be added
         if number is not None and finding.source is None and not _unplaced(finding):
-            findings.append(_placed(finding, found[number]))  # of a path the place, too
+            findings.append(placed(finding, found[number]))  # of a path the place, too
         elif number is None or not _unplaced(finding):
             findings.append(finding)
         elif number not in told:
-            told[number] = _said(finding, found[number])
+            told[number] = caused(finding, found[number])
             findings.append(told[number])
         elif finding.mistake not in NO_CAUSE and not alone:
-            findings.append(_placed(finding, found[number]))
+            findings.append(placed(finding, found[number]))
         elif finding.name and finding.name != told[number].name:
             notes.append(TEXTS.say("judged.follows", name=finding.name))
     if told:
@@ -142,7 +148,7 @@ def _by(finding: Finding, names: Sequence[Iterable[str]], cured: Iterable[str]) 
     return len(names) - 1 if finding.name in cured else None
 
 
-def _placed(finding: Finding, mended: Mended) -> Finding:
+def placed(finding: Finding, mended: Mended) -> Finding:
     """With the place."""
     line, stands, write = mended.quoted()
     place = Place(mended.place.title, line, stands, "" if write == "pass" else write)
@@ -151,18 +157,18 @@ def _placed(finding: Finding, mended: Mended) -> Finding:
     )
 
 
-def _said(finding: Finding, mended: Mended) -> Finding:
+def caused(finding: Finding, mended: Mended) -> Finding:
     """With the place, which is the cause where none is known."""
-    placed = _placed(finding, mended)
+    at = placed(finding, mended)
     change = mended.change
     why = TEXTS.within("source")[change.kind].format(wrong=change.wrong, right=change.right)
     numeric = change.kind.partition("_")[0] in ("factor", "divisor", "number")
     plain = numeric and any(re.fullmatch(r"[0-9./ ()]+", text) for text in (change.wrong, change.right))
     if _number(finding) and finding.fix is None and not plain:  # 2 is β of these arguments
-        return replace(placed, why=why)
+        return replace(at, why=why)
     if finding.mistake and finding.mistake not in NO_CAUSE:
-        return placed
-    assert placed.source is not None
+        return at
+    assert at.source is not None
     word = finding.mistake or change.kind.replace("_", " ")
     why = finding.why or why
-    return replace(placed, why=why, fix=placed.source.said, mistake=word, formulas=None, observed=None)
+    return replace(at, why=why, fix=at.source.said, mistake=word, formulas=None, observed=None)

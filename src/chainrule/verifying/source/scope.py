@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from types import ModuleType
 from typing import Any
 
@@ -54,7 +54,7 @@ APART = frozenset(
     ]
 )
 GROWING = frozenset(("append", "extend", "insert", "add", "update"))
-MOST_ATOMS, MOST_KEPT = 40, 12
+MOST_ATOMS, MOST_KEPT, MOST_GLOBAL = 40, 12, 8
 LIBRARIES = ("numpy", "jax.numpy", "torch")
 
 
@@ -62,8 +62,8 @@ LIBRARIES = ("numpy", "jax.numpy", "torch")
 class Atom:
     """A name, an attribute or an entry that the function uses, as it is written.
 
-    kind: "array", "number", "whole number", "list", "object" and its class, or "" of anything else; shape: of
-    an array, or (length,).
+    kind: "array", "number", "whole number", "list", "slice", "object" and its class, or "" of anything else;
+    shape: of an array, or (length,).
     """
 
     text: str
@@ -154,6 +154,8 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
         for word, held in list(getattr(value, "__dict__", {}).items())[:MOST_KEPT]:
             if word.isidentifier() and not word.startswith("_"):
                 atoms.setdefault(f"{owner}.{word}", _atom(f"{owner}.{word}", held))
+    for name in _numbers_of(ran.world) if getattr(ran.code, "co_filename", "")[:1] != "<" else ():
+        atoms.setdefault(name, _atom(name, ran.world[name]))
     kept = dict([(text, atom) for text, atom in atoms.items() if atom.kind][:MOST_ATOMS])
     calls = {
         name
@@ -176,6 +178,16 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
     library = libraries.get(numpy, "")
     read_of = (numpy, library, unused, zero, entered, outside)
     return Scope(node, kept, frozenset(stored), frozenset(grown), calls_, *read_of)
+
+
+def _numbers_of(world: Mapping[str, Any]) -> list[str]:
+    """Numbers that a file names, of which a function reads one and should read another."""
+    numbers = (
+        name
+        for name, value in world.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and not name.startswith("_")
+    )
+    return list(islice(numbers, MOST_GLOBAL))
 
 
 def _left(loop: ast.For) -> set[str]:
@@ -245,6 +257,8 @@ def _atom(text: str, value: Any) -> Atom:
         return Atom(text, "number")
     if isinstance(value, (list, tuple)):
         return Atom(text, "list", (len(value),))
+    if isinstance(value, slice):
+        return Atom(text, "slice")
     if hasattr(value, "__dict__") and not callable(value) and not isinstance(value, (type, ModuleType)):
         return Atom(text, f"object {type(value).__qualname__}")
     return Atom(text, "")

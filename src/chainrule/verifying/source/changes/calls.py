@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 from chainrule.verifying.source.changes.change import Change, Rewriting, is_transposed
 from chainrule.verifying.source.changes.operators import OPERATORS
@@ -43,6 +43,7 @@ ODD = ("exp", "expm1", "sin", "tanh", "sinh", "sigmoid", "sig", "log1p")  # whos
 LEFT_OUT = {"index_put_": "accumulate", "index_put": "accumulate", "scan": "reverse"}  # True, of a call
 SETTING = {"index_copy_": "index_add_", "scatter_": "scatter_add_", "scatter": "scatter_add"}
 AXES = ("0", "1", "-1", "-2", "2", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 2, 3)")
+MOST_OPERANDS = 60  # other operands of a sum, with their letters
 REDUCING = ("sum", "mean", "max", "argmax", "min", "argmin")
 
 
@@ -77,6 +78,7 @@ class Calls(Rewriting):
             yield from self.accumulated(node)
         if name == "einsum" and node.args and isinstance(node.args[0], ast.Constant):
             yield from self.letters(node.args[0])
+            yield from self.operands(node, node.args[0])
         yield from self.axes(node, name)
         yield from self.keywords(node)
         if name == "transpose":
@@ -199,6 +201,41 @@ class Calls(Rewriting):
                 swapped = part[0].translate(str.maketrans(one + other, other + one))
                 made = node.value[: part.start()] + swapped + node.value[part.end() :]
                 yield self.instead("index", 1, node, repr(made))
+
+    def operands(self, node: ast.Call, letters: ast.Constant) -> Iterator[Change]:
+        """Another array at hand in the place of one that einsum sums, with the letters that fit its sizes."""
+        found = re.fullmatch(r"([a-zA-Z,]+)->([a-zA-Z]*)", str(letters.value).replace(" ", ""))
+        parts = found[1].split(",") if found is not None else []
+        given = node.args[1:]
+        if found is None or len(parts) != len(given):
+            return
+        shapes = [self.shape_of(each) for each in given]
+        for number, (part, now) in enumerate(zip(parts, given, strict=True)):
+            rest = [(p, s) for n, (p, s) in enumerate(zip(parts, shapes, strict=True)) if n != number]
+            known = [*rest, (part, shapes[number])]
+            sizes = {x: size for p, s in known for x, size in zip(p, s or (), strict=False)}
+            beside = set("".join(p for p, _ in rest))
+            count = 0
+            for atom in self.scope.arrays:
+                choices = [[x for x, n in sizes.items() if n == size] for size in atom.shape]
+                for made in product(*choices):
+                    word = "".join(made)
+                    whole = beside | set(word) >= set(found[2]) and len(set(word)) == len(word)
+                    same = (word, atom.text) == (part, self.of(now))
+                    if not whole or same or count >= MOST_OPERANDS:
+                        continue
+                    count += 1
+                    text = ",".join([*parts[:number], word, *parts[number + 1 :]])
+                    pieces = [(*self.place.span(now), atom.text)] if atom.text != self.of(now) else []
+                    if word != part:
+                        new = repr(f"{text}->{found[2]}")
+                        quote = self.of(letters)[-1]
+                        pieces.append((*self.place.span(letters), quote + new[1:-1] + quote))
+                    yield Change("name", 2, self.of(now), atom.text, tuple(pieces))
+
+    def shape_of(self, node: ast.expr) -> tuple[int, ...] | None:
+        atom = self.scope.atoms.get(ast.unparse(node))
+        return atom.shape if atom is not None and atom.kind == "array" else None
 
     def orders(self, node: ast.Call) -> Iterator[Change]:
         """Another order of the axes."""

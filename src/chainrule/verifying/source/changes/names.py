@@ -117,6 +117,10 @@ class Names(Rewriting):
         arrays = [atom for atom in self.scope.arrays if len(atom.shape) <= 2 and atom.shape[-1] == 1]
         for atom in (*self.scope.numbers, *arrays):
             yield self.instead("name", 2, node, atom.text)
+        whole = ".numel()" if self.scope.library == "torch" else ".size"
+        for atom in self.scope.arrays:
+            for other in (whole, *(f".shape[{axis}]" for axis in range(len(atom.shape)))):
+                yield self.instead("name", 2 + (other != whole), node, atom.text + other)
 
     def number(self, node: ast.Constant) -> Iterator[Change]:
         value = node.value

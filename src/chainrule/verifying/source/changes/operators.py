@@ -12,10 +12,12 @@ OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**",
     ast.FloorDiv: "//",
     ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=",
+    ast.BitAnd: "&", ast.BitOr: "|", ast.And: "and", ast.Or: "or",
 }  # fmt: skip
 OTHERS = {
     "+": "-", "-": "+", "*": "/ @", "/": "*", "@": "*", "**": "*",
     ">": "< >= <=", ">=": "> < <=", "<": "> <= >=", "<=": "< > >=", "==": "!= >= <= >", "!=": "==",
+    "&": "|", "|": "&", "and": "or", "or": "and",
 }  # fmt: skip
 MOST_IN_A_ROW = 7  # operands around which parentheses are tried
 
@@ -31,6 +33,8 @@ class Operators(Rewriting):
             yield from self.negated(node)
         elif isinstance(node, ast.Compare):
             yield from self.compared(node)
+        elif isinstance(node, ast.BoolOp):
+            yield from self.joined(node)
 
     def operation(self, node: ast.BinOp) -> Iterator[Change]:
         old = OPERATORS.get(type(node.op), "")
@@ -165,6 +169,24 @@ class Operators(Rewriting):
             old = OPERATORS.get(type(op), "")
             for new in OTHERS.get(old, "").split():
                 yield from self.between("operator", 1, left, right, old, new)
+        for each in node.comparators:
+            if not isinstance(each, (ast.Name, ast.Attribute)):  # of which other names are tried anyway
+                yield from (self.instead("name", 2, each, other.text) for other in self.scope.numbers)
+            yield from (self.instead("name", 3, each, f"-{other.text}") for other in self.scope.numbers)
+        for each in parts:
+            atom = self.scope.atoms.get(ast.unparse(each))
+            if atom is not None and atom.kind == "whole number":
+                for by in (" - 1", " + 1"):
+                    yield self.instead("index", 2, each, self.firm(each) + by)
+
+    def joined(self, node: ast.BoolOp) -> Iterator[Change]:
+        """Or for and, and one condition less."""
+        old = OPERATORS[type(node.op)]
+        if len(node.values) == 2:
+            left, right = node.values
+            yield from self.between("operator", 1, left, right, old, OTHERS[old])
+            for kept, gone in ((left, right), (right, left)):
+                yield self.instead("extra", 2, node, self.firm(kept), wrong=self.of(gone))
 
 
 def _factors(node: ast.expr) -> Iterator[ast.expr]:

@@ -84,9 +84,17 @@ class Statements(Rewriting):
         whole, entries = ast.unparse(node.target.value), entries_of(node.target)
         parts = [each for each in own(self.scope.node) if isinstance(each, ast.Subscript)]
         used = [entry for each in parts for entry in entries_of(each) if not isinstance(entry, NOT_AN_INDEX)]
+        slices = [
+            ast.unparse(entry)
+            for part in parts
+            for entry in entries_of(part)
+            if isinstance(entry, ast.Slice) and (entry.lower or entry.upper)
+        ]
         for number, entry in enumerate(entries):
-            for other in dict.fromkeys(ast.unparse(each) for each in used):
-                if isinstance(entry, ast.Slice) or other == ast.unparse(entry):
+            part = isinstance(entry, ast.Slice) and (entry.lower or entry.upper)
+            others = [*slices, ":-1", "1:"] if part else [ast.unparse(each) for each in used]
+            for other in dict.fromkeys(others):
+                if (isinstance(entry, ast.Slice) and not part) or other == ast.unparse(entry):
                     continue
                 index = [ast.unparse(each) for each in entries]
                 index[number] = other

@@ -40,6 +40,7 @@ MOST_ENTRIES, MOST_LINES = 480, 120_000  # of one place, at all of its runs; to 
 SOLVED, FACTOR, ONE_WAY = 1e-4, 4e-5, 1e-8
 PROPORTIONAL, DETERMINED = 1e-7, 1e-10  # how far twice a step may be off, and what is no rank, at least
 MOST_OF_A_PLACE = 6
+MOST_WRONG = 8  # gradients, of which a place that is not all that is wrong may mend some
 MOST_BENT = 64  # entries of a place in which gradients are not linear
 ROUNDINGS = 4096  # of one number, that the sums of a pass may be off by
 Rows = Callable[[], list[Array] | None]  # all gradients on the probe; None where there is no answer
@@ -193,8 +194,8 @@ class Solving:
         for begin, end in pairwise(ends):
             sizes = (float(np.abs(each[begin:end]).max(initial=0.0)) for each in (once, base))
             touched[begin:end] = next(sizes) > max(1e-12, 16 * self.unit) * next(sizes)
-        lacking = np.concatenate(self.lacking)[touched]
-        if not lacking.any():
+        whole = np.concatenate(self.lacking)
+        if not whole[touched].any():
             return None
         columns = []
         for number, each in enumerate(moved.values):
@@ -206,11 +207,44 @@ class Solving:
                     return None
                 columns.append(column[touched] / scale)
         system = np.stack(columns, axis=1)
-        solution, _, rank, _ = np.linalg.lstsq(system, lacking, rcond=max(DETERMINED, 100 * self.unit))
-        if np.linalg.norm(system @ solution - lacking) > SOLVED * np.linalg.norm(lacking):
+        found = self._most(system, whole[touched], [touched[a:b].sum() for a, b in pairwise(ends)])
+        if found is None:
             return None
+        system, lacking, solution, rank = found
         live = np.asarray(system.any(axis=0))
         return (moved, system, lacking) if rank < live.sum() else self._kept(moved, solution, live)
+
+    def _most(
+        self, system: Array, lacking: Array, counts: Sequence[int]
+    ) -> tuple[Array, Array, Array, int] | None:
+        """(the system, what lacks, its solution, its rank) of all gradients that the place moves, or of as
+        many as it can make right, where something else is wrong with the others, too.  counts: rows of each.
+        """
+        ends = np.cumsum([0, *counts])
+        rows = [slice(a, b) for a, b in pairwise(ends) if b > a]
+
+        def fit(parts: Sequence[slice]) -> tuple[Array, Array, Array, int] | None:
+            some, missing = (np.concatenate([whole[part] for part in parts]) for whole in (system, lacking))
+            near = max(DETERMINED, 100 * self.unit)
+            solution, _, rank, _ = np.linalg.lstsq(some, missing, rcond=near)
+            off = np.linalg.norm(some @ solution - missing)
+            return (some, missing, solution, int(rank)) if off <= SOLVED * np.linalg.norm(missing) else None
+
+        found = fit(rows)
+        wrong = [part for part in rows if lacking[part].any()]
+        if found is not None or not 1 < len(wrong) <= MOST_WRONG:
+            return found
+        right = [part for part in rows if not lacking[part].any()]
+        best, most = None, 0
+        for first in range(len(wrong)):
+            kept = list(right)
+            for part in (*wrong[first:], *wrong[:first]):
+                made = fit([*kept, part])
+                if made is not None:
+                    kept.append(part)
+                    if len(kept) > most:
+                        best, most = made, len(kept)
+        return best
 
     def _bent(
         self, moved: Moved, by: Callable[[list[Array]], Array | None]

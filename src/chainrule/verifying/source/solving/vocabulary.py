@@ -34,7 +34,7 @@ SPREAD = (
     "{0}[:, None, None]",
 )
 LITERALS = {"2": 2.0, "3": 3.0, "4": 4.0, "0.5": 0.5, "1.5": 1.5, "0.25": 0.25}
-MOST_TEXTS, MOST_WORDS, MOST_OF_THREE, MOST_MATRICES, MOST_NUMBERS = 90, 110, 30, 12, 12
+MOST_TEXTS, MOST_WORDS, MOST_OF_THREE, MOST_MATRICES, MOST_NUMBERS = 90, 110, 30, 24, 12
 LONGEST = 50
 PARALLEL = 4e-5  # of what is wanted: how far what is the same may be off
 FEWEST_ENTRIES, INDEPENDENT, NEARLY, MOST_SUMS = 5, 1e-6, 1e-7, 40
