@@ -16,15 +16,15 @@ void in_groups(int count, int most, int64_t work, Body&& body) {
 }
 
 // ∂P of an LSTM's gates, units numbers of each behind one another: the sum of the shares of `count` blocks or samples, in which
-// a unit has `width` numbers and a gate `row` of them.
+// a unit has `width` numbers and a gate `row` of them. In double: a float kept 4 digits of 16,384 alike.
 template <class T>
 void sum_peepholes(const T* shares, int count, int units, ptrdiff_t row, int width, T* gradient) {
   for (int k = 0; k < 3; k++)
     for (int unit = 0; unit < units; unit++) {
-      T sum = 0;
+      double sum = 0;
       for (int b = 0; b < count; b++)
-        for (int l = 0; l < width; l++) sum += shares[(3 * b + k) * row + ptrdiff_t(unit) * width + l];
-      gradient[k * units + unit] = sum;
+        for (int l = 0; l < width; l++) sum += double(shares[(3 * b + k) * row + ptrdiff_t(unit) * width + l]);
+      gradient[k * units + unit] = T(sum);
     }
 }
 
