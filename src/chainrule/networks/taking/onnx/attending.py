@@ -7,6 +7,7 @@ numbers what all the nodes do.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ MOST = 80  # nodes between x and the softmax: with sizes that are computed about
 PASSING = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Cast", "Flatten"}
 PRODUCTS = {"MatMul", "Gemm"}
 SCALING = {"Mul", "Div", "Add", "Where"}  # between the scores and the softmax, masks among them
+COMPARING = {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "Sign", "NonZero"}
 PICKING = {"Slice", "Split", "Gather"}  # of projections that are made as one
 HIDING = -9000.0  # what is added to a score and leaves nothing of it: exporters write -10000, -1e9, -inf
 TOLERANCE = 1e-5  # relative, of numbers that a model holds as float32
@@ -98,7 +100,8 @@ class Attentions:
                 self.varying.update(node.output)
         if any(node.op_type in ("Softmax", "Attention") for node in nodes):
             sizes = [node.output[0] for node in nodes if node.op_type == "Shape"]
-            self.constants |= dict(zip(sizes, self._run(self.given, sizes), strict=True))
+            with contextlib.suppress(Exception):  # behind what onnx cannot compute no attention is found
+                self.constants |= dict(zip(sizes, self._run(self.given, sizes), strict=True))
 
     def _in_double(self, node: Any) -> Any:
         """The node with numbers of 64 bits where it makes some of 32."""
@@ -202,11 +205,11 @@ class Attentions:
             if None not in origins and len(set(origins)) > 1:
                 q, k, v = map(str, origins)
                 made = self._matched(core, (q, k, v), end)
-                if made is not None:
+                if made is not None and not self._compares({q, k, v}, core.padding, end):
                     return end, made, self._between({q, k, v, core.padding}, end)
             for root, region in self._roots(operands):
                 made = self._matched(core, (root,) * 3, end)
-                if made is not None:
+                if made is not None and not self._compares({root}, core.padding, end):
                     return end, made, region | self._between({root, core.padding}, end)
         return None
 
@@ -275,6 +278,20 @@ class Attentions:
                 nodes.add(number)
                 wanted |= {name for name in self.nodes[number].input if name in self.varying}
         return nodes
+
+    def _compares(self, roots: set[str], padding: str, end: str) -> bool:
+        """Whether a node on the way compares numbers of the sequences, as a mask of steps that are 0 does: it
+        is the same for almost all numbers, and drawn ones do not show it.
+        """
+        path = set(roots)
+        for number in sorted(self._between({*roots, padding}, end)):
+            node = self.nodes[number]
+            if path & set(node.input) and node.op_type != "Shape":
+                flags = [held.i for held in node.attribute if node.op_type == "Cast"]
+                if node.op_type in COMPARING or flags == [self.onnx.TensorProto.BOOL]:
+                    return True
+                path |= set(node.output)
+        return False
 
     # -- what the nodes compute ------------------------------------------------------------------------------
     def _run(self, given: Mapping[str, Array], wanted: Sequence[str]) -> list[Array]:
