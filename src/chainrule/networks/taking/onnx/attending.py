@@ -18,6 +18,7 @@ import numpy as np
 from chainrule.base.types import Array
 from chainrule.layers import MultiHeadAttention
 from chainrule.layers.sequences.attention import GIVEN
+from chainrule.networks.taking.distances import TOLERANCE, relative
 from chainrule.networks.taking.values import HIDDEN
 
 MOST = 80  # nodes between x and the softmax: with sizes that are computed about 50
@@ -28,7 +29,6 @@ SCALING = {"Mul", "Div", "Add", "Where"}  # between the scores and the softmax, 
 COMPARING = {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "Sign", "NonZero"}
 PICKING = {"Slice", "Split", "Gather"}  # of projections that are made as one
 HIDING = -9000.0  # what is added to a score and leaves nothing of it: exporters write -10000, -1e9, -inf
-TOLERANCE = 1e-5  # relative, of numbers that a model holds as float32
 
 
 @dataclass(frozen=True)
@@ -365,11 +365,11 @@ class Attentions:
         if fewer < heads:
             options["key_value_heads"] = fewer
         if padding is not None:
-            for layer, numbers in _relative(heads, options, added, seen):
+            for layer, numbers in relative(heads, options, added, seen):
                 return self._padded(core, roots, end, X, padding, layer, weights | numbers, seen)
             return None
         masks = self._masks(seen, steps, keys)
-        for layer, numbers in (of for mask in masks for of in _relative(heads, mask | options, added, seen)):
+        for layer, numbers in (of for mask in masks for of in relative(heads, mask | options, added, seen)):
             x, read_by = X[roots[0]], layer
             if len(sources) > 1:
                 read_by = layer.reading(tuple(X[root].shape[1:] for root in sources))
@@ -538,36 +538,6 @@ def _more(keys: Array, values: Array) -> tuple[dict[str, Any], dict[str, Array]]
     if count > len(options) + 1:
         raise ValueError("more keys than ours have")
     return {**options, "key_value_bias": True}, {"k_0": keys[:, 0].ravel(), "v_0": values[:, 0].ravel()}
-
-
-def _relative(
-    heads: int, options: Mapping[str, Any], added: Any, seen: Any
-) -> Iterator[tuple[MultiHeadAttention, dict[str, Array]]]:
-    """The layers that add so much to scores, (heads or 1, steps, keys), where keys are seen, and P."""
-    if added is None:
-        yield MultiHeadAttention(heads, **options), {}
-        return
-    steps, keys = seen.shape
-    added = np.broadcast_to(added, (heads, steps, keys))
-    kinds: list[dict[str, Any]] = [{"relative_positions": "alibi"}, {"relative_positions": "t5"}]
-    farthest = max(steps, keys, 2) - 1
-    kinds.append({"relative_positions": "learned", "max_distance": farthest})
-    grids = [(rows, steps // rows) for rows in range(2, steps) if steps % rows == 0 and steps == keys]
-    kinds += [{"relative_positions": "learned", "grid": grid} for grid in grids]
-    for kind in kinds:
-        layer = MultiHeadAttention(heads, **options, **kind)
-        at, P = layer.of_pairs(steps, keys)
-        learned = layer.learned_positions
-        if learned:
-            P = np.zeros((heads, layer.numbers_of((steps, heads))))
-            P[:, at[seen]] = added[:, seen]
-            apart = np.abs(np.subtract.outer(np.arange(steps), np.arange(keys)))[seen]
-            shares = len({*at[seen].tolist()}) < len({*apart.tolist()})
-        if kind["relative_positions"] == "t5" and not shares:
-            continue  # a number for every distance: the plainer option says the same
-        if np.allclose(P[:, at[seen]], added[:, seen], rtol=TOLERANCE, atol=TOLERANCE):
-            yield layer, {"P": P} if learned else {}
-            return
 
 
 def _repeats(heads: int, arrays: Sequence[Array]) -> int:
