@@ -524,7 +524,20 @@ CASES |= {
     "logits+temp": (of(lambda s, x: F.log_softmax(s.m0(x) / 0.7, dim=-1), L(4, 3)), (4,)),
 }
 
+class Hiding(nn.Module):
+    """A padding mask of numbers that are added to the scores."""
+
+    def __init__(s):
+        super().__init__()
+        s.e, s.a = nn.Embedding(9, 8), nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(s, ids):
+        x = s.e(ids)
+        return s.a(x, x, x, key_padding_mask=(ids == 0).float() * -1e9)[0]
+
+
 REFUSED = {
+    "computed mask": (Hiding(), (5,)),
     "bias tied": (Biased(), (5,)),
     "otherwise": (Behind(), (12,)),
     "area": (nn.Upsample(scale_factor=2, mode="area"), (3, 5, 5)),

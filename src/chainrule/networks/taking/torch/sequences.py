@@ -190,10 +190,11 @@ def _seen(r: Reading, name: str, padding: Any, table: Any, steps: int, keys: int
     module's own mask leaves.
     """
     of = padding.of if isinstance(padding, Flags) and padding.equal else padding
-    if not isinstance(of, Value) or of.theirs != (keys,):
+    if not isinstance(of, Value) or of.theirs != (keys,) or of.root.node is not None:
         raise ArgumentError(
             f"{name}: a padding mask is an input of the shape ({keys},) of a sample, 1 where a step is "
-            "padding, or ids == 0 of such ids"
+            "padding, or ids == 0 of such ids; numbers that are computed of them, which PyTorch adds to the "
+            "scores, are none: give the mask itself"
         )
     left = np.ones((steps, keys), bool) if table is None else np.asarray(table)
     return r.building.seen(name, padding, left)
