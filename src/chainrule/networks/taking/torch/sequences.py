@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -481,10 +482,25 @@ def numbers_of(r: Reading, name: str, given: Any) -> Any:
 
 
 def _hidden(r: Reading, name: str, x: Value, mask: Any, value: float) -> Value:
-    """x with 0 where a comparison of ids holds."""
-    if not isinstance(mask, Flags) or value != 0:
-        raise ArgumentError(f"{name}: masked_fill is taken of 0 where ids are a number, (ids == 0, 0)")
-    return multiplied(r, name, x, numbers_of(r, f"{name}_left", mask.turned()))
+    """x with a number where a comparison of ids holds, which is not learned."""
+    if not isinstance(mask, Flags) or not isinstance(value, int | float):
+        raise ArgumentError(
+            f"{name}: masked_fill is taken of a number where ids are one, (ids == 0, 0)"
+        )
+    if not np.isfinite(value):
+        raise ArgumentError(
+            f"{name}: masked_fill is taken of finite numbers: write (ids == 0, -1e9), which no maximum takes "
+            "and of which a softmax leaves nothing"
+        )
+    left = multiplied(r, name, x, numbers_of(r, f"{name}_left", mask.turned()))
+    if not value:
+        return left
+    filled = numbers_of(r, f"{name}_there", replace(mask, axes=0))
+    taps = tuple(((step, float(value)),) for step in range(filled.theirs[0]))
+    filled = r.building.along(f"{name}_number", filled, 0, taps)
+    for _ in range(mask.axes):
+        filled = unsqueeze(r, f"{name}_axis", filled, -1)
+    return r.building.join(f"{name}_filled", [left, filled], "sum")
 
 
 def _same_number(r: Reading, name: str, x: Any, *types: Any, **more: Any) -> Any:
