@@ -434,6 +434,41 @@ def test_attention_that_is_no_layer_is_refused() -> None:
         cr.from_onnx(model_of(nodes, [4, 6], constants, 18))
 
 
+@pytest.mark.parametrize("options", [{}, {"rotary": True, "relative_positions": "learned"}, {"causal": True}])
+def test_attention_under_a_mask_of_steps_that_are_compared_is_refused(options: dict[str, Any]) -> None:
+    """Drawn numbers never are what a Masking looks for, and do not show that steps would be left out."""
+    layers = [cr.Masking(0.5), cr.MultiHeadAttention(2, **options), cr.Flatten(), cr.Dense(2)]
+    model = cr.Network(layers, input_shape=(3, 8)).to_onnx()
+    with pytest.raises(ArgumentError, match="Equal of anything but ids"):
+        cr.from_onnx(model)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("outputs", ["all", "last"])
+def test_a_projected_lstm_comes_back_as_two_layers(outputs: str, reverse: bool) -> None:
+    layers = [
+        cr.LSTM(5, projection=2, peepholes=True, outputs="all"),
+        cr.LSTM(3, projection=4, outputs=outputs, reverse=reverse),
+    ]
+    network = cr.Network(layers, input_shape=(4, 3), seed=2, dtype="float64")
+    model = network.to_onnx(dtype="float64")
+    assert "Scan" not in {node.op_type for node in model.graph.node}
+    back = cr.from_onnx(model)
+    assert [layer.kind for layer in back.layers] == ["lstm", "dense"] * 2
+    X = R.normal(size=(5, 4, 3))
+    np.testing.assert_allclose(back.predict(X), network.predict(X), rtol=1e-12, atol=1e-12)
+
+
+def test_a_scan_is_refused_wherever_sizes_are_computed() -> None:
+    """The states of a mask's Scan have the sizes of the sequence, behind which an attention stands."""
+    layers = [
+        *(cr.Masking(), cr.LSTM(3, projection=2, outputs="all")),
+        *(cr.LSTM(4, projection=2, outputs="all", reverse=True), cr.MultiHeadAttention(2)),
+    ]
+    with pytest.raises(ArgumentError, match="has no layer in chainrule"):
+        cr.from_onnx(cr.Network(layers, input_shape=(4, 3)).to_onnx())
+
+
 def test_shapes_that_are_computed() -> None:
     """x.flatten(2) of an exporter: the sizes of the input, put together anew."""
     nodes = [

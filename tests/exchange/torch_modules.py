@@ -524,12 +524,26 @@ CASES |= {
     "logits+temp": (of(lambda s, x: F.log_softmax(s.m0(x) / 0.7, dim=-1), L(4, 3)), (4,)),
 }
 
+class Hiding(nn.Module):
+    """A padding mask of numbers that are added to the scores."""
+
+    def __init__(s):
+        super().__init__()
+        s.e, s.a = nn.Embedding(9, 8), nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(s, ids):
+        x = s.e(ids)
+        return s.a(x, x, x, key_padding_mask=(ids == 0).float() * -1e9)[0]
+
+
 REFUSED = {
+    "computed mask": (Hiding(), (5,)),
     "bias tied": (Biased(), (5,)),
     "otherwise": (Behind(), (12,)),
     "area": (nn.Upsample(scale_factor=2, mode="area"), (3, 5, 5)),
     "odd norm": (nn.LPPool2d(3, 2), (3, 6, 6)),
     "time first": (nn.Sequential(nn.Linear(3, 3), nn.LSTM(3, 4)), (5, 3)),
+    "no statistics": (nn.BatchNorm2d(3, track_running_stats=False), (3, 5, 5)),
     "flat samples": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(0)), (3, 5, 5)),
 }
 
@@ -583,6 +597,11 @@ def masked() -> bool:
     """Masks (T, T) and other arguments that are the same for every sample."""
     later = nn.Transformer.generate_square_subsequent_mask(5, dtype=torch.float64)
     window = (torch.arange(5)[:, None] - torch.arange(7)).abs() > 2
+    apart = (torch.arange(5)[:, None] - torch.arange(5)).double()
+    alibi = torch.stack([-slope * apart.abs() for slope in (2**-4, 2**-8)]) + later  # of two heads
+    table = torch.randn(11, dtype=torch.float64)[torch.arange(5)[:, None] - torch.arange(7) + 6]
+    padding = torch.rand(3, 5) < 0.4
+    padding[:, 0] = False
     x, y = torch.randn(3, 5, 8, dtype=torch.float64), torch.randn(3, 7, 8, dtype=torch.float64)
     age, shift = torch.randn(3, 4, dtype=torch.float64), torch.randn(8, dtype=torch.float64)
     options: dict[str, Any] = {"dropout": 0.0, "batch_first": True}
@@ -600,16 +619,21 @@ def masked() -> bool:
             {"attn_mask": window.expand(6, 5, 7)},
         ),
         (Masked(), {"x": x, "age": age}, of_masked),
+        (encoder, {"src": x}, {"mask": alibi.repeat(3, 1, 1)}),
+        (encoder, {"src": x}, {"mask": 0.3 * apart}),
+        (encoder, {"src": x, "src_key_padding_mask": padding}, {"mask": 0.3 * apart + later}),
+        (decoder, {"tgt": x, "memory": y}, {"memory_mask": table, "tgt_mask": table[:, :5]}),
+        (decoder, {"tgt": x, "memory": y}, {"memory_mask": table.masked_fill(window, -torch.inf)}),
     )
     good = True
     for module, inputs, arguments in cases:
         drawn(module)
         shapes = {name: tuple(value.shape[1:]) for name, value in inputs.items()}
         network = cr.from_torch(module, shapes.get("", shapes), arguments=arguments)
-        with torch.no_grad():
-            first = [inputs[""]] if "" in inputs else []
-            theirs = module(*first, **({} if first else inputs), **arguments)
-        theirs = theirs[0] if isinstance(theirs, tuple) else theirs
+        first = [inputs[""]] if "" in inputs else []
+        # With gradients: without them PyTorch takes masks of numbers as True and False in eval mode.
+        theirs = module(*first, **({} if first else inputs), **arguments)
+        theirs = (theirs[0] if isinstance(theirs, tuple) else theirs).detach()
         X = tuple(value.numpy() for value in inputs.values())
         a = network.predict(X if len(X) > 1 else X[0])
         found = float(np.abs(a - theirs.numpy()).max())
@@ -619,7 +643,9 @@ def masked() -> bool:
     for inputs, arguments, said in (
         ({"src": (5, 8)}, {"causal": True}, "has 'causal', and the forward of TransformerEncoder takes src"),
         ({"src": (5, 8)}, {"src": x}, "'src' is an input and one of arguments"),
-        ({"src": (5, 8)}, {"mask": later[:4]}, "of arguments=, received (4, 5)"),
+        ({"src": (5, 8)}, {"mask": later[:4]}, "of arguments=, or (2, 5, 5), of every head, received (4, 5)"),
+        ({"src": (5, 8)}, {"mask": torch.randn(5, 5)}, "has others for pairs of one distance"),
+        ({"src": (5, 8)}, {"mask": torch.stack([later, later.T])}, "hides the same keys from all heads"),
     ):
         try:
             cr.from_torch(encoder, inputs, arguments=arguments)

@@ -23,6 +23,7 @@ import chainrule as cr
 
 TOLERANCE = {"torch": 1e-9, "onnx": 2e-5}
 OPSETS = (14, 17, 20)
+FILLED = ("largest", "weighed", "filled with 3")
 MASKS = ("sdpa", "added", "filled")
 WRITTEN_OUT = ("NanoGPT", *(f"Mask {way}" for way in MASKS))  # which from_torch does not follow
 
@@ -320,6 +321,13 @@ class MaskedMean(nn.Module):
         if s.way == "filled":
             summed = s.e(x).masked_fill(~there.unsqueeze(-1), 0.0).sum(dim=1)
             return s.l(summed / there.sum(dim=1, keepdim=True).clamp(min=1).float())
+        if s.way == "largest":
+            return s.l(s.e(x).masked_fill((x == 0).unsqueeze(-1), -1e9).max(1).values)
+        if s.way == "weighed":
+            y = s.e(x)
+            return s.l((y[..., :1].masked_fill((x == 0).unsqueeze(-1), -1e4).softmax(1) * y).sum(1))
+        if s.way == "filled with 3":
+            return s.l(s.e(x).masked_fill((x == 2).unsqueeze(-1), 3).mean(1))
         there = there.float() if s.way == "float" else there.to(s.l.weight.dtype).unsqueeze(-1)
         numbers = there[:, :, None] if s.way == "float" else there
         return s.l((s.e(x) * numbers).sum(1) / numbers.sum(1).clamp(min=1))
@@ -329,6 +337,7 @@ CASES = {
     "Mean float": (MaskedMean("float"), ids(5)),
     "Mean to": (MaskedMean("to", 0), ids(5)),
     "Mean filled": (MaskedMean("filled", 0), ids(5)),
+    **{f"Mask {way}": (MaskedMean(way), ids(5)) for way in FILLED},
     **{f"Mask {way}": (Written(way), {"x": (5, 8), "mask": ("there", (5,))}) for way in MASKS},
     "Padded": (Padded(), {"x": (5, 6), "mask": ("flags", (5,))}),
     "PaddedIds": (PaddedIds(9), ids(5)),
@@ -395,6 +404,8 @@ def difference(module, specs, way, opset=17):
     if way == "torch":
         shapes = {name: spec[1] if isinstance(spec[0], str) else spec for name, spec in specs.items()}
         network = cr.from_torch(module, shapes if len(shapes) > 1 else next(iter(shapes.values())))
+        if isinstance(module, MaskedMean):  # nothing of a comparison is learned
+            assert network.count_parameters() == sum(p.numel() for p in module.parameters())
     else:
         network = cr.from_onnx(exported(module, X, opset))
     values = [ours(x) for x in X.values()]

@@ -47,15 +47,15 @@ _CLASSES = by_name(
         "chainrule.L2Pool1D(2), for norm_type 2, or chainrule.LpPool1D(3, 2)": ("LPPool1d",),
         "chainrule.L2Pool3D(2), for norm_type 2, or chainrule.LpPool3D(3, 2)": ("LPPool3d",),
         "chainrule.GlobalAveragePool()": tuple(f"GlobalAveragePooling{n}D" for n in (1, 2, 3)),
-        "chainrule.GlobalAveragePool(), for the output size 1": tuple(
-            f"{name}{n}{d}"
-            for n in (1, 2, 3)
-            for name, d in (("AdaptiveAvgPool", "d"), ("AdaptiveAvgPool", "D"), ("AdaptiveAveragePool", "D"))
-        ),
         "chainrule.GlobalMaxPool()": tuple(f"GlobalMaxPooling{n}D" for n in (1, 2, 3)),
-        "chainrule.GlobalMaxPool(), for the output size 1": tuple(
-            f"AdaptiveMaxPool{n}d" for n in (1, 2, 3)
-        ),
+        **{
+            f"chainrule.Global{kind}Pool(), for the output size 1; for a size s that divides n of the input "
+            f"chainrule.{kind}Pool{n}D(n // s)": tuple(
+                f"Adaptive{theirs}Pool{n}{d}" for theirs in spelled for d in "dD"
+            )
+            for n in (1, 2, 3)
+            for kind, spelled in (("Average", ("Avg", "Average")), ("Max", ("Max",)))
+        },
         "chainrule.Pad1D(1), or padding=1 in the convolution that follows": ("ZeroPadding1D", "ZeroPad1d"),
         "chainrule.Pad2D(1), or padding=1 in the convolution that follows": ("ZeroPadding2D", "ZeroPad2d"),
         "chainrule.Pad3D(1), or padding=1 in the convolution that follows": ("ZeroPadding3D", "ZeroPad3d"),

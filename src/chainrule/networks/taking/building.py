@@ -658,7 +658,7 @@ class Building(Axes):
         if not flags.equal:
             return there
         taps = tuple(((place, -1.0),) for place in range(flags.of.theirs[0]))
-        return self.plus(name, self.along(f"{name}_negative", there, 0, taps), np.ones(len(taps)))
+        return self.entrywise(name, self.along(f"{name}_negative", there, 0, taps), HardSigmoid(2.0, 1.5))
 
     def seen(self, name: str, padding: Value | Flags, table: Array, hides: bool = True) -> Value:
         """Which keys a query of a sample sees, (steps, keys), 0 where it does not: those that `padding`,

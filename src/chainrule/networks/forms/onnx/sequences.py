@@ -1,7 +1,9 @@
 """Layers over the steps of a sequence among the operators of ONNX.
 
 A mask (N, steps) holds 1 for a step that is there. RNN, LSTM and GRU of ONNX know lengths only, which put all
-padding at the end, and no projection; with one of them a recurrence is a Scan over its own formula of a step.
+padding at the end, and no projection; a recurrence under a mask is a Scan over its own formula of a step, as
+is a projection of states that are given. From states of 0 on a projection is an LSTM whose R is U V, as z
+reads U h = U V (o ⊙ tanh c), and a product by V behind it: onnxruntime has a kernel for that.
 """
 
 from __future__ import annotations
@@ -66,8 +68,11 @@ def _embedding(graph: Graph, layer: Embedding, x: Value, given: Arrays, mask: st
 # -- recurrences -------------------------------------------------------------------------------------------
 def _recurrent(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: str | None) -> Value:
     sequence, first = _begun(graph, layer, x)
-    if mask is not None or "V" in given:
+    V = given.get("V")
+    if mask is not None or (V is not None and first):
         return _scan(graph, layer, sequence, first, x, given, mask)
+    if V is not None:
+        given = {**given, "U": given["U"].astype(np.float64) @ V}
     operator, order = OPERATORS[type(layer)]
     arrays = [gates_in_order(given[name], layer.gates, order) for name in ("W", "U", "b") if name in given]
     if layer.bias:  # ONNX has two: ours is the first, and v of a GRU in the second
@@ -94,9 +99,12 @@ def _recurrent(graph: Graph, layer: Recurrent, x: Value, given: Arrays, mask: st
         names.append(graph.constant(gates_in_order(given["P"], LSTM.seeing, "iof")[None], "P"))
     every, *last = graph.several(operator, steps, *names, outputs=1 + len(layer.states), **options)
     states = [graph.axes("Squeeze", state, 0) for state in last]
+    if V is not None:
+        states[0] = product(graph, states[0], V, None)
     if layer.outputs == "last":
         return _ended(graph, layer, x, states[0], states)
     shown = graph.add("Transpose", graph.axes("Squeeze", every, 1), perm=[1, 0, 2])
+    shown = shown if V is None else product(graph, shown, V, None)
     return _ended(graph, layer, x, shown, states)
 
 

@@ -7,6 +7,7 @@ numbers what all the nodes do.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 from chainrule.base.types import Array
 from chainrule.layers import MultiHeadAttention
 from chainrule.layers.sequences.attention import GIVEN
+from chainrule.networks.taking.distances import TOLERANCE, relative
 from chainrule.networks.taking.values import HIDDEN
 
 MOST = 80  # nodes between x and the softmax: with sizes that are computed about 50
@@ -24,9 +26,9 @@ MOST = 80  # nodes between x and the softmax: with sizes that are computed about
 PASSING = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Cast", "Flatten"}
 PRODUCTS = {"MatMul", "Gemm"}
 SCALING = {"Mul", "Div", "Add", "Where"}  # between the scores and the softmax, masks among them
+COMPARING = {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "Sign", "NonZero"}
 PICKING = {"Slice", "Split", "Gather"}  # of projections that are made as one
 HIDING = -9000.0  # what is added to a score and leaves nothing of it: exporters write -10000, -1e9, -inf
-TOLERANCE = 1e-5  # relative, of numbers that a model holds as float32
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class Attentions:
                 self.varying.update(node.output)
         if any(node.op_type in ("Softmax", "Attention") for node in nodes):
             sizes = [node.output[0] for node in nodes if node.op_type == "Shape"]
-            self.constants |= dict(zip(sizes, self._run(self.given, sizes), strict=True))
+            with contextlib.suppress(Exception):  # behind what onnx cannot compute no attention is found
+                self.constants |= dict(zip(sizes, self._run(self.given, sizes), strict=True))
 
     def _in_double(self, node: Any) -> Any:
         """The node with numbers of 64 bits where it makes some of 32."""
@@ -202,11 +205,11 @@ class Attentions:
             if None not in origins and len(set(origins)) > 1:
                 q, k, v = map(str, origins)
                 made = self._matched(core, (q, k, v), end)
-                if made is not None:
+                if made is not None and not self._compares({q, k, v}, core.padding, end):
                     return end, made, self._between({q, k, v, core.padding}, end)
             for root, region in self._roots(operands):
                 made = self._matched(core, (root,) * 3, end)
-                if made is not None:
+                if made is not None and not self._compares({root}, core.padding, end):
                     return end, made, region | self._between({root, core.padding}, end)
         return None
 
@@ -275,6 +278,20 @@ class Attentions:
                 nodes.add(number)
                 wanted |= {name for name in self.nodes[number].input if name in self.varying}
         return nodes
+
+    def _compares(self, roots: set[str], padding: str, end: str) -> bool:
+        """Whether a node on the way compares numbers of the sequences, as a mask of steps that are 0 does: it
+        is the same for almost all numbers, and drawn ones do not show it.
+        """
+        path = set(roots)
+        for number in sorted(self._between({*roots, padding}, end)):
+            node = self.nodes[number]
+            if path & set(node.input) and node.op_type != "Shape":
+                flags = [held.i for held in node.attribute if node.op_type == "Cast"]
+                if node.op_type in COMPARING or flags == [self.onnx.TensorProto.BOOL]:
+                    return True
+                path |= set(node.output)
+        return False
 
     # -- what the nodes compute ------------------------------------------------------------------------------
     def _run(self, given: Mapping[str, Array], wanted: Sequence[str]) -> list[Array]:
@@ -348,11 +365,11 @@ class Attentions:
         if fewer < heads:
             options["key_value_heads"] = fewer
         if padding is not None:
-            for layer, numbers in _relative(heads, options, added, seen):
+            for layer, numbers in relative(heads, options, added, seen):
                 return self._padded(core, roots, end, X, padding, layer, weights | numbers, seen)
             return None
         masks = self._masks(seen, steps, keys)
-        for layer, numbers in (of for mask in masks for of in _relative(heads, mask | options, added, seen)):
+        for layer, numbers in (of for mask in masks for of in relative(heads, mask | options, added, seen)):
             x, read_by = X[roots[0]], layer
             if len(sources) > 1:
                 read_by = layer.reading(tuple(X[root].shape[1:] for root in sources))
@@ -521,36 +538,6 @@ def _more(keys: Array, values: Array) -> tuple[dict[str, Any], dict[str, Array]]
     if count > len(options) + 1:
         raise ValueError("more keys than ours have")
     return {**options, "key_value_bias": True}, {"k_0": keys[:, 0].ravel(), "v_0": values[:, 0].ravel()}
-
-
-def _relative(
-    heads: int, options: Mapping[str, Any], added: Any, seen: Any
-) -> Iterator[tuple[MultiHeadAttention, dict[str, Array]]]:
-    """The layers that add so much to scores, (heads or 1, steps, keys), where keys are seen, and P."""
-    if added is None:
-        yield MultiHeadAttention(heads, **options), {}
-        return
-    steps, keys = seen.shape
-    added = np.broadcast_to(added, (heads, steps, keys))
-    kinds: list[dict[str, Any]] = [{"relative_positions": "alibi"}, {"relative_positions": "t5"}]
-    farthest = max(steps, keys, 2) - 1
-    kinds.append({"relative_positions": "learned", "max_distance": farthest})
-    grids = [(rows, steps // rows) for rows in range(2, steps) if steps % rows == 0 and steps == keys]
-    kinds += [{"relative_positions": "learned", "grid": grid} for grid in grids]
-    for kind in kinds:
-        layer = MultiHeadAttention(heads, **options, **kind)
-        at, P = layer.of_pairs(steps, keys)
-        learned = layer.learned_positions
-        if learned:
-            P = np.zeros((heads, layer.numbers_of((steps, heads))))
-            P[:, at[seen]] = added[:, seen]
-            apart = np.abs(np.subtract.outer(np.arange(steps), np.arange(keys)))[seen]
-            shares = len({*at[seen].tolist()}) < len({*apart.tolist()})
-        if kind["relative_positions"] == "t5" and not shares:
-            continue  # a number for every distance: the plainer option says the same
-        if np.allclose(P[:, at[seen]], added[:, seen], rtol=TOLERANCE, atol=TOLERANCE):
-            yield layer, {"P": P} if learned else {}
-            return
 
 
 def _repeats(heads: int, arrays: Sequence[Array]) -> int:

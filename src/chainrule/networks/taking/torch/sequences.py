@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import ArgumentError
 from chainrule.base.types import Array
-from chainrule.layers import GELU, Bidirectional, Dropout, Layer, MultiHeadAttention, ReLU
+from chainrule.layers import GELU, Bidirectional, Dropout, Layer, ReLU
 from chainrule.layers.sequences.attention import GIVEN
 from chainrule.networks.taking.building import cell
+from chainrule.networks.taking.distances import relative
 from chainrule.networks.taking.torch.arithmetic import multiplied
 from chainrule.networks.taking.torch.elements import linear
 from chainrule.networks.taking.torch.norms import layer_norm
@@ -123,23 +125,40 @@ def _rows(r: Reading, name: str, state: Value, count: int) -> list[Value]:
     return [r.building.reshaped(f"{name}_row", part, state.theirs[1:]) for part in parts]
 
 
-def _mask(name: str, given: Any, causal: bool, steps: int, keys: int) -> dict[str, Any]:
-    """The option of attention that hides what a mask of the module hides."""
+def _mask(
+    name: str, given: Any, causal: bool, steps: int, keys: int, heads: int
+) -> tuple[dict[str, Any], Array | None]:
+    """The option of attention that hides what a mask of the module hides, and the numbers, by head, that the
+    mask adds to scores beside.
+    """
     later = np.tri(steps, keys, dtype=bool)
     if given is None:
-        return {"causal": True} if causal else {}
-    if isinstance(given, np.ndarray) and given.ndim == 3 and (given == given[:1]).all():
-        given = given[0]  # of every sample and head the same
-    if not isinstance(given, np.ndarray) or given.shape != (steps, keys):
-        received = given.shape if isinstance(given, np.ndarray) else "an input"
+        return {"causal": True} if causal else {}, None
+    told = given
+    if isinstance(given, np.ndarray) and given.ndim == 3 and len(given) and len(given) % heads == 0:
+        of_samples = given.reshape(-1, heads, *given.shape[1:])
+        given = of_samples[0] if (of_samples == of_samples[:1]).all() else given
+    elif isinstance(given, np.ndarray) and given.ndim == 2:
+        given = given[None]
+    if not isinstance(given, np.ndarray) or given.shape not in ((1, steps, keys), (heads, steps, keys)):
+        received = told.shape if isinstance(told, np.ndarray) else "an input"
         raise ArgumentError(
-            f"{name}: a mask is taken that is a tensor ({steps}, {keys}) of the module or of arguments=, "
-            f"received {received}"
+            f"{name}: a mask is taken that is a tensor ({steps}, {keys}) of the module or of arguments=, or "
+            f"({heads}, {steps}, {keys}), of every head, received {received}"
         )
     seen = ~given if given.dtype == bool else given > HIDDEN
-    if given.dtype != bool and np.any(given[seen]):
-        raise ArgumentError(f"{name}: a mask is taken of 0 and -inf, or of True and False")
-    return {"causal": True} if np.array_equal(seen, later) else {} if seen.all() else {"seen": seen}
+    if (seen != seen[:1]).any():
+        raise ArgumentError(f"{name}: a mask is taken that hides the same keys from all heads")
+    added = np.where(seen, given, 0) if given.dtype != bool and np.any(given[seen]) else None
+    seen = seen[0]
+    option = {"causal": True} if np.array_equal(seen, later) else {} if seen.all() else {"seen": seen}
+    return option, added
+
+
+def _seen_by(option: dict[str, Any], steps: int, keys: int) -> Array:
+    """Which keys queries see, (steps, keys), by the option that says it."""
+    every: Array = np.tri(steps, keys, dtype=bool) if option.get("causal") else np.ones((steps, keys), bool)
+    return np.asarray(option.get("seen", every))
 
 
 def attention(
@@ -149,15 +168,22 @@ def attention(
     """values: queries, keys, values. padding: of every sample which keys are hidden, 1 or True."""
     q, k, v = values
     _samples_first(r, name, m)
-    option = _mask(name, mask, causal, q.theirs[0], k.theirs[0])
+    pairs = q.theirs[0], k.theirs[0]
+    option, added = _mask(name, mask, causal, *pairs, m.num_heads)
+    of_pairs = _seen_by(option, *pairs)
     read = values[:1] if q is k is v else values[:2] if k is v else values
     if padding is not None:
         table = option.pop("seen", None)
-        read = [q, k, *([v] if k is not v else []), _seen(r, name, padding, table, q.theirs[0], k.theirs[0])]
+        read = [q, k, *([v] if k is not v else []), _seen(r, name, padding, table, *pairs)]
         option["seen"] = GIVEN
     option |= {"key_value_bias": m.bias_k is not None, "zero_key_value": bool(m.add_zero_attn)}
-    layer = MultiHeadAttention(m.num_heads, bias=m.in_proj_bias is not None, **option)
-    return r.building.attention(name, read, layer, projections(name, m))
+    option["bias"] = m.in_proj_bias is not None
+    for layer, numbers in relative(m.num_heads, option, added, of_pairs):
+        return r.building.attention(name, read, layer, projections(name, m) | numbers)
+    raise ArgumentError(
+        f"{name}: what a mask adds to scores is taken where it is a number of the distance of query and key "
+        "(relative_positions), as of ALiBi or T5; this one has others for pairs of one distance"
+    )
 
 
 def _seen(r: Reading, name: str, padding: Any, table: Any, steps: int, keys: int) -> Value:
@@ -165,10 +191,11 @@ def _seen(r: Reading, name: str, padding: Any, table: Any, steps: int, keys: int
     module's own mask leaves.
     """
     of = padding.of if isinstance(padding, Flags) and padding.equal else padding
-    if not isinstance(of, Value) or of.theirs != (keys,):
+    if not isinstance(of, Value) or of.theirs != (keys,) or of.root.node is not None:
         raise ArgumentError(
             f"{name}: a padding mask is an input of the shape ({keys},) of a sample, 1 where a step is "
-            "padding, or ids == 0 of such ids"
+            "padding, or ids == 0 of such ids; numbers that are computed of them, which PyTorch adds to the "
+            "scores, are none: give the mask itself"
         )
     left = np.ones((steps, keys), bool) if table is None else np.asarray(table)
     return r.building.seen(name, padding, left)
@@ -455,10 +482,25 @@ def numbers_of(r: Reading, name: str, given: Any) -> Any:
 
 
 def _hidden(r: Reading, name: str, x: Value, mask: Any, value: float) -> Value:
-    """x with 0 where a comparison of ids holds."""
-    if not isinstance(mask, Flags) or value != 0:
-        raise ArgumentError(f"{name}: masked_fill is taken of 0 where ids are a number, (ids == 0, 0)")
-    return multiplied(r, name, x, numbers_of(r, f"{name}_left", mask.turned()))
+    """x with a number where a comparison of ids holds, which is not learned."""
+    if not isinstance(mask, Flags) or not isinstance(value, int | float):
+        raise ArgumentError(
+            f"{name}: masked_fill is taken of a number where ids are one, (ids == 0, 0)"
+        )
+    if not np.isfinite(value):
+        raise ArgumentError(
+            f"{name}: masked_fill is taken of finite numbers: write (ids == 0, -1e9), which no maximum takes "
+            "and of which a softmax leaves nothing"
+        )
+    left = multiplied(r, name, x, numbers_of(r, f"{name}_left", mask.turned()))
+    if not value:
+        return left
+    filled = numbers_of(r, f"{name}_there", replace(mask, axes=0))
+    taps = tuple(((step, float(value)),) for step in range(filled.theirs[0]))
+    filled = r.building.along(f"{name}_number", filled, 0, taps)
+    for _ in range(mask.axes):
+        filled = unsqueeze(r, f"{name}_axis", filled, -1)
+    return r.building.join(f"{name}_filled", [left, filled], "sum")
 
 
 def _same_number(r: Reading, name: str, x: Any, *types: Any, **more: Any) -> Any:
