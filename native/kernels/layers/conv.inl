@@ -297,7 +297,7 @@ struct Pairs {
 // gradients of their own samples; only the end sums over them.
 // With the bias, its gradient (conv 3: the sum of δ over positions and samples) is summed on the way.
 template <class T, int C, int P, bool with_bias, bool folds>
-__attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pairs& at) {
+__attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Image<T>& image, const Pairs& at) {
   constexpr int L = lanes<T>;
   const int filter = at.filter;
   const ptrdiff_t step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_step = ptrdiff_t(g.z.channels) * L;
@@ -315,7 +315,6 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
     for (int c = 0; c < C; c++) total_bias[c] += widen<T>(bias[c]), bias[c] = Vec<T>{};
     pending = 0;
   };
-  const Image<T> image(g);
   for (int b = 0; b < g.blocks; b++)
     for (int i = 0; i < g.z.height; i++) {
       const T* x = g.x.row(b, image.row(i, at.d, at.m)) + at.offset;
@@ -388,14 +387,14 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
     }
 }
 template <class T, int C, int P>
-inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Pairs& at) {
+inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Image<T>& image, const Pairs& at) {
   if (pairs == P) {
     const bool with_bias = g.bias_gradient && at.d == 0 && at.m == 0 && at.pair == 0;
     if (is_long<T>(int64_t(g.blocks) * g.z.height * g.z.width))
-      return with_bias ? correlate<T, C, P, true, true>(g, at) : correlate<T, C, P, false, true>(g, at);
-    return with_bias ? correlate<T, C, P, true, false>(g, at) : correlate<T, C, P, false, false>(g, at);
+      return with_bias ? correlate<T, C, P, true, true>(g, image, at) : correlate<T, C, P, false, true>(g, image, at);
+    return with_bias ? correlate<T, C, P, true, false>(g, image, at) : correlate<T, C, P, false, false>(g, image, at);
   }
-  if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, at);
+  if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, image, at);
 }
 
 // A row of the kernel is one run of pairs, or where taps are apart, or see a part of the channels, a segment per tap.
@@ -643,6 +642,7 @@ static void conv_gradient(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int segments = pair_segments<T>(g), pairs = segment_pairs<T>(g), runs = groups(pairs, narrow_pixels);
   const int filters = group_filters<T>(g), tiles = channel_tiles<T>(filters);
+  const Image<T> image(g);
   for (int unit = begin; unit < end; unit++) {
     int rest = unit;
     const auto digit = [&rest](int base) {
@@ -652,22 +652,23 @@ static void conv_gradient(const ConvArgs<T>& g, int begin, int end) {
     };
     const int tile = digit(tiles), group = digit(g.groups), run = digit(runs), n = digit(segments), m = rest;
     const int r = int(int64_t(run) * pairs / runs), r_end = int(int64_t(run + 1) * pairs / runs);
+    const int plane = g.kernel_d == 1 ? 0 : m / g.kernel_h;
     const ptrdiff_t pixels = ptrdiff_t(n) * g.dilation_w - g.pad_left;
     const Pairs at{group * filters + tile * narrow_channels,
                    (group + 1) * filters,
-                   m / g.kernel_h,
-                   m % g.kernel_h,
+                   plane,
+                   m - plane * g.kernel_h,
                    n * pairs + r,
                    (pixels * g.x.channels + group * group_channels<T>(g) + r) * L};
     if (!g.norms) {
-      correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, at);
+      correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, image, at);
       continue;
     }
     for (int b = 0; b < g.blocks; b++) {   // block by block: until the lanes are summed they hold every sample's own gradient
       ConvArgs<T> one = g;
       one.blocks = 1, one.x.data = g.x.block(b), one.z.data = g.z.block(b);
       one.norms = g.norms + (ptrdiff_t(unit) * g.blocks + b) * L, one.accumulate = b > 0;
-      correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, one, at);
+      correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, one, image, at);
     }
   }
 }
