@@ -60,7 +60,7 @@ struct Axis {
   // The window whose tap lies at u, of [-above, count + below) windows.
   bool window(int u, int tap, int above, int count, int below, int& i) const {
     const ptrdiff_t at = ptrdiff_t(u) + pad - ptrdiff_t(tap) * dilation;
-    i = int(stride == 1 ? at : at / stride);   // a division takes as long as 40 products
+    i = int(stride == 1 ? at : at / stride);   // no division in the common case
     if (ptrdiff_t(i) * stride != at) return false;
     return -above <= i && i < count + below;
   }
