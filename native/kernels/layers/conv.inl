@@ -60,18 +60,19 @@ struct Axis {
   // The window whose tap lies at u, of [-above, count + below) windows.
   bool window(int u, int tap, int above, int count, int below, int& i) const {
     const ptrdiff_t at = ptrdiff_t(u) + pad - ptrdiff_t(tap) * dilation;
-    if (at % stride) return false;
-    i = int(at / stride);
+    i = int(stride == 1 ? at : at / stride);   // no division in the common case
+    if (ptrdiff_t(i) * stride != at) return false;
     return -above <= i && i < count + below;
   }
 };
 // The planes and rows of an image: zeros around it are no terms of any sum. Of bands those beside are there as well.
 template <class T>
 struct Image {
-  int z_planes, x_rows, z_rows;   // rows of a plane
+  int x_planes, z_planes, x_rows, z_rows;   // rows of a plane
   Axis planes, rows;
   explicit Image(const ConvArgs<T>& g)
-      : z_planes(g.z_planes),
+      : x_planes(g.x_planes),
+        z_planes(g.z_planes),
         x_rows(g.x.height / g.x_planes),
         z_rows(g.z.height / g.z_planes),
         planes{g.volume ? -g.x_above : 0,
@@ -84,6 +85,9 @@ struct Image {
   // Of a row of windows its plane, and its row in that.
   int plane_of(int unit) const { return z_planes == 1 ? 0 : unit / z_rows; }
   int row_of(int unit) const { return z_planes == 1 ? unit : unit % z_rows; }
+  // The same of a row of pixels.
+  int x_plane_of(int u) const { return x_planes == 1 ? 0 : u / x_rows; }
+  int x_row_of(int u) const { return x_planes == 1 ? u : u % x_rows; }
   // Where tap (d, m) of the kernel's rows lies of a row of windows.
   ptrdiff_t row(int unit, int d, int m) const {
     return (ptrdiff_t(plane_of(unit)) * planes.stride - planes.pad + ptrdiff_t(d) * planes.dilation) * x_rows +
@@ -146,14 +150,13 @@ static void conv_pack_backward(const ConvArgs<T>& g, int begin, int end) {
 }
 
 // `pixels` output pixels of one group: in one pass, or where the taps are not contiguous in a pass per row of the kernel. x:
-// where the first tap would lie. planes, rows: those of the kernel that meet the image.
+// where the first tap would lie. planes, rows: those of the kernel that meet the image; x_plane: from one to the next.
 template <class T, class F>
-inline void conv_forward_pixels(const ConvArgs<T>& g, int group, const Span& planes, const Span& rows, const T* x, T* z,
-                                int pixels) {
+inline void conv_forward_pixels(const ConvArgs<T>& g, int group, const Span& planes, const Span& rows, ptrdiff_t x_plane,
+                                const T* x, T* z, int pixels) {
   constexpr int L = lanes<T>, C = narrow_channels;
   const int channels = group_channels<T>(g), filters = group_filters<T>(g);
-  const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L, x_plane = g.dilation_d * (g.x.height / g.x_planes) * g.x.row_step;
-  const ptrdiff_t w_row = ptrdiff_t(g.kernel_w) * channels * C;
+  const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L, w_row = ptrdiff_t(g.kernel_w) * channels * C;
   const bool whole = whole_rows<T>(g);
   const int present = planes.count() * rows.count(), passes = whole || present == 0 ? 1 : present;
   Tile<T, F> t{};
@@ -168,7 +171,7 @@ inline void conv_forward_pixels(const ConvArgs<T>& g, int group, const Span& pla
   t.w_plane = g.kernel_h * w_row;
   if (whole) {   // the bits are those of a sum over all rows
     t.left_out = (kernel_rows(g) - present) * t.length;
-    t.before = t.length < fold_terms ? rows.first % groups(fold_terms, t.length) * t.length : 0;
+    if (rows.first > 0 && t.length < fold_terms) t.before = rows.first % groups(fold_terms, t.length) * t.length;
   }
   t.z_pixel = ptrdiff_t(g.z.channels) * L;
   for (int k = 0; k < filters; k += C) {
@@ -196,6 +199,7 @@ static void conv_forward(const ConvArgs<T>& g, int begin, int end) {
   const int height = g.z.height, width = g.z.width;
   const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L, z_pixel = ptrdiff_t(g.z.channels) * L;
   const Image<T> image(g);
+  const ptrdiff_t x_plane = ptrdiff_t(g.dilation_d) * image.x_rows * g.x.row_step;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / height, i = unit % height;
     const Span planes = image.planes.taps(image.plane_of(i)), rows = image.rows.taps(image.row_of(i));
@@ -205,7 +209,8 @@ static void conv_forward(const ConvArgs<T>& g, int begin, int end) {
     for (int j = 0; j < width;) {
       const int pixels = cut.next();
       for (int group = 0; group < g.groups; group++)
-        conv_forward_pixels<T, F>(g, group, planes, rows, x + ptrdiff_t(j) * g.stride_w * x_pixel, z + j * z_pixel, pixels);
+        conv_forward_pixels<T, F>(g, group, planes, rows, x_plane, x + ptrdiff_t(j) * g.stride_w * x_pixel, z + j * z_pixel,
+                                  pixels);
       j += pixels;
     }
     if (g.transposed) hadamard_row<T>(g.post, g.z, b, i);
@@ -267,10 +272,11 @@ static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
     } else {
       __builtin_memset(row, 0, sizeof(T) * size_t(width) * channels * L);
     }
+    const int x_plane = image.x_plane_of(u), x_row = image.x_row_of(u);
     for (int d = 0, t; d < g.kernel_d; d++) {
-      if (!image.planes.window(u / image.x_rows, d, plane_above, g.z_planes, plane_below, t)) continue;
+      if (!image.planes.window(x_plane, d, plane_above, g.z_planes, plane_below, t)) continue;
       for (int m = 0, i; m < g.kernel_h; m++) {
-        if (!image.rows.window(u % image.x_rows, m, g.above - plane_above, image.z_rows, g.below - plane_below, i)) continue;
+        if (!image.rows.window(x_row, m, g.above - plane_above, image.z_rows, g.below - plane_below, i)) continue;
         const T* const delta = g.z.row(b, ptrdiff_t(t) * image.z_rows + i);
         for (int group = 0; group < g.groups; group++) conv_scatter_row<T, F>(g, group, delta, row, d * g.kernel_h + m);
       }
@@ -291,7 +297,7 @@ struct Pairs {
 // gradients of their own samples; only the end sums over them.
 // With the bias, its gradient (conv 3: the sum of δ over positions and samples) is summed on the way.
 template <class T, int C, int P, bool with_bias, bool folds>
-__attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pairs& at) {
+__attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Image<T>& image, const Pairs& at) {
   constexpr int L = lanes<T>;
   const int filter = at.filter;
   const ptrdiff_t step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_step = ptrdiff_t(g.z.channels) * L;
@@ -309,7 +315,6 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
     for (int c = 0; c < C; c++) total_bias[c] += widen<T>(bias[c]), bias[c] = Vec<T>{};
     pending = 0;
   };
-  const Image<T> image(g);
   for (int b = 0; b < g.blocks; b++)
     for (int i = 0; i < g.z.height; i++) {
       const T* x = g.x.row(b, image.row(i, at.d, at.m)) + at.offset;
@@ -382,14 +387,14 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
     }
 }
 template <class T, int C, int P>
-inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Pairs& at) {
+inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Image<T>& image, const Pairs& at) {
   if (pairs == P) {
     const bool with_bias = g.bias_gradient && at.d == 0 && at.m == 0 && at.pair == 0;
     if (is_long<T>(int64_t(g.blocks) * g.z.height * g.z.width))
-      return with_bias ? correlate<T, C, P, true, true>(g, at) : correlate<T, C, P, false, true>(g, at);
-    return with_bias ? correlate<T, C, P, true, false>(g, at) : correlate<T, C, P, false, false>(g, at);
+      return with_bias ? correlate<T, C, P, true, true>(g, image, at) : correlate<T, C, P, false, true>(g, image, at);
+    return with_bias ? correlate<T, C, P, true, false>(g, image, at) : correlate<T, C, P, false, false>(g, image, at);
   }
-  if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, at);
+  if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, image, at);
 }
 
 // A row of the kernel is one run of pairs, or where taps are apart, or see a part of the channels, a segment per tap.
@@ -637,6 +642,7 @@ static void conv_gradient(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int segments = pair_segments<T>(g), pairs = segment_pairs<T>(g), runs = groups(pairs, narrow_pixels);
   const int filters = group_filters<T>(g), tiles = channel_tiles<T>(filters);
+  const Image<T> image(g);
   for (int unit = begin; unit < end; unit++) {
     int rest = unit;
     const auto digit = [&rest](int base) {
@@ -646,22 +652,23 @@ static void conv_gradient(const ConvArgs<T>& g, int begin, int end) {
     };
     const int tile = digit(tiles), group = digit(g.groups), run = digit(runs), n = digit(segments), m = rest;
     const int r = int(int64_t(run) * pairs / runs), r_end = int(int64_t(run + 1) * pairs / runs);
+    const int plane = g.kernel_d == 1 ? 0 : m / g.kernel_h;
     const ptrdiff_t pixels = ptrdiff_t(n) * g.dilation_w - g.pad_left;
     const Pairs at{group * filters + tile * narrow_channels,
                    (group + 1) * filters,
-                   m / g.kernel_h,
-                   m % g.kernel_h,
+                   plane,
+                   m - plane * g.kernel_h,
                    n * pairs + r,
                    (pixels * g.x.channels + group * group_channels<T>(g) + r) * L};
     if (!g.norms) {
-      correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, at);
+      correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, image, at);
       continue;
     }
     for (int b = 0; b < g.blocks; b++) {   // block by block: until the lanes are summed they hold every sample's own gradient
       ConvArgs<T> one = g;
       one.blocks = 1, one.x.data = g.x.block(b), one.z.data = g.z.block(b);
       one.norms = g.norms + (ptrdiff_t(unit) * g.blocks + b) * L, one.accumulate = b > 0;
-      correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, one, at);
+      correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, one, image, at);
     }
   }
 }

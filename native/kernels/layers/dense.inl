@@ -233,8 +233,7 @@ static void dense_forward(const DenseArgs<T, F>& g, int begin, int end) {
   }
 }
 
-// -- inputs that are 0
-// ---------------------------------------------------------------------------------------------------------
+// -- inputs that are 0 -------------------------------------------------------------------------------------------------------
 
 // Dark borders of images, columns of a one-hot row, words that no sample has: an input that is 0 in all lanes of a group of
 // blocks adds nothing to its sums (an infinite weight aside, which training refuses), and one that is 0 throughout has a
@@ -541,7 +540,7 @@ __attribute__((noinline)) static void by_lanes_tile(const T* x, ptrdiff_t x_bloc
 template <class T>
 inline bool sums_by_lanes(const DenseArgs<T>& g, int blocks, int samples) {
   const int64_t products =
-      int64_t(g.inputs) * g.outputs * (blocks + 10);   // not of x_rows: one way for every batch, the same bits
+      int64_t(g.inputs) * g.outputs * (blocks + 10);   // not x_rows: one way for all batches, the same bits
   return !g.other && double(products) < 0.9 * double(panels<T>(g.outputs)) * (g.inputs + 6) * samples;
 }
 template <class T>

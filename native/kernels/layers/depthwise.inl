@@ -38,8 +38,8 @@ inline bool tap_row(const ConvArgs<T>& g, const Image<T>& image, int at, int d, 
   } else {
     const int before = g.volume ? g.above : 0, behind = g.volume ? g.below : 0;
     int t, i;
-    if (!image.planes.window(at / image.x_rows, d, before, g.z_planes, behind, t)) return false;
-    if (!image.rows.window(at % image.x_rows, m, g.above - before, image.z_rows, g.below - behind, i)) return false;
+    if (!image.planes.window(image.x_plane_of(at), d, before, g.z_planes, behind, t)) return false;
+    if (!image.rows.window(image.x_row_of(at), m, g.above - before, image.z_rows, g.below - behind, i)) return false;
     from = ptrdiff_t(t) * image.z_rows + i;
     return true;
   }
@@ -116,15 +116,16 @@ inline void depthwise_row(const ConvArgs<T>& g, int at, const T* from, T* to) {
                                         0, add);
         add = true, count = 0;
       };
-      for (int m = 0; m < kernel_rows(g); m++) {
-        ptrdiff_t row;
-        if (!tap_row<T, backward>(g, image, at, m / g.kernel_h, m % g.kernel_h, row)) continue;
-        for (int n = 0, column; n < g.kernel_w; n++) {
-          if (!tap_column<T, backward>(g, v, n, column)) continue;
-          if (count == most_taps) sum();
-          taps[count++] = {row * source.row_step + column * from_channels, m * g.kernel_w + n};
+      for (int d = 0; d < g.kernel_d; d++)
+        for (int m = 0; m < g.kernel_h; m++) {
+          ptrdiff_t row;
+          if (!tap_row<T, backward>(g, image, at, d, m, row)) continue;
+          for (int n = 0, column; n < g.kernel_w; n++) {
+            if (!tap_column<T, backward>(g, v, n, column)) continue;
+            if (count == most_taps) sum();
+            taps[count++] = {row * source.row_step + column * from_channels, (d * g.kernel_h + m) * g.kernel_w + n};
+          }
         }
-      }
       sum();
       v += run * step;
     }

@@ -138,9 +138,9 @@ inline void pool_window(const PoolArgs<T>& g, const Reach& r, const T* x, T* x_d
 
 // The only pixel a window of a max pool sends δ to holds the maximum itself, so f' of the layer below can be taken there,
 // once a window, wherever f' is computed from the pool's own input.
-template <class T>
+template <class T, PoolKind kind>
 inline bool derivative_at_maximum(const PoolArgs<T>& g) {
-  return g.kind == PoolKind::max && g.post.saved.data == g.x.data;
+  return kind == PoolKind::max && g.post.saved.data == g.x.data;
 }
 template <class T>
 inline Vec<T> window_delta(const PoolArgs<T>& g, bool at_maximum, Vec<T> maximum, Vec<T> d) {
@@ -182,7 +182,7 @@ static void pool_backward_apart(const PoolArgs<T>& g, int b, int i) {
       for (int u = first; u < last; u++) body(p * rows + u);
   };
   if (gaps) each_row([&](int u) { __builtin_memset(g.x_delta.row(b, u), 0, sizeof(T) * size_t(g.x.width) * x_pixel); });
-  const bool at_maximum = derivative_at_maximum<T>(g);
+  const bool at_maximum = derivative_at_maximum<T, kind>(g);
   const T* x = g.x.row(b, ptrdiff_t(front) * rows + first);
   const T* z = g.z.row(b, i);
   const T* d = g.z_delta.row(b, i);
@@ -206,7 +206,7 @@ template <class T, PoolKind kind, int size, bool deep>
 static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c1) {
   constexpr int L = lanes<T>;
   const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L, run = ptrdiff_t(c1 - c0) * L;
-  const bool at_maximum = derivative_at_maximum<T>(g), derives = !at_maximum && g.post.kind != Act::identity;
+  const bool at_maximum = derivative_at_maximum<T, kind>(g), derives = !at_maximum && g.post.kind != Act::identity;
   int cleared = 0, left = 0;   // rows
   const auto until = [&](int end, int& row, auto&& body) {
     for (; row < end && row < g.x.height; row++)
