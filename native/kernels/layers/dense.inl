@@ -233,8 +233,7 @@ static void dense_forward(const DenseArgs<T, F>& g, int begin, int end) {
   }
 }
 
-// -- inputs that are 0
-// ---------------------------------------------------------------------------------------------------------
+// -- inputs that are 0 --------------------------------------------------------------------------------------------------------
 
 // Dark borders of images, columns of a one-hot row, words that no sample has: an input that is 0 in all lanes of a group of
 // blocks adds nothing to its sums (an infinite weight aside, which training refuses), and one that is 0 throughout has a
@@ -498,8 +497,8 @@ inline Vec<T> sum_of_rows(const T* from, int count) {
   for (; s < count; s++) sums[s % 4].add(load(from + ptrdiff_t(s) * L));
   return narrow<T>((sums[0].wide() + sums[1].wide()) + (sums[2].wide() + sums[3].wide()));
 }
-// -- gradients of few outputs
-// ---------------------------------------------------------------------------------------------------
+
+// -- gradients of few outputs -------------------------------------------------------------------------------------------------
 
 // G[o][i] = Σ over lanes of Σ_b x(i, b) · d(o, b): lanes stay samples, δ is not transposed, and no product is spent on outputs
 // that a panel lacks (10 of 16); what it costs are the sums over lanes in the end, of R inputs and C outputs, R · C = 16.
@@ -537,11 +536,11 @@ __attribute__((noinline)) static void by_lanes_tile(const T* x, ptrdiff_t x_bloc
       to = onto == Onto::added ? to + sums[r * C + c] : sums[r * C + c];
     }
 }
-// Whether that is cheaper: sums over lanes cost about as much as 10 blocks, the transposition of δ 6 products a sample.
+// Whether that is cheaper: sums over lanes cost about as much as 10 blocks, the transposition of δ 6 products a sample. Counted
+// are all inputs and not x_rows: one way for every batch, the same bits.
 template <class T>
 inline bool sums_by_lanes(const DenseArgs<T>& g, int blocks, int samples) {
-  const int64_t products =
-      int64_t(g.inputs) * g.outputs * (blocks + 10);   // not of x_rows: one way for every batch, the same bits
+  const int64_t products = int64_t(g.inputs) * g.outputs * (blocks + 10);
   return !g.other && double(products) < 0.9 * double(panels<T>(g.outputs)) * (g.inputs + 6) * samples;
 }
 template <class T>
