@@ -117,6 +117,14 @@ static void shift_lanes_to(const T* from, const T* beside, Vec<T> kept, T* to, i
     store(to + i, keep ? shifted : Vec<T>{});
   }
 }
+template <class T>
+static void shift_lanes(const T* from, const T* beside, bool above, const bool* keep, T* to, int64_t vectors) {
+  Vec<T> kept;
+  for (int l = 0; l < lanes<T>; l++) kept[l] = keep[l] ? T(1) : T(0);
+  if (above) shift_lanes_to<T, true>(from, beside, kept, to, vectors);
+  else shift_lanes_to<T, false>(from, beside, kept, to, vectors);
+}
+
 // From the lanes that are `shift` further on, to those from `first` up to `end`; the others stay, or are cleared.
 template <class T, bool keeps>
 static void move_lanes_to(const T* from, int shift, Vec<T> wanted, T* to, int64_t vectors) {
@@ -147,12 +155,4 @@ static void repeat_lane(T* to, int from, int64_t vectors) {
   for (int l = 0; l < L; l++) wanted[l] = l > from ? T(1) : T(0);
   const Mask<T> behind = wanted != Vec<T>{};
   for (T* at = to; at < to + vectors * L; at += L) store(at, behind ? broadcast<T>(at[from]) : load<T>(at));
-}
-
-template <class T>
-static void shift_lanes(const T* from, const T* beside, bool above, const bool* keep, T* to, int64_t vectors) {
-  Vec<T> kept;
-  for (int l = 0; l < lanes<T>; l++) kept[l] = keep[l] ? T(1) : T(0);
-  if (above) shift_lanes_to<T, true>(from, beside, kept, to, vectors);
-  else shift_lanes_to<T, false>(from, beside, kept, to, vectors);
 }

@@ -215,9 +215,8 @@ class ConvolutionOperation final : public Operation<T> {
         for (int first = 0; first < g.z.height; first += rows) {
           strip.first_row = first, strip.rows = std::min(rows, g.z.height - first), strip.accumulate = b + first > 0;
           const int64_t products = work(g) / g.blocks * blocks * strip.rows / g.z.height;
-          const int units = k.conv_filters_units(g);
           parallel(strip.rows * blocks, products / 16, [&](int begin, int end, int) { transpose(strip, begin, end); });
-          parallel(units, products, [&](int begin, int end, int) { gradient(strip, begin, end); });
+          parallel(k.conv_filters_units(g), products, [&](int begin, int end, int) { gradient(strip, begin, end); });
         }
       }
       parallel(k.conv_filters_finish_units(g), weight_count(),
@@ -293,15 +292,15 @@ class ConvolutionOperation final : public Operation<T> {
   template <class Value>
   void check_bands(const Value& x, const Value& z) const {
     const ConvArgs<T>& g = geometry;
-    ValueShape image = g.transposed ? z.delta_shape : x.shape, windows = g.transposed ? x.shape : z.delta_shape;
-    for (int* size : {&image.height, &image.top, &image.bottom}) {
-      require(*size % x_line(g.transposed ? z.delta_shape : x.shape) == 0, "a band of a volume has whole planes");
-      *size /= x_line(g.transposed ? z.delta_shape : x.shape);
-    }
-    for (int* size : {&windows.height, &windows.top, &windows.bottom}) {
-      require(*size % z_line(g.transposed ? x.shape : z.delta_shape) == 0, "a band of a volume has whole planes");
-      *size /= z_line(g.transposed ? x.shape : z.delta_shape);
-    }
+    const auto in_lines = [](ValueShape shape, int line) {
+      for (int* size : {&shape.height, &shape.top, &shape.bottom}) {
+        require(*size % line == 0, "a band of a volume has whole planes");
+        *size /= line;
+      }
+      return shape;
+    };
+    const ValueShape &of_image = g.transposed ? z.delta_shape : x.shape, &of_windows = g.transposed ? x.shape : z.delta_shape;
+    const ValueShape image = in_lines(of_image, x_line(of_image)), windows = in_lines(of_windows, z_line(of_windows));
     const int kernel = g.volume ? g.kernel_d : g.kernel_h, stride = g.volume ? g.stride_d : g.stride_h,
               dilation = g.volume ? g.dilation_d : g.dilation_h, pad = g.volume ? g.pad_front : g.pad_top;
     require(x.shape.bands == z.shape.bands && windows.height * int64_t(stride) == image.height,

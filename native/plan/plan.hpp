@@ -171,7 +171,7 @@ class Plan {
   void add_steps_mean(int x, int z);   // of steps in the lanes
   void add_activation(int x, int z, Act kind, double slope);
   void add_softmax(int x, int z);
-  // parameters: W, U, b, and the inner bias of a GRU; mask: -1 for none.
+  // parameters: W, U, b, and the inner bias of a GRU; projection V, peepholes P, mask, the states in front: -1 for none.
   void add_recurrent(int x, int z, const std::vector<int>& parameters, int projection, int peepholes, int mask, int first,
                      const RecurrentArgs<T>& cell);
   void add_masking(int x, int z, int mask, double value);   // writes the mask, a value of one channel

@@ -57,12 +57,12 @@ struct Axis {
     const ptrdiff_t at = ptrdiff_t(i) * stride - pad + ptrdiff_t(tap) * dilation;
     return low <= at && at < high;
   }
-  // The window whose tap lies at u, of [-above, count + below) windows.
-  bool window(int u, int tap, int above, int count, int below, int& i) const {
+  // Which of `windows` has this tap at u, if one has.
+  bool window(int u, int tap, const Span& windows, int& i) const {
     const ptrdiff_t at = ptrdiff_t(u) + pad - ptrdiff_t(tap) * dilation;
     i = int(stride == 1 ? at : at / stride);   // no division in the common case
     if (ptrdiff_t(i) * stride != at) return false;
-    return -above <= i && i < count + below;
+    return windows.first <= i && i < windows.last;
   }
 };
 // The planes and rows of an image: zeros around it are no terms of any sum. Of bands those beside are there as well.
@@ -70,6 +70,7 @@ template <class T>
 struct Image {
   int x_planes, z_planes, x_rows, z_rows;   // rows of a plane
   Axis planes, rows;
+  Span plane_windows, row_windows;   // whose δ is there
   explicit Image(const ConvArgs<T>& g)
       : x_planes(g.x_planes),
         z_planes(g.z_planes),
@@ -81,7 +82,9 @@ struct Image {
                g.stride_d,
                g.dilation_d,
                g.pad_front},
-        rows{g.volume ? 0 : -g.x_above, x_rows + (g.volume ? 0 : g.x_below), g.kernel_h, g.stride_h, g.dilation_h, g.pad_top} {}
+        rows{g.volume ? 0 : -g.x_above, x_rows + (g.volume ? 0 : g.x_below), g.kernel_h, g.stride_h, g.dilation_h, g.pad_top},
+        plane_windows{g.volume ? -g.above : 0, z_planes + (g.volume ? g.below : 0)},
+        row_windows{g.volume ? 0 : -g.above, z_rows + (g.volume ? 0 : g.below)} {}
   // Of a row of windows its plane, and its row in that.
   int plane_of(int unit) const { return z_planes == 1 ? 0 : unit / z_rows; }
   int row_of(int unit) const { return z_planes == 1 ? unit : unit % z_rows; }
@@ -253,16 +256,15 @@ inline void conv_scatter_row(const ConvArgs<T>& g, int group, const T* d, T* row
   }
 }
 
-// Unit: input row of a block. Row u receives from output rows i with u = i·stride − pad + m·dilation, of volumes
-// of such planes; within a row every δ
-// pixel is added at its kernel columns. Conv ① as a scatter: no flipped kernel, no padded δ, no wasted product. The same sum
-// is the forward pass of a transposed convolution, which starts from the bias and ends with the activation.
+// Unit: input row of a block. Row u receives from output rows i with u = i·stride − pad + m·dilation, of volumes from planes
+// that are found the same way; within a row every δ pixel is added at its kernel columns. Conv ① as a scatter: no flipped
+// kernel, no padded δ, no wasted product. The same sum is the forward pass of a transposed convolution, which starts from the
+// bias and ends with the activation.
 template <class T, class F = T>
 static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int channels = g.x.channels, height = g.x.height, width = g.x.width;
   const Image<T> image(g);
-  const int plane_above = g.volume ? g.above : 0, plane_below = g.volume ? g.below : 0;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / height, u = unit % height;
     T* row = g.x_delta.row(b, u);
@@ -274,9 +276,9 @@ static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
     }
     const int x_plane = image.x_plane_of(u), x_row = image.x_row_of(u);
     for (int d = 0, t; d < g.kernel_d; d++) {
-      if (!image.planes.window(x_plane, d, plane_above, g.z_planes, plane_below, t)) continue;
+      if (!image.planes.window(x_plane, d, image.plane_windows, t)) continue;
       for (int m = 0, i; m < g.kernel_h; m++) {
-        if (!image.rows.window(x_row, m, g.above - plane_above, image.z_rows, g.below - plane_below, i)) continue;
+        if (!image.rows.window(x_row, m, image.row_windows, i)) continue;
         const T* const delta = g.z.row(b, ptrdiff_t(t) * image.z_rows + i);
         for (int group = 0; group < g.groups; group++) conv_scatter_row<T, F>(g, group, delta, row, d * g.kernel_h + m);
       }
@@ -527,8 +529,8 @@ inline void add_rows(const T* d, ptrdiff_t d_panel, int count, T* sums) {
   for (int o = 0; o < O; o++) store(sums + o * L, sum[o]);
 }
 
-// Unit: (kernel row, segment of it, run of pairs, group, two panels). Of the strip, of `samples` of each block;
-// added to the sums if `accumulate`.
+// Unit: (kernel row, segment of it, run of pairs, group, two panels). Of the strip, of `samples` of each block; added to the
+// sums if `accumulate`.
 template <class T, class F = T>
 static void conv_filters_gradient(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>, O = gradient_columns, X = L / terms_of<F>;

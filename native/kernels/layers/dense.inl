@@ -497,8 +497,8 @@ inline Vec<T> sum_of_rows(const T* from, int count) {
   for (; s < count; s++) sums[s % 4].add(load(from + ptrdiff_t(s) * L));
   return narrow<T>((sums[0].wide() + sums[1].wide()) + (sums[2].wide() + sums[3].wide()));
 }
-// -- gradients of few outputs
-// ---------------------------------------------------------------------------------------------------
+
+// -- gradients of few outputs -------------------------------------------------------------------------------------------------
 
 // G[o][i] = Σ over lanes of Σ_b x(i, b) · d(o, b): lanes stay samples, δ is not transposed, and no product is spent on outputs
 // that a panel lacks (10 of 16); what it costs are the sums over lanes in the end, of R inputs and C outputs, R · C = 16.
@@ -536,11 +536,11 @@ __attribute__((noinline)) static void by_lanes_tile(const T* x, ptrdiff_t x_bloc
       to = onto == Onto::added ? to + sums[r * C + c] : sums[r * C + c];
     }
 }
-// Whether that is cheaper: sums over lanes cost about as much as 10 blocks, the transposition of δ 6 products a sample.
+// Whether that is cheaper: sums over lanes cost about as much as 10 blocks, the transposition of δ 6 products a sample. Counted
+// are all inputs and not x_rows: one way for every batch, the same bits.
 template <class T>
 inline bool sums_by_lanes(const DenseArgs<T>& g, int blocks, int samples) {
-  const int64_t products =
-      int64_t(g.inputs) * g.outputs * (blocks + 10);   // not x_rows: one way for all batches, the same bits
+  const int64_t products = int64_t(g.inputs) * g.outputs * (blocks + 10);
   return !g.other && double(products) < 0.9 * double(panels<T>(g.outputs)) * (g.inputs + 6) * samples;
 }
 template <class T>

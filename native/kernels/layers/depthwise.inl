@@ -31,15 +31,14 @@ inline bool tap_column(const ConvArgs<T>& g, int at, int n, int& from) {
 }
 // The same of rows, and of row (d, m) of the kernel; forward as well there are some only within the image.
 template <class T, bool backward>
-inline bool tap_row(const ConvArgs<T>& g, const Image<T>& image, int at, int d, int m, ptrdiff_t& from) {
+inline bool tap_row(const Image<T>& image, int at, int d, int m, ptrdiff_t& from) {
   if constexpr (!backward) {
     from = image.row(at, d, m);
     return image.meets(at, d, m);
   } else {
-    const int before = g.volume ? g.above : 0, behind = g.volume ? g.below : 0;
     int t, i;
-    if (!image.planes.window(image.x_plane_of(at), d, before, g.z_planes, behind, t)) return false;
-    if (!image.rows.window(image.x_row_of(at), m, g.above - before, image.z_rows, g.below - behind, i)) return false;
+    if (!image.planes.window(image.x_plane_of(at), d, image.plane_windows, t)) return false;
+    if (!image.rows.window(image.x_row_of(at), m, image.row_windows, i)) return false;
     from = ptrdiff_t(t) * image.z_rows + i;
     return true;
   }
@@ -119,7 +118,7 @@ inline void depthwise_row(const ConvArgs<T>& g, int at, const T* from, T* to) {
       for (int d = 0; d < g.kernel_d; d++)
         for (int m = 0; m < g.kernel_h; m++) {
           ptrdiff_t row;
-          if (!tap_row<T, backward>(g, image, at, d, m, row)) continue;
+          if (!tap_row<T, backward>(image, at, d, m, row)) continue;
           for (int n = 0, column; n < g.kernel_w; n++) {
             if (!tap_column<T, backward>(g, v, n, column)) continue;
             if (count == most_taps) sum();

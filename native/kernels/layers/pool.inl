@@ -29,6 +29,7 @@ inline void for_window(const PoolArgs<T>& g, F&& body) {
   else if (size == 3) with_kind.template operator()<3, false>();
   else with_kind.template operator()<0, false>();
 }
+
 template <class T>
 inline int x_rows(const PoolArgs<T>& g) {   // of a plane
   return g.x.height / g.x_planes;
@@ -62,6 +63,7 @@ inline double pool_share(const PoolArgs<T>& g, const Reach& r) {
   return 1.0 /
          (g.count_padding ? double(g.window_d) * g.window_h * g.window_w : double(r.d1 - r.d0) * (r.m1 - r.m0) * (r.n1 - r.n0));
 }
+
 // Unit: output row of a block.
 template <class T, PoolKind kind, int size, bool deep>
 static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {

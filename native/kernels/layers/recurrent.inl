@@ -123,7 +123,7 @@ inline void recurrent_cell(const RecurrentArgs<T>& g, int b, int t, bool last) {
       if (g.inner_bias) of_state[2] += broadcast<T>(g.inner_bias[j / L]);
     } else if (is_lstm(cell)) {
       inner = load(c + j);
-      load_peepholes<T, cell>(g, int(j / L), of_state, [](const T* w) { return broadcast<T>(*w); });
+      load_peepholes<T, cell>(g, int(j / L), of_state, [](const T* from) { return broadcast<T>(*from); });
     }
     const Vec<T> of_before = projects ? zero : load(h + j), before = inner,
                  after = recurrent_gates<T, cell>(g, gates, of_state, of_before, inner, kept);
@@ -270,7 +270,7 @@ inline void recurrent_cell_delta(const RecurrentArgs<T>& g, int b, int t) {
     Vec<T> gates[4] = {}, of_gates[4] = {}, of_state[3] = {}, w[3] = {}, of_cell = lstm ? load(dc + j) : zero;
     const Vec<T> cell_before = of_cell;
     for (int k = 0; k < gates_of(cell); k++) gates[k] = load(p + k * u + j);
-    load_peepholes<T, cell>(g, int(j / L), w, [](const T* w_) { return broadcast<T>(*w_); });
+    load_peepholes<T, cell>(g, int(j / L), w, [](const T* from) { return broadcast<T>(*from); });
     const Vec<T> past = recurrent_gates_delta<T, cell>(g, gates, lstm ? zero : load(h + j), load(c + j), load(s + j), total, w,
                                                        of_cell, of_gates, of_state);
     for (int k = cell == Cell::gru_before ? 1 : 0; k < gates_of(cell); k++) put(dp + k * u + j, of_gates[k]);
@@ -396,96 +396,121 @@ inline bool step_is_there(const RecurrentArgs<T>& g, int sample, int t) {
   return !g.mask.data || g.mask.block(sample / lanes<T>)[t * lanes<T> + sample % lanes<T>] > T(0);
 }
 
+// Places of h in front of step t of a sample, and of c and what else has units; numbers of both behind one another.
+template <class T>
+inline ptrdiff_t h_place(const RecurrentArgs<T>& g, int sample, int t) {
+  return sample * g.size_sample + t * g.size_step;
+}
+template <class T>
+inline ptrdiff_t c_place(const RecurrentArgs<T>& g, int sample, int t) {
+  return sample * g.state_sample + t * g.state_step;
+}
+template <class T>
+inline ptrdiff_t both_rows(const RecurrentArgs<T>& g) {
+  return g.size_row + g.state_row;
+}
+
+// As recurrent_cell, of one sample. ending: where the states behind the last step go, null at the others, and where none are
+// kept.
+template <class T, Cell cell>
+inline void recurrent_channels_cell(const RecurrentArgs<T>& g, int sample, int t, T* ending) {
+  constexpr int L = lanes<T>;
+  const bool lstm = is_lstm(cell), keeps = g.state_step != 0;
+  const size_t state = sizeof(T) * size_t(g.state_row), size = sizeof(T) * size_t(g.size_row);
+  const ptrdiff_t place = c_place(g, sample, t);
+  T *const h = g.h + h_place(g, sample, t), *const c = g.c + place, *const s = g.s + place;
+  T* const h_after = ending ? ending : h + (g.reverse ? -g.size_step : g.size_step);
+  T* const c_after = ending ? ending + g.size_row : c + (g.reverse ? -g.state_step : g.state_step);
+  T* const z = g.every ? g.z.block(sample) + t * g.size_row : nullptr;
+  T* const projected = g.projection ? g.out + place : nullptr;
+  if (!step_is_there(g, sample, t)) {
+    if (z) __builtin_memset(z, 0, size);
+    if (keeps) __builtin_memcpy(h_after, h, size);
+    if (keeps && lstm) __builtin_memcpy(c_after, c, state);
+    if (projected) __builtin_memset(projected, 0, state);
+    return;
+  }
+  T* const p = g.p + (ptrdiff_t(sample) * g.steps + t) * g.p_row;
+  const T* const q = g.q + sample * g.p_row;
+  for (int j = 0; j < g.units; j += L) {
+    const int units = g.units - j;
+    Vec<T> gates[4] = {}, of_state[3] = {}, inner{}, kept{};
+    for (int k = 0; k < gates_of(cell); k++) gates[k] = load_some(p + k * g.units + j, units);
+    if (cell == Cell::gru) {
+      for (int k = 0; k < 3; k++) of_state[k] = load_some(q + k * g.units + j, units);
+      if (g.inner_bias) of_state[2] += load(g.inner_bias + j);
+    } else if (lstm) {
+      inner = load(c + j);
+      load_peepholes<T, cell>(g, j, of_state, [&](const T* from) { return load_some(from, units); });
+    }
+    const Vec<T> of_before = lstm ? Vec<T>{} : load(h + j),
+                 after = recurrent_gates<T, cell>(g, gates, of_state, of_before, inner, kept);
+    if (keeps) {
+      for (int k = 0; k < gates_of(cell); k++) store_some(p + k * g.units + j, gates[k], units);
+      if (cell != Cell::rnn) store(s + j, kept);
+    }
+    if (lstm) store(c_after + j, inner);
+    if (lstm && projected) {
+      store(projected + j, after);
+      continue;
+    }
+    store(h_after + j, after);
+    if (z) store(z + j, after);
+  }
+}
+
+// As recurrent_project, of samples [b, b + count).
+template <class T>
+inline void recurrent_channels_project(const RecurrentArgs<T>& g, int b, int count, int t, bool last) {
+  const size_t size = sizeof(T) * size_t(g.size_row);
+  RowsTile<T> product{};
+  product.x = g.out + c_place(g, b, t), product.x_row = g.state_sample;
+  product.segments = product.taps = 1, product.length = g.units;
+  product.w = g.projection, product.w_panel = ptrdiff_t(g.units) * lanes<T>;
+  product.z = g.d_out + b * g.size_row, product.z_row = g.size_row;
+  product.floor = no_floor<T>;
+  rows_product<T>(product, count, panels<T>(g.size));
+  for (int i = 0; i < count; i++) {
+    if (!step_is_there(g, b + i, t)) continue;
+    const T* const made = product.z + i * g.size_row;
+    const ptrdiff_t next = g.reverse ? -g.size_step : g.size_step;
+    __builtin_memcpy(last ? g.last + (b + i) * both_rows(g) : g.h + h_place(g, b + i, t) + next, made, size);
+    if (g.every) __builtin_memcpy(g.z.block(b + i) + t * g.size_row, made, size);
+  }
+}
+
 // Samples [b, b + count) go through all steps together. Unit: sample.
 template <class T>
 static void recurrent_channels(const RecurrentArgs<T>& g, int begin, int end) {
-  constexpr int L = lanes<T>;
-  const bool gru = g.cell == Cell::gru, lstm = is_lstm(g.cell), keeps = g.state_step != 0;
+  const bool gru = g.cell == Cell::gru, keeps = g.state_step != 0;
   const size_t state = sizeof(T) * size_t(g.state_row), size = sizeof(T) * size_t(g.size_row);
   const int out = panels<T>(g.gates * g.units);
   for (int b = begin; b < end;) {
     const int count = rows_next(end - b);
-    T* const q = g.q + b * g.p_row;
-    const auto place = [&](int i, int t) { return (b + i) * g.state_sample + t * g.state_step; };
-    const auto h_place = [&](int i, int t) { return (b + i) * g.size_sample + t * g.size_step; };
-    const auto end_of = [&](int i) { return g.last + (b + i) * (g.size_row + g.state_row); };
-    for (int i = 0; i < count; i++) {
+    const auto end_of = [&](int sample) { return g.last + sample * both_rows(g); };
+    for (int i = b; i < b + count; i++) {
       const int first = g.reverse ? g.steps - 1 : 0;
-      __builtin_memset(g.h + h_place(i, first), 0, size);
-      if (lstm) __builtin_memset(g.c + place(i, first), 0, state);
+      __builtin_memset(g.h + h_place(g, i, first), 0, size);
+      if (is_lstm(g.cell)) __builtin_memset(g.c + c_place(g, i, first), 0, state);
     }
     for (int number = 0; number < g.steps; number++) {
       const int t = g.reverse ? g.steps - 1 - number : number;
-      T* const p = g.p + (ptrdiff_t(b) * g.steps + t) * g.p_row;
+      const bool last = keeps && number + 1 == g.steps;
       RowsTile<T> product{};
-      product.x = g.h + h_place(0, t), product.x_row = g.size_sample;
+      product.x = g.h + h_place(g, b, t), product.x_row = g.size_sample;
       product.segments = product.taps = 1, product.length = g.size;
-      product.w = g.weights, product.w_panel = ptrdiff_t(g.size) * L;
-      product.z = gru ? q : p, product.z_row = gru ? g.p_row : g.steps * g.p_row;
+      product.w = g.weights, product.w_panel = ptrdiff_t(g.size) * lanes<T>;
+      product.z = gru ? g.q + b * g.p_row : g.p + (ptrdiff_t(b) * g.steps + t) * g.p_row;
+      product.z_row = gru ? g.p_row : g.steps * g.p_row;
       product.floor = no_floor<T>, product.add = !gru;
       rows_product<T>(product, count, out);
-      for (int i = 0; i < count; i++) {
-        T *const h = g.h + h_place(i, t), *const c = g.c + place(i, t), *const s = g.s + place(i, t);
-        const ptrdiff_t next = g.reverse ? -g.state_step : g.state_step, h_next = g.reverse ? -g.size_step : g.size_step;
-        T* const ending = keeps && number + 1 == g.steps ? end_of(i) : nullptr;
-        T *const h_after = ending ? ending : h + h_next, *const c_after = ending ? ending + g.size_row : c + next;
-        T* const z = g.every ? g.z.block(b + i) + t * g.size_row : nullptr;
-        T* const projected = g.projection ? g.out + place(i, t) : nullptr;
-        if (!step_is_there(g, b + i, t)) {
-          if (z) __builtin_memset(z, 0, size);
-          if (keeps) __builtin_memcpy(h_after, h, size);
-          if (keeps && lstm) __builtin_memcpy(c_after, c, state);
-          if (projected) __builtin_memset(projected, 0, state);
-          continue;
-        }
-        T* const own = p + i * g.steps * g.p_row;
-        const T* const own_q = q + i * g.p_row;
-        for_cell(g.cell, [&]<Cell cell>() {
-          for (int j = 0; j < g.units; j += L) {
-            const int units = g.units - j;
-            Vec<T> gates[4] = {}, of_state[3] = {}, inner{}, kept{};
-            for (int k = 0; k < gates_of(cell); k++) gates[k] = load_some(own + k * g.units + j, units);
-            if (cell == Cell::gru) {
-              for (int k = 0; k < 3; k++) of_state[k] = load_some(own_q + k * g.units + j, units);
-              if (g.inner_bias) of_state[2] += load(g.inner_bias + j);
-            } else if (is_lstm(cell)) {
-              inner = load(c + j);
-              load_peepholes<T, cell>(g, j, of_state, [&](const T* w) { return load_some(w, units); });
-            }
-            const Vec<T> of_before = is_lstm(cell) ? Vec<T>{} : load(h + j),
-                         after = recurrent_gates<T, cell>(g, gates, of_state, of_before, inner, kept);
-            if (keeps) {
-              for (int k = 0; k < gates_of(cell); k++) store_some(own + k * g.units + j, gates[k], units);
-              if (cell != Cell::rnn) store(s + j, kept);
-            }
-            if (is_lstm(cell)) store(c_after + j, inner);
-            if (is_lstm(cell) && projected) {
-              store(projected + j, after);
-              continue;
-            }
-            store(h_after + j, after);
-            if (z) store(z + j, after);
-          }
-        });
-      }
-      if (!g.projection) continue;
-      RowsTile<T> of_out{};
-      of_out.x = g.out + place(0, t), of_out.x_row = g.state_sample;
-      of_out.segments = of_out.taps = 1, of_out.length = g.units;
-      of_out.w = g.projection, of_out.w_panel = ptrdiff_t(g.units) * L;
-      of_out.z = g.d_out + b * g.size_row, of_out.z_row = g.size_row;
-      of_out.floor = no_floor<T>;
-      rows_product<T>(of_out, count, panels<T>(g.size));
-      for (int i = 0; i < count; i++) {
-        if (!step_is_there(g, b + i, t)) continue;
-        const T* const made = of_out.z + i * g.size_row;
-        const ptrdiff_t next = g.reverse ? -g.size_step : g.size_step;
-        __builtin_memcpy(keeps && number + 1 == g.steps ? end_of(i) : g.h + h_place(i, t) + next, made, size);
-        if (g.every) __builtin_memcpy(g.z.block(b + i) + t * g.size_row, made, size);
-      }
+      for_cell(g.cell, [&]<Cell cell>() {
+        for (int i = b; i < b + count; i++) recurrent_channels_cell<T, cell>(g, i, t, last ? end_of(i) : nullptr);
+      });
+      if (g.projection) recurrent_channels_project<T>(g, b, count, t, last);
     }
-    for (int i = 0; i < count && !g.every; i++)
-      __builtin_memcpy(g.z.block(b + i), keeps ? end_of(i) : g.h + h_place(i, 0), size);
+    for (int i = b; i < b + count && !g.every; i++)
+      __builtin_memcpy(g.z.block(i), keeps ? end_of(i) : g.h + h_place(g, i, 0), size);
     b += count;
   }
 }
@@ -497,15 +522,11 @@ inline void recurrent_channels_delta(const RecurrentArgs<T>& g, int sample, int 
   const ptrdiff_t step = ptrdiff_t(sample) * g.steps + t, place = sample * g.state_sample + t * g.state_step;
   const T *const p = g.p + step * g.p_row, *const h = g.h + place, *const c = g.c + place, *const s = g.s + place;
   T *const dp = g.dp + step * g.p_row, *const dq = g.dq + step * g.p_row;
-  T *const dh = g.arrived + sample * (g.size_row + g.state_row), *const dc = dh + g.size_row;
+  T *const dh = g.arrived + sample * both_rows(g), *const dc = dh + g.size_row;
   T* const of_peepholes = g.d_peepholes + 3 * sample * g.state_row;
   const bool gru = cell == Cell::gru, lstm = is_lstm(cell), projects = lstm && g.projection;
-  const T *const d = g.every && !projects ? g.z_delta.block(sample) + t * g.state_row : nullptr, *const arrived =
-                                                                                                     projects
-                                                                                                         ? g.d_out +
-                                                                                                               sample *
-                                                                                                                   g.state_row
-                                                                                                         : dh;
+  const T* const d = g.every && !projects ? g.z_delta.block(sample) + t * g.state_row : nullptr;
+  const T* const arrived = projects ? g.d_out + sample * g.state_row : dh;   // ∂J/∂h_t, or of o tanh(c)
   if (!step_is_there(g, sample, t)) {
     __builtin_memset(dp, 0, sizeof(T) * size_t(g.p_row));
     if (gru) __builtin_memset(dq, 0, sizeof(T) * size_t(g.p_row));
@@ -515,7 +536,7 @@ inline void recurrent_channels_delta(const RecurrentArgs<T>& g, int sample, int 
     const int units = g.units - j;
     Vec<T> gates[4] = {}, of_gates[4] = {}, of_state[3] = {}, w[3] = {}, of_cell = lstm ? load(dc + j) : Vec<T>{};
     for (int k = 0; k < gates_of(cell); k++) gates[k] = load_some(p + k * g.units + j, units);
-    load_peepholes<T, cell>(g, j, w, [&](const T* w_) { return load_some(w_, units); });
+    load_peepholes<T, cell>(g, j, w, [&](const T* from) { return load_some(from, units); });
     const Vec<T> before = load(arrived + j), total = d ? before + load(d + j) : before;
     const Vec<T> past = recurrent_gates_delta<T, cell>(g, gates, lstm ? Vec<T>{} : load(h + j), load(c + j), load(s + j), total,
                                                        w, of_cell, of_gates, of_state);
@@ -535,7 +556,7 @@ template <class T>
 inline void recurrent_channels_project_delta(const RecurrentArgs<T>& g, int b, int count, int t) {
   const size_t size = sizeof(T) * size_t(g.size_row);
   for (int i = b; i < b + count; i++) {
-    T *const dh = g.dh + (ptrdiff_t(i) * g.steps + t) * g.size_row, *const arrived = g.arrived + i * (g.size_row + g.state_row);
+    T *const dh = g.dh + (ptrdiff_t(i) * g.steps + t) * g.size_row, *const arrived = g.arrived + i * both_rows(g);
     if (!step_is_there(g, i, t)) {
       __builtin_memset(dh, 0, size);
       continue;
@@ -557,7 +578,7 @@ inline void recurrent_channels_project_delta(const RecurrentArgs<T>& g, int b, i
 template <class T>
 static void recurrent_channels_backward(const RecurrentArgs<T>& g, int begin, int end) {
   const size_t size = sizeof(T) * size_t(g.size_row);
-  const ptrdiff_t both = g.size_row + g.state_row;
+  const ptrdiff_t both = both_rows(g);
   for (int b = begin; b < end;) {
     const int count = rows_next(end - b);
     const size_t all = sizeof(T) * size_t(both * count);

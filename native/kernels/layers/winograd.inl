@@ -157,9 +157,8 @@ struct PatchRow {
 // Of the row of tiles `tile_row` of plane t of a value whose windows read planes of so many rows.
 template <class T>
 inline PatchRow strip_of(const ConvArgs<T>& g, const Axis& planes, int t, int rows, int first) {
+  if (!g.volume) return {{0, 1}, 0, rows, first};
   const Span taps = planes.taps(t);
-  const Span all = {0, 1};
-  if (!g.volume) return {all, 0, rows, first};
   return {taps, (ptrdiff_t(t) - planes.pad + taps.first) * rows, rows, first};
 }
 // A channel of a patch: the zeros around an image are there, those around a plane are not.
@@ -305,7 +304,7 @@ static void winograd_gradient(const ConvArgs<T>& g, int begin, int end, T* scrat
             for (int xi = 0; xi < 16; xi++) transpose<T>(square + xi * s_step, L, v + xi * v_step + j * panel + t * L * L, L);
           }
         for (int d = 0, k; d < g.kernel_d; d++) {
-          if (!image.planes.window(p, d, 0, g.z_planes, 0, k)) continue;
+          if (!image.planes.window(p, d, {0, g.z_planes}, k)) continue;
           const T* delta = g.z.row(at.b, ptrdiff_t(k) * image.z_rows + 2 * at.i);
           const bool with_bias = image.planes.taps(k).first == d;   // once of every plane of δ
           for (int t = 0; t < count; t++)

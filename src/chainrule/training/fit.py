@@ -305,9 +305,7 @@ def hold_together(run: Run, job: Job, prepared: Prepared) -> None:
         from chainrule.training.ranks.together import check_beginning
 
         rhythm = None if keeper is None else keeper.options.rhythm
-        check_beginning(
-            job.comm, job.network.parameters, prepared.data, arguments, job.callbacks, rhythm
-        )
+        check_beginning(job.comm, job.network.parameters, prepared.data, arguments, job.callbacks, rhythm)
     if keeper is not None:
         keeper.keep(run, arguments, job.callbacks)
 

@@ -136,15 +136,11 @@ def _planes_made(layer: Any, x: Shape, z: Shape, rows: int) -> int | None:
     of_x, of_delta = rows_beside(layer, x, rows)
     if type(layer) is Conv3D:
         return made if max(of_x) <= rows and max(of_delta) <= made else None
-    if max(of_x) > rows:
-        return None
-    if type(layer) in VOLUME_POOLS:
-        means = type(layer) is AveragePool3D or (type(layer) is L2Pool3D and layer.mean)
-        deep, *across = layer.pads(x)
-        counted = not means or layer.count_padding or not any(map(any, across))
-        if any(deep) or not counted or layer.grid.dilation != (1, 1, 1):
-            return None
-    return made
+    means = type(layer) is AveragePool3D or (type(layer) is L2Pool3D and layer.mean)
+    deep, *across = layer.pads(x)
+    counted = not means or layer.count_padding or not any(map(any, across))
+    apart = max(layer.grid.dilation) > 1
+    return made if max(of_x) <= rows and counted and not (any(deep) or apart) else None
 
 
 def chosen_bands(

@@ -158,8 +158,7 @@ class Builder:
         return number
 
     def has_rows(self, x: Value, halo: Halo) -> bool:
-        """Whether every position of x is a row of a product with W in panels, whose output has this halo.
-        """
+        """Whether every position of x is a row of a product with W in panels, whose output has this halo."""
         return not self.per_sample and x.halo == x.delta_halo == halo == NO_HALO
 
     def parameter_of(self, layer: Layer, name: str, input_shape: Shape, panels: bool = False) -> int:

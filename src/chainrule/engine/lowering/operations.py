@@ -213,9 +213,8 @@ def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
 
 
 def _apart(low: Builder, layer: Any, x: Value, z: Value) -> None:
-    """A pooling of pixels that lie apart: means are sums with weights; else the pixels
-    of every window are brought side by side, those in front of an edge once more for a maximum, where 0 adds
-    to a root.
+    """A pooling of pixels that lie apart: means are sums with weights; else the pixels of every window are
+    brought side by side, those in front of an edge once more for a maximum, where 0 adds to a root.
     """
     kind, g, axes = POOLS[type(layer)], layer.grid, layer.axes
     rows = taps_of_rows(g, x.shape[:-1], kind == PoolKind.max)

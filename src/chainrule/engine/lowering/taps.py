@@ -32,4 +32,3 @@ def taps_of_rows(grid: Grid, size: Shape, repeated: bool = False) -> list[list[i
         for plane in taps_along(grid, 0, size[0], repeated)
         for row in rows
     ]
-

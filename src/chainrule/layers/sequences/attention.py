@@ -78,7 +78,6 @@ ROTARY_BASE = 10000.0
 RELATIVE = ("alibi", "t5", "learned")
 FARTHEST = 128  # of T5's buckets
 
-
 _Three = tuple[Value, Value, Value]
 
 
@@ -111,8 +110,8 @@ class MultiHeadAttention(Layer):
     `"read": (MultiHeadAttention(4), "queries", "keys_and_values")`, or with three sources: queries, keys and
     values, PyTorch's order. Keys and values have steps of their own number, (S, F_k) and (S, F_v).
 
-    W_q, W_o (F, F), W_k (F', F_k), W_v (F', F_v), biases b_q, b_o (F,), b_v (F',), and b_k (F',) with rotary;
-    F' is F, or the features of as many heads as keys have.
+    W_q, W_o (F, F), W_k (F', F_k), W_v (F', F_v), biases b_q, b_o (F,), b_v (F',), and b_k (F',) with
+    rotary or a key more; F' is F, or the features of as many heads as keys have.
 
     heads: the features are divided among them, n = F / heads each.
     causal: step i sees steps up to i only, of the other sequence too, as PyTorch's is_causal.
@@ -121,7 +120,7 @@ class MultiHeadAttention(Layer):
     seen: which keys a query sees, (T, S) of True and False, True where it does (PyTorch's attn_mask is the
         other way round); or "given": every sample has its own, numbers (T, S) that are 0 where it does not,
         the last source of the node. They have no δ.
-    key_value_bias: whether there is a learned key and value more, r_k and r_v (1, F'), that every query sees
+    key_value_bias: whether there is a learned key and value more, k_0 and v_0 (1, F'), that every query sees
         whatever masks say (PyTorch's add_bias_kv); they begin as N(0, 1/F').
     zero_key_value: whether there is a key and value of zeros more (PyTorch's add_zero_attn).
     relative_positions: what the distance of a query and a key adds to their score, by head. "alibi": less by
@@ -136,9 +135,8 @@ class MultiHeadAttention(Layer):
     queries goes on.
 
     Without rotary, and with no key more, keys have no bias: q · b_k is the same for every key, and softmax
-    cancels it. Weights from
-    a library that has one (PyTorch's in_proj_bias is b_q, b_k, b_v in a row) are taken without it and compute
-    the same.
+    cancels it. Weights from a library that has one (PyTorch's in_proj_bias is b_q, b_k, b_v in a row) are
+    taken without it and compute the same.
 
     sources: the shapes of what the node reads, which a Graph fills in; they lie side by side then.
     """
@@ -240,8 +238,8 @@ class MultiHeadAttention(Layer):
         return self.relative_positions in ("t5", "learned")
 
     @property
-    def by_distance(self) -> dict[str, Any]:
-        """How P is of distances: what `by_distance` is told."""
+    def of_distances(self) -> dict[str, Any]:
+        """Which distances have a number of P together: what `by_distance` and `places` are told."""
         logarithmic = (self.max_distance or FARTHEST) if self.relative_positions == "t5" else 0
         return {"logarithmic": logarithmic, "both": not (logarithmic and self.causal), "grid": self.grid}
 
@@ -331,7 +329,7 @@ class MultiHeadAttention(Layer):
         if self.relative_positions == "alibi":
             S = S - sloped(S)
         elif self.learned_positions:
-            S = S + by_distance(P, S, **self.by_distance)
+            S = S + by_distance(P, S, **self.of_distances)
         S, S_0 = named("S", S), None
         if K_0 is not None:
             S_0 = named("S_0", sum_features(Q * K_0) / count_features(Q) ** 0.5)
@@ -444,7 +442,7 @@ class MultiHeadAttention(Layer):
         if self.key_value_bias:
             gradients |= {"k_0": made.k_0, "v_0": made.v_0}
         if self.learned_positions:
-            gradients["P"] = sum_distances(made.scores, P, **self.by_distance)
+            gradients["P"] = sum_distances(made.scores, P, **self.of_distances)
         return gradients
 
     def _of_keys(self, b_k: Value) -> Value:
@@ -478,9 +476,8 @@ class MultiHeadAttention(Layer):
         return 2 * (self.max_distance or max(of_q[0], of_k[0]) - 1) + 1
 
     def of_pairs(self, steps: int, keys: int, P: Any = None) -> tuple[Any, Any]:
-        """(which number of its head is added to the score of every query and key, (steps, keys), and the
-        numbers, (heads, numbers)), P or the slopes'; None where there is nothing of the kind. Without a P
-        that is learned the first only.
+        """(which number of its head is added to the score of every query and key, (steps, keys); the numbers,
+        (heads, numbers): P, as it is given, or those of the slopes). (None, None) where nothing is added.
         """
         if self.relative_positions is None:
             return None, None
@@ -491,7 +488,7 @@ class MultiHeadAttention(Layer):
         count = self.buckets if P is None else P.shape[1]
         if P is None and self.relative_positions == "learned":
             count = self.numbers_of((steps, 0)) if not self.sources else self.numbers_of(())
-        return distance_places(steps, keys, count, **self.by_distance), P
+        return distance_places(steps, keys, count, **self.of_distances), P
 
     @property
     def places(self) -> list[tuple[int, int, Shape]]:

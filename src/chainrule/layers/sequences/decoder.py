@@ -67,7 +67,7 @@ class TransformerDecoder(Layer):
         self.causal = check_flag("TransformerDecoder causal", causal)
         self.norm_first = check_flag("TransformerDecoder norm_first", norm_first)
         self.dropout = Dropout(dropout).rate
-        own = MultiHeadAttention(
+        self._own = MultiHeadAttention(
             self.heads,
             causal=self.causal,
             relative_positions=relative_positions,
@@ -76,7 +76,6 @@ class TransformerDecoder(Layer):
             name="self_attn",
         )
         self.relative_positions, self.buckets, self.max_distance = relative_positions, buckets, max_distance
-        self._own = own
         self.name = name
         # By features: what stands in its place is the same wherever it stands, and so are the parameters.
         self._inner: dict[int, list[InnerNode]] = {}

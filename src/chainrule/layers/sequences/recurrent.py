@@ -526,8 +526,8 @@ class LSTM(Recurrent):
             di, df = named("di", di), named("df", df)
         return {"i": di, "f": df, "g": e * i * (1 - g**2), "o": do}, e * f, cell, o * s
 
-    def _all(self, d: Values) -> Value:
-        """∂J/∂z of all gates."""
+    def _stacked(self, d: Values) -> Value:
+        """∂J/∂z, of that of every gate."""
         return named("dz", functools.reduce(beside, (d[k] for k in self.gates)))
 
     def step_delta(
@@ -537,7 +537,7 @@ class LSTM(Recurrent):
         d, kept, _, _ = self._dz(dh, dc, x, h, c, W, U, b, V, P)
         if self.peepholes:
             kept = kept + self._seen(P, d["i"], "i") + self._seen(P, d["f"], "f")
-        dz = self._all(d)
+        dz = self._stacked(d)
         return {"x": W.T @ dz, "h": U.T @ dz, "c": kept}
 
     def step_gradients(
@@ -545,7 +545,7 @@ class LSTM(Recurrent):
         V: Value = None, P: Value = None,
     ) -> Values:
         d, _, cell, q = self._dz(dh, dc, x, h, c, W, U, b, V, P)
-        dz = self._all(d)
+        dz = self._stacked(d)
         gradients = {"W": correlate(dz, x), "U": correlate(dz, h)}
         gradients |= {"b": sum_samples(dz)} if self.bias else {}
         gradients |= {"V": correlate(dh, named("q", q))} if self.projection else {}

@@ -640,6 +640,15 @@ class Building(Axes):
         x, *others = (self.read(name, value, False) for value in values)
         return x.like(self.node(name, x, with_numbers(layer, dict(weights)), beside=others))
 
+    def _step(self, name: str, what: str, x: Value, times: int, sign: float, shift: float) -> Value:
+        """2 · sign · x + shift, from 0 to 1, so many times one behind the other; no kink lies at a whole
+        number.
+        """
+        taps = (*(((place, sign),) for place in range(x.theirs[0])),) * times
+        return self.entrywise(
+            f"{name}_there", self.along(f"{name}_{what}", x, 0, taps), HardSigmoid(2.0, shift)
+        )
+
     def _others(self, name: str, number: int, part: Callable[[float, float], Value]) -> Value:
         """1 for ids below a number and above it: part(sign, shift) is 2 · sign · id + shift from 0 to 1."""
         sides = [part(sign, -sign * 2 * number - 0.5) for sign in (-1.0, 1.0)]
@@ -647,14 +656,7 @@ class Building(Axes):
 
     def told(self, name: str, flags: Flags) -> Value:
         """1 where ids are one of them or, as the flags say, are not, and 0 elsewhere; nothing is learned."""
-
-        def part(sign: float, shift: float) -> Value:  # no kink lies at a whole number
-            taps = tuple(((place, sign),) for place in range(flags.of.theirs[0]))
-            return self.entrywise(
-                f"{name}_there", self.along(f"{name}_ids", flags.of, 0, taps), HardSigmoid(2.0, shift)
-            )
-
-        there = self._others(name, flags.number, part)
+        there = self._others(name, flags.number, partial(self._step, name, "ids", flags.of, 1))
         if not flags.equal:
             return there
         taps = tuple(((place, -1.0),) for place in range(flags.of.theirs[0]))
@@ -665,15 +667,9 @@ class Building(Axes):
         (keys,), does not hide, by 1 (`hides`, or else by 0) or by an id, and the table leaves. Nothing in it
         is learned.
         """
-        steps, keys = table.shape
         number = padding.number if isinstance(padding, Flags) else None
         padding = padding.of if isinstance(padding, Flags) else padding
-
-        def part(sign: float, shift: float) -> Value:  # no kink lies at a whole number
-            taps = (*(((key, sign),) for key in range(keys)),) * steps
-            repeated = self.along(f"{name}_padding", padding, 0, taps)
-            return self.entrywise(f"{name}_there", repeated, HardSigmoid(2.0, shift))
-
+        part = partial(self._step, name, "padding", padding, len(table))
         if number is None:
             there = part(-1.0, 1.5) if hides else part(1.0, -0.5)
         else:

@@ -374,8 +374,7 @@ class Nodes(Reading):
                 "the last state of a layer, h[-1]"
             )
         if name not in OF_FLAGS:  # a comparison of ids as the numbers 1 and 0
-            told = [numbers_of(self, f"{node.name}_{n}", given) for n, given in enumerate(arguments)]
-            arguments = told
+            arguments = [numbers_of(self, f"{node.name}_{n}", given) for n, given in enumerate(arguments)]
         if name not in FUNCTIONS:
             raise ArgumentError(f"{node.name}: {name} has no layer in chainrule")
         return self._by(FUNCTIONS[name], name, node.name, *arguments, **options)

@@ -153,7 +153,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "flatten": _flat,
     **dict.fromkeys(("view", "reshape"), _view),
     "unflatten": _unflatten,
-    "unsqueeze": lambda r, name, x, dim: unsqueeze(r, name, x, dim),
+    "unsqueeze": unsqueeze,
     "permute": _permute,
     **dict.fromkeys(("transpose", "swapaxes"), _swap),
     "size": _size,
