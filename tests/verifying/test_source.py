@@ -228,6 +228,13 @@ def value(x):
     c = n * k
     return np.sum(np.exp(x / x.size)), {"x": np.exp(x / c) / c}
 """
+REPEATED = """
+def forward(k, r):
+    return np.repeat(k, r, axis=1), (k.shape, r)
+def backward(d, cache):
+    (b, h, t), r = cache
+    return np.sum(d.reshape(b, h, r, t), axis=2)
+"""
 PAIR = ("forward", "backward")
 PROGRAMS: dict[str, tuple[str, Any, tuple[Any, ...]]] = {
     "loops": (LOOPS, PAIR, (normal(3, 4), normal(4, 5), normal(5))),
@@ -244,6 +251,7 @@ PROGRAMS: dict[str, tuple[str, Any, tuple[Any, ...]]] = {
     "count": (COUNT, "value", (normal(3, 4),)),
     "groups": (GROUPS, PAIR, (normal(2, 6, 4), normal(1, 6, 1))),
     "decay": (DECAY, PAIR, (normal(4, 3), normal(3))),
+    "repeated": (REPEATED, PAIR, (normal(2, 3, 4), 2)),
     "quadratic": (QUADRATIC, "value", (normal(4), normal(4, 4), normal(4))),
 }
 # (program, what stands there, what is written instead, the word, what must be said to write)
@@ -269,6 +277,7 @@ MISTAKES = [
     ("svm", "                dW[:, y[i]] -= X[i]\n", "", "line missing", "dW[:, y[i]] -= X[i]"),
     ("groups", "(d * g)", "(d * z)", "name", "(d * g).reshape(n, 2, -1)"),
     ("decay", "dxs[::-1]", "dxs", "reversed", "`dxs[::-1]` for `dxs`"),
+    ("repeated", "h, r, t), axis=2", "r, h, t), axis=1", "exchanged", "d.reshape(b, h, r, t), axis=2"),
     ("quadratic", "-(A + A.T) @ r", "-2 * A @ r", "symmetric", "(A + A.T) / 2"),
     ("quadratic", "+ np.exp(x) / (1 + b ** 2),", "+ np.exp(x) / 1 + b ** 2,", "parentheses", "(1 + b ** 2)"),
 ]  # fmt: skip
