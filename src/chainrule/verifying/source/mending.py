@@ -28,7 +28,7 @@ from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.changes.neighbours import Neighbours
 from chainrule.verifying.source.changes.statements import Statements
 from chainrule.verifying.source.outside import Outside, other_numbers
-from chainrule.verifying.source.scope import Scope, scope_of
+from chainrule.verifying.source.scope import Scope, counters, scope_of
 from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.solving.vocabulary import as_array
 from chainrule.verifying.source.stand_in import StandIn, stand_in
@@ -411,7 +411,7 @@ class Mending:
                 for kind in (
                     (Insertions(place, scope, shapes, self.of_forward),) if far else _near(place, scope)
                 )
-                for change in kind
+                for change in in_reach(place, scope, kind)
             ]
             live, idle = self.parted(scopes, changes, wrong)
             best = self.best(live, wrong) or self.best(idle, wrong)
@@ -635,6 +635,19 @@ def _differ(one: Array | None, other: Array | None) -> bool:
     if one is None or other is None or one.shape != other.shape:
         return one is not other
     return not np.array_equal(one, other)
+
+
+def in_reach(place: Written, scope: Scope, changes: Iterable[Change]) -> Iterator[Change]:
+    """Those that read no counter behind its loop, where it only happens to be the number that is meant."""
+    spans = {name: [place.span(loop) for loop in loops] for name, loops in counters(scope.node).items()}
+    for change in changes:
+        for begin, end, new in change.pieces:
+            names = spans.keys() & (set(re.findall(r"[^\W\d]\w*", new)) if spans else ())
+            names -= set(re.findall(r"[^\W\d]\w*", place.text[begin:end].decode())) if names else set()
+            if any(not any(a <= begin and end <= b for a, b in spans[name]) for name in names):
+                break
+        else:
+            yield change
 
 
 def _near(place: Written, scope: Scope) -> tuple[Iterable[Change], ...]:
