@@ -17,11 +17,13 @@ import chainrule as cr
 from chainrule.verifying import outputs
 from chainrule.verifying.differences import differences
 from chainrule.verifying.judging.guesses import guesses
-from chainrule.verifying.source.mending import plain_signs, tidy
+from chainrule.verifying.probes import Probe
+from chainrule.verifying.source.mending import Mending, by_differences, plain_signs, tidy
 from chainrule.verifying.source.named import NO_CAUSE
 from chainrule.verifying.source.outside import Outside
 from chainrule.verifying.source.stand_in import stand_in
 from chainrule.verifying.source.written import ran
+from chainrule.verifying.subjects.door import subject_from
 from chainrule.verifying.texts import TEXTS
 
 RNG = np.random.default_rng(5)
@@ -361,6 +363,15 @@ def test_a_kind_of_mistake_is_named_and_where(
     assert written in verdict.fix[0]
     assert "line" in verdict.evidence[0]
     assert written.partition("` for")[0] in verdict.text("zh")
+
+
+@pytest.mark.parametrize(("written", "finite"), [("2 * d", True), ("2 * d * (d / d)", False)])
+def test_a_change_gives_numbers_for_a_delta_of_zero(written: str, finite: bool, tmp_path: Path) -> None:
+    text = f"def forward(x):\n    return 2 * x, None\ndef backward(d, c):\n    return {written}\n"
+    module = loaded(text, tmp_path)
+    subject = subject_from((module.forward, module.backward), (normal(3, 4),))
+    probe = Probe(subject.args, normal(3, 4))
+    assert Mending(subject, by_differences(subject, [probe])).finite_at_zero() is finite
 
 
 NORM = """

@@ -568,6 +568,8 @@ class Mending:
             numbers -= self.of_these_numbers(wrong) if possible and numbers else frozenset()
             if possible and not behind and not self.same_output():
                 return frozenset()
+            if possible and numbers and not self.finite_at_zero():
+                return frozenset()
             if possible and numbers and behind and any(self.stand_ins.values()):  # as it is run
                 numbers -= self.right[0].wrong(self.given(self.right[0]))
         return numbers if possible else frozenset()
@@ -595,6 +597,14 @@ class Mending:
             still = right.wrong(self.given(right))
         # Where others are wrong then, too, their code has the numbers written out.
         return frozenset() if still - wrong else wrong & still
+
+    def finite_at_zero(self) -> bool:
+        """Whether a δ of 0 gives numbers: m / m, for 1, does not where m comes of δ."""
+        first = self.right[0].probe
+        if not self.subject.takes_delta or self.subject.fixed:
+            return True
+        given = attempt(self.subject, first.args, np.zeros_like(first.delta))
+        return given is None or all(value is None or np.isfinite(value).all() for value in given)
 
     def same_output(self) -> bool:
         """Whether their forward still gives what it gave."""
