@@ -17,11 +17,13 @@ import chainrule as cr
 from chainrule.verifying import outputs
 from chainrule.verifying.differences import differences
 from chainrule.verifying.judging.guesses import guesses
-from chainrule.verifying.source.mending import plain_signs, tidy
+from chainrule.verifying.probes import Probe
+from chainrule.verifying.source.mending import Mending, by_differences, plain_signs, tidy
 from chainrule.verifying.source.named import NO_CAUSE
 from chainrule.verifying.source.outside import Outside
 from chainrule.verifying.source.stand_in import stand_in
 from chainrule.verifying.source.written import ran
+from chainrule.verifying.subjects.door import subject_from
 from chainrule.verifying.texts import TEXTS
 
 RNG = np.random.default_rng(5)
@@ -228,6 +230,38 @@ def value(x):
     c = n * k
     return np.sum(np.exp(x / x.size)), {"x": np.exp(x / c) / c}
 """
+REPEATED = """
+def forward(k, r):
+    return np.repeat(k, r, axis=1), (k.shape, r)
+def backward(d, cache):
+    (b, h, t), r = cache
+    return np.sum(d.reshape(b, h, r, t), axis=2)
+"""
+CROPPED = """
+def forward(x, w, options):
+    p, s = options["pad"], options["stride"]
+    xp = np.pad(x, ((0, 0), (p, p), (p, p)))
+    h, v = (xp.shape[1] - w.shape[2]) // s + 1, (xp.shape[2] - w.shape[3]) // s + 1
+    out = np.zeros((len(w), h, v))
+    for f in range(len(w)):
+        for i in range(h):
+            for j in range(v):
+                out[f, i, j] = (xp[:, i * s:i * s + w.shape[2], j * s:j * s + w.shape[3]] * w[f]).sum()
+    return out, (x, w, options)
+def backward(d, cache):
+    x, w, options = cache
+    p, s = options["pad"], options["stride"]
+    c, h, v = x.shape
+    xp = np.pad(x, ((0, 0), (p, p), (p, p)))
+    dxp, dw = np.zeros_like(xp), np.zeros_like(w)
+    for f in range(len(w)):
+        for i in range(d.shape[1]):
+            for j in range(d.shape[2]):
+                a, b = i * s, j * s
+                dw[f] += d[f, i, j] * xp[:, a:a + w.shape[2], b:b + w.shape[3]]
+                dxp[:, a:a + w.shape[2], b:b + w.shape[3]] += d[f, i, j] * w[f]
+    return dxp[:, p:p + h, p:p + v], dw
+"""
 PAIR = ("forward", "backward")
 PROGRAMS: dict[str, tuple[str, Any, tuple[Any, ...]]] = {
     "loops": (LOOPS, PAIR, (normal(3, 4), normal(4, 5), normal(5))),
@@ -244,6 +278,8 @@ PROGRAMS: dict[str, tuple[str, Any, tuple[Any, ...]]] = {
     "count": (COUNT, "value", (normal(3, 4),)),
     "groups": (GROUPS, PAIR, (normal(2, 6, 4), normal(1, 6, 1))),
     "decay": (DECAY, PAIR, (normal(4, 3), normal(3))),
+    "cropped": (CROPPED, PAIR, (normal(2, 5, 4), normal(3, 2, 3, 2), {"pad": 2, "stride": 2})),
+    "repeated": (REPEATED, PAIR, (normal(2, 3, 4), 2)),
     "quadratic": (QUADRATIC, "value", (normal(4), normal(4, 4), normal(4))),
 }
 # (program, what stands there, what is written instead, the word, what must be said to write)
@@ -269,6 +305,8 @@ MISTAKES = [
     ("svm", "                dW[:, y[i]] -= X[i]\n", "", "line missing", "dW[:, y[i]] -= X[i]"),
     ("groups", "(d * g)", "(d * z)", "name", "(d * g).reshape(n, 2, -1)"),
     ("decay", "dxs[::-1]", "dxs", "reversed", "`dxs[::-1]` for `dxs`"),
+    ("cropped", "p:p + h, p:p + v", ":h, :v", "slice", "`dxp[:, p:p + h, p:p + v]` for"),
+    ("repeated", "h, r, t), axis=2", "r, h, t), axis=1", "exchanged", "d.reshape(b, h, r, t), axis=2"),
     ("quadratic", "-(A + A.T) @ r", "-2 * A @ r", "symmetric", "(A + A.T) / 2"),
     ("quadratic", "+ np.exp(x) / (1 + b ** 2),", "+ np.exp(x) / 1 + b ** 2,", "parentheses", "(1 + b ** 2)"),
 ]  # fmt: skip
@@ -325,6 +363,15 @@ def test_a_kind_of_mistake_is_named_and_where(
     assert written in verdict.fix[0]
     assert "line" in verdict.evidence[0]
     assert written.partition("` for")[0] in verdict.text("zh")
+
+
+@pytest.mark.parametrize(("written", "finite"), [("2 * d", True), ("2 * d * (d / d)", False)])
+def test_a_change_gives_numbers_for_a_delta_of_zero(written: str, finite: bool, tmp_path: Path) -> None:
+    text = f"def forward(x):\n    return 2 * x, None\ndef backward(d, c):\n    return {written}\n"
+    module = loaded(text, tmp_path)
+    subject = subject_from((module.forward, module.backward), (normal(3, 4),))
+    probe = Probe(subject.args, normal(3, 4))
+    assert Mending(subject, by_differences(subject, [probe])).finite_at_zero() is finite
 
 
 NORM = """

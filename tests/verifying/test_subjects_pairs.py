@@ -694,3 +694,49 @@ def test_weights_of_an_output_that_is_not_judged_are_handed_in_with_the_others()
     args = rng.normal(size=(3, 4)), rng.normal(size=(5, 4)), weights
     verdict = cr.verify((forward, backward), args=args, like="rnn")
     assert verdict, str(verdict)
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.float64, np.array])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_number_that_depends_on_the_arguments_is_an_output_with_a_delta(kind: Any, first: bool) -> None:
+    """(h, penalty, cache), the penalty as a sum gives it; what leaves its δ out is wrong."""
+
+    def forward(x: Any, w: Any) -> Any:
+        h, penalty = np.tanh(x @ w), kind((w**2).sum())
+        return (penalty, h, (x, w, h)) if first else (h, penalty, (x, w, h))
+
+    def gradients(dh: Any, dp: Any, cache: Any) -> Any:
+        x, w, h = cache
+        dz = dh * (1 - h * h)
+        return dz @ w.T, x.T @ dz + dp * w
+
+    def backward(dh: Any, dp: Any, cache: Any) -> Any:
+        return gradients(dh, 2 * dp, cache)
+
+    def backward_first(dp: Any, dh: Any, cache: Any) -> Any:
+        return backward(dh, dp, cache)
+
+    def lost(dh: Any, dp: Any, cache: Any) -> Any:
+        return gradients(dh, 0, cache)
+
+    args = X, W
+    verdict = verify((forward, backward_first if first else backward), args=args)
+    assert verdict.verdict == "right", str(verdict)
+    if not first:
+        assert verify((forward, lost), args=args).why == ("output unused",)
+
+
+def test_a_number_that_forward_hands_on_is_no_output() -> None:
+    """A step dt, whose name could be that of a δ."""
+
+    def forward(x: Any, k: Any) -> Any:
+        dt = 0.1
+        return x + dt * np.tanh(k * x), dt, (x, k)
+
+    def backward(dout: Any, dt: Any, cache: Any) -> Any:
+        x, k = cache
+        slope = dout * dt * (1 - np.tanh(k * x) ** 2)
+        return dout + slope * k, slope * x
+
+    verdict = verify((forward, backward), args=(X, X[::-1].copy()))
+    assert verdict.verdict == "right", str(verdict)

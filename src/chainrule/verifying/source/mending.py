@@ -28,7 +28,7 @@ from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.changes.neighbours import Neighbours
 from chainrule.verifying.source.changes.statements import Statements
 from chainrule.verifying.source.outside import Outside, other_numbers
-from chainrule.verifying.source.scope import Scope, scope_of
+from chainrule.verifying.source.scope import Scope, counters, scope_of
 from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.solving.vocabulary import as_array
 from chainrule.verifying.source.stand_in import StandIn, stand_in
@@ -411,7 +411,7 @@ class Mending:
                 for kind in (
                     (Insertions(place, scope, shapes, self.of_forward),) if far else _near(place, scope)
                 )
-                for change in kind
+                for change in in_reach(place, scope, kind)
             ]
             live, idle = self.parted(scopes, changes, wrong)
             best = self.best(live, wrong) or self.best(idle, wrong)
@@ -568,6 +568,8 @@ class Mending:
             numbers -= self.of_these_numbers(wrong) if possible and numbers else frozenset()
             if possible and not behind and not self.same_output():
                 return frozenset()
+            if possible and numbers and not self.finite_at_zero():
+                return frozenset()
             if possible and numbers and behind and any(self.stand_ins.values()):  # as it is run
                 numbers -= self.right[0].wrong(self.given(self.right[0]))
         return numbers if possible else frozenset()
@@ -595,6 +597,14 @@ class Mending:
             still = right.wrong(self.given(right))
         # Where others are wrong then, too, their code has the numbers written out.
         return frozenset() if still - wrong else wrong & still
+
+    def finite_at_zero(self) -> bool:
+        """Whether a δ of 0 gives numbers: m / m, for 1, does not where m comes of δ."""
+        first = self.right[0].probe
+        if not self.subject.takes_delta or self.subject.fixed:
+            return True
+        given = attempt(self.subject, first.args, np.zeros_like(first.delta))
+        return given is None or all(value is None or np.isfinite(value).all() for value in given)
 
     def same_output(self) -> bool:
         """Whether their forward still gives what it gave."""
@@ -635,6 +645,19 @@ def _differ(one: Array | None, other: Array | None) -> bool:
     if one is None or other is None or one.shape != other.shape:
         return one is not other
     return not np.array_equal(one, other)
+
+
+def in_reach(place: Written, scope: Scope, changes: Iterable[Change]) -> Iterator[Change]:
+    """Those that read no counter behind its loop, where it only happens to be the number that is meant."""
+    spans = {name: [place.span(loop) for loop in loops] for name, loops in counters(scope.node).items()}
+    for change in changes:
+        for begin, end, new in change.pieces:
+            names = spans.keys() & (set(re.findall(r"[^\W\d]\w*", new)) if spans else ())
+            names -= set(re.findall(r"[^\W\d]\w*", place.text[begin:end].decode())) if names else set()
+            if any(not any(a <= begin and end <= b for a, b in spans[name]) for name in names):
+                break
+        else:
+            yield change
 
 
 def _near(place: Written, scope: Scope) -> tuple[Iterable[Change], ...]:

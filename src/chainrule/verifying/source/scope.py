@@ -198,6 +198,21 @@ def _left(loop: ast.For) -> set[str]:
     return {each.id for each in names if isinstance(each.ctx, ast.Store)} - read - added
 
 
+def counters(function: Function) -> dict[str, list[ast.For]]:
+    """The names that loops alone set, each with its loops: behind them it is what the last step left."""
+    loops = [each for each in own(function) if isinstance(each, ast.For)]
+    made: dict[str, list[ast.For]] = {}
+    targets = set[int]()
+    for loop in loops:
+        for each in ast.walk(loop.target):
+            if isinstance(each, ast.Name):
+                made.setdefault(each.id, []).append(loop)
+                targets.add(id(each))
+    names = [e for e in own(function) if isinstance(e, ast.Name) and isinstance(e.ctx, ast.Store)]
+    otherwise = {each.id for each in names if id(each) not in targets}
+    return {name: held for name, held in made.items() if name not in otherwise}
+
+
 def own(node: ast.AST) -> Iterator[ast.AST]:
     """The nodes of a function, without those of the functions in it."""
     for child in ast.iter_child_nodes(node):

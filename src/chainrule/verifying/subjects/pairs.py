@@ -67,7 +67,8 @@ class Pass:
 @dataclass(frozen=True, eq=False)
 class Pair:
     """How two functions are called. output: which of several is judged, None: the first; together: all of
-    them; names: of both; rate: for a backward pass that takes a learning rate.
+    them; names: of both; rate: for a backward pass that takes a learning rate; numbers: whether floats among
+    what forward returns are outputs, too, where backward has a δ for each.
     """
 
     arguments: Arguments
@@ -76,6 +77,7 @@ class Pair:
     rate: float = 1.0
     together: bool = False
     last: bool = False
+    numbers: bool = False
 
     def forward(
         self,
@@ -145,7 +147,25 @@ class Pair:
         taken = len(deltas_of(backward, inputs))
         alone = taken == len(listed) == len(parameters_of(backward))
         count = min(taken, len(listed) - (not alone)) if taken > 1 else 1
-        return count if count > 1 and all(map(_is_array, listed[:count])) else 1
+        fits = _is_output if self.numbers else _is_array
+        return count if count > 1 and all(map(fits, listed[:count])) else 1
+
+    def with_numbers(self, forward: Any, backward: Any) -> Pair:
+        """The same with floats as outputs, (z, kl, cache), where each of them depends on the arguments: a
+        step dt that forward hands on is none. Itself where there are none or forward does not run.
+        """
+        made, arrays = replace(self, numbers=True), self.arguments.arrays
+        other = [value * 0.9 if value.dtype.kind == "f" else value.copy() for value in arrays]
+        try:
+            one, two = (
+                made.forward(forward, backward, values).outputs
+                for values in ([value.copy() for value in arrays], other)
+            )
+        except (ArgumentError, DataError):
+            return self
+        pairs = zip(one, two, strict=False)
+        moved = [not np.array_equal(a, b) for a, b in pairs if not _is_array(a)]
+        return made if moved and all(moved) and len(one) == len(two) else self
 
     def notes(self, run: Pass) -> tuple[Say, ...]:
         count = len(run.outputs)
@@ -161,6 +181,11 @@ class Pair:
 
 def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) or hasattr(value, "detach")
+
+
+def _is_output(value: Any) -> bool:
+    """An array or a number with a fraction: what a sum over an array is."""
+    return _is_array(value) or isinstance(value, (float, np.floating))
 
 
 def _is_bundle(value: Any) -> bool:
@@ -180,6 +205,9 @@ def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | Non
     wanted = Wanted(arguments.names, arguments.arrays, arguments.tree)
     title = f"{names[0]}, {names[1]}"
     trial = pair.forward(forward, backward, [value.copy() for value in arguments.arrays])
+    if any(_is_output(value) and not _is_array(value) for value in (*trial.outputs, *trial.passed.pieces)):
+        pair = pair.with_numbers(forward, backward)
+        trial = pair.forward(forward, backward, [value.copy() for value in arguments.arrays])
     pair = pair.reading(forward, backward, trial)
     out = trial.output()
     taken = without_delta(backward, arguments.outer, by_place=not trial.passed.pieces, forward=forward)

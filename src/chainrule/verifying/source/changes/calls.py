@@ -61,7 +61,8 @@ class Calls(Rewriting):
         yield from self.exchanged(node.args)
         yield from self.around(node, name)
         if name in ("sum", "mean") and isinstance(function, ast.Attribute):
-            yield from self.folded(node, function.value)
+            of_library = isinstance(function.value, ast.Name) and function.value.id == self.scope.numpy
+            yield from self.folded(node, node.args[0] if of_library and node.args else function.value)
         yield from self.unwrapped(node, name)
         if name in ("dot", "matmul", "tensordot", "outer"):
             for side in node.args[:2]:
@@ -173,13 +174,14 @@ class Calls(Rewriting):
 
     def folded(self, node: ast.Call, owner: ast.expr) -> Iterator[Change]:
         """x.reshape(b, a, ...).sum(0) for x.reshape(a, b, ...).sum(1): neighbours, or dealt in turn."""
-        axis = self.axis_by_place(node) or next((k.value for k in node.keywords if k.arg == "axis"), None)
-        reshaped = isinstance(owner, ast.Call) and isinstance(owner.func, ast.Attribute)
-        if not reshaped or not isinstance(axis, ast.Constant) or not isinstance(owner, ast.Call):
+        named = (keyword.value for keyword in node.keywords if keyword.arg in ("axis", "dim"))
+        axis = self.axis_by_place(node) or next(named, None)
+        shaped = isinstance(owner, ast.Call) and getattr(owner.func, "attr", "") in ("reshape", "view")
+        if not shaped or not isinstance(axis, ast.Constant) or not isinstance(owner, ast.Call):
             return
         sizes = owner.args[0].elts if owner.args and isinstance(owner.args[0], ast.Tuple) else owner.args
         number = axis.value
-        if not isinstance(number, int) or number < 0 or getattr(owner.func, "attr", "") != "reshape":
+        if not isinstance(number, int) or number < 0:
             return
         for first in (number - 1, number):
             if 0 <= first < len(sizes) - 1:

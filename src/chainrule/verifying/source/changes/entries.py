@@ -123,7 +123,9 @@ class Entries(Rewriting):
         for together in product(*lists):
             pairs = zip(parts, together, strict=True)
             pieces = tuple((*self.place.span(each), other) for each, other in pairs)
-            yield Change("slice", 3, self.of(parts[0]), together[0], pieces)
+            begins = {other.partition(":")[0] for other in together}
+            corner = len(begins) == 1 and all(each.lower is None for each in parts)
+            yield Change("slice", 1 if corner else 3, self.of(parts[0]), together[0], pieces)
 
     def length(self, node: ast.Slice) -> str:
         """Of a part, where it can be told: h of :h, of a:a + h and of -h:."""
