@@ -726,6 +726,28 @@ def test_a_number_that_depends_on_the_arguments_is_an_output_with_a_delta(kind: 
         assert verify((forward, lost), args=args).why == ("output unused",)
 
 
+def test_what_stands_behind_several_deltas_may_have_any_name() -> None:
+    """(dloss, dpenalty, c): two numbers, and what forward kept."""
+
+    def forward(x: Any, w: Any) -> Any:
+        r = x @ w
+        return (r**2).mean(), (w**2).sum(), (x, w, r)
+
+    def backward(dloss: Any, dpenalty: Any, c: Any) -> Any:
+        x, w, r = c
+        dr = dloss * 2 * r / r.size
+        return dr @ w.T, x.T @ dr + 2 * dpenalty * w
+
+    def lost(dloss: Any, dpenalty: Any, c: Any) -> Any:
+        x, w, r = c
+        dr = dloss * 2 * r / r.size
+        return dr @ w.T, x.T @ dr
+
+    verdict = verify((forward, backward), args=(X, W))
+    assert verdict.verdict == "right", str(verdict)
+    assert verify((forward, lost), args=(X, W)).verdict == "wrong"
+
+
 def test_a_number_that_forward_hands_on_is_no_output() -> None:
     """A step dt, whose name could be that of a δ."""
 

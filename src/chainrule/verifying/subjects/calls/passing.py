@@ -45,13 +45,15 @@ class Passed:
 
 def deltas_of(backward: Any, inputs: Sequence[str]) -> list[str]:
     """The parameters that take δ: those with such a name; several before a cache that begin with a d,
-    dfirst and dsecond; else the first that is neither a cache nor one of forward's.
+    dfirst and dsecond, or before one thing of any name that forward has not, dloss, dpen and c; else the
+    first that is neither a cache nor one of forward's.
     """
     names = [parameter.name for parameter in parameters_of(backward) if _taken(parameter)]
-    before = list(takewhile(lambda name: not CACHE.fullmatch(name), names))
-    all_begin = all(name[:1] == "d" and name not in inputs for name in before)
-    if all_begin and 1 < len(before) < len(names):
-        return before
+    begin = list(takewhile(lambda name: name[:1] == "d" and name not in inputs, names))
+    behind = names[len(begin) :]
+    alone = len(behind) == 1 and behind[0] not in inputs
+    if len(begin) > 1 and behind and (alone or CACHE.fullmatch(behind[0])):
+        return begin
     named = [name for name in names if DELTA.fullmatch(name) and name not in inputs]
     others = [name for name in names if name not in inputs and not CACHE.fullmatch(name)]
     return named or others[:1] or names[:1]
