@@ -103,3 +103,20 @@ def test_dir_lists_what_is_meant_for_users() -> None:
 def test_names_of_other_libraries_are_answered_by_the_module(name: str, advice: str) -> None:
     with pytest.raises(AttributeError, match=advice):
         getattr(cr, name)
+
+
+@pytest.mark.parametrize("name", [name for name in dir(cr) if name[-2:] in ("1D", "2D", "3D")])
+def test_too_many_by_position_names_the_layer_of_as_many_dimensions(name: str) -> None:
+    others = {name[:-2] + dimensions for dimensions in ("1D", "2D", "3D")} - {name}
+    with pytest.raises(TypeError, match="by position, received") as told:
+        getattr(cr, name)(*[2] * 9)
+    assert not [other for other in others if other in str(told.value)]
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_unpooling_without_its_pool_names_the_pool_of_as_many_dimensions(dimensions: int) -> None:
+    layer = getattr(cr, f"MaxUnpool{dimensions}D")(2)
+    with pytest.raises(
+        cr.ChainruleError, match=rf"\(MaxUnpool{dimensions}D\(2\), .* 'pool' is a MaxPool{dimensions}D with"
+    ):
+        cr.Network([layer], input_shape=(4,) * dimensions + (2,))

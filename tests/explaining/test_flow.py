@@ -107,6 +107,44 @@ def test_through_time_is_the_product_of_the_steps() -> None:
     assert flow["layers"][0]["through_time"] == {"steps": 6, "gain": pytest.approx(0.5**5)}
 
 
+@pytest.mark.parametrize("last", [{}, {"outputs": "all"}, {"reverse": True}, {"truncate": 2}])
+@pytest.mark.parametrize(
+    "more", [{}, {"projection": 2}, {"peepholes": True}, {"projection": 5, "peepholes": True}]
+)
+def test_through_time_of_an_lstm_is_what_differences_give(more: dict[str, Any], last: dict[str, Any]) -> None:
+    """δ that arrives at the last state, moved back to h and c of the first step by differences."""
+    head = [cr.Flatten()] if "outputs" in last else []
+    layers = [cr.LSTM(3, **more, **last), *head, cr.Dense(2), cr.Softmax()]
+    network = cr.Network(layers, input_shape=(4, 2), seed=1, dtype="float64")
+    rng = np.random.default_rng(0)
+    own = {name[6:]: value for name, value in network.parameters.items() if name.startswith("lstm1.")}
+    if "P" in own:
+        own["P"] = network.parameters["lstm1.P"] = rng.standard_normal(9)
+    X, y = rng.standard_normal((1, 4, 2)), np.array([1])
+    told = flow_of(network, X, y)["layers"][0]["through_time"]
+    arriving = network.backpropagate(X, y).deltas["lstm1"][0]
+    arriving = arriving[-1] if "outputs" in last else arriving
+    layer = network.layers[0]
+    sizes = layer.state_sizes
+    steps = X[0][::-1] if layer.reverse else X[0]
+    first = len(steps) - told["steps"] + 1  # δ is moved back to the states in front of this step
+    x = [step[:, None] for step in steps]
+
+    def passed(states: tuple[Any, ...], begin: int, end: int) -> tuple[Any, ...]:
+        for step in x[begin:end]:
+            states = layer.step(step, *states, **own)
+        return states
+
+    before = np.concatenate(passed(tuple(np.zeros((size, 1)) for size in sizes), 0, first))[:, 0]
+
+    def seen(states: Any) -> float:
+        split = states[: sizes[0], None], states[sizes[0] :, None]
+        return float(arriving @ passed(split, first, len(x))[0][:, 0])
+
+    by_hand = [(seen(before + e) - seen(before - e)) / 2e-6 for e in 1e-6 * np.eye(sum(sizes))]
+    assert told["gain"] == pytest.approx(np.linalg.norm(by_hand) / np.linalg.norm(arriving), rel=1e-6)
+
+
 def test_penalty_share_and_plain_step() -> None:
     network, X, y = problem("dense")
     penalty, rate = cr.L2(0.3), 0.05

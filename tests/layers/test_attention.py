@@ -191,3 +191,26 @@ def test_arguments_teach() -> None:
     }.items():
         with pytest.raises(TypeError, match=advice):
             cr.MultiHeadAttention(2, **{wrong: 1})
+
+
+@pytest.mark.parametrize("layer", [cr.MultiHeadAttention, lambda *a, **k: cr.TransformerDecoder(*a, 8, **k)])
+@pytest.mark.parametrize("kind", [None, "alibi", "learned"])
+def test_buckets_are_refused_where_nothing_reads_them(layer: Any, kind: str | None) -> None:
+    received = f"received buckets=8 and relative_positions={kind!r}: leave buckets out"
+    with pytest.raises(cr.ChainruleError, match=received):
+        layer(2, relative_positions=kind, buckets=8)
+    layer(2, relative_positions=kind, buckets=32)  # what it is by itself
+    layer(2, relative_positions="t5", buckets=8)
+
+
+@pytest.mark.parametrize(
+    ("options", "received"),
+    [
+        ({"relative_positions": "t5", "buckets": 8, "max_distance": 2}, "received 2: write max_distance=8"),
+        ({"relative_positions": "t5", "buckets": 600}, "received 128: write max_distance=600"),
+        ({"relative_positions": "learned", "grid": (2, 3), "max_distance": 4}, "received max_distance=4"),
+    ],
+)
+def test_distances_that_do_not_fit_are_named(options: dict[str, Any], received: str) -> None:
+    with pytest.raises(cr.ChainruleError, match=received):
+        cr.MultiHeadAttention(2, **options)

@@ -131,13 +131,12 @@ def through_time(layer: Layer, layer_pass: Pass, d: Array) -> ThroughTime | None
     if not isinstance(layer, Recurrent) or "mask" in layer_pass.given or layer.ends:
         return None
     arriving = d if layer.outputs == "last" else d[0] if layer.reverse else d[-1]
-    given = {name: value for name, value in layer_pass.given.items() if name in ("W", "U", "b", "v")}
     sequence, states = layer.read(layer_pass.x)
     befores = []
     for x in sequence[::-1] if layer.reverse else sequence:
-        befores.append({"x": x, **states, **given})
+        befores.append({**layer_pass.given, "x": x, **states})
         states = dict(zip(layer.states, call_formula(layer.step, befores[-1]), strict=True))
-    arrived = {name: np.zeros_like(arriving) for name in layer.states} | {layer.states[0]: arriving}
+    arrived = {name: np.zeros_like(state) for name, state in states.items()} | {layer.states[0]: arriving}
     steps = len(befores)
     if layer.truncate is not None:  # the last piece of the sequence, which may be shorter
         steps = (steps - 1) % layer.truncate + 1

@@ -77,6 +77,7 @@ GIVEN = "given"  # as `seen`: the last source says it
 ROTARY_BASE = 10000.0
 RELATIVE = ("alibi", "t5", "learned")
 FARTHEST = 128  # of T5's buckets
+BUCKETS = 32
 
 _Three = tuple[Value, Value, Value]
 
@@ -159,7 +160,7 @@ class MultiHeadAttention(Layer):
         key_value_bias: bool = False,
         zero_key_value: bool = False,
         relative_positions: str | None = None,
-        buckets: int = 32,
+        buckets: int = BUCKETS,
         max_distance: int | None = None,
         grid: Any = None,
         sources: Any = (),
@@ -539,15 +540,21 @@ class MultiHeadAttention(Layer):
                 )
         if self.grid is not None and self.max_distance is not None:
             raise ArgumentError(
-                "MultiHeadAttention grid has a number for every distance of its pixels: leave max_distance "
-                "out"
+                "MultiHeadAttention grid has a number for every distance of its pixels, received "
+                f"max_distance={self.max_distance}: leave max_distance out"
+            )
+        if kind != "t5" and self.buckets != BUCKETS:
+            raise ArgumentError(
+                f"MultiHeadAttention buckets is of relative_positions='t5', received buckets={self.buckets} "
+                f"and relative_positions={kind!r}: leave buckets out or write relative_positions='t5'"
             )
         if kind == "t5":
             near = self.buckets // (2 if self.causal else 4)
-            if (self.max_distance or FARTHEST) <= near:
+            farthest = self.max_distance or FARTHEST
+            if farthest <= near:
                 raise ArgumentError(
                     f"MultiHeadAttention of {self.buckets} buckets has one for each distance below {near}, "
-                    f"and max_distance must be beyond: write max_distance={4 * near}"
+                    f"and max_distance must be beyond, received {farthest}: write max_distance={4 * near}"
                 )
 
     def _check_features(self, features: int) -> None:

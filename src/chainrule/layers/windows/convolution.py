@@ -39,7 +39,7 @@ from chainrule.layers.base import Layer, Parameter, Shape, Value, Values, weight
 from chainrule.layers.initializers import InitializerLike, given_initializer
 from chainrule.layers.windows.edges import PADDINGS, Pad1D, Pad2D, Pad3D
 
-BY_POSITION = "the number of filters and the size of the kernel: Conv2D(8, 3, stride=1, padding='same')"
+BY_POSITION = "the number of filters and the size of the kernel: {name}(8, 3, stride=1, padding='same')"
 
 
 class Convolution(Layer):

@@ -73,7 +73,7 @@ class Pad2D(Edges):
     kind = "pad"
     family = "pad"
 
-    @teach("how much stands around: Pad2D(1, mode='reflect')")
+    @teach("how much stands around: {name}(1, mode='reflect')")
     def __init__(self, padding: Any, *, mode: str = "zeros", name: str | None = None) -> None:
         self.padding, self.frame = _sizes(padding, "padding", self.axes)
         meaning = "'zeros', 'reflect', 'replicate' (the edge again) or 'circular' (the opposite edge)"
@@ -125,7 +125,7 @@ class Crop2D(Edges):
     kind = "crop"
     family = "crop"
 
-    @teach("how much is cut off: Crop2D(1)")
+    @teach("how much is cut off: {name}(1)")
     def __init__(self, cropping: Any, *, name: str | None = None) -> None:
         self.cropping, sizes = _sizes(cropping, "cropping", self.axes)
         self.frame = tuple((-before, -after) for before, after in sizes)

@@ -50,7 +50,7 @@ class UpSample2D(Layer):
     spatial: ClassVar[bool | Literal["sequence", "volume"]] = True
     axes: ClassVar[int] = 2
 
-    @teach("how many times larger: UpSample2D(2)")
+    @teach("how many times larger: {name}(2)")
     def __init__(self, size: int | Sizes = 2, *, mode: str = "nearest", name: str | None = None) -> None:
         self.size = checks.size(size, "size", self.axes)
         between = {1: "linear", 2: "bilinear", 3: "trilinear"}[self.axes]

@@ -321,7 +321,7 @@ class LpPool2D(Pool):
     kind = "lppool"
     family = "lp pool"
 
-    @teach("the norm, then the window and its stride: LpPool2D(3, 2)")
+    @teach("the norm, then the window and its stride: {name}(3, 2)")
     def __init__(
         self,
         p: float,

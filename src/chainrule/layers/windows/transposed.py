@@ -32,7 +32,7 @@ from chainrule.layers.base import Parameter, Shape, Value, Values, weights_and_b
 from chainrule.layers.initializers import InitializerLike
 from chainrule.layers.windows.convolution import Convolution
 
-BY_POSITION = "the number of filters and the size of the kernel: ConvTranspose2D(8, 3, stride=2, padding=1)"
+BY_POSITION = "the number of filters and the size of the kernel: {name}(8, 3, stride=2, padding=1)"
 
 
 class ConvTranspose(Convolution):

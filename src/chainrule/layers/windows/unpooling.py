@@ -19,7 +19,7 @@ from chainrule.layers.base import Layer, Shape, Value
 from chainrule.layers.parts import part_of, places_of, shapes_from
 from chainrule.layers.windows.pooling import MaxPool1D, MaxPool2D, MaxPool3D
 
-_FORM = "'up': (MaxUnpool2D(2), 'small', 'pool.indices')"
+_FORM = "'up': ({name}(2), 'small', 'pool.indices')"
 
 
 class MaxUnpool2D(Layer):
@@ -94,9 +94,10 @@ class MaxUnpool2D(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if not self.sources:
+            own = type(self).__name__
             raise ShapeError(
-                f"{self!r} reads two values, as a node of a Graph: {_FORM}; 'pool' is a MaxPool2D with the "
-                "same window"
+                f"{self!r} reads two values, as a node of a Graph: {_FORM.replace('{name}', own)}; "
+                f"'pool' is a {own.replace('Unpool', 'Pool')} with the same window"
             )
         if len(self.sources) != 2 or input_shape != (sum(map(math.prod, self.sources)),):
             raise ShapeError(f"{self!r} reads its two sources side by side in a row, received {input_shape}")
