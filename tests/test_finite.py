@@ -205,6 +205,32 @@ def test_standardized_values_beyond_the_range_are_refused() -> None:
         Standardizer(np.zeros(1), np.array([1e300])).undo([[1e30]])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layers", ["dense", "conv"])
+def test_a_weight_that_meets_only_zeros_is_refused_beside_any_number_of_samples(
+    layers: str, dtype: str
+) -> None:
+    """Kernels leave zeros out in some batches, and NaN times 0 with them; written in place, past the door."""
+    if layers == "dense":
+        net = cr.Network([cr.Dense(64), cr.Tanh(), cr.Dense(3)], input_shape=32, dtype=dtype, seed=0)
+        name, at = "dense1.W", (5, 3)
+    else:
+        net = cr.Network([cr.Conv2D(8, 3, padding=1)], input_shape=(1, 6, 8), dtype=dtype, seed=0)
+        name, at = "conv1.W", (0, 0, 0, 0)  # type: ignore[assignment]
+    for samples in (1, 5, 32, 64, 300):
+        x = np.random.default_rng(samples).normal(size=(samples, *net.input_shape)).astype(dtype)
+        x[:, 3 if layers == "dense" else 0] *= layers != "dense"
+        net.predict(x)  # the plan is there, and keeps its parameters
+        weight = net.parameters[name][at]
+        net.parameters[name][at] = np.nan
+        for _ in range(2):
+            with pytest.raises(cr.NonFiniteError, match=f"parameter {name} holds NaN or infinity"):
+                net.predict(x)
+        net.predict(x, allow_nonfinite=True)
+        net.parameters[name][at] = weight
+        assert np.isfinite(net.predict(x)).all()
+
+
 def test_every_method_that_gives_numbers_has_the_option() -> None:
     named = {
         f"{owner.__name__}.{name}"

@@ -236,7 +236,7 @@ static void dense_forward(const DenseArgs<T, F>& g, int begin, int end) {
 // -- inputs that are 0 -------------------------------------------------------------------------------------------------------
 
 // Dark borders of images, columns of a one-hot row, words that no sample has: an input that is 0 in all lanes of a group of
-// blocks adds nothing to its sums (an infinite weight aside, which training refuses), and one that is 0 throughout has a
+// blocks adds nothing to its sums (an infinite weight aside, which is refused), and one that is 0 throughout has a
 // gradient of 0. Of the digits a fifth of the inputs are 0 in all of 24 samples, a tenth in all of 200.
 template <class T>
 static int dense_groups(const DenseArgs<T>& g) {

@@ -13,6 +13,7 @@ from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.memory import within_memory
 from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.base.shown import quoted
+from chainrule.data.arrays import all_finite
 from chainrule.distributed import Communicator, check_communicator
 from chainrule.engine.building import Built, build, set_training
 from chainrule.engine.host import filled
@@ -208,6 +209,7 @@ class Plan:
             self.sharing = self._shared(comm, building, factors)
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         self._moment, self._may_change = -1, list[str]()  # of the network's parameters in the arena
+        self.broken = set[str]()  # those of them that hold NaN or infinity
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
             self._native.finish()
         self.load()
@@ -256,8 +258,12 @@ class Plan:
             return
         held = parameters.in_other_hands(self._may_change)  # before they are copied
         for name in self._may_change:
-            parameters.copied(name, partial(self._set_parameter, self._built.parameters[name]))
+            parameters.copied(name, partial(self._copy, name))
         self._may_change = held
+
+    def _copy(self, name: str, array: np.ndarray) -> None:
+        self._set_parameter(self._built.parameters[name], array)
+        (self.broken.discard if all_finite(array) else self.broken.add)(name)
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Copies of the arena's parameters by name."""

@@ -74,6 +74,8 @@ def inside_problem(
     network: Model, X: Array, part: slice, outputs: Mapping[str, Array] | None = None
 ) -> tuple[str, bool] | None:
     """What is hidden behind the outputs for X[part], and whether float64 computes it; None: nothing."""
+    if (broken := _broken_parameter(network)) is not None:
+        return f"the {broken} holds NaN or infinity, which the finite outputs of the network hide", False
     with quiet():
         overflow = network.executor().first_overflow(network, X[part], outputs)
         if overflow is None:

@@ -49,8 +49,8 @@ _CLASSES = by_name(
         "chainrule.GlobalAveragePool()": tuple(f"GlobalAveragePooling{n}D" for n in (1, 2, 3)),
         "chainrule.GlobalMaxPool()": tuple(f"GlobalMaxPooling{n}D" for n in (1, 2, 3)),
         **{
-            f"chainrule.Global{kind}Pool(), for the output size 1; for a size s that divides n of the input "
-            f"chainrule.{kind}Pool{n}D(n // s)": tuple(
+            f"chainrule.Global{kind}Pool(), for the output size 1; chainrule.{kind}Pool{n}D(4) makes 2 of 8, "
+            "n // s in its place s of n, where s divides n": tuple(
                 f"Adaptive{theirs}Pool{n}{d}" for theirs in spelled for d in "dD"
             )
             for n in (1, 2, 3)
