@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -265,3 +266,11 @@ def test_a_missing_formula_or_argument_is_named() -> None:
         Half().delta()
     with pytest.raises(TypeError, match=r"Half.forward declares 'w', which is not available; .* declare x"):
         L.call_formula(Half().forward, {"x": 1.0})
+
+
+@pytest.mark.parametrize("layer", [L.Softmax, L.Dense, L.Conv2D, L.LSTM, L.Dropout])
+def test_the_signature_of_a_layer_is_that_of_its_init(layer: Any) -> None:
+    """Of every Python: some say that of the inherited __new__, (*args, **kwargs)."""
+    said = inspect.signature(layer)
+    assert layer.__signature__ == said
+    assert [*said.parameters] == [*inspect.signature(layer.__init__).parameters][1:]

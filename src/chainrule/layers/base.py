@@ -52,13 +52,21 @@ class Parameter:
         return self.unit_groups, size // self.unit_groups // self.shape[-1], self.shape[-1]
 
 
-class Identified:
-    """What is one thing wherever it stands; a deepcopy is another one.
+class _Signature:
+    """Of a class, that of its __init__: Python 3.11.2 (Debian 12) says that of an inherited __new__."""
 
-    A base, so that the signature of a layer is that of its __init__.
-    """
+    def __get__(self, instance: object, owner: type) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        signature = inspect.signature(owner.__init__)  # type: ignore[misc]
+        return signature.replace(parameters=[*signature.parameters.values()][1:])
+
+
+class Identified:
+    """What is one thing wherever it stands; a deepcopy is another one."""
 
     identity: object
+    __signature__ = _Signature()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made = super().__new__(cls)

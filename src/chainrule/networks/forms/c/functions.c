@@ -391,9 +391,9 @@ static void net_turn(float* x, const float* cosines, const float* sines, int ste
    that there are such of zeros; distances (queries, keys) says which of `count` numbers of a head is added to a score. Each
    may be NULL */
 static void net_attention(const float* Q, const float* K, const float* V, const float* mask, const float* seen,
-                          const float* more_key, const float* more_value, int zero, const int* distances,
-                          const float* numbers, int count, int queries, int keys, int features, int heads, int shared,
-                          int causal, float* work, float* out) {
+                          const float* more_key, const float* more_value, int zero, const int* distances, const float* numbers,
+                          int count, int queries, int keys, int features, int heads, int shared, int causal, float* work,
+                          float* out) {
   const int size = features / heads, row = features / shared;
   for (int head = 0; head < heads; head++)
     for (int i = 0; i < queries; i++) {
