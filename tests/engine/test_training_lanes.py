@@ -16,7 +16,14 @@ from chainrule.engine import Plan
 from chainrule.engine.isa import threads
 from chainrule.engine.lowering import lanes as lanes_of_layers
 from chainrule.engine.lowering import walk
-from chainrule.engine.lowering.lanes import POSITIONS, SAMPLES, chosen_for_training, chosen_steps, has_units
+from chainrule.engine.lowering.lanes import (
+    POSITIONS,
+    SAMPLES,
+    chosen_for_training,
+    chosen_steps,
+    costs_of_training,
+    has_units,
+)
 from chainrule.engine.lowering.values import reads_units
 from tests import by_formula
 from tests.engine.harness import (
@@ -290,7 +297,8 @@ def test_gradients_do_not_depend_on_units_in_the_lanes(
 
 def _choice(layers: Sequence[cr.Layer], shape: tuple[int, ...], batch: int, width: int = 16) -> object:
     network = cr.Network([*layers], input_shape=shape)
-    return chosen_for_training(network.layers, network.input_shape, network.shapes, batch, width)
+    of = (network.layers, network.input_shape, network.shapes, batch, width)
+    return chosen_for_training(costs_of_training(*of))
 
 
 def test_steps_fill_the_lanes_that_samples_leave_empty() -> None:
@@ -310,7 +318,7 @@ def test_rows_where_steps_leave_lanes_empty() -> None:
     def rows(steps: int, batch: int) -> dict[int, set[str]]:
         network = cr.Network([*block, cr.Flatten(), cr.Dense(3)], input_shape=(steps, 32))
         of = (network.layers, network.input_shape, network.shapes, batch, 16)
-        return {cut.bands: {*cut.layers} for cut in chosen_steps(*of)}
+        return {cut.bands: {*cut.layers} for cut in chosen_steps(costs_of_training(*of))}
 
     layers = {"residual1", "residual1.layernorm1", "residual1.attention1", "dense1", "gelu1", "dense2"}
     assert rows(20, 20) == rows(20, 3) == {20: layers}  # of 32 lanes 20

@@ -9,7 +9,7 @@ each takes. Whichever it is, the numbers of a prediction have the same bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -126,56 +126,48 @@ def _by_samples(layer: Layer) -> bool:
     return isinstance(layer, Recurrent | MultiHeadAttention) and not layer.plain
 
 
-def chosen_for_training(
-    layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
-) -> InLanes:
-    """What lies in the lanes of a step of training on `batch` samples, where a layer has the choice."""
-    samples, positions, _ = _costs_of_all_positions(layers, shape, shapes, batch, lanes)
-    return POSITIONS if positions < samples else SAMPLES
-
-
-def chosen_steps(
-    layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
-) -> tuple[Cut, ...]:
-    """The layers that have a step in every lane, those of all samples one behind the other, where that is the
-    fastest: no lane is empty then, and attention, whose samples begin with a vector, is brought there.
-    """
-    samples, positions, rows = _costs_of_all_positions(layers, shape, shapes, batch, lanes)
-    beside, below = _GAINS
-    if positions - rows.saved > min(beside * positions, below * samples):
-        return ()
-    return tuple(
-        Cut(steps, 1, {name: (1, 1) for name, own in rows.steps.items() if own == steps})
-        for steps in sorted({*rows.steps.values()} - {1})
-    )
-
-
-def with_steps(
-    layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
-) -> Collection[str]:
-    """The layers, by name, that have steps in their lanes where that is chosen."""
-    return _costs_of_all_positions(layers, shape, shapes, batch, lanes)[2].steps
-
-
 @dataclass
-class _Rows:
-    """Layers whose steps may be rows of all samples together: how many steps, and the vectors that saves."""
+class Costs:
+    """Of a step of training, in vectors: with samples in the lanes; with steps; and what is saved of these
+    where no sample begins with a vector. steps: of the layers that have steps in their lanes, by name, how
+    many.
+    """
 
+    samples: float = 0.0
+    positions: float = 0.0
     saved: float = 0.0
     steps: dict[str, int] = field(default_factory=dict)
 
 
-def _costs_of_all_positions(
+def chosen_for_training(costs: Costs) -> InLanes:
+    """What lies in the lanes of a step of training, where a layer has the choice."""
+    return POSITIONS if costs.positions < costs.samples else SAMPLES
+
+
+def chosen_steps(costs: Costs) -> tuple[Cut, ...]:
+    """The layers that have a step in every lane, those of all samples one behind the other, where that is the
+    fastest: no lane is empty then, and attention, whose samples begin with a vector, is brought there.
+    """
+    beside, below = _GAINS
+    if costs.positions - costs.saved > min(beside * costs.positions, below * costs.samples):
+        return ()
+    return tuple(
+        Cut(steps, 1, {name: (1, 1) for name, own in costs.steps.items() if own == steps})
+        for steps in sorted({*costs.steps.values()} - {1})
+    )
+
+
+def costs_of_training(
     layers: Sequence[Layer], shape: Shape, shapes: Mapping[str, Shape], batch: int, lanes: int
-) -> tuple[float, float, _Rows]:
-    """With samples in the lanes, and with steps; what is saved where no sample begins with a vector."""
-    rows = _Rows()
-    samples, positions, last = _costs_of_positions(
-        layers, shape, shapes, batch, lanes, begins(layers, shape), rows
+) -> Costs:
+    """Of a step on `batch` samples."""
+    costs = Costs()
+    costs.samples, costs.positions, last = _costs_of_positions(
+        layers, shape, shapes, batch, lanes, begins(layers, shape), costs
     )
     if last == POSITIONS:
-        positions += _moved(shapes[str(layers[-1].name)], batch, lanes)
-    return samples, positions, rows
+        costs.positions += _moved(shapes[str(layers[-1].name)], batch, lanes)
+    return costs
 
 
 def begins(layers: Iterable[Layer], shape: Shape) -> InLanes:
@@ -204,10 +196,10 @@ def _costs_of_positions(
     batch: int,
     lanes: int,
     held: InLanes,
-    rows: _Rows,
+    costs: Costs,
 ) -> tuple[float, float, InLanes]:
     """Of layers in order, with samples in the lanes and with steps where that can be; what is held there at
-    the end, from `held` at the beginning.  rows: of those with steps.
+    the end, from `held` at the beginning.  costs: takes what is saved, and the layers with steps.
     """
     samples = positions = 0.0
     for layer in layers:
@@ -216,7 +208,7 @@ def _costs_of_positions(
             parts: list[Any] = []
 
             def branch(_: int, chain: Chain, on: Entry[InLanes], parts: list[Any] = parts) -> Held[InLanes]:
-                parts.append(_costs_of_positions(chain, on[0][0], shapes, batch, lanes, on[0][1], rows))
+                parts.append(_costs_of_positions(chain, on[0][0], shapes, batch, lanes, on[0][1], costs))
                 return shape_after(chain, on[0][0], shapes), parts[-1][2]
 
             ends = [end for _, end in run_branches(None, layer, [(shape, held)], branch)]
@@ -226,7 +218,7 @@ def _costs_of_positions(
                 positions += _moved(after, batch, lanes) * ends.count(SAMPLES)
             held = POSITIONS if POSITIONS in ends else SAMPLES
             if held == POSITIONS and after[:-1] == shape[:1]:
-                rows.steps[str(layer.name)] = after[0]
+                costs.steps[str(layer.name)] = after[0]
         else:
             by_samples = cost(layer, shape, after, batch, lanes)[0]
             wanted = POSITIONS if has_positions(layer, shape, held) else SAMPLES
@@ -236,8 +228,8 @@ def _costs_of_positions(
             if wanted == POSITIONS:
                 by_positions, by_rows = _costs_of_steps(layer, shape, after, batch, lanes)
                 if type(layer) is not PositionalEncoding:  # another table in every vector
-                    rows.steps[str(layer.name)] = after[0]
-                    rows.saved += by_positions - by_rows
+                    costs.steps[str(layer.name)] = after[0]
+                    costs.saved += by_positions - by_rows
             positions += by_positions
             samples, held = samples + by_samples, wanted
         shape = after

@@ -151,11 +151,6 @@ class Value:
         return alone and self.bands > 1 and len(self.shape) == 2 and self.cut == (self.shape[0], 1)
 
     @property
-    def fills(self) -> bool:
-        """Whether bands have no rows beyond the image."""
-        return self.rows * self.bands == as_image(self.shape, cut=True)[0]
-
-    @property
     def lane_shape(self) -> Shape:
         """The shape of what lies in a lane, where that is a sample or a band of one."""
         if self.bands == 1:

@@ -28,13 +28,13 @@ from chainrule.engine.lowering.lanes import (
     chosen,
     chosen_for_training,
     chosen_steps,
+    costs_of_training,
     crosses,
     has_channels,
     has_positions,
     has_units,
     leaves_positions,
     reads_rows,
-    with_steps,
 )
 from chainrule.engine.lowering.operations import (
     OPERATIONS,
@@ -332,7 +332,8 @@ def lower(
     if not (keep or backward or rounded):
         lanes = chosen(layers, *sizes)
     elif not (keep or per_sample):
-        lanes = chosen_for_training(body, *sizes)
+        costs = costs_of_training(body, *sizes)
+        lanes = chosen_for_training(costs)
     low = Lowering(
         *(native, keep, network.shapes, network.parameter_names),
         frozen=frozen,
@@ -342,8 +343,8 @@ def lower(
         rounded=rounded,
     )
     if backward and alone and not (keep or per_sample):
-        low.cuts = chosen_steps(body, *sizes)
-        taken = with_steps(body, *sizes) if low.cuts or lanes == POSITIONS else ()
+        low.cuts = chosen_steps(costs)
+        taken = costs.steps if low.cuts or lanes == POSITIONS else ()
         if low.cuts:
             lanes = low.lanes = SAMPLES
         low.cuts += chosen_bands(body, *sizes, taken)
