@@ -223,9 +223,11 @@ def test_a_weight_that_meets_only_zeros_is_refused_beside_any_number_of_samples(
         net.predict(x)  # the plan is there, and keeps its parameters
         weight = net.parameters[name][at]
         net.parameters[name][at] = np.nan
-        for _ in range(2):
+        y = np.zeros((samples, *net.output_shape))
+        for call in (net.predict, net.predict, net.activations, lambda x, y=y: net.loss(x, y, loss="mse"),
+                     lambda x, y=y: net.backpropagate(x, y, loss="mse")):  # fmt: skip
             with pytest.raises(cr.NonFiniteError, match=f"parameter {name} holds NaN or infinity"):
-                net.predict(x)
+                call(x)
         net.predict(x, allow_nonfinite=True)
         net.parameters[name][at] = weight
         assert np.isfinite(net.predict(x)).all()

@@ -13,6 +13,7 @@ from chainrule.base.errors import DataError, describe
 from chainrule.base.types import Array
 
 _PIECE = 2**22  # entries that are looked at together
+_FEW = 2**20  # entries of which a look takes 0.5 to 0.9 of the time of a sum
 
 
 class Prepared(np.ndarray[Any, np.dtype[Any]]):
@@ -119,6 +120,8 @@ def all_finite(array: Array) -> bool:
     """Whether no entry is NaN or infinite."""
     if array.dtype.kind != "f":
         return True
+    if array.size <= _FEW:
+        return bool(np.isfinite(array).all())
     with np.errstate(all="ignore"):  # a finite sum has only finite terms; it needs no array of its own
         if np.isfinite(array.sum()):
             return True

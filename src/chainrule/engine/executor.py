@@ -118,7 +118,7 @@ class NativeExecutor:
         outputs = None
         if not plan.by_host:
             plan.renew(network.parameters)
-            outputs = None if plan.broken else plan.predict_at_once(X)
+            outputs = plan.predict_at_once(X)
         shelf.put(kind, plan, made_from)
         return outputs
 
@@ -127,8 +127,6 @@ class NativeExecutor:
         batch_size = _predict_batch(X)
         parts = []
         with self._plan(network, None, batch_size, False) as plan:
-            if plan.broken:  # zeros that kernels leave out hide it, of some numbers of samples
-                suspect(slice(0, len(X)))
             for rows in _pieces(X, network.dtype, batch_size):
                 parts.append(plan.predict(X[rows]))
                 _suspect(plan.overflows(), batch_size, rows.start)

@@ -209,7 +209,7 @@ class Plan:
             self.sharing = self._shared(comm, building, factors)
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         self._moment, self._may_change = -1, list[str]()  # of the network's parameters in the arena
-        self.broken = set[str]()  # those of them that hold NaN or infinity
+        self._broken = set[str]()  # those of them that hold NaN or infinity
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
             self._native.finish()
         self.load()
@@ -263,7 +263,7 @@ class Plan:
 
     def _copy(self, name: str, array: np.ndarray) -> None:
         self._set_parameter(self._built.parameters[name], array)
-        (self.broken.discard if all_finite(array) else self.broken.add)(name)
+        (self._broken.discard if all_finite(array) else self._broken.add)(name)
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Copies of the arena's parameters by name."""
@@ -366,9 +366,11 @@ class Plan:
         return out
 
     def predict_at_once(self, X: np.ndarray) -> np.ndarray | None:
-        """The same for X of the plan's dtype or uint8 that nobody has looked at; None where some number in it
-        or behind is not finite, or may have gone beyond the range.
+        """The same for X of the plan's dtype or uint8 that nobody has looked at; None where some number in
+        it, behind it or among the parameters is not finite, or may have gone beyond the range.
         """
+        if self._broken:
+            return None
         out = np.empty((len(X), *self._output_shape), self.dtype)
         scale = 1.0 if X.dtype.kind == "f" else 1 / 255
         return out if self._native.predict_at_once(X, scale, self._built.output, out) else None
@@ -432,9 +434,10 @@ class Plan:
 
     def overflows(self) -> list[int]:
         """The first samples of the batches in whose forward pass of the last call, which was no epoch, a
-        number may have gone beyond the range.
+        number may have gone beyond the range; the first where a parameter is not finite, which zeros that
+        kernels leave out hide, of some numbers of samples.
         """
-        return list(self._native.overflows)
+        return list(self._native.overflows) or [0] * bool(self._broken)
 
     def norms(
         self, X: np.ndarray, targets: np.ndarray, weights: Any = None
