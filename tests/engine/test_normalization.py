@@ -45,6 +45,17 @@ def by_formulas(network: cr.Network, X: Array, batch: int) -> dict[str, Array]:
     return {name: value for name, value in values.items() if name.endswith((".mean", ".variance"))}
 
 
+def renewed(
+    network: cr.Network, X: Array, y: Array, batch: int, level: str, dtype: str, roundings: int
+) -> dict[str, Array]:
+    """The parameters after an epoch in which nothing is learned; the running numbers are the formulas'."""
+    found = train(network, X, y, batch, 0.0, level, dtype).parameters()
+    tolerance = roundings * float(np.finfo(dtype).eps)
+    for name, value in by_formulas(network, X, batch).items():
+        np.testing.assert_allclose(found[name], value, rtol=tolerance, atol=tolerance, err_msg=name)
+    return found
+
+
 @machines
 @pytest.mark.parametrize("shape", [(5,), (6, 3), (4, 3, 9)])
 def test_an_epoch_renews_the_running_numbers(level: str, dtype: str, shape: tuple[int, ...]) -> None:
@@ -53,10 +64,7 @@ def test_an_epoch_renews_the_running_numbers(level: str, dtype: str, shape: tupl
     network = cr.Network(layers, input_shape=shape, dtype=dtype)
     batch = 2 * width(level, dtype) + 3
     X, y = data(2 * batch + 5, *shape)
-    found = train(network, X, y, batch, 0.0, level, dtype).parameters()
-    tolerance = 20 * float(np.finfo(dtype).eps)
-    for name, value in by_formulas(network, X, batch).items():
-        np.testing.assert_allclose(found[name], value, rtol=tolerance, atol=tolerance, err_msg=name)
+    found = renewed(network, X, y, batch, level, dtype, roundings=20)
     for name, value in network.parameters.items():  # the rate was 0
         if network.parameter_specs[name].learned:
             np.testing.assert_array_equal(found[name], value)
@@ -71,10 +79,7 @@ def test_running_numbers_of_samples_by_themselves(level: str, dtype: str, shape:
     plain = cr.Network([cr.InstanceNorm(), *layers[1:]], input_shape=shape, dtype=dtype, seed=2)
     batch = 2 * width(level, dtype) + 3
     X, y = data(2 * batch + 5, *shape)
-    found = train(network, X, y, batch, 0.0, level, dtype).parameters()
-    tolerance = 40 * float(np.finfo(dtype).eps)
-    for name, value in by_formulas(network, X, batch).items():
-        np.testing.assert_allclose(found[name], value, rtol=tolerance, atol=tolerance, err_msg=name)
+    found = renewed(network, X, y, batch, level, dtype, roundings=40)
     for name in ("mean", "variance"):
         network.set_parameters({f"instancenorm1.{name}": found[f"instancenorm1.{name}"]})
     plan = Plan(network, cr.SquaredError(), batch_size=batch, dtype=dtype, level=level)

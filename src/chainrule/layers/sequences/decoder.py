@@ -22,7 +22,7 @@ from chainrule.layers.checks import whole
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.norms.last_axes import LayerNorm
-from chainrule.layers.sequences.attention import MultiHeadAttention
+from chainrule.layers.sequences.attention import BUCKETS, MultiHeadAttention
 from chainrule.layers.sequences.embedding import sequence
 from chainrule.layers.wiring import Add
 
@@ -57,7 +57,7 @@ class TransformerDecoder(Layer):
         norm_first: bool = False,
         dropout: float = 0.0,
         relative_positions: str | None = None,
-        buckets: int = 32,
+        buckets: int = BUCKETS,
         max_distance: int | None = None,
         name: str | None = None,
     ) -> None:

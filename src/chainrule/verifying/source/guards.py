@@ -23,7 +23,7 @@ from chainrule.verifying.source.changes.change import Change
 from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.changes.neighbours import Neighbours
 from chainrule.verifying.source.mending import Mending, Right, by_differences
-from chainrule.verifying.source.scope import Scope, own, scope_of
+from chainrule.verifying.source.scope import Scope, own, scopes_of
 from chainrule.verifying.source.solving.places import Moved, Solving
 from chainrule.verifying.source.solving.vocabulary import Vocabulary, expressions, firm
 from chainrule.verifying.source.written import Written
@@ -61,12 +61,7 @@ def guarded(
     if not mending.possible:
         return verdict
     wrong = frozenset(subject.names.index(each.name) for each in findings)
-    scopes = [
-        (place, scope)
-        for place in mending.places
-        for key, node in place.nodes.items()
-        if (scope := scope_of(node, place.ran[key], list(place.ran.values()))) is not None
-    ]
+    scopes = [(place, scope) for place, _, scope in scopes_of(mending.places)]
     functions = [scope.node for _, scope in scopes]
     near = ((place, each) for place, scope in scopes for each in _near(mending, place, scope, functions))
     plain = ((place, each) for place, scope in scopes for each in Neighbours(place, scope))
@@ -89,7 +84,7 @@ def _guards(place: Written, change: Change) -> bool:
     """Whether a guard stands where it changes something: what has none beside a forward that has one is as
     people write it.
     """
-    begin, end = min(piece[0] for piece in change.pieces), max(piece[1] for piece in change.pieces)
+    begin, end = change.span
     there = place.text[begin:end].decode()
     numbers = re.findall(r"(?<![\w.])\d+\.?\d*(?:e[-+]?\d+)?", there)
     ran = next(iter(place.ran.values()))

@@ -23,7 +23,7 @@ from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.changes.owing import Owing, changes_for
 from chainrule.verifying.source.mending import Mended
 from chainrule.verifying.source.named import placed
-from chainrule.verifying.source.scope import scope_of
+from chainrule.verifying.source.scope import scopes_of
 from chainrule.verifying.source.written import Written, ran, written
 from chainrule.verifying.subjects.calls.effort import effort
 from chainrule.verifying.subjects.subject import Subject
@@ -94,14 +94,10 @@ def _found(
     forward = ran(lambda: output(subject, probes[0].args))
     out, expected = output(subject, probes[0].args), str(finding.evidence.get("expected", ""))
     listed = []
-    for place in places:
-        for key, node in place.nodes.items():
-            scope = scope_of(node, place.ran[key], list(place.ran.values()))
-            if scope is not None:
-                owing = Owing(place, scope, place.ran[key].names)
-                later = 2 * (place.ran[key].code in forward)  # what backward writes on is no fault of forward
-                made = changes_for(finding.mistake, expected, owing)
-                listed += [(place, replace(each, rank=each.rank + later)) for each in made]
+    for place, last, scope in scopes_of(places):
+        later = 2 * (last.code in forward)  # what backward writes on is no fault of forward
+        made = changes_for(finding.mistake, expected, Owing(place, scope, last.names))
+        listed += [(place, replace(each, rank=each.rank + later)) for each in made]
     seen, number = set[bytes](), frozenset(n for n, name in enumerate(subject.names) if name == finding.name)
     for place, change in sorted(listed, key=lambda pair: (pair[1].rank, len(pair[1].pieces))):
         text = change.text(place.text)

@@ -28,7 +28,7 @@ from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.changes.neighbours import Neighbours
 from chainrule.verifying.source.changes.statements import Statements
 from chainrule.verifying.source.outside import Outside, other_numbers
-from chainrule.verifying.source.scope import Scope, counters, scope_of
+from chainrule.verifying.source.scope import Scope, counters, scopes_of
 from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.solving.vocabulary import as_array
 from chainrule.verifying.source.stand_in import StandIn, stand_in
@@ -157,13 +157,13 @@ class Mended:
 
     @property
     def line(self) -> int:
-        return self.place.line_at(min(piece[0] for piece in self.change.pieces))
+        return self.place.line_at(self.change.span[0])
 
     def quoted(self) -> tuple[int, str, str]:
         """(its line, as it is, as it must be) of the smallest expression that is changed and stands once in
         its lines; of the lines of whole statements where a statement is changed.
         """
-        begin, end = self._span
+        begin, end = self.change.span
         whole = one_line(self._lines(self.text)[1])
         size = len(self.place.text)
         signed, begin, close = plain_signs(self.text, begin, len(self.text) - (size - end))
@@ -182,13 +182,9 @@ class Mended:
                     return self.line, stands, one_line(tidied[first : len(tidied) - behind].decode())
         return self._lines(without_pass(tidied, begin, close))
 
-    @property
-    def _span(self) -> tuple[int, int]:
-        return min(piece[0] for piece in self.change.pieces), max(piece[1] for piece in self.change.pieces)
-
     def _lines(self, text: bytes) -> tuple[int, str, str]:
         """(the first, as they are, as they are in `text`) of the lines that are changed."""
-        begin, end = self._span
+        begin, end = self.change.span
         first, last = self.place.line_at(begin), self.place.line_at(end)
         nodes = (each for top in self.place.nodes.values() for each in ast.walk(top))
         whole = [each for each in nodes if isinstance(each, ast.stmt) and not hasattr(each, "body")]
@@ -396,13 +392,11 @@ class Mending:
     def next(self, wrong: frozenset[int], far: bool) -> Mended | None:
         """The best change: that of the lowest rank of those that make most right."""
         behind, own, shared = (list[tuple[Written, Scope]]() for _ in range(3))  # the cheapest first
-        for place in self.places:
-            for key, node in place.nodes.items():
-                scope = scope_of(node, place.ran[key], list(place.ran.values()))
-                if scope is not None and self.is_behind(place):
-                    behind.append((place, scope))
-                elif scope is not None:
-                    (shared if place.ran[key].code in self.forward else own).append((place, scope))
+        for place, ran_, scope in scopes_of(self.places):
+            if self.is_behind(place):
+                behind.append((place, scope))
+            else:
+                (shared if ran_.code in self.forward else own).append((place, scope))
         shapes = {self.right[0].probe.args[number].shape for number in wrong}
         for scopes in filter(None, (behind, own, shared)):
             changes = [
@@ -430,7 +424,7 @@ class Mending:
         idle = [(place, span) for place, scope in scopes for span in self.idle(place, scope, wrong)]
         live, others = list[tuple[Written, Change]](), list[tuple[Written, Change]]()
         for place, change in changes:
-            begin, end = min(piece[0] for piece in change.pieces), max(piece[1] for piece in change.pieces)
+            begin, end = change.span
             within = any(each is place and a <= begin and end <= b for each, (a, b) in idle)
             (others if within else live).append((place, change))
         return live, others

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from types import ModuleType
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.verifying.source.written import Function, Ran
+from chainrule.verifying.source.written import Function, Ran, Written
 
 # What changed code must not reach: what is outside the process.
 APART = frozenset(
@@ -178,6 +178,15 @@ def scope_of(node: Function, ran: Ran, others: Sequence[Ran] = ()) -> Scope | No
     library = libraries.get(numpy, "")
     read_of = (numpy, library, unused, zero, entered, outside)
     return Scope(node, kept, frozenset(stored), frozenset(grown), calls_, *read_of)
+
+
+def scopes_of(places: Iterable[Written]) -> Iterator[tuple[Written, Ran, Scope]]:
+    """Of the functions of places each that has a scope, how it ran, and that."""
+    for place in places:
+        for key, node in place.nodes.items():
+            scope = scope_of(node, place.ran[key], list(place.ran.values()))
+            if scope is not None:
+                yield place, place.ran[key], scope
 
 
 def _numbers_of(world: Mapping[str, Any]) -> list[str]:

@@ -475,10 +475,14 @@ def numbers_of(r: Reading, name: str, given: Any) -> Any:
         return given
     if len(given.of.theirs) != 1:
         raise ArgumentError(f"{name}: a comparison of ids is taken of a sequence of them")
-    made = r.building.told(name, given)
-    for _ in range(given.axes):
-        made = unsqueeze(r, f"{name}_axis", made, -1)
-    return made
+    return _with_axes(r, name, r.building.told(name, given), given.axes)
+
+
+def _with_axes(r: Reading, name: str, x: Value, count: int) -> Value:
+    """With so many axes of one entry behind."""
+    for _ in range(count):
+        x = unsqueeze(r, f"{name}_axis", x, -1)
+    return x
 
 
 def _hidden(r: Reading, name: str, x: Value, mask: Any, value: float) -> Value:
@@ -497,9 +501,7 @@ def _hidden(r: Reading, name: str, x: Value, mask: Any, value: float) -> Value:
         return left
     filled = numbers_of(r, f"{name}_there", replace(mask, axes=0))
     taps = tuple(((step, float(value)),) for step in range(filled.theirs[0]))
-    filled = r.building.along(f"{name}_number", filled, 0, taps)
-    for _ in range(mask.axes):
-        filled = unsqueeze(r, f"{name}_axis", filled, -1)
+    filled = _with_axes(r, name, r.building.along(f"{name}_number", filled, 0, taps), mask.axes)
     return r.building.join(f"{name}_filled", [left, filled], "sum")
 
 

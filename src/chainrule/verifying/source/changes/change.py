@@ -25,6 +25,11 @@ class Change:
     right: str
     pieces: tuple[Piece, ...]
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """Where the first piece begins and the last one ends."""
+        return min(begin for begin, _, _ in self.pieces), max(end for _, end, _ in self.pieces)
+
     def text(self, before: bytes) -> bytes:
         """The text with the change made."""
         made = before
@@ -54,6 +59,11 @@ class Rewriting:
     ) -> Change:
         """Another text for a node."""
         return Change(kind, rank, wrong or self.of(node), right or new, ((*self.place.span(node), new),))
+
+    def in_front(self, line: ast.stmt, new: str) -> Piece:
+        """A line in front of one that stands on its own."""
+        begin = self.place.span(line)[0]
+        return begin, begin, f"{new}\n{' ' * line.col_offset}"
 
     def between(
         self, kind: str, rank: int, left: ast.AST, right: ast.AST, old: str, new: str

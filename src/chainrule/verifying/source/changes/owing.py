@@ -67,8 +67,7 @@ class Owing(Rewriting):
             yield self.instead("copy", 0, node, f"{self.of(function.value)} = {new}" if alone else new)
         for keyword in node.keywords:
             if keyword.arg == "out":
-                rest = [self.of(each) for each in (*node.args, *node.keywords) if each is not keyword]
-                new = f"{self.of(function)}({', '.join(rest)})"
+                new = self.call_without(node, keyword)
                 yield self.instead("copy", 0, node, f"{self.of(keyword.value)} = {new}" if alone else new)
 
     def on_a_copy(self, number: int, text: str, rank: int) -> Iterator[Change]:
@@ -77,11 +76,9 @@ class Owing(Rewriting):
         if line is None or not self.begins(line):
             return
         node = ast.parse(text, mode="eval").body
-        begin = self.place.span(line)[0]
-        lead = " " * line.col_offset
         local = text if isinstance(node, ast.Name) else self.local(node)
         new = f"{local} = {self.copied(node, text)}"
-        pieces = [(begin, begin, f"{new}\n{lead}")]
+        pieces = [self.in_front(line, new)]
         if local != text:
             for each in self.body[number:]:
                 for inner in ast.walk(each):
@@ -137,10 +134,8 @@ class Owing(Rewriting):
                     yield self.instead("term_extra", 1, value, self.firm(kept), wrong=self.of(gone))
         for line in self.body:
             for text in dict.fromkeys(self.written(line)) if self.begins(line) else ():
-                begin = self.place.span(line)[0]
                 new = f"{text} = {self.zeros(text)}"
-                piece = (begin, begin, f"{new}\n{' ' * line.col_offset}")
-                yield Change("line_missing", 2, text, new, (piece,))
+                yield Change("line_missing", 2, text, new, (self.in_front(line, new),))
 
     def zeros(self, text: str) -> str:
         return f"{self.scope.numpy}.zeros_like({text})" if self.scope.numpy else f"0 * {text}"
@@ -181,8 +176,7 @@ class Owing(Rewriting):
                 yield self.instead("call_extra", 0, node, self.firm(inner), wrong=name)
         for keyword in node.keywords:
             if keyword.arg == "dtype":
-                rest = [self.of(each) for each in (*node.args, *node.keywords) if each is not keyword]
-                new = f"{self.of(node.func)}({', '.join(rest)})"
+                new = self.call_without(node, keyword)
                 yield self.instead("type", 1, node, new, wrong=self.of(keyword))
 
     def made_of(self, node: ast.Call, type_: str) -> Iterator[Change]:
@@ -222,9 +216,7 @@ class Owing(Rewriting):
         orders = [each for each in node.args if isinstance(each, ast.Constant) and each.value in ("K", "A")]
         keywords = [each for each in node.keywords if each.arg == "order"]
         for each in (*orders, *keywords) if name in LAID else ():
-            rest = [self.of(other) for other in (*node.args, *node.keywords) if other is not each]
-            new = f"{self.of(node.func)}({', '.join(rest)})"
-            yield self.instead("layout", 0, node, new, wrong=self.of(each))
+            yield self.instead("layout", 0, node, self.call_without(node, each), wrong=self.of(each))
         if name == "view" and self.scope.library == "torch":
             end = self.place.span(node.func)[1]
             yield Change("function", 0, name, "reshape", ((end - len(name), end, "reshape"),))
@@ -235,11 +227,15 @@ class Owing(Rewriting):
 
     def contiguous(self, line: ast.stmt, text: str) -> Iterator[Change]:
         if self.begins(line):
-            begin, numpy = self.place.span(line)[0], self.scope.numpy or "np"
+            numpy = self.scope.numpy or "np"
             tensor = hasattr(self.names.get(text), "contiguous")
             new = f"{text} = " + (f"{text}.contiguous()" if tensor else f"{numpy}.ascontiguousarray({text})")
-            piece = (begin, begin, f"{new}\n{' ' * line.col_offset}")
-            yield Change("line_missing", 2, text, new, (piece,))
+            yield Change("line_missing", 2, text, new, (self.in_front(line, new),))
+
+    def call_without(self, node: ast.Call, argument: ast.AST) -> str:
+        """The text of a call with an argument less."""
+        rest = [self.of(each) for each in (*node.args, *node.keywords) if each is not argument]
+        return f"{self.of(node.func)}({', '.join(rest)})"
 
     # -- what things are
     def is_array(self, node: ast.AST) -> bool:

@@ -127,13 +127,13 @@ class Statements(Rewriting):
                 if not self.on_its_own(inner) or isinstance(inner, ast.For):
                     continue
                 gone, text = (*self.place.span(inner), "pass"), self.of(inner)
-                behind, before = self.end(each), self.place.span(each)[0]
+                behind = self.end(each)
                 at_end = (behind, behind, f"\n{indent}{text}")
                 if inner is each.body[-1]:
                     at_end = (gone[1], gone[1], f"\n{indent}{text}")
                 yield Change("line_in_loop", 3, text, text, (gone, at_end))
                 if not isinstance(inner, (ast.Return, ast.Break)):
-                    yield Change("line_in_loop", 3, text, text, (gone, (before, before, f"{text}\n{indent}")))
+                    yield Change("line_in_loop", 3, text, text, (gone, self.in_front(each, text)))
             for beside in block[number + 1 : number + 3]:
                 if self.on_its_own(beside) and not isinstance(beside, (ast.Return, ast.For)):
                     inner_indent = " " * each.body[-1].col_offset
