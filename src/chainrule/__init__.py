@@ -111,6 +111,14 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         RMSNorm as RMSNorm,
     )
     from chainrule.layers.norms.neighbours import LocalResponseNorm as LocalResponseNorm
+    from chainrule.layers.windows.adaptive import (
+        AdaptiveAveragePool1D as AdaptiveAveragePool1D,
+        AdaptiveAveragePool2D as AdaptiveAveragePool2D,
+        AdaptiveAveragePool3D as AdaptiveAveragePool3D,
+        AdaptiveMaxPool1D as AdaptiveMaxPool1D,
+        AdaptiveMaxPool2D as AdaptiveMaxPool2D,
+        AdaptiveMaxPool3D as AdaptiveMaxPool3D,
+    )
     from chainrule.layers.windows.pooling import (
         AveragePool1D as AveragePool1D,
         AveragePool2D as AveragePool2D,
@@ -275,6 +283,12 @@ HOMES = {
     "Adagrad": "chainrule.training.optimizers",
     "Adam": "chainrule.training.optimizers",
     "AdamW": "chainrule.training.optimizers",
+    "AdaptiveAveragePool1D": "chainrule.layers.windows.adaptive",
+    "AdaptiveAveragePool2D": "chainrule.layers.windows.adaptive",
+    "AdaptiveAveragePool3D": "chainrule.layers.windows.adaptive",
+    "AdaptiveMaxPool1D": "chainrule.layers.windows.adaptive",
+    "AdaptiveMaxPool2D": "chainrule.layers.windows.adaptive",
+    "AdaptiveMaxPool3D": "chainrule.layers.windows.adaptive",
     "AveragePool1D": "chainrule.layers.windows.pooling",
     "AveragePool2D": "chainrule.layers.windows.pooling",
     "AveragePool3D": "chainrule.layers.windows.pooling",

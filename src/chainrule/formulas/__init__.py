@@ -71,7 +71,17 @@ from chainrule.formulas.primitives.arrays import (
     unflatten,
     window,
 )
-from chainrule.formulas.primitives.axes import along, merged, permuted, reshaped, sum_near
+from chainrule.formulas.primitives.axes import (
+    along,
+    largest_parts,
+    mean_parts,
+    merged,
+    permuted,
+    placed_parts,
+    reshaped,
+    spread_parts,
+    sum_near,
+)
 from chainrule.formulas.primitives.bias_column import with_ones, with_zero_bias, without_bias
 from chainrule.formulas.primitives.declaring import named, primitive
 from chainrule.formulas.primitives.distances import by_distance, sloped, sum_distances
@@ -242,6 +252,7 @@ __all__ = [
     "kernel_at",
     "kernel_place",
     "largest_feature",
+    "largest_parts",
     "latex",
     "log",
     "log1p",
@@ -255,6 +266,7 @@ __all__ = [
     "mean_features",
     "mean_groups",
     "mean_over",
+    "mean_parts",
     "mean_samples",
     "merged",
     "minimum",
@@ -272,6 +284,7 @@ __all__ = [
     "per_feature",
     "permuted",
     "place",
+    "placed_parts",
     "power",
     "primitive",
     "raised",
@@ -286,6 +299,7 @@ __all__ = [
     "sinusoids",
     "sloped",
     "split_heads",
+    "spread_parts",
     "sqrt",
     "stack_over",
     "step_products",

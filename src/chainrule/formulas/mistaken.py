@@ -7,15 +7,18 @@ formulas.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.formulas.expression import Expression, Operation, replace_at, walk
+from chainrule.formulas.primitives.axes import boxes
 from chainrule.formulas.primitives.edges import sources
-from chainrule.formulas.primitives.grid import Grid, Pads
+from chainrule.formulas.primitives.grid import KEPT as SAME
+from chainrule.formulas.primitives.grid import Grid, Pads, Parts
 from chainrule.formulas.rules import Binder, Rule, binders, rules
 
 
@@ -341,7 +344,91 @@ def _second_half(x: Any) -> Any:
     return x[..., x.shape[-2] // 2 :, :]
 
 
+def _ends_below(x: Any, like: Any, sizes: Parts) -> Iterator[tuple[Any, Any]]:
+    """Windows in parts that end before ⌊(i + 1) n/s⌋ in place of ⌈ ⌉, and have one pixel at least."""
+    for place, box in boxes(like.shape, sizes):
+        ends = []
+        for i, pixels, size, count in zip(place, box, like.shape, sizes, strict=False):
+            below = pixels.stop if count == SAME else (i + 1) * size // int(count)
+            ends.append(slice(pixels.start, max(below, pixels.start + 1)))
+        yield place, tuple(ends)
+
+
+def _floored(name: str) -> Callable[..., Any]:
+    def evaluate(x: Any, like: Any = None, *, sizes: Parts) -> Any:
+        like, axes = x if like is None else like, len(sizes)
+        back = name in ("spread_parts", "placed_parts")
+        made = like if back else rules["mean_parts"].evaluate(like, sizes=sizes)
+        out = np.zeros_like(x, shape=(*made.shape[:axes], *x.shape[axes:]), order="C")
+        for place, box in _ends_below(x, like, sizes):
+            one = {"sizes": (1,) * axes}  # of the window alone
+            if name == "mean_parts":
+                out[place] = rules[name].evaluate(x[box], **one)[(0,) * axes]
+            elif name == "largest_parts":
+                out[place] = rules[name].evaluate(x[box], like[box], **one)[(0,) * axes]
+            else:
+                out[box] += rules[name].evaluate(x[place][(None,) * axes], like[box], **one)
+        return out
+
+    return evaluate
+
+
+def _of_even_windows(name: str, more: int) -> Callable[..., Any]:
+    """Divided by ⌈n/s⌉ along every axis (more = 1), or ⌊n/s⌋, whatever the window has."""
+
+    def evaluate(x: Any, *like: Any, sizes: Parts) -> Any:
+        out = rules[name].evaluate(x, *like, sizes=sizes) * 0.0
+        seen = like[0] if like else x
+        each = [
+            1 if s == SAME else max((n + more * (int(s) - 1)) // int(s), 1)
+            for n, s in zip(seen.shape, sizes, strict=False)
+        ]
+        for place, box in boxes(seen.shape, sizes):
+            if like:
+                out[box] += x[place] / math.prod(each)
+            else:
+                out[place] = x[box].sum(axis=tuple(range(len(sizes)))) / math.prod(each)
+        return out
+
+    return evaluate
+
+
+def _undivided(name: str) -> Callable[..., Any]:
+    """Sums in place of means."""
+
+    def evaluate(x: Any, *like: Any, sizes: Parts) -> Any:
+        out = rules[name].evaluate(x, *like, sizes=sizes) * 0.0
+        for place, box in boxes((like[0] if like else x).shape, sizes):
+            if like:
+                out[box] += x[place]
+            else:
+                out[place] = x[box].sum(axis=tuple(range(len(sizes))))
+        return out
+
+    return evaluate
+
+
+def _overwritten_parts(name: str) -> Callable[..., Any]:
+    """The last window over a pixel, of a maximum the last that it won, where they add up."""
+
+    def evaluate(x: Any, like: Any, *, sizes: Parts) -> Any:
+        axes = len(sizes)
+        out = np.zeros_like(x, shape=(*like.shape[:axes], *x.shape[axes:]), order="C")
+        for place, box in boxes(like.shape, sizes):
+            one = rules[name].evaluate(x[place][(None,) * axes], like[box], sizes=(1,) * axes)
+            out[box] = one if name == "spread_parts" else np.where(one == 0, out[box], one)
+        return out
+
+    return evaluate
+
+
+def _won_by_first_channel(x: Any, like: Any, *, sizes: Parts) -> Any:
+    return rules["placed_parts"].evaluate(x, np.broadcast_to(like[..., :1, :], like.shape), sizes=sizes)
+
+
 KEPT = ("sum_features", "mean_features", "broadcast_samples")
+MEANS_OF_PARTS = ("mean_parts", "spread_parts")
+PARTS = (*MEANS_OF_PARTS, "largest_parts", "placed_parts")
 _evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("correlate", "first_step", _of_first_step),
     ("mean_samples", "uncounted", _mean_by_samples),
@@ -365,6 +452,12 @@ _evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("join_heads", "unmoved", _heads_as_they_lie),
     ("split_heads", "unmoved", _divided_as_they_lie),
     ("chosen", "one_channel", _of_first_channel),
+    *((name, "floored", _floored(name)) for name in PARTS),
+    *((name, "even", _of_even_windows(name, 1)) for name in MEANS_OF_PARTS),
+    *((name, "even_less", _of_even_windows(name, 0)) for name in MEANS_OF_PARTS),
+    *((name, "undivided_parts", _undivided(name)) for name in MEANS_OF_PARTS),
+    *((name, "overwritten_parts", _overwritten_parts(name)) for name in ("spread_parts", "placed_parts")),
+    ("placed_parts", "one_channel", _won_by_first_channel),
     ("sum_features", "steps_too", _with_steps),
     ("sum_features", "of_steps", _of_steps),
     ("sum_features", "of_heads", _with_heads),

@@ -47,6 +47,14 @@ from chainrule.layers.sequences.embedding import Embedding, LearnedPositions, Po
 from chainrule.layers.sequences.masking import Masking
 from chainrule.layers.sequences.recurrent import GRU, LSTM, RNN, Recurrent
 from chainrule.layers.structure import Composite, Parallel, Residual, Sequential, Skip
+from chainrule.layers.windows.adaptive import (
+    AdaptiveAveragePool1D,
+    AdaptiveAveragePool2D,
+    AdaptiveAveragePool3D,
+    AdaptiveMaxPool1D,
+    AdaptiveMaxPool2D,
+    AdaptiveMaxPool3D,
+)
 from chainrule.layers.windows.convolution import Conv1D, Conv2D, Conv3D, DepthwiseConv2D
 from chainrule.layers.windows.edges import Crop1D, Crop2D, Crop3D, Pad1D, Pad2D, Pad3D
 from chainrule.layers.windows.growing import PixelShuffle, UpSample1D, UpSample2D, UpSample3D
@@ -105,6 +113,12 @@ _built_in: tuple[type[Layer], ...] = (
     MaxUnpool1D,
     MaxUnpool2D,
     MaxUnpool3D,
+    AdaptiveAveragePool1D,
+    AdaptiveAveragePool2D,
+    AdaptiveAveragePool3D,
+    AdaptiveMaxPool1D,
+    AdaptiveMaxPool2D,
+    AdaptiveMaxPool3D,
     GlobalAveragePool,
     GlobalMaxPool,
     Pad1D,
@@ -192,6 +206,12 @@ __all__ = [
     "RNN",
     "SELU",
     "Activation",
+    "AdaptiveAveragePool1D",
+    "AdaptiveAveragePool2D",
+    "AdaptiveAveragePool3D",
+    "AdaptiveMaxPool1D",
+    "AdaptiveMaxPool2D",
+    "AdaptiveMaxPool3D",
     "Add",
     "AveragePool1D",
     "AveragePool2D",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from chainrule._native import EACH_POSITION, OVER_BATCH, Act, Cell, ConvMethod, 
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import WHOLE, Bands, Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
-from chainrule.engine.lowering.taps import taps_along, taps_of_rows
+from chainrule.engine.lowering.taps import rows_of, taps_along, taps_of_rows
 from chainrule.engine.lowering.unpooling import unpooled
 from chainrule.engine.lowering.values import (
     ACTIVATIONS,
@@ -41,6 +41,7 @@ from chainrule.layers import (
     AveragePool2D,
     AveragePool3D,
     BatchNorm,
+    Composite,
     Crop1D,
     Crop2D,
     Crop3D,
@@ -94,6 +95,8 @@ from chainrule.layers import (
 from chainrule.layers.columns.periodic import TURN
 from chainrule.layers.parts import places_of
 from chainrule.layers.sequences.attention import GIVEN
+from chainrule.layers.structure import Chain, run_branches, shape_after
+from chainrule.layers.windows.adaptive import ADAPTIVE_POOLS, AdaptivePool
 from chainrule.layers.windows.convolution import Convolution
 
 TINY = 1e-37  # below it a float32 has few digits
@@ -216,18 +219,28 @@ def _apart(low: Builder, layer: Any, x: Value, z: Value) -> None:
     """A pooling of pixels that lie apart: means are sums with weights; else the pixels of every window are
     brought side by side, those in front of an edge once more for a maximum, where 0 adds to a root.
     """
-    kind, g, axes = POOLS[type(layer)], layer.grid, layer.axes
+    kind, g = POOLS[type(layer)], layer.grid
     rows = taps_of_rows(g, x.shape[:-1], kind == PoolKind.max)
-    columns = taps_along(g, axes - 1, x.shape[-2], kind == PoolKind.max)
+    columns = taps_along(g, layer.axes - 1, x.shape[-2], kind == PoolKind.max)
+    mean = kind == PoolKind.average or (kind == PoolKind.l2 and layer.mean)
+    _by_taps(low, str(layer.name), kind, x, z, rows, columns, mean, mean and layer.count_padding)
+
+
+def _by_taps(
+    low: Builder, name: str, kind: PoolKind, x: Value, z: Value, rows: list[list[int]],
+    columns: list[list[int]], mean: bool, count_all: bool = False,
+) -> None:  # fmt: skip
+    """A pooling of windows whose pixels are told by rows and columns, -1 where there is none; count_all:
+    whether a mean counts those too.
+    """
     width, channels = as_image(x.shape)[1:]
-    average, counted = kind == PoolKind.average, math.prod(g.kernel)
-    mean = average or (kind == PoolKind.l2 and layer.mean)
+    average, counted = kind == PoolKind.average, len(rows[0]) * len(columns[0])
     runs_: list[tuple[int, int, int, float]] = []
     across = len(columns) if average else len(columns) * len(columns[0])
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
             inside = [(m, n) for m, u in enumerate(row) for n, v in enumerate(column) if u >= 0 and v >= 0]
-            share = 1 / len(inside) if mean and not layer.count_padding and inside else 1 / counted
+            share = 1 / len(inside) if mean and not count_all and inside else 1 / counted
             for m, n in inside:
                 to = i * across + j if average else (i * len(row) + m) * across + j * len(column) + n
                 weight = share if average else math.sqrt(share * counted) if mean else 1.0
@@ -236,12 +249,45 @@ def _apart(low: Builder, layer: Any, x: Value, z: Value) -> None:
     if average:
         low.native.add_gather(x.number, z.number, to_, origin, count, weights)
         return
-    kernel = (len(rows[0]), g.kernel[-1])
+    kernel = (len(rows[0]), len(columns[0]))
     sizes = (len(rows) * kernel[0], len(columns) * kernel[1], channels)
     made = low.value(sizes, NO_HALO, NO_HALO, x.with_delta)
     low.native.add_gather(x.number, made.number, to_, origin, count, weights)
-    low.parts[made.number] = str(layer.name)
+    low.parts[made.number] = name
     low.native.add_pool(made.number, z.number, kernel, kernel, (0, 0), False, kind, mean, True)
+
+
+def _adaptive(low: Builder, layer: AdaptivePool, x: Value, z: Value, parameters: list[int]) -> None:
+    """Windows of several sizes: shorter ones have their last pixel once more, of a mean none."""
+    kind, axes = POOLS[layer.pool_class], []
+    for windows in layer.windows(x.shape):
+        most = max(map(len, windows))
+        axes.append(
+            [[*w, *[w[-1] if kind == PoolKind.max else -1] * (most - len(w))] for w in windows]
+        )
+    _by_taps(low, str(layer.name), kind, x, z, rows_of(axes, x.shape), axes[-1], kind == PoolKind.average)
+
+
+def plain(layers: Sequence[Layer], given: Sequence[Shape], shapes: Mapping[str, Shape]) -> list[Layer]:
+    """A chain whose adaptive pools are pools where their windows are equal; given: the shapes it reads."""
+    made: list[Layer] = []
+    for layer in layers:
+        if isinstance(layer, Composite):
+            chains: dict[int, tuple[Layer, ...]] = {}
+
+            def branch(
+                number: int, inner: Chain, on: tuple[Shape, ...], chains: dict[int, Any] = chains
+            ) -> Shape:
+                chains[number] = tuple(plain(inner, on, shapes))
+                return shape_after(inner, on[0], shapes)
+
+            run_branches(None, layer, given, branch)
+            layer = layer.with_chains(tuple(chains[number] for number in sorted(chains)))
+        elif isinstance(layer, AdaptivePool):
+            layer = layer.plain(given[0]) or layer
+        made.append(layer)
+        given = (shapes[str(layer.name)],)
+    return made
 
 
 def _unpool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
@@ -654,6 +700,7 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     **dict.fromkeys(TRANSPOSED, _conv_transposed),
     **dict.fromkeys(POOLS, _pool),
     **dict.fromkeys((LpPool1D, LpPool2D, LpPool3D), _lp_pool),
+    **dict.fromkeys(ADAPTIVE_POOLS, _adaptive),
     **dict.fromkeys((MaxUnpool1D, MaxUnpool2D, MaxUnpool3D), _unpool),
     **dict.fromkeys(GLOBAL_POOLS, _global_pool),
     **dict.fromkeys(NORMALIZATIONS, _norm),

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chainrule.base.types import Shape
 from chainrule.formulas.primitives.grid import Grid
+
+
+def rows_of(axes: Sequence[Sequence[Sequence[int]]], size: Shape) -> list[list[int]]:
+    """From the pixels of every window along each axis those of rows of an image, a sequence or a volume,
+    whose planes lie one below the other; -1 where one is beyond the edges.
+    """
+    if len(axes) == 1:
+        return [[0]]
+    if len(axes) == 2:
+        return [[*row] for row in axes[0]]
+    return [
+        [-1 if t < 0 or u < 0 else t * size[1] + u for t in plane for u in row]
+        for plane in axes[0]
+        for row in axes[1]
+    ]
 
 
 def taps_along(grid: Grid, axis: int, size: int, repeated: bool = False) -> list[list[int]]:
@@ -21,14 +38,5 @@ def taps_along(grid: Grid, axis: int, size: int, repeated: bool = False) -> list
 
 
 def taps_of_rows(grid: Grid, size: Shape, repeated: bool = False) -> list[list[int]]:
-    """The same of the rows of an image, a sequence or a volume, whose planes lie one below the other."""
-    if len(size) == 1:
-        return [[0]]
-    rows = taps_along(grid, len(size) - 2, size[-2], repeated)
-    if len(size) == 2:
-        return rows
-    return [
-        [-1 if t < 0 or u < 0 else t * size[1] + u for t in plane for u in row]
-        for plane in taps_along(grid, 0, size[0], repeated)
-        for row in rows
-    ]
+    """The same of the rows of an image, a sequence or a volume."""
+    return rows_of([taps_along(grid, axis, n, repeated) for axis, n in enumerate(size)], size)

@@ -30,9 +30,11 @@ from chainrule.formulas.elements.entry import (
     total,
 )
 from chainrule.formulas.expression import Expression, Operation, Over, Symbol
+from chainrule.formulas.primitives.arrays import winner
+from chainrule.formulas.primitives.axes import boxes
 from chainrule.formulas.primitives.distances import places
 from chainrule.formulas.primitives.edges import source
-from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.primitives.grid import Grid, parts
 from chainrule.formulas.primitives.steps import turns
 
 ONES = "a_0"  # the name of the entry 1 that with_ones puts in front
@@ -426,6 +428,64 @@ def along(at: Reading, node: Operation, place: Place) -> Element:
     return total(
         times(number(weight), at.read(node.operands[0], (*place[:axis], i, *place[axis + 1 :])))
         for i, weight in row
+    )
+
+
+def _windows_of(at: Reading, node: Operation, place: Place) -> Iterator[tuple[Place, list[Place]]]:
+    """The windows that a pixel lies in, each with its pixels, of the second operand."""
+    sizes = node.options["sizes"]
+    for here, box in boxes(at.shape(node.operands[1]), sizes):
+        pixels = list(product(*(range(axis.start, axis.stop) for axis in box)))
+        if place[: len(sizes)] in pixels:
+            yield here, pixels
+
+
+def _pixels_of(at: Reading, node: Operation, place: Place) -> list[Place]:
+    """The pixels of a window."""
+    sizes = node.options["sizes"]
+    axes = zip(at.shape(node.operands[-1]), sizes, place, strict=False)
+    return list(product(*(parts(size, count)[i] for size, count, i in axes)))
+
+
+def _largest_of(at: Reading, like: Expression, pixels: Sequence[Place], rest: Place) -> Place:
+    """Of a window's pixels the one where `like` is largest."""
+    values = at.value(like)
+    return pixels[int(winner(np.array([values[(*pixel, *rest)] for pixel in pixels])))]
+
+
+@entry_rule
+def mean_parts(at: Reading, node: Operation, place: Place) -> Element:
+    pixels, rest = _pixels_of(at, node, place), place[len(node.options["sizes"]) :]
+    summed = total(at.read(node.operands[0], (*pixel, *rest)) for pixel in pixels)
+    return summed if len(pixels) == 1 else times(share(len(pixels)), summed)
+
+
+@entry_rule
+def spread_parts(at: Reading, node: Operation, place: Place) -> Element:
+    rest = place[len(node.options["sizes"]) :]
+    return total(
+        times(*([share(len(pixels))] if len(pixels) > 1 else []), at.read(node.operands[0], (*here, *rest)))
+        for here, pixels in _windows_of(at, node, place)
+    )
+
+
+@entry_rule
+def largest_parts(at: Reading, node: Operation, place: Place) -> Element:
+    (x, like), pixels = node.operands, _pixels_of(at, node, place)
+    rest = place[len(node.options["sizes"]) :]
+    if x == like:
+        return largest(at.read(x, (*pixel, *rest)) for pixel in pixels)
+    return at.read(x, (*_largest_of(at, like, pixels, rest), *rest))
+
+
+@entry_rule
+def placed_parts(at: Reading, node: Operation, place: Place) -> Element:
+    (x, like), axes = node.operands, len(node.options["sizes"])
+    pixel, rest = place[:axes], place[axes:]
+    return total(
+        at.read(x, (*here, *rest))
+        for here, pixels in _windows_of(at, node, place)
+        if _largest_of(at, like, pixels, rest) == pixel
     )
 
 

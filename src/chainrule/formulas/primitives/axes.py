@@ -1,4 +1,4 @@
-"""Samples whose axes are turned, cut anew, or mixed along one of them."""
+"""Samples whose axes are turned, cut anew, pooled in parts, or mixed along one of them."""
 
 # mypy: disable-error-code="has-type"
 # (mypy infers a primitive after its decorator's arguments, which name the primitive itself; all are Any)
@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.formulas.primitives import arrays
 from chainrule.formulas.primitives.arrays import flatten, unflatten
 from chainrule.formulas.primitives.declaring import primitive
+from chainrule.formulas.primitives.grid import Parts, Sizes, Slices, parts
+from chainrule.formulas.rules import Trait
 
 Taps = tuple[tuple[tuple[int, float], ...], ...]  # of every place that is made: (place it is made of, weight)
 
@@ -114,3 +117,90 @@ def runs(shape: tuple[int, ...], axis: int, taps: Taps) -> Iterator[tuple[int, i
                 to, origin = (outer * len(taps) + made) * inner, (outer * shape[axis] + place) * inner
                 for more in range(0, inner, count):
                     yield to + more, origin + more, count, weight
+
+
+PARTS_REMARK = (
+    "R is the window of part i of every axis, in {sizes} parts: of n pixels in s parts from ⌊i n/s⌋ to "
+    "⌈(i + 1) n/s⌉ − 1"
+)
+
+
+def boxes(size: Sizes, sizes: Parts) -> Iterator[tuple[Sizes, Slices]]:
+    """Every window of an image in parts, and its pixels."""
+    axes = [parts(length, count) for length, count in zip(size, sizes, strict=False)]
+    for place in np.ndindex(*map(len, axes)):
+        yield place, tuple(slice(axes[n][i].start, axes[n][i].stop) for n, i in enumerate(place))
+
+
+def _pooled(x: Any, sizes: Parts) -> Any:
+    """A place for every window of x."""
+    made = (len(parts(n, count)) for n, count in zip(x.shape, sizes, strict=False))
+    return np.zeros_like(x, shape=(*made, *x.shape[len(sizes) :]), order="C")
+
+
+def _in_row(x: Any, axes: int) -> Any:
+    """The pixels of a window one behind the other."""
+    return x.reshape(-1, *x.shape[axes:])
+
+
+@primitive(
+    wrong="floored even even_less undivided_parts",
+    layout="mean_parts", entry="mean_parts",
+    adjoint=lambda d, y, x, *, sizes: (spread_parts(d, x, sizes=sizes),),
+    remark=PARTS_REMARK,
+)
+def mean_parts(x: Any, *, sizes: Parts) -> Any:
+    """The mean of every window of an image in parts: (H, W, C, m) -> (*sizes, C, m)."""
+    out = _pooled(x, sizes)
+    for place, box in boxes(x.shape, sizes):
+        out[place] = _in_row(x[box], len(sizes)).mean(axis=0)
+    return out
+
+
+@primitive(
+    wrong="floored even even_less undivided_parts overwritten_parts as:placed_parts",
+    layout="spread_parts", entry="spread_parts", traits={Trait.LIKE_SECOND},
+    adjoint=lambda d, y, x, like, *, sizes: (mean_parts(d, sizes=sizes), None),
+    remark=PARTS_REMARK,
+)
+def spread_parts(x: Any, like: Any, *, sizes: Parts) -> Any:
+    """The adjoint of mean_parts: every window's value in equal shares to its pixels, of the size of `like`;
+    pixels of several windows add up.
+    """
+    out = np.zeros_like(x, shape=(*like.shape[: len(sizes)], *x.shape[len(sizes) :]), order="C")
+    for place, box in boxes(like.shape, sizes):
+        out[box] += x[place] / math.prod(pixels.stop - pixels.start for pixels in box)
+    return out
+
+
+@primitive(
+    wrong="floored",
+    layout="largest_parts", entry="largest_parts",
+    adjoint=lambda d, y, x, like, *, sizes: (placed_parts(d, like, sizes=sizes), None),
+    remark=PARTS_REMARK,
+)
+def largest_parts(x: Any, like: Any, *, sizes: Parts) -> Any:
+    """x where `like` is largest, of every window of an image in parts: the maximum where both are one."""
+    out = _pooled(x, sizes)
+    for place, box in boxes(like.shape, sizes):
+        own, seen = _in_row(x[box], len(sizes)), _in_row(like[box], len(sizes))
+        out[place] = np.take_along_axis(own, arrays.winner(seen)[None], 0)[0]
+    return out
+
+
+@primitive(
+    wrong="floored overwritten_parts one_channel as:spread_parts",
+    layout="placed_parts", entry="placed_parts", traits={Trait.LIKE_SECOND, Trait.CHOOSES},
+    adjoint=lambda d, y, x, like, *, sizes: (largest_parts(d, like, sizes=sizes), None),
+    remark=PARTS_REMARK,
+)
+def placed_parts(x: Any, like: Any, *, sizes: Parts) -> Any:
+    """The adjoint of largest_parts: every window's value on the pixel where `like` is largest; a pixel that
+    won several adds up.
+    """
+    out = np.zeros_like(x, shape=(*like.shape[: len(sizes)], *x.shape[len(sizes) :]), order="C")
+    for place, box in boxes(like.shape, sizes):
+        seen = _in_row(like[box], len(sizes))
+        won = np.arange(len(seen)).reshape(-1, 1, 1) == arrays.winner(seen)
+        out[box] += np.where(won, x[place], 0).reshape(out[box].shape)
+    return out

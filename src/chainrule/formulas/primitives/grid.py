@@ -11,6 +11,8 @@ Pair = tuple[int, int]
 Sizes = tuple[int, ...]
 Pads = tuple[Pair, ...]
 Slices = tuple[slice, ...]
+KEPT = "same"  # in place of how many parts an axis has: as many as pixels
+Parts = tuple[int | str, ...]
 
 # By what they count, along the axes of a volume; an image has the last two, a sequence the second alone.
 LETTERS = {"offset": "rmn", "window": "hij", "pixel": "tuv", "before": "opq"}
@@ -19,6 +21,14 @@ LETTERS = {"offset": "rmn", "window": "hij", "pixel": "tuv", "before": "opq"}
 def letters_of(what: str, axes: int) -> str:
     """The letters of as many axes: of offsets in a kernel mn, m alone or rmn."""
     return LETTERS[what] if axes == 3 else LETTERS[what][1 : 1 + axes]
+
+
+def parts(size: int, count: int | str) -> list[range]:
+    """The windows of an axis in so many parts: i from ⌊i size/count⌋ to before ⌈(i + 1) size/count⌉. They
+    share pixels where count does not divide size. KEPT: a pixel each.
+    """
+    many = size if count == KEPT else int(count)
+    return [range(i * size // many, -(-(i + 1) * size // many)) for i in range(many)]
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Equation:
             if isinstance(node, Operation) and node.rule.remark and node.rule.name not in said:
                 derived = any(symbol.role.startswith("gradient of ") for symbol in node.operands[0].symbols)
                 fill = "−∞" if node.options.get("fill") == -math.inf else "0"
-                told = {"letter": "δ" if derived else "X", "fill": fill, "mode": node.options.get("mode")}
+                told = {**node.options, "letter": "δ" if derived else "X", "fill": fill}
                 said[node.rule.name] = node.rule.remark.format(**told)
         return tuple(said[name] for name in rules if name in said)
 

@@ -117,9 +117,9 @@ def place_of(tree: Expression) -> At:
     if not is_image(tree):
         return NOWHERE
     names = {node.rule.name for _, node in walk(tree) if isinstance(node, Operation)}
-    if names & {"place", "unframed"}:
+    if names & {"place", "unframed", "spread_parts", "placed_parts"}:
         return pixel(tree)
-    return window_at(tree) if names & {"window", "framed"} else NOWHERE
+    return window_at(tree) if names & {"window", "framed", "mean_parts", "largest_parts"} else NOWHERE
 
 
 def definitions(tree: Expression) -> list[Named]:

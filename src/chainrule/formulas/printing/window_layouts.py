@@ -23,6 +23,7 @@ from chainrule.formulas.printing.boxes import (
     row,
     tight,
 )
+from chainrule.formulas.printing.layouts import sigma
 from chainrule.formulas.printing.places import At, Composing, layout, pixel, window_at
 
 
@@ -162,3 +163,57 @@ def chosen(c: Composing, node: Operation, at: At) -> Box:
     at = At(at.position or window_at(node).position)
     shown = _offset(c, tuple(offset))
     return Fence(row(c.box(winner, at), Sign("="), Fence(shown) if len(offset) > 1 else shown), "[", "]")
+
+
+def _coordinates(position: tuple[Box, ...]) -> Box:
+    """u, or (u,v)."""
+    return Fence(listed(*position)) if len(position) > 1 else position[0]
+
+
+def _part(position: tuple[Box, ...]) -> Box:
+    """R_{i,j}, the pixels of a window."""
+    return Scripts(Word("R"), sub=listed(*position), binds=LETTER)
+
+
+def _largest(c: Composing, like: Expression, window_: tuple[Box, ...], pixel_: tuple[Box, ...]) -> Box:
+    """[(u,v) = arg max_{R_{i,j}} X], where X is largest."""
+    most = row(Under(Word("arg max"), _part(window_)), c.box(like), binds=BIG)
+    return Fence(row(_coordinates(pixel_), Sign("="), most), "[", "]")
+
+
+@layout
+def mean_parts(c: Composing, node: Operation, at: At) -> Box:
+    """mean_{(u,v) ∈ R_{i,j}} X_{u,v}"""
+    here, pixel_ = at.position or window_at(node).position or (), pixel(node).position or ()
+    below = row(_coordinates(pixel_), Sign("∈"), _part(here))
+    return sigma(below, c.box(node.operands[0], replace(at, position=pixel_)), operator="mean")
+
+
+@layout
+def spread_parts(c: Composing, node: Operation, at: At) -> Box:
+    """Σ_{(i,j): (u,v) ∈ R_{i,j}} δ_{i,j} / |R_{i,j}|"""
+    here, pixel_ = window_at(node).position or (), at.position or pixel(node).position or ()
+    below = row(_coordinates(here), Sign(":"), _coordinates(pixel_), Sign("∈"), _part(here))
+    share = c.fraction(c.box(node.operands[0], replace(at, position=here)), Fence(_part(here), "|", "|"))
+    return sigma(below, share)
+
+
+@layout
+def largest_parts(c: Composing, node: Operation, at: At) -> Box:
+    """max_{(u,v) ∈ R_{i,j}} X_{u,v}; of another quantity than that which is largest Σ ... [it is largest]."""
+    x, like = node.operands
+    here, pixel_ = at.position or window_at(node).position or (), pixel(node).position or ()
+    below = row(_coordinates(pixel_), Sign("∈"), _part(here))
+    shown = c.box(x, replace(at, position=pixel_))
+    if x == like:
+        return sigma(below, shown, operator="max")
+    return sigma(below, row(shown, _largest(c, like, here, pixel_), binds=PRODUCT))
+
+
+@layout
+def placed_parts(c: Composing, node: Operation, at: At) -> Box:
+    """Σ_{i,j} δ_{i,j} [(u,v) = arg max_{R_{i,j}} X]"""
+    x, like = node.operands
+    here, pixel_ = window_at(node).position or (), at.position or pixel(node).position or ()
+    shown = c.box(x, replace(at, position=here))
+    return sigma(listed(*here), row(shown, _largest(c, like, here, pixel_), binds=PRODUCT))

@@ -76,6 +76,7 @@ from chainrule.layers import (
     UpSample2D,
     UpSample3D,
 )
+from chainrule.layers.windows.adaptive import ADAPTIVE_POOLS
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.forms.written import gates_in_order
 from chainrule.networks.graphs.graph import Graph
@@ -101,6 +102,10 @@ POOLS: Mapping[str, Mapping[int, Any]] = {
     "max": {1: MaxPool1D, 2: MaxPool2D, 3: MaxPool3D},
     "average": {1: AveragePool1D, 2: AveragePool2D, 3: AveragePool3D},
     "l2": {1: L2Pool1D, 2: L2Pool2D, 3: L2Pool3D},
+}
+ADAPTIVE: Mapping[str, Mapping[int, Any]] = {
+    kind: {layer.axes: layer for layer in ADAPTIVE_POOLS if layer.pool_class is POOLS[kind][layer.axes]}
+    for kind in ("average", "max")
 }
 LP_POOLS: Mapping[int, Any] = {1: LpPool1D, 2: LpPool2D, 3: LpPool3D}
 UNPOOLS: Mapping[int, Any] = {1: MaxUnpool1D, 2: MaxUnpool2D, 3: MaxUnpool3D}
@@ -412,23 +417,10 @@ class Building(Axes):
             x = self.along(f"{name}_{axis}", x, axis + 1, tuple(taps))
         return x
 
-    def adaptive(self, name: str, x: Value, kind: str, sizes: Sequence[int]) -> Value:
-        """So many windows along every axis, from ⌊i n / s⌋ to before ⌈(i + 1) n / s⌉; channels in front. For
-        a maximum those that are shorter have their last pixel once more.
-        """
-        counts = []
-        for axis, (old, new) in enumerate(zip(x.theirs[1:], sizes, strict=True), 1):
-            windows = [range(i * old // new, -(-(i + 1) * old // new)) for i in range(new)]
-            most = max(map(len, windows))
-            if kind == "average":
-                taps = tuple(tuple((u, 1 / len(window)) for u in window) for window in windows)
-            else:
-                taps = tuple(((min(w[0] + m, w[-1]), 1.0),) for w in windows for m in range(most))
-            counts.append(most)
-            x = self.along(f"{name}_{axis}", x, axis, taps)
-        if kind == "average":
-            return x
-        return self.pool(name, x, kind, counts, counts, [(0, 0)] * len(counts))
+    def adaptive(self, name: str, x: Value, kind: str, sizes: Sequence[int | str]) -> Value:
+        """So many windows along every axis, or "same"; channels in front."""
+        one = sizes[0] if len(sizes) == 1 else tuple(sizes)
+        return self._slide(name, x, self._window(name, ADAPTIVE[kind], len(sizes))(one))
 
     def framed(self, name: str, x: Value, sides: Mapping[int, tuple[int, int]], number: float) -> Value:
         """A frame of a number around the axes that are told: one of zeros, and a bias that is the number."""

@@ -7,7 +7,7 @@
   const { dock, edit, make, draw, number, say, words, document: report } = page;
   const at = chainrule.arrays;
   const MOST = 12; // ε = 10^-1 … 10^-MOST
-  const CHOOSES = new Set(["greater", "largest_feature", "first_position"]);
+  const CHOOSES = new Set(["greater", "largest_feature", "first_position", "placed_parts"]);
   const leaves = chainrule.layersOf(report.graph.layers).filter((one) => one.kind === "leaf");
   const power = (exponent) =>
     `10${[...String(exponent)].map((digit) => (digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit])).join("")}`;

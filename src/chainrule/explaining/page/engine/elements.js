@@ -176,6 +176,24 @@
     return times(share(places.length), total(places.map((here) => r.read(x, here))));
   }
 
+  /** The windows in parts of an image of some shape, and the rest of a place: [place, pixels] of each. */
+  function inParts(r, { to, with: { sizes } }, place) {
+    const windows = chainrule.windowsOf(r.shape(to.at(-1)), sizes);
+    return { windows, own: place.slice(0, sizes.length).join(), rest: place.slice(sizes.length) };
+  }
+
+  /** Of a window's pixels the one where `like` is largest. */
+  const largestOf = (r, like, pixels, rest) =>
+    pixels[at.winner(pixels.map((pixel) => r.entry(like, [...pixel, ...rest])))];
+
+  const shared = (pixels, element) => (pixels.length > 1 ? times(share(pixels.length), element) : element);
+
+  /** The pixels of the window at a place. */
+  function pixelsOf(r, node, place) {
+    const { windows, own, rest } = inParts(r, node, place);
+    return { pixels: windows.find((one) => one.place.join() === own).pixels, rest };
+  }
+
   function window(r, { to: [x, ...shift], with: { grid } }, place) {
     const offset = r.offset(shift);
     const size = r.shape(x).slice(0, offset.length);
@@ -335,6 +353,26 @@
       });
       return total(indices(copies.map((list) => list.length)).map((n) =>
         r.read(x, [...n.map((i, axis) => copies[axis][i]), ...place.slice(pads.length)])));
+    },
+    mean_parts: (r, node, place) => {
+      const { pixels, rest } = pixelsOf(r, node, place);
+      return shared(pixels, total(pixels.map((pixel) => r.read(node.to[0], [...pixel, ...rest]))));
+    },
+    spread_parts: (r, node, place) => {
+      const { windows, own, rest } = inParts(r, node, place);
+      const over = windows.filter(({ pixels }) => pixels.some((pixel) => pixel.join() === own));
+      return total(over.map((one) => shared(one.pixels, r.read(node.to[0], [...one.place, ...rest]))));
+    },
+    largest_parts: (r, node, place) => {
+      const [{ pixels, rest }, [x, like]] = [pixelsOf(r, node, place), node.to];
+      if (x === like) return largest(pixels.map((pixel) => r.read(x, [...pixel, ...rest])));
+      return r.read(x, [...largestOf(r, like, pixels, rest), ...rest]);
+    },
+    placed_parts: (r, node, place) => {
+      const [{ windows, own, rest }, [x, like]] = [inParts(r, node, place), node.to];
+      const won = windows.filter(({ pixels }) => pixels.some((pixel) => pixel.join() === own)
+        && largestOf(r, like, pixels, rest).join() === own);
+      return total(won.map((one) => r.read(x, [...one.place, ...rest])));
     },
     tent: (r, { number: own }) => number(r.value(own).data[0]),
     by_distance: moved((r, { to: [P], with: options }, [head, i, k]) =>

@@ -253,6 +253,67 @@
     return carried(x, like.shape, x.shape, standing(like.shape, pads, mode));
   }
 
+  /** The windows of an axis in so many parts, or a pixel each: [first pixel, how many]. */
+  function partsOf(size, count) {
+    const many = count === "same" ? size : count;
+    return range(many).map((i) => {
+      const first = Math.floor((i * size) / many);
+      return [first, Math.ceil(((i + 1) * size) / many) - first];
+    });
+  }
+
+  /** Every window of an image in parts: its place, and its pixels one behind the other. */
+  function windowsOf(size, sizes) {
+    const axes = sizes.map((count, axis) => partsOf(size[axis], count));
+    const every = (shape) => range(sizeOf(shape)).map((n) => at.unflat(shape, n));
+    return every(axes.map((own) => own.length)).map((place) => {
+      const own = place.map((i, axis) => axes[axis][i]);
+      const pixels = every(own.map(([, count]) => count)).map((n) => n.map((i, axis) => i + own[axis][0]));
+      return { place, pixels };
+    });
+  }
+
+  /** visit(window, pixels, n): where the place of a window, and its pixels, lie for the n-th channel and sample. */
+  function inParts(made, shape, sizes, visit) {
+    const inner = sizeOf(shape.slice(sizes.length));
+    const flat = (size, place) => at.flat(size.slice(0, sizes.length), place) * inner;
+    windowsOf(shape, sizes).forEach(({ place, pixels }) => {
+      const [to, from] = [flat(made, place), pixels.map((pixel) => flat(shape, pixel))];
+      for (let n = 0; n < inner; n += 1) visit(to + n, from.map((first) => first + n));
+    });
+  }
+
+  const partShape = (x, sizes) => x.shape.map((size, axis) => (axis < sizes.length ? partsOf(size, sizes[axis]).length : size));
+  const largestOf = (like, pixels) => pixels[at.winner(pixels.map((pixel) => like.data[pixel]))];
+
+  function meanParts(x, { sizes }) {
+    const out = array(partShape(x, sizes));
+    inParts(out.shape, x.shape, sizes, (to, pixels) => {
+      out.data[to] = pixels.reduce((sum_, pixel) => sum_ + x.data[pixel], 0) / pixels.length;
+    });
+    return out;
+  }
+
+  function spreadParts(x, like, { sizes }) {
+    const out = zeros(like);
+    inParts(x.shape, like.shape, sizes, (to, pixels) => pixels.forEach((pixel) => {
+      out.data[pixel] += x.data[to] / pixels.length;
+    }));
+    return out;
+  }
+
+  function largestParts(x, like, { sizes }) {
+    const out = array(partShape(x, sizes));
+    inParts(out.shape, like.shape, sizes, (to, pixels) => { out.data[to] = x.data[largestOf(like, pixels)]; });
+    return out;
+  }
+
+  function placedParts(x, like, { sizes }) {
+    const out = zeros(like);
+    inParts(x.shape, like.shape, sizes, (to, pixels) => { out.data[largestOf(like, pixels)] += x.data[to]; });
+    return out;
+  }
+
   function tent(m, { size }) {
     const middle = (2 * size - (size % 2) - 1) / 2;
     return map((place) => 1 - Math.abs(place - middle) / size, m);
@@ -578,6 +639,10 @@
     arranged: (x, { shape }) => reshaped(x, [...shape, x.shape[samples(x)]]),
     framed,
     unframed,
+    mean_parts: meanParts,
+    spread_parts: spreadParts,
+    largest_parts: largestParts,
+    placed_parts: placedParts,
     tent,
     shuffled,
     unshuffled,
@@ -689,6 +754,6 @@
     },
   };
 
-  Object.assign(chainrule, { primitives, binders, grids, fillOf, source, turnOf, placeOf });
+  Object.assign(chainrule, { primitives, binders, grids, fillOf, source, turnOf, placeOf, windowsOf });
   if (typeof module === "object") module.exports = chainrule;
 })((globalThis.chainrule ??= {}));

@@ -89,6 +89,7 @@ from chainrule.layers.activations.gated import GATES
 from chainrule.layers.columns.periodic import TURN
 from chainrule.layers.parts import places_of
 from chainrule.layers.sequences.attention import GIVEN
+from chainrule.layers.windows.adaptive import ADAPTIVE_POOLS, AdaptivePool
 from chainrule.networks.forms.c.entrywise import function, number
 from chainrule.networks.forms.written import Unwritable, positions
 
@@ -231,6 +232,36 @@ def _pool(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
     body.call("pool", x.name, window, int(kind), number(p), int(layer.count_padding), z.name)
 
 
+def _adaptive(body: Body, layer: AdaptivePool, x: Place, z: Place, given: Arrays) -> None:
+    """A pool where its windows are equal; else means along one axis after the other, and for maxima the
+    pixels of all windows side by side, of shorter ones the last once more.
+    """
+    plain = layer.plain(x.shape)
+    if plain is not None:
+        _pool(body, plain, x, z, given)
+        return
+    windows = layer.windows(x.shape)
+    if layer.pool_class.kind == "maxpool":
+        most = [max(map(len, own)) for own in windows]
+        places = [
+            [min(w[0] + m, w[-1]) for w in own for m in range(length)]
+            for own, length in zip(windows, most, strict=True)
+        ]
+        shape = (*map(len, places), x.shape[-1])
+        made = Place(body.needs(math.prod(shape)), shape)
+        _picked_places(body, str(layer.name), places, x, made)
+        sizes = (most[0], most[0]) if layer.axes == 1 else (tuple(most), tuple(most))
+        _pool(body, layer.pool_class(*sizes, name=layer.name), made, z, given)
+        return
+    for axis, own in enumerate(windows):
+        taps = [[(u, 1 / len(window)) for u in window] for window in own]
+        shape = (*(len(done) for done in windows[: axis + 1]), *x.shape[axis + 1 :])
+        made = z if axis + 1 == len(windows) else Place(body.needs(math.prod(shape)), shape)
+        step = Resample(axis, taps, x.shape[axis], name=f"{layer.name}_{axis}")
+        _resampled(body, step, x, made, given)
+        x = made
+
+
 def _unpool(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
     values, pooled = layer.sources
     window = _window(body, layer.pool, pooled, values, pooled, 1)
@@ -249,12 +280,19 @@ def _picked(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
     if getattr(layer, "mode", "").endswith("linear"):
         _between(body, layer, x, z)
         return
-    *others, columns = (layer.sources(axis, size) for axis, size in enumerate(x.shape[:-1]))
+    _picked_places(
+        body, str(layer.name), [layer.sources(axis, size) for axis, size in enumerate(x.shape[:-1])], x, z
+    )
+
+
+def _picked_places(body: Body, name: str, places: Sequence[Sequence[int]], x: Place, z: Place) -> None:
+    """The same of the places along every axis, -1 for none."""
+    *others, columns = places
     rows = [0]
-    for size, told in zip(x.shape, others, strict=False):  # rows of planes one below the other
-        rows = [-1 if at < 0 or u < 0 else at * size + u for at in rows for u in told]
+    for size, own in zip(x.shape, others, strict=False):  # rows of planes one below the other
+        rows = [-1 if at < 0 or u < 0 else at * size + u for at in rows for u in own]
     names = [
-        body.whole_numbers(f"{layer.name}_{word}", told)
+        body.whole_numbers(f"{name}_{word}", told)
         for word, told in (("rows", rows), ("columns", columns))
     ]
     body.call("pick", x.name, *names, *_image(z.shape), z.shape[-1], _image(x.shape)[1], z.name)
@@ -554,6 +592,7 @@ LAYERS: dict[type[Layer], Writer] = {
     LpPool2D: _pool,
     LpPool3D: _pool,
     **dict.fromkeys((MaxUnpool1D, MaxUnpool2D, MaxUnpool3D), _unpool),
+    **dict.fromkeys(ADAPTIVE_POOLS, _adaptive),
     **dict.fromkeys((Pad1D, Pad2D, Pad3D, Crop1D, Crop2D, Crop3D), _picked),
     **dict.fromkeys((UpSample1D, UpSample2D, UpSample3D), _picked),
     PixelShuffle: _shuffled,

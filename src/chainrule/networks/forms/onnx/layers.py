@@ -88,6 +88,7 @@ from chainrule.layers import (
 from chainrule.layers.columns.periodic import TURN
 from chainrule.layers.parts import places_of
 from chainrule.layers.sequences.masking import UNSEEN
+from chainrule.layers.windows.adaptive import ADAPTIVE_POOLS, AdaptivePool
 from chainrule.networks.forms.onnx.formulas import Formula, Term
 from chainrule.networks.forms.onnx.graph import Graph, Value
 from chainrule.networks.forms.written import positions, traced
@@ -234,11 +235,42 @@ def _window_sums(graph: Graph, layer: Any, x: Value, name: str, count_padding: b
             places = i * g.stride[axis] - before + g.dilation[axis] * np.arange(g.kernel[axis])
             there = places[(places >= 0) & (places < size)]
             A[there, i] = 1 / (g.kernel[axis] if count_padding else len(there))
-        axes = [*range(len(x.shape) + 1)]
-        axes[-1], axes[axis + 2] = axes[axis + 2], axes[-1]
-        name = graph.add("Transpose", name, perm=axes)
-        name = graph.add("Transpose", graph.add("MatMul", name, graph.constant(A, "A")), perm=axes)
+        name = _mixed(graph, x, name, axis, A)
     return name
+
+
+def _mixed(graph: Graph, x: Value, name: str, axis: int, A: Array) -> str:
+    """A product with A (places there are, places made) along an axis, with the channels in front."""
+    axes = [*range(len(x.shape) + 1)]
+    axes[-1], axes[axis + 2] = axes[axis + 2], axes[-1]
+    name = graph.add("Transpose", name, perm=axes)
+    return graph.add("Transpose", graph.add("MatMul", name, graph.constant(A, "A")), perm=axes)
+
+
+def _adaptive(graph: Graph, layer: AdaptivePool, x: Value, given: Arrays, mask: str | None) -> Value:
+    """A pool where its windows are equal; else means by a product along every axis, and for maxima the
+    pixels of all windows side by side, of shorter ones the last once more.
+    """
+    shape, name, largest = layer.output_shape(x.shape), graph.first(x), layer.pool_class.kind == "maxpool"
+    if {*layer.sizes} == {1}:
+        return Value(shape, None, graph.add("GlobalMaxPool" if largest else "GlobalAveragePool", name))
+    plain = layer.plain(x.shape)
+    if plain is not None:
+        return _pool(graph, plain, x, given, mask)
+    kernel = []
+    for axis, (size, windows) in enumerate(zip(x.shape, layer.windows(x.shape), strict=False)):
+        kernel.append(max(map(len, windows)))
+        if largest:
+            places = [min(w[0] + m, w[-1]) for w in windows for m in range(kernel[-1])]
+            name = graph.add("Gather", name, graph.whole(*places), axis=axis + 2)
+            continue
+        A = np.zeros((size, len(windows)))
+        for i, window in enumerate(windows):
+            A[window, i] = 1 / len(window)
+        name = _mixed(graph, x, name, axis, A)
+    if largest:
+        name = graph.add("MaxPool", name, kernel_shape=kernel, strides=kernel)
+    return Value(shape, None, name)
 
 
 def _unpool(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -> Value:
@@ -512,6 +544,7 @@ LAYERS: dict[type[Layer], Writer] = {
     Permute: _permute,
     Reshape: _reshape,
     Resample: _resample,
+    **dict.fromkeys(ADAPTIVE_POOLS, _adaptive),
     GlobalAveragePool: _global_pool,
     GlobalMaxPool: _global_pool,
     BatchNorm: _batch_norm,

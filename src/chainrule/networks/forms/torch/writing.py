@@ -18,6 +18,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, MissingExtraError
 from chainrule.base.scalars import check_choice
 from chainrule.base.types import Array, Shape
+from chainrule.formulas.primitives.grid import KEPT
 from chainrule.layers import (
     CELU,
     ELU,
@@ -117,6 +118,7 @@ from chainrule.layers import (
 from chainrule.layers.parts import places_of
 from chainrule.layers.sequences.attention import GIVEN
 from chainrule.layers.structure import shape_after
+from chainrule.layers.windows.adaptive import ADAPTIVE_POOLS, AdaptivePool
 from chainrule.networks.model import Model
 
 Arrays = Mapping[str, Array]
@@ -474,6 +476,12 @@ def _global_pool(w: Writing, layer: Layer, x: Shape, z: Shape, first: bool) -> M
     return Made(w.nn.Sequential(pool, w.nn.Flatten()), first=LAST)
 
 
+def _adaptive(w: Writing, layer: AdaptivePool, x: Shape, z: Shape, first: bool) -> Made:
+    kind = "Max" if layer.pool_class.kind == "maxpool" else "Avg"
+    sizes = [None if size == KEPT else size for size in layer.sizes]
+    return Made(getattr(w.nn, f"Adaptive{kind}Pool{layer.axes}d")(sizes[0] if layer.axes == 1 else sizes))
+
+
 MODES = {"zeros": "Zero", "reflect": "Reflection", "replicate": "Replication", "circular": "Circular"}
 
 
@@ -709,6 +717,7 @@ WINDOWS: dict[type[Layer], Callable[..., Made]] = {
     **dict.fromkeys((ConvTranspose1D, ConvTranspose2D, ConvTranspose3D), _conv_transposed),
     **dict.fromkeys((MaxPool1D, MaxPool2D, MaxPool3D, AveragePool1D, AveragePool2D, AveragePool3D), _pool),
     **dict.fromkeys((L2Pool1D, L2Pool2D, L2Pool3D, LpPool1D, LpPool2D, LpPool3D), _pool),
+    **dict.fromkeys(ADAPTIVE_POOLS, _adaptive),
     **dict.fromkeys((GlobalAveragePool, GlobalMaxPool), _global_pool),
     **dict.fromkeys((Pad1D, Pad2D, Pad3D, Crop1D, Crop2D, Crop3D), _pad),
     **dict.fromkeys((UpSample1D, UpSample2D, UpSample3D), _upsample),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from chainrule.base.errors import ArgumentError
+from chainrule.formulas.primitives.grid import KEPT
 from chainrule.networks.taking.torch.reading import Reading, along, array_of, axes_of, sizes_of
 from chainrule.networks.taking.values import Places, Value
 
@@ -106,11 +108,18 @@ def _pool(kind: str) -> Callable[..., Value]:
 
 
 def _adaptively(kind: str) -> Callable[..., Value]:
-    def read(r: Reading, name: str, x: Value, output_size: Any) -> Value:
+    def read(
+        r: Reading, name: str, x: Value, output_size: Any, return_indices: bool = False
+    ) -> Value:
+        if return_indices:
+            raise ArgumentError(
+                f"{name}: where the maxima of an adaptive pool are has no reader in chainrule: write "
+                "return_indices=False, or a MaxPool with a window"
+            )
         x = r.building.read(name, x, True)
         *positions, _ = x.ours
         told = sizes_of(output_size, len(positions))
-        sizes = [old if new is None else int(new) for old, new in zip(positions, told, strict=True)]
+        sizes = [KEPT if new is None else int(new) for new in told]
         if set(sizes) == {1}:
             return r.building.global_pool(name, x, kind, keep=True)
         return r.building.adaptive(name, x, kind, sizes)
@@ -120,7 +129,7 @@ def _adaptively(kind: str) -> Callable[..., Value]:
 
 def _adaptive(kind: str) -> Callable[..., Value]:
     pooled = _adaptively(kind)
-    return lambda r, name, m, x: pooled(r, name, x, m.output_size)
+    return lambda r, name, m, x: pooled(r, name, x, m.output_size, getattr(m, "return_indices", False))
 
 
 MODULES: dict[str, Callable[..., Any]] = {
@@ -136,8 +145,15 @@ MODULES: dict[str, Callable[..., Any]] = {
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys((*along("max_pool"), "boolean_dispatch"), _pooled("max")),
+    **dict.fromkeys(
+        (f"{name}_with_indices" for name in along("max_pool")), partial(_pooled("max"), return_indices=True)
+    ),
     **dict.fromkeys(along("max_unpool"), _unpooled),
     **dict.fromkeys(along("avg_pool"), _pooled("average")),
     **dict.fromkeys(along("adaptive_avg_pool"), _adaptively("average")),
     **dict.fromkeys(along("adaptive_max_pool"), _adaptively("max")),
+    **dict.fromkeys(
+        (f"{name}_with_indices" for name in along("adaptive_max_pool")),
+        partial(_adaptively("max"), return_indices=True),
+    ),
 }
