@@ -95,6 +95,25 @@ def _pool1(name: str, shape: tuple[int, int], *arguments: Any, **options: Any) -
     ]
 
 
+def _adaptive(
+    name: str, shape: tuple[int, ...], size: Any, note: str = "", samples: int = 3
+) -> list[LayerCase]:
+    """Of both kinds, and of as many axes as the image has."""
+    axes = len(shape) - 1
+    classes = [getattr(L, f"Adaptive{kind}Pool{axes}D") for kind in ("Average", "Max")]
+    return [
+        LayerCase(
+            f"{cls.kind}-{name}",
+            lambda cls=cls: cls(size),
+            shape,
+            samples,
+            kinked="max" in cls.kind,
+            note=note,
+        )
+        for cls in classes
+    ]
+
+
 def _pool3(name: str, shape: tuple[int, ...], *arguments: Any, **options: Any) -> list[LayerCase]:
     classes: list[Any] = [L.MaxPool3D, L.AveragePool3D, L.L2Pool3D]
     return [
@@ -324,6 +343,14 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("avgpool1d-counted", lambda: L.AveragePool1D(3, padding="same", count_padding=True), (4, 2)),
     LayerCase("l2pool-mean", lambda: L.L2Pool2D((2, 3), 1, mean=True), (4, 4, 2)),
     LayerCase("l2pool-mean-padded", lambda: L.L2Pool2D(3, 2, padding=1, mean=True), (4, 5, 2)),
+    *_adaptive("equal", (6, 4, 2), (3, 2), "a pool of windows side by side"),
+    *_adaptive("overlap", (7, 5, 3), (3, 2), "equal windows that overlap along the rows, and one at the end"),
+    *_adaptive("unequal", (5, 7, 2), (4, 5), "windows of one pixel and of two"),
+    *_adaptive("kept", (5, 6, 17), ("same", 4), "an axis that stays", samples=1),
+    *_adaptive("growing", (2, 3, 2), (5, 4), "more windows than pixels"),
+    *_adaptive("one", (3, 4, 2), 1),
+    *_adaptive("sequence", (7, 3), 4),
+    *_adaptive("volume", (3, 4, 2, 2), (2, 3, 1), samples=2),
     LayerCase("globalavgpool", L.GlobalAveragePool, (4, 3, 5)),
     LayerCase("globalavgpool-sequence", L.GlobalAveragePool, (7, 2), samples=1),
     LayerCase("globalmaxpool", L.GlobalMaxPool, (3, 5, 2), kinked=True),

@@ -21,6 +21,11 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     **{f"{kind}Pool2D": ({"window": 2}, (6, 6, 2)) for kind in ("Max", "Average", "L2")},
     "LpPool1D": ({"p": 3}, (6, 2)),
     "LpPool2D": ({"p": 3}, (6, 6, 2)),
+    **{
+        f"Adaptive{kind}Pool{n}D": ({"size": 3}, (*(5, 4, 3)[-n:], 2))
+        for kind in ("Average", "Max")
+        for n in (1, 2, 3)
+    },
     **{f"Conv{of}3D": ({"filters": 2, "kernel_size": 2}, (2, 3, 3, 2)) for of in ("", "Transpose")},
     **{f"{kind}Pool3D": ({"window": 2}, (2, 4, 4, 2)) for kind in ("Max", "Average", "L2")},
     "LpPool3D": ({"p": 3}, (2, 4, 4, 2)),

@@ -103,6 +103,8 @@ def test_the_random_networks_reach_everything() -> None:
     programs |= {cr.Pad1D, cr.Pad2D, cr.Crop1D, cr.Crop2D, cr.UpSample1D, cr.UpSample2D, cr.PixelShuffle}
     programs |= {cr.Permute, cr.Reshape, cr.Resample, cr.Bias, cr.LpPool1D, cr.LpPool2D}
     programs |= {cr.InstanceNorm, cr.LocalResponseNorm, cr.DenseTranspose}
+    # Adaptive pools are the pools of equal windows, or gathers: tests/layers/test_adaptive.py.
+    programs |= {layer for name, layer in cr.layers.layer_classes.items() if "Adaptive" in name}
     # Volumes are lowered to images, and unpooling to gathers: the cases of single layers.
     programs |= {layer for name, layer in cr.layers.layer_classes.items() if "3D" in name or "Unpool" in name}
     assert layers - programs == set(cr.layers.layer_classes.values()) - sequences - programs  # tested apart

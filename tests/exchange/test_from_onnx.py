@@ -58,7 +58,7 @@ BY_FORMULA_TOO = {"glu", "glu-one", "attention-given"}
 # Nothing tells where the channels of their inputs are: the network takes them where the model has them.
 EITHER_WAY = (
     *("Activation", "PReLU", "AveragePool1D", "AveragePool2D", "Permute", "Resample", "Dropout", "Scale"),
-    *("GroupNorm", "Bias", "L2Pool1D", "L2Pool2D", "L2Pool3D"),
+    *("GroupNorm", "Bias", "L2Pool1D", "L2Pool2D", "L2Pool3D", "AdaptiveAveragePool2D"),
 )
 REFUSED = [
     case for case in LAYER_CASES if type(case.make()).__name__ in BY_FORMULA or case.id in BY_FORMULA_TOO

@@ -25,6 +25,7 @@ NO_PROGRAM = {
     "count_labels", "count_values", "log_paths", "path_shares",
     "diagonal_blocks", "even_features", "every_feature", "features_between", "features_placed",
     "by_distance", "sloped", "sum_distances",
+    "mean_parts", "spread_parts", "largest_parts", "placed_parts",
     "along", "first_features", "first_position", "flatten", "framed", "permuted", "reshaped",
     "shuffled", "tent", "unframed", "unshuffled",
     "gate", "gate_place", "inside", "interleave", "join_heads", "kernel_at", "kernel_place", "matmul",

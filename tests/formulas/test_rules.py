@@ -194,6 +194,19 @@ EXAMPLES: dict[str, list[Example]] = {
         Example((RNG.standard_normal((6, 7, 3, 2)), IMAGE), options={"pads": ((1, 0), (1, 2)), "mode": mode})
         for mode in MODES
     ],
+    **{
+        name: [
+            Example(
+                (RNG.standard_normal((*(made if back else IMAGE.shape[:2]), 3, 2)), IMAGE)[:many],
+                options={"sizes": sizes},
+            )
+            for sizes, made in (((3, 2), (3, 2)), ((2, "same"), (2, 4)), ((6, 3), (6, 3)))
+        ]
+        for name, many, back in (
+            *(("mean_parts", 1, False), ("spread_parts", 2, True)),
+            *(("largest_parts", 2, False), ("placed_parts", 2, True)),
+        )
+    },
     "tent": [Example((np.arange(2.0 * size - size % 2),), (), {"size": size}) for size in (1, 2, 3)],
     "shuffled": [Example((RNG.standard_normal((2, 3, 8, 2)),), options={"block": 2})],
     "unshuffled": [Example((RNG.standard_normal((4, 2, 3, 2)),), options={"block": 2})],

@@ -94,6 +94,7 @@ NOT_COMPARED = {
     *("Pad1D", "Pad2D", "Crop1D", "Crop2D", "UpSample1D", "UpSample2D", "PixelShuffle"),
     *("Permute", "Reshape", "Resample", "Bias", "LpPool1D", "LpPool2D", "DenseTranspose"),
     *("MaxUnpool1D", "MaxUnpool2D", "MaxUnpool3D", "Conv3D", "ConvTranspose3D", "Pad3D", "Crop3D"),
+    *(f"Adaptive{kind}Pool{n}D" for kind in ("Average", "Max") for n in (1, 2, 3)),
     *("AveragePool3D", "MaxPool3D", "L2Pool3D", "LpPool3D", "UpSample3D"),
 }
 LOSSES = {

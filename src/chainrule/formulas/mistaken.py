@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -344,30 +344,37 @@ def _second_half(x: Any) -> Any:
     return x[..., x.shape[-2] // 2 :, :]
 
 
-def _ends_below(x: Any, like: Any, sizes: Parts) -> Iterator[tuple[Any, Any]]:
-    """Windows in parts that end before ⌊(i + 1) n/s⌋ in place of ⌈ ⌉, and have one pixel at least."""
-    for place, box in boxes(like.shape, sizes):
-        ends = []
-        for i, pixels, size, count in zip(place, box, like.shape, sizes, strict=False):
-            below = pixels.stop if count == SAME else (i + 1) * size // int(count)
-            ends.append(slice(pixels.start, max(below, pixels.start + 1)))
-        yield place, tuple(ends)
+def _ends_below(i: int, size: int, count: int) -> slice:
+    """Part i of an axis where it ends before ⌊(i + 1) n/s⌋ in place of ⌈ ⌉; it has one pixel at least."""
+    return slice(i * size // count, max((i + 1) * size // count, i * size // count + 1))
 
 
-def _floored(name: str) -> Callable[..., Any]:
+def _side_by_side(i: int, size: int, count: int) -> slice:
+    """Part i of an axis in windows of ⌊n/s⌋, side by side."""
+    length = max(size // count, 1)
+    first = min(i * length, size - length)
+    return slice(first, first + length)
+
+
+def _in_other_windows(name: str, part: Callable[[int, int, int], slice]) -> Callable[..., Any]:
+    """Parts of an image in other windows than theirs."""
+    back = name in ("spread_parts", "placed_parts")
+
     def evaluate(x: Any, like: Any = None, *, sizes: Parts) -> Any:
         like, axes = x if like is None else like, len(sizes)
-        back = name in ("spread_parts", "placed_parts")
         made = like if back else rules["mean_parts"].evaluate(like, sizes=sizes)
         out = np.zeros_like(x, shape=(*made.shape[:axes], *x.shape[axes:]), order="C")
-        for place, box in _ends_below(x, like, sizes):
-            one = {"sizes": (1,) * axes}  # of the window alone
-            if name == "mean_parts":
-                out[place] = rules[name].evaluate(x[box], **one)[(0,) * axes]
-            elif name == "largest_parts":
-                out[place] = rules[name].evaluate(x[box], like[box], **one)[(0,) * axes]
+        alone: dict[str, Any] = {"sizes": (1,) * axes}
+        for place, _ in boxes(like.shape, sizes):
+            box = tuple(
+                part(i, size, size if count == SAME else int(count))
+                for i, size, count in zip(place, like.shape, sizes, strict=False)
+            )
+            if back:
+                out[box] += rules[name].evaluate(x[place][(None,) * axes], like[box], **alone)
             else:
-                out[box] += rules[name].evaluate(x[place][(None,) * axes], like[box], **one)
+                seen = (like[box],) if name == "largest_parts" else ()
+                out[place] = rules[name].evaluate(x[box], *seen, **alone)[(0,) * axes]
         return out
 
     return evaluate
@@ -452,7 +459,8 @@ _evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("join_heads", "unmoved", _heads_as_they_lie),
     ("split_heads", "unmoved", _divided_as_they_lie),
     ("chosen", "one_channel", _of_first_channel),
-    *((name, "floored", _floored(name)) for name in PARTS),
+    *((name, "floored", _in_other_windows(name, _ends_below)) for name in PARTS),
+    *((name, "side_by_side", _in_other_windows(name, _side_by_side)) for name in PARTS),
     *((name, "even", _of_even_windows(name, 1)) for name in MEANS_OF_PARTS),
     *((name, "even_less", _of_even_windows(name, 0)) for name in MEANS_OF_PARTS),
     *((name, "undivided_parts", _undivided(name)) for name in MEANS_OF_PARTS),

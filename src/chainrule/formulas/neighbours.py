@@ -38,6 +38,7 @@ Every primitive and reduction declares, where it is defined, what people write i
     cropped, last_copy    of an image that goes on beyond its edges the inside alone, or the last copy
     blocks_as_they_lie    pixels and channels read off in another order of the axes
     floored     windows in parts that end before ⌊(i + 1) n/s⌋ in place of ⌈(i + 1) n/s⌉
+    side_by_side    windows in parts of ⌊n/s⌋ pixels, side by side
     even, even_less    their means divided by ⌈n/s⌉, or ⌊n/s⌋, along every axis, whatever they have
     undivided_parts    sums in place of their means
     overwritten_parts    of windows in parts over a pixel the last alone

@@ -139,6 +139,12 @@ _L2 = by_name(
         "no count: padding is zeros": ("count_include_pad",),
     }
 )
+_ADAPTIVE = by_name(
+    {
+        "size=4": ("output_size", "output_shape", "target_size", "out_size", "bins"),
+        besides("no index beside the values, which MaxPool2D has", False): ("return_indices",),
+    }
+)
 _GLOBAL = by_name(
     {
         by_value(
@@ -324,6 +330,7 @@ _OWN: dict[str, dict[str, Advice]] = {
     **{f"AveragePool{n}D": {**_POOL, **_AVERAGE} for n in (1, 2, 3)},
     **{f"L2Pool{n}D": {**_POOL, **_L2} for n in (1, 2, 3)},
     **{f"LpPool{n}D": {**_POOL, **by_name({"p=3": ("norm_type", "ord", "norm")})} for n in (1, 2, 3)},
+    **{f"Adaptive{kind}Pool{n}D": _ADAPTIVE for kind in ("Average", "Max") for n in (1, 2, 3)},
     **{f"Global{kind}Pool": {**_INPLACE, **_GLOBAL} for kind in ("Average", "Max")},
     **SEQUENCES,
     "MultiHeadAttention": {**_KERNEL, **ATTENTION},

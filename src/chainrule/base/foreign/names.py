@@ -49,12 +49,12 @@ _CLASSES = by_name(
         "chainrule.GlobalAveragePool()": tuple(f"GlobalAveragePooling{n}D" for n in (1, 2, 3)),
         "chainrule.GlobalMaxPool()": tuple(f"GlobalMaxPooling{n}D" for n in (1, 2, 3)),
         **{
-            f"chainrule.Global{kind}Pool(), for the output size 1; chainrule.{kind}Pool{n}D(4) makes 2 of 8, "
-            "n // s in its place s of n, where s divides n": tuple(
-                f"Adaptive{theirs}Pool{n}{d}" for theirs in spelled for d in "dD"
+            f"chainrule.Adaptive{kind}Pool{n}D(4); of size 1, as a vector, chainrule.Global{kind}Pool()": (
+                *(f"Adaptive{theirs}Pool{n}{d}" for theirs in spelled for d in "dD"),
+                *(f"Adaptive{kind}Pool{n}d", f"Adaptive{kind}Pooling{n}D", f"adaptive_{word}_pool{n}d"),
             )
             for n in (1, 2, 3)
-            for kind, spelled in (("Average", ("Avg", "Average")), ("Max", ("Max",)))
+            for kind, spelled, word in (("Average", ("Avg",), "avg"), ("Max", (), "max"))
         },
         "chainrule.Pad1D(1), or padding=1 in the convolution that follows": ("ZeroPadding1D", "ZeroPad1d"),
         "chainrule.Pad2D(1), or padding=1 in the convolution that follows": ("ZeroPadding2D", "ZeroPad2d"),

@@ -144,7 +144,7 @@ def _in_row(x: Any, axes: int) -> Any:
 
 
 @primitive(
-    wrong="floored even even_less undivided_parts",
+    wrong="floored side_by_side even even_less undivided_parts",
     layout="mean_parts", entry="mean_parts",
     adjoint=lambda d, y, x, *, sizes: (spread_parts(d, x, sizes=sizes),),
     remark=PARTS_REMARK,
@@ -158,7 +158,7 @@ def mean_parts(x: Any, *, sizes: Parts) -> Any:
 
 
 @primitive(
-    wrong="floored even even_less undivided_parts overwritten_parts as:placed_parts",
+    wrong="floored side_by_side even even_less undivided_parts overwritten_parts",
     layout="spread_parts", entry="spread_parts", traits={Trait.LIKE_SECOND},
     adjoint=lambda d, y, x, like, *, sizes: (mean_parts(d, sizes=sizes), None),
     remark=PARTS_REMARK,
@@ -174,7 +174,7 @@ def spread_parts(x: Any, like: Any, *, sizes: Parts) -> Any:
 
 
 @primitive(
-    wrong="floored",
+    wrong="floored side_by_side",
     layout="largest_parts", entry="largest_parts",
     adjoint=lambda d, y, x, like, *, sizes: (placed_parts(d, like, sizes=sizes), None),
     remark=PARTS_REMARK,
@@ -189,7 +189,7 @@ def largest_parts(x: Any, like: Any, *, sizes: Parts) -> Any:
 
 
 @primitive(
-    wrong="floored overwritten_parts one_channel as:spread_parts",
+    wrong="floored side_by_side overwritten_parts one_channel",
     layout="placed_parts", entry="placed_parts", traits={Trait.LIKE_SECOND, Trait.CHOOSES},
     adjoint=lambda d, y, x, like, *, sizes: (largest_parts(d, like, sizes=sizes), None),
     remark=PARTS_REMARK,

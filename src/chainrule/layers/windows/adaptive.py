@@ -41,7 +41,7 @@ BY_POSITION = "how many windows along every axis: {name}(4)"
 class AdaptivePool(Layer):
     """What adaptive poolings share: how many windows, and their places."""
 
-    family = "pool"
+    family = "adaptive pool"
     output = "output image"
     spatial: ClassVar[bool | Literal["sequence", "volume"]] = True
     axes: ClassVar[int] = 2

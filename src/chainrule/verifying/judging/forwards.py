@@ -19,6 +19,7 @@ from chainrule.base.types import Array
 from chainrule.formulas.neighbours import neighbours
 from chainrule.layers import Layer, layer_classes
 from chainrule.layers.sequences.recurrent import Recurrent
+from chainrule.layers.windows.adaptive import AdaptivePool
 from chainrule.layers.windows.pooling import Pool
 from chainrule.verifying.judging.findings import sentence
 from chainrule.verifying.meanings.forms import agreement, output_form
@@ -108,7 +109,7 @@ def _others(like: Like) -> Iterator[Like]:
             tried += [(kind, {**options, name: value}) for value in values if value != options.get(name)]
     for other in layer_classes.values():
         if other is not kind and _sort(other) == _sort(kind) != "":
-            tried.append((other, options if issubclass(other, Pool) else {}))
+            tried.append((other, options if issubclass(other, Pool | AdaptivePool) else {}))
     for layer, of_layer in tried:
         with suppress(ChainruleError):  # it needs an option, or has not this one
             yield replace(like, like=layer, options=of_layer)
@@ -116,8 +117,8 @@ def _others(like: Like) -> Iterator[Like]:
 
 def _sort(layer: type[Layer]) -> str:
     """Layers of one sort are taken for each other; "": of none."""
-    if issubclass(layer, Pool):
-        return "pool"
+    if issubclass(layer, Pool | AdaptivePool):
+        return "pool" if issubclass(layer, Pool) else "adaptive pool"
     return layer.passage if layer.passage in ("activation", "norm") else ""
 
 

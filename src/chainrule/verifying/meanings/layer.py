@@ -32,6 +32,7 @@ from chainrule.layers import (
     layer_classes,
 )
 from chainrule.layers.activations.smooth import Activation
+from chainrule.layers.windows.adaptive import AdaptivePool
 from chainrule.layers.windows.pooling import Pool
 from chainrule.verifying.meanings.forms import AGREE, Form, input_forms, output_form, parameter_forms
 from chainrule.verifying.meanings.functions.known import GELUS
@@ -200,12 +201,19 @@ class LayerMeaning(Meaning):
 _MAXIMUM = Say("the maximum of a window, MaxPool", "窗口的最大值 MaxPool")
 _MEAN = Say("the mean of a window, AveragePool", "窗口的平均 AveragePool")
 _ROOT = Say("the root of a window's squares, L2Pool", "窗口平方和的根 L2Pool")
+_LARGEST_PARTS = Say("the maximum of a window, AdaptiveMaxPool", "窗口的最大值 AdaptiveMaxPool")
+_MEAN_PARTS = Say("the mean of a window, AdaptiveAveragePool", "窗口的平均 AdaptiveAveragePool")
 KINDS: dict[type[Layer], Say] = {
     Tanh: same("tanh"),
     Sigmoid: Say("the sigmoid", "sigmoid"),
     **{
         layer_classes[f"{kind}Pool{axes}D"]: said
         for kind, said in (("Max", _MAXIMUM), ("Average", _MEAN), ("L2", _ROOT))
+        for axes in (1, 2, 3)
+    },
+    **{
+        layer_classes[f"Adaptive{kind}Pool{axes}D"]: said
+        for kind, said in (("Max", _LARGEST_PARTS), ("Average", _MEAN_PARTS))
         for axes in (1, 2, 3)
     },
 }
@@ -220,6 +228,9 @@ def siblings(layer: Layer) -> Iterator[tuple[Say, Expression]]:
         pools: list[Any] = [layer_classes[f"{kind}Pool{layer.axes}D"] for kind in ("Max", "Average", "L2")]
         options = {"padding": layer.padding, "dilation": layer.dilation}
         kinds = [pool(layer.window, layer.stride, **options) for pool in pools]
+    elif isinstance(layer, AdaptivePool):
+        both: list[Any] = [layer_classes[f"Adaptive{kind}Pool{layer.axes}D"] for kind in ("Max", "Average")]
+        kinds = [pool(layer.size) for pool in both]
     for other in kinds:
         if type(other) is not type(layer):
             yield KINDS.get(type(other), same(type(other).__name__)), trace(other)["delta"]

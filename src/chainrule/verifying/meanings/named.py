@@ -22,6 +22,14 @@ ALIASES = {
     "avgpool": "AveragePool2D", "averagepool": "AveragePool2D", "avgpool2d": "AveragePool2D",
     "meanpool": "AveragePool2D", "averagepooling2d": "AveragePool2D", "l2pool": "L2Pool2D",
     "avgpool1d": "AveragePool1D", "avgpool3d": "AveragePool3D", "maxpooling3d": "MaxPool3D",
+    **{
+        f"adaptive{word}{n and f'{n}d'}": f"Adaptive{kind}Pool{n or 2}D"
+        for word, kind in (
+            *(("avgpool", "Average"), ("averagepool", "Average"), ("averagepooling", "Average")),
+            *(("maxpool", "Max"), ("maxpooling", "Max")),
+        )
+        for n in ("", 1, 2, 3)
+    },
     "batchnorm3d": "BatchNorm", "instancenorm3d": "InstanceNorm",
     "batchnorm1d": "BatchNorm", "batchnorm2d": "BatchNorm",
     "batchnormalization": "BatchNorm", "layernormalization": "LayerNorm", "groupnormalization": "GroupNorm",
@@ -43,7 +51,7 @@ WORDS = {
     "pad": ("padding",), "kernel": ("kernel_size", "window"), "kernel_size": ("window",),
     "pool_size": ("window",), "size": ("window",), "eps": ("epsilon",), "p": ("rate",), "drop": ("rate",),
     "num_heads": ("heads",), "n_heads": ("heads",), "num_groups": ("groups",), "hidden_size": ("units",),
-    "proj_size": ("projection",),
+    "proj_size": ("projection",), "output_size": ("size",),
     "num_embeddings": ("vocabulary",), "embedding_dim": ("features",), "negative_slope": ("slope",),
     "alpha": ("slope",), "is_causal": ("causal",), "strides": ("stride",), "dilation_rate": ("dilation",),
     "G": ("groups",), "margin": ("delta",), "reg": ("lam",),

@@ -66,6 +66,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         kind: (Example((8, 4), {"window": 2}), Example((9, 4), {"window": 3, "stride": 2, "padding": 1}))
         for kind in ("MaxPool1D", "AveragePool1D", "L2Pool1D")
     },
+    **{
+        f"Adaptive{kind}Pool{n}D": (Example((*shape, 3), {"size": size}),)
+        for kind in ("Average", "Max")
+        for n, shape, size in ((1, (7,), 3), (2, (5, 7), (3, 4)), (3, (3, 4, 2), (2, 3, "same")))
+    },
     "Conv3D": (Example((4, 3, 5, 2), {"filters": 3, "kernel_size": (2, 1, 3)}),),
     "ConvTranspose3D": (Example((2, 3, 4, 2), {"filters": 3, "kernel_size": (1, 2, 3)}),),
     **{
