@@ -283,7 +283,8 @@
     });
   }
 
-  const partShape = (x, sizes) => x.shape.map((size, axis) => (axis < sizes.length ? partsOf(size, sizes[axis]).length : size));
+  const partShape = (x, sizes) =>
+    x.shape.map((size, axis) => (axis < sizes.length ? partsOf(size, sizes[axis]).length : size));
   const largestOf = (like, pixels) => pixels[at.winner(pixels.map((pixel) => like.data[pixel]))];
 
   function meanParts(x, { sizes }) {
