@@ -340,6 +340,11 @@ LAYER_CASES: list[LayerCase] = [
     *_pool1("overlap", (9, 2), 3, 1),
     *_pool1("padded", (6, 2), 4, 3, padding=(3, 1)),
     LayerCase("avgpool-counted", lambda: L.AveragePool2D(3, 2, padding=1, count_padding=True), (5, 4, 2)),
+    LayerCase("avgpool-divisor", lambda: L.AveragePool2D((2, 3), 2, padding=1, divisor=5), (5, 4, 3)),
+    LayerCase("avgpool3d-divisor", lambda: L.AveragePool3D(2, 1, divisor=0.5), (3, 2, 4, 2), samples=2),
+    LayerCase(
+        "avgpool1d-divisor", lambda: L.AveragePool1D(2, 3, ceil_mode=True, dilation=2, divisor=-3), (8, 2)
+    ),
     LayerCase("avgpool1d-counted", lambda: L.AveragePool1D(3, padding="same", count_padding=True), (4, 2)),
     LayerCase("l2pool-mean", lambda: L.L2Pool2D((2, 3), 1, mean=True), (4, 4, 2)),
     LayerCase("l2pool-mean-padded", lambda: L.L2Pool2D(3, 2, padding=1, mean=True), (4, 5, 2)),

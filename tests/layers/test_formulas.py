@@ -77,7 +77,11 @@ def test_hand_derived_formula_is_the_mechanical_adjoint(case: LayerCase) -> None
     numbers, formulas = Numbers(case), trace(case.make())
     for name, expected in numbers.derivatives.items():
         derived = adjoint(formulas.forward, formulas.symbols[name], formulas.symbols["d"])
-        assert_close(evaluate(derived, numbers.given), expected)
+        value = evaluate(derived, numbers.given)
+        if np.ndim(value) == 0:  # nothing flows: Floor
+            assert value == 0
+            value = np.zeros_like(expected)
+        assert_close(value, expected)
 
 
 @cases

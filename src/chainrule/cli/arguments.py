@@ -453,7 +453,7 @@ layer_options = (
     *("cropping", "block", "order", "axis", "shape", "axes", "k", "key_value_heads", "rotary"),
     *("rotary_base", "seen", "sources", "ends", "tied", "return_indices", "toward_zero", "projection"),
     *("key_value_bias", "zero_key_value", "relative_positions", "buckets", "max_distance", "grid"),
-    *("tracked", "peepholes", "proj_size", "output_size"),
+    *("tracked", "peepholes", "proj_size", "output_size", "divisor", "divisor_override"),
 )
 
 

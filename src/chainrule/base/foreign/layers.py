@@ -126,7 +126,9 @@ _AVERAGE = by_name(
                 "count_padding=False, as it is without it": (False,),
             },
         ): ("count_include_pad",),
-        besides("no divisor but the number of values", None): ("divisor_override",),
+        by_value("divisor=4", {"nothing: a mean is divided by how many values it has": (None,)}): (
+            "divisor_override",
+        ),
         besides("no index beside the values, which MaxPool2D has", False): ("return_indices",),
     }
 )

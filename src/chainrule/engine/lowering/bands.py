@@ -19,7 +19,7 @@ from chainrule.engine.lowering.convolutions import (
     winograd_applies,
 )
 from chainrule.engine.lowering.lanes import PASSING, Held, cost
-from chainrule.engine.lowering.operations import GLOBAL_POOLS, of_made_input, over_axes
+from chainrule.engine.lowering.operations import GLOBAL_POOLS, lies_apart, of_made_input, over_axes
 from chainrule.engine.lowering.values import ACTIVATIONS, PROGRAMS, as_image
 from chainrule.layers import (
     AveragePool2D,
@@ -123,7 +123,7 @@ def _rows_made(layer: Layer, x: Shape, z: Shape, rows: int, fills: bool) -> int 
         return made if max(of_x) <= rows and max(of_delta) <= made else None
     means = isinstance(layer, AveragePool2D) or (isinstance(layer, L2Pool2D) and layer.mean)
     counted = not (means and any(layer.pads(x)[0])) or layer.count_padding  # type: ignore[attr-defined]
-    apart = max(layer.grid.dilation) > 1  # type: ignore[attr-defined]
+    apart = lies_apart(layer)
     return made if max(of_x) <= rows and counted and not apart else None
 
 
@@ -139,7 +139,7 @@ def _planes_made(layer: Any, x: Shape, z: Shape, rows: int) -> int | None:
     means = type(layer) is AveragePool3D or (type(layer) is L2Pool3D and layer.mean)
     deep, *across = layer.pads(x)
     counted = not means or layer.count_padding or not any(map(any, across))
-    apart = max(layer.grid.dilation) > 1
+    apart = lies_apart(layer)
     return made if max(of_x) <= rows and counted and not (any(deep) or apart) else None
 
 

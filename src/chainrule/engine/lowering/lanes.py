@@ -17,7 +17,7 @@ from chainrule._native import InLanes
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Cut
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS
-from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS, of_made_input
+from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS, lies_apart, of_made_input
 from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, as_image, has_kernel, reads_units
 from chainrule.engine.programs import layer_programs
 from chainrule.layers import (
@@ -285,7 +285,7 @@ def has_channels(layer: Layer, x: Shape, masked: bool, first: bool) -> bool:
         return False
     if kind in GLOBAL_POOLS:
         return not masked
-    if kind in POOLS and (max(layer.grid.dilation) > 1 or layer.axes == 3):  # type: ignore[attr-defined]
+    if kind in POOLS and (lies_apart(layer) or layer.axes == 3):  # type: ignore[attr-defined]
         return False
     return reads_units(layer) or kind in (Dense, MultiHeadAttention, *_BY_POSITION, *_BY_ENTRY)
 

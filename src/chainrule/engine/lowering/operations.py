@@ -202,7 +202,7 @@ GLOBAL_POOLS: dict[type[Layer], PoolKind] = {
 
 def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     kind, g = POOLS[type(layer)], layer.grid
-    if max(g.dilation) > 1:
+    if lies_apart(layer):
         _apart(low, layer, x, z)
         return
     cut, pads = x.bands > 1, layer.pads(x.shape)
@@ -215,23 +215,30 @@ def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
     low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding, depth)
 
 
+def lies_apart(layer: Any) -> bool:
+    """Whether a pooling has no kernel: its pixels lie apart, or its means have a divisor."""
+    return max(layer.grid.dilation) > 1 or layer.divisor is not None
+
+
 def _apart(low: Builder, layer: Any, x: Value, z: Value) -> None:
-    """A pooling of pixels that lie apart: means are sums with weights; else the pixels of every window are
-    brought side by side, those in front of an edge once more for a maximum, where 0 adds to a root.
+    """A pooling of pixels that lie apart, or of means with a divisor: means are sums with weights; else the
+    pixels of every window are brought side by side, those in front of an edge once more for a maximum, where
+    0 adds to a root.
     """
     kind, g = POOLS[type(layer)], layer.grid
     rows = taps_of_rows(g, x.shape[:-1], kind == PoolKind.max)
     columns = taps_along(g, layer.axes - 1, x.shape[-2], kind == PoolKind.max)
     mean = kind == PoolKind.average or (kind == PoolKind.l2 and layer.mean)
-    _by_taps(low, str(layer.name), kind, x, z, rows, columns, mean, mean and layer.count_padding)
+    divisor = layer.divisor or (math.prod(g.kernel) if mean and layer.count_padding else 0)
+    _by_taps(low, str(layer.name), kind, x, z, rows, columns, mean, divisor)
 
 
 def _by_taps(
     low: Builder, name: str, kind: PoolKind, x: Value, z: Value, rows: list[list[int]],
-    columns: list[list[int]], mean: bool, count_all: bool = False,
+    columns: list[list[int]], mean: bool, divisor: float = 0,
 ) -> None:  # fmt: skip
-    """A pooling of windows whose pixels are told by rows and columns, -1 where there is none; count_all:
-    whether a mean counts those too.
+    """A pooling of windows whose pixels are told by rows and columns, -1 where there is none; divisor: of a
+    mean, 0: how many there are.
     """
     width, channels = as_image(x.shape)[1:]
     average, counted = kind == PoolKind.average, len(rows[0]) * len(columns[0])
@@ -240,7 +247,7 @@ def _by_taps(
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
             inside = [(m, n) for m, u in enumerate(row) for n, v in enumerate(column) if u >= 0 and v >= 0]
-            share = 1 / len(inside) if mean and not count_all and inside else 1 / counted
+            share = 1 / (divisor or (len(inside) if mean else 0) or counted)
             for m, n in inside:
                 to = i * across + j if average else (i * len(row) + m) * across + j * len(column) + n
                 weight = share if average else math.sqrt(share * counted) if mean else 1.0
@@ -282,7 +289,9 @@ def plain(layers: Sequence[Layer], given: Sequence[Shape], shapes: Mapping[str, 
                 return shape_after(inner, on[0], shapes)
 
             run_branches(None, layer, given, branch)
-            layer = layer.with_chains(tuple(chains[number] for number in sorted(chains)))
+            within = tuple(chains[number] for number in sorted(chains))
+            if any(new != old for new, old in zip(within, layer.chains, strict=True)):
+                layer = layer.with_chains(within)
         elif isinstance(layer, AdaptivePool):
             layer = layer.plain(given[0]) or layer
         made.append(layer)

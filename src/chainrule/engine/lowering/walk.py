@@ -47,8 +47,6 @@ from chainrule.engine.lowering.operations import (
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer, Row, Wiring
 from chainrule.layers.structure import Chain, mask_behind, mask_for, run_branches
-from chainrule.layers.windows.adaptive import AdaptivePool
-from chainrule.networks.architecture import leaves
 
 JOINS = {
     "sum": JoinKind.sum,
@@ -328,9 +326,7 @@ def lower(
 
     Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
     """
-    layers = list(network.layers)
-    if any(isinstance(layer, AdaptivePool) for layer in leaves(layers)):
-        layers = plain(layers, (network.input_shape,), network.shapes)
+    layers = plain(network.layers, (network.input_shape,), network.shapes)
     lanes = SAMPLES
     body = layers[:-1] if paired else layers
     sizes = (network.input_shape, network.shapes, native.batch_size, native.lanes)

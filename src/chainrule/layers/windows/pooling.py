@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal
 
-from chainrule.base.errors import ArgumentError, ShapeError
+from chainrule.base.errors import ArgumentError, ShapeError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag, check_number
 from chainrule.formulas import (
@@ -64,6 +64,7 @@ class Pool(Layer):
     axes: ClassVar[int] = 2
     grid: Grid  # the same as numbers per axis
     count_padding = False
+    divisor: float | None = None  # of a mean, in place of how many pixels count
 
     @teach(BY_POSITION)
     def __init__(
@@ -101,7 +102,9 @@ class Pool(Layer):
         return g.letters, g.kernel, lambda *at: window(x, *at, grid=g, **options)
 
     def average(self, x: Value) -> Value:
-        """The mean of every window."""
+        """The mean of every window, or its sum over the divisor."""
+        if self.divisor is not None:
+            return sum_over(*self.windows(x)) / self.divisor
         if self.count_padding or not self.grid.padded:
             return mean_over(*self.windows(x))
         return sum_over(*self.windows(x)) / self.count(x)
@@ -109,6 +112,8 @@ class Pool(Layer):
     def spread(self, d: Value, x: Value) -> Value:
         """The adjoint of `average`: every window's value in equal parts to its pixels."""
         g = self.grid
+        if self.divisor is not None:
+            return sum_over(g.letters, g.kernel, lambda *at: place(d, x, *at, grid=g)) / self.divisor
         if self.count_padding or not g.padded:
             return mean_over(g.letters, g.kernel, lambda *at: place(d, x, *at, grid=g))
         share = d / self.count(x)
@@ -212,7 +217,11 @@ class MaxPool3D(MaxPool2D):
 
 
 class AveragePool2D(Pool):
-    """The mean of every window; count_padding: whether the padding counts as zeros or not at all."""
+    """The mean of every window; count_padding: whether the padding counts as zeros or not at all.
+
+    divisor: a number other than 0 by which the sum of every window is divided, however many pixels it has
+    (PyTorch's divisor_override).
+    """
 
     kind = "avgpool"
     family = "average pool"
@@ -227,21 +236,33 @@ class AveragePool2D(Pool):
         dilation: int | Sizes = 1,
         count_padding: bool = False,
         ceil_mode: bool = False,
+        divisor: float | None = None,
         name: str | None = None,
     ) -> None:
         self.count_padding = check_flag(f"{type(self).__name__} count_padding", count_padding)
+        if divisor is not None:
+            self.divisor = _divisor(f"{type(self).__name__} divisor", divisor, self.count_padding)
         options: dict[str, Any] = {"padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
         super().__init__(window, stride, **options, name=name)
 
     @property
     def needs_a_pixel(self) -> bool:
-        return not self.count_padding
+        return not self.count_padding and self.divisor is None
 
     def forward(self, x: Value) -> Value:
         return self.average(x)
 
     def delta(self, d: Value, x: Value) -> Value:
         return self.spread(d, x)
+
+
+def _divisor(name: str, value: Any, count_padding: bool) -> float:
+    check_number(name, value, -math.inf)
+    if value == 0:
+        raise ArgumentError(f"{name} must be a number other than 0, received {describe(value)}")
+    if count_padding:
+        raise ArgumentError(f"{name}={value} divides whatever counts: write it without count_padding=True")
+    return float(value)
 
 
 class AveragePool1D(AveragePool2D):

@@ -360,16 +360,14 @@ class Building(Axes):
         divisor: of a mean, what the sum of a window is divided by in place of how many count.
         """
         apart = tuple(dilation) or (1,) * len(kernel)
-        if kind == "average" and (divisor is not None or (ceil_mode and count_padding)):
+        if kind == "average" and divisor is None and ceil_mode and count_padding:
             return self._means(
-                name,
-                x,
-                Grid(tuple(kernel), tuple(stride), _frame(pads), apart, ceil=ceil_mode),
-                count_padding,
-                divisor,
+                name, x, Grid(tuple(kernel), tuple(stride), _frame(pads), apart, ceil=ceil_mode)
             )
         options: dict[str, Any] = {"ceil_mode": True} if ceil_mode and not isinstance(pads, str) else {}
-        if count_padding and kind == "average":
+        if kind == "average" and divisor is not None:
+            options["divisor"] = divisor
+        elif count_padding and kind == "average":
             options["count_padding"] = True
         made: Any = LP_POOLS if kind == "l2" and norm != 2 else POOLS[kind]
         first = (norm,) if made is LP_POOLS else ()
@@ -396,9 +394,9 @@ class Building(Axes):
         node = self.node(name, self.join(f"{name}_read", rows, "concat"), layer)
         return Value(read[1].theirs, Layout(True), node)
 
-    def _means(self, name: str, x: Value, g: Grid, count_padding: bool, divisor: float | None) -> Value:
-        """Means of windows along one axis after the other: of sums with fixed weights; with a divisor sums,
-        of which those along the first axis are divided.
+    def _means(self, name: str, x: Value, g: Grid) -> Value:
+        """Means of windows that count the padding, but not what lies over the edge behind it: along one axis
+        after the other.
         """
         x = self.read(name, x, True)
         for axis, size in enumerate(x.theirs[1:]):
@@ -410,10 +408,8 @@ class Building(Axes):
             for i in range(g.positions_along(axis, size)):
                 first = i * g.stride[axis] - before
                 places = [first + m * g.dilation[axis] for m in range(g.kernel[axis])]
-                there = [u for u in places if 0 <= u < size]
-                counted = [u for u in places if u < size + after] if count_padding else there
-                share = 1 / len(counted) if divisor is None else 1.0 if axis else 1 / divisor
-                taps.append(tuple((u, share) for u in there))
+                share = 1 / sum(u < size + after for u in places)
+                taps.append(tuple((u, share) for u in places if 0 <= u < size))
             x = self.along(f"{name}_{axis}", x, axis + 1, tuple(taps))
         return x
 

@@ -51,7 +51,7 @@ WORDS = {
     "pad": ("padding",), "kernel": ("kernel_size", "window"), "kernel_size": ("window",),
     "pool_size": ("window",), "size": ("window",), "eps": ("epsilon",), "p": ("rate",), "drop": ("rate",),
     "num_heads": ("heads",), "n_heads": ("heads",), "num_groups": ("groups",), "hidden_size": ("units",),
-    "proj_size": ("projection",), "output_size": ("size",),
+    "proj_size": ("projection",), "output_size": ("size",), "divisor_override": ("divisor",),
     "num_embeddings": ("vocabulary",), "embedding_dim": ("features",), "negative_slope": ("slope",),
     "alpha": ("slope",), "is_causal": ("causal",), "strides": ("stride",), "dilation_rate": ("dilation",),
     "G": ("groups",), "margin": ("delta",), "reg": ("lam",),

@@ -99,8 +99,8 @@ static void net_conv_transposed(const float* x, const float* W, const float* b, 
 }
 
 /* kind 0: the largest value of every window; 1: the mean; 2: the root of the sum of squares; 3: of their mean;
-   4: the p-th root of the sum of absolute values to the power p. count_padding: whether a mean counts the padding as zeros */
-static void net_pool(const float* x, net_window g, int kind, float p, int count_padding, float* z) {
+   4: the p-th root of the sum of absolute values to the power p. divisor: of a mean, 0: how many values the window has */
+static void net_pool(const float* x, net_window g, int kind, float p, float divisor, float* z) {
   const int kernel_rows = g.kernel_planes * g.kernel_rows;
   for (int i = 0; i < g.out_planes * g.out_rows; i++)
     for (int j = 0; j < g.out_columns; j++)
@@ -117,7 +117,7 @@ static void net_pool(const float* x, net_window g, int kind, float p, int count_
             if (kind == 0) sum = value > sum ? value : sum;
             else sum += kind == 1 ? value : kind == 4 ? powf(fabsf(value), p) : value * value;
           }
-        if (kind == 1 || kind == 3) sum /= (float)(count_padding ? kernel_rows * g.kernel_columns : count);
+        if (kind == 1 || kind == 3) sum /= divisor != 0.0f ? divisor : (float)count;
         *z++ = kind == 4 ? powf(sum, 1.0f / p) : kind >= 2 ? sqrtf(sum) : sum;
       }
 }

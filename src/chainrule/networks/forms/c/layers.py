@@ -229,7 +229,8 @@ def _pool(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
         )
         p = 2.0
     window = _window(body, layer, x.shape, z.shape, x.shape, 1)
-    body.call("pool", x.name, window, int(kind), number(p), int(layer.count_padding), z.name)
+    divisor = layer.divisor or layer.count_padding * math.prod(layer.grid.kernel)
+    body.call("pool", x.name, window, int(kind), number(p), number(divisor), z.name)
 
 
 def _adaptive(body: Body, layer: AdaptivePool, x: Place, z: Place, given: Arrays) -> None:

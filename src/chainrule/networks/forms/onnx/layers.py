@@ -209,15 +209,19 @@ def _pool(graph: Graph, layer: Any, x: Value, given: Arrays, mask: str | None) -
             isinstance(layer, L2Pool2D),
             graph.add("Mul", name, name) if isinstance(layer, L2Pool2D) else name,
         )
-        total = _window_sums(graph, layer, x, name, layer.count_padding or (root and not layer.mean))
-        if root and not layer.mean:
-            total = graph.add("Mul", total, graph.constant(math.prod(g.kernel)))
+        sums = (root and not layer.mean) or layer.divisor is not None
+        total = _window_sums(graph, layer, x, name, layer.count_padding or sums)
+        if sums:
+            total = graph.add("Mul", total, graph.constant(math.prod(g.kernel) / (layer.divisor or 1)))
         return Value(shape, None, graph.add("Sqrt", total) if root else total)
     window |= apart
     if isinstance(layer, MaxPool2D):
         return Value(shape, None, graph.add("MaxPool", name, **window))
     if isinstance(layer, AveragePool2D):
-        average = graph.add("AveragePool", name, count_include_pad=int(layer.count_padding), **window)
+        counted = layer.count_padding or layer.divisor is not None
+        average = graph.add("AveragePool", name, count_include_pad=int(counted), **window)
+        if layer.divisor is not None:
+            average = graph.add("Mul", average, graph.constant(math.prod(g.kernel) / layer.divisor))
         return Value(shape, None, average)
     if not layer.mean:
         return Value(shape, None, graph.add("LpPool", name, p=2, **window))

@@ -439,7 +439,8 @@ def _sums(w: Writing, layer: Any, x: Shape, count_padding: bool) -> list[Any]:
         for i in range(count):
             places = i * g.stride[axis] - before + g.dilation[axis] * np.arange(g.kernel[axis])
             there = places[(places >= 0) & (places < size)]
-            matrix[i, there] = 1 / (g.kernel[axis] if count_padding else max(len(there), 1))
+            share = 1 / (g.kernel[axis] if count_padding else max(len(there), 1))
+            matrix[i, there] = share if layer.divisor is None else 1.0 if axis else 1 / layer.divisor
         made.append(w.own.Along(axis + 2, matrix))
     return made
 
@@ -454,9 +455,13 @@ def _pool(w: Writing, layer: Any, x: Shape, z: Shape, first: bool) -> Made:
             return Made(pool(g.kernel, g.stride, inside, g.dilation))
         return Made(_framed(w, pool(g.kernel, g.stride, 0, g.dilation), pads, -math.inf))
     if isinstance(layer, AveragePool2D):
-        if even and max(g.dilation) == 1:
+        whole = layer.divisor is None or (layer.axes > 1 and layer.divisor % 1 == 0)
+        if even and max(g.dilation) == 1 and whole:
             pool = getattr(w.nn, f"AvgPool{layer.axes}d")
-            return Made(pool(g.kernel, g.stride, inside, count_include_pad=layer.count_padding))
+            options: dict[str, Any] = {"count_include_pad": layer.count_padding}
+            if layer.divisor is not None:
+                options["divisor_override"] = int(layer.divisor)
+            return Made(pool(g.kernel, g.stride, inside, **options))
         return Made(w.nn.Sequential(*_sums(w, layer, x, layer.count_padding)))
     p, mean = (layer.p, False) if isinstance(layer, LpPool2D) else (2, layer.mean)
     factor = 1 if mean else math.prod(g.kernel)
