@@ -120,3 +120,41 @@ def test_unpooling_without_its_pool_names_the_pool_of_as_many_dimensions(dimensi
         cr.ChainruleError, match=rf"\(MaxUnpool{dimensions}D\(2\), .* 'pool' is a MaxPool{dimensions}D with"
     ):
         cr.Network([layer], input_shape=(4,) * dimensions + (2,))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cr.MultiHeadAttention(2, relative_positions="RoPE"), "write rotary=True$"),
+        (lambda: cr.TransformerDecoder(2, 3, relative_positions="rope"), "^TransformerDecoder .*rotary=True"),
+        (lambda: cr.TransformerDecoder(2, 3, relative_positions="x"), "^TransformerDecoder relative_pos"),
+        (lambda: cr.TransformerDecoder(2, 3, max_distance=3), "^TransformerDecoder max_distance is of"),
+        (lambda: cr.TransformerDecoder(2, 3, dropout=2), "^TransformerDecoder dropout must be"),
+        (lambda: cr.GRU(3, peepholes=True), r"there is no peephole: an LSTM\(64, peepholes=True\) has them"),
+        (lambda: cr.Conv3D(2, 3, padding=(1, 1)), r"padding .*\(planes, rows, columns\) or .* \(1, 1\)"),
+        (lambda: cr.MaxPool3D(2, padding=(1, 0)), r"padding .*\(planes, rows, columns\) or .* \(1, 0\)"),
+        (lambda: cr.Pad3D((1, 0)), r"padding .*\(planes, rows, columns\) or .* \(1, 0\)"),
+    ],
+)
+def test_the_error_names_what_was_written(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        make()
+
+
+def test_arrays_are_sizes() -> None:
+    """grid=np.array([3, 3]) was told "must be a positive integer"."""
+    pair = np.array([2, 3])
+    assert cr.MultiHeadAttention(2, relative_positions="learned", grid=pair).grid == (2, 3)
+    for layer in (cr.Conv2D(2, pair), cr.MaxPool2D(pair), cr.UpSample2D(pair), cr.AdaptiveMaxPool2D(pair)):
+        again = type(layer)(**layer.config())  # plain numbers, which a file holds
+        assert repr(again) == repr(layer)
+        assert "(2, 3)" in repr(layer)
+    assert cr.Conv2D(2, 3, padding=np.array([[1, 0], [2, 1]])).padding == ((1, 0), (2, 1))
+    with pytest.raises(cr.ShapeError, match=r"must be a positive integer, received 2\.5"):
+        cr.MaxPool2D(np.array([2.5, 2.0]))
+
+
+def test_a_momentum_that_nothing_reads_is_told() -> None:
+    with pytest.warns(UserWarning, match="momentum=0.3 is read by nothing: write tracked=True"):
+        cr.InstanceNorm(momentum=0.3)
+    assert cr.InstanceNorm(momentum=0.3, tracked=True).momentum == 0.3

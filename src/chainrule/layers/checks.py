@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+
 from chainrule.base.errors import ShapeError, describe
 from chainrule.base.types import Shape
 from chainrule.formulas.primitives.edges import MODES
@@ -36,8 +38,14 @@ PADS = {
 }
 
 
+def listed(value: Any) -> Any:
+    """An array of NumPy as lists, or as its number; anything else as it is."""
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
 def size(value: Any, argument: str, axes: int = 2, minimum: int = 1) -> int | Sizes:
     """A size as given, an int or (for several axes) as many integers: (rows, columns)."""
+    value = listed(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         if axes == 1 and len(value) == 1:
             return whole(value[0], argument, minimum, LARGEST_WINDOW)
@@ -58,7 +66,7 @@ def padding(value: Any, extent: Sizes) -> tuple[Any, str | Pads]:
     Accepted: "valid", "same", an integer, (rows, columns), ((top, bottom), (left, right)), and three of them
     of a volume; for one axis "valid", "same", an integer, (before, after).
     """
-    axes = len(extent)
+    value, axes = listed(value), len(extent)
     if isinstance(value, str) and value == "same":
         return value, value
     if isinstance(value, str) and value == "valid":
@@ -78,6 +86,10 @@ def padding(value: Any, extent: Sizes) -> tuple[Any, str | Pads]:
         inner = value[0] if isinstance(value, Sequence) and len(value) == 1 else value
         given = (_pads(inner, value, axes),)
     else:
+        if axes == 3 and isinstance(value, Sequence) and len(value) != 3:
+            raise ShapeError(
+                f"padding must be 'valid', 'same', an integer, {PADS[3]}, received {describe(value)}"
+            )
         of_axes = value if isinstance(value, Sequence) and len(value) == axes else (value,) * axes
         given = tuple(_pads(of_axis, value, axes) for of_axis in of_axes)
     for (before, after), length in zip(given, extent, strict=True):

@@ -57,7 +57,7 @@ _UNPROJECTED = by_name(
         besides("no projection of the state: an LSTM(64, projection=32) has one", 0, None): (
             *("projection", *_PROJECTION),
         ),
-        besides("no peepholes: an LSTM(64, peepholes=True) has them", False): ("peepholes", *_PEEPHOLES),
+        besides("no peephole: an LSTM(64, peepholes=True) has them", False): ("peepholes", *_PEEPHOLES),
     }
 )
 _RNN = by_name({"activation='relu', 'tanh', 'sigmoid' or 'identity'": ("nonlinearity", "activation_fn")})

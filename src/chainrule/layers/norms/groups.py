@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from chainrule.base.errors import ShapeError
@@ -58,6 +59,9 @@ class GroupNorm(Normalization):
         return always_beta(self, input_shape, f"write GroupNorm({fewer})" if fewer else "leave it out")
 
 
+MOMENTUM = 0.1  # of InstanceNorm, as PyTorch's
+
+
 class InstanceNorm(Normalization):
     """Every channel of a sample by itself, over all positions (Ulyanov et al. 2016).
 
@@ -79,13 +83,19 @@ class InstanceNorm(Normalization):
         scale: bool = True,
         shift: bool = True,
         tracked: bool = False,
-        momentum: float = 0.1,
+        momentum: float = MOMENTUM,
         name: str | None = None,
     ) -> None:
         self.tracked = check_flag("InstanceNorm tracked", tracked)
         hint = "it is the weight of the newest batch"
         check_number("InstanceNorm momentum", momentum, 0, 1, include_low=True, include_high=True, hint=hint)
         self.momentum = float(momentum)
+        if not self.tracked and self.momentum != MOMENTUM:
+            warnings.warn(
+                f"InstanceNorm momentum={momentum:g} is read by nothing: write tracked=True beside it for "
+                "running numbers, which predictions use, or leave it out",
+                stacklevel=3,  # the caller, past `teach`
+            )
         self._keep(epsilon, scale, shift, name)
 
     @property

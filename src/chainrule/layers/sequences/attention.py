@@ -76,6 +76,7 @@ PROJECTIONS = ("q", "k", "v", "o")
 GIVEN = "given"  # as `seen`: the last source says it
 ROTARY_BASE = 10000.0
 RELATIVE = ("alibi", "t5", "learned")
+ROTARY_NAMES = ("rope", "rotary", "xpos")
 FARTHEST = 128  # of T5's buckets
 BUCKETS = 32
 
@@ -185,6 +186,11 @@ class MultiHeadAttention(Layer):
         self.key_value_bias = check_flag("MultiHeadAttention key_value_bias", key_value_bias)
         self.zero_key_value = check_flag("MultiHeadAttention zero_key_value", zero_key_value)
         if relative_positions is not None:
+            if isinstance(relative_positions, str) and relative_positions.lower() in ROTARY_NAMES:
+                raise ArgumentError(
+                    f"MultiHeadAttention relative_positions={relative_positions!r}: it adds nothing to "
+                    "scores, it turns queries and keys by their places: write rotary=True"
+                )
             check_choice("MultiHeadAttention relative_positions", relative_positions, RELATIVE)
         self.relative_positions = relative_positions
         self.buckets = whole(buckets, "MultiHeadAttention buckets", 4)

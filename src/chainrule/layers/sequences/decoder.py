@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from chainrule.base.errors import ShapeError
+from chainrule.base.errors import ArgumentError, ShapeError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_choice, check_flag
 from chainrule.layers.activations.rectifiers import ReLU
@@ -22,7 +22,7 @@ from chainrule.layers.checks import whole
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.norms.last_axes import LayerNorm
-from chainrule.layers.sequences.attention import BUCKETS, MultiHeadAttention
+from chainrule.layers.sequences.attention import BUCKETS, ROTARY_NAMES, MultiHeadAttention
 from chainrule.layers.sequences.embedding import sequence
 from chainrule.layers.wiring import Add
 
@@ -66,15 +66,25 @@ class TransformerDecoder(Layer):
         self.activation = check_choice("TransformerDecoder activation", activation, ACTIVATIONS)
         self.causal = check_flag("TransformerDecoder causal", causal)
         self.norm_first = check_flag("TransformerDecoder norm_first", norm_first)
-        self.dropout = Dropout(dropout).rate
-        self._own = MultiHeadAttention(
-            self.heads,
-            causal=self.causal,
-            relative_positions=relative_positions,
-            buckets=buckets,
-            max_distance=max_distance,
-            name="self_attn",
-        )
+        if isinstance(relative_positions, str) and relative_positions.lower() in ROTARY_NAMES:
+            raise ArgumentError(
+                f"TransformerDecoder relative_positions={relative_positions!r}: it turns no queries and keys "
+                "by their places; write 'alibi', 't5' or 'learned', or its layers one by one with "
+                f"MultiHeadAttention({self.heads}, causal={self.causal}, rotary=True)"
+            )
+        try:
+            self.dropout = Dropout(dropout).rate
+            self._own = MultiHeadAttention(
+                self.heads,
+                causal=self.causal,
+                relative_positions=relative_positions,
+                buckets=buckets,
+                max_distance=max_distance,
+                name="self_attn",
+            )
+        except (ArgumentError, ShapeError) as error:  # in the name that was written
+            said = str(error).replace("MultiHeadAttention", "TransformerDecoder")
+            raise type(error)(said.replace("Dropout rate", "TransformerDecoder dropout")) from None
         self.relative_positions, self.buckets, self.max_distance = relative_positions, buckets, max_distance
         self.name = name
         # By features: what stands in its place is the same wherever it stands, and so are the parameters.

@@ -163,6 +163,7 @@ _SIZES = {1: "", 2: ", or (rows, columns)", 3: ", or (planes, rows, columns)"}
 
 def _size(value: Any, axes: int) -> int | str | Parts:
     """As given, KEPT for None."""
+    value = checks.listed(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         if len(value) == axes:
             counts = tuple(_count(n, value, axes) for n in value)

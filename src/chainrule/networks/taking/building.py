@@ -512,7 +512,8 @@ class Building(Axes):
         the latter mean and variance.
         """
         x = self.plain(name, x) if x.columns is not None else x
-        instance = partial(InstanceNorm, tracked="mean" in numbers, momentum=momentum)
+        kept = {"tracked": True, "momentum": momentum} if "mean" in numbers else {}
+        instance = partial(InstanceNorm, **kept)
         made: Any = partial(GroupNorm, groups) if kind == "group" else instance
         layer = with_numbers(made(epsilon=epsilon, **_with(numbers)), numbers)
         return self.over_features(name, x, layer, True)
