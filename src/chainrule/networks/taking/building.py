@@ -512,7 +512,7 @@ class Building(Axes):
         the latter mean and variance.
         """
         x = self.plain(name, x) if x.columns is not None else x
-        kept = {"tracked": True, "momentum": momentum} if "mean" in numbers else {}
+        kept: dict[str, Any] = {"tracked": True, "momentum": momentum} if "mean" in numbers else {}
         instance = partial(InstanceNorm, **kept)
         made: Any = partial(GroupNorm, groups) if kind == "group" else instance
         layer = with_numbers(made(epsilon=epsilon, **_with(numbers)), numbers)
