@@ -285,7 +285,8 @@ def test_arguments_of_attention_teach() -> None:
         ("seen", "causal"): "True and False for every query and key",
         ("seen", ((0.0, -np.inf),)): "seen = attn_mask == 0",
         ("rotary_base", 0): "rotary_base must be a number greater than 0",
-        ("relative_positions", "rope"): "must be one of 'alibi', 't5', 'learned'",
+        ("relative_positions", "sinus"): "must be one of 'alibi', 't5', 'learned'",
+        ("relative_positions", "rope"): "write rotary=True",
         ("max_distance", 4): "of relative_positions='t5' or 'learned'",
         ("grid", (2, 2)): "write relative_positions='learned'",
     }.items():

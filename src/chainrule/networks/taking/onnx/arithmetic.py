@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.networks.taking.onnx.reading import Attributes, Known, Reading, constant_of, refuse, value_of
-from chainrule.networks.taking.values import Value
+from chainrule.networks.taking.values import Flags, Value
 
 
 def _gemm(r: Reading, name: str, at: Attributes, x: Known, W: Known, b: Known = None) -> Value:
@@ -176,6 +177,75 @@ def _after_others(r: Reading, name: str, like: Value, constant: Known, axis: int
     return r.building.plus(name, nothing, r.of_sample(name, nothing, array))
 
 
+def _equal(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Any:
+    """Where ids of an input are one of them: what padding masks are made of."""
+    value, number = (a, b) if isinstance(a, Value) else (b, a)
+    of, read = value_of(name, value), constant_of(name, number, "id")
+    whole = read.dtype.kind in "iu" and r.whole(r.node.input[a is not value])
+    if of.node is not None or read.size != 1 or not whole:
+        raise refuse(name, "Equal of anything but ids of an input and a whole number")
+    return Flags(of, int(read.ravel()[0]), equal=True)
+
+
+def _not(r: Reading, name: str, at: Attributes, x: Known | Flags) -> Flags:
+    if not isinstance(x, Flags):
+        raise refuse(name, "Not of anything but a comparison of ids")
+    return x.turned()
+
+
+def _flags_behind(r: Reading, name: str, at: Attributes, x: Flags, axes: Known = None) -> Flags:
+    """Unsqueeze: with axes of one entry behind the steps."""
+    given = at["axes"] if axes is None else constant_of(name, axes, "axes").tolist()
+    rank = len(x.of.theirs) + x.axes + r.lead
+    if sorted(axis % (rank + len(given)) for axis in given) != [*range(rank, rank + len(given))]:
+        raise refuse(name, "a comparison of ids with a new axis that is not behind the others")
+    return replace(x, axes=x.axes + len(given))
+
+
+def _flags_as(r: Reading, name: str, at: Attributes, x: Flags) -> Flags | Value:
+    """Cast: 1 where the comparison holds, and 0."""
+    return x if at["to"] == r.onnx.TensorProto.BOOL else _told(r, name, x)
+
+
+def _told(r: Reading, name: str, flags: Flags) -> Value:
+    """The numbers 1 and 0, nothing of which is learned."""
+    root = flags.of.root
+    if len(flags.of.theirs) != 1 or not r.embedded(root):
+        raise refuse(name, "a comparison as numbers of anything but a sequence of ids of an embedding")
+    made = r.building.told(name, flags)
+    if not flags.axes:
+        return made
+    return r.building.reshaped(f"{name}_axes", made, (*made.theirs, *(1,) * flags.axes))
+
+
+def _where(r: Reading, name: str, at: Attributes, flags: Known | Flags, yes: Known, no: Known) -> Value:
+    """One value where ids are one of them, the other elsewhere; a number may be either."""
+    if not isinstance(flags, Flags):
+        raise refuse(name, "Where of anything but a comparison of ids")
+    parts = []
+    for number, (mask, given) in enumerate(((flags, yes), (flags.turned(), no))):
+        if isinstance(given, Value):
+            parts.append(_times(r, f"{name}_{number}", at, given, _told(r, f"{name}_{number}_there", mask)))
+            continue
+        constant = constant_of(name, given, "value")
+        if constant.size != 1 or not np.isfinite(constant).all():
+            raise refuse(name, "Where with a constant that is no finite number")
+        if constant.any():
+            there = _told(r, f"{name}_{number}_there", mask)
+            parts.append(r.building.times(f"{name}_{number}", there, constant.reshape(())))
+    if not parts:
+        raise refuse(name, "Where of two zeros")
+    return r.building.join(name, parts, "sum") if len(parts) > 1 else parts[0]
+
+
+# What makes a comparison of ids, which is no layer by itself, and what is made of one.
+FLAGS: dict[str, Callable[..., Any]] = {"Equal": _equal, "Not": _not, "Where": _where}
+OF_FLAGS: dict[str, Callable[..., Any]] = {
+    **FLAGS,
+    "Unsqueeze": _flags_behind,
+    "Cast": _flags_as,
+    "Identity": lambda r, name, at, x: x,
+}
 NODES: dict[str, Callable[..., Any]] = {
     "Gemm": _gemm,
     "MatMul": _matmul,

@@ -33,7 +33,7 @@ from chainrule.layers import (
 )
 from chainrule.layers.activations.rectifiers import SELU_ALPHA, SELU_SCALE
 from chainrule.networks.taking.onnx.reading import Attributes, Known, Reading, constant_of, refuse, value_of
-from chainrule.networks.taking.values import Flags, Value
+from chainrule.networks.taking.values import Value
 
 
 def _dropout(
@@ -125,18 +125,6 @@ def _swiglu(r: Reading, name: str, at: Attributes, gate: Known, linear: Known) -
     return r.building.times(name, made, r.of_sample(name, made, constant_of(name, linear, "value")))
 
 
-def _equal(r: Reading, name: str, at: Attributes, a: Known, b: Known) -> Any:
-    """Where ids of an input are one of them: what padding masks are made of."""
-    value, number = (a, b) if isinstance(a, Value) else (b, a)
-    of, read = value_of(name, value), constant_of(name, number, "id")
-    whole = read.dtype.kind in "iu" and r.whole(r.node.input[a is not value])
-    if of.node is not None or read.size != 1 or not whole:
-        raise refuse(name, "Equal of anything but ids of an input and a whole number")
-    return Flags(of, int(read.ravel()[0]), equal=True)
-
-
-# What is no layer by itself, and read where a mask is made of it.
-FLAGS: dict[str, Callable[..., Any]] = {"Equal": _equal}
 NODES: dict[str, Callable[..., Any]] = {
     "Dropout": _dropout,
     **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),

@@ -204,7 +204,11 @@ class Nodes(Reading):
         if all(given is None or isinstance(given, np.ndarray) for given in inputs):
             return self._computed(node, inputs)
         name = node.name or next(output for output in node.output if output)
-        reader = NODES.get(node.op_type, elements.FLAGS.get(node.op_type))
+        reader = NODES.get(node.op_type, arithmetic.FLAGS.get(node.op_type))
+        if any(isinstance(given, Flags) for given in inputs):
+            reader = arithmetic.OF_FLAGS.get(node.op_type)
+            if reader is None:
+                raise refuse(name, f"{node.op_type} of a comparison of ids")
         if reader is None or node.domain not in ("", "ai.onnx"):
             raise ArgumentError(f"node {name}: the operator {node.op_type} has no layer in chainrule")
         if node.op_type not in MOVING and any(isinstance(given, SamplesAt) for given in inputs):

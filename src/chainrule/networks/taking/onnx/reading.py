@@ -116,6 +116,14 @@ class Reading:
             places = places - size
         return value, places + (sum(part.theirs[axis] for part in parts) if along == axis else 0)
 
+    def embedded(self, ids: Value) -> bool:
+        """Whether an embedding reads an input."""
+        names = {name for name, value in self.inputs.items() if value is ids}
+        for node in self.graph.node:
+            if node.op_type in ("Cast", "Identity") and names & {*node.input}:
+                names |= {*node.output}
+        return any(node.op_type == "Gather" and node.input[1] in names for node in self.graph.node)
+
     def wanted(self, output: int) -> bool:
         """Whether anything reads an output of the node at hand."""
         return len(self.node.output) > output and self.readers[self.node.output[output]] > 0
