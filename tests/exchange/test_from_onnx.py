@@ -14,7 +14,7 @@ import chainrule as cr
 from chainrule.base.errors import ArgumentError, FileError, MissingExtraError
 from tests.cases import LAYER_CASES, LayerCase, inputs, parameters
 from tests.checking.random_problems import problem
-from tests.exchange.test_onnx import run
+from tests.exchange.test_onnx import onnxruntime, run
 from tests.pairwise import some
 
 
@@ -691,3 +691,81 @@ def test_pixels_as_whole_numbers_and_a_pool_that_is_cut() -> None:
     (a,) = run(model, X)
     made = cr.from_onnx(model).predict(np.moveaxis(X, 1, -1).astype(np.float32))
     np.testing.assert_allclose(made, a, rtol=1e-5, atol=1e-5)
+
+
+# Of x, the features of ids (N, 6, 3): what steps that are padding, 0, have no part in.
+UNPADDED = {
+    "mean": ["f Not e", "n Cast f", "m Unsqueeze n last", "y Mul x m", "t ReduceSum y steps",
+             "k ReduceSum m steps", "a Div t k"],
+    "mean, cast last": ["f Not e", "u Unsqueeze f last", "m Cast u", "y Mul x m", "t ReduceSum y steps",
+                        "k ReduceSum m steps", "a Div t k"],
+    "sum": ["u Unsqueeze e last", "y Where u zero x", "a ReduceSum y steps"],
+    "sum, the other way round": ["f Not e", "u Unsqueeze f last", "y Where u x zero", "a ReduceSum y steps"],
+    "largest": ["u Unsqueeze e last", "y Where u low x", "a ReduceMax y"],
+    "how many": ["f Not e", "n Cast f", "m Unsqueeze n last", "y Mul x m", "s ReduceSum y steps",
+                 "k ReduceSum m steps", "a Mul s k"],
+}  # fmt: skip
+
+
+def unpadded(lines: list[str], embedded: bool = True) -> Any:
+    options: dict[str, Any] = {"Cast": {"to": TensorProto.FLOAT}, "ReduceSum": {"keepdims": 0}}
+    options["ReduceMax"] = {"keepdims": 0, "axes": [1]}
+    nodes = [helper.make_node("Equal", ["ids", "nothing"], ["e"])]
+    if embedded:
+        nodes.insert(0, helper.make_node("Gather", ["E", "ids"], ["x"]))
+    for line in lines:
+        output, operator, *read = line.split()
+        made = options.get(operator, {})
+        nodes.append(helper.make_node(operator, read, [output], name=f"the_{output}", **made))
+    constants = {
+        "E": np.random.default_rng(2).normal(size=(7, 3)).astype(np.float32),
+        "nothing": np.array(0), "last": np.array([-1]), "steps": np.array([1]),
+        "zero": np.zeros((), np.float32), "low": np.array(-1e9, np.float32),
+    }  # fmt: skip
+    graph = helper.make_graph(
+        nodes,
+        "model",
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["N", 6])],
+        [helper.make_tensor_value_info("a", TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_operatorsetid("", 13)], ir_version=8)
+
+
+@pytest.mark.parametrize("kind", UNPADDED)
+def test_ids_that_are_padding_have_no_part(kind: str) -> None:
+    """Masks that a comparison of ids makes, as PyTorch's exporter writes (ids != 0).float(), masked_fill."""
+    model = unpadded(UNPADDED[kind])
+    ids = np.random.default_rng(0).integers(0, 7, (5, 6))
+    ids[:, 2], ids[1, 3:] = 4, 0
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (a,) = session.run(None, {"ids": ids})
+    network = cr.from_onnx(model)
+    np.testing.assert_allclose(network.predict(ids), a, atol=1e-5)
+    before = {name: array.copy() for name, array in network.parameters.items()}
+    cr.fit(network, ids, np.zeros_like(a), loss="mse", epochs=1, progress=False)
+    changed = {name for name, array in network.parameters.items() if not np.array_equal(array, before[name])}
+    assert {name.rpartition(".")[2] for name in changed} == {"E"}  # the mask is not learned
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["u Unsqueeze e steps", "n Cast u", "a ReduceMax n"], "new axis that is not behind"),
+        (["a ReduceSum e steps"], "node the_a: ReduceSum of a comparison of ids"),
+        (["u Unsqueeze e last", "i Where u endless x", "a ReduceMax i"], "no finite number"),
+        (["f Not x", "n Cast f", "a ReduceMax n"], "Not of anything but a comparison of ids"),
+        (["u Unsqueeze e last", "y Where u zero x", "a ReduceMax y"], ""),
+    ],
+)
+def test_masks_of_ids_that_are_refused(lines: list[str], said: str) -> None:
+    model = unpadded(lines)
+    endless = onnx.numpy_helper.from_array(np.array(-np.inf, np.float32), "endless")
+    model.graph.initializer.append(endless)
+    if said:
+        with pytest.raises(ArgumentError, match=said):
+            cr.from_onnx(model)
+        return
+    cr.from_onnx(model)
+    with pytest.raises(ArgumentError, match="a sequence of ids of an embedding"):
+        cr.from_onnx(unpadded(["n Cast e", "m Unsqueeze n last", "a ReduceMax m"], embedded=False))

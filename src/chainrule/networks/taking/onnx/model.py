@@ -59,7 +59,8 @@ FROM_AXIS = {"LayerNormalization", "RMSNormalization"}  # over all axes from one
 # What asks where an axis is, and so knows of samples that are not on the first.
 OVER_AXES = {
     *("Add", "Sub", "Mul", "Div", "Sum", "Concat", "Slice", "Gather", "Squeeze", "Unsqueeze"),
-    *("Softmax", "LogSoftmax", "ReduceMean", "ReduceSum", "LayerNormalization", "RMSNormalization"),
+    *("Softmax", "LogSoftmax", "ReduceMean", "ReduceMax", "ReduceSum"),
+    *("LayerNormalization", "RMSNormalization"),
 }
 
 

@@ -211,13 +211,12 @@ def _depth_to_space(r: Reading, name: str, at: Attributes, x: Known) -> Value:
     return r.building.reshaped(f"{name}_image", turned, (*front, kept, height * block, width * block))
 
 
-def _reduced_to(mean: bool) -> Callable[..., Value]:
-    return lambda r, name, at, x, axes=None: _reduced(r, name, at, x, axes, mean)
+def _reduced_to(kind: str) -> Callable[..., Value]:
+    return lambda r, name, at, x, axes=None: _reduced(r, name, at, x, axes, kind)
 
 
-def _reduced(
-    r: Reading, name: str, at: Attributes, x: Known, axes: Known = None, mean: bool = True
-) -> Value:
+def _reduced(r: Reading, name: str, at: Attributes, x: Known, axes: Known, kind: str) -> Value:
+    """The "sum", the "average" or the "max" over axes."""
     value = value_of(name, x)
     given = at.get("axes") if axes is None else constant_of(name, axes, "axes").tolist()
     count, keep = len(value.theirs), bool(at.get("keepdims", 1))
@@ -225,15 +224,18 @@ def _reduced(
         return value
     places = r.places(name, value, given or None)
     sizes = value.theirs
-    if not mean:
+    if kind == "sum":
         taps = {axis: (tuple((i, 1.0) for i in range(sizes[axis])),) for axis in places}
         return _without(r, name, along_axes(r, name, value, taps), places, keep)
     if count > 1 and places == [*range(1, count)] and value.layout.first is not False and not value.ones:
-        return r.building.global_pool(name, value, "average", keep)
-    if count == 2 and places == [0] and value.layout.first is not True and not keep and not value.ones:
-        return r.building.global_pool(
-            name, r.building.transpose(name, value, (0, 2, 1)), "average", keep=False
-        )
+        return r.building.global_pool(name, value, kind, keep)
+    steps = count == 2 and places == [0] and value.layout.first is not True and not value.ones
+    if steps and (kind == "max" or not keep):
+        turned = r.building.transpose(name, value, (0, 2, 1))
+        made = r.building.global_pool(name, turned, kind, keep=False)
+        return r.building.reshaped(f"{name}_axes", made, (1, sizes[1])) if keep else made
+    if kind == "max":
+        raise refuse(name, f"ReduceMax over other axes than all positions, or the steps, {given},")
     taps = {axis: (tuple((i, 1 / sizes[axis]) for i in range(sizes[axis])),) for axis in places}
     return _without(r, name, along_axes(r, name, value, taps), places, keep)
 
@@ -252,6 +254,7 @@ NODES: dict[str, Callable[..., Any]] = {
     "Slice": _slice,
     **dict.fromkeys(("Resize", "Upsample"), _resize),
     "DepthToSpace": _depth_to_space,
-    "ReduceMean": _reduced_to(mean=True),
-    "ReduceSum": _reduced_to(mean=False),
+    "ReduceMean": _reduced_to("average"),
+    "ReduceMax": _reduced_to("max"),
+    "ReduceSum": _reduced_to("sum"),
 }
