@@ -234,8 +234,15 @@ def _reduced(r: Reading, name: str, at: Attributes, x: Known, axes: Known, kind:
         turned = r.building.transpose(name, value, (0, 2, 1))
         made = r.building.global_pool(name, turned, kind, keep=False)
         return r.building.reshaped(f"{name}_axes", made, (1, sizes[1])) if keep else made
-    if kind == "max":
-        raise refuse(name, f"ReduceMax over other axes than all positions, or the steps, {given},")
+    if kind == "max":  # those axes as the steps of one sequence
+        rest = [axis for axis in range(count) if axis not in places]
+        rows = math.prod(sizes[axis] for axis in places), math.prod(sizes[axis] for axis in rest)
+        turned = r.building.reshaped(
+            f"{name}_rows", r.building.permuted(f"{name}_order", value, [*places, *rest]), rows
+        )
+        made = r.building.global_pool(name, r.building.transpose(name, turned, (0, 2, 1)), kind, keep=False)
+        kept = tuple(1 if axis in places else size for axis, size in enumerate(sizes))
+        return _without(r, name, r.building.reshaped(f"{name}_kept", made, kept), places, keep)
     taps = {axis: (tuple((i, 1 / sizes[axis]) for i in range(sizes[axis])),) for axis in places}
     return _without(r, name, along_axes(r, name, value, taps), places, keep)
 
