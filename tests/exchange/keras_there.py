@@ -38,6 +38,12 @@ def pairs():
         image,
     )
     yield (
+        "parts",
+        [K.Conv2D(4, 3), K.AdaptiveMaxPooling2D((4, 7)), K.AdaptiveAveragePooling2D(3), K.Conv2D(5, 3)],
+        [cr.Conv2D(4, 3), cr.AdaptiveMaxPool2D((4, 7)), cr.AdaptiveAveragePool2D(3), cr.Conv2D(5, 3)],
+        image,
+    )
+    yield (
         "windows",
         [
             K.DepthwiseConv2D(2, depth_multiplier=2),

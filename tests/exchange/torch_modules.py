@@ -305,6 +305,18 @@ class Rows(nn.Module):
         return torch.unsqueeze(y, 1).transpose(1, 3).squeeze(3)[..., 0]
 
 
+def parts(seed):
+    """Adaptive pools of any size, also more windows than pixels, between convolutions of one pixel."""
+    r = np.random.default_rng(seed)
+    axes, kind = seed % 3 + 1, ("Avg", "Max")[seed % 2]
+    shape = [int(n) for n in r.integers(1, 9 if axes < 3 else 5, axes)]
+    sizes = [None if s == 0 and axes > 1 else int(s) + (s == 0) for s in r.integers(0, 9, axes)]
+    pool = getattr(nn, f"Adaptive{kind}Pool{axes}d")(sizes if axes > 1 else sizes[0])
+    conv = getattr(nn, f"Conv{axes}d")
+    return nn.Sequential(conv(2, 11, 1), pool, nn.Tanh(), conv(11, 10, 1)), (2, *shape)
+
+
+CASES |= {f"parts {seed}": parts(seed) for seed in range(24)}
 CASES |= {
     "adaptive": (
         nn.Sequential(
