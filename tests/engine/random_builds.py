@@ -78,6 +78,7 @@ def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
         ([cr.ConvTranspose2D(4, 3, stride=2, padding=1, groups=2), cr.LeakyReLU(-0.1)], image, {}),
         ([cr.ConvTranspose2D(4, 3, groups=4), cr.AveragePool2D(3, 1, padding=1)], image, {"keep": True}),
         ([cr.Residual(branch), inception, cr.GroupNorm(2)], image, {}),
+        ([cr.Conv2D(3, 2), cr.AdaptiveMaxPool2D((3, 4)), cr.AdaptiveAveragePool2D((2, "same"))], image, {}),
         ([cr.Masking(0.0), cr.LSTM(3, outputs="all"), cr.GlobalMaxPool(), cr.Dense(2)], steps, per_sample),
         ([cr.GRU(3, outputs="last"), cr.Dropout(0.5), cr.Dense(2)], steps, {"loss": cr.BinaryCrossEntropy()}),
         ([cr.Conv1D(3, 3, padding=1), cr.RNN(3, outputs="all"), cr.Softplus()], steps, momentum),
