@@ -305,6 +305,18 @@ class Rows(nn.Module):
         return torch.unsqueeze(y, 1).transpose(1, 3).squeeze(3)[..., 0]
 
 
+class Indices(nn.Module):
+    """Maxima, and where they are, by functions."""
+
+    def __init__(s):
+        super().__init__()
+        s.c = nn.Conv2d(2, 3, 1)
+
+    def forward(s, x):
+        p, at = F.max_pool2d(s.c(x), 2, return_indices=True)
+        return F.max_unpool2d(torch.tanh(p) + F.adaptive_max_pool2d(p, (1, 1)), at, 2)
+
+
 def parts(seed):
     """Adaptive pools of any size, also more windows than pixels, between convolutions of one pixel."""
     r = np.random.default_rng(seed)
@@ -316,6 +328,7 @@ def parts(seed):
     return nn.Sequential(conv(2, 11, 1), pool, nn.Tanh(), conv(11, 10, 1)), (2, *shape)
 
 
+CASES["indices"] = Indices(), (2, 6, 4)
 CASES |= {f"parts {seed}": parts(seed) for seed in range(24)}
 CASES |= {
     "adaptive": (
