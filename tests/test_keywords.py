@@ -155,6 +155,6 @@ def test_arrays_are_sizes() -> None:
 
 
 def test_a_momentum_that_nothing_reads_is_told() -> None:
-    with pytest.warns(UserWarning, match="momentum=0.3 is read by nothing: write tracked=True"):
+    with pytest.raises(cr.ChainruleError, match=r"momentum=0\.3 is read by nothing: write tracked=True"):
         cr.InstanceNorm(momentum=0.3)
     assert cr.InstanceNorm(momentum=0.3, tracked=True).momentum == 0.3

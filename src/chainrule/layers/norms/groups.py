@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
-from chainrule.base.errors import ShapeError
+from chainrule.base.errors import ArgumentError, ShapeError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag, check_number
 from chainrule.formulas import count_positions, mean_groups, mean_samples, named
@@ -91,10 +90,9 @@ class InstanceNorm(Normalization):
         check_number("InstanceNorm momentum", momentum, 0, 1, include_low=True, include_high=True, hint=hint)
         self.momentum = float(momentum)
         if not self.tracked and self.momentum != MOMENTUM:
-            warnings.warn(
+            raise ArgumentError(
                 f"InstanceNorm momentum={momentum:g} is read by nothing: write tracked=True beside it for "
-                "running numbers, which predictions use, or leave it out",
-                stacklevel=3,  # the caller, past `teach`
+                "running numbers, which predictions use, or leave it out"
             )
         self._keep(epsilon, scale, shift, name)
 
