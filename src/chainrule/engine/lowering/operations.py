@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -275,6 +275,14 @@ def _adaptive(low: Builder, layer: AdaptivePool, x: Value, z: Value, parameters:
     _by_taps(low, str(layer.name), kind, x, z, rows_of(axes, x.shape), axes[-1], kind == PoolKind.average)
 
 
+def has_parts(layers: Iterable[Layer]) -> bool:
+    """Whether there is an adaptive pool among layers and those within them."""
+    return any(
+        any(map(has_parts, layer.chains)) if isinstance(layer, Composite) else isinstance(layer, AdaptivePool)
+        for layer in layers
+    )
+
+
 def plain(layers: Sequence[Layer], given: Sequence[Shape], shapes: Mapping[str, Shape]) -> list[Layer]:
     """A chain whose adaptive pools are pools where their windows are equal; given: the shapes it reads."""
     made: list[Layer] = []
@@ -289,9 +297,7 @@ def plain(layers: Sequence[Layer], given: Sequence[Shape], shapes: Mapping[str, 
                 return shape_after(inner, on[0], shapes)
 
             run_branches(None, layer, given, branch)
-            within = tuple(chains[number] for number in sorted(chains))
-            if any(new != old for new, old in zip(within, layer.chains, strict=True)):
-                layer = layer.with_chains(within)
+            layer = layer.with_chains(tuple(chains[number] for number in sorted(chains)))
         elif isinstance(layer, AdaptivePool):
             layer = layer.plain(given[0]) or layer
         made.append(layer)

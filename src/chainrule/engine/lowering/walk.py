@@ -41,6 +41,7 @@ from chainrule.engine.lowering.operations import (
     add_global_pool,
     by_formulas,
     fuses,
+    has_parts,
     in_parts,
     plain,
 )
@@ -326,7 +327,9 @@ def lower(
 
     Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
     """
-    layers = plain(network.layers, (network.input_shape,), network.shapes)
+    layers = list(network.layers)
+    if has_parts(layers):
+        layers = plain(layers, (network.input_shape,), network.shapes)
     lanes = SAMPLES
     body = layers[:-1] if paired else layers
     sizes = (network.input_shape, network.shapes, native.batch_size, native.lanes)
