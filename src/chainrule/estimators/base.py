@@ -15,10 +15,14 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from chainrule.base.errors import DataError, MissingExtraError, describe
 from chainrule.base.keywords import advice_on
 from chainrule.base.types import Array
+from chainrule.data.frames import Frame, column_of, frame_of
 from chainrule.estimators.targets import Labels
 
+# In scikit-learn's errors on cells that are no finite numbers.
+_NO_NUMBERS = ("convert", "promoted", "float()", "cast", "sequence", "infinity")
 FORMATS = ("csr", "csc")  # of sparse rows, as scikit-learn's own networks take them
 
 
@@ -33,12 +37,78 @@ class Estimator(BaseEstimator):
         """Rows (N, features), finite float32 or float64, or sparse; names and number of the features as those
         of the fit, which `reset` remembers. Raises ValueError and TypeError in scikit-learn's words.
         """
-        return validate_data(self, X, accept_sparse=FORMATS, dtype=(np.float64, np.float32), reset=reset)
+        return self._validated(X, reset=reset)
+
+    def _validated(self, X: Any, *y: Any, **options: Any) -> Any:
+        """What scikit-learn's `validate_data` returns; its errors end in what to write."""
+        try:
+            return validate_data(
+                self, X, *y, accept_sparse=FORMATS, dtype=(np.float64, np.float32), **options
+            )
+        except (ValueError, TypeError) as error:
+            whole = "TabularRegressor" if isinstance(self, RegressorMixin) else "TabularClassifier"
+            said = _advice_on_rows(X, str(error), whole) or (_advice_on_labels(*y) if y else None)
+            if said is None:
+                raise
+            text = f"{error}\n{said}"
+            raise (TypeError(text) if isinstance(error, TypeError) else ValueError(text)) from error
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _advice_on_rows(X: Any, error: str, whole: str) -> str | None:
+    """Which column of a table is no numbers, or lacks some, and what to do about it; None where the error is
+    another. whole: the estimator that takes a table as it is.
+    """
+    lacking = "NaN" in error
+    if sparse.issparse(X) or not (lacking or any(word in error for word in _NO_NUMBERS)):
+        return None
+    try:
+        frame = frame_of(X, "X")
+        if frame is None:
+            cells = np.asarray(X) if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
+            if cells.ndim != 2 or not cells.size:
+                return None
+            frame = Frame(tuple(column_of(str(place), part, "X") for place, part in enumerate(cells.T)))
+    except (DataError, MissingExtraError) as odd:
+        return f"{odd}" if isinstance(odd, DataError) else None
+    except (ValueError, TypeError):
+        return None
+    take = f"or take chainrule.estimators.{whole}, which takes a table as it is"
+    for column in frame.columns:
+        of = f"the column '{column.name}' of X"
+        if lacking and column.missing.any():
+            count, row = int(column.missing.sum()), int(column.missing.argmax())
+            fill = "fill them, make_pipeline(SimpleImputer(), ...)"
+            return f"{of} has {count:,} missing values, the first in row {row}: {fill}, {take}"
+        if not lacking and column.kind == "date":
+            return f"{of} holds dates: write the days since one of them, {take}"
+        texts = column.values[~column.missing] if not lacking and column.kind == "text" else ()
+        text = next((text for text in texts if not _reads_as_number(text)), None)
+        if text is not None:
+            encode = "encode it, with OneHotEncoder() in a ColumnTransformer"
+            return f"{of} holds texts, such as {describe(text)}: {encode}, {take}"
+    return None
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _advice_on_labels(y: Any) -> str | None:
+    """What to write for lists of several labels each."""
+    if not isinstance(y, (list, tuple)) or not y or not isinstance(y[0], (list, tuple, set)):
+        return None
+    if len({len(labels) for labels in y}) == 1:
+        return None
+    return "y holds lists of labels: write MultiLabelBinarizer().fit_transform(y), of sklearn.preprocessing"
 
 
 class Answering:
