@@ -14,7 +14,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import chainrule as cr
-from chainrule.estimators import MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor, TabularRegressor
+from chainrule.estimators import (
+    MLPClassifier,
+    MLPRegressor,
+    NetworkClassifier,
+    NetworkRegressor,
+    TabularRegressor,
+)
 from chainrule.estimators.hidden import ACTIVATIONS, hidden_layers
 
 rng = np.random.default_rng(3)
@@ -191,7 +197,8 @@ def test_what_is_missing_at_the_end_is_added(layers: list[cr.Layer], end: list[s
     assert [type(layer).__name__ for layer in model.network_.layers] == end
     assert len(layers) == len(model.layers)
     probabilities = model.predict_proba(X)
-    assert probabilities.min() >= 0 and np.allclose(probabilities.sum(axis=1), 1)
+    assert probabilities.min() >= 0
+    assert np.allclose(probabilities.sum(axis=1), 1)
     assert np.array_equal(model.classes_[probabilities.argmax(axis=1)], model.predict(X))
 
 
@@ -200,7 +207,8 @@ def test_two_classes_may_be_two_outputs(end: list[cr.Layer]) -> None:
     model = NetworkClassifier([cr.Dense(4), cr.ReLU(), *end], epochs=2, random_state=0).fit(X, TWO)
     assert model.network_.output_shape == (2,)
     assert np.allclose(model.predict_proba(X).sum(axis=1), 1)
-    assert np.array_equal(model.partial_fit(X, TWO).predict(X), model.classes_[model.predict_proba(X).argmax(1)])
+    larger = model.partial_fit(X, TWO).predict_proba(X).argmax(axis=1)
+    assert np.array_equal(model.predict(X), model.classes_[larger])
     with pytest.raises(ValueError, match=r"layers end in Softmax\(\) behind 4 outputs, and y asks for 2"):
         NetworkClassifier([cr.Dense(4), cr.Softmax()]).fit(X, TWO)
 
@@ -224,7 +232,7 @@ def test_a_loss_of_two_outputs_per_number_predicts_the_means() -> None:
         assert np.array_equal(
             model.predict(X).reshape(150, -1), model.network_.predict(X)[:, : outputs // 2]
         )
-    with pytest.raises(ValueError, match="loss='gaussian_nll' is of numbers: leave it out, or take NetworkReg"):
+    with pytest.raises(ValueError, match="loss='gaussian_nll' is of numbers: leave it out, or take Network"):
         NetworkClassifier(loss="gaussian_nll").fit(X, THREE)
 
 
@@ -360,7 +368,7 @@ def test_callbacks_see_the_fit() -> None:
         ({"activation": cr.ReLU}, r": write ReLU\(\)$"),
         ({"normalization": "BatchNorm"}, ": write 'batch'$"),
         ({"layers": cr.Network([cr.Dense(2)], input_shape=3)}, r": write layers=\[\*network.layers\]$"),
-        ({"class_weight": "auto"}, "^class_weight must be None, 'balanced' or {label: weight}, received 'auto'"),
+        ({"class_weight": "auto"}, "^class_weight must be None, 'balanced' or .* received 'auto'"),
         ({"class_weight": {7: 2.0}}, "^class_weight has the labels 7, of which y has none: write {"),
         (
             {"hidden_layers": (3, 2), "activation": ["relu"]},
@@ -406,7 +414,7 @@ def test_scikit_learns_words_are_answered_by_the_constructor_and_by_searches() -
             GridSearchCV(steps, {f"{cls.__name__.lower()}__max_iter": [3]}, error_score="raise").fit(X, THREE)
         with pytest.raises(ValueError, match=r"Invalid parameter 'colour' .*\]\.$"):
             cls().set_params(colour=1)
-        with pytest.raises(TypeError, match=r"has no argument 'validation_data'; write X_val=X_val, y_val=y_val$"):
+        with pytest.raises(TypeError, match=r"'validation_data'; write X_val=X_val, y_val=y_val$"):
             cls().fit(X, THREE, validation_data=(X, THREE))
     for theirs in (MLPClassifier, MLPRegressor):
         with pytest.raises(ValueError, match=r"Invalid parameter 'max_iters' .*\]; write max_iter=\.\.\.$"):
@@ -429,7 +437,7 @@ def test_a_column_of_no_numbers_is_named(column: list[Any], said: str) -> None:
     for model in (NetworkClassifier(), MLPClassifier(), MLPRegressor()):
         with pytest.raises((ValueError, TypeError), match=said):
             model.fit(frame, [0, 1, 1])
-    with pytest.raises(ValueError, match="or take chainrule.estimators.TabularRegressor"):
+    with pytest.raises(ValueError, match=r"or take chainrule\.estimators\.TabularRegressor"):
         NetworkRegressor().fit([["a", 1], ["b", 2]], [0, 1])
     with pytest.raises(ValueError, match=r"write MultiLabelBinarizer\(\).fit_transform\(y\)"):
         NetworkClassifier().fit([[1], [2]], [["a"], ["a", "b"]])

@@ -287,8 +287,8 @@ def _one_column(y: Any) -> Any:
     shape = np.asarray(y).shape
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
-            f"y should be a 1d array, got an array of shape {shape} instead: {SEVERAL}, and of rows of 0 with "
-            "a single 1 write y.argmax(axis=1)"
+            f"y should be a 1d array, got an array of shape {shape} instead: {SEVERAL}, and of rows of 0 "
+            "with a single 1 write y.argmax(axis=1)"
         )
     return plain_labels(column_or_1d(y, warn=True))
 
@@ -349,7 +349,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
 
     def _told_apart(self, y: Any) -> Array:
         y = _one_column(y)
-        new = [label for label in np.unique(y) if label not in self.classes_]
+        new = [label for label in np.unique(y).tolist() if label not in self.classes_]
         if new:
             known = f"the classes of y are {self.classes_}"
             raise ValueError(f"y_val holds {describe(new[0])}, and {known}: leave such rows out")
