@@ -112,7 +112,27 @@ def _advice_on_labels(y: Any) -> str | None:
 
 
 class Answering:
-    """Unknown parameters by set_params, which searches call, are answered as the constructor answers them."""
+    """Unknown parameters by set_params, which searches call, are answered as the constructor answers them,
+    and so are attributes by the names of other libraries.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        cls = type(self)
+        if hasattr(cls, name):  # a method that is there for other options alone: why not, in one sentence
+            try:
+                return object.__getattribute__(self, name)
+            except AttributeError as error:
+                why = error.__cause__
+                said = f"{error}" if why is None else f"{error}: {why}"
+                raise AttributeError(said, name=name, obj=self) from why
+        said = f"{cls.__name__!r} object has no attribute {name!r}"
+        if not name.startswith("_"):
+            from chainrule.base.foreign import answer
+            from chainrule.base.foreign.attributes import ESTIMATOR
+
+            unfitted = name.endswith("_") and "network_" not in self.__dict__
+            said += answer("model.fit(X, y) first" if unfitted else ESTIMATOR.get(name, ""))
+        raise AttributeError(said, name=name, obj=self)
 
     def set_params(self, **params: Any) -> Any:
         """Set parameters by name; the ValueError for one that there is not says what to write."""
