@@ -211,7 +211,7 @@ def test_attributes_of_other_libraries_are_answered() -> None:
         for path in re.findall(r"model\.(\w+(?:\.\w+)?)", advice):
             assert functools.reduce(getattr, path.split("."), model) is not None, advice
     with pytest.raises(AttributeError, match=r"no attribute 'history_'; write model.fit\(X, y\) first"):
-        NetworkClassifier().history_.loss
+        len(NetworkClassifier().history_)
     with pytest.raises(AttributeError, match="'partial_fit': partial_fit is of mini-batches") as why:
         NetworkClassifier(solver="lbfgs").partial_fit(rows, labels)
     assert isinstance(why.value.__cause__, AttributeError)

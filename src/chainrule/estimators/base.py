@@ -139,7 +139,7 @@ class Answering:
         try:
             return super().set_params(**params)  # type: ignore[misc]
         except ValueError as error:
-            known = self.get_params(deep=False)  # type: ignore[attr-defined]
+            known = self.get_params(deep=False)
             unknown = next((name for name in params if name.partition("__")[0] not in known), None)
             said = "" if unknown is None else advice_on(type(self), unknown, params[unknown], known)
             if not said:
