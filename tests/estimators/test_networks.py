@@ -459,3 +459,25 @@ def test_labels_kept_as_objects_are_what_they_are() -> None:
             NetworkClassifier(hidden_layers=2, epochs=1).fit(X, y)
     with pytest.raises(ValueError, match=r"objects such as 0: write y.astype\(int\)"):  # as scikit-learn does
         MLPClassifier().fit(X, np.array(kinds[0], dtype=object))
+
+
+def test_options_of_an_object_are_searched_by_their_names() -> None:
+    model = NetworkClassifier(hidden_layers=2, epochs=1, solver=cr.SGD(0.1), penalty=cr.L2(1e-4))
+    search = GridSearchCV(model, {"solver__momentum": [0.5], "penalty__lam": [1e-3]}, cv=2).fit(X, THREE)
+    assert search.best_estimator_.solver == cr.SGD(0.1, momentum=0.5)
+    assert (search.best_estimator_.penalty, model.penalty) == (cr.L2(1e-3), cr.L2(1e-4))
+    assert clone(model).set_params(solver=cr.Adam(), solver__rate=0.5).solver == cr.Adam(0.5)
+    with pytest.raises(ValueError, match=r"Invalid parameter solver__lr: SGD.* has rate, momentum"):
+        model.set_params(solver__lr=0.1)
+    with pytest.raises(ValueError, match="'solver__rate': solver='adam' has none of its own; write solver="):
+        NetworkClassifier().set_params(solver__rate=0.1)
+
+
+def test_one_sample_and_what_validation_needs_are_said() -> None:
+    images = X[:, :4].reshape(-1, 2, 2, 1)
+    model = NetworkClassifier([cr.Conv2D(2, 1)], epochs=1).fit(images, THREE)
+    with pytest.raises(ValueError, match=r"X is one sample of shape \(2, 2, 1\): write X\[numpy.newaxis\]"):
+        model.predict(images[0])
+    assert model.predict(images[0][np.newaxis]).shape == (1,)
+    with pytest.raises(ValueError, match=r"needs validation data: write validation_fraction=0\.1, or fit"):
+        NetworkClassifier(callbacks=[cr.EarlyStopping(2)], epochs=1).fit(X, THREE)

@@ -8,6 +8,8 @@ can be explained, checked, saved like any other network.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -111,6 +113,15 @@ def _advice_on_labels(y: Any) -> str | None:
     return "y holds lists of labels: write MultiLabelBinarizer().fit_transform(y), of sklearn.preprocessing"
 
 
+def _replaced(head: str, held: Any, options: Mapping[str, Any]) -> Any:
+    """An object with other options; ValueError, with those there are, for one it has not."""
+    known = [field.name for field in fields(held) if field.init]
+    for option in options:
+        if option not in known:
+            raise ValueError(f"Invalid parameter {head}__{option}: {held!r} has {', '.join(known)}")
+    return replace(held, **options)
+
+
 class Answering:
     """Unknown parameters by set_params, which searches call, are answered as the constructor answers them,
     and so are attributes by the names of other libraries.
@@ -135,9 +146,25 @@ class Answering:
         raise AttributeError(said, name=name, obj=self)
 
     def set_params(self, **params: Any) -> Any:
-        """Set parameters by name; the ValueError for one that there is not says what to write."""
+        """Set parameters by name, `solver__rate` those of an object such as SGD(0.1); the ValueError for one
+        that there is not says what to write.
+        """
+        parts: dict[str, dict[str, Any]] = {}
+        for name in [*params]:
+            head, of, option = name.partition("__")
+            held = params.get(head, self.__dict__.get(head)) if of else None
+            if held is None or isinstance(held, BaseEstimator):
+                continue
+            if not is_dataclass(held) or isinstance(held, type):
+                raise ValueError(
+                    f"Invalid parameter {name!r}: {head}={held!r} has none of its own; write {head}= itself"
+                )
+            parts.setdefault(head, {})[option] = params.pop(name)
         try:
-            return super().set_params(**params)  # type: ignore[misc]
+            super().set_params(**params)  # type: ignore[misc]
+            for head, options in parts.items():
+                setattr(self, head, _replaced(head, getattr(self, head), options))
+            return self
         except ValueError as error:
             known = self.get_params(deep=False)
             unknown = next((name for name in params if name.partition("__")[0] not in known), None)

@@ -61,6 +61,7 @@ from chainrule.training.optimizers import FULL_BATCH, Optimizer, optimizer_from,
 # scikit-learn's, whose rule makes one step an epoch of 150 rows: iris 87.3 % in 100 epochs, with ours 91.8.
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 200
 _AUTO_FRACTION = 0.1  # held out for early stopping where nobody says
+_VALIDATION = "write validation_fraction=0.1, or fit(X, y, X_val=..., y_val=...)"
 _OF_LOGARITHMS = (NegativeLogLikelihood, KLDivergence)  # losses of logarithms of probabilities
 _OF_PROBABILITIES = (Softmax, Sigmoid, LogSoftmax)  # which end a network that tells classes apart
 _AUTO_HIDDEN = (100,)  # units where neither layers nor hidden_layers are given
@@ -68,14 +69,14 @@ _AUTO_HIDDEN = (100,)  # units where neither layers nor hidden_layers are given
 
 @contextmanager
 def said_of(name: str, argument: str) -> Iterator[None]:
-    """An error that begins with `name` begins with the estimator's `argument` that it is about."""
+    """An error on `name` is one on the estimator's `argument`, which becomes it."""
     try:
         yield
-    except (ArgumentError, TypeError) as error:
+    except (ArgumentError, DataError, TypeError) as error:
         said = str(error)
-        if not said.startswith(f"{name} "):
+        if name not in said:
             raise
-        raise type(error)(argument + said.removeprefix(name)) from None
+        raise type(error)(said.replace(name, argument, 1)) from None
 
 
 class NetworkEstimator(Answering, Estimator):
@@ -300,6 +301,8 @@ class NetworkEstimator(Answering, Estimator):
 
     def _rows(self, X: Any, *, reset: bool = False) -> Any:
         rows, given = self._as_rows(X)
+        if len(self._sample_shape) > 1 and np.shape(X) == self._sample_shape:
+            raise ArgumentError(f"X is one sample of shape {self._sample_shape}: write X[numpy.newaxis]")
         checked = super()._rows(rows, reset=reset)
         self._refuse_other_shape(given)
         return checked
@@ -360,22 +363,23 @@ class NetworkEstimator(Answering, Estimator):
             )
         else:
             self.batch_size_ = self._size(X.shape[0], network, None if once else self._validation(validation))
-            history = fit(
-                network,
-                self._shaped(X),
-                targets,
-                optimizer=self._optimizer(),
-                batch_size=self.batch_size_,
-                epochs=1 if once else self.epochs,
-                validation=None if once else self._validation(validation),
-                shuffle=self.shuffle,
-                seed=seed + self._parts if once else seed,
-                constraint=self.constraint,
-                early_stopping=None if once else self._stopping(),
-                callbacks=self.callbacks,
-                resume=self._resumed() if once else None,
-                **common,
-            )
+            with said_of("give fit validation=0.1 or (X_val, y_val)", _VALIDATION):
+                history = fit(
+                    network,
+                    self._shaped(X),
+                    targets,
+                    optimizer=self._optimizer(),
+                    batch_size=self.batch_size_,
+                    epochs=1 if once else self.epochs,
+                    validation=None if once else self._validation(validation),
+                    shuffle=self.shuffle,
+                    seed=seed + self._parts if once else seed,
+                    constraint=self.constraint,
+                    early_stopping=None if once else self._stopping(),
+                    callbacks=self.callbacks,
+                    resume=self._resumed() if once else None,
+                    **common,
+                )
             self._moments = history.optimizer_state
         self._parts += once
         self._told(network)
@@ -419,9 +423,9 @@ class NetworkEstimator(Answering, Estimator):
             )
         kind = optimizers.get(self.solver.lower()) if by_name else None
         if self.learning_rate is None or kind is None:
-            with said_of("optimizer", "solver"):
+            with said_of("optimizer ", "solver "):
                 return optimizer_from(self.solver)
-        with said_of("rate", "learning_rate"):
+        with said_of("rate ", "learning_rate "):
             return replace(kind(), rate=self.learning_rate)  # type: ignore[type-var]
 
     def _size(self, samples: int, network: Network, validation: Any) -> int:
@@ -445,7 +449,7 @@ class NetworkEstimator(Answering, Estimator):
         """Of this fit alone: a parameter is not changed."""
         if self.early_stopping is None or self.early_stopping is False:
             return None
-        with said_of("patience", "early_stopping"):
+        with said_of("patience ", "early_stopping "):
             (stopping,) = early_stopping_from(self.early_stopping)
         assert isinstance(stopping, EarlyStopping)
         return copy.deepcopy(stopping)
