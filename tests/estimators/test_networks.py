@@ -19,6 +19,7 @@ from chainrule.estimators import (
     MLPRegressor,
     NetworkClassifier,
     NetworkRegressor,
+    TabularClassifier,
     TabularRegressor,
 )
 from chainrule.estimators.hidden import ACTIVATIONS, hidden_layers
@@ -364,7 +365,7 @@ def test_callbacks_see_the_fit() -> None:
         ({"validation_fraction": 30}, "^validation_fraction must be a number greater than 0 and less than 1"),
         ({"early_stopping": 0}, "^early_stopping must be a whole number"),
         ({"activation": "linear"}, "activation must be a layer or one of 'identity'.*: write 'identity'$"),
-        ({"activation": "ReLU"}, ": write 'relu'$"),
+        ({"activation": "Swish"}, ": write 'silu'$"),
         ({"activation": cr.ReLU}, r": write ReLU\(\)$"),
         ({"normalization": "BatchNorm"}, ": write 'batch'$"),
         ({"layers": cr.Network([cr.Dense(2)], input_shape=3)}, r": write layers=\[\*network.layers\]$"),
@@ -457,6 +458,9 @@ def test_labels_kept_as_objects_are_what_they_are() -> None:
         y = np.array(labels, dtype=object if len(labels[1]) == 1 else str)
         with pytest.raises(ValueError, match=said):
             NetworkClassifier(hidden_layers=2, epochs=1).fit(X, y)
+    for classifier in (NetworkClassifier(), TabularClassifier(), MLPClassifier()):
+        with pytest.raises(ValueError, match=r"Where they are classes write y.astype\(str\); for quantities"):
+            classifier.fit(X, np.arange(150) / 4)
     with pytest.raises(ValueError, match=r"objects such as 0: write y.astype\(int\)"):  # as scikit-learn does
         MLPClassifier().fit(X, np.array(kinds[0], dtype=object))
 
@@ -481,3 +485,15 @@ def test_one_sample_and_what_validation_needs_are_said() -> None:
     assert model.predict(images[0][np.newaxis]).shape == (1,)
     with pytest.raises(ValueError, match=r"needs validation data: write validation_fraction=0\.1, or fit"):
         NetworkClassifier(callbacks=[cr.EarlyStopping(2)], epochs=1).fit(X, THREE)
+
+
+def test_early_stopping_may_be_true_and_names_of_any_case() -> None:
+    options: dict[str, Any] = {"hidden_layers": 3, "epochs": 4, "random_state": 0}
+    ten = NetworkClassifier(
+        early_stopping=10, activation="relu", solver="adam", loss="cross_entropy", **options
+    )
+    same = NetworkClassifier(
+        early_stopping=True, activation="ReLU", solver="Adam", loss="Cross_Entropy", **options
+    )
+    assert np.array_equal(same.fit(X, THREE).predict_proba(X), ten.fit(X, THREE).predict_proba(X))
+    assert same.history_.validation_loss == ten.history_.validation_loss

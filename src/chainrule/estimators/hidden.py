@@ -87,8 +87,8 @@ def activation_from(value: Any, argument: str = "activation") -> Layer:
 def _layer(value: Any, known: dict[str, type[Layer]], argument: str) -> Layer:
     if isinstance(value, Layer):
         return value.another()
-    if isinstance(value, str) and value in known:
-        return known[value]()
+    if isinstance(value, str) and value.lower() in known:  # in any case, as names of optimizers are
+        return known[value.lower()]()
     names, hint = ", ".join(map(repr, known)), ""
     if isinstance(value, str):
         word = value.lower().replace("-", "_")

@@ -60,6 +60,7 @@ from chainrule.training.optimizers import FULL_BATCH, Optimizer, optimizer_from,
 # Samples per step where nobody says: a tenth of them, so that an epoch has ten steps, between these. 200 is
 # scikit-learn's, whose rule makes one step an epoch of 150 rows: iris 87.3 % in 100 epochs, with ours 91.8.
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 200
+_AUTO_PATIENCE = 10  # epochs of early_stopping=True, scikit-learn's n_iter_no_change
 _AUTO_FRACTION = 0.1  # held out for early stopping where nobody says
 _VALIDATION = "write validation_fraction=0.1, or fit(X, y, X_val=..., y_val=...)"
 _OF_LOGARITHMS = (NegativeLogLikelihood, KLDivergence)  # losses of logarithms of probabilities
@@ -100,8 +101,8 @@ class NetworkEstimator(Answering, Estimator):
     learning_rate: of a solver by its name: a number or a schedule; None: the optimizer's own.
     batch_size: samples per step; "auto": a tenth of them, at least 32 and at most 200.
     epochs: at most; of "lbfgs" and "cg" iterations.
-    early_stopping: None, a number of epochs without improvement, or EarlyStopping(...). Without validation
-        data a tenth of the rows is held out.
+    early_stopping: None, a number of epochs without improvement (True: 10), or EarlyStopping(...). Without
+        validation data a tenth of the rows is held out.
     validation_fraction: of the rows held out, of every class its share; None: none but for early stopping.
     precision: "bfloat16": products of factors rounded to it, as of `chainrule.Network`; with it, or with
         "float32", the network is of float32, whatever X is. None: of the type of X; float32 is twice as fast.
@@ -449,8 +450,9 @@ class NetworkEstimator(Answering, Estimator):
         """Of this fit alone: a parameter is not changed."""
         if self.early_stopping is None or self.early_stopping is False:
             return None
+        given = _AUTO_PATIENCE if self.early_stopping is True else self.early_stopping
         with said_of("patience ", "early_stopping "):
-            (stopping,) = early_stopping_from(self.early_stopping)
+            (stopping,) = early_stopping_from(given)
         assert isinstance(stopping, EarlyStopping)
         return copy.deepcopy(stopping)
 

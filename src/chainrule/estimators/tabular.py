@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
 from chainrule.base.errors import ArgumentError, DataError, FileError, describe
@@ -29,7 +28,7 @@ from chainrule.base.types import Array
 from chainrule.data import Preparation, Standardizer, read_table, split
 from chainrule.data.frames import Column, Frame, column_of, frame_of, listed
 from chainrule.estimators.base import Answering
-from chainrule.estimators.targets import SEVERAL, numbers_of, plain_labels, weights_of
+from chainrule.estimators.targets import SEVERAL, check_labels, numbers_of, plain_labels, weights_of
 from chainrule.networks.network import Network
 from chainrule.training.history import History
 from chainrule.training.methods.tabular import EPOCHS, Tabular
@@ -339,7 +338,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         y = _one_column(y)
-        check_classification_targets(y)
+        check_labels(y)
         self.classes_, ids = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ArgumentError(

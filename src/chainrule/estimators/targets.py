@@ -52,7 +52,7 @@ class Labels:
             first = describe(np.asarray(y).flat[0])
             raise ValueError(f"Unknown label type: objects such as {first}: write y.astype(int), or str")
         if kind not in _KINDS:
-            check_classification_targets(y)  # which refuses it
+            check_labels(y)  # which refuses it
         if "multioutput" in kind:
             raise ValueError(f"Multioutput target data is not supported with label binarization: {SEVERAL}")
         if kind == "multilabel-indicator":
@@ -108,6 +108,15 @@ def _labels(y: Any) -> Array:
     if isinstance(y, np.ndarray) and y.dtype.kind in "biufU":
         return np.unique(y)
     return np.asarray(unique_labels(y))
+
+
+def check_labels(y: Any) -> None:
+    """scikit-learn's ValueError for what are no labels, with what to write where they are."""
+    try:
+        check_classification_targets(y)
+    except ValueError as error:
+        said = "Where they are classes write y.astype(str)"
+        raise ValueError(f"{error} {said}; for quantities take a regressor") from None
 
 
 def plain_labels(y: Any) -> Any:
