@@ -497,3 +497,12 @@ def test_early_stopping_may_be_true_and_names_of_any_case() -> None:
     )
     assert np.array_equal(same.fit(X, THREE).predict_proba(X), ten.fit(X, THREE).predict_proba(X))
     assert same.history_.validation_loss == ten.history_.validation_loss
+
+
+@pytest.mark.parametrize("end", [cr.Softmax(), cr.LogSoftmax()])
+def test_one_hot_rows_of_a_network_that_ends_in_softmax_come_back(end: cr.Layer) -> None:
+    one_hot = np.eye(3)[THREE]
+    model = NetworkClassifier([cr.Dense(3), end], epochs=3, random_state=0).fit(X, one_hot)
+    same = NetworkClassifier([cr.Dense(3), end], epochs=3, random_state=0).fit(X, THREE)
+    assert np.array_equal(model.predict(X), np.eye(3)[same.predict(X)])
+    assert np.allclose(model.predict_proba(X), same.predict_proba(X))

@@ -718,7 +718,11 @@ class NetworkClassifier(Classifier, NetworkEstimator):
         return 0.0 if isinstance(self.history_.loss_function, Hinge) else 0.5
 
     def _decode(self, outputs: Array) -> Array:
-        return self._labels.decode(outputs, self._middle())
+        labels = self._labels
+        if labels.kind == MULTILABEL and isinstance(self.network_.layers[-1], (Softmax, LogSoftmax)):
+            one_hot = np.eye(labels.outputs, dtype=np.int64)  # rows, as y was
+            return np.asarray(one_hot[outputs.argmax(axis=1)])
+        return labels.decode(outputs, self._middle())
 
 
 @teach("the others by name: NetworkRegressor([Dense(50), ReLU()], epochs=20)")
