@@ -506,3 +506,12 @@ def test_one_hot_rows_of_a_network_that_ends_in_softmax_come_back(end: cr.Layer)
     same = NetworkClassifier([cr.Dense(3), end], epochs=3, random_state=0).fit(X, THREE)
     assert np.array_equal(model.predict(X), np.eye(3)[same.predict(X)])
     assert np.allclose(model.predict_proba(X), same.predict_proba(X))
+
+
+def test_a_dense_of_every_step_is_no_output() -> None:
+    steps = X.reshape(-1, 3, 2)
+    for model, y in ((NetworkClassifier([cr.Dense(3)]), THREE), (NetworkRegressor([cr.Dense(1)]), X[:, 0])):
+        layers = model.set_params(epochs=1).fit(steps, y).network_.layers
+        assert [type(layer).__name__ for layer in layers[:3]] == ["Dense", "Flatten", "Dense"]
+    with pytest.raises(ValueError, match=r"of shape \(3, 3\), .*: write Flatten\(\), Dense\(3\) in"):
+        NetworkClassifier([cr.Dense(3), cr.Softmax()]).fit(steps, THREE)

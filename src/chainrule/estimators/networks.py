@@ -219,14 +219,16 @@ class NetworkEstimator(Answering, Estimator):
         if ends and shape == (outputs,):
             return layers
         if ends and not isinstance(layers[-1], Sigmoid):
+            several = len(shape) > 1
+            behind = f"outputs of shape {shape}" if several else f"{shape[-1]} outputs"
             raise ArgumentError(
-                f"layers end in {layers[-1]!r} behind {shape[-1]} outputs, and y asks for {outputs}: write "
-                f"Dense({outputs}) in front of it, or leave both out"
+                f"layers end in {layers[-1]!r} behind {behind}, and y asks for {outputs}: write "
+                f"{'Flatten(), ' * several}Dense({outputs}) in front of it, or leave both out"
             )
         last = next((layer for layer in reversed(layers) if isinstance(layer, Dense)), None)
         # With anything else behind it a Dense of as many units as there are classes is a hidden one.
         bare = not classifies or (bool(layers) and isinstance(layers[-1], (Dense, Identity)))
-        if last is None or last.units != outputs or not bare:
+        if last is None or last.units != outputs or not bare or len(shape) > 1:
             layers += [Flatten()] if len(shape) > 1 else []
             layers.append(Dense(outputs))
         if activation is not None and (classifies or isinstance(layers[-1], Dense)):
