@@ -40,12 +40,16 @@ def names() -> dict[str, Any]:
 # ruff: noqa: E501
 TYPED: dict[str, str] = {
     "chainrule.Network([": "cr.nn|cr.nn.Linear(784, 10)|cr.nn.Module|cr.models|cr.models.Sequential()|cr.keras|cr.MLP"
-    "|cr.MLPClassifier(hidden_layer_sizes=(100,))|cr.Module|cr.Model",
+    "|cr.Module|cr.Model",
+    "chainrule.estimators.MLPClassifier()": "cr.MLPClassifier(hidden_layer_sizes=(100,))",
+    "chainrule.estimators.NetworkClassifier([": "cr.NetworkClassifier|cr.NeuralNetClassifier|cr.KerasClassifier",
+    "chainrule.estimators.TabularClassifier()": "cr.TabularClassifier(epochs=3)|cr.RealMLP_TD_Classifier()",
+    "no search here: scikit-learn's takes": "cr.fit_many|cr.NetworkSearchCV|cr.GridSearchCV",
     "chainrule.Adam(1e-3)": "cr.optim|cr.optim.Adam|cr.optimizers|cr.optimizers.Adam(1e-3)|cr.optax|cr.Adamax",
     "network.save('net.npz')": "cr.save|cr.save(net, 'a.npz')|net.save_weights('a')|cr.save_model",
     "network.to_onnx('net.onnx')": "net.export('a.onnx')|cr.to_onnx(net, 'a.onnx')",
     "chainrule.load('net.npz')": "cr.load_model|cr.load_model('a.npz')|cr.load_weights|net.load_weights('a')|net.load('a')",
-    "chainrule.fit(network, X, y": "cr.train|cr.train(net, X, y)|cr.compile|cr.Trainer|cr.Learner|cr.NeuralNetClassifier"
+    "chainrule.fit(network, X, y": "cr.train|cr.train(net, X, y)|cr.compile|cr.Trainer|cr.Learner|cr.NeuralNet"
     "|net.fit(X, y)|net.train()|net.compile(optimizer='adam', loss='mse')|net.partial_fit(X, y)|net.optimizer"
     "|net.train_on_batch(X, y)|cr.DataLoader|cr.TensorDataset|net.loss = 'mse'|net.training = False|net.fit_predict(X)",
     "chainrule.Checkpoint('net.npz')": "cr.ModelCheckpoint|cr.callbacks|cr.callbacks.ModelCheckpoint",

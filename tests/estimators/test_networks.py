@@ -14,11 +14,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import chainrule as cr
-from chainrule.estimators import MLPRegressor, NetworkClassifier, NetworkRegressor, TabularRegressor
+from chainrule.estimators import (
+    MLPClassifier,
+    MLPRegressor,
+    NetworkClassifier,
+    NetworkRegressor,
+    TabularClassifier,
+    TabularRegressor,
+)
 from chainrule.estimators.hidden import ACTIVATIONS, hidden_layers
 
 rng = np.random.default_rng(3)
 X = rng.normal(size=(150, 6))
+TWO = np.where(X[:, 0] > 0, "yes", "no")
 THREE = np.argmax(X[:, :3], axis=1)
 LABELS: dict[str, Any] = {
     "two": X[:, 0] > 0,
@@ -177,12 +185,56 @@ def test_images_as_rows_are_convolved() -> None:
         ([cr.Dense(4), cr.ReLU(), cr.Dense(3)], ["Dense", "ReLU", "Dense", "Softmax"]),
         ([cr.Dense(4), cr.ReLU(), cr.Dense(3), cr.Softmax()], ["Dense", "ReLU", "Dense", "Softmax"]),
         ([], ["Dense", "Softmax"]),
+        ([cr.Dense(3), cr.ReLU()], ["Dense", "ReLU", "Dense", "Softmax"]),
+        ([cr.Dense(3), cr.Tanh(), cr.Dropout(0.1)], ["Dense", "Tanh", "Dropout", "Dense", "Softmax"]),
+        ([cr.Dense(3), cr.BatchNorm()], ["Dense", "BatchNorm", "Dense", "Softmax"]),
+        ([cr.Dense(3), cr.Identity()], ["Dense", "Identity", "Softmax"]),
+        ([cr.Dense(3), cr.Sigmoid()], ["Dense", "Sigmoid"]),
+        ([cr.Dense(3), cr.LogSoftmax()], ["Dense", "LogSoftmax"]),
     ],
 )
 def test_what_is_missing_at_the_end_is_added(layers: list[cr.Layer], end: list[str]) -> None:
     model = NetworkClassifier(layers, epochs=1).fit(X, THREE)
     assert [type(layer).__name__ for layer in model.network_.layers] == end
     assert len(layers) == len(model.layers)
+    probabilities = model.predict_proba(X)
+    assert probabilities.min() >= 0
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    assert np.array_equal(model.classes_[probabilities.argmax(axis=1)], model.predict(X))
+
+
+@pytest.mark.parametrize("end", [[cr.Dense(2)], [cr.Dense(2), cr.Softmax()], [cr.Dense(2), cr.LogSoftmax()]])
+def test_two_classes_may_be_two_outputs(end: list[cr.Layer]) -> None:
+    model = NetworkClassifier([cr.Dense(4), cr.ReLU(), *end], epochs=2, random_state=0).fit(X, TWO)
+    assert model.network_.output_shape == (2,)
+    assert np.allclose(model.predict_proba(X).sum(axis=1), 1)
+    larger = model.partial_fit(X, TWO).predict_proba(X).argmax(axis=1)
+    assert np.array_equal(model.predict(X), model.classes_[larger])
+    with pytest.raises(ValueError, match=r"layers end in Softmax\(\) behind 4 outputs, and y asks for 2"):
+        NetworkClassifier([cr.Dense(4), cr.Softmax()]).fit(X, TWO)
+
+
+@pytest.mark.parametrize("loss", ["negative_log_likelihood", "kl_divergence"])
+def test_losses_of_logarithms_have_probabilities(loss: str) -> None:
+    for y in (TWO, THREE):
+        model = NetworkClassifier(loss=loss, hidden_layers=4, epochs=2, random_state=0).fit(X, y)
+        plain = NetworkClassifier(
+            loss="cross_entropy", hidden_layers=4, epochs=2, random_state=0, solver=model.solver
+        ).fit(X, y)
+        assert np.allclose(model.predict_proba(X), plain.predict_proba(X), rtol=1e-9)
+        assert not hasattr(model, "decision_function")
+
+
+def test_a_loss_of_two_outputs_per_number_predicts_the_means() -> None:
+    y = np.column_stack([X[:, 0], X[:, 1]])
+    for targets, outputs in ((y, 4), (y[:, 0], 2)):
+        model = NetworkRegressor(loss="gaussian_nll", hidden_layers=4, epochs=2, random_state=0)
+        assert model.fit(X, targets).predict(X).shape == targets.shape
+        assert np.array_equal(
+            model.predict(X).reshape(150, -1), model.network_.predict(X)[:, : outputs // 2]
+        )
+    with pytest.raises(ValueError, match="loss='gaussian_nll' is of numbers: leave it out, or take Network"):
+        NetworkClassifier(loss="gaussian_nll").fit(X, THREE)
 
 
 def test_normalisation_dropout_and_an_activation_per_layer() -> None:
@@ -307,8 +359,18 @@ def test_callbacks_see_the_fit() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"solver": "newton"}, "optimizer 'newton' is unknown"),
-        ({"activation": "linear"}, "activation must be a layer or one of 'identity'"),
+        ({"solver": "newton"}, "^solver 'newton' is unknown"),
+        ({"solver": cr.Adam}, r"^solver must be .*: write Adam\(\)"),
+        ({"solver": "sgd", "learning_rate": "adaptive"}, "^learning_rate must be a number greater than 0"),
+        ({"validation_fraction": 30}, "^validation_fraction must be a number greater than 0 and less than 1"),
+        ({"early_stopping": 0}, "^early_stopping must be a whole number"),
+        ({"activation": "linear"}, "activation must be a layer or one of 'identity'.*: write 'identity'$"),
+        ({"activation": "Swish"}, ": write 'silu'$"),
+        ({"activation": cr.ReLU}, r": write ReLU\(\)$"),
+        ({"normalization": "BatchNorm"}, ": write 'batch'$"),
+        ({"layers": cr.Network([cr.Dense(2)], input_shape=3)}, r": write layers=\[\*network.layers\]$"),
+        ({"class_weight": "auto"}, "^class_weight must be None, 'balanced' or .* received 'auto'"),
+        ({"class_weight": {7: 2.0}}, "^class_weight has the labels 7, of which y has none: write {"),
         (
             {"hidden_layers": (3, 2), "activation": ["relu"]},
             "activation has 1 entries, and the hidden layers are 2",
@@ -353,3 +415,103 @@ def test_scikit_learns_words_are_answered_by_the_constructor_and_by_searches() -
             GridSearchCV(steps, {f"{cls.__name__.lower()}__max_iter": [3]}, error_score="raise").fit(X, THREE)
         with pytest.raises(ValueError, match=r"Invalid parameter 'colour' .*\]\.$"):
             cls().set_params(colour=1)
+        with pytest.raises(TypeError, match=r"'validation_data'; write X_val=X_val, y_val=y_val$"):
+            cls().fit(X, THREE, validation_data=(X, THREE))
+    for theirs in (MLPClassifier, MLPRegressor):
+        with pytest.raises(ValueError, match=r"Invalid parameter 'max_iters' .*\]; write max_iter=\.\.\.$"):
+            theirs().set_params(max_iters=3)
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (["a", "b", "c"], "the column 'k' of X holds texts, such as 'a': encode it"),
+        ([np.datetime64("2020-01-01")] * 3, "the column 'k' of X holds dates"),
+        ([1.0, np.nan, 2.0], "the column 'k' of X has 1 missing values, the first in row 1: fill them"),
+        ([1.0, np.inf, 2.0], "the column 'k' of X holds inf in row 1"),
+        ([[1], [2], [3]], r"the column 'k' of X holds \[1\]"),
+    ],
+)
+def test_a_column_of_no_numbers_is_named(column: list[Any], said: str) -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"number": ["1.5", "2", "3"], "k": column})
+    for model in (NetworkClassifier(), MLPClassifier(), MLPRegressor()):
+        with pytest.raises((ValueError, TypeError), match=said):
+            model.fit(frame, [0, 1, 1])
+    with pytest.raises(ValueError, match=r"or take chainrule\.estimators\.TabularRegressor"):
+        NetworkRegressor().fit([["a", 1], ["b", 2]], [0, 1])
+    with pytest.raises(ValueError, match=r"write MultiLabelBinarizer\(\).fit_transform\(y\)"):
+        NetworkClassifier().fit([[1], [2]], [["a"], ["a", "b"]])
+
+
+def test_labels_kept_as_objects_are_what_they_are() -> None:
+    kinds: list[list[Any]] = [[0, 1, 2] * 50, [True, False, True] * 50, [1.0, 2.0, 4.0] * 50]
+    for labels in kinds:
+        model = NetworkClassifier(hidden_layers=2, epochs=1).fit(X, np.array(labels, dtype=object))
+        assert model.classes_.tolist() == sorted({*labels})
+        assert {*model.predict(X).tolist()} <= {*labels}
+    for labels, said in (
+        ([None, *"abc" * 49, "a", "b"], "y has 1 missing labels, the first in row 0"),
+        ([1, *"abc" * 49, "a", "b"], r"y holds both 1 and 'a': write y.astype\(str\)"),
+        ([*zip("abc" * 50, "aba" * 50, strict=True)], r"sklearn.multioutput.MultiOutputClassifier\(...\)"),
+    ):
+        y = np.array(labels, dtype=object if len(labels[1]) == 1 else str)
+        with pytest.raises(ValueError, match=said):
+            NetworkClassifier(hidden_layers=2, epochs=1).fit(X, y)
+    for classifier in (NetworkClassifier(), TabularClassifier(), MLPClassifier()):
+        with pytest.raises(ValueError, match=r"Where they are classes write y.astype\(str\); for quantities"):
+            classifier.fit(X, np.arange(150) / 4)
+    with pytest.raises(ValueError, match=r"objects such as 0: write y.astype\(int\)"):  # as scikit-learn does
+        MLPClassifier().fit(X, np.array(kinds[0], dtype=object))
+
+
+def test_options_of_an_object_are_searched_by_their_names() -> None:
+    model = NetworkClassifier(hidden_layers=2, epochs=1, solver=cr.SGD(0.1), penalty=cr.L2(1e-4))
+    search = GridSearchCV(model, {"solver__momentum": [0.5], "penalty__lam": [1e-3]}, cv=2).fit(X, THREE)
+    assert search.best_estimator_.solver == cr.SGD(0.1, momentum=0.5)
+    assert (search.best_estimator_.penalty, model.penalty) == (cr.L2(1e-3), cr.L2(1e-4))
+    assert clone(model).set_params(solver=cr.Adam(), solver__rate=0.5).solver == cr.Adam(0.5)
+    with pytest.raises(ValueError, match=r"Invalid parameter solver__lr: SGD.* has rate, momentum"):
+        model.set_params(solver__lr=0.1)
+    with pytest.raises(ValueError, match="'solver__rate': solver='adam' has none of its own; write solver="):
+        NetworkClassifier().set_params(solver__rate=0.1)
+
+
+def test_one_sample_and_what_validation_needs_are_said() -> None:
+    images = X[:, :4].reshape(-1, 2, 2, 1)
+    model = NetworkClassifier([cr.Conv2D(2, 1)], epochs=1).fit(images, THREE)
+    with pytest.raises(ValueError, match=r"X is one sample of shape \(2, 2, 1\): write X\[numpy.newaxis\]"):
+        model.predict(images[0])
+    assert model.predict(images[0][np.newaxis]).shape == (1,)
+    with pytest.raises(ValueError, match=r"needs validation data: write validation_fraction=0\.1, or fit"):
+        NetworkClassifier(callbacks=[cr.EarlyStopping(2)], epochs=1).fit(X, THREE)
+
+
+def test_early_stopping_may_be_true_and_names_of_any_case() -> None:
+    options: dict[str, Any] = {"hidden_layers": 3, "epochs": 4, "random_state": 0}
+    ten = NetworkClassifier(
+        early_stopping=10, activation="relu", solver="adam", loss="cross_entropy", **options
+    )
+    same = NetworkClassifier(
+        early_stopping=True, activation="ReLU", solver="Adam", loss="Cross_Entropy", **options
+    )
+    assert np.array_equal(same.fit(X, THREE).predict_proba(X), ten.fit(X, THREE).predict_proba(X))
+    assert same.history_.validation_loss == ten.history_.validation_loss
+
+
+@pytest.mark.parametrize("end", [cr.Softmax(), cr.LogSoftmax()])
+def test_one_hot_rows_of_a_network_that_ends_in_softmax_come_back(end: cr.Layer) -> None:
+    one_hot = np.eye(3)[THREE]
+    model = NetworkClassifier([cr.Dense(3), end], epochs=3, random_state=0).fit(X, one_hot)
+    same = NetworkClassifier([cr.Dense(3), end], epochs=3, random_state=0).fit(X, THREE)
+    assert np.array_equal(model.predict(X), np.eye(3)[same.predict(X)])
+    assert np.allclose(model.predict_proba(X), same.predict_proba(X))
+
+
+def test_a_dense_of_every_step_is_no_output() -> None:
+    steps = X.reshape(-1, 3, 2)
+    for model, y in ((NetworkClassifier([cr.Dense(3)]), THREE), (NetworkRegressor([cr.Dense(1)]), X[:, 0])):
+        layers = model.set_params(epochs=1).fit(steps, y).network_.layers
+        assert [type(layer).__name__ for layer in layers[:3]] == ["Dense", "Flatten", "Dense"]
+    with pytest.raises(ValueError, match=r"of shape \(3, 3\), .*: write Flatten\(\), Dense\(3\) in"):
+        NetworkClassifier([cr.Dense(3), cr.Softmax()]).fit(steps, THREE)

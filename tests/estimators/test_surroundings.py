@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +34,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import chainrule as cr
+from chainrule.base.foreign import answer
+from chainrule.base.foreign.attributes import ESTIMATOR
 from chainrule.estimators import MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -193,6 +197,25 @@ def test_large_sparse_rows_are_made_dense_batch_by_batch(monkeypatch: pytest.Mon
         for model in [*EVERY, MLPClassifier(solver="lbfgs", max_iter=3, random_state=0)]:
             found.append(clone(model).fit(rows, target(model)).predict(rows))
     assert all(np.array_equal(a, b) for a, b in zip(found[:5], found[5:], strict=True))
+
+
+def test_attributes_of_other_libraries_are_answered() -> None:
+    rows, labels = np.eye(3), [0, 1, 2]
+    model = NetworkClassifier(hidden_layers=2, epochs=1).fit(rows, labels)
+    for name, advice in ESTIMATOR.items():
+        if name in dir(model):
+            continue
+        with pytest.raises(AttributeError) as caught:
+            getattr(model, name)
+        assert str(caught.value).endswith(answer(advice)), name
+        for path in re.findall(r"model\.(\w+(?:\.\w+)?)", advice):
+            assert functools.reduce(getattr, path.split("."), model) is not None, advice
+    with pytest.raises(AttributeError, match=r"no attribute 'history_'; write model.fit\(X, y\) first"):
+        len(NetworkClassifier().history_)
+    with pytest.raises(AttributeError, match="'partial_fit': partial_fit is of mini-batches") as why:
+        NetworkClassifier(solver="lbfgs").partial_fit(rows, labels)
+    assert isinstance(why.value.__cause__, AttributeError)
+    assert not hasattr(model, "__array__")
 
 
 def test_without_scikit_learn_the_message_says_what_to_install() -> None:

@@ -188,3 +188,70 @@ def test_rows_of_texts_and_numbers_are_a_table() -> None:
     heavy = made("two", epochs=5, class_weight={"no": 1e6, "yes": 1.0}).fit(frame, y)
     light = made("two", epochs=5).fit(frame, y, sample_weight=np.where(y == "no", 1e6, 1.0))
     np.testing.assert_array_equal(heavy.predict(frame), light.predict(frame))
+
+
+def test_the_epoch_is_chosen_by_rows_that_are_given(tmp_path: Path) -> None:
+    frame = table()[["age", "city"]]
+    whole = frame.assign(answer=target(table(), "two"))
+    train, rest = whole[:60], whole[60:]
+    for name, part in (("train.csv", train), ("rest.csv", rest)):
+        part.to_csv(tmp_path / name, index=False)
+    models = [
+        made("two").fit(train[["age", "city"]], train["answer"], X_val=frame[60:], y_val=rest["answer"]),
+        made("two").fit(train, "answer", X_val=rest),
+        made("two").fit(tmp_path / "train.csv", "answer", X_val=tmp_path / "rest.csv"),
+    ]
+    losses = [model.history_.validation_loss for model in models]
+    assert len(losses[0]) == 4
+    assert losses[0] == losses[1] == losses[2]
+    with pytest.raises(ValueError, match="X_val and y_val belong together: give both"):
+        made("two").fit(frame, whole["answer"], X_val=frame)
+    with pytest.raises(ValueError, match=r"y_val holds 'new', and the classes of y are \['no' 'yes'\]"):
+        made("two").fit(frame, whole["answer"], X_val=frame[:1], y_val=["new"])
+    with pytest.raises(ValueError, match="X_val has 2 rows, and y_val 1"):
+        made("number").fit(frame, np.arange(ROWS), X_val=frame[:2], y_val=[1.0])
+    with pytest.raises(TypeError, match=r"has no argument 'eval_set'; write X_val=X_val, y_val=y_val$"):
+        made("two").fit(frame, whole["answer"], eval_set=[])
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "said"),
+    [
+        ({"a": [np.inf, 1.0]}, [0, 1], "the column 'a' of X holds inf in row 0: write a number, or NaN"),
+        ({"a": [b"x", b"y"]}, [0, 1], r"write X\['a'\].str.decode\('utf-8'\)$"),
+        ({"a": ["x", "y"]}, [None, "b"], "y has 1 missing labels, the first in row 0"),
+        ({"a": ["x", "y"]}, [[0, 1], [1, 1]], r"MultiOutputClassifier.*write y.argmax\(axis=1\)"),
+        ({"a": ["x", "y"], "b": [1, 2]}, ["b"], "names of columns: write y='b'$"),
+    ],
+)
+def test_what_a_table_cannot_be_is_said(X: Any, y: Any, said: str) -> None:
+    y = np.array(y, dtype=object) if None in y else y
+    with pytest.raises(ValueError, match=said):
+        made("two").fit(pd.DataFrame(X), y)
+
+
+def test_masked_cells_are_missing_and_objects_their_labels() -> None:
+    cells = np.ma.masked_greater(np.arange(20.0).reshape(10, 2), 15)
+    labels = np.array([0, 1] * 5, dtype=object)
+    model = made("two", epochs=1).fit(cells, labels)
+    assert model.classes_.dtype.kind == "i"
+    np.testing.assert_array_equal(model.predict_proba(cells), model.predict_proba(cells.filled(np.nan)))
+    with pytest.raises(TypeError, match=r"received \['x0'\]: write kinds={'x0': 'levels'}"):
+        made("two", kinds=["x0"]).fit(cells, labels)
+    frame = pd.DataFrame({"a": np.arange(10.0), "p": pd.period_range("2000", periods=10, freq="D")})
+    with pytest.raises(ValueError, match=r"write X\['p'\].dt.to_timestamp\(\)$"):
+        made("two").fit(frame, labels)
+    frame["p"] = frame["p"].dt.to_timestamp()
+    fitted = made("two", epochs=1).fit(frame, labels)
+    with pytest.raises(ValueError, match=r"write X.to_frame\(\).T, or frame.iloc\[\[0\]\]"):
+        fitted.predict(frame.iloc[0])
+    assert fitted.predict(frame.iloc[[0]]).shape == (1,)
+
+
+def test_an_option_of_a_file_is_said_as_an_argument(tmp_path: Path) -> None:
+    path = tmp_path / "polish.csv"
+    path.write_bytes("a,b\nŁódź,1\nŻary,2\n".encode("cp1250"))
+    with pytest.raises(ValueError, match=r"An option --NAME is NAME= here: fit\(chainrule.data.read_table\("):
+        made("two").fit(path)
+    table = cr.data.read_table(path, encoding="cp1250")
+    assert made("two", epochs=1).fit(table, "b").classes_.tolist() == [1, 2]

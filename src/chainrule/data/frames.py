@@ -21,6 +21,12 @@ Kind = Literal["number", "truth", "text", "date"]
 Mask = NDArray[np.bool_]
 
 _FORMS = "give numbers, truth values, texts, dates or durations"
+# What makes one of them of objects that are none, by their type.
+_OTHER_FORMS = {
+    "Period": ".dt.to_timestamp()",
+    "time": ".astype(str)",
+    "bytes": ".str.decode('utf-8')",
+}
 _EXTRA = ("narwhals", "tables", "a frame of texts, truth values or dates")
 
 
@@ -211,7 +217,7 @@ def _of_series(name: Any, series: Any, argument: str) -> Column:
         values = np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64).copy()
         missing = missing | np.isnan(values)
         values[missing] = np.nan
-        return Column(label, "number", values, missing, whole)
+        return _number(label, values, missing, argument, whole)
     if dtype == nw.Boolean:
         truth = np.zeros(len(series), dtype=bool)
         truth[~missing] = series.drop_nulls().to_numpy().astype(bool)
@@ -252,7 +258,7 @@ def column_of(name: str, values: Array, argument: str) -> Column:
         if kind != "f":
             _exact(name, values, argument)
         numbers = values.astype(np.float64)
-        return Column(name, "number", numbers, np.isnan(numbers), kind != "f")
+        return _number(name, numbers, np.isnan(numbers), argument, kind != "f")
     if kind == "b":
         return Column(name, "truth", values, np.zeros(len(values), dtype=bool))
     if kind == "M":
@@ -268,7 +274,7 @@ def column_of(name: str, values: Array, argument: str) -> Column:
 
 
 def _of_objects(name: str, values: Array, argument: str) -> Column:
-    missing = np.array([_says_nothing(entry) for entry in values], dtype=bool)
+    missing = np.array([says_nothing(entry) for entry in values], dtype=bool)
     present = values[~missing]
     kinds = {type(entry) for entry in present}
     if kinds and all(issubclass(kind, str) for kind in kinds):
@@ -283,7 +289,7 @@ def _of_objects(name: str, values: Array, argument: str) -> Column:
         whole = all(issubclass(kind, int | np.integer) for kind in kinds)
         if whole:
             _exact(name, present, argument)
-        return Column(name, "number", np.where(missing, np.nan, values).astype(np.float64), missing, whole)
+        return _number(name, np.where(missing, np.nan, values).astype(np.float64), missing, argument, whole)
     if all(issubclass(kind, timedelta | np.timedelta64) for kind in kinds):
         durations = np.full(len(values), np.timedelta64("NaT"), dtype="timedelta64[us]")
         durations[~missing] = present.astype("timedelta64[us]")
@@ -294,10 +300,24 @@ def _of_objects(name: str, values: Array, argument: str) -> Column:
         return Column(name, "date", dates, missing)
     odd = next((entry for entry in present if type(entry) is not type(present[0])), None)
     what = describe(present[0]) if odd is None else f"both {describe(present[0])} and {describe(odd)}"
-    raise DataError(f"the column '{name}' of {argument} holds {what}: {_FORMS}, all of one kind")
+    instead = None if odd is not None else _OTHER_FORMS.get(type(present[0]).__name__)
+    advice = f"write {argument}[{name!r}]{instead}" if instead else f"{_FORMS}, all of one kind"
+    raise DataError(f"the column '{name}' of {argument} holds {what}: {advice}")
 
 
-def _says_nothing(entry: Any) -> bool:
+def _number(name: str, values: Array, missing: Mask, argument: str, whole: bool) -> Column:
+    """A column of numbers, none of them infinite."""
+    infinite = np.isinf(values)
+    if infinite.any():
+        row = int(infinite.argmax())
+        raise DataError(
+            f"the column '{name}' of {argument} holds {values[row]} in row {row}: write a number, or NaN "
+            "where the value is missing"
+        )
+    return Column(name, "number", values, missing, whole)
+
+
+def says_nothing(entry: Any) -> bool:
     """Whether an object is None, NaN, NaT or pandas' NA, which cannot be compared."""
     return entry is None or type(entry).__name__ == "NAType" or bool(entry != entry)
 

@@ -52,6 +52,7 @@ ACTIVATIONS: dict[str, type[Layer]] = {
     "softplus": Softplus,
     "softsign": Softsign,
 }
+_OTHER_NAMES = {"linear": "identity", "swish": "silu", "leakyrelu": "leaky_relu", "hardtanh": "hard_tanh"}
 NORMALIZATIONS: dict[str, type[Layer]] = {"batch": BatchNorm, "layer": LayerNorm, "rms": RMSNorm}
 
 
@@ -86,10 +87,16 @@ def activation_from(value: Any, argument: str = "activation") -> Layer:
 def _layer(value: Any, known: dict[str, type[Layer]], argument: str) -> Layer:
     if isinstance(value, Layer):
         return value.another()
-    if isinstance(value, str) and value in known:
-        return known[value]()
-    names = ", ".join(map(repr, known))
-    raise ArgumentError(f"{argument} must be a layer or one of {names}, received {describe(value)}")
+    if isinstance(value, str) and value.lower() in known:  # in any case, as names of optimizers are
+        return known[value.lower()]()
+    names, hint = ", ".join(map(repr, known)), ""
+    if isinstance(value, str):
+        word = value.lower().replace("-", "_")
+        meant = _OTHER_NAMES.get(word, word.removesuffix("norm").removesuffix("_"))
+        hint = f": write {meant!r}" if meant in known else ""
+    elif isinstance(value, type) and issubclass(value, Layer):
+        hint = f": write {value.__name__}()"
+    raise ArgumentError(f"{argument} must be a layer or one of {names}, received {describe(value)}{hint}")
 
 
 def hidden_layers(

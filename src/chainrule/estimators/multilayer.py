@@ -22,12 +22,11 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
 
 from chainrule.base.errors import NonFiniteError
 from chainrule.base.keywords import depth_of_caller, teach
 from chainrule.base.types import Array
-from chainrule.estimators.base import FORMATS, Classifier, Estimator, Regressor
+from chainrule.estimators.base import Answering, Classifier, Estimator, Regressor
 from chainrule.estimators.epochs import Epochs, Rate, Score, accuracy, r2
 from chainrule.estimators.hidden import ACTIVATIONS, hidden_layers, per_layer, sizes_of
 from chainrule.estimators.targets import MULTICLASS, Labels, numbers_of, weights_of
@@ -50,7 +49,7 @@ _NONFINITE = (
 _DENSE = "dense"  # what the layers with weights are called, dense1 and on
 
 
-class Multilayer(Estimator):
+class Multilayer(Answering, Estimator):
     """What both have in common: `coefs_` and `intercepts_`, which may be set, are what they compute with."""
 
     loss: str
@@ -230,6 +229,7 @@ class Multilayer(Estimator):
             self.network_ = self._built()
 
     # -- training --------------------------------------------------------------------------------------------
+    @teach()
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on rows X (N, features), dense or sparse, and targets y; returns the estimator.
@@ -481,9 +481,7 @@ class MLPClassifier(Classifier, Multilayer):
     loss = "log_loss"
 
     def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=FORMATS, multi_output=True, dtype=(np.float64, np.float32), reset=reset
-        )
+        X, y = self._validated(X, y, multi_output=True, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if "classes_" not in self.__dict__ or not (self.warm_start or incremental):
@@ -540,6 +538,7 @@ class MLPRegressor(Regressor, Multilayer):
         "loss": [StrOptions({"squared_error", "poisson"})],
     }
 
+    @teach("the others by name: MLPRegressor('poisson', (50,), 'tanh', solver='adam')")
     def __init__(
         self,
         loss: str = "squared_error",
@@ -596,16 +595,7 @@ class MLPRegressor(Regressor, Multilayer):
         self.loss = loss
 
     def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=FORMATS,
-            multi_output=True,
-            y_numeric=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
+        X, y = self._validated(X, y, multi_output=True, y_numeric=True, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y

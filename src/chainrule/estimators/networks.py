@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -18,13 +19,13 @@ from scipy import sparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.keywords import teach
-from chainrule.base.scalars import check_count
+from chainrule.base.scalars import check_count, check_number
 from chainrule.base.types import Array
-from chainrule.estimators.base import FORMATS, Answering, Classifier, Estimator, Regressor
+from chainrule.estimators.base import Answering, Classifier, Estimator, Regressor
 from chainrule.estimators.hidden import hidden_layers, sizes_of
 from chainrule.estimators.targets import (
     BINARY,
@@ -32,16 +33,19 @@ from chainrule.estimators.targets import (
     MULTILABEL,
     Labels,
     numbers_of,
+    plain_labels,
     seed_from,
     weights_of,
 )
-from chainrule.layers import Dense, Flatten, Identity, Layer, Sigmoid, Softmax, Softplus
+from chainrule.layers import Dense, Flatten, Identity, Layer, LogSoftmax, Sigmoid, Softmax, Softplus
 from chainrule.losses import (
     BinaryCrossEntropy,
     CategoricalHinge,
     CrossEntropy,
     Hinge,
+    KLDivergence,
     Loss,
+    NegativeLogLikelihood,
     Poisson,
     loss_from,
 )
@@ -56,8 +60,24 @@ from chainrule.training.optimizers import FULL_BATCH, Optimizer, optimizer_from,
 # Samples per step where nobody says: a tenth of them, so that an epoch has ten steps, between these. 200 is
 # scikit-learn's, whose rule makes one step an epoch of 150 rows: iris 87.3 % in 100 epochs, with ours 91.8.
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 200
+_AUTO_PATIENCE = 10  # epochs of early_stopping=True, scikit-learn's n_iter_no_change
 _AUTO_FRACTION = 0.1  # held out for early stopping where nobody says
+_VALIDATION = "write validation_fraction=0.1, or fit(X, y, X_val=..., y_val=...)"
+_OF_LOGARITHMS = (NegativeLogLikelihood, KLDivergence)  # losses of logarithms of probabilities
+_OF_PROBABILITIES = (Softmax, Sigmoid, LogSoftmax)  # which end a network that tells classes apart
 _AUTO_HIDDEN = (100,)  # units where neither layers nor hidden_layers are given
+
+
+@contextmanager
+def said_of(name: str, argument: str) -> Iterator[None]:
+    """An error on `name` is one on the estimator's `argument`, which becomes it."""
+    try:
+        yield
+    except (ArgumentError, DataError, TypeError) as error:
+        said = str(error)
+        if name not in said:
+            raise
+        raise type(error)(said.replace(name, argument, 1)) from None
 
 
 class NetworkEstimator(Answering, Estimator):
@@ -66,8 +86,9 @@ class NetworkEstimator(Answering, Estimator):
     Parameters
     ----------
     layers: of the network, as `chainrule.Network` takes them. What is missing at its end is added: Dense with
-        an output per class or target, unless the last Dense has as many units, with a Flatten in front of it
-        where images come that far, and the activation that the loss wants. None: by the next four.
+        an output per class or target, unless the last Dense has as many units (of classes: and ends the
+        layers), with a Flatten in front of it where images come that far, and the activation that the loss
+        wants. Two classes may be two outputs, Dense(2). None: by the next four.
     hidden_layers: units of each, in place of layers; None: (100,). activation: a name ("relu", "tanh",
         "logistic", "gelu", ...) or a layer, one for all or a list. dropout: the rate behind each, one or a
         list. normalization: "batch", "layer" or "rms" before each activation, a layer, or a list.
@@ -80,8 +101,8 @@ class NetworkEstimator(Answering, Estimator):
     learning_rate: of a solver by its name: a number or a schedule; None: the optimizer's own.
     batch_size: samples per step; "auto": a tenth of them, at least 32 and at most 200.
     epochs: at most; of "lbfgs" and "cg" iterations.
-    early_stopping: None, a number of epochs without improvement, or EarlyStopping(...). Without validation
-        data a tenth of the rows is held out.
+    early_stopping: None, a number of epochs without improvement (True: 10), or EarlyStopping(...). Without
+        validation data a tenth of the rows is held out.
     validation_fraction: of the rows held out, of every class its share; None: none but for early stopping.
     precision: "bfloat16": products of factors rounded to it, as of `chainrule.Network`; with it, or with
         "float32", the network is of float32, whatever X is. None: of the type of X; float32 is twice as fast.
@@ -180,15 +201,37 @@ class NetworkEstimator(Answering, Estimator):
                     f"layers={self.layers!r} are numbers of units: write hidden_layers={self.layers!r}"
                 )
         else:
-            raise TypeError(f"layers must be a list such as [Dense(50), ReLU()], not {describe(self.layers)}")
+            hint = ": write layers=[*network.layers]" if isinstance(self.layers, Network) else ""
+            raise TypeError(
+                f"layers must be a list such as [Dense(50), ReLU()], not {describe(self.layers)}{hint}"
+            )
+        return self._ended(layers, shape, outputs, activation)
+
+    def _ended(
+        self, layers: list[Layer], shape: tuple[int, ...], outputs: int, activation: Layer | None
+    ) -> list[Layer]:
+        """The layers with what is missing at their end."""
+        if layers:
+            built = architecture(layers, shape)
+            shape = built.shapes[str(built.layers[-1].name)]
+        classifies = isinstance(activation, _OF_PROBABILITIES)
+        ends = classifies and bool(layers) and isinstance(layers[-1], _OF_PROBABILITIES)
+        if ends and shape == (outputs,):
+            return layers
+        if ends and not isinstance(layers[-1], Sigmoid):
+            several = len(shape) > 1
+            behind = f"outputs of shape {shape}" if several else f"{shape[-1]} outputs"
+            raise ArgumentError(
+                f"layers end in {layers[-1]!r} behind {behind}, and y asks for {outputs}: write "
+                f"{'Flatten(), ' * several}Dense({outputs}) in front of it, or leave both out"
+            )
         last = next((layer for layer in reversed(layers) if isinstance(layer, Dense)), None)
-        if last is None or last.units != outputs:
-            if layers:
-                built = architecture(layers, shape)
-                shape = built.shapes[str(built.layers[-1].name)]
+        # With anything else behind it a Dense of as many units as there are classes is a hidden one.
+        bare = not classifies or (bool(layers) and isinstance(layers[-1], (Dense, Identity)))
+        if last is None or last.units != outputs or not bare or len(shape) > 1:
             layers += [Flatten()] if len(shape) > 1 else []
             layers.append(Dense(outputs))
-        if activation is not None and isinstance(layers[-1], Dense):
+        if activation is not None and (classifies or isinstance(layers[-1], Dense)):
             layers.append(activation)
         return layers
 
@@ -220,6 +263,8 @@ class NetworkEstimator(Answering, Estimator):
 
     def _as_rows(self, X: Any) -> tuple[Any, tuple[int, ...] | None]:
         """Images and sequences as rows, with their shape; what has rows as it is, and None."""
+        if isinstance(X, np.ma.MaskedArray):
+            raise DataError("X is a masked array: write X.filled(value), or drop the masked rows")
         if isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) > 1:
             X = np.asarray(X)
         shape: tuple[int, ...] = getattr(X, "shape", ())
@@ -259,6 +304,8 @@ class NetworkEstimator(Answering, Estimator):
 
     def _rows(self, X: Any, *, reset: bool = False) -> Any:
         rows, given = self._as_rows(X)
+        if len(self._sample_shape) > 1 and np.shape(X) == self._sample_shape:
+            raise ArgumentError(f"X is one sample of shape {self._sample_shape}: write X[numpy.newaxis]")
         checked = super()._rows(rows, reset=reset)
         self._refuse_other_shape(given)
         return checked
@@ -266,15 +313,8 @@ class NetworkEstimator(Answering, Estimator):
     def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         """Rows and targets as scikit-learn checks them; `reset` remembers what is known of the rows."""
         rows, given = self._as_rows(X)
-        rows, y = validate_data(
-            self,
-            rows,
-            y,
-            accept_sparse=FORMATS,
-            multi_output=True,
-            y_numeric=isinstance(self, Regressor),
-            dtype=(np.float64, np.float32),
-            reset=reset,
+        rows, y = self._validated(
+            rows, y, multi_output=True, y_numeric=isinstance(self, Regressor), reset=reset
         )
         if reset:
             self._set_sample_shape(given)
@@ -326,22 +366,23 @@ class NetworkEstimator(Answering, Estimator):
             )
         else:
             self.batch_size_ = self._size(X.shape[0], network, None if once else self._validation(validation))
-            history = fit(
-                network,
-                self._shaped(X),
-                targets,
-                optimizer=self._optimizer(),
-                batch_size=self.batch_size_,
-                epochs=1 if once else self.epochs,
-                validation=None if once else self._validation(validation),
-                shuffle=self.shuffle,
-                seed=seed + self._parts if once else seed,
-                constraint=self.constraint,
-                early_stopping=None if once else self._stopping(),
-                callbacks=self.callbacks,
-                resume=self._resumed() if once else None,
-                **common,
-            )
+            with said_of("give fit validation=0.1 or (X_val, y_val)", _VALIDATION):
+                history = fit(
+                    network,
+                    self._shaped(X),
+                    targets,
+                    optimizer=self._optimizer(),
+                    batch_size=self.batch_size_,
+                    epochs=1 if once else self.epochs,
+                    validation=None if once else self._validation(validation),
+                    shuffle=self.shuffle,
+                    seed=seed + self._parts if once else seed,
+                    constraint=self.constraint,
+                    early_stopping=None if once else self._stopping(),
+                    callbacks=self.callbacks,
+                    resume=self._resumed() if once else None,
+                    **common,
+                )
             self._moments = history.optimizer_state
         self._parts += once
         self._told(network)
@@ -378,14 +419,17 @@ class NetworkEstimator(Answering, Estimator):
                 raise ArgumentError(f"{name} is of mini-batches: leave it out, or choose another solver")
 
     def _optimizer(self) -> Optimizer:
-        if self.learning_rate is None or not isinstance(self.solver, str):
-            if self.learning_rate is not None:
-                raise ArgumentError(
-                    f"learning_rate is of a solver by its name: write the rate in {self.solver!r}"
-                )
-            return optimizer_from(self.solver)
-        kind = optimizers.get(self.solver.lower())
-        return optimizer_from(self.solver) if kind is None else replace(kind(), rate=self.learning_rate)  # type: ignore[type-var]
+        by_name = isinstance(self.solver, str)
+        if self.learning_rate is not None and not by_name:
+            raise ArgumentError(
+                f"learning_rate is of a solver by its name: write the rate in {self.solver!r}"
+            )
+        kind = optimizers.get(self.solver.lower()) if by_name else None
+        if self.learning_rate is None or kind is None:
+            with said_of("optimizer ", "solver "):
+                return optimizer_from(self.solver)
+        with said_of("rate ", "learning_rate "):
+            return replace(kind(), rate=self.learning_rate)  # type: ignore[type-var]
 
     def _size(self, samples: int, network: Network, validation: Any) -> int:
         """Samples per step; a size by rule leaves no single sample over where a layer takes none."""
@@ -408,7 +452,9 @@ class NetworkEstimator(Answering, Estimator):
         """Of this fit alone: a parameter is not changed."""
         if self.early_stopping is None or self.early_stopping is False:
             return None
-        (stopping,) = early_stopping_from(self.early_stopping)
+        given = _AUTO_PATIENCE if self.early_stopping is True else self.early_stopping
+        with said_of("patience ", "early_stopping "):
+            (stopping,) = early_stopping_from(given)
         assert isinstance(stopping, EarlyStopping)
         return copy.deepcopy(stopping)
 
@@ -418,6 +464,9 @@ class NetworkEstimator(Answering, Estimator):
         stopping = self._stopping()
         if self.validation_fraction is None and stopping is not None:
             return _AUTO_FRACTION if stopping.monitor.startswith("validation") else None
+        if self.validation_fraction is not None:
+            hint = "0.1 holds out a tenth of the rows"
+            check_number("validation_fraction", self.validation_fraction, high=1.0, hint=hint)
         return self.validation_fraction
 
     def _resumed(self) -> History | None:
@@ -505,6 +554,7 @@ class NetworkClassifier(Classifier, NetworkEstimator):
         )
         self.class_weight = class_weight
 
+    @teach()
     def fit(
         self,
         X: Any,
@@ -552,7 +602,9 @@ class NetworkClassifier(Classifier, NetworkEstimator):
         return super()._check_solver()
 
     def _learn(self, y: Any, classes: Any = None) -> None:
-        alone = self.loss is None or isinstance(self._loss_of(), (BinaryCrossEntropy, Hinge))
+        alone = isinstance(self._loss_of(), (BinaryCrossEntropy, Hinge))
+        if self.loss is None:
+            alone = not self._ends_in_two()
         if type_of_target(y).startswith("multilabel") and not self._takes_several():
             raise ValueError(
                 f"loss={self.loss!r} takes one class per row, and y has several labels: leave loss out, or "
@@ -561,6 +613,14 @@ class NetworkClassifier(Classifier, NetworkEstimator):
         pair = not alone  # a network of one output tells classes apart by these two losses alone
         self._labels = Labels.learn(y, classes, pair=pair)
         self.classes_ = self._labels.classes
+
+    def _ends_in_two(self) -> bool:
+        """Whether the layers end in an output for each of two classes."""
+        layers = [*self.layers] if isinstance(self.layers, Iterable) else []
+        if not layers:
+            return False
+        last = layers[-2] if isinstance(layers[-1], Identity) and len(layers) > 1 else layers[-1]
+        return isinstance(last, (Softmax, LogSoftmax)) or (isinstance(last, Dense) and last.units == 2)
 
     def _takes_several(self) -> bool:
         """Whether the loss takes every output by itself."""
@@ -580,20 +640,29 @@ class NetworkClassifier(Classifier, NetworkEstimator):
                 f"{kind.classes}."
             )
 
+    def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+        X, y = super()._checked(X, y, reset=reset)
+        return X, plain_labels(y)
+
     def _encoded(self, y: Any) -> Array:
         return self._labels.encode(y)
 
     def _held(self, X_val: Any, y_val: Any, weights: Any) -> Any:
         if y_val is not None:
+            y_val = y_val if sparse.issparse(y_val) else plain_labels(np.asarray(y_val))
             self._refuse_unknown(y_val)
         return super()._held(X_val, y_val, weights)
 
     def _ending(self, targets: Array) -> tuple[int, Layer | None]:
         labels = self._labels
         if self.loss is None:
-            return labels.outputs, Softmax() if labels.kind == MULTICLASS else Sigmoid()
-        output = self._loss_of().output
-        return labels.outputs, None if output is None else output()
+            return labels.outputs, Softmax() if labels.largest_counts else Sigmoid()
+        loss = self._loss_of()
+        if loss.outputs_per_target > 1:
+            raise ArgumentError(f"loss={self.loss!r} is of numbers: leave it out, or take NetworkRegressor")
+        if isinstance(loss, _OF_LOGARITHMS):
+            return labels.outputs, LogSoftmax()
+        return labels.outputs, None if loss.output is None else loss.output()
 
     def _numbers(self) -> range | None:
         return range(self._labels.outputs) if self._labels.largest_counts else None
@@ -606,12 +675,14 @@ class NetworkClassifier(Classifier, NetworkEstimator):
         return loss_from(self.loss, Softmax())
 
     def _has_probabilities(self) -> bool:
-        if self._loss_of().output is not None:
+        loss = self._loss_of()
+        if loss.output is not None or isinstance(loss, _OF_LOGARITHMS):
             return True
         raise AttributeError(f"loss={self.loss!r} gives no probabilities: use decision_function")
 
     def _has_margins(self) -> bool:
-        if self._loss_of().output is None:
+        loss = self._loss_of()
+        if loss.output is None and not isinstance(loss, _OF_LOGARITHMS):
             return True
         raise AttributeError("a cross-entropy gives probabilities: use predict_proba")
 
@@ -619,6 +690,8 @@ class NetworkClassifier(Classifier, NetworkEstimator):
     def predict_proba(self, X: Any) -> Array:
         """The probability of every class, (N, classes) in the order of `classes_`."""
         probabilities = super().predict_proba(X)
+        if isinstance(self.network_.layers[-1], LogSoftmax):
+            return np.asarray(np.exp(probabilities))
         if self._labels.kind == MULTICLASS and isinstance(self.network_.layers[-1], Sigmoid):
             return np.asarray(
                 probabilities / probabilities.sum(axis=1, keepdims=True)
@@ -647,20 +720,26 @@ class NetworkClassifier(Classifier, NetworkEstimator):
         return 0.0 if isinstance(self.history_.loss_function, Hinge) else 0.5
 
     def _decode(self, outputs: Array) -> Array:
-        return self._labels.decode(outputs, self._middle())
+        labels = self._labels
+        if labels.kind == MULTILABEL and isinstance(self.network_.layers[-1], (Softmax, LogSoftmax)):
+            one_hot = np.eye(labels.outputs, dtype=np.int64)  # rows, as y was
+            return np.asarray(one_hot[outputs.argmax(axis=1)])
+        return labels.decode(outputs, self._middle())
 
 
 @teach("the others by name: NetworkRegressor([Dense(50), ReLU()], epochs=20)")
 class NetworkRegressor(Regressor, NetworkEstimator):
     __doc__ = f"""A network that predicts one number per row, or several.
 
-    The squared error of several targets is summed over them. A target far from 0 or of a large spread is
-    better scaled, by sklearn.compose.TransformedTargetRegressor.
+    The squared error of several targets is summed over them. Of loss="gaussian_nll" `predict` gives the
+    means, and `network_.predict` the logarithms of the variances behind them. A target far from 0 or of a
+    large spread is better scaled, by sklearn.compose.TransformedTargetRegressor.
 
     As of the base:
 
     {NetworkEstimator.__doc__}"""
 
+    @teach()
     def fit(
         self,
         X: Any,
@@ -693,9 +772,10 @@ class NetworkRegressor(Regressor, NetworkEstimator):
 
     def _ending(self, targets: Array) -> tuple[int, Layer | None]:
         loss = loss_from(self.loss, Identity())
+        outputs = targets.shape[1] * loss.outputs_per_target
         if isinstance(loss, Poisson) and not loss.log_input:
-            return targets.shape[1], Softplus()
-        return targets.shape[1], None if loss.output is None else loss.output()
+            return outputs, Softplus()
+        return outputs, None if loss.output is None else loss.output()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -703,5 +783,7 @@ class NetworkRegressor(Regressor, NetworkEstimator):
         return tags
 
     def _decode(self, outputs: Array) -> Array:
-        loss = self.history_.loss_function
+        loss = self._loss(self.network_)
+        if loss.outputs_per_target > 1:  # of GaussianNLL: the first half are the means
+            outputs = np.asarray(outputs[:, : outputs.shape[1] // loss.outputs_per_target])
         return super()._decode(np.exp(outputs) if isinstance(loss, Poisson) and loss.log_input else outputs)

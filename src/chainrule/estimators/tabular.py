@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
@@ -18,17 +19,16 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
-from chainrule.base.errors import ArgumentError, DataError
+from chainrule.base.errors import ArgumentError, DataError, FileError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_number
 from chainrule.base.types import Array
 from chainrule.data import Preparation, Standardizer, read_table, split
 from chainrule.data.frames import Column, Frame, column_of, frame_of, listed
 from chainrule.estimators.base import Answering
-from chainrule.estimators.targets import numbers_of, weights_of
+from chainrule.estimators.targets import SEVERAL, check_labels, numbers_of, plain_labels, weights_of
 from chainrule.networks.network import Network
 from chainrule.training.history import History
 from chainrule.training.methods.tabular import EPOCHS, Tabular
@@ -70,16 +70,22 @@ class _Tabular(Answering, BaseEstimator):
     def _learned(self, y: Any) -> Array:
         """y as the network is trained on it; remembers the classes."""
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    @teach()
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+    ) -> Any:
         """Train on a table X and its target y.
 
         X: a data frame, a mapping of columns, (N, features) numbers and texts, or the path of a file. y:
         (N,), or the name of the target's column in X; of a file, where it is None, the last column is.
-        sample_weight: (N,), only ratios matter.
+        sample_weight: (N,), only ratios matter. X_val, y_val: by which the epoch is chosen, in place of
+        `validation_fraction`; y_val may be None where X_val holds the target's column.
         """
         table, y = self._training_table(X, y)
         check_count("epochs", self.epochs)
-        check_number("validation_fraction", self.validation_fraction, high=1.0)
+        hint = f"{VALIDATION} holds out a fifth of the rows"
+        check_number("validation_fraction", self.validation_fraction, high=1.0, hint=hint)
+        kinds = check_kinds(self.kinds)
         targets = self._learned(y)
         if len(targets) != len(table):
             raise ValueError(
@@ -87,11 +93,12 @@ class _Tabular(Answering, BaseEstimator):
             )
         weights = weights_of(y, sample_weight, self._class_weight(), np.empty((len(table), 1)))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        train, held = self._parts(targets, seed)
+        given = self._given(X_val, y_val)
+        train, held = self._parts(targets, seed) if given is None else _all_rows(targets)
         if weights is not None:
             held = held[weights[held] > 0]  # an accuracy counts every row once
         tabular = Tabular(self._classify, self.epochs)
-        kinds = {**self._told, **(self.kinds or {})}
+        kinds = {**self._told, **kinds}
         # Of all rows, or levels of those held out would be new; the target's scale is of those trained on.
         preparation = Preparation.learn(table, kinds=kinds or None, robust=True)
         if not self._classify:
@@ -109,7 +116,9 @@ class _Tabular(Answering, BaseEstimator):
             seed=seed,
         )
         validation: Any = None
-        if len(held):
+        if given is not None:
+            validation = (preparation(given[0]), given[1])
+        elif len(held):
             validation = (preparation(table[held]), targets[held])
             validation += () if weights is None else (weights[held],)
         self.history_ = tabular.fit(
@@ -130,20 +139,46 @@ class _Tabular(Answering, BaseEstimator):
 
     def _parts(self, targets: Array, seed: int) -> tuple[Array, Array]:
         """The rows to train on and those to choose the epoch by, none where they are too few."""
+        if len(targets) < FEWEST:
+            return _all_rows(targets)
         rows = np.arange(len(targets))
-        if len(rows) < FEWEST:
-            return rows, rows[:0]
         stratify = self._classify and len(np.unique(targets)) < len(targets)
         train, held, _, _ = split(rows, targets, self.validation_fraction, seed=seed, stratify=stratify)
         return np.sort(train), np.sort(held)
 
+    def _given(self, X_val: Any, y_val: Any) -> tuple[Frame, Array] | None:
+        """The table and the targets to choose the epoch by, where they are given."""
+        if X_val is None and y_val is None:
+            return None
+        table = None if X_val is None else _read(X_val, [] if self._source is None else [self._source])
+        frame = None if table is None else frame_of(table, "X_val")
+        if y_val is None and frame is not None and self._source in frame.names:
+            y_val = frame.column(str(self._source)).labels()
+        if table is None or y_val is None:
+            raise ArgumentError("X_val and y_val belong together: give both")
+        frame = self._table(table if frame is None else frame)
+        targets = self._told_apart(y_val)
+        if len(targets) != len(frame):
+            raise ValueError(f"X_val has {len(frame)} rows, and y_val {len(targets)}: give one target a row")
+        return frame, targets
+
+    @abstractmethod
+    def _told_apart(self, y: Any) -> Array:
+        """Other targets as the network is trained on them, of what is known after `_learned`."""
+
     def _training_table(self, X: Any, y: Any) -> tuple[Frame, Any]:
         self._told: dict[str, str] = {}
         self._source: str | None = None
-        if isinstance(X, (str, os.PathLike)):
-            X = read_table(Path(X), asked=[] if y is None else [str(y)]).frame
+        file = isinstance(X, (str, os.PathLike))
+        X = _read(X, [] if y is None else [str(y)])
+        if file:
             y = X.names[-1] if y is None else str(y)
         frame = frame_of(X, "X")
+        if frame is not None and isinstance(y, (list, tuple)) and len(y) < len(frame):
+            names = [name for name in y if isinstance(name, str) and name in frame.names]
+            if names and len(names) == len(y):
+                instead = f"y={names[0]!r}" if len(names) == 1 else f"X.drop(columns={names}), X[{names}]"
+                raise DataError(f"y={y!r} are names of columns: write {instead}")
         if frame is not None and isinstance(y, str):
             if y not in frame.names:
                 raise DataError(f"y is {y!r}, but the columns of X are {listed(frame.names)}")
@@ -165,8 +200,7 @@ class _Tabular(Answering, BaseEstimator):
 
     def _table(self, X: Any) -> Frame:
         """A table to predict for."""
-        if isinstance(X, (str, os.PathLike)):
-            X = read_table(Path(X)).frame
+        X = _read(X, [])
         frame = frame_of(X, "X")
         if frame is not None:
             frame = frame if self._source is None else frame.without([self._source])
@@ -178,6 +212,8 @@ class _Tabular(Answering, BaseEstimator):
         if not self._named:
             rows = _of_cells(X)
             return self._of_rows(check_array(X, ensure_all_finite="allow-nan")) if rows is None else rows
+        if hasattr(X, "to_frame") and hasattr(X, "index"):
+            raise DataError("X is one row or column: write X.to_frame().T, or frame.iloc[[0]] for one row")
         raise DataError(
             "X has no names of columns, but the table of the fit had: give a data frame with the columns "
             f"{', '.join(map(str, self.feature_names_in_[:8]))}"
@@ -202,6 +238,37 @@ class _Tabular(Answering, BaseEstimator):
         return tags
 
 
+def _read(X: Any, asked: list[str]) -> Any:
+    """The table of a file, of masked cells an array with NaN for them; any other as it is. asked: names that
+    a file's first line holds if it is a header.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        return np.ma.filled(X.astype(np.float64), np.nan)
+    if not isinstance(X, (str, os.PathLike)):
+        return X
+    try:
+        return read_table(Path(X), asked=asked).frame
+    except FileError as error:
+        if "--" not in str(error):
+            raise
+        how = f"chainrule.data.read_table({os.fspath(X)!r}, ...)"
+        raise FileError(f"{error}. An option --NAME is NAME= here: fit({how}, y='NAME')") from None
+
+
+def _all_rows(targets: Array) -> tuple[Array, Array]:
+    rows = np.arange(len(targets))
+    return rows, rows[:0]
+
+
+def check_kinds(kinds: Any) -> dict[str, str]:
+    """The kinds as a dict; TypeError for what is none."""
+    if kinds is None or isinstance(kinds, Mapping):
+        return {**(kinds or {})}
+    names = [*kinds][:3] if isinstance(kinds, (list, tuple)) else ["zip"]
+    written = ", ".join(f"{name!r}: 'levels'" for name in names)
+    raise TypeError(f"kinds must be a dict, received {describe(kinds)}: write kinds={{{written}}}")
+
+
 def _of_cells(X: Any) -> Frame | None:
     """Rows that hold texts or dates beside numbers, as steps of a pipeline give them; None for all others."""
     if not isinstance(X, (list, tuple, np.ndarray)):
@@ -212,6 +279,17 @@ def _of_cells(X: Any) -> Frame | None:
         return None
     columns = (column_of(f"x{place}", part, "X") for place, part in enumerate(cells.T))
     return Frame(tuple(columns), named=False)
+
+
+def _one_column(y: Any) -> Any:
+    """Labels (N,) as what they are; ValueError for several columns."""
+    shape = np.asarray(y).shape
+    if len(shape) == 2 and shape[1] > 1:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {shape} instead: {SEVERAL}, and of rows of 0 "
+            "with a single 1 write y.argmax(axis=1)"
+        )
+    return plain_labels(column_or_1d(y, warn=True))
 
 
 @teach("all by name: TabularClassifier(epochs=256)")
@@ -259,14 +337,22 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     def _learned(self, y: Any) -> Array:
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
+        y = _one_column(y)
+        check_labels(y)
         self.classes_, ids = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ArgumentError(
                 f"y holds one class only, {self.classes_[0]}: there is nothing to tell apart"
             )
         return np.asarray(ids, dtype=np.int64)
+
+    def _told_apart(self, y: Any) -> Array:
+        y = _one_column(y)
+        new = [label for label in np.unique(y).tolist() if label not in self.classes_]
+        if new:
+            known = f"the classes of y are {self.classes_}"
+            raise ValueError(f"y_val holds {describe(new[0])}, and {known}: leave such rows out")
+        return np.asarray(np.searchsorted(self.classes_, y), dtype=np.int64)
 
     def predict(self, X: Any) -> Array:
         """The class of every row (N,)."""
@@ -295,12 +381,16 @@ class TabularRegressor(RegressorMixin, _Tabular):
     def _learned(self, y: Any) -> Array:
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
+        values = self._told_apart(y)
+        self._flat = values.ndim == 1
+        return values
+
+    def _told_apart(self, y: Any) -> Array:
         values = numbers_of(y)
         if values.ndim not in (1, 2) or not values.size:
             raise ValueError(f"y should be a 1d or 2d array, got an array of shape {values.shape} instead.")
         if not np.isfinite(values).all():
             raise ValueError("Input y contains NaN or infinity.")
-        self._flat = values.ndim == 1
         return values
 
     def predict(self, X: Any) -> Array:

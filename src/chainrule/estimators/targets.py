@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,11 +14,15 @@ from sklearn.utils import check_random_state, compute_class_weight, compute_samp
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import _check_sample_weight
 
-from chainrule.base.errors import DataError
+from chainrule.base.errors import ArgumentError, DataError, describe
+from chainrule.base.scalars import check_number
 from chainrule.base.types import Array
+from chainrule.data.frames import says_nothing
 from chainrule.networks.network import Network
 
 BINARY, MULTICLASS, MULTILABEL = "binary", "multiclass", "multilabel"
+# What to write for several columns of classes, each with its own.
+SEVERAL = "a network for every column is sklearn.multioutput.MultiOutputClassifier(...)"
 _KINDS = ("binary", "multiclass", "multiclass-multioutput", "multilabel-indicator")  # of type_of_target
 
 
@@ -42,11 +47,14 @@ class Labels:
 
         Raises ValueError, in scikit-learn's words, where y holds no classes or several per sample.
         """
-        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        kind = type_of_target(y, input_name="y")
+        if kind == "unknown":
+            first = describe(np.asarray(y).flat[0])
+            raise ValueError(f"Unknown label type: objects such as {first}: write y.astype(int), or str")
         if kind not in _KINDS:
-            check_classification_targets(y)  # which refuses it
+            check_labels(y)  # which refuses it
         if "multioutput" in kind:
-            raise ValueError("Multioutput target data is not supported with label binarization")
+            raise ValueError(f"Multioutput target data is not supported with label binarization: {SEVERAL}")
         if kind == "multilabel-indicator":
             return cls(MULTILABEL, unique_labels(y), sparse.issparse(y))
         known = _labels(y if classes is None else classes)
@@ -102,6 +110,37 @@ def _labels(y: Any) -> Array:
     return np.asarray(unique_labels(y))
 
 
+def check_labels(y: Any) -> None:
+    """scikit-learn's ValueError for what are no labels, with what to write where they are."""
+    try:
+        check_classification_targets(y)
+    except ValueError as error:
+        said = "Where they are classes write y.astype(str)"
+        raise ValueError(f"{error} {said}; for quantities take a regressor") from None
+
+
+def plain_labels(y: Any) -> Any:
+    """Labels of an array of objects as what they are, numbers, truth values or texts; y else.
+
+    Raises ValueError where one is missing, and where texts stand beside what is none.
+    """
+    if not isinstance(y, np.ndarray) or y.dtype != object or not y.size:
+        return y
+    missing = [row for row, label in enumerate(y.flat) if says_nothing(label)]
+    if missing:
+        row = missing[0] // (y.size // len(y))
+        raise ValueError(
+            f"y has {len(missing)} missing labels, the first in row {row}: leave these rows out, or write a "
+            "label of its own for them"
+        )
+    texts = [isinstance(label, str) for label in y.flat]
+    if any(texts) and not all(texts):
+        text, other = y.flat[texts.index(True)], y.flat[texts.index(False)]
+        raise ValueError(f"y holds both {describe(other)} and {describe(text)}: write y.astype(str)")
+    plain = y if any(texts) else np.array(y.tolist())
+    return plain if plain.dtype.kind in "biuf" and plain.shape == y.shape else y
+
+
 def numbers_of(y: Any) -> Array:
     """Targets of a regression in float64, in the shape that they have.
 
@@ -118,6 +157,28 @@ def numbers_of(y: Any) -> Array:
     return np.asarray(y, dtype=np.float64)
 
 
+def check_class_weight(class_weight: Any, y: Any) -> None:
+    """ValueError, with what to write, for weights that are none, and for those of no label of y."""
+    several = np.asarray(y).ndim == 2
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return
+    if several and isinstance(class_weight, (list, tuple)):
+        return  # scikit-learn's own, one for every column
+    labels = [] if several else np.unique(y).tolist()
+    shown = ", ".join(f"{label!r}: 1.0" for label in (labels or [0, 1])[:3])
+    shown += ", ..." if len(labels) > 3 else ""
+    if not isinstance(class_weight, Mapping):
+        raise ArgumentError(
+            f"class_weight must be None, 'balanced' or {{label: weight}}, received {describe(class_weight)}: "
+            f"write {{{shown}}}"
+        )
+    for label, weight in class_weight.items():
+        check_number(f"class_weight[{label!r}]", weight, include_low=True)
+    if labels and not any(label in class_weight for label in labels):
+        given = ", ".join(map(repr, [*class_weight][:5]))
+        raise ArgumentError(f"class_weight has the labels {given}, of which y has none: write {{{shown}}}")
+
+
 def weights_of(y: Any, sample_weight: Any, class_weight: Any, X: Any) -> Array | None:
     """One weight per sample, not scaled, in float64: sample weights times those of the classes; None where
     neither is given.  class_weight: "balanced", or {label: weight}, for several labels a list of such.
@@ -126,6 +187,7 @@ def weights_of(y: Any, sample_weight: Any, class_weight: Any, X: Any) -> Array |
     if sample_weight is not None:
         weights = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64))
     if class_weight is not None:
+        check_class_weight(class_weight, y)
         balanced = isinstance(class_weight, str) and class_weight == "balanced" and np.ndim(y) == 1
         if (
             balanced and weights is not None

@@ -103,13 +103,13 @@ def loss_from(value: Any, last_layer: Layer) -> Loss:
         return value
     names = ", ".join(repr(name) for name in _LOSSES)
     if isinstance(value, str):
-        if value not in _LOSSES:
+        if value.lower() not in _LOSSES:  # in any case, as names of optimizers are
             if value.lower() in _OTHER_NAMES:
                 raise ArgumentError(f"loss {value!r} is unknown: write {_OTHER_NAMES[value.lower()]!r}")
             raise ArgumentError(
                 f"loss {describe(value)} is unknown: write one of {names}, or an object: CrossEntropy()"
             )
-        return _LOSSES[value]()
+        return _LOSSES[value.lower()]()
     hint = f": write {value.__name__}()" if isinstance(value, type) and issubclass(value, Loss) else ""
     raise TypeError(
         f"loss must be an object such as CrossEntropy() or one of {names}, received {describe(value)}{hint}"

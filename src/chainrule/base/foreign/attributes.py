@@ -189,6 +189,36 @@ SET = by_name(
     }
 )
 
+# Of an estimator.
+ESTIMATOR = by_name(
+    {
+        "model.history_, what fit returned": ("history", "history_dict"),
+        "model.network_.summary()": ("summary", "get_config", "describe"),
+        "model.network_.save('net.npz')": (
+            *("save", "save_model", "save_params", "save_weights", "dump"),
+        ),
+        "model.score(X, y)": ("evaluate", "accuracy", "test", "score_"),
+        "model.predict(X)": (
+            *("predict_classes", "predict_label", "predict_labels", "forward", "predict_on_batch"),
+        ),
+        "model.network_.parameters, a dict by name": (
+            *("coefs_", "intercepts_", "coef_", "intercept_", "weights", "weights_", "get_weights"),
+            *("state_dict",),
+        ),
+        "model.network_": ("module_", "model_", "module", "model", "net_", "network"),
+        "model.network_.layers": ("layers_", "n_layers_"),
+        "model.history_.loss": ("losses_", "train_loss_", "loss_curve_", "loss_", "best_loss_"),
+        "len(model.history_)": ("n_iter_", "n_epochs_", "epochs_"),
+        "model.network_.to_onnx('net.onnx')": ("to_onnx", "export"),
+        "chainrule.explain(model.network_, ...)": ("explain", "explain_"),
+        "no steps by hand here: NetworkClassifier and NetworkRegressor have partial_fit": (
+            *("partial_fit", "train_on_batch"),
+        ),
+        "nothing: fit takes what the constructor was given": ("compile", "initialize", "build", "train"),
+        "sklearn.inspection.permutation_importance(model, X, y)": ("feature_importances_",),
+    }
+)
+
 # Of a layer.
 LAYER_ATTRIBUTES = by_name(
     {

@@ -42,6 +42,10 @@ _ONE_HOT = "nothing: chainrule.fit(network, X, y) takes labels; numpy.eye(3)[y] 
 _PLAIN = "numpy.asarray(X): arrays are NumPy's"
 _SPLIT = "chainrule.data.split(X, y, 0.2, seed=0), which gives X_train, X_test, y_train, y_test"
 _SCALE = "chainrule.data.Standardizer.learn(X), called with X it gives mean 0 and deviation 1"
+_SEARCH = (
+    "no search here: scikit-learn's takes an estimator, "
+    "GridSearchCV(chainrule.estimators.NetworkClassifier(), {'learning_rate': [0.01, 0.1]})"
+)
 _FOLDS = (
     "no folds here: scikit-learn's KFold gives the rows, and network.reinitialise(0) starts a network anew"
 )
@@ -89,7 +93,11 @@ MODULES = by_name(
         "chainrule.data.load_npz('data.npz')": ("load_npz",),
         _SPLIT: ("train_test_split", "random_split", "split", "model_selection"),
         _SCALE: ("StandardScaler", "Standardizer", "Normalization", "preprocessing", "MinMaxScaler"),
-        _FOLDS: ("KFold", "StratifiedKFold", "cross_val_score", "GridSearchCV"),
+        _FOLDS: ("KFold", "StratifiedKFold"),
+        _SEARCH: (
+            *("cross_val_score", "cross_validate", "GridSearchCV", "RandomizedSearchCV"),
+            *("HalvingGridSearchCV", "NetworkSearchCV", "fit_many", "Tuner", "RandomSearch"),
+        ),
         _ONE_HOT: ("to_categorical", "one_hot", "OneHotEncoder", "LabelEncoder", "LabelBinarizer", "utils"),
         "numpy.random.default_rng(0) for arrays; a network has its seed, Network([...], seed=0)": (
             *("random", "PRNGKey", "rng", "Rngs"),
@@ -108,7 +116,7 @@ MODULES = by_name(
         # training
         f"{_TRAIN}, which trains any network": (
             *("train", "Trainer", "Learner", "train_step", "train_model", "compile", "fit_one_cycle"),
-            *("NeuralNet", "NeuralNetClassifier", "NeuralNetRegressor", "TrainState"),
+            *("NeuralNet", "TrainState"),
         ),
         "chainrule.fit_full_batch(network, X, y, iterations=5)": ("LBFGS", "minimize", "fmin_cg"),
         _NO_OPTIMIZER: (

@@ -164,7 +164,21 @@ _CLASSES = by_name(
         f"{_DRAWN}.uniform(size=...) for an array; chainrule.Uniform(0.05) is an initializer": ("uniform",),
         f"{_DRAWN}.poisson(size=...) for an array; chainrule.Poisson() is a loss": ("poisson",),
         # networks
-        "chainrule.Network([...], input_shape=784)": ("Model", "Module", "MLPClassifier", "MLPRegressor"),
+        "chainrule.Network([...], input_shape=784)": ("Model", "Module"),
+        "chainrule.estimators.MLPClassifier()": ("MLPClassifier",),
+        "chainrule.estimators.MLPRegressor()": ("MLPRegressor",),
+        "chainrule.estimators.NetworkClassifier([chainrule.Dense(50), chainrule.ReLU()])": (
+            *("NetworkClassifier", "NeuralNetClassifier", "KerasClassifier", "SKLearnClassifier"),
+        ),
+        "chainrule.estimators.NetworkRegressor([chainrule.Dense(50), chainrule.ReLU()])": (
+            *("NetworkRegressor", "NeuralNetRegressor", "KerasRegressor", "SKLearnRegressor"),
+        ),
+        "chainrule.estimators.TabularClassifier()": (
+            *("TabularClassifier", "RealMLP_TD_Classifier", "RealMLPClassifier", "TabNetClassifier"),
+        ),
+        "chainrule.estimators.TabularRegressor()": (
+            *("TabularRegressor", "RealMLP_TD_Regressor", "RealMLPRegressor", "TabNetRegressor"),
+        ),
     }
 )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from chainrule.base.foreign.losses import LOSSES, SCALED
 from chainrule.base.foreign.networks import METRICS, NETWORKS
 from chainrule.base.foreign.words import SAME, Advice, besides, by_name, by_value
@@ -293,6 +296,16 @@ _ESTIMATOR = by_name(
         "class_weight='balanced' or {label: weight}": ("class_weights",),
         "normalization='batch'": ("batch_norm", "batchnorm", "normalisation", "norm"),
         "dropout=0.2": ("dropout_rate", "drop_rate"),
+        "validation_fraction=0.1, or None, of skorch's train_split": ("train_split",),
+        "learning_rate=0.01, or solver=SGD(0.1, momentum=0.9)": ("optimizer__lr", "optimizer__momentum"),
+        "shuffle=True": ("iterator_train__shuffle",),
+        "no metric here: history_ has loss and accuracy, score and cross_validate any other": ("metrics",),
+        "nothing: inputs and outputs are counted in fit": (
+            *("input_dim", "n_features", "num_classes", "n_classes", "n_outputs"),
+        ),
+        "no column of levels here: TabularClassifier and TabularRegressor take a table as it is": (
+            *("cat_features", "categorical_features"),
+        ),
     }
 )
 _TABULAR = by_name(
@@ -315,12 +328,135 @@ _TABULAR = by_name(
                 "penalty",
                 "alpha",
                 "loss",
+                "optimizer",
+                "weight_decay",
+                "dropout",
+                "momentum",
+                "criterion",
             ),
         ),
-        "nothing: the best epoch on the rows held out is kept": ("early_stopping", "n_iter_no_change", "tol"),
+        "no ensemble here: VotingClassifier and BaggingClassifier of scikit-learn take several": (
+            *("n_ens", "n_estimators", "n_cv"),
+        ),
+        "nothing: the best epoch on the rows held out is kept": (
+            *("early_stopping", "n_iter_no_change", "tol", "patience", "use_early_stopping"),
+            *("early_stopping_rounds",),
+        ),
+        "no validation data here: fit(X, y, X_val=..., y_val=...) takes them": (
+            *("validation", "validation_data", "eval_set", "X_val", "y_val"),
+        ),
         besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
     }
 )
+
+_NO_VALIDATION = (
+    "no validation data here: early_stopping=True holds some rows out; NetworkClassifier takes them"
+)
+_MULTILAYER = by_name(
+    {
+        "max_iter=200": (
+            *("epochs", "n_epochs", "num_epochs", "max_epochs", "nb_epoch", "n_iter", "iterations"),
+        ),
+        "hidden_layer_sizes=(100, 50)": (
+            *("hidden_layers", "hidden_units", "hidden_sizes", "units", "n_hidden", "n_units"),
+        ),
+        "learning_rate_init=0.001": ("lr", "rate", "eta", "eta0"),
+        "learning_rate='adaptive', or 'invscaling', of solver='sgd'": (
+            *("schedule", "scheduler", "lr_scheduler"),
+        ),
+        "alpha=1e-4": ("l2", "lam", "lmbda", "weight_decay", "penalty", "regularization", "reg_lambda"),
+        "solver='adam'": ("optimizer", "optim", "optimiser"),
+        "n_iter_no_change=10": ("patience", "early_stopping_rounds"),
+        "beta_1=0.9": ("beta1",),
+        "beta_2=0.999": ("beta2",),
+        "beta_1=0.9, beta_2=0.999": ("betas",),
+        "epsilon=1e-8": ("eps",),
+        "nesterovs_momentum=True": ("nesterov",),
+        "random_state=0": ("seed", "random_seed", "rng"),
+        "batch_size=200": ("batch", "batchsize", "minibatch_size", "mini_batch_size"),
+        "validation_fraction=0.1, early_stopping=True": (
+            *("validation_split", "val_split", "test_size", "val_fraction"),
+        ),
+        _NO_VALIDATION: ("validation", "validation_data", "eval_set", "X_val", "y_val"),
+        "no other layers, as in scikit-learn: NetworkClassifier([Dense(50), ReLU()]) has any": (
+            *("layers", "module", "model", "network"),
+        ),
+        "no dropout, as in scikit-learn: NetworkClassifier(dropout=0.2) has it": ("dropout", "dropout_rate"),
+        "no class_weight, as in scikit-learn: NetworkClassifier(class_weight='balanced') has it": (
+            *("class_weight", "class_weights"),
+        ),
+        "no callbacks, as in scikit-learn: NetworkClassifier(callbacks=[function]) has them": (
+            *("callback", "callbacks"),
+        ),
+        "no n_jobs: a search has it, GridSearchCV(..., n_jobs=2)": ("n_jobs",),
+        besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
+        "nothing: the network has the type of X, X.astype('float32')": ("dtype",),
+    }
+)
+_CRITERION = ("criterion", "loss_fn", "loss_function", "objective")
+_OTHER_LOSS = "no other loss, as in scikit-learn: NetworkClassifier(loss='hinge') has others"
+
+
+def _fit_of(name: str, places: Mapping[str, str], *, validation: bool = True) -> dict[str, Advice]:
+    """Words of an estimator's fit: most are arguments of its constructor. places: argument -> its value."""
+    words = {
+        "epochs": ("epochs", "n_epochs", "num_epochs", "max_epochs", "nb_epoch"),
+        "max_iter": ("max_iter", "epochs", "n_epochs", "num_epochs", "max_epochs", "nb_epoch"),
+        "batch_size": ("batch_size", "batch"),
+        "verbose": ("verbose", "progress"),
+        "callbacks": ("callbacks", "callback"),
+        "class_weight": ("class_weight", "class_weights"),
+        "validation_fraction": ("validation_split", "validation_fraction", "val_split"),
+        "early_stopping": ("early_stopping", "early_stopping_rounds", "patience"),
+        "learning_rate": ("learning_rate", "lr"),
+        "learning_rate_init": ("learning_rate", "lr"),
+        "shuffle": ("shuffle",),
+        "random_state": ("random_state", "seed"),
+        "kinds": ("cat_features", "categorical_feature", "categorical_features", "cat_col_names"),
+    }
+    said: dict[Any, tuple[str, ...]] = {
+        f"no such argument of fit: it is of the constructor, {name}({place}={value})": words[place]
+        for place, value in places.items()
+    }
+    said["sample_weight=w"] = ("sample_weights", "weights", "weight")
+    data = ("validation_data", "validation", "val_data", "eval_set", "validation_set")
+    if validation:
+        said["X_val=X_val, y_val=y_val"] = data
+    else:
+        said[_NO_VALIDATION] = (*data, "X_val", "y_val")
+    return by_name(said)
+
+
+_PLACES = {"random_state": "0", "verbose": "True"}
+_NETWORK_FIT = {
+    **_PLACES,
+    "epochs": "100",
+    "batch_size": "32",
+    "callbacks": "[function]",
+    "validation_fraction": "0.1",
+    "early_stopping": "10",
+    "learning_rate": "0.01",
+    "shuffle": "True",
+}
+_MULTILAYER_FIT = {
+    **_PLACES,
+    "max_iter": "200",
+    "batch_size": "200",
+    "validation_fraction": "0.1",
+    "early_stopping": "True",
+    "learning_rate_init": "0.001",
+    "shuffle": "True",
+}
+_TABULAR_FIT = {**_PLACES, "epochs": "256", "validation_fraction": "0.2", "kinds": "{'zip': 'levels'}"}
+_WEIGHT = {"class_weight": "'balanced'"}
+_ESTIMATOR_FITS: dict[str, dict[str, Advice]] = {
+    "NetworkClassifier.fit": _fit_of("NetworkClassifier", _NETWORK_FIT | _WEIGHT),
+    "NetworkRegressor.fit": _fit_of("NetworkRegressor", _NETWORK_FIT),
+    "MLPClassifier.fit": _fit_of("MLPClassifier", _MULTILAYER_FIT, validation=False),
+    "MLPRegressor.fit": _fit_of("MLPRegressor", _MULTILAYER_FIT, validation=False),
+    "TabularClassifier.fit": _fit_of("TabularClassifier", _TABULAR_FIT | _WEIGHT),
+    "TabularRegressor.fit": _fit_of("TabularRegressor", _TABULAR_FIT),
+}
 
 _INCOMING = "the norm is of a unit's incoming weights, a row of a dense W or a filter"
 
@@ -587,7 +723,14 @@ TRAINING: dict[str, dict[str, Advice]] = {
     "fit_full_batch": _FULL_BATCH,
     "NetworkClassifier": _ESTIMATOR,
     "NetworkRegressor": {name: said for name, said in _ESTIMATOR.items() if name != "class_weights"},
-    **dict.fromkeys(("TabularClassifier", "TabularRegressor"), _TABULAR),
+    "TabularClassifier": {
+        **_TABULAR,
+        "class_weights": "class_weight='balanced' or {label: weight}",
+    },
+    "TabularRegressor": _TABULAR,
+    "MLPClassifier": {**_MULTILAYER, **dict.fromkeys(("loss", *_CRITERION), _OTHER_LOSS)},
+    "MLPRegressor": {**_MULTILAYER, **dict.fromkeys(_CRITERION, "loss='squared_error'")},
+    **_ESTIMATOR_FITS,
     "check_gradients": by_name(
         {
             "nothing: the steps are chosen by the size of the numbers": ("eps", "epsilon", "h", "step"),
