@@ -264,7 +264,7 @@ def _distances(value: Expression, equation: Equation) -> Say | None:
     if value.rule.name == "sloped":
         nodes = (node for _, node in walk(equation.right) if isinstance(node, Operation))
         heads = max((node.options["heads"] for node in nodes if "heads" in node.options), default=1)
-        shown = [short(slope, 4) for slope in slopes(heads)]
+        shown = [short(slope, 6) for slope in slopes(heads)]
         values = ", ".join(shown if heads <= MOST_SLOPES else [*shown[: MOST_SLOPES - 1], "…", shown[-1]])
         return CARDS.say("distances.slopes", values=values)
     if value.rule.name == "by_distance" and options["grid"] is not None:

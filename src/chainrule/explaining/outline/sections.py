@@ -382,7 +382,8 @@ def _reproduce(document: Document) -> Section:
             'report.html("report.html")',
         ]
     )
-    versions = AND.join(same(f"{name} {meta[name.lower()]}") for name in ("chainrule", "NumPy", "Python"))
+    made_by = {"chainrule": meta["chainrule"], "NumPy": meta["numpy"], "Python": meta["python"]}
+    versions = AND.join(same(f"{name} {version}") for name, version in made_by.items())
     said = SECTIONS.say("reproduce.versions", versions=versions, dtype=meta["dtype"])
     lines = [Paragraph(said, id="versions")]
     if meta["precision"] != meta["dtype"]:

@@ -84,10 +84,10 @@ class Normalization(Layer):
 
 def running_parameters(channels: Shape) -> dict[str, Parameter]:
     """The running mean and variance of every channel."""
-    starts = {"mean": Zeros(), "variance": Ones()}
+    starts: tuple[Any, ...] = (("mean", Zeros(), None), ("variance", Ones(), 0))
     return {
-        name: Parameter(channels, initializer=start, penalised=False, learned=False)
-        for name, start in starts.items()
+        name: Parameter(channels, initializer=start, penalised=False, learned=False, least=least)
+        for name, start, least in starts
     }
 
 
