@@ -87,11 +87,16 @@ inline Vec<T> pool_power(Vec<T> r, double p) {
 template <class T>
 struct PoolUnit {
   Vec<T> unit, inverse;
-  bool ordinary;   // 1 / unit has all its digits
+  Mask<T> ordinary;   // whether 1 / unit has all its digits; else they are divided, lane by lane: neighbours change no bit
+  bool all;
   explicit PoolUnit(Vec<T> of) : unit(of), inverse(T(1) / of) {
-    ordinary = all_lanes<T>((of > T(is_float<T> ? 1e-37 : 1e-307)) & (of < T(is_float<T> ? 1e37 : 1e307)));
+    ordinary = (of > T(is_float<T> ? 1e-37 : 1e-307)) & (of < T(is_float<T> ? 1e37 : 1e307));
+    all = all_lanes<T>(ordinary);
   }
-  Vec<T> of(Vec<T> x) const { return ordinary ? absolute<T>(x) * inverse : absolute<T>(x) / unit; }
+  Vec<T> of(Vec<T> x) const {
+    const Vec<T> share = absolute<T>(x) * inverse;
+    return all ? share : ordinary ? share : absolute<T>(x) / unit;
+  }
 };
 
 // (share Σ |x|^p)^(1/p) of a window, whose entries `each` hands to its argument: with the largest of them as the unit, which is
