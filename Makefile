@@ -75,7 +75,7 @@ $(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
 # chainrule with the extras $(1).  What it needs is fetched while it is built; then Python compiles that on all processors, which
 # pip does on one, and without the other packages' tests, a quarter of their lines.  Templates among them may fail, as with pip.
 define install
-	echo "building chainrule: about a minute"; \
+	echo "building chainrule: one to two minutes on two cores"; \
 	$(BIN)/python -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 		print(*project["dependencies"], sep="\n"); \
 		[print(*project["optional-dependencies"][extra], sep="\n") for extra in sys.argv[1:]]' $(1) > $(VENV)/needed.txt && \

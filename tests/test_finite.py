@@ -253,3 +253,22 @@ def test_nothing_is_searched_while_all_is_finite() -> None:
     net = network()
     net.set_executor(Blind())  # type: ignore[arg-type]
     check_output(net, X, np.ones((5, 3)), "predict")
+
+
+def test_a_network_that_is_broken_before_it_is_trained() -> None:
+    """Nothing of the training's is to blame: no rate, no scale."""
+    X, y = np.ones((6, 3)), np.ones((6, 2))
+    for bad in (np.nan, np.inf):
+        net = cr.Network([cr.Dense(4), cr.BatchNorm(), cr.Dense(2)], input_shape=3)
+        net.parameters["batchnorm1.mean"][1] = bad
+        with pytest.raises(cr.NonFiniteError, match=r"batchnorm1\.mean holds .* before training .* anew"):
+            cr.fit(net, X, y)
+        with pytest.raises(cr.NonFiniteError, match=r"write finite numbers into it, or load"):
+            net.predict(X)
+
+
+def test_a_variance_below_zero_is_taken_by_no_door() -> None:
+    net = cr.Network([cr.Dense(4), cr.BatchNorm(), cr.Dense(2)], input_shape=3)
+    with pytest.raises(cr.DataError, match=r"variance must be at least 0: entry \(2,\) is -1e-06"):
+        net.set_parameters({"batchnorm1.variance": np.array([0, 1, -1e-6, 1])})
+    net.set_parameters({"batchnorm1.variance": np.zeros(4), "batchnorm1.mean": -np.ones(4)})

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule import layers as L
 from chainrule.base.errors import PairError
 from chainrule.formulas import adjoint, evaluate, trace
@@ -31,6 +32,7 @@ from chainrule.losses import (
     loss_for,
     loss_from,
 )
+from chainrule.reference import ReferenceExecutor
 
 RNG = np.random.default_rng(5)
 Z = RNG.standard_normal((4, 3))
@@ -383,3 +385,21 @@ def test_directions_at_their_ends() -> None:
     assert CosineDistance().value(0 * a, a) == 1
     assert not CosineDistance().gradient(0 * a, a).any()
     assert abs((CosineDistance().gradient(a, column(1.0, 0.0)) * a).sum()) < 1e-15  # none along a itself
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("formulas", [False, True])
+def test_only_directions_count_for_the_cosine_however_long_the_vectors(dtype: str, formulas: bool) -> None:
+    network = cr.Network([L.Identity()], input_shape=3, dtype=dtype)
+    if formulas:
+        network.set_executor(ReferenceExecutor())
+    a, y = (RNG.standard_normal((4, 3)).astype(dtype) for _ in range(2))
+    a[2], y[3] = 0, 0
+    unit = network.backpropagate(a, y, loss=CosineDistance())
+    largest = 110 if dtype == "float32" else 1000
+    for first in (-largest, 0, largest):
+        for second in (-largest, 0, largest):
+            s, t = np.ldexp(np.ones(1, dtype), first), np.ldexp(np.ones(1, dtype), second)
+            step = network.backpropagate(a * s, y * t, loss=CosineDistance())
+            assert step.loss == network.loss(a * s, y * t, loss=CosineDistance()) == unit.loss
+            assert np.array_equal(step.deltas["input"] * s, unit.deltas["input"])

@@ -38,7 +38,11 @@ inline void bind_kinds(nanobind::module_& m) {
       .value("minimum", JoinKind::minimum)
       .value("quotient", JoinKind::quotient)
       .value("power", JoinKind::power);
-  nb::enum_<PoolKind>(m, "PoolKind").value("max", PoolKind::max).value("average", PoolKind::average).value("l2", PoolKind::l2);
+  nb::enum_<PoolKind>(m, "PoolKind")
+      .value("max", PoolKind::max)
+      .value("average", PoolKind::average)
+      .value("l2", PoolKind::l2)
+      .value("lp", PoolKind::lp);
   nb::enum_<ConvMethod>(m, "ConvMethod")
       .value("direct", ConvMethod::direct)
       .value("winograd", ConvMethod::winograd)

@@ -70,18 +70,18 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(
           "add_pool",
           [](P& p, int x, int z, Two window, Two stride, Two pad, bool padded, PoolKind kind, bool mean, bool count_padding,
-             const std::optional<PoolDepth>& depth) {
+             const std::optional<PoolDepth>& depth, double power) {
             PoolArgs<T> g{};
             std::tie(g.window_h, g.window_w) = window;
             std::tie(g.stride_h, g.stride_w) = stride;
             std::tie(g.pad_top, g.pad_left) = pad;
-            g.padded = padded, g.kind = kind, g.mean = mean, g.count_padding = count_padding;
+            g.padded = padded, g.kind = kind, g.power = power, g.mean = mean, g.count_padding = count_padding;
             g.volume = depth.has_value();
             if (depth) std::tie(g.window_d, g.stride_d, g.pad_front, g.x_planes, g.z_planes) = *depth;
             p.add_pool(x, z, g);
           },
           "x"_a, "z"_a, "window"_a, "stride"_a, "pad"_a, "padded"_a, "kind"_a, "mean"_a, "count_padding"_a,
-          "depth"_a.none() = nb::none())
+          "depth"_a.none() = nb::none(), "power"_a = 2.0)
       .def("add_activation", &P::add_activation, "x"_a, "z"_a, "kind"_a, "slope"_a)
       .def("add_steps_mean", &P::add_steps_mean, "x"_a, "z"_a)
       .def("add_softmax", &P::add_softmax, "x"_a, "z"_a)
@@ -353,7 +353,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 30;
+  m.attr("INTERFACE") = 31;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

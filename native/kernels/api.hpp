@@ -164,7 +164,7 @@ struct ConvArgs {
   Post<T> post;
 };
 
-enum class PoolKind : int { max, average, l2 };
+enum class PoolKind : int { max, average, l2, lp };
 enum class JoinKind : int { sum, concat, product, maximum, minimum, quotient, power };
 
 template <class T>
@@ -175,6 +175,7 @@ struct PoolArgs {
   int window_d = 1, stride_d = 1, pad_front = 0, x_planes = 1, z_planes = 1;
   bool padded = false;   // windows may stand out on any side
   PoolKind kind = PoolKind::max;
+  double power = 2;             // p of lp
   bool mean = false;            // of the pixels, or l2: of their squares; otherwise the sum
   bool count_padding = false;   // whether a mean counts the padding
   Post<T> post;                 // backward only: the factor f' of the layer below

@@ -11,10 +11,12 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
+from chainrule.engine import Plan
 from chainrule.formulas import sum_outputs
 from chainrule.networks.batch import Batch
 from chainrule.networks.objective import Objective
 from tests.cases import LAYER_CASES, LayerCase
+from tests.engine.harness import MACHINES
 
 ONE_OF_EACH = {type(case.make()): case for case in reversed(LAYER_CASES)}
 # float32 squares 1e15, float64 1e100; the error is that of the largest entry.
@@ -23,7 +25,6 @@ TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
 
 # What does not hold there, and why.
 EXCEPTIONS: dict[type[cr.Layer], str] = {
-    **dict.fromkeys((cr.LpPool1D, cr.LpPool2D, cr.LpPool3D), "x^p, p up to 64, leaves the range"),
     cr.TanhShrink: "z - tanh z of small z is below their roundings",
     cr.Wrap: "turns are counted to the rounding of z",
     cr.PeriodicEmbedding: "sin and cos of an angle that is known to its rounding",
@@ -111,3 +112,70 @@ def test_wrap_stays_within_its_range(low: float, high: float, dtype: str) -> Non
         within = 1e3 * float(np.finfo(dtype).eps) / min(high - low, 1.0)
         np.testing.assert_allclose(turns, np.rint(turns), rtol=0, atol=within)
     assert np.isnan(layer.f(np.array([np.nan]))).all()
+
+
+POOLS: list[tuple[cr.Layer, tuple[int, ...]]] = [
+    (cr.L2Pool2D(2), (4, 4, 3)),
+    (cr.L2Pool2D(3, 1, mean=True, padding=1), (4, 5, 3)),
+    (cr.L2Pool1D(2, dilation=2), (6, 3)),
+    (cr.LpPool2D(3, 2), (4, 4, 3)),
+    (cr.LpPool2D(1, 2), (4, 4, 3)),
+    (cr.LpPool2D(2.5, 3, 1, padding=1), (4, 5, 3)),
+    (cr.LpPool1D(1.7, 2, dilation=2), (6, 3)),
+    (cr.LpPool3D(64, 2), (2, 4, 4, 2)),
+]
+
+
+@pytest.mark.parametrize(("level", "dtype"), MACHINES)
+def test_roots_of_sums_of_powers_over_the_whole_range(level: str, dtype: str) -> None:
+    """z of s x is s times z of x, and δ the same, also where squares and powers are beyond the type; and
+    beside a window of another size.
+    """
+    exponents = (-36, -30, -15, 15, 30, 36) if dtype == "float32" else (-303, -250, -160, 160, 250, 305)
+    eps = float(np.finfo(dtype).eps)
+    for layer, shape in POOLS:
+        network = cr.Network([layer], input_shape=shape, dtype=dtype)
+        rng = np.random.default_rng(1)
+        X = rng.uniform(-2, 2, (9, *shape)).astype(dtype)
+        X[3] = 0
+        y = rng.uniform(-1, 1, (9, *network.output_shape)).astype(dtype)
+        plan = Plan(network, Sum(), batch_size=9, dtype=dtype, level=level, keep=True)
+        _, activations, deltas, _ = plan.inspect(X, y)
+        name = network.layers[0].name
+        z, delta = activations[name], deltas["input"].copy()
+        assert plan.overflows() == [], layer
+        np.testing.assert_allclose(z, reference.forward(network, X), rtol=30 * eps)
+        z = z.copy()
+        for n in exponents:
+            scale = 2.0 ** round(n / np.log10(2))
+            _, activations, deltas, _ = plan.inspect(X * X.dtype.type(scale), y)
+            what = f"{layer} {n}"
+            np.testing.assert_allclose(activations[name] / scale, z, rtol=30 * eps, err_msg=what)
+            np.testing.assert_allclose(deltas["input"], delta, rtol=0, atol=30 * eps, err_msg=what)
+
+
+@pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan])
+def test_roots_of_what_is_no_finite_number(special: float) -> None:
+    for layer, shape in POOLS:
+        for dtype in MAGNITUDES:
+            X = np.ones((2, *shape), dtype)
+            X[0].flat[0] = special
+            found = Plan(cr.Network([layer], input_shape=shape, dtype=dtype), batch_size=2).predict(X)
+            assert (np.isnan(found[0]).any() if np.isnan(special) else np.isposinf(found[0]).any()), layer
+            assert np.isfinite(found[1]).all()
+
+
+def test_the_formulas_refuse_what_comes_below_their_range() -> None:
+    """Squares of 1e-170 are 0 in float64: the kernels measure a window in its largest entry."""
+    network = cr.Network([cr.L2Pool2D(2)], input_shape=(2, 2, 1), dtype="float64")
+    X = np.full((2, 2, 2, 1), 1.0)
+    X[1] *= 1e-170
+    np.testing.assert_allclose(network.predict(X)[1], 2e-170)
+    network.set_executor(reference.ReferenceExecutor())
+    for call in (
+        lambda: network.predict(X),
+        lambda: network.backpropagate(X, np.zeros((2, 1, 1, 1))),
+        lambda: network.loss(X, np.zeros((2, 1, 1, 1))),
+    ):
+        with pytest.raises(cr.NonFiniteError, match=r"sample 1 of X is 0 where the formula gives 2e-170"):
+            call()

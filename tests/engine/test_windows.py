@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.engine import Plan
+from chainrule.engine import Plan, isa
 from tests import by_formula
 from tests.engine.harness import MACHINES
 from tests.engine.windows import Sweep, axes, disagreements
@@ -62,3 +62,22 @@ def test_delta_of_a_small_dilated_depthwise_convolution(level: str, dtype: str) 
     row = deltas["conv1"][0, 0, :, 0]
     assert (row != 0).tolist() == [True, False, False, True, False, False, True]
     np.testing.assert_allclose(deltas["conv1"], expected["conv1"], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("level", "dtype"), MACHINES)
+def test_the_sign_of_zero_does_not_depend_on_the_batch(
+    level: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a bias is −0 and products are −0 or left out: few samples run with channels in the lanes."""
+    monkeypatch.setattr(isa, "level", level)
+    first = cr.Conv2D(5, (2, 3), dilation=(3, 2), padding=(1, 2), stride=(1, 2))
+    for last in ([cr.Flatten(), cr.Dense(4)], [cr.DepthwiseConv2D(3, padding=1)]):
+        network = cr.Network([first, *last], input_shape=(7, 6, 2), dtype=dtype)
+        for name, value in network.parameters.items():
+            if name.endswith(".b"):
+                value[...] = -0.0
+        X = np.full((40, 7, 6, 2), -0.0, dtype)
+        X[::2, ::2] = 0
+        whole = network.predict(X)
+        for samples in (1, 3, 8, 17):
+            assert np.array_equal(np.signbit(network.predict(X[:samples])), np.signbit(whole[:samples]))

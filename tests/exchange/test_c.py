@@ -245,6 +245,16 @@ def test_an_activation_of_ones_own(tmp_path: Path) -> None:
     check(function, network, np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32))
 
 
+def test_pools_whose_squares_and_powers_are_beyond_float(tmp_path: Path) -> None:
+    layers = [cr.L2Pool2D(2), cr.L2Pool2D(2, mean=True), cr.LpPool2D(3, 2), cr.LpPool2D(64, 2)]
+    networks = [cr.Network([layer], input_shape=(4, 4, 2)) for layer in layers]
+    X = np.random.default_rng(0).normal(size=(3, 4, 4, 2)).astype(np.float32)
+    for function, network in zip(compiled(networks, tmp_path), networks, strict=True):
+        for scale in (2.0**-100, 1.0, 2.0**100):
+            found = run(function, network, X * np.float32(scale)) / scale
+            np.testing.assert_allclose(found, network.copy(dtype="float64").predict(X), rtol=8 * EPSILON)
+
+
 def test_what_cannot_be_written_is_named() -> None:
     class Sorted(cr.Layer):
         def forward(self, x: Any) -> Any:

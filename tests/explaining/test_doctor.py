@@ -58,8 +58,7 @@ def test_every_rule_has_its_fault_and_its_sentences() -> None:
     for rule in RULES:
         assert {part for part in TEXTS.within(rule.name) if "." not in part} == {"what", "why", "cure"}
     for key, say in TEXTS.items():
-        assert key.partition(".")[0] in rules()
-        assert say.en.endswith(".")
+        assert key.startswith("said.") or (key.partition(".")[0] in rules() and say.en.endswith("."))
         assert any("一" <= character <= "鿿" for character in say.zh)
 
 

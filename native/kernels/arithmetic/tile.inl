@@ -118,7 +118,7 @@ __attribute__((noinline)) static void tile(const Tile<T, F>& t) {
   } else {
 #pragma GCC unroll 16
     for (int c = 0; c < C; c++) {
-      const Vec<T> start = t.bias && c < t.channels ? broadcast<T>(t.bias[c]) : Vec<T>{};
+      const Vec<T> start = t.bias && c < t.channels ? from_bias<T>(broadcast<T>(t.bias[c])) : Vec<T>{};
 #pragma GCC unroll 16
       for (int p = 0; p < P; p++) acc[c][p] = start;
     }

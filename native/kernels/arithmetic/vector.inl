@@ -41,6 +41,12 @@ template <class T>
 inline Vec<T> broadcast(T s) {
   return s - Vec<T>{};
 }
+// What a sum begins with. A bias of −0 counts as 0: where all products are −0, or left out as those of padding are, the sign
+// would be that of the kernel that runs, which depends on how many samples there are.
+template <class T>
+inline Vec<T> from_bias(Vec<T> b) {
+  return b + T(0);
+}
 template <class T>
 inline Vec<T> load(const T* p) {
   return *reinterpret_cast<const Vec<T>*>(p);

@@ -270,7 +270,7 @@ static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
     T* row = g.x_delta.row(b, u);
     if (g.transposed && g.bias) {
       for (int c = 0; c < channels; c++)
-        for (int v = 0; v < width; v++) store(row + (ptrdiff_t(v) * channels + c) * L, broadcast<T>(g.bias[c]));
+        for (int v = 0; v < width; v++) store(row + (ptrdiff_t(v) * channels + c) * L, from_bias<T>(broadcast<T>(g.bias[c])));
     } else {
       __builtin_memset(row, 0, sizeof(T) * size_t(width) * channels * L);
     }

@@ -171,7 +171,8 @@ static void dense_forward_few(const DenseArgs<T>& g, int begin, int end) {
     const int panel = unit * O, width = count - panel < O ? count - panel : O;
     const T* w = g.weights + panel * panel_size;
     for (int j = 0; j < width; j++)   // sums begin with the bias, as in `tile`: the same bits
-      for (int s = 0; s < rows; s++) store(out + (j * L + s) * L, g.bias ? load(g.bias + (panel + j) * L) : Vec<T>{});
+      for (int s = 0; s < rows; s++)
+        store(out + (j * L + s) * L, g.bias ? from_bias<T>(load(g.bias + (panel + j) * L)) : Vec<T>{});
     if (width == O) outer_rows<T, O, true>(x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), Onto::continued);
     else outer_rows<T, 1, true>(x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), Onto::continued);
     for (int j = 0; j < width; j++) {

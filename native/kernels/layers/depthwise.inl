@@ -55,7 +55,7 @@ inline void depthwise_sum(const ConvArgs<T>& g, const Tap* taps, int count, cons
   for (int c = 0; c < channels; c++, to += L) {
     Vec<T> acc[P];
 #pragma GCC unroll 8
-    for (int p = 0; p < P; p++) acc[p] = add ? load(to + p * to_pixel) : bias ? broadcast<T>(bias[c]) : Vec<T>{};
+    for (int p = 0; p < P; p++) acc[p] = add ? load(to + p * to_pixel) : bias ? from_bias<T>(broadcast<T>(bias[c])) : Vec<T>{};
     for (int q = 0; q < (backward ? multiplier : 1); q++) {
       const int filter = backward ? c * multiplier + q : c;
       const T* w = g.weights + ptrdiff_t(filter) * offsets;

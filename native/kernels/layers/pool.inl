@@ -1,8 +1,8 @@
-// Max, average and L2 pooling over windows of any size and stride, overlapping or not (Tutorial, pooling; Wang).
+// Max, average, L2 and Lp pooling over windows of any size and stride, overlapping or not (Tutorial, pooling; Wang).
 // The δ of a window goes to its first maximum in row-major order, in equal parts to all its pixels, or in parts proportional
 // to them; where windows overlap, it adds up. Padding is never read: windows are cut at the border of the picture.
 // Means and squares are summed in double: a window's sum may be above float32 where its mean is not, its squares where their
-// root is not.
+// root is not. Where squares leave double, and always for the powers of Lp, a window is divided by its largest magnitude first.
 //
 // Read `pool_reach`, what a window covers; `pool_forward_rows`; `pool_window`, δ of one window; then the two orders of windows,
 // `pool_backward_apart` and `pool_backward_overlapping`.
@@ -20,6 +20,8 @@ inline void for_window(const PoolArgs<T>& g, F&& body) {
         return body.template operator()<PoolKind::average, size, deep>();
       case PoolKind::l2:
         return body.template operator()<PoolKind::l2, size, deep>();
+      case PoolKind::lp:   // of any size: powers take longer than what the compiler gains
+        return body.template operator()<PoolKind::lp, 0, deep>();
     }
   };
   const int size = g.padded || g.window_h != g.window_w ? 0 : g.window_h;
@@ -64,6 +66,58 @@ inline double pool_share(const PoolArgs<T>& g, const Reach& r) {
          (g.count_padding ? double(g.window_d) * g.window_h * g.window_w : double(r.d1 - r.d0) * (r.m1 - r.m0) * (r.n1 - r.n0));
 }
 
+// r^p for r from 0 to 1: multiples of 1/2 by products and a root, as programs have them, others as e^{p log r}, whose error of
+// p |log r| roundings is below one of 1, the largest there is. (The C library's power took 4.2 times as long as this way.)
+template <class T>
+inline Vec<T> pool_power(Vec<T> r, double p) {
+  const int whole = int(p);
+  const double rest = p - whole;
+  if (rest != 0 && rest != 0.5) {
+    const Mask<T> there = r > T(0);
+    return there ? exp<T>(T(p) * log_any<T>(there ? r : broadcast<T>(T(1)))) : Vec<T>{};
+  }
+  Vec<T> result = broadcast<T>(T(1)), square = r;
+  for (int n = whole; n; n >>= 1, square *= square)
+    if (n & 1) result *= square;
+  for (int l = 0; rest != 0 && l < lanes<T>; l++) result[l] *= __builtin_sqrt(r[l]);
+  return result;
+}
+
+// The unit that the entries of a window are measured in, in every lane.
+template <class T>
+struct PoolUnit {
+  Vec<T> unit, inverse;
+  Mask<T> ordinary;   // whether 1 / unit has all its digits; else they are divided, lane by lane: neighbours change no bit
+  bool all;
+  explicit PoolUnit(Vec<T> of) : unit(of), inverse(T(1) / of) {
+    ordinary = (of > T(is_float<T> ? 1e-37 : 1e-307)) & (of < T(is_float<T> ? 1e37 : 1e307));
+    all = all_lanes<T>(ordinary);
+  }
+  Vec<T> of(Vec<T> x) const {
+    const Vec<T> share = absolute<T>(x) * inverse;
+    return all ? share : ordinary ? share : absolute<T>(x) / unit;
+  }
+};
+
+// (share Σ |x|^p)^(1/p) of a window, whose entries `each` hands to its argument: with the largest of them as the unit, which is
+// 0, infinite or NaN where the result is.
+template <class T, class F>
+inline Vec<T> pool_root(double p, double share, F&& each) {
+  Vec<T> most{}, sum{};
+  each([&](Vec<T> x) {
+    const Vec<T> size = absolute<T>(x);
+    most = (size > most) | (size != size) ? size : most;
+  });
+  const Mask<T> within = (most > T(0)) & (most < T(__builtin_inf()));
+  const PoolUnit<T> unit(within ? most : broadcast<T>(T(1)));
+  each([&](Vec<T> x) { sum += pool_power<T>(unit.of(x), p); });
+  sum *= T(share);
+  if (p == 2)
+    for (int l = 0; l < lanes<T>; l++) sum[l] = __builtin_sqrt(sum[l]);
+  else if (p != 1) sum = exp<T>(log<T>(within ? sum : broadcast<T>(T(1))) * T(1 / p));
+  return within ? unit.unit * sum : most;
+}
+
 // Unit: output row of a block.
 template <class T, PoolKind kind, int size, bool deep>
 static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {
@@ -92,6 +146,15 @@ static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {
               }
           store(z + j * pixel + c * L, value);
         } else {
+          const auto each = [&](auto&& take) {
+            for (int d = d0; d < d1; d++)
+              for (int m = m0; m < m1; m++)
+                for (int n = n0; n < n1; n++) take(load(x + d * plane + m * g.x.row_step + n * pixel));
+          };
+          if constexpr (kind == PoolKind::lp) {
+            store(z + j * pixel + c * L, pool_root<T>(g.power, share, each));
+            continue;
+          }
           Wide<T> sum{};
           for (int d = d0; d < d1; d++)
             for (int m = m0; m < m1; m++)
@@ -100,8 +163,19 @@ static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {
                 sum += kind == PoolKind::l2 ? next * next : next;
               }
           sum *= share;
+          [[maybe_unused]] const Wide<T> squares = sum;
           for (int l = 0; kind == PoolKind::l2 && l < L; l++) sum[l] = __builtin_sqrt(sum[l]);
-          store(z + j * pixel + c * L, narrow<T>(sum));
+          Vec<T> value = narrow<T>(sum);
+          if constexpr (kind == PoolKind::l2 && !is_float<T>) {
+            Mask<T> beyond = (squares < 1e-280) | (squares == __builtin_inf());
+            if (!all_lanes<T>(~beyond)) {
+              Mask<T> bits{};   // of all entries: none where the sum is 0 in truth
+              each([&](Vec<T> entry) { bits |= reinterpret_cast<Mask<T>>(entry); });
+              beyond &= (bits << 1) != 0;
+              if (!all_lanes<T>(~beyond)) value = beyond ? pool_root<T>(2, share, each) : value;
+            }
+          }
+          store(z + j * pixel + c * L, value);
         }
       }
     }
@@ -113,10 +187,26 @@ static void pool_forward(const PoolArgs<T>& g, int begin, int end) {
   for_window<T>(g, [&]<PoolKind kind, int size, bool deep>() { pool_forward_rows<T, kind, size, deep>(g, begin, end); });
 }
 
+// One window of an Lp pool, as `pool_window` below: d · sign(x) (|x| / z)^{p−1}.
+template <class T, bool add, bool deep>
+static void lp_window(const PoolArgs<T>& g, const Reach& r, const T* x, T* x_delta, Vec<T> value, Vec<T> d, ptrdiff_t x_pixel) {
+  const PoolUnit<T> unit(value == T(0) ? broadcast<T>(T(1)) : value);
+  const int rows = deep ? x_rows(g) : 0;
+  for (int p = deep ? r.d0 : 0; p < (deep ? r.d1 : 1); p++)
+    for (int m = p * rows + r.m0; m < p * rows + r.m1; m++)
+      for (int n = r.n0; n < r.n1; n++) {
+        T* to = x_delta + m * g.x_delta.row_step + n * x_pixel;
+        const Vec<T> at = load(x + m * g.x.row_step + n * x_pixel), part = d * pool_power<T>(unit.of(at), g.power - 1);
+        const Vec<T> own = at > T(0) ? part : at < T(0) ? -part : Vec<T>{};
+        store(to, add ? load(to) + own : own);
+      }
+}
+
 // One window: adds (or, where windows cannot overlap, writes) the δ of its output. x and x_delta are where it begins.
 template <class T, PoolKind kind, bool add, int size, bool deep>
 inline void pool_window(const PoolArgs<T>& g, const Reach& r, const T* x, T* x_delta, Vec<T> value, Vec<T> d, T share,
                         ptrdiff_t x_pixel) {
+  if constexpr (kind == PoolKind::lp) return lp_window<T, add, deep>(g, r, x, x_delta, value, d, x_pixel);
   const int d0 = deep ? r.d0 : 0, d1 = deep ? r.d1 : 1;
   const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
   const int rows = deep ? x_rows(g) : 0;

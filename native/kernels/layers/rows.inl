@@ -32,7 +32,7 @@ __attribute__((noinline)) static void rows_tile(const RowsTile<T>& t) {
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 8
     for (int p = 0; p < P; p++) {
-      acc[r][p] = t.add ? load(t.z + r * t.z_row + p * L) : t.bias ? load(t.bias + p * L) : Vec<T>{};
+      acc[r][p] = t.add ? load(t.z + r * t.z_row + p * L) : t.bias ? from_bias<T>(load(t.bias + p * L)) : Vec<T>{};
       if (folds) total[r][p] = Sum<T, in>{};
     }
   const ptrdiff_t row = t.x_row, w_panel = t.w_panel;
@@ -279,7 +279,7 @@ static void winograd_rows(const RowsArgs<T>& g, int begin, int end, T* scratch) 
       T* z = g.z.row(b, ptrdiff_t(2) * i) + ptrdiff_t(2) * j * out_pixel;
       for (int c = 0; c < outputs; c++)
         gather_patch<T>(product + k * out_pixel + c * L, m_step, z + c * L, g.z.row_step, out_pixel, second_row, second_column,
-                        g.bias ? load(g.bias + c * L) : Vec<T>{}, floor);
+                        g.bias ? from_bias<T>(load(g.bias + c * L)) : Vec<T>{}, floor);
       if (in_tile(g.act)) continue;
       T* a = g.a.row(b, ptrdiff_t(2) * i) + ptrdiff_t(2) * j * out_pixel;
       for (int m = 0; m <= int(second_row); m++)

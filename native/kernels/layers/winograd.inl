@@ -219,7 +219,7 @@ static void winograd_row(bool volume, const Map<T>& in, const Map<T>& out, const
       const int j = 2 * (t0 + t);
       for (int c = 0; c < outputs; c++)
         gather_patch<T>(product + t * out_pixel + c * L, m_step, z + j * out_pixel + c * L, out.row_step, out_pixel, !last,
-                        j + 1 < out.width, bias ? broadcast<T>(bias[c]) : Vec<T>{}, floors);
+                        j + 1 < out.width, bias ? from_bias<T>(broadcast<T>(bias[c])) : Vec<T>{}, floors);
     }
     t0 += count;
   }

@@ -69,7 +69,13 @@ def same(text: str) -> Say:
 
 NOTHING, SPACE = same(""), Say(" ", "")
 COLON, COMMA, SEMICOLON = Say(": ", "："), Say(", ", "，"), Say("; ", "；")
+FULL_STOP = Say(". ", "。")
 AND = Say(", ", "、")  # between what is listed
+
+
+def mark(sign: Say, language: str) -> str:
+    """One of these marks in a document of a language, "en", "zh", or "en+zh": there as English has it."""
+    return sign.zh if language == "zh" else sign.en
 
 
 class Catalogue(Mapping[str, Say]):

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.keywords import teach
-from chainrule.base.languages import say_from, say_json
+from chainrule.base.languages import COMMA, SPACE, Say, same, say_from, say_json
 from chainrule.base.numbers import equality, equals, short
 from chainrule.base.scalars import check_choice, check_number, finite_number
 from chainrule.base.tables import html_table, text_table
 from chainrule.diagnosing.flow import SAMPLES, flow_of
 from chainrule.diagnosing.rules import RULES
 from chainrule.diagnosing.schema import FindingRecord, FlowRecord
-from chainrule.diagnosing.texts import sentence
+from chainrule.diagnosing.texts import TEXTS, sentence
 
 if TYPE_CHECKING:
     from chainrule.losses import Loss
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from chainrule.training.optimizers import Optimizer
 
 SIGNS = {"bad": "✗", "warning": "!", "note": "·"}
-HEAD = ["layer", "", "RMS out", "RMS δ", "gain", "flat", "dead", "‖Δθ‖/‖θ‖", "penalty"]
+COLUMNS = 9  # of the table, by said.head of texts.toml
 LANGUAGES = ("en", "zh", "en+zh")
 
 
@@ -51,35 +51,48 @@ class Diagnosis:
         """The names of the rules that found something."""
         return tuple(dict.fromkeys(finding["rule"] for finding in self.findings))
 
-    def table(self) -> str:
+    def table(self, language: str = "en") -> str:
         """A line per layer: its output, its δ, gain (ρ_W of weights, ρ_f′ of activations), flat and dead
         entries, the relative step of its weights and the penalty's share of their gradient.
         """
-        return text_table(self._rows(), right=range(2, len(HEAD)))
+        return text_table(self._rows("zh" if language == "zh" else "en"), right=range(2, COLUMNS))
 
     def text(self, language: str = "en") -> str:
         """Headline, table and findings; language: "en", "zh" or "en+zh"."""
         check_choice("language", language, LANGUAGES, meaning="'en', 'zh' or 'en+zh'")
-        lines = [self._headline(), "", self.table(), ""]
+        headline = self._headline()
+        headlines = [getattr(headline, code) for code in language.split("+")]
+        lines = [*headlines, "", self.table(language), ""]
         for finding in self.findings:
             lines += finding_lines(finding, language)
         return "\n".join(lines).rstrip()
 
-    def _headline(self) -> str:
+    def _headline(self) -> Say:
         flow = self.flow
         levels = [finding["level"] for finding in self.findings]
-        counts = [f"{levels.count(level)} {level}" for level in SIGNS if level in levels]
-        verdict = ", ".join(counts) or "no findings"
-        loss = _number(flow["loss"]["J"])
-        sign = "=" if flow["loss"]["J"] is None else equality(loss, flow["loss"]["J"])
+        counts = [
+            TEXTS.say(f"said.{level}", count=levels.count(level)) for level in SIGNS if level in levels
+        ]
+        verdict = COMMA.join(counts) if counts else TEXTS["said.nothing"]
+        loss = same(_number(flow["loss"]["J"]))
+        sign = "=" if flow["loss"]["J"] is None else equality(loss.en, flow["loss"]["J"])
         if flow["has_penalty"]:
-            loss += f" (data {_number(flow['loss']['data'])}, penalty {_number(flow['loss']['penalty'])})"
-        steps = f"{flow['optimizer']['name']}, η {equals(flow['optimizer']['rate'], 3)}"
-        on = f"on {flow['samples']} samples; {steps}, batches of {flow['batch_size']}"
-        return f"diagnosis: {verdict}; J {sign} {loss} {on}"
+            parts = {part: _number(flow["loss"][part]) for part in ("data", "penalty")}
+            loss += SPACE + TEXTS.say("said.parts", **parts)
+        return TEXTS.say(
+            "said.headline",
+            verdict=verdict,
+            sign=sign,
+            loss=loss,
+            samples=flow["samples"],
+            optimizer=flow["optimizer"]["name"],
+            rate=equals(flow["optimizer"]["rate"], 3),
+            batch=flow["batch_size"],
+        )
 
-    def _rows(self) -> list[list[str]]:
-        rows = [HEAD]
+    def _rows(self, language: str = "en") -> list[list[str]]:
+        rows = [getattr(TEXTS["said.head"], language).split("|")]
+        in_loss = getattr(TEXTS["said.in_loss"], language)
         for layer in self.flow["layers"]:
             indent = "  " * layer["place"].count("/")
             dead = layer["dead"]
@@ -95,7 +108,7 @@ class Diagnosis:
                     indent + layer["name"],
                     {"weights": "ρ_W", "activation": "ρ_f′"}.get(layer["kind"], ""),
                     _number(layer["output"]["rms"]),
-                    _number(layer["delta"]["rms"]) if layer["delta"] else "in loss",
+                    _number(layer["delta"]["rms"]) if layer["delta"] else in_loss,
                     _number(layer["gain"]) if layer["delta"] else "",
                     "" if layer["saturated"] is None else f"{100 * layer['saturated']:.0f} %",
                     f"{dead['units']}/{dead['of']}" if dead and dead["units"] else "",
@@ -115,7 +128,7 @@ class Diagnosis:
             for what, why, cure in [[_marked(finding[part]["en"]) for part in ("what", "why", "cure")]]
         )
         listing = f"<ul>{items}</ul>" if items else ""
-        return html_table(self._rows(), right=range(2, len(HEAD)), caption=self._headline()) + listing
+        return html_table(self._rows(), right=range(2, COLUMNS), caption=self._headline().en) + listing
 
 
 @teach("diagnose(network, X, y), and the others by name")

@@ -32,6 +32,7 @@ class Parameter:
     and training writes it by the layer's `running` formula.
     unit_groups: None where the first axis counts the units whose incoming weights the rest are; where the
     last axis counts them (a transposed convolution), the groups into which the first axis is cut.
+    least: no value below it is taken, such as a variance below 0.
     """
 
     shape: Shape
@@ -41,6 +42,7 @@ class Parameter:
     penalised: bool = True
     learned: bool = True
     unit_groups: int | None = None
+    least: float | None = None
 
     @property
     def units(self) -> tuple[int, int, int]:

@@ -15,6 +15,7 @@ from chainrule.base.scalars import finite_number
 from chainrule.formulas import (
     count_outputs,
     greater,
+    max_features,
     maximum,
     minimum,
     named,
@@ -99,15 +100,20 @@ class Huber(Loss):
 class CosineDistance(Loss):
     """1 - cos of the angle between a and y, (Σ a y) / (‖a‖ ‖y‖) over the outputs of a sample, or of every
     step, whose distances are added up. Where a or y is 0 the cosine and its derivative are 0.
+
+    Both are divided by their largest magnitude first, against squares beyond the range: u and v.
     """
 
     def value(self, a: Any, y: Any) -> Any:
-        return sum_outputs(1 - self._cosine(a, y))
+        return sum_outputs(1 - self._cosine(a, y)[0])
 
     def gradient(self, a: Any, y: Any) -> Any:
-        square = named("q", sum_features(a**2))
-        length = named("r", sqrt(square) * sqrt(sum_features(y**2)))
-        return ratio(self._cosine(a, y) * a, square) - ratio(y, length)
+        cosine, e, f, length = self._cosine(a, y)
+        return ratio(ratio(cosine * e - f, length), max_features(abs(a)))
 
-    def _cosine(self, a: Any, y: Any) -> Any:
-        return named("c", ratio(sum_features(a * y), sqrt(sum_features(a**2)) * sqrt(sum_features(y**2))))
+    def _cosine(self, a: Any, y: Any) -> tuple[Any, Any, Any, Any]:
+        """The cosine, a and y of length 1, and the length of u."""
+        u, v = (named(name, ratio(x, max_features(abs(x)))) for name, x in (("u", a), ("v", y)))
+        r, s = named("r", sqrt(sum_features(u**2))), named("s", sqrt(sum_features(v**2)))
+        e, f = named("e", ratio(u, r)), named("f", ratio(v, s))
+        return named("c", sum_features(e * f)), e, f, r

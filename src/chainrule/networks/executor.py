@@ -71,9 +71,14 @@ def suspected() -> Iterator[list[slice]]:
             outer += parts
 
 
-def noticing(notice: Callable[[], None]) -> Any:
-    """Within it `notice` is called where an operation of NumPy overflows."""
-    return np.errstate(over="call", invalid="call", divide="call", call=lambda kind, flag: notice())
+def noticing(notice: Callable[[], None], *, under: bool = False) -> Any:
+    """Within it `notice` is called where an operation of NumPy overflows; under: or comes below the range, as
+    a square does whose root is within it.
+    """
+    return np.errstate(
+        over="call", invalid="call", divide="call", under="call" if under else "ignore",
+        call=lambda kind, flag: notice(),
+    )  # fmt: skip
 
 
 def suspect(samples: slice) -> None:

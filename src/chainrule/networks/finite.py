@@ -37,7 +37,7 @@ def quiet() -> Any:
 def check_output(network: Model, X: Array, a: Array, call: str) -> None:
     """NonFiniteError where a, the outputs for X, is not finite; `call` is the method that was asked."""
     if not all_finite(a):
-        raise _refusal(call, output_problem(network, X, a), _widened(network, X, a))
+        raise _refusal(network, call, output_problem(network, X, a), _widened(network, X, a))
 
 
 def check_activations(network: Model, X: Array, outputs: Mapping[str, Array], call: str) -> None:
@@ -47,7 +47,7 @@ def check_activations(network: Model, X: Array, outputs: Mapping[str, Array], ca
             i = first_nonfinite(rows)
             begins = network.executor().first_nonfinite(network, X[i : i + 1])
             problem = f"the output of {name} for sample {i} of X is {_seen(rows[i])}{_from(network, begins)}"
-            raise _refusal(call, problem, _widened(network, X, rows))
+            raise _refusal(network, call, problem, _widened(network, X, rows))
 
 
 def output_problem(network: Model, X: Array, a: Array) -> str:
@@ -67,7 +67,7 @@ def check_inside(
     """
     for part in parts:
         if (problem := inside_problem(network, X, part, outputs)) is not None:
-            raise _refusal(call, *problem)
+            raise _refusal(network, call, *problem)
 
 
 def inside_problem(
@@ -116,8 +116,8 @@ def check_loss(network: Model, batch: Batch, loss: Loss, parts: tuple[float, flo
             wide = network.dtype == np.float32 and _tried(
                 lambda: math.isfinite(_loss_in_float64(network, batch, loss))
             )
-        raise _refusal("loss", problem, wide, _larger_of(a, batch.targets))
-    raise _refusal("loss", _penalty_problem(data, penalty))
+        raise _refusal(network, "loss", problem, wide, _larger_of(a, batch.targets))
+    raise _refusal(network, "loss", _penalty_problem(data, penalty))
 
 
 def _loss_in_float64(network: Model, batch: Batch, loss: Loss) -> float:
@@ -151,14 +151,14 @@ def check_step(
             wide = _tried(lambda: next(_problems(network, run(network.copy(dtype="float64"))), None) is None)
     a = step.activations[str(network.layers[-1].name)]
     scaled = _larger_of(a, y) if all_finite(a) and not math.isfinite(step.data_loss) else _SCALED
-    raise _refusal("backpropagate", problem, bool(wide), scaled)
+    raise _refusal(network, "backpropagate", problem, bool(wide), scaled)
 
 
-def check_samples(call: str, rows: Array, what: str) -> None:
+def check_samples(network: Model, call: str, rows: Array, what: str) -> None:
     """NonFiniteError where what belongs to single samples, (N, ...), is not finite."""
     if not all_finite(rows):
         i = first_nonfinite(rows)
-        raise _refusal(call, f"{what} of sample {i} is {_seen(rows[i])}")
+        raise _refusal(network, call, f"{what} of sample {i} is {_seen(rows[i])}")
 
 
 def _problems(network: Model, step: Step) -> Iterator[str]:
@@ -238,9 +238,24 @@ def _tried(question: Callable[[], bool]) -> bool:
         return False
 
 
-def _refusal(call: str, problem: str, wide: bool = False, scaled: str = _SCALED) -> NonFiniteError:
+def _refusal(
+    network: Model, call: str, problem: str, wide: bool = False, scaled: str = _SCALED
+) -> NonFiniteError:
     double = "write network.copy(dtype='float64'), whose range holds it, or " if wide else ""
+    cure = f"{double}scale {scaled} (diagnose(network, X, y) looks for the cause)"
+    if _broken_parameter(network) is not None:
+        cure = "write finite numbers into it, or load the network anew"
     return NonFiniteError(
-        f"{call}: {problem}; {double}scale {scaled} (diagnose(network, X, y) looks for the "
-        f"cause); {call}(..., allow_nonfinite=True) gives the numbers as they are"
+        f"{call}: {problem}; {cure}; {call}(..., allow_nonfinite=True) gives the numbers as they are"
+    )
+
+
+def broken_before(network: Model) -> NonFiniteError | None:
+    """The error of a training whose network is not finite to begin with; None: it is."""
+    broken = _broken_parameter(network)
+    if broken is None:
+        return None
+    return NonFiniteError(
+        f"the {broken} holds NaN or infinity before training begins: write finite numbers into it, or load "
+        "the network anew"
     )

@@ -48,6 +48,14 @@ def checked(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any])
     return converted
 
 
+def _within(name: str, values: Array, spec: Parameter) -> Array:
+    """The values; DataError where one is below the least that there is, as a variance below 0."""
+    if spec.least is not None and values.size and values.min() < spec.least:
+        first = tuple(int(index) for index in np.argwhere(values < spec.least)[0])
+        raise DataError(f"{name} must be at least {spec.least:g}: entry {first} is {values[first]:g}")
+    return values
+
+
 def dtype_from(value: Any) -> np.dtype[Any]:
     """float32 or float64 as a NumPy dtype."""
     try:
@@ -152,7 +160,8 @@ class Parameters(Mapping[str, Array]):
         if unknown:
             raise ShapeError(self._unknown(unknown[0]))
         new = {
-            name: checked(name, value, self._specs[name].shape, self._dtype) for name, value in values.items()
+            name: _within(name, checked(name, value, spec.shape, self._dtype), spec)
+            for name, value, spec in ((name, value, self._specs[name]) for name, value in values.items())
         }
         self._arrays.update(new)
         self.moment = next(_moments)

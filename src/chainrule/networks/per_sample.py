@@ -83,7 +83,7 @@ class Samples:
         with quiet(), suspected() as parts:
             norms = self.executor.sample_norms(self.network, self.batch, self.loss)
         if not allowed:
-            check_samples("per_sample_norms", norms, "the norm of the gradient")
+            check_samples(self.network, "per_sample_norms", norms, "the norm of the gradient")
             self._check_inside("per_sample_norms", parts)
         return norms
 
@@ -95,7 +95,7 @@ class Samples:
             by_parameter = self._one_by_one()
         if not allowed:
             for name, gradients in by_parameter.items():
-                check_samples("per_sample_gradients", gradients, f"the gradient of {name}")
+                check_samples(self.network, "per_sample_gradients", gradients, f"the gradient of {name}")
             self._check_inside("per_sample_gradients", parts)
         return by_parameter
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -23,6 +24,16 @@ from chainrule.reference.passes import PassContext, all_passes, run_forward, to_
 _PREDICT_BATCH = 256  # samples per pass of `predict` and `loss`: memory for the activations of this many only
 
 
+@contextmanager
+def _watched(samples: int) -> Iterator[None]:
+    """What goes beyond the range within it, or below, makes these samples suspect."""
+    noticed: list[bool] = []
+    with noticing(lambda: noticed.append(True), under=True):
+        yield
+    if noticed:
+        suspect(slice(0, samples))
+
+
 class ReferenceExecutor:
     """Executes networks by the formulas, in float64 whatever the network's dtype; predictions have the
     network's dtype.
@@ -32,35 +43,30 @@ class ReferenceExecutor:
         parts = (
             forward(network, X[start : start + _PREDICT_BATCH]) for start in range(0, len(X), _PREDICT_BATCH)
         )
-        noticed: list[bool] = []
-        with noticing(lambda: noticed.append(True)):
-            a = np.concatenate(list(parts)).astype(network.dtype, copy=False)
-        if noticed:
-            suspect(slice(0, len(X)))
-        return a
+        with _watched(len(X)):
+            return np.concatenate(list(parts)).astype(network.dtype, copy=False)
 
     def activations(self, network: Model, X: Array, names: Sequence[str]) -> dict[str, Array]:
         parts: dict[str, list[Array]] = {name: [] for name in names}
-        noticed: list[bool] = []
-        with noticing(lambda: noticed.append(True)):
+        with _watched(len(X)):
             for start in range(0, len(X), _PREDICT_BATCH):
                 x = to_columns(X[start : start + _PREDICT_BATCH], np.float64)
                 passes = all_passes(run_forward(network, x, None, np.float64, PassContext(training=False)))
                 outputs = {INPUT: x, **{passed.name: passed.output for passed in passes}}
                 for name, rows in parts.items():
                     rows.append(to_rows(outputs[name]).astype(network.dtype, copy=False))
-        if noticed:
-            suspect(slice(0, len(X)))
         return {name: np.concatenate(rows) for name, rows in parts.items()}
 
     def backpropagate(self, network: Model, batch: Batch, objective: Objective) -> Step:
-        return backpropagate(network, batch, objective)
+        with _watched(len(batch)):
+            return backpropagate(network, batch, objective)
 
     def loss(self, network: Model, batch: Batch, loss: Loss) -> float:
         total = 0.0
-        for start in range(0, len(batch), _PREDICT_BATCH):
-            part = batch[start : start + _PREDICT_BATCH]
-            total += data_loss(network, part, loss) * len(part)
+        with _watched(len(batch)):
+            for start in range(0, len(batch), _PREDICT_BATCH):
+                part = batch[start : start + _PREDICT_BATCH]
+                total += data_loss(network, part, loss) * len(part)
         return total / len(batch)
 
     def losses(self, network: Model, batch: Batch, loss: Loss) -> Array:

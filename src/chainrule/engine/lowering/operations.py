@@ -32,7 +32,7 @@ from chainrule.engine.lowering.values import (
     slope,
 )
 from chainrule.engine.programs import Formula, entry_programs, layer_programs
-from chainrule.formulas import absolute, cos, greater, maximum, sin, where
+from chainrule.formulas import cos, sin
 from chainrule.formulas.primitives.axes import runs
 from chainrule.formulas.primitives.steps import turns
 from chainrule.layers import (
@@ -99,7 +99,6 @@ from chainrule.layers.structure import Chain, run_branches, shape_after
 from chainrule.layers.windows.adaptive import ADAPTIVE_POOLS, AdaptivePool
 from chainrule.layers.windows.convolution import Convolution
 
-TINY = 1e-37  # below it a float32 has few digits
 ONE_PIXEL = ((1, 1), (1, 1), (1, 1), (0, 0))  # kernel, stride, dilation, padding
 
 
@@ -193,6 +192,7 @@ POOLS: dict[type[Layer], PoolKind] = {
     MaxPool3D: PoolKind.max,
     AveragePool3D: PoolKind.average,
     L2Pool3D: PoolKind.l2,
+    **dict.fromkeys((LpPool1D, LpPool2D, LpPool3D), PoolKind.lp),
 }
 GLOBAL_POOLS: dict[type[Layer], PoolKind] = {
     GlobalMaxPool: PoolKind.max,
@@ -212,7 +212,8 @@ def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
     depth = None
     if layer.axes == 3:
         depth = (g.kernel[0], g.stride[0], pads[0][0], x.lane_shape[0], z.lane_shape[0])
-    low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding, depth)
+    power = layer.p if isinstance(layer, LpPool2D) else 2
+    low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding, depth, power)
 
 
 def lies_apart(layer: Any) -> bool:
@@ -230,12 +231,13 @@ def _apart(low: Builder, layer: Any, x: Value, z: Value) -> None:
     columns = taps_along(g, layer.axes - 1, x.shape[-2], kind == PoolKind.max)
     mean = kind == PoolKind.average or (kind == PoolKind.l2 and layer.mean)
     divisor = layer.divisor or (math.prod(g.kernel) if mean and layer.count_padding else 0)
-    _by_taps(low, str(layer.name), kind, x, z, rows, columns, mean, divisor)
+    power = layer.p if isinstance(layer, LpPool2D) else 2
+    _by_taps(low, str(layer.name), kind, x, z, rows, columns, mean, divisor, power)
 
 
 def _by_taps(
     low: Builder, name: str, kind: PoolKind, x: Value, z: Value, rows: list[list[int]],
-    columns: list[list[int]], mean: bool, divisor: float = 0,
+    columns: list[list[int]], mean: bool, divisor: float = 0, power: float = 2,
 ) -> None:  # fmt: skip
     """A pooling of windows whose pixels are told by rows and columns, -1 where there is none; divisor: of a
     mean, 0: how many there are.
@@ -261,7 +263,7 @@ def _by_taps(
     made = low.value(sizes, NO_HALO, NO_HALO, x.with_delta)
     low.native.add_gather(x.number, made.number, to_, origin, count, weights)
     low.parts[made.number] = name
-    low.native.add_pool(made.number, z.number, kernel, kernel, (0, 0), False, kind, mean, True)
+    low.native.add_pool(made.number, z.number, kernel, kernel, (0, 0), False, kind, mean, True, power=power)
 
 
 def _adaptive(low: Builder, layer: AdaptivePool, x: Value, z: Value, parameters: list[int]) -> None:
@@ -308,36 +310,6 @@ def plain(layers: Sequence[Layer], given: Sequence[Shape], shapes: Mapping[str, 
 def _unpool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     small, pooled = parts_read(low, layer, x, layer.sources)
     unpooled(low, layer, small, pooled, z)
-
-
-def _lp_pool(low: Builder, layer: LpPool2D, x: Value, z: Value, parameters: list[int]) -> None:
-    """|x|^p, its mean over every window, and the root of as many times that."""
-    p, count = layer.p, math.prod(layer.grid.kernel)
-    powers = _entrywise(
-        low,
-        layer,
-        lambda entry: absolute(entry) ** p,
-        x,
-        lambda entry: p * (greater(entry, 0) - greater(0, entry)) * absolute(entry) ** (p - 1),
-    )
-    means = low.value(z.shape, NO_HALO, NO_HALO, z.with_delta)
-    low.parts[means.number] = str(layer.name)
-    mean = {1: AveragePool1D, 2: AveragePool2D, 3: AveragePool3D}[layer.axes](
-        layer.window,
-        layer.stride,
-        padding=layer.grid.pads(x.shape[:-1]),
-        dilation=layer.dilation,
-        count_padding=True,
-        name=layer.name,
-    )
-    _pool(low, mean, powers, means, [])
-    forward, backward = entry_programs(
-        lambda entry: (count * entry) ** (1 / p),
-        lambda entry: where(greater(entry, 0), count / p * (count * maximum(entry, TINY)) ** (1 / p - 1), 0),
-        z.shape,
-        delta=z.with_delta,
-    )
-    low.native.add_program(means.number, z.number, forward.native(), backward.native(), [])
 
 
 def _global_pool(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
@@ -714,7 +686,6 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     **dict.fromkeys(CONVOLUTIONS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transposed),
     **dict.fromkeys(POOLS, _pool),
-    **dict.fromkeys((LpPool1D, LpPool2D, LpPool3D), _lp_pool),
     **dict.fromkeys(ADAPTIVE_POOLS, _adaptive),
     **dict.fromkeys((MaxUnpool1D, MaxUnpool2D, MaxUnpool3D), _unpool),
     **dict.fromkeys(GLOBAL_POOLS, _global_pool),

@@ -12,6 +12,7 @@ from functools import cached_property
 from math import inf
 
 from chainrule.base.languages import SEMICOLON, Say, same, say_from
+from chainrule.base.numbers import short
 from chainrule.explaining.blocks.kinds import Block, Card, Formula, Paragraph
 from chainrule.explaining.blocks.worked import First, element_from, worked_block
 from chainrule.explaining.outline.counts import counted
@@ -30,11 +31,15 @@ from chainrule.explaining.theta.outline import first_indices, theta_blocks
 from chainrule.explaining.words.catalogues import CARDS
 from chainrule.formulas import Equation, Expression, Operation, Symbol, walk
 from chainrule.formulas.exchange import unpack
+from chainrule.formulas.expression import Named
+from chainrule.formulas.primitives.distances import slopes
 from chainrule.formulas.primitives.grid import Grid, letters_of
 from chainrule.formulas.printing import compose
 from chainrule.formulas.printing.boxes import Box
 from chainrule.formulas.printing.compose import Composer, definitions
 from chainrule.formulas.printing.notation import Notation
+
+MOST_SLOPES = 8  # that are printed
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,8 @@ def part_blocks(layout: Layout, card: LayerCard, part: PartRecord, direction: st
     note = joined(_ranges(part), outside(equation), _paddings(equation, shapes), counted(equation, shapes))
     yield Formula(compose(equation, sized), "sized", note=note, id=f"{prefix}-sized")
     for named in definitions(equation.right):
-        yield Formula(compose(Equation(named, named.value), sized), "definition")
+        note = _distances(named.value, equation)
+        yield Formula(compose(Equation(named, named.value), sized), "definition", note=note)
     yield from theta_blocks(layout.document, part, equation, sized)
     yield from shape_blocks(layout, equation, part)
     left = Symbol(*part["worked_left"]) if "worked_left" in part else equation.left
@@ -248,6 +254,25 @@ def outside(equation: Equation, *, general: bool = False) -> Say | None:
         return None
     fill = "−∞" if any(node.options.get("fill") == -inf for node in read) else "0"
     return CARDS.say("outside.of_image", fill=fill)
+
+
+def _distances(value: Expression, equation: Equation) -> Say | None:
+    """What a score has for the distance of query and key: ALiBi's slopes, and which number of P it is."""
+    if isinstance(value, Named) or not isinstance(value, Operation):
+        return None
+    options = value.options
+    if value.rule.name == "sloped":
+        nodes = (node for _, node in walk(equation.right) if isinstance(node, Operation))
+        heads = max((node.options["heads"] for node in nodes if "heads" in node.options), default=1)
+        shown = [short(slope, 6) for slope in slopes(heads)]
+        values = ", ".join(shown if heads <= MOST_SLOPES else [*shown[: MOST_SLOPES - 1], "…", shown[-1]])
+        return CARDS.say("distances.slopes", values=values)
+    if value.rule.name == "by_distance" and options["grid"] is not None:
+        height, width = options["grid"]
+        return CARDS.say("distances.grid", height=height, width=width)
+    if value.rule.name == "by_distance" and options["logarithmic"]:
+        return CARDS.say("distances.buckets", far=options["logarithmic"])
+    return joined(*(_distances(operand, equation) for operand in value.operands))
 
 
 def _paddings(equation: Equation, shapes: Mapping[str, list[int]]) -> Say | None:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from chainrule.base.languages import NOTHING, SPACE, Say, same
+from chainrule.base.languages import AND, NOTHING, SPACE, Say, same
 from chainrule.base.numbers import short
 from chainrule.base.scalars import check_choice
 from chainrule.base.shown import shown_tree
@@ -382,7 +382,8 @@ def _reproduce(document: Document) -> Section:
             'report.html("report.html")',
         ]
     )
-    versions = f"chainrule {meta['chainrule']}, NumPy {meta['numpy']}, Python {meta['python']}"
+    made_by = {"chainrule": meta["chainrule"], "NumPy": meta["numpy"], "Python": meta["python"]}
+    versions = AND.join(same(f"{name} {version}") for name, version in made_by.items())
     said = SECTIONS.say("reproduce.versions", versions=versions, dtype=meta["dtype"])
     lines = [Paragraph(said, id="versions")]
     if meta["precision"] != meta["dtype"]:

@@ -34,7 +34,8 @@ def sloped(s: Any) -> Any:
 
 @primitive(
     wrong="unmoved", layout="by_distance", entry="by_distance",
-    remark="P_{{k−i}} is the number that the head has for the distance from query i to key k",
+    remark="P_{{k−i}} is the number that the head has for the distance from query i to key k; where "
+    "distances share numbers, or are those of pixels, ρ says which it is",
     adjoint=lambda d, y, P, s, **how: (sum_distances(d, P, **how), None),
 )
 def by_distance(P: Any, s: Any, *, logarithmic: int, both: bool, grid: Grid) -> Any:

@@ -102,7 +102,8 @@ def divide(a: Any, b: Any) -> Any:
 )
 def ratio(a: Any, b: Any) -> Any:
     """a / b, entry by entry, and 0 where b is 0."""
-    return np.where(b == 0, np.zeros_like(a * b), a / np.where(b == 0, np.ones_like(b), b))
+    quotient = a / np.where(b == 0, np.ones_like(b), b)
+    return np.where(b == 0, np.zeros_like(quotient), quotient)
 
 
 @entrywise(wrong="only:0", layout="negative", entry="negative", adjoint=lambda d, y, x: (-d,))

@@ -8,6 +8,9 @@ parentheses.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -127,6 +130,24 @@ class Cases(Box):
     """Alternatives: (value, condition) pairs, the last condition None for "otherwise"."""
 
     rows: tuple[tuple[Box, Box | None], ...]
+
+
+_spoken: ContextVar[str] = ContextVar("spoken", default="en")
+
+
+@contextmanager
+def spoken(language: str) -> Iterator[None]:
+    """The conditions of cases are printed in this language within it; in English where there are two."""
+    token = _spoken.set(language)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
+
+
+def condition_words() -> tuple[str, str]:
+    """What stands before a condition, and in place of the last."""
+    return ("若", "其他") if _spoken.get() == "zh" else ("if", "otherwise")
 
 
 MARKED = "marked"  # the reference of what differs between two formulas: text has brackets around it

@@ -348,14 +348,22 @@ def sloped(c: Composing, node: Operation, at: At) -> Box:
 
 @layout
 def by_distance(c: Composing, node: Operation, at: At) -> Box:
-    """P_{k−i}"""
-    return Scripts(fenced(c.box(node.operands[0]), LETTER), sub=row(*_distance(at)))
+    """P_{k−i}, P_{ρ(k−i)} by bucket, P_{ρ(i,k)} of pixels."""
+    return Scripts(fenced(c.box(node.operands[0]), LETTER), sub=_number_of(node, at))
+
+
+def _number_of(node: Operation, at: At) -> Box:
+    """Which number a query and a key have."""
+    if node.options["grid"] is not None:
+        return call(Word("ρ"), row(Word("i"), Sign(","), at.feature or Word("k")))
+    distance = row(*_distance(at))
+    return call(Word("ρ"), distance) if node.options["logarithmic"] else distance
 
 
 @layout
 def sum_distances(c: Composing, node: Operation, at: At) -> Box:
-    """sum_{k−i}(operand): over the pairs of a distance."""
-    return call(Scripts(Word("sum"), sub=row(*_distance(At()))), c.box(node.operands[0], at))
+    """sum_{k−i}(operand): over the pairs that have a number together."""
+    return call(Scripts(Word("sum"), sub=_number_of(node, At())), c.box(node.operands[0], at))
 
 
 @layout

@@ -19,6 +19,7 @@ from chainrule.formulas.printing.boxes import (
     Under,
     Word,
     bare,
+    condition_words,
     is_tall,
 )
 
@@ -100,7 +101,8 @@ def render(box: Box) -> str:
 
 
 def _condition(condition: Box | None) -> str:
-    return r"\text{otherwise}" if condition is None else rf"\text{{if }} {render(condition)}"
+    before, last = condition_words()
+    return rf"\text{{{last}}}" if condition is None else rf"\text{{{before} }} {render(condition)}"
 
 
 def _join(parts: tuple[Box, ...], tight: bool) -> str:

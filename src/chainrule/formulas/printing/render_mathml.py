@@ -20,6 +20,7 @@ from chainrule.formulas.printing.boxes import (
     Under,
     Word,
     bare,
+    condition_words,
     is_tall,
 )
 
@@ -95,7 +96,10 @@ def _delimiter(sign: str, form: str, stretchy: str) -> str:
 
 
 def _condition(condition: Box | None) -> str:
-    return "<mtext>otherwise</mtext>" if condition is None else f"<mtext>if&#xa0;</mtext>{render(condition)}"
+    before, last = condition_words()
+    if condition is None:
+        return f"<mtext>{last}</mtext>"
+    return f"<mtext>{before}&#xa0;</mtext>{render(condition)}"
 
 
 def _sign(text: str, tight: bool = False) -> str:

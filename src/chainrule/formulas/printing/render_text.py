@@ -18,6 +18,7 @@ from chainrule.formulas.printing.boxes import (
     Tagged,
     Under,
     Word,
+    condition_words,
 )
 
 _RAISED = dict(zip("0123456789+−()lLnimbT⊤", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ˡᴸⁿⁱᵐᵇᵀᵀ", strict=True))
@@ -49,8 +50,9 @@ def render(box: Box) -> str:
         case Under(operator, below):
             return render(operator) + _lowered(below)
         case Cases(rows):
+            before, last = condition_words()
             texts = (
-                f"{render(value)} {'otherwise' if condition is None else 'if ' + render(condition)}"
+                f"{render(value)} {last if condition is None else f'{before} {render(condition)}'}"
                 for value, condition in rows
             )
             return "{" + "; ".join(texts) + "}"

@@ -11,6 +11,8 @@ channel by itself (InstanceNorm). RMSNorm divides by √(⟨x²⟩ + ε) alone. 
 
 from __future__ import annotations
 
+from typing import Any
+
 from chainrule.base.scalars import check_flag, check_number
 from chainrule.formulas import broadcast_samples, named, sqrt, sum_positions, sum_samples
 from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
@@ -84,10 +86,10 @@ class Normalization(Layer):
 
 def running_parameters(channels: Shape) -> dict[str, Parameter]:
     """The running mean and variance of every channel."""
-    starts = {"mean": Zeros(), "variance": Ones()}
+    kept: dict[str, Any] = {"penalised": False, "learned": False}
     return {
-        name: Parameter(channels, initializer=start, penalised=False, learned=False)
-        for name, start in starts.items()
+        "mean": Parameter(channels, initializer=Zeros(), **kept),
+        "variance": Parameter(channels, initializer=Ones(), least=0, **kept),
     }
 
 

@@ -20,7 +20,7 @@ from chainrule.data.preparation import Pixels, Preparation
 from chainrule.distributed import Communicator
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect, suspected
-from chainrule.networks.finite import inside_problem, quiet
+from chainrule.networks.finite import broken_before, inside_problem, quiet
 from chainrule.networks.forms.several_labels import remember as remember_labels
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
@@ -132,6 +132,8 @@ class Run:
     def train(self) -> History:
         """Train; whatever ends it, the network and the history hold what was reached."""
         context, history, callbacks = self.context, self.context.history, self.callbacks
+        if (broken := broken_before(self.network)) is not None:
+            raise broken
         with ExitStack() as ending:  # runs every on_fit_end in the order of the callbacks, whatever is raised
             ending.callback(self.let_go)
             for callback in reversed(callbacks):

@@ -46,6 +46,7 @@ from chainrule.explaining.render.svg import maps as svg
 from chainrule.explaining.words import page as words
 from chainrule.explaining.words.catalogues import PAGE
 from chainrule.formulas import NOTATIONS
+from chainrule.formulas.printing.boxes import spoken
 from chainrule.formulas.printing.notation import TUTORIAL
 
 FOLDERS = ("engine", "reading", "changing", "selftests", "style")
@@ -71,7 +72,8 @@ def _page(outline: Outline, detail: Detail) -> str:
     voice = Voice(outline.language)
     identifiers = Identifiers({"document", "report"})
     writer = BlockWriter(voice, identifiers, *_places(outline, identifiers), tables=detail.tables)
-    body = "\n".join(writer.block(section) for section in outline.sections)
+    with spoken(outline.language):
+        body = "\n".join(writer.block(section) for section in outline.sections)
     head = attributes(
         lang="zh" if outline.language == "zh" else "en",
         data_language=outline.language,

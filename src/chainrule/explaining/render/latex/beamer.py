@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from chainrule.base.languages import same
+from chainrule.base.languages import COLON, FULL_STOP, same
 from chainrule.explaining.blocks.kinds import (
     Bars,
     Block,
@@ -68,7 +68,7 @@ def frames(outline: Outline, writer: LatexWriter) -> str:
 def _repeat(card: Card, writer: LatexWriter) -> Block:
     """A step that repeats another: a line."""
     said = [block.text for block in card.blocks if isinstance(block, Paragraph)]
-    return Paragraph(sum(said, same(f"{card.step}: ") + card.what + same(". ")), quiet=True)
+    return Paragraph(sum(said, same(card.step) + COLON + card.what + FULL_STOP), quiet=True)
 
 
 def _flat(blocks: Iterable[Block]) -> Iterable[Block]:

@@ -116,7 +116,9 @@ class LatexWriter:
 
     def why(self, block: Worked) -> list[str]:
         """The line above a worked element."""
-        return [] if block.why is None else [rf"\noindent\emph{{{self.voice.inline(block.why)}}}:"]
+        if block.why is None:
+            return []
+        return [rf"\noindent\emph{{{self.voice.inline(block.why)}}}{self.voice.colon.rstrip()}"]
 
     def lines(self, block: Worked) -> list[tuple[str, list[str]]]:
         """(sign, what follows it, in as many lines as it takes) of left = symbols = numbers = result."""
@@ -303,7 +305,8 @@ class LatexWriter:
         """What was found, why, and what to do."""
         level, what = self.voice.inline(PAGE[f"printed_level.{block.level}"]), self.voice.inline(block.what)
         why, cure = (_NEXT.join(self.voice.texts(say)) for say in (block.why, block.cure))
-        parts = [rf"\noindent\textbf{{{level}: {what}}}\par", why, rf"{{\small $\to$ {cure}\par}}"]
+        head = f"{level}{self.voice.colon}{what}"
+        parts = [rf"\noindent\textbf{{{head}}}\par", why, rf"{{\small $\to$ {cure}\par}}"]
         return "\n\n".join(parts)
 
 

@@ -15,6 +15,7 @@ from chainrule.explaining.render.latex import pictures as latex_pictures
 from chainrule.explaining.render.latex.blocks import LatexWriter, heading
 from chainrule.explaining.render.latex.tables import BROAD
 from chainrule.explaining.render.latex.text import LatexVoice
+from chainrule.formulas.printing.boxes import spoken
 
 Form = Literal["article", "beamer", "fragment"]
 BROAD_PAGE = 100  # characters of a line of a table in an article, whose margins are 22 mm
@@ -53,11 +54,14 @@ def render(outline: Outline, form: str = "article") -> str:
     broad = BROAD_PAGE if form == "article" else BROAD
     writer = LatexWriter(LatexVoice(outline.language), pictures=form != "fragment", broad=broad)
     title = writer.voice.inline(outline.title)
+    with spoken(outline.language):
+        if form == "beamer":
+            body = latex_beamer.frames(outline, writer)
+        else:
+            body = _sections(outline, writer, "*" if form == "fragment" else "")
     if form == "fragment":
-        body = _sections(outline, writer, "*")
         start = [*_notes(writer), *_fragment_macros(writer), r"\begingroup\emergencystretch=3em"]
         return "\n".join([*start, "", body, "", r"\endgroup", ""])
-    body = latex_beamer.frames(outline, writer) if form == "beamer" else _sections(outline, writer, "")
     preamble = _beamer(writer) if form == "beamer" else _article(writer)
     opening = [r"\begin{document}", r"\frame{\titlepage}" if form == "beamer" else r"\maketitle"]
     start = [*preamble, rf"\title{{{title}}}", r"\date{}", *opening]

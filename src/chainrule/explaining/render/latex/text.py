@@ -10,7 +10,7 @@ import re
 import string
 from dataclasses import dataclass
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import COLON, Say, mark
 
 _GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta", "η": "eta",
@@ -179,6 +179,10 @@ class LatexVoice:
     """The language of a document: which of a text's languages are printed, and how."""
 
     language: str
+
+    @property
+    def colon(self) -> str:
+        return mark(COLON, self.language)
 
     @property
     def chinese(self) -> bool:

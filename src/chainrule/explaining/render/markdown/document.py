@@ -44,6 +44,7 @@ from chainrule.explaining.render.markup import Identifiers
 from chainrule.explaining.render.svg import files as svg_files
 from chainrule.explaining.words import page as words
 from chainrule.explaining.words.catalogues import PAGE, SECTIONS
+from chainrule.formulas.printing.boxes import spoken
 
 ROOM = 110  # characters of a formula in a line of a page
 INLINE = 180_000  # bytes of pictures within the text of a notebook, which is saved with every run of a cell
@@ -75,9 +76,10 @@ class MarkdownWriter:
 
     def outline(self, outline: Outline) -> str:
         """The whole text."""
-        notation = f"{self.voice.inline(PAGE['notation'])}: {text.plain(outline.notation)}"
+        notation = f"{self.voice.inline(PAGE['notation'])}{self.voice.colon}{text.plain(outline.notation)}"
         parts = [f"# {self.voice.inline(outline.title)}", notation]
-        parts += [self.block(section, 2) for section in outline.sections]
+        with spoken(outline.language):
+            parts += [self.block(section, 2) for section in outline.sections]
         return "\n\n".join(part for part in parts if part) + "\n"
 
     def block(self, block: Block, level: int = 2) -> str:
@@ -100,7 +102,7 @@ class MarkdownWriter:
         return self._text(block)
 
     def _text(self, block: Block) -> str:
-        inline = self.voice.inline
+        inline, colon = self.voice.inline, self.voice.colon
         match block:
             case Paragraph(said):
                 return "\n\n".join(map(text.line, self.voice.texts(said)))
@@ -113,13 +115,13 @@ class MarkdownWriter:
                 return f"{fence}{language}\n{source.rstrip()}\n{fence}"
             case Strip(badges):
                 return "\n".join(
-                    f"- {words.GLYPHS[badge.level]} {inline(badge.label)}: **{inline(badge.value)}**"
+                    f"- {words.GLYPHS[badge.level]} {inline(badge.label)}{colon}**{inline(badge.value)}**"
                     for badge in badges
                 )
             case Finding(level, what, why, cure):
                 judged = inline(PAGE[f"level.{level}"])
-                head = f"> **{words.GLYPHS[level]} {judged}: {inline(what)}**"
-                return f"{head}\n>\n> {inline(why)}\n>\n> {inline(PAGE['cure'])}: {inline(cure)}"
+                head = f"> **{words.GLYPHS[level]} {judged}{colon}{inline(what)}**"
+                return f"{head}\n>\n> {inline(why)}\n>\n> {inline(PAGE['cure'])}{colon}{inline(cure)}"
         raise TypeError(f"no Markdown for {type(block).__name__}")
 
     def _headed(self, title: str, blocks: tuple[Block, ...], level: int) -> str:
@@ -153,7 +155,8 @@ class MarkdownWriter:
 
     def _worked(self, block: Worked) -> list[str]:
         """left = symbols = numbers = result, a line each, and the products, which add up as printed."""
-        why = [f"*{self.voice.inline(block.why)}:*"] if block.why is not None else []
+        colon = self.voice.colon.rstrip()
+        why = [f"*{self.voice.inline(block.why)}{colon}*"] if block.why is not None else []
         signs = [RELATIONS[sign] for sign in block.signs]
         lines = [
             f"&{sign} " + r" \\ &\quad ".join(self.formulas.broken(box, ROOM))
@@ -228,7 +231,7 @@ class MarkdownWriter:
         else:
             address = "data:image/svg+xml;base64," + base64.b64encode(drawing.encode()).decode("ascii")
             if self.spent + len(address) > INLINE:
-                return f"*{self.voice.inline(PAGE['not_drawn'])}: {symbol}{said}*"
+                return f"*{self.voice.inline(PAGE['not_drawn'])}{self.voice.colon}{symbol}{said}*"
             self.spent += len(address)
         return f"{symbol}{self.voice.inline(title)}\n\n![{said}]({address})"
 

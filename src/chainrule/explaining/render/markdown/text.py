@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from html import escape
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import COLON, Say, mark
 from chainrule.explaining.blocks.kinds import Cell
 from chainrule.explaining.render.latex.math import LatexFormulas, number
 from chainrule.formulas.printing.boxes import Box
@@ -45,8 +45,8 @@ def display(latex: str) -> str:
 
 def in_line(latex: str) -> str:
     """A formula within a line, a cell of a table included."""
-    for mark, command in _IN_LINE:
-        latex = latex.replace(mark, command)
+    for sign, command in _IN_LINE:
+        latex = latex.replace(sign, command)
     return f"${latex.strip()}$"
 
 
@@ -84,6 +84,10 @@ class MarkdownVoice:
     """The languages of a document: in a line both beside each other, in running text one below the other."""
 
     language: str
+
+    @property
+    def colon(self) -> str:
+        return mark(COLON, self.language)
 
     def texts(self, say: Say) -> list[str]:
         """The text in each language, once where they are the same; not yet escaped."""

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import COLON, COMMA, Say, mark
 from chainrule.base.numbers import short
 from chainrule.base.scalars import check_choice, check_flag
 from chainrule.base.tables import cell_width, text_table, wrapped
@@ -41,11 +41,12 @@ from chainrule.explaining.blocks.printed import ends_in_numbers
 from chainrule.explaining.render.terminal.wrapping import LEAST_COLUMN, fitted_table
 from chainrule.explaining.words.catalogues import PAGE
 from chainrule.formulas.printing import render_text
-from chainrule.formulas.printing.boxes import Box, Sign
+from chainrule.formulas.printing.boxes import Box, Sign, spoken
 
 SIGNS = {"good": "✓", "note": "·", "warning": "!", "bad": "✗"}
 SHADES = " ░▒▓█"
 LEAST_WIDTH = 60
+LEADS = "definition", "shape"  # readings of formulas that are said before them
 PANELS = 4  # of a picture, side by side as far as the line holds
 
 
@@ -53,8 +54,9 @@ def render(outline: Outline, *, width: int | None = None, colour: bool = False) 
     """The report as text.  outline: laid out with linear=True.  colour: 256 colours for maps."""
     writer = TerminalWriter(outline.language, _width(width), colour)
     lines = [writer.heading(outline.title, "═")]
-    for section in outline.sections:
-        lines += ["", writer.heading(section.title, "─"), *writer.blocks(section.blocks)]
+    with spoken(outline.language):
+        for section in outline.sections:
+            lines += ["", writer.heading(section.title, "─"), *writer.blocks(section.blocks)]
     return "\n".join(lines)
 
 
@@ -71,7 +73,11 @@ def show(outline: Outline, *, step: bool | str = False, stream: TextIO | None = 
     if not step:
         _print(render(outline, colour=colour), out)
         return
-    writer = TerminalWriter(outline.language, _width(None), colour)
+    with spoken(outline.language):
+        _show_steps(outline, step, TerminalWriter(outline.language, _width(None), colour), out)
+
+
+def _show_steps(outline: Outline, step: bool | str, writer: TerminalWriter, out: TextIO) -> None:
     cards = [block for section in outline.sections for block in section.blocks if isinstance(block, Card)]
     names = [card.step for card in cards]
     if isinstance(step, str):
@@ -91,11 +97,11 @@ def _print(text: str, out: TextIO) -> None:
 
 
 def _steps(cards: list[Card], names: list[str], writer: TerminalWriter, out: TextIO) -> None:
-    at = 0
+    at, keys = 0, writer.line(PAGE["keys"])
     while 0 <= at < len(cards):
         _print("\n".join(writer.block(cards[at])), out)
         try:
-            key = input(f"[{at + 1}/{len(cards)}] Enter next · p back · q quit · {names[0]} … > ").strip()
+            key = input(f"[{at + 1}/{len(cards)}] {keys} · {names[0]} … > ").strip()
         except (EOFError, KeyboardInterrupt):
             print(file=out)
             return
@@ -118,6 +124,7 @@ class TerminalWriter:
 
     def __init__(self, language: str, width: int, colour: bool) -> None:
         self.languages = language.split("+")
+        self.colon, self.comma = mark(COLON, language), mark(COMMA, language)
         self.width, self.colour = width, colour
 
     def texts(self, say: Say) -> list[str]:
@@ -158,14 +165,14 @@ class TerminalWriter:
     def _formula(self, block: Formula) -> Iterator[str]:
         tag = f"    [{block.tag}]" if block.tag else ""
         note = f"    {self.line(block.note)}" if block.note is not None else ""
-        lead = {"definition": "      with ", "shape": "      shapes ", "boxed": "  │ "}.get(
-            block.reading, "    "
-        )
+        lead = "  │ " if block.reading == "boxed" else "    "
+        if block.reading in LEADS:
+            lead = f"      {self.line(PAGE[f'reading.{block.reading}'])} "
         yield from self._formula_lines(f"{render_text.render(block.box)}{tag}{note}", lead)
 
     def _worked(self, block: Worked) -> Iterator[str]:
         if block.why is not None:
-            yield from self._wrapped(f"{self.line(block.why)}:", "    ")
+            yield from self._wrapped(self.line(block.why + COLON).rstrip(), "    ")
         left, symbols, numbers = map(render_text.render, (block.left, block.symbols, block.numbers))
         first, second, last = block.signs
         yield from self._formula_lines(symbols, f"    {left} {first} ")
@@ -207,7 +214,9 @@ class TerminalWriter:
             rows = [[sign, *row] for sign, row in zip(signs, rows, strict=True)]
         shift = 1 if block.levels else 0
         right = [column + shift for column in block.right]
-        table = fitted_table(rows, self.width - 2, right, [column + shift for column in text])
+        table = fitted_table(
+            rows, self.width - 2, right, [column + shift for column in text], self.colon
+        )
         yield from (f"  {line}".rstrip() for line in table.split("\n"))
 
     def _matrix(self, block: Matrix) -> Iterator[str]:
@@ -217,13 +226,15 @@ class TerminalWriter:
         if block.row_gap is not None:
             rows.insert(block.row_gap, ["⋮"] * len(rows[0]))
         least, mean, most, norm = map(short, block.stats)
-        told = f"  {least} … {most}, mean {mean}, ‖·‖ {norm}" if any(block.stats) else ""
+        average = self.line(PAGE["stat.mean"])
+        parts = (f"{least} … {most}", f"{average} {mean}", f"‖·‖ {norm}")
+        told = f"  {self.comma.join(parts)}" if any(block.stats) else ""
         yield f"    {render_text.render(block.symbol)} {block.shape[0]}×{block.shape[1]}{told}"
         if rows:
             yield from (f"      {line}" for line in text_table(rows, range(len(rows[0])), ()).split("\n"))
 
     def _maps(self, block: Maps) -> Iterator[str]:
-        more = f", +{block.left_out}" if block.left_out else ""
+        more = f"{self.comma}+{block.left_out}" if block.left_out else ""
         scale = self.line(PAGE.say("shades", most=short(block.scale)))
         yield from self._wrapped(f"{self.line(block.title)}   ({scale}){more}", "    ")
         shown = block.panels[:PANELS]
@@ -248,10 +259,11 @@ class TerminalWriter:
             ]
             yield "      " + "   ".join(parts)
         for panel in shown[:1]:
-            marks = [f"({m.row},{m.column}) {m.kind}{m.text}" for m in panel.marks[:8]]
+            kinds = {m.kind: self.line(PAGE[f"cell.{m.kind}"]) for m in panel.marks}
+            marks = [f"({m.row},{m.column}) {kinds[m.kind]} {m.text}".rstrip() for m in panel.marks[:8]]
             if marks:
-                more = ", …" if len(panel.marks) > 8 else ""
-                yield from self._wrapped(", ".join(marks) + more, "      ")
+                more = f"{self.comma}…" if len(panel.marks) > 8 else ""
+                yield from self._wrapped(self.comma.join(marks) + more, "      ")
 
     def _panel(self, values: Any, scale: float) -> list[str]:
         """A map: two rows of pixels a line in colour, else a sign and a shade for every pixel."""
@@ -269,7 +281,7 @@ class TerminalWriter:
         return lines
 
     def _bars(self, block: Bars) -> Iterator[str]:
-        more = f", +{block.left_out}" if block.left_out else ""
+        more = f"{self.comma}+{block.left_out}" if block.left_out else ""
         yield f"    {self.line(block.title)}{more}"
         values = block.values[:, 0] if block.values.size else np.zeros(0)
         scale = float(np.abs(values).max(initial=0.0)) or 1.0
@@ -306,7 +318,7 @@ class TerminalWriter:
             for inner in branch:
                 yield from self._node(inner, indent + "│   ")
         if node.branches and not node.reads:
-            yield f"{indent}└ {node.join}"
+            yield f"{indent}└ {self.line(PAGE[f'join.{node.join}'])}"
 
     def _listing(self, block: Listing) -> Iterator[str]:
         for number, item in enumerate(block.items, 1):
@@ -318,7 +330,7 @@ class TerminalWriter:
 
     def _strip(self, block: Strip) -> Iterator[str]:
         for badge in block.badges:
-            yield f"  {SIGNS[badge.level]} {self.line(badge.label)}: {self.line(badge.value)}"
+            yield f"  {SIGNS[badge.level]} {self.line(badge.label)}{self.colon}{self.line(badge.value)}"
 
     def _finding(self, block: Finding) -> Iterator[str]:
         for text in self.texts(block.what):

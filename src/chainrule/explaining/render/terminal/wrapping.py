@@ -12,12 +12,16 @@ _WORD = re.compile(r"\s+|\S+")  # a head is not broken within Chinese: its words
 
 
 def fitted_table(
-    rows: Sequence[Sequence[str]], width: int, right: Collection[int] = (), text: Collection[int] = ()
+    rows: Sequence[Sequence[str]],
+    width: int,
+    right: Collection[int] = (),
+    text: Collection[int] = (),
+    colon: str = ": ",
 ) -> str:
     """`text_table` of a head and rows within a width.
 
     Where the whole is too broad the head and the cells of the columns in `text` are broken into lines; if
-    that is not enough every row becomes lines of "head: cell".
+    that is not enough every row becomes lines of "head: cell", with this colon.
     """
     sizes = [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
     room = width - 2 * (len(sizes) - 1)
@@ -25,7 +29,7 @@ def fitted_table(
         return text_table(rows, right)
     narrow = _narrowed(rows, room, text)
     if narrow is None:
-        return _stacked(rows, width)
+        return _stacked(rows, width, colon)
     lines, ruled = [], 0
     for number, row in enumerate(rows):
         cells = [
@@ -57,13 +61,13 @@ def _narrowed(rows: Sequence[Sequence[str]], room: int, text: Collection[int]) -
     return sizes
 
 
-def _stacked(rows: Sequence[Sequence[str]], width: int) -> str:
+def _stacked(rows: Sequence[Sequence[str]], width: int, colon: str) -> str:
     head, *body = rows
     lines = []
     for row in body:
         for name, cell in zip(head, row, strict=True):
             if cell:
-                lead = f"{name}: " if name else ""
+                lead = f"{name}{colon}" if name else ""
                 first, *others = wrapped(lead + cell, width)
                 lines += [first, *(f"  {line}" for other in others for line in wrapped(other, width - 2))]
         lines.append("")

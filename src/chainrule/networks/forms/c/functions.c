@@ -99,26 +99,32 @@ static void net_conv_transposed(const float* x, const float* W, const float* b, 
 }
 
 /* kind 0: the largest value of every window; 1: the mean; 2: the root of the sum of squares; 3: of their mean;
-   4: the p-th root of the sum of absolute values to the power p. divisor: of a mean, 0: how many values the window has */
+   4: the p-th root of the sum of absolute values to the power p, in a first pass measured in the largest of them.
+   divisor: of a mean, 0: how many values the window has */
 static void net_pool(const float* x, net_window g, int kind, float p, float divisor, float* z) {
   const int kernel_rows = g.kernel_planes * g.kernel_rows;
   for (int i = 0; i < g.out_planes * g.out_rows; i++)
     for (int j = 0; j < g.out_columns; j++)
       for (int c = 0; c < g.channels; c++) {
-        float sum = kind == 0 ? -INFINITY : 0.0f;
+        double sum = kind == 0 ? -INFINITY : 0.0;  /* squares may be above float where their root is not */
+        float most = 0.0f;
         int count = 0;
-        for (int m = 0; m < kernel_rows; m++)
+        for (int step = kind == 4 ? -kernel_rows : 0; step < kernel_rows; step++)
           for (int n = 0; n < g.kernel_columns; n++) {
+            const int m = step < 0 ? step + kernel_rows : step;
             const int u = net_row(g, i, m, g.out_rows, g.planes, g.rows);
             const int v = j * g.stride_columns + n * g.dilation_columns - g.left;
             if (u < 0 || v < 0 || v >= g.columns) continue;
             const float value = x[((size_t)u * g.columns + v) * g.channels + c];
             count++;
-            if (kind == 0) sum = value > sum ? value : sum;
-            else sum += kind == 1 ? value : kind == 4 ? powf(fabsf(value), p) : value * value;
+            const double unit = most > 0.0f && most < INFINITY ? most : 1.0;
+            if (step < 0) most = fmaxf(most, fabsf(value));
+            else if (kind == 0) sum = value > sum ? value : sum;
+            else sum += kind == 1 ? value : kind == 4 ? pow(fabsf(value) / unit, p) : (double)value * value;
           }
-        if (kind == 1 || kind == 3) sum /= divisor != 0.0f ? divisor : (float)count;
-        *z++ = kind == 4 ? powf(sum, 1.0f / p) : kind >= 2 ? sqrtf(sum) : sum;
+        if (kind == 1 || kind == 3) sum /= divisor != 0.0f ? divisor : count;
+        if (kind == 4) sum = pow(sum, 1.0 / p) * (most > 0.0f && most < INFINITY ? most : 1.0);
+        *z++ = (float)(kind == 2 || kind == 3 ? sqrt(sum) : sum);
       }
 }
 
