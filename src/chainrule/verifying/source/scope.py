@@ -56,6 +56,13 @@ APART = frozenset(
 GROWING = frozenset(("append", "extend", "insert", "add", "update"))
 MOST_ATOMS, MOST_KEPT, MOST_GLOBAL = 40, 12, 8
 LIBRARIES = ("numpy", "jax.numpy", "torch")
+AXIS_WORDS = ("axis", "dim", "axes", "dims")
+OVER = frozenset(
+    [
+        *("sum", "mean", "max", "min", "argmax", "argmin", "amax", "amin", "var", "std", "prod", "cumsum"),
+        *("norm", "size", "squeeze", "unsqueeze", "expand_dims", "softmax", "log_softmax", "logsumexp"),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -228,6 +235,20 @@ def own(node: ast.AST) -> Iterator[ast.AST]:
         yield child
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
             yield from own(child)
+
+
+def axes_in(function: ast.AST) -> Iterator[ast.expr]:
+    """What says an axis: of sum(axis=1), x.sum(0), x.shape[1] and x.size(1)."""
+    for node in own(function):
+        parts: Sequence[ast.expr] = []
+        if isinstance(node, ast.keyword) and node.arg in AXIS_WORDS:
+            parts = [node.value]
+        elif isinstance(node, ast.Subscript) and getattr(node.value, "attr", "") == "shape":
+            parts = [node.slice]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in OVER:
+            numbers = (ast.Constant, ast.UnaryOp, ast.Tuple)
+            parts = [each for each in node.args[:2] if isinstance(each, numbers)]
+        yield from (each for part in parts[-1:] for each in ast.walk(part) if isinstance(each, ast.expr))
 
 
 def is_atom(node: ast.AST) -> bool:

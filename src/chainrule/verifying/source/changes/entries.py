@@ -13,6 +13,7 @@ from chainrule.verifying.source.scope import entries_of, own
 
 JOINERS = ("c_", "r_", "s_", "index_exp", "mgrid", "ogrid")  # NumPy reads np.c_ @ w, without [], for ever
 
+AXES = ("-1", "0", "1", "2", "3", "-2")
 MOST_MARGINS, MOST_BEGINNINGS = 6, 8
 
 
@@ -31,6 +32,9 @@ class Entries(Rewriting):
             yield self.instead("index_extra", 2, node, self.firm(node.value), wrong=self.of(node.slice))
             yield self.instead("squared", 2, node, f"({text} ** 2)", f"{text} ** 2")
         entries = entries_of(node)
+        if getattr(node.value, "attr", "") == "shape":
+            yield from self.axis(node.slice)
+            return
         for entry in entries:
             for atom in self.scope.numbers:  # an index that stands still, or is another
                 if atom.kind == "whole number" and atom.text != self.of(entry):
@@ -63,6 +67,12 @@ class Entries(Rewriting):
             if len(cut) == 2 and isinstance(node.ctx, ast.Load):
                 yield from self.windows(cut)
             yield from self.turned(entries)
+
+    def axis(self, node: ast.expr) -> Iterator[Change]:
+        """Of a shape another size; no size is the number of one."""
+        for other in AXES if not isinstance(node, ast.Slice) else ():
+            if other != self.of(node):
+                yield self.instead("index", 1, node, other)
 
     def others(self, node: ast.Slice) -> list[str]:
         """Other ends, the other order, another part of as many."""
@@ -107,9 +117,7 @@ class Entries(Rewriting):
         if len(parts) < 2 or len(set(map(len, lists))) > 1:  # of another form each
             return
         for together in zip(*lists, strict=True):
-            pairs = zip(parts, together, strict=True)
-            pieces = tuple((*self.place.span(each), other) for each, other in pairs)
-            yield Change("slice", 3, self.of(parts[0]), together[0], pieces)
+            yield from self.together("slice", 3, parts, together)
 
     def windows(self, parts: Sequence[ast.Slice]) -> Iterator[Change]:
         """Windows as long as these that begin elsewhere on both axes."""
@@ -121,11 +129,20 @@ class Entries(Rewriting):
             [f":{size}", *(f"{name}:{name} + {size}" for name in whole if name != size)] for size in sizes
         ]
         for together in product(*lists):
-            pairs = zip(parts, together, strict=True)
-            pieces = tuple((*self.place.span(each), other) for each, other in pairs)
             begins = {other.partition(":")[0] for other in together}
             corner = len(begins) == 1 and all(each.lower is None for each in parts)
-            yield Change("slice", 1 if corner else 3, self.of(parts[0]), together[0], pieces)
+            yield from self.together("slice", 1 if corner else 3, parts, together)
+
+    def together(
+        self, kind: str, rank: int, parts: Sequence[ast.expr], others: Sequence[str]
+    ) -> Iterator[Change]:
+        """Several parts written otherwise, of which those are told that differ."""
+        pairs = zip(parts, others, strict=True)
+        differ = [(each, other) for each, other in pairs if self.of(each) != other]
+        if differ:
+            pieces = tuple((*self.place.span(each), other) for each, other in differ)
+            wrong = ", ".join(dict.fromkeys(self.of(each) for each, _ in differ))
+            yield Change(kind, rank, wrong, ", ".join(dict.fromkeys(other for _, other in differ)), pieces)
 
     def length(self, node: ast.Slice) -> str:
         """Of a part, where it can be told: h of :h, of a:a + h and of -h:."""

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import permutations
 
 from chainrule.verifying.source.changes.change import Change, Rewriting
-from chainrule.verifying.source.scope import entries_of, is_atom, own
+from chainrule.verifying.source.scope import axes_in, entries_of, is_atom, own
 
 NUMBERS = (0, 1, 2, -1, 0.5)
 AXES_MORE = ("", "[:, None]", "[:, None, None]", "[:, None, None, None]")
@@ -39,7 +39,7 @@ class Names(Rewriting):
         mine = self.scope.atoms.get(text)
         if mine is not None and (mine.kind == "list" or (mine.kind == "array" and mine.shape)):
             yield self.instead("backwards", 3, node, f"{text}[::-1]")
-        if mine is None or text in self.scope.grown:
+        if mine is None or text in self.scope.grown or id(node) in self.axes:
             return
         whole = [atom for atom in self.scope.numbers if atom.kind == "whole number" and atom.text != text]
         for other in whole if mine.kind == "whole number" else ():
@@ -84,6 +84,11 @@ class Names(Rewriting):
         atom = self.scope.atoms.get(ast.unparse(node))
         whole = atom is not None and atom.kind in ("number", "whole number")
         return whole or isinstance(node, ast.Constant)
+
+    @cached_property
+    def axes(self) -> frozenset[int]:
+        """What says an axis."""
+        return frozenset(map(id, axes_in(self.scope.node)))
 
     @cached_property
     def sizes(self) -> frozenset[int]:
@@ -136,7 +141,8 @@ class Names(Rewriting):
         for other in dict.fromkeys(near):
             if other != value:
                 yield self.instead("number", 2, node, repr(other))
-        for atom in self.scope.numbers:
+        # A size is no axis, though it may be the number of one in these arrays.
+        for atom in self.scope.numbers if id(node) not in self.axes else ():
             yield self.instead("name", 3, node, atom.text)
 
     def key(self, node: ast.Constant) -> Iterator[Change]:
