@@ -308,7 +308,8 @@ def folded(text: bytes, begin: int, rest: int) -> bytes:
     for node in ast.walk(ast.parse(text)):
         value = _value(node) if isinstance(node, ast.BinOp) else None
         first, last = place.span(node) if value is not None else (0, 0)
-        if value is not None and last > begin and first < len(text) - rest:
+        signed = value is not None and value < 0 and text[:first].rstrip(b" (")[-1:] in (b"+", b"-")
+        if value is not None and last > begin and first < len(text) - rest and not signed:
             sums.append((first, last, repr(value)))
     if not sums:
         return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -60,7 +61,7 @@ class Widths(Rewriting):
                 less, more = _shifted(a, by), _shifted(b, -by)
                 yield 1, (less, more)
                 yield from ((2, pair) for pair in ((less, b), (a, more), (less, _shifted(b, by))))
-            total = f"2 * {self.firm(left)}" if a == b else f"{self.firm(left)} + {self.firm(right)}"
+            total = f"2 * {self.firm(left)}" if a == b else _added(a, b)
             yield from ((1, pair) for pair in (("0", total), (total, "0"), (a, a), (b, b)))
             yield from ((2, pair) for pair in ((a, "0"), ("0", b), ("0", "0")))
         counts = [atom.text for atom in self.scope.numbers if atom.kind == "whole number"][:MOST_SIZES]
@@ -90,5 +91,22 @@ def _is_whole(node: ast.expr) -> bool:
 
 
 def _shifted(text: str, by: int) -> str:
-    end = f" {'-' if by > 0 else '+'} 1"
-    return text.removesuffix(end) if text.endswith(end) else f"{text} {'+' if by > 0 else '-'} 1"
+    return _added(text, str(by))
+
+
+def _added(one: str, other: str) -> str:
+    """A sum, with one number for all: k - 1 of 1 + (k - 2)."""
+    parts = [_apart(one), _apart(other)]
+    number = sum(each for _, each in parts)
+    named = " + ".join(name for name, _ in parts if name)
+    if not named or not number:
+        return named or str(number)
+    return f"{named} {'+' if number > 0 else '-'} {abs(number)}"
+
+
+def _apart(text: str) -> tuple[str, int]:
+    """(what stands there, the number behind it)."""
+    if re.fullmatch(r"-?\d+", text):
+        return "", int(text)
+    found = re.fullmatch(r"(.*\S) ?([-+]) ?(\d+)", text)
+    return (text, 0) if found is None else (found[1], int(found[2] + found[3]))
