@@ -10,7 +10,7 @@ import ast
 import contextlib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from textwrap import dedent
 from types import CodeType
@@ -28,7 +28,7 @@ from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.changes.neighbours import Neighbours
 from chainrule.verifying.source.changes.statements import Statements
 from chainrule.verifying.source.outside import Outside, other_numbers
-from chainrule.verifying.source.scope import Scope, counters, scopes_of
+from chainrule.verifying.source.scope import Scope, counters, scopes_of, sizes_of
 from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.solving.vocabulary import as_array
 from chainrule.verifying.source.stand_in import StandIn, stand_in
@@ -46,6 +46,7 @@ QUOTABLE = (
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Attribute, ast.Subscript),
     ast.Name,
 )
+UNTRIED = 3  # ranks, of what is a size that is the same on all probes
 FAR_FETCHED = 6  # a rank, from which on something simpler may be missing
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
 EXACT = 1e-5  # of the largest entry: as far may what is solved for be off
@@ -585,10 +586,29 @@ class Mending:
             self.left -= 0 if free else self.cost[behind]
             numbers = self.gives(place, text, wrong, behind)
             if numbers:
+                if self.untried(place, change):
+                    change = replace(change, rank=change.rank + UNTRIED)
                 made = Mended(place, change, text, numbers)
                 if found is None or self.order(made) < self.order(found):
                     found = made
         return found
+
+    def untried(self, place: Written, change: Change) -> bool:
+        """Whether a change reads a size that is the same on all probes: it may only happen to be the number
+        that is meant.
+        """
+        old = " ".join(place.text[begin:end].decode() for begin, end, _ in change.pieces)
+        words = {word for *_, new in change.pieces for word in re.findall(r"[^\W\d]\w*", new)}
+        words -= set(re.findall(r"[^\W\d]\w*", old))
+        sizes = {(key, each) for key, node in place.nodes.items() for each in sizes_of(node) if each in words}
+        for right in (*self.right, *(self.resized or ())) if sizes else ():
+            names = {each.code: each.names for each in ran(lambda at=right: self.given(at)).values()}  # type: ignore[misc]
+            sizes = {
+                (key, each)
+                for key, each in sizes
+                if names.get(place.ran[key].code, {}).get(each) in (None, place.ran[key].names.get(each))
+            }
+        return bool(sizes)
 
     def is_behind(self, place: Written) -> bool:
         """Whether all of it runs only behind their forward."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
@@ -227,6 +228,16 @@ def counters(function: Function) -> dict[str, list[ast.For]]:
     names = [e for e in own(function) if isinstance(e, ast.Name) and isinstance(e.ctx, ast.Store)]
     otherwise = {each.id for each in names if id(each) not in targets}
     return {name: held for name, held in made.items() if name not in otherwise}
+
+
+def sizes_of(function: Function) -> set[str]:
+    """Names that a function gives to sizes of arrays."""
+    made = set[str]()
+    for each in own(function):
+        if isinstance(each, ast.Assign) and re.search(r"\.shape\b|\blen\(|\.size\b", ast.unparse(each.value)):
+            names = (inner for target in each.targets for inner in ast.walk(target))
+            made |= {name.id for name in names if isinstance(name, ast.Name)}
+    return made
 
 
 def own(node: ast.AST) -> Iterator[ast.AST]:

@@ -24,7 +24,7 @@ from chainrule.verifying.source.solving.vocabulary import LITERALS, Vocabulary, 
 NUDGE, STEPS, SOLVED, SAME = 1e-4, 12, 1e-5, 2e-5
 FARTHEST = 4.0  # by which one step may multiply the number or divide it
 MOST_COUNTS, DIGITS = 14, 3
-MOST_WRITTEN = 16  # ways to write a number, of which other sizes tell those apart that are equal here
+MOST_WRITTEN = 48  # ways to write a number, of which other sizes tell those apart that are equal here
 
 
 class Held:
