@@ -78,6 +78,9 @@ def test_no_size_stands_for_an_axis() -> None:
     assert any("x[k]" in each for each in made)
     assert any("* k" in each for each in made)
     assert body.replace("x.shape[1]", "x.shape[-1]") in made
+    named = texts(Names, "def f(x, k, p):\n    return x.sum(axis=k) + x.mean(axis=p) + x.max(1)")
+    assert any("x.sum(axis=p)" in each for each in named)  # that stand for axes
+    assert any("x.max(k)" in each for each in named)
     assert {ast.unparse(each) for each in axes_in(ast.parse(text).body[0])} == {"1", "0", "(0, 1)"}
 
 

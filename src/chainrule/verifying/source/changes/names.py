@@ -28,6 +28,13 @@ class Names(Rewriting):
         if isinstance(node, (ast.Call, ast.Subscript)):
             yield from self.counted(node)
 
+    def another_axis(self, node: ast.AST) -> Iterator[Change]:
+        """Names that stand for axes elsewhere: a size is none, though it may be the number of one here."""
+        names = [each for each in axes_in(self.scope.node) if isinstance(each, ast.Name)]
+        for other in dict.fromkeys(each.id for each in names):
+            if other != self.of(node):
+                yield self.instead("axis", 1, node, other)
+
     @property
     def permuted(self) -> str:
         """What their library calls another order of the axes."""
@@ -39,7 +46,10 @@ class Names(Rewriting):
         mine = self.scope.atoms.get(text)
         if mine is not None and (mine.kind == "list" or (mine.kind == "array" and mine.shape)):
             yield self.instead("backwards", 3, node, f"{text}[::-1]")
-        if mine is None or text in self.scope.grown or id(node) in self.axes:
+        if id(node) in self.axes:
+            yield from self.another_axis(node)
+            return
+        if mine is None or text in self.scope.grown:
             return
         whole = [atom for atom in self.scope.numbers if atom.kind == "whole number" and atom.text != text]
         for other in whole if mine.kind == "whole number" else ():
@@ -141,8 +151,10 @@ class Names(Rewriting):
         for other in dict.fromkeys(near):
             if other != value:
                 yield self.instead("number", 2, node, repr(other))
-        # A size is no axis, though it may be the number of one in these arrays.
-        for atom in self.scope.numbers if id(node) not in self.axes else ():
+        if id(node) in self.axes:
+            yield from self.another_axis(node)
+            return
+        for atom in self.scope.numbers:
             yield self.instead("name", 3, node, atom.text)
 
     def key(self, node: ast.Constant) -> Iterator[Change]:
