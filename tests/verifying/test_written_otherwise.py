@@ -23,6 +23,7 @@ from chainrule.verifying.source.written import Written
 from chainrule.verifying.subjects.calls.carriers import is_array
 
 NUMBERS = {"k": Atom("k", "whole number"), "p": Atom("p", "whole number"), "x": Atom("x", "array", (2, 3))}
+NUMBERS["c"] = Atom("c", "array", (2, 1))
 
 
 def of(kind: type[Rewriting], text: str) -> Any:
@@ -82,6 +83,19 @@ def test_no_size_stands_for_an_axis() -> None:
     assert any("x.sum(axis=p)" in each for each in named)  # that stand for axes
     assert any("x.max(k)" in each for each in named)
     assert {ast.unparse(each) for each in axes_in(ast.parse(text).body[0])} == {"1", "0", "(0, 1)"}
+
+
+def test_a_count_of_each_row_and_entries_that_are_taken_elsewhere() -> None:
+    body = "x[:, :k] + x[:, k * p:(k + 1) * p] / (k - 1) + x[p, k] * c[k + 1, p]"
+    text = f"def f(x, k, p, c):\n    return {body}"
+    made = {each.partition("return ")[2] for each in texts(Names, text) | texts(Entries, text)}
+    for wrong, right in (
+        ("(k - 1)", "(c)"),
+        ("x[:, :k]", "x[:, k * p:(k + 1) * p]"),
+        ("x[p, k]", "x[k + 1, p]"),
+        ("x[p, k]", "x[k, p - 1]"),
+    ):
+        assert {body.replace(wrong, each) for each in (right, right.strip("()"))} & made, right
 
 
 def test_of_several_parts_those_that_differ_are_told() -> None:

@@ -83,6 +83,8 @@ class Names(Rewriting):
         if id(node) not in self.sizes:
             return
         for atom in self.scope.arrays:
+            if len(atom.shape) > 1 and 1 in atom.shape:  # a number of each row, with its axis kept
+                yield self.instead("name", 3, node, atom.text)
             if len(atom.shape) == 1:
                 for more in AXES_MORE:
                     yield self.instead("name", 3, node, atom.text + more)
