@@ -32,7 +32,7 @@ def of(kind: type[Rewriting], text: str) -> Any:
     assert isinstance(node, ast.FunctionDef)
     none: frozenset[str] = frozenset()
     scope = Scope(node, NUMBERS, none, none, (), "np", "numpy", none, none, {}, none)
-    return kind(Written("f.py", 1, text.encode(), 0, ""), scope)  # type: ignore[call-arg]
+    return kind(Written("f.py", 1, text.encode(), 0, ""), scope)
 
 
 def texts(kind: type[Rewriting], text: str) -> set[str]:
