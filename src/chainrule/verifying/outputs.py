@@ -38,6 +38,7 @@ from chainrule.verifying.verdict import Finding, Verdict
 
 FEW_DIGITS = ("float16", "bfloat16")
 MOST_RESIZED = 20_000  # entries of an argument
+SIZES = 2  # other ones, of which a place written otherwise must be right, too
 PROBES = 2  # without ties: the given arguments and fresh numbers
 # Directions per probe, and of the largest term of a slope along one what it may be off by.
 DIRECTIONS, CLOSE = 2, 1e-6
@@ -196,18 +197,25 @@ def _resized(
     if subject is not judge.subject:
         return []
     shapes = [value.shape for value in right[0].probe.args]
+    made: list[Right] = []
     if judge.reference is not None and not judge.loosely:
         others = [p for p in judge.tried if not p.tied and [value.shape for value in p.args] != shapes]
-        return by_formula(subject, judge.reference, others[:1])
+        made = by_formula(subject, judge.reference, others[:SIZES])
     for probe in _of_other_sizes(judge):
+        if len(made) >= SIZES:
+            break
         if max(value.size for value in probe.args) > MOST_RESIZED:
             continue
         given = attempt(subject, probe.args, probe.delta)
         pairs = [] if given is None else [(given[n], probe.args[n]) for n in wrong]
         if pairs and all(g is not None and g.shape == value.shape for g, value in pairs):
             with compiled_anew(0):
-                return by_differences(subject, [probe], wrong, given=given, most=FEW_ENTRIES)
-    return []  # sizes that their forward takes and their backward does not
+                beside = by_differences(subject, [probe], given=given, most=FEW_ENTRIES)[0]
+            # Where what is right is wrong, too, theirs is not meant for such sizes, though it runs.
+            if beside.wrong(given) <= wrong:
+                values = [value if n in wrong else None for n, value in enumerate(beside.values)]
+                made.append(replace(beside, values=values))
+    return made  # without sizes that their forward takes and their backward does not
 
 
 def _of_other_sizes(judge: Judge) -> Iterator[Probe]:

@@ -28,13 +28,14 @@ class Place:
     """The place of their source that makes it right.
 
     stands, write: the smallest expression there, or the line, as it is and as it must be; write is "" where
-    the line must go.
+    the line must go.  line, column: where it begins, each from 1 on.
     """
 
     file: str
     line: int
     stands: str
     write: str
+    column: int
 
     @property
     def said(self) -> Say:
@@ -49,7 +50,13 @@ class Place:
 
     def json(self) -> SourceRecord:
         """Plain JSON."""
-        return {"file": self.file, "line": self.line, "stands": self.stands, "write": self.write}
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "stands": self.stands,
+            "write": self.write,
+        }
 
 
 @dataclass(frozen=True)

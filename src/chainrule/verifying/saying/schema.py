@@ -28,6 +28,7 @@ class SourceRecord(TypedDict):
 
     file: str
     line: int
+    column: int  # where it begins in the line, from 1 on
     stands: str  # the smallest expression there, or the lines, from the one named on
     write: str  # in its place; "" where they must go
 

@@ -10,7 +10,7 @@ import ast
 import contextlib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from textwrap import dedent
 from types import CodeType
@@ -28,7 +28,7 @@ from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.changes.neighbours import Neighbours
 from chainrule.verifying.source.changes.statements import Statements
 from chainrule.verifying.source.outside import Outside, other_numbers
-from chainrule.verifying.source.scope import Scope, counters, scopes_of
+from chainrule.verifying.source.scope import Scope, counters, scopes_of, sizes_of
 from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.solving.vocabulary import as_array
 from chainrule.verifying.source.stand_in import StandIn, stand_in
@@ -46,6 +46,7 @@ QUOTABLE = (
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Attribute, ast.Subscript),
     ast.Name,
 )
+UNTRIED = 3  # ranks, of what is a size that is the same on all probes
 FAR_FETCHED = 6  # a rank, from which on something simpler may be missing
 CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
 EXACT = 1e-5  # of the largest entry: as far may what is solved for be off
@@ -159,16 +160,16 @@ class Mended:
     def line(self) -> int:
         return self.place.line_at(self.change.span[0])
 
-    def quoted(self) -> tuple[int, str, str]:
-        """(its line, as it is, as it must be) of the smallest expression that is changed and stands once in
-        its lines; of the lines of whole statements where a statement is changed.
+    def quoted(self) -> tuple[int, int, str, str]:
+        """(its line, its column from 1 on, as it is, as it must be) of the smallest expression that is
+        changed and stands once in its lines; of the lines of whole statements where a statement is changed.
         """
         begin, end = self.change.span
-        whole = one_line(self._lines(self.text)[1])
+        whole = one_line(self._lines(self.text)[2])
         size = len(self.place.text)
         signed, begin, close = plain_signs(self.text, begin, len(self.text) - (size - end))
         end = size - (len(signed) - close)
-        tidied = tidy(signed, begin, close)
+        tidied = folded(tidy(signed, begin, close), begin, size - end)
         nodes = [node for top in self.place.nodes.values() for node in ast.walk(top)]
         called = {id(each.func) for each in nodes if isinstance(each, ast.Call)}
         called |= {id(each.value) for each in nodes if isinstance(each, ast.Attribute)}
@@ -179,11 +180,14 @@ class Mended:
                 behind = len(self.place.text) - last
                 stands = one_line(self.place.text[first:last].decode())
                 if len(re.findall(rf"(?<![\w.]){re.escape(stands)}(?!\w)", whole)) == 1:
-                    return self.line, stands, one_line(tidied[first : len(tidied) - behind].decode())
-        return self._lines(without_pass(tidied, begin, close))
+                    write = one_line(tidied[first : len(tidied) - behind].decode())
+                    return *self.place.position(first), stands, write
+        return self._lines(without_pass(tidied, begin, len(tidied) - (size - end)))
 
-    def _lines(self, text: bytes) -> tuple[int, str, str]:
-        """(the first, as they are, as they are in `text`) of the lines that are changed."""
+    def _lines(self, text: bytes) -> tuple[int, int, str, str]:
+        """(the first, where its text begins, as they are, as they are in `text`) of the lines that are
+        changed.
+        """
         begin, end = self.change.span
         first, last = self.place.line_at(begin), self.place.line_at(end)
         nodes = (each for top in self.place.nodes.values() for each in ast.walk(top))
@@ -194,8 +198,9 @@ class Mended:
         more = text.count(b"\n") - self.place.text.count(b"\n")
         before = self.place.lines(self.place.text, first, last)
         after = self.place.lines(text, first, last + more)
+        column = len(before[0]) - len(before[0].lstrip()) + 1 if before else 1
         rows = dedent("\n".join([*before, *after])).split("\n")  # by one margin: what is moved is seen
-        return first, "\n".join(rows[: len(before)]), "\n".join(rows[len(before) :])
+        return first, column, "\n".join(rows[: len(before)]), "\n".join(rows[len(before) :])
 
 
 def one_line(text: str) -> str:
@@ -274,7 +279,8 @@ def tidy(text: bytes, begin: int, end: int) -> bytes:
     """A statement without the brackets, between two places, that change nothing."""
     tree, at = ast.dump(ast.parse(text)), begin
     while (at := text.find(b"(", at, end)) >= 0:
-        for close in (close for close in range(at, end) if text[close : close + 1] == b")"):
+        closing = (close for close in range(at, end) if text[close : close + 1] == b")")
+        for close in (each for each in closing if _balanced(text[at + 1 : each])):
             less = text[:at] + text[at + 1 : close] + text[close + 1 :]
             with contextlib.suppress(SyntaxError, ValueError):
                 if ast.dump(ast.parse(less)) == tree:
@@ -282,6 +288,51 @@ def tidy(text: bytes, begin: int, end: int) -> bytes:
                     break
         at += 1
     return text
+
+
+def _balanced(text: bytes) -> bool:
+    """Whether every bracket that closes was opened, and the other way round."""
+    open_ = 0
+    for sign in re.findall(rb"[()]", text):
+        open_ += 1 if sign == b"(" else -1
+        if open_ < 0:
+            return False
+    return open_ == 0
+
+
+def folded(text: bytes, begin: int, rest: int) -> bytes:
+    """A statement with one number for a sum of numbers that ends behind `begin` and begins before `rest` from
+    the end of it: `** -1.5` for `** (-0.5 - 1)`.
+    """
+    sums = []
+    place = Written("", 1, text, 0, "")
+    for node in ast.walk(ast.parse(text)):
+        value = _value(node) if isinstance(node, ast.BinOp) else None
+        first, last = place.span(node) if value is not None else (0, 0)
+        signed = value is not None and value < 0 and text[:first].rstrip(b" (")[-1:] in (b"+", b"-")
+        if value is not None and last > begin and first < len(text) - rest and not signed:
+            sums.append((first, last, repr(value)))
+    if not sums:
+        return text
+    first, last, number = min(sums, key=lambda each: (each[0], -each[1]))  # the whole of the first
+    text = text[:first] + number.encode() + text[last:]
+    return folded(tidy(text, max(first - 1, 0), len(text) - rest), begin, rest)
+
+
+def _value(node: ast.AST) -> float | int | None:
+    """Of a sum of numbers that are written out."""
+    if isinstance(node, ast.Constant):
+        return node.value if type(node.value) in (int, float) else None  # type: ignore[return-value]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = _value(node.operand)
+        return None if value is None else -value
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, (ast.Add, ast.Sub)):
+        return None
+    left, right = _value(node.left), _value(node.right)
+    if left is None or right is None:
+        return None
+    made = left + right if isinstance(node.op, ast.Add) else left - right
+    return made if isinstance(made, int) else float(f"{made:.12g}")
 
 
 @dataclass(eq=False)
@@ -308,11 +359,12 @@ class Mending:
     stand_ins: dict[int, StandIn | None] = field(default_factory=dict, init=False)
     outside: Outside | None = field(default=None, init=False)
 
-    def mended(self, far: bool) -> list[Mended]:
+    def mended(self, far: bool, shared: bool) -> list[Mended]:
         """The places that are wrong, each with what it makes right, in the order in which they are changed,
         those that were found before among them; [] where none is found.
 
-        far: looks for what is missing, else for what is there and should be another.
+        far: looks for what is missing, else for what is there and should be another.  shared: in the
+        functions that run for the output, too, else in those that run for the gradients alone.
         """
         if not self.possible:
             return []
@@ -321,7 +373,7 @@ class Mending:
                 kept.enter_context(each.place.changed(each.text))
             wrong = frozenset().union(*(right.wrong(self.given(right)) for right in self.right))
             while wrong and len(self.made) < MOST_MENDED:
-                found = self.next(wrong, far)
+                found = self.next(wrong, far, shared)
                 if found is None:
                     break
                 self.made.append(found)
@@ -389,16 +441,29 @@ class Mending:
             self.pulls[id(right)] = self.subject.pulled([value.copy() for value in right.probe.args])
         return self.pulls[id(right)]
 
-    def next(self, wrong: frozenset[int], far: bool) -> Mended | None:
-        """The best change: that of the lowest rank of those that make most right."""
+    def parts(self) -> tuple[Scopes, Scopes, Scopes]:
+        """Functions that run behind their forward alone, for the gradients alone, for the output, too."""
         behind, own, shared = (list[tuple[Written, Scope]]() for _ in range(3))  # the cheapest first
         for place, ran_, scope in scopes_of(self.places):
             if self.is_behind(place):
                 behind.append((place, scope))
             else:
                 (shared if ran_.code in self.forward else own).append((place, scope))
+        return behind, own, shared
+
+    @property
+    def two_parts(self) -> bool:
+        """Whether some functions run for the gradients alone, and others for the output, too."""
+        behind, own, shared = self.parts()
+        return bool(shared) and bool(behind or own)
+
+    def next(self, wrong: frozenset[int], far: bool, shared: bool) -> Mended | None:
+        """The best change: that of the lowest rank of those that make most right."""
         shapes = {self.right[0].probe.args[number].shape for number in wrong}
-        for scopes in filter(None, (behind, own, shared)):
+        parts = self.parts()
+        if self.two_parts:
+            parts = ((), (), parts[2]) if shared else (parts[0], parts[1], ())
+        for scopes in filter(None, parts):
             changes = [
                 (place, change)
                 for place, scope in scopes
@@ -521,10 +586,29 @@ class Mending:
             self.left -= 0 if free else self.cost[behind]
             numbers = self.gives(place, text, wrong, behind)
             if numbers:
+                if self.untried(place, change):
+                    change = replace(change, rank=change.rank + UNTRIED)
                 made = Mended(place, change, text, numbers)
                 if found is None or self.order(made) < self.order(found):
                     found = made
         return found
+
+    def untried(self, place: Written, change: Change) -> bool:
+        """Whether a change reads a size that is the same on all probes: it may only happen to be the number
+        that is meant.
+        """
+        old = " ".join(place.text[begin:end].decode() for begin, end, _ in change.pieces)
+        words = {word for *_, new in change.pieces for word in re.findall(r"[^\W\d]\w*", new)}
+        words -= set(re.findall(r"[^\W\d]\w*", old))
+        sizes = {(key, each) for key, node in place.nodes.items() for each in sizes_of(node) if each in words}
+        for right in (*self.right, *(self.resized or ())) if sizes else ():
+            names = {each.code: each.names for each in ran(lambda at=right: self.given(at)).values()}  # type: ignore[misc]
+            sizes = {
+                (key, each)
+                for key, each in sizes
+                if names.get(place.ran[key].code, {}).get(each) in (None, place.ran[key].names.get(each))
+            }
+        return bool(sizes)
 
     def is_behind(self, place: Written) -> bool:
         """Whether all of it runs only behind their forward."""

@@ -19,8 +19,10 @@ NO_CAUSE = SYMPTOMS | {
     *("", "given shapes only", "given numbers only", "contiguous only", "zeros", "output unused", "NaN"),
     *("not repeatable", "wrong shape", "stale cache"),
 }
+MIXED = "samples mixed"
 SEARCHED = ("δ not used", "constant", "kept result")  # without a place in the array, and told by the source
 WHOLE = ("term_missing", "line_missing")
+PART_OF_FORWARD = 4  # of all lines, that trying what runs for the output may run at least
 LINES_OF_NAMED = MOST_LINES // 2  # where all causes are named: 2 s of work
 
 
@@ -47,16 +49,28 @@ def by_source(
     again: Callable[[], Verdict],
 ) -> Verdict:
     """The verdict with the places that were found: what should be another, else paths of their forward, else
-    what is missing.  right: on the probes that tell; others: for other sizes, of these arguments.  lines:
-    that the search may run.  again: the verdict of their code as it is then, with the changes made.
+    what is missing; last, in what runs for the output, too, which says what is meant.  right: on the probes
+    that tell; others: for other sizes, of these arguments.  lines: that the search may run.  again: the
+    verdict of their code as it is then, with the changes made.
     """
     mending = Mending(subject, right, others, lines, lines // 2)
-    verdict = _changed(subject, verdict, mending, again, False)
+    verdict = _changed(subject, verdict, mending, again, False, False)
     if any(_unplaced(each) and (_number(each) or each.mistake in NO_CAUSE) for each in verdict.findings):
         verdict = _paths(subject, verdict, right)
-    if any(each.source is None and _searched(each) for each in verdict.findings):
-        verdict = _changed(subject, verdict, mending, again, True)
+    if _loose(verdict):
+        verdict = _changed(subject, verdict, mending, again, True, False)
+    if _loose(verdict) and mending.possible and mending.two_parts:
+        mending.left = max(mending.left, lines // PART_OF_FORWARD)
+        mending.left_to_solve = max(mending.left_to_solve, lines // PART_OF_FORWARD // 2)
+        for far in (False, True):
+            if _loose(verdict):
+                verdict = _changed(subject, verdict, mending, again, far, True)
     return verdict
+
+
+def _loose(verdict: Verdict) -> bool:
+    """Whether a place is still to be found."""
+    return any(each.source is None and _searched(each) for each in verdict.findings)
 
 
 def _unplaced(finding: Finding) -> bool:
@@ -98,11 +112,16 @@ def _paths(subject: Subject, verdict: Verdict, right: Sequence[Right]) -> Verdic
 
 
 def _changed(
-    subject: Subject, verdict: Verdict, mending: Mending, again: Callable[[], Verdict], far: bool
+    subject: Subject,
+    verdict: Verdict,
+    mending: Mending,
+    again: Callable[[], Verdict],
+    far: bool,
+    shared: bool,
 ) -> Verdict:
     """With the changes of their source named that make right what is wrong."""
     known = len(mending.made)
-    found = mending.mended(far)
+    found = mending.mended(far, shared)
     if len(found) == known:
         return verdict
     with contextlib.ExitStack() as kept:
@@ -150,8 +169,8 @@ def _by(finding: Finding, names: Sequence[Iterable[str]], cured: Iterable[str]) 
 
 def placed(finding: Finding, mended: Mended) -> Finding:
     """With the place."""
-    line, stands, write = mended.quoted()
-    place = Place(mended.place.title, line, stands, "" if write == "pass" else write)
+    line, column, stands, write = mended.quoted()
+    place = Place(mended.place.title, line, stands, "" if write == "pass" else write, column)
     return replace(
         finding, source=place, evidence={**finding.evidence, "file": place.file, "line": place.line}
     )
@@ -167,8 +186,10 @@ def caused(finding: Finding, mended: Mended) -> Finding:
     if _number(finding) and finding.fix is None and not plain:  # 2 is β of these arguments
         return replace(at, why=why)
     if finding.mistake and finding.mistake not in NO_CAUSE:
-        return at
+        return at if at.why is not None else replace(at, why=why)
     assert at.source is not None
-    word = finding.mistake or change.kind.replace("_", " ")
+    word, kind = finding.mistake, change.kind.replace("_", " ")
+    if not word or (word == MIXED and not kind.endswith(" extra")):  # of a wrong axis the consequence alone
+        word = kind
     why = finding.why or why
     return replace(at, why=why, fix=at.source.said, mistake=word, formulas=None, observed=None)

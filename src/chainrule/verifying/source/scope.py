@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
@@ -56,6 +57,13 @@ APART = frozenset(
 GROWING = frozenset(("append", "extend", "insert", "add", "update"))
 MOST_ATOMS, MOST_KEPT, MOST_GLOBAL = 40, 12, 8
 LIBRARIES = ("numpy", "jax.numpy", "torch")
+AXIS_WORDS = ("axis", "dim", "axes", "dims")
+OVER = frozenset(
+    [
+        *("sum", "mean", "max", "min", "argmax", "argmin", "amax", "amin", "var", "std", "prod", "cumsum"),
+        *("norm", "size", "squeeze", "unsqueeze", "expand_dims", "softmax", "log_softmax", "logsumexp"),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -222,12 +230,36 @@ def counters(function: Function) -> dict[str, list[ast.For]]:
     return {name: held for name, held in made.items() if name not in otherwise}
 
 
+def sizes_of(function: Function) -> set[str]:
+    """Names that a function gives to sizes of arrays."""
+    made = set[str]()
+    for each in own(function):
+        if isinstance(each, ast.Assign) and re.search(r"\.shape\b|\blen\(|\.size\b", ast.unparse(each.value)):
+            names = (inner for target in each.targets for inner in ast.walk(target))
+            made |= {name.id for name in names if isinstance(name, ast.Name)}
+    return made
+
+
 def own(node: ast.AST) -> Iterator[ast.AST]:
     """The nodes of a function, without those of the functions in it."""
     for child in ast.iter_child_nodes(node):
         yield child
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
             yield from own(child)
+
+
+def axes_in(function: ast.AST) -> Iterator[ast.expr]:
+    """What says an axis: of sum(axis=1), x.sum(0), x.shape[1] and x.size(1)."""
+    for node in own(function):
+        parts: Sequence[ast.expr] = []
+        if isinstance(node, ast.keyword) and node.arg in AXIS_WORDS:
+            parts = [node.value]
+        elif isinstance(node, ast.Subscript) and getattr(node.value, "attr", "") == "shape":
+            parts = [node.slice]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in OVER:
+            numbers = (ast.Constant, ast.UnaryOp, ast.Tuple)
+            parts = [each for each in node.args[:2] if isinstance(each, numbers)]
+        yield from (each for part in parts[-1:] for each in ast.walk(part) if isinstance(each, ast.expr))
 
 
 def is_atom(node: ast.AST) -> bool:

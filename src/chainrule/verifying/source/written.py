@@ -97,6 +97,11 @@ class Written:
         """The number of the line, in the file, of a place."""
         return self.line + bisect_right(self._begins, offset) - 1
 
+    def position(self, offset: int) -> tuple[int, int]:
+        """The line, and the column from 1 on, of a place."""
+        line = self.line_at(offset)
+        return line, len(self.text[self._begins[line - self.line] : offset].decode()) + 1
+
     @property
     def title(self) -> str:
         """The file's name; the function's or the class's of what was typed in, which has none."""

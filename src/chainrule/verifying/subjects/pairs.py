@@ -12,7 +12,7 @@ from chainrule.base.errors import ArgumentError, DataError, ShapeError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Kept, check_real, parameters_of
-from chainrule.verifying.subjects.calls.carriers import as_array, like_output
+from chainrule.verifying.subjects.calls.carriers import as_array, is_array, like_output
 from chainrule.verifying.subjects.calls.passing import Passed, call_of, deltas_of, without_delta
 from chainrule.verifying.subjects.calls.returned import Wanted, by_argument, taken_as
 from chainrule.verifying.subjects.calls.running import call
@@ -115,7 +115,7 @@ class Pair:
         """
         *extra, cache = run.passed.pieces or (None,)
         whole = not isinstance(cache, (tuple, list, Mapping)) and not hasattr(cache, "__dict__")
-        if not extra or whole or not all(_is_array(value) or _is_bundle(value) for value in extra):
+        if not extra or whole or not all(is_array(value) or _is_bundle(value) for value in extra):
             return self
         made = replace(self, last=True)
         try:
@@ -147,7 +147,7 @@ class Pair:
         taken = len(deltas_of(backward, inputs))
         alone = taken == len(listed) == len(parameters_of(backward))
         count = min(taken, len(listed) - (not alone)) if taken > 1 else 1
-        fits = _is_output if self.numbers else _is_array
+        fits = _is_output if self.numbers else is_array
         return count if count > 1 and all(map(fits, listed[:count])) else 1
 
     def with_numbers(self, forward: Any, backward: Any) -> Pair:
@@ -164,7 +164,7 @@ class Pair:
         except (ArgumentError, DataError):
             return self
         pairs = zip(one, two, strict=False)
-        moved = [not np.array_equal(a, b) for a, b in pairs if not _is_array(a)]
+        moved = [not np.array_equal(a, b) for a, b in pairs if not is_array(a)]
         return made if moved and all(moved) and len(one) == len(two) else self
 
     def notes(self, run: Pass) -> tuple[Say, ...]:
@@ -179,19 +179,15 @@ class Pair:
         return replace(self, output=place, together=place is None)
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or hasattr(value, "detach")
-
-
 def _is_output(value: Any) -> bool:
     """An array or a number with a fraction: what a sum over an array is."""
-    return _is_array(value) or isinstance(value, (float, np.floating))
+    return is_array(value) or isinstance(value, (float, np.floating))
 
 
 def _is_bundle(value: Any) -> bool:
     """Several arrays that are handed on as one."""
     several = isinstance(value, (tuple, list)) and len(value) > 1
-    return several and all(_is_array(entry) and entry.ndim for entry in value)
+    return several and all(is_array(entry) and entry.ndim for entry in value)
 
 
 def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | None = None) -> Subject:
@@ -205,7 +201,7 @@ def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | Non
     wanted = Wanted(arguments.names, arguments.arrays, arguments.tree)
     title = f"{names[0]}, {names[1]}"
     trial = pair.forward(forward, backward, [value.copy() for value in arguments.arrays])
-    if any(_is_output(value) and not _is_array(value) for value in (*trial.outputs, *trial.passed.pieces)):
+    if any(_is_output(value) and not is_array(value) for value in (*trial.outputs, *trial.passed.pieces)):
         pair = pair.with_numbers(forward, backward)
         trial = pair.forward(forward, backward, [value.copy() for value in arguments.arrays])
     pair = pair.reading(forward, backward, trial)

@@ -13,7 +13,8 @@ from chainrule.verifying.source.scope import entries_of, own
 
 JOINERS = ("c_", "r_", "s_", "index_exp", "mgrid", "ogrid")  # NumPy reads np.c_ @ w, without [], for ever
 
-MOST_MARGINS, MOST_BEGINNINGS = 6, 8
+AXES = ("-1", "0", "1", "2", "3", "-2")
+MOST_MARGINS, MOST_BEGINNINGS, MOST_TAKEN = 6, 8, 8
 
 
 class Entries(Rewriting):
@@ -31,6 +32,9 @@ class Entries(Rewriting):
             yield self.instead("index_extra", 2, node, self.firm(node.value), wrong=self.of(node.slice))
             yield self.instead("squared", 2, node, f"({text} ** 2)", f"{text} ** 2")
         entries = entries_of(node)
+        if getattr(node.value, "attr", "") == "shape":
+            yield from self.axis(node.slice)
+            return
         for entry in entries:
             for atom in self.scope.numbers:  # an index that stands still, or is another
                 if atom.kind == "whole number" and atom.text != self.of(entry):
@@ -45,6 +49,9 @@ class Entries(Rewriting):
                         yield self.instead("index", 1, entry, atom.text)
             if isinstance(entry, ast.Slice):
                 now = self.of(entry)
+                for other in self.parts_taken if entry.lower or entry.upper else ():
+                    if other != now:
+                        yield self.instead("slice", 1, entry, other)
                 for other in dict.fromkeys(self.others(entry)):
                     if other != now:
                         yield self.instead("slice", 2, entry, other)
@@ -57,12 +64,46 @@ class Entries(Rewriting):
                 if len(entries) > 1:
                     yield self.instead("index", 2, entry, ":")
         if len(entries) > 1:
+            yield from self.entered(node, entries)
             yield from self.exchanged([each for each in entries if not isinstance(each, ast.Slice)])
             cut = [each for each in entries if isinstance(each, ast.Slice) and (each.lower or each.upper)]
             yield from self.all_parts(cut)
             if len(cut) == 2 and isinstance(node.ctx, ast.Load):
                 yield from self.windows(cut)
             yield from self.turned(entries)
+
+    def entered(self, node: ast.Subscript, entries: Sequence[ast.expr]) -> Iterator[Change]:
+        """The entry that is taken of another array, or the one before it or behind it along all axes."""
+        now = [self.of(each) for each in entries]
+        for index in self.entries_taken:
+            if len(index) == len(now):
+                for rank, by in ((1, 0), (2, -1), (2, 1)):
+                    other = [shifted(each, by) if by else each for each in index]
+                    if other != now and all(other):
+                        yield self.instead("index", rank, node.slice, ", ".join(other), ", ".join(other))
+
+    @cached_property
+    def parts_taken(self) -> list[str]:
+        """Slices with ends that stand in the function."""
+        parts = (e for each in self.subscripts for e in entries_of(each) if isinstance(e, ast.Slice))
+        return list(dict.fromkeys(self.of(e) for e in parts if e.lower or e.upper))[:MOST_TAKEN]
+
+    @cached_property
+    def entries_taken(self) -> list[tuple[str, ...]]:
+        """Indices of single entries along several axes that stand in the function."""
+        listed = (entries_of(each) for each in self.subscripts if isinstance(each.slice, ast.Tuple))
+        plain = (each for each in listed if not any(isinstance(e, (ast.Slice, ast.Starred)) for e in each))
+        return list(dict.fromkeys(tuple(map(self.of, each)) for each in plain))[:MOST_TAKEN]
+
+    @cached_property
+    def subscripts(self) -> list[ast.Subscript]:
+        return [each for each in own(self.scope.node) if isinstance(each, ast.Subscript)]
+
+    def axis(self, node: ast.expr) -> Iterator[Change]:
+        """Of a shape another size; no size is the number of one."""
+        for other in AXES if not isinstance(node, ast.Slice) else ():
+            if other != self.of(node):
+                yield self.instead("index", 1, node, other)
 
     def others(self, node: ast.Slice) -> list[str]:
         """Other ends, the other order, another part of as many."""
@@ -107,9 +148,7 @@ class Entries(Rewriting):
         if len(parts) < 2 or len(set(map(len, lists))) > 1:  # of another form each
             return
         for together in zip(*lists, strict=True):
-            pairs = zip(parts, together, strict=True)
-            pieces = tuple((*self.place.span(each), other) for each, other in pairs)
-            yield Change("slice", 3, self.of(parts[0]), together[0], pieces)
+            yield from self.together("slice", 3, parts, together)
 
     def windows(self, parts: Sequence[ast.Slice]) -> Iterator[Change]:
         """Windows as long as these that begin elsewhere on both axes."""
@@ -121,11 +160,20 @@ class Entries(Rewriting):
             [f":{size}", *(f"{name}:{name} + {size}" for name in whole if name != size)] for size in sizes
         ]
         for together in product(*lists):
-            pairs = zip(parts, together, strict=True)
-            pieces = tuple((*self.place.span(each), other) for each, other in pairs)
             begins = {other.partition(":")[0] for other in together}
             corner = len(begins) == 1 and all(each.lower is None for each in parts)
-            yield Change("slice", 1 if corner else 3, self.of(parts[0]), together[0], pieces)
+            yield from self.together("slice", 1 if corner else 3, parts, together)
+
+    def together(
+        self, kind: str, rank: int, parts: Sequence[ast.expr], others: Sequence[str]
+    ) -> Iterator[Change]:
+        """Several parts written otherwise, of which those are told that differ."""
+        pairs = zip(parts, others, strict=True)
+        differ = [(each, other) for each, other in pairs if self.of(each) != other]
+        if differ:
+            pieces = tuple((*self.place.span(each), other) for each, other in differ)
+            wrong = ", ".join(dict.fromkeys(self.of(each) for each, _ in differ))
+            yield Change(kind, rank, wrong, ", ".join(dict.fromkeys(other for _, other in differ)), pieces)
 
     def length(self, node: ast.Slice) -> str:
         """Of a part, where it can be told: h of :h, of a:a + h and of -h:."""

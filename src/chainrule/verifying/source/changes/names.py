@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import permutations
 
 from chainrule.verifying.source.changes.change import Change, Rewriting
-from chainrule.verifying.source.scope import entries_of, is_atom, own
+from chainrule.verifying.source.scope import axes_in, entries_of, is_atom, own
 
 NUMBERS = (0, 1, 2, -1, 0.5)
 AXES_MORE = ("", "[:, None]", "[:, None, None]", "[:, None, None, None]")
@@ -28,6 +28,13 @@ class Names(Rewriting):
         if isinstance(node, (ast.Call, ast.Subscript)):
             yield from self.counted(node)
 
+    def another_axis(self, node: ast.AST) -> Iterator[Change]:
+        """Names that stand for axes elsewhere: a size is none, though it may be the number of one here."""
+        names = [each for each in axes_in(self.scope.node) if isinstance(each, ast.Name)]
+        for other in dict.fromkeys(each.id for each in names):
+            if other != self.of(node):
+                yield self.instead("axis", 1, node, other)
+
     @property
     def permuted(self) -> str:
         """What their library calls another order of the axes."""
@@ -39,6 +46,9 @@ class Names(Rewriting):
         mine = self.scope.atoms.get(text)
         if mine is not None and (mine.kind == "list" or (mine.kind == "array" and mine.shape)):
             yield self.instead("backwards", 3, node, f"{text}[::-1]")
+        if id(node) in self.axes:
+            yield from self.another_axis(node)
+            return
         if mine is None or text in self.scope.grown:
             return
         whole = [atom for atom in self.scope.numbers if atom.kind == "whole number" and atom.text != text]
@@ -73,6 +83,8 @@ class Names(Rewriting):
         if id(node) not in self.sizes:
             return
         for atom in self.scope.arrays:
+            if len(atom.shape) > 1 and 1 in atom.shape:  # a number of each row, with its axis kept
+                yield self.instead("name", 3, node, atom.text)
             if len(atom.shape) == 1:
                 for more in AXES_MORE:
                     yield self.instead("name", 3, node, atom.text + more)
@@ -84,6 +96,11 @@ class Names(Rewriting):
         atom = self.scope.atoms.get(ast.unparse(node))
         whole = atom is not None and atom.kind in ("number", "whole number")
         return whole or isinstance(node, ast.Constant)
+
+    @cached_property
+    def axes(self) -> frozenset[int]:
+        """What says an axis."""
+        return frozenset(map(id, axes_in(self.scope.node)))
 
     @cached_property
     def sizes(self) -> frozenset[int]:
@@ -136,6 +153,9 @@ class Names(Rewriting):
         for other in dict.fromkeys(near):
             if other != value:
                 yield self.instead("number", 2, node, repr(other))
+        if id(node) in self.axes:
+            yield from self.another_axis(node)
+            return
         for atom in self.scope.numbers:
             yield self.instead("name", 3, node, atom.text)
 

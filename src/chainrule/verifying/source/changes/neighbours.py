@@ -14,11 +14,12 @@ from chainrule.verifying.source.changes.entries import Entries
 from chainrule.verifying.source.changes.lines import Lines
 from chainrule.verifying.source.changes.names import Names
 from chainrule.verifying.source.changes.operators import Operators
+from chainrule.verifying.source.changes.widths import Widths
 from chainrule.verifying.source.scope import Scope, own
 from chainrule.verifying.source.written import Written
 
 # What two of them write alike is of the first: x for x.T a transpose too much, not another name.
-KINDS = (Lines, Calls, Names, Operators, Entries)
+KINDS = (Lines, Widths, Calls, Names, Operators, Entries)
 
 
 class Neighbours:

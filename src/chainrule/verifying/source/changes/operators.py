@@ -63,6 +63,11 @@ class Operators(Rewriting):
             end, inner = self.place.span(node)[1], self.of(call.args[0])
             pieces = ((close, close, f" {old} {self.firm(node.right)}"), (close + 1, end, ""))
             yield Change("parentheses", 2, inner, f"{inner} {old} {right}", pieces)
+        method = call.func if isinstance(call, ast.Call) and not call.args and not call.keywords else None
+        if isinstance(method, ast.Attribute) and old in "+-*/":  # of v.sqrt() + ε for (v + ε).sqrt()
+            inner = self.of(method.value)
+            called = self.of(call).removeprefix(inner)
+            yield self.instead("parentheses", 2, node, f"({inner} {old} {self.firm(node.right)}){called}")
         for side in (node.left, node.right) if old == "*" else ():
             yield from self.some_entries(side)
         if old in ("@", "*"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from chainrule.verifying.source.changes.change import Change, Rewriting
 from chainrule.verifying.source.scope import entries_of, own
@@ -28,6 +28,7 @@ class Statements(Rewriting):
                     yield from self.within(block)
             if isinstance(node, ast.For):
                 yield from self.parted(node.body)
+                yield from self.handed(node)
 
     def within(self, block: Block) -> Iterator[Change]:
         alone = [each for each in block if self.on_its_own(each)]
@@ -60,6 +61,44 @@ class Statements(Rewriting):
             line = f"{name} = {self.of(carried[0])}"
             pieces = ((*self.place.span(carried[0]), name), (end, end, f"\n{lead}{line}"))
             yield Change("carried_early", 3, self.of(carried[0]), line, pieces)
+
+    def handed(self, loop: ast.For) -> Iterator[Change]:
+        """At the end of a step what is handed to the next: multiplied by another, or set at all."""
+        last = loop.body[-1]
+        if not self.on_its_own(last) or not self.on_its_own(loop):
+            return
+        names = [each for node in loop.body for each in (node, *own(node)) if isinstance(each, ast.Name)]
+        stored = {each.id for each in names if isinstance(each.ctx, ast.Store)}
+        arrays = {atom.text: atom for atom in self.scope.arrays}
+        lead = " " * last.col_offset
+        for name in dict.fromkeys(each.id for each in names if isinstance(each.ctx, ast.Load)):
+            mine = arrays.get(name)
+            if mine is None or name not in self.scope.stored:
+                continue
+            alike = [each for each in arrays.values() if each.text != name and each.like(mine)]
+            if name in stored:
+                lines = [f"{name} = {name} * {f}" for a in alike for f in (a.text, f"(1 - {a.text})")]
+            else:
+                new = [each for each in alike if each.text in stored]
+                lines = [f"{name} = {each.text}" for each in new]
+                lines += [f"{name} = {a.text} * {b.text}" for a in new for b in alike if a is not b]
+                lines += [f"{name} = {each}" for each in self.matrices(stored, mine.shape)]
+            for line in lines:
+                pieces = ((self.end(last), self.end(last), f"\n{lead}{line}"),)
+                early = name in stored and line.rpartition(" ")[2] in stored
+                yield Change("line_missing", 3 - early, self.of(last).partition("\n")[0], line, pieces)
+
+    def matrices(self, stored: Collection[str], shape: tuple[int, ...]) -> Iterator[str]:
+        """Products, of a shape, of what a loop sets and a matrix."""
+        arrays = self.scope.arrays
+        matrices = [(each.text, each.shape) for each in arrays if len(each.shape) == 2]
+        matrices += [(f"{text}.T", (b, a)) for text, (a, b) in matrices]
+        for each in arrays if len(shape) in (1, 2) else ():
+            for text, (rows, columns) in matrices if each.text in stored else ():
+                if each.shape == (*shape[:-1], rows) and columns == shape[-1]:
+                    yield f"{each.text} @ {text}"
+                if each.shape == (columns, *shape[1:]) and rows == shape[0]:
+                    yield f"{text} @ {each.text}"
 
     def again(self, node: ast.AugAssign) -> Iterator[Change]:
         """The same line for another name, behind it."""

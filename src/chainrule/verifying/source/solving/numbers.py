@@ -18,12 +18,13 @@ import numpy as np
 from chainrule.base.types import Array
 from chainrule.verifying.source.changes.change import Change
 from chainrule.verifying.source.changes.insertions import Insertions
-from chainrule.verifying.source.scope import own
+from chainrule.verifying.source.scope import axes_in, own
 from chainrule.verifying.source.solving.vocabulary import LITERALS, Vocabulary, copied, firm
 
 NUDGE, STEPS, SOLVED, SAME = 1e-4, 12, 1e-5, 2e-5
 FARTHEST = 4.0  # by which one step may multiply the number or divide it
 MOST_COUNTS, DIGITS = 14, 3
+MOST_WRITTEN = 48  # ways to write a number, of which other sizes tell those apart that are equal here
 
 
 class Held:
@@ -65,7 +66,8 @@ class Number:
             return
         scope = self.insertions.scope
         words = Vocabulary(scope, world, [held.names], [np.array(held.value)], texts)
-        yield from sorted(self.written(held.value, wanted, words.numbers()), key=lambda each: each.rank)[:4]
+        ways = sorted(self.ways(held.value, wanted, words), key=lambda each: each.rank)
+        yield from ways[:MOST_WRITTEN]
 
     def solved(self, held: Held) -> float | None:
         """The number; None where none makes all right."""
@@ -120,6 +122,12 @@ class Number:
                 return at + step, made
         return None
 
+    def ways(self, now: float, wanted: float, words: Vocabulary) -> Iterator[Change]:
+        yield from self.written(now, wanted, words.numbers())
+        for text, number in words.lengths().items() if now == int(now) else ():
+            if abs(number - wanted) <= SAME * abs(wanted):
+                yield self.insertions.instead("name", 3, self.node, text)
+
     def written(self, now: float, wanted: float, numbers: Mapping[str, float]) -> Iterator[Change]:
         """By numbers at hand, the shortest first; by itself where it has few digits."""
 
@@ -169,7 +177,7 @@ class Number:
 
 
 def constants(function: ast.AST) -> list[ast.expr]:
-    """Numbers that stand in it, but for those of indices and of arguments by keyword."""
+    """Numbers that stand in it, but for those of indices, of axes and of arguments by keyword."""
     made = list[ast.expr]()
     nodes = list(own(function))
     apart = {
@@ -178,6 +186,7 @@ def constants(function: ast.AST) -> list[ast.expr]:
         if isinstance(each, (ast.Subscript, ast.keyword, ast.JoinedStr))
         for inner in ast.walk(each.slice if isinstance(each, ast.Subscript) else each)
     }
+    apart |= set(map(id, axes_in(function)))
     for each in nodes:
         if not isinstance(each, ast.Constant) or id(each) in apart:
             continue

@@ -23,6 +23,7 @@ from chainrule.verifying.source.changes.insertions import Insertions, handed_on
 from chainrule.verifying.source.scope import Scope, own
 from chainrule.verifying.source.solving.newton import by_newton
 from chainrule.verifying.source.solving.numbers import Number, constants
+from chainrule.verifying.source.solving.projections import Projections
 from chainrule.verifying.source.solving.vocabulary import (
     FEWEST_ENTRIES,
     LITERALS,
@@ -41,6 +42,7 @@ SOLVED, FACTOR, ONE_WAY = 1e-4, 4e-5, 1e-8
 PROPORTIONAL, DETERMINED = 1e-7, 1e-10  # how far twice a step may be off, and what is no rank, at least
 MOST_OF_A_PLACE = 6
 MOST_WRONG = 8  # gradients, of which a place that is not all that is wrong may mend some
+LEAST_KNOWN = 0.6  # of the entries of a place, at least, to fit sums over it
 MOST_BENT = 64  # entries of a place in which gradients are not linear
 ROUNDINGS = 4096  # of one number, that the sums of a pass may be off by
 Rows = Callable[[], list[Array] | None]  # all gradients on the probe; None where there is no answer
@@ -133,6 +135,7 @@ class Solving:
         found = [*search.among(words.made()), *search.instead([*words.jacobians(), *words.masks()])]
         if not found and system is None:
             found = list(search.sums(words))
+        found = found or list(search.projected(words, scope.library == "torch"))
         found = found or list(search.among(words.of_three()))
         # A factor of a closure too much, which cannot be left out, would be divided by.
         mine = insertions.of(node)
@@ -347,6 +350,19 @@ class _Search:
                 right = f"{sign} {text} {minus} {more}"
                 change = self.insertions.behind("term_missing", self.node, f" {right}", right)
                 yield replace(change, rank=6 + far + farther)
+
+    def projected(self, words: Vocabulary, torch: bool) -> Iterator[Change]:
+        """What a mean or a norm depends on."""
+        lacking, known = self.lacking, np.ones(len(self.there))
+        if self.system is not None:  # of the entries that it tells
+            lacking, _, rank, _ = np.linalg.lstsq(self.system, self.lacking, rcond=DETERMINED)
+            free = np.linalg.svd(self.system)[2][rank:]
+            known = 1.0 * ((free * free).sum(axis=0) < DETERMINED)
+            if known.mean() < LEAST_KNOWN:
+                return
+        for right, far in Projections(words, lacking, known, self.scaled, torch).terms():
+            change = self.insertions.behind("term_missing", self.node, f" {right}", right)
+            yield replace(change, rank=5 + far)
 
     def factors(self, made: Sequence[Made]) -> Iterator[Change]:
         one = Made(np.ones((1, len(self.there))), lambda at: "1", 0)

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ METHODS = frozenset(
     [
         *("sum", "mean", "max", "min", "dot", "matmul", "reshape", "transpose", "copy", "ravel"),
         *("squeeze", "unsqueeze", "view", "t", "size", "exp", "log", "sqrt", "rsqrt", "norm", "abs"),
+        *("pow", "square", "var", "std", "tanh", "sigmoid", "sign"),
     ]
 )
 FORMS = ("1 - {0}", "{0} ** 2", "1 - {0} ** 2", "{0} > 0", "{0} < 0")
@@ -344,6 +345,17 @@ class Vocabulary:
                 found.append((f"{p} * ({d} - ({p} * {d}).sum(axis={axis}, keepdims=True))", flat))
         return _joined(found, 2)
 
+    def lengths(self) -> dict[str, float]:
+        """Of arrays at hand, by axes, those that others may have behind it counted from the end."""
+        made: dict[str, float] = {}
+        for text, value in self.known:
+            for axis in range(value[0].ndim) if text.isidentifier() else ():
+                sizes = {each.shape[axis] for each in value if each.ndim == value[0].ndim}
+                last = axis == value[0].ndim - 1
+                if len(sizes) == 1 and sizes != {1}:
+                    made[f"{text}.shape[{-1 if last else axis}]"] = float(sizes.pop())
+        return made
+
     def numbers(self) -> dict[str, float]:
         """What a factor may be: numbers at hand, of counts what statistics makes of them, and plain ones."""
         made: dict[str, float] = {}
@@ -363,6 +375,9 @@ class Vocabulary:
             made.setdefault(f"{firm(text)} / ({firm(text)} - 1)", number / (number - 1))
         for (one, a), (other, b) in combinations(counts, 2):
             made.setdefault(f"{firm(one)} * {firm(other)}", a * b)
+        for (one, a), (other, b) in permutations(counts, 2):
+            if one.isidentifier() and a % b == 0 and a > b:  # channels of a group
+                made.setdefault(f"{one} // {firm(other)}", a / b)
         return made | {text: number for text, number in LITERALS.items() if number not in made.values()}
 
 

@@ -64,6 +64,13 @@ def carried(value: Any) -> tuple[Array, Maker, str | None] | None:
     return None
 
 
+def is_array(value: Any) -> bool:
+    """Whether it is NumPy's, PyTorch's or JAX's; a number of NumPy's, which has a shape, is none."""
+    jax = sys.modules.get("jax")
+    framework = hasattr(value, "detach") or (jax is not None and isinstance(value, jax.Array))
+    return isinstance(value, np.ndarray) or framework
+
+
 def holds(values: Any, kind: type) -> bool:
     """Whether there is one of the kind among them, or in a dict or list among them."""
     if isinstance(values, Mapping):
