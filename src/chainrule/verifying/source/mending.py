@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from textwrap import dedent
 from types import CodeType
 from typing import Any
@@ -32,6 +33,8 @@ from chainrule.verifying.source.scope import Scope, counters, scopes_of
 from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.solving.vocabulary import as_array
 from chainrule.verifying.source.stand_in import StandIn, stand_in
+from chainrule.verifying.source.trying.directly import directly
+from chainrule.verifying.source.trying.pairing import Pairing, behind, merged
 from chainrule.verifying.source.written import Function, Ran, Written, ran, written
 from chainrule.verifying.subjects.calls.arguments import other_options
 from chainrule.verifying.subjects.calls.effort import effort
@@ -41,6 +44,8 @@ from chainrule.verifying.subjects.subject import Gradients, Subject
 MOST_LINES, PER_CHANGE = 2_000_000, 300
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
+LINES_OF_PAIRS, MOST_PAIRS = 900_000, 12  # that two changes at once may run, and those that are looked at closer
+QUICKER = 10  # as many times fewer lines where their backward is called directly
 # What is quoted by itself: no number and no slice, which say too little.
 QUOTABLE = (
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Attribute, ast.Subscript),
@@ -77,6 +82,15 @@ class Right:
         assert right is not None
         most = EXACT * np.abs(right).max(initial=1e-30)
         return np.asarray(np.broadcast_to(self.slack[number], right.shape) <= most)
+
+    def looked(self, number: int) -> Array:
+        """(every entry) whether `exact` knows it."""
+        known, exact = self.known[number], self.exact(number)
+        if known is None:
+            return exact
+        made = np.zeros(self.probe.args[number].size, dtype=bool)
+        made[known[exact]] = True
+        return made
 
     def rows(self, given: Gradients | None) -> list[Array] | None:
         """Of all that came back what is known to many digits; None where one of them is missing."""
@@ -148,12 +162,15 @@ def by_differences(
 
 @dataclass(frozen=True, eq=False)
 class Mended:
-    """A change, where it was made, and of which arguments it made the gradient right."""
+    """A change, where it was made, and of which arguments it made the gradient right.  first: the one without
+    which it does not.
+    """
 
     place: Written
     change: Change
     text: bytes
     numbers: frozenset[int]
+    first: Mended | None = None
 
     @property
     def line(self) -> int:
@@ -308,11 +325,12 @@ class Mending:
     stand_ins: dict[int, StandIn | None] = field(default_factory=dict, init=False)
     outside: Outside | None = field(default=None, init=False)
 
-    def mended(self, far: bool) -> list[Mended]:
+    def mended(self, far: bool, pairs: bool = False) -> list[Mended]:
         """The places that are wrong, each with what it makes right, in the order in which they are changed,
         those that were found before among them; [] where none is found.
 
-        far: looks for what is missing, else for what is there and should be another.
+        far: looks for what is missing, else for what is there and should be another.  pairs: for two of both
+        that make nothing right but together.
         """
         if not self.possible:
             return []
@@ -321,16 +339,18 @@ class Mending:
                 kept.enter_context(each.place.changed(each.text))
             wrong = frozenset().union(*(right.wrong(self.given(right)) for right in self.right))
             while wrong and len(self.made) < MOST_MENDED:
-                found = self.next(wrong, far)
+                found = self.pair(wrong) if pairs else self.next(wrong, far)
                 if found is None:
                     break
-                self.made.append(found)
+                for each in filter(None, (found.first, found)):
+                    self.made.append(each)
+                    kept.enter_context(each.place.changed(each.text))
                 wrong -= found.numbers
-                kept.enter_context(found.place.changed(found.text))
                 self.pulls.clear()
                 self.stand_ins.clear()
+                start = found.place if found.first is None else found.first.place
                 places = self.places
-                self.places = [each.rewritten(found.text) if each is found.place else each for each in places]
+                self.places = [each.rewritten(found.text) if each is start else each for each in places]
         self.pulls.clear()
         return self.made
 
@@ -414,6 +434,73 @@ class Mending:
             if best is not None:
                 return best
         return None
+
+    def pair(self, wrong: frozenset[int]) -> Mended | None:
+        """The best two changes of one place that make right together what neither does alone."""
+        first = self.right[0]
+        numbers = [number for number, right in enumerate(first.values) if right is not None]
+        right = [np.asarray(first.values[n])[first.exact(n)] for n in numbers]
+        if sum(each.size for each in right) > MOST_ENTRIES:
+            return None
+        of_places = list[list[tuple[Written, Scope]]]()
+        for place, ran_, scope in scopes_of(self.places):
+            if ran_.code in self.forward and not self.forward.keys() >= {
+                each.code for other in self.places for each in other.ran.values()
+            }:
+                continue
+            of_place = next((each for each in of_places if each[0][0] is place), None)
+            if of_place is None:
+                of_places.append([(place, scope)])
+            else:
+                of_place.append((place, scope))
+        shapes = {first.probe.args[number].shape for number in wrong}
+        for scopes in of_places:
+            place, is_behind = scopes[0][0], self.is_behind(scopes[0][0])
+            changes = [
+                (place, change)
+                for _, scope in scopes
+                for kind in (*_near(place, scope), Insertions(place, scope, shapes, self.of_forward))
+                for change in in_reach(place, scope, kind)
+            ]
+            live = [change for _, change in self.parted(scopes, changes, wrong)[0]]
+            given = self.given(first, is_behind)
+            if given is None:
+                continue
+            base = [np.asarray(given[number], dtype=np.float64) for number in numbers]
+            exact = [np.flatnonzero(first.looked(number)) for number in numbers]
+            unread = frozenset().union(*(scope.unused for _, scope in scopes))
+            best = None
+            with directly(place, lambda: self.given(first, is_behind), base, exact) as quick:
+                rows = quick or (lambda: first.rows(self.given(first, is_behind)))
+                cost = self.cost[is_behind] - PER_CHANGE
+                cost = cost // QUICKER if quick is not None else cost
+                at = [at for at, number in enumerate(numbers) if number in wrong]
+                pairing = Pairing(place, live, rows, right, at, cost, LINES_OF_PAIRS, unread)
+                likely = list(islice(pairing.pairs(), MOST_PAIRS))
+            for one, other in likely:
+                found = self.of_both(place, one, other, wrong, is_behind)
+                if found is not None and (best is None or self.order(found) < self.order(best)):
+                    best = found
+            if best is not None:
+                return best
+        return None
+
+    def of_both(
+        self, place: Written, one: Change, other: Change, wrong: frozenset[int], is_behind: bool
+    ) -> Mended | None:
+        """Both, in one place of their text or two."""
+        both = merged(one, other)
+        if both is None:
+            return None
+        text = both.text(place.text)
+        numbers = self.gives(place, text, wrong, is_behind)
+        if not numbers:
+            return None
+        lines = [{place.line_at(at) for at in each.span} for each in (one, other)]
+        if lines[0] & lines[1]:
+            return Mended(place, both, text, numbers)
+        first = Mended(place, one, one.text(place.text), frozenset())
+        return Mended(place.rewritten(first.text), behind(one, other), text, numbers, first)
 
     def parted(
         self, scopes: Scopes, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int]

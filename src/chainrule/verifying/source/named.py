@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from chainrule.base.languages import SPACE
 from chainrule.verifying.contract.owed import SYMPTOMS
 from chainrule.verifying.source.mending import MOST_LINES, Mended, Mending, Right
 from chainrule.verifying.source.paths import Paths
@@ -56,6 +57,8 @@ def by_source(
         verdict = _paths(subject, verdict, right)
     if any(each.source is None and _searched(each) for each in verdict.findings):
         verdict = _changed(subject, verdict, mending, again, True)
+    if any(each.source is None and _searched(each) for each in verdict.findings):
+        verdict = _changed(subject, verdict, mending, again, True, pairs=True)
     return verdict
 
 
@@ -98,11 +101,16 @@ def _paths(subject: Subject, verdict: Verdict, right: Sequence[Right]) -> Verdic
 
 
 def _changed(
-    subject: Subject, verdict: Verdict, mending: Mending, again: Callable[[], Verdict], far: bool
+    subject: Subject,
+    verdict: Verdict,
+    mending: Mending,
+    again: Callable[[], Verdict],
+    far: bool,
+    pairs: bool = False,
 ) -> Verdict:
     """With the changes of their source named that make right what is wrong."""
     known = len(mending.made)
-    found = mending.mended(far)
+    found = mending.mended(far, pairs)
     if len(found) == known:
         return verdict
     with contextlib.ExitStack() as kept:
@@ -119,18 +127,21 @@ def _changed(
         mending.forget()
         return verdict
     findings, notes, told = list[Finding](), list(verdict.notes), dict[int, Finding]()
-    alone = len(found) == 1 and not after.findings
+    alone = sum(bool(each.numbers) for each in found) == 1 and not after.findings
+    both = set[int]()  # of two places at once, those of which the first is said
     for finding in sorted(verdict.findings, key=lambda each: alone and each.mistake in NO_CAUSE):
         number = _by(finding, mended_names, cured)
         if number is not None and finding.mistake == "zeros" and found[number].change.kind in WHOLE:
             number = None  # nothing is computed, and all of it would be added
         if number is not None and finding.source is None and not _unplaced(finding):
             findings.append(placed(finding, found[number]))  # of a path the place, too
+            findings += _first(findings[-1], found[number], number, both)
         elif number is None or not _unplaced(finding):
             findings.append(finding)
         elif number not in told:
             told[number] = caused(finding, found[number])
             findings.append(told[number])
+            findings += _first(findings[-1], found[number], number, both)
         elif finding.mistake not in NO_CAUSE and not alone:
             findings.append(placed(finding, found[number]))
         elif finding.name and finding.name != told[number].name:
@@ -138,6 +149,15 @@ def _changed(
     if told:
         notes.append(TEXTS["judged.source"])
     return replace(verdict, findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
+
+
+def _first(finding: Finding, mended: Mended, number: int, told: set[int]) -> list[Finding]:
+    """The other of two mistakes that are one finding, once."""
+    if mended.first is None or number in told:
+        return []
+    told.add(number)
+    what = TEXTS.say("source.second", name=finding.name)
+    return [caused(Finding(finding.name, what, evidence=finding.evidence), mended.first)]
 
 
 def _by(finding: Finding, names: Sequence[Iterable[str]], cured: Iterable[str]) -> int | None:
@@ -161,7 +181,10 @@ def caused(finding: Finding, mended: Mended) -> Finding:
     """With the place, which is the cause where none is known."""
     at = placed(finding, mended)
     change = mended.change
-    why = TEXTS.within("source")[change.kind].format(wrong=change.wrong, right=change.right)
+    parts = [each for each in (change, change.also) if each is not None]
+    why = SPACE.join(
+        TEXTS.within("source")[each.kind].format(wrong=each.wrong, right=each.right) for each in parts
+    )
     numeric = change.kind.partition("_")[0] in ("factor", "divisor", "number")
     plain = numeric and any(re.fullmatch(r"[0-9./ ()]+", text) for text in (change.wrong, change.right))
     if _number(finding) and finding.fix is None and not plain:  # 2 is β of these arguments
@@ -169,6 +192,6 @@ def caused(finding: Finding, mended: Mended) -> Finding:
     if finding.mistake and finding.mistake not in NO_CAUSE:
         return at
     assert at.source is not None
-    word = finding.mistake or change.kind.replace("_", " ")
+    word = finding.mistake or " and ".join(each.kind.replace("_", " ") for each in parts)
     why = finding.why or why
     return replace(at, why=why, fix=at.source.said, mistake=word, formulas=None, observed=None)
