@@ -24,7 +24,7 @@ from chainrule.verifying.contract.calls import attempt, differences_of, output
 from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES
 from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
-from chainrule.verifying.source.changes.change import Change
+from chainrule.verifying.source.changes.change import Change, Piece
 from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.changes.neighbours import Neighbours
 from chainrule.verifying.source.changes.statements import Statements
@@ -34,18 +34,21 @@ from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.solving.vocabulary import as_array
 from chainrule.verifying.source.stand_in import StandIn, stand_in
 from chainrule.verifying.source.trying.directly import directly
-from chainrule.verifying.source.trying.pairing import Pairing, behind, merged
+from chainrule.verifying.source.trying.pairing import PER_TEXT, Pairing, behind, merged
+from chainrule.verifying.source.trying.switched import Switchboard
 from chainrule.verifying.source.written import Function, Ran, Written, ran, written
 from chainrule.verifying.subjects.calls.arguments import other_options
 from chainrule.verifying.subjects.calls.effort import effort
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
-# Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.
-MOST_LINES, PER_CHANGE = 2_000_000, 300
+# Lines that all changes of one verdict may run, 2.5 s of work, and what a change costs beside, in lines.
+MOST_LINES, PER_CHANGE = 1_200_000, 300
+LINES_TO_SOLVE = 2_000_000  # at most half of what is left for one kind of solving
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
-LINES_OF_PAIRS, MOST_PAIRS = 900_000, 12  # that two changes at once may run, and those that are looked at closer
-QUICKER = 10  # as many times fewer lines where their backward is called directly
+LINES_OF_PAIRS, MOST_PAIRS = 800_000, 12  # that two changes at once may run, and those that are looked at closer
+QUICKER, PER_CALL = 10, 5  # as many times fewer lines where their backward is called directly, and this beside
+FEWEST_SIFTED, MOST_SIFTED = 50, 800  # changes that are compiled at once
 # What is quoted by itself: no number and no slice, which say too little.
 QUOTABLE = (
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Attribute, ast.Subscript),
@@ -312,7 +315,8 @@ class Mending:
     right: Sequence[Right]
     others: Callable[[frozenset[int]], Sequence[Right]] = lambda wrong: ()
     left: int = MOST_LINES
-    left_to_solve: int = MOST_LINES // 2  # to find what places would have to be
+    left_to_solve: int = LINES_TO_SOLVE  # to find what places would have to be
+    left_to_pair: int = LINES_OF_PAIRS  # for two changes at once
     made: list[Mended] = field(default_factory=list, init=False)  # what was found
     theirs: Sequence[Written] = field(default=(), init=False)
     places: Sequence[Written] = field(default=(), init=False)  # with the changes that were found
@@ -438,8 +442,8 @@ class Mending:
     def pair(self, wrong: frozenset[int]) -> Mended | None:
         """The best two changes of one place that make right together what neither does alone."""
         first = self.right[0]
-        numbers = [number for number, right in enumerate(first.values) if right is not None]
-        right = [np.asarray(first.values[n])[first.exact(n)] for n in numbers]
+        numbers = [number for number, _, _ in self.right_rows]
+        right = [value for _, value, _ in self.right_rows]
         if sum(each.size for each in right) > MOST_ENTRIES:
             return None
         of_places = list[list[tuple[Written, Scope]]]()
@@ -463,20 +467,13 @@ class Mending:
                 for change in in_reach(place, scope, kind)
             ]
             live = [change for _, change in self.parted(scopes, changes, wrong)[0]]
-            given = self.given(first, is_behind)
-            if given is None:
-                continue
-            base = [np.asarray(given[number], dtype=np.float64) for number in numbers]
-            exact = [np.flatnonzero(first.looked(number)) for number in numbers]
             unread = frozenset().union(*(scope.unused for _, scope in scopes))
+            at = [at for at, number in enumerate(numbers) if number in wrong]
             best = None
-            with directly(place, lambda: self.given(first, is_behind), base, exact) as quick:
-                rows = quick or (lambda: first.rows(self.given(first, is_behind)))
-                cost = self.cost[is_behind] - PER_CHANGE
-                cost = cost // QUICKER if quick is not None else cost
-                at = [at for at, number in enumerate(numbers) if number in wrong]
-                pairing = Pairing(place, live, rows, right, at, cost, LINES_OF_PAIRS, unread)
+            with self.called(place) as (rows, cost):
+                pairing = Pairing(place, live, rows, right, at, cost, self.left_to_pair, unread)
                 likely = list(islice(pairing.pairs(), MOST_PAIRS))
+            self.left_to_pair = max(pairing.left, 0)
             for one, other in likely:
                 found = self.of_both(place, one, other, wrong, is_behind)
                 if found is not None and (best is None or self.order(found) < self.order(best)):
@@ -579,7 +576,7 @@ class Mending:
             return first.rows(self.given(first, behind))
 
         unit = PRECISIONS[computed_in(self.subject.args, self.subject.precision)].unit
-        solving = Solving(rows, lacking, self.cost[behind], self.left_to_solve, unit, bent)
+        solving = Solving(rows, lacking, self.cost[behind], self.left_to_solve // 2, unit, bent)
         functions = [scope.node for _, scope in scopes]
         forward = [
             node
@@ -587,8 +584,10 @@ class Mending:
             for key, node in place.nodes.items()
             if place.ran[key].code in self.forward and node not in functions
         ]
+        before = solving.left
         for place, scope in scopes:
             yield from ((place, change) for change in solving.changes(place, scope, functions, forward))
+        self.left_to_solve -= before - solving.left
 
     def best(
         self, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int], free: bool = False
@@ -596,7 +595,8 @@ class Mending:
         """Of these, in the order of their ranks.  free: they are few, and cost nothing of what is left."""
         found: Mended | None = None
         told = set[bytes]()
-        for place, change in sorted(changes, key=lambda pair: pair[1].rank):
+        ordered = sorted(changes, key=lambda pair: pair[1].rank)
+        for place, change in ordered if free else self.sifted(ordered, wrong):
             text = change.text(place.text)
             least = -len(wrong), change.rank, len(change.pieces), len(text)
             if text in told or (found is not None and self.order(found) <= least):
@@ -609,9 +609,99 @@ class Mending:
             numbers = self.gives(place, text, wrong, behind)
             if numbers:
                 made = Mended(place, change, text, numbers)
-                if found is None or self.order(made) < self.order(found):
+                if found is None or self.before(made, found, wrong):
                     found = made
         return found
+
+    def before(self, one: Mended, other: Mended, wrong: frozenset[int]) -> bool:
+        """Which of two is the better.  Where something else stays wrong, of equals that at the later line:
+        fewer others come from it.
+        """
+        alike = one.place is other.place and one.change.rank == other.change.rank
+        if alike and one.numbers == other.numbers != wrong and one.line != other.line:
+            return one.line > other.line
+        return self.order(one) < self.order(other)
+
+    def sifted(
+        self, ordered: Sequence[tuple[Written, Change]], wrong: frozenset[int]
+    ) -> Iterator[tuple[Written, Change]]:
+        """Those that may make a wrong gradient of the first probe right, and none that is right wrong: many
+        at once, compiled as one.
+        """
+        told = set[tuple[int, tuple[Piece, ...]]]()
+        fresh = list[tuple[Written, Change]]()
+        for place, change in ordered:
+            if (id(place), change.pieces) not in told:
+                told.add((id(place), change.pieces))
+                fresh.append((place, change))
+        first, most = 0, FEWEST_SIFTED
+        while first < len(fresh) and self.left >= 0:
+            some = fresh[first : first + most]
+            first, most = first + most, min(2 * most, MOST_SIFTED)
+            kept = set[int]()
+            for place in {id(each): each for each, _ in some}.values():
+                of_place = [number for number, (each, _) in enumerate(some) if each is place]
+                fits = self.fitting(place, [some[number][1] for number in of_place], wrong)
+                kept |= {number for number, fit in zip(of_place, fits, strict=True) if fit}
+            yield from (some[number] for number in sorted(kept))
+
+    def fitting(self, place: Written, changes: Sequence[Change], wrong: frozenset[int]) -> list[bool]:
+        """Which of them may, and which cannot be told so."""
+        board = Switchboard(place, changes)
+        self.left -= PER_TEXT * len(changes)
+        made = list[bool]()
+        with self.called(place) as (rows, cost), board.standing() as possible:
+            base, right = rows(), self.right_rows
+            possible = possible and base is not None
+            for number, slot in enumerate(board.slots):
+                if slot is None or not possible or self.left < 0:
+                    made.append(slot is None or not possible)
+                    continue
+                self.left -= cost
+                board.choose(number)
+                given = rows()
+                off = wrong if given is None else {
+                    n for (n, value, slack), now in zip(right, given, strict=True)
+                    if now.shape != value.shape or not (np.abs(now - value) <= slack).all()
+                }
+                made.append(bool(wrong - off) and not off - wrong)
+        return made
+
+    @cached_property
+    def right_rows(self) -> list[tuple[int, Array, Array | float]]:
+        """Per argument what is known of the first probe to many digits: its number, that, what it may be off
+        by.
+        """
+        first, made = self.right[0], list[tuple[int, Array, Array | float]]()
+        for number, value in enumerate(first.values):
+            if value is not None:
+                exact, slack = first.exact(number), first.slack[number]
+                made.append((number, value[exact], slack[exact] if isinstance(slack, np.ndarray) else slack))
+        return made
+
+    @contextlib.contextmanager
+    def called(self, place: Written) -> Iterator[tuple[Callable[[], list[Array] | None], int]]:
+        """All gradients of the first probe that are known to many digits, each time anew, and the lines that
+        it takes: their function called directly where that gives the same.
+        """
+        first, is_behind = self.right[0], self.is_behind(place)
+        cost = self.cost[is_behind] - PER_CHANGE
+
+        def rows() -> list[Array] | None:
+            made = first.rows(self.given(first, is_behind))
+            if self.outside is not None:
+                self.outside.restore()
+            return made
+
+        given = None if is_behind else self.given(first)
+        numbers = [number for number, _, _ in self.right_rows]
+        if given is None or any(given[number] is None for number in numbers):
+            yield rows, cost
+            return
+        base = [np.asarray(given[number]) for number in numbers]
+        exact = [np.flatnonzero(first.looked(number)) for number in numbers]
+        with directly(place, lambda: self.given(first), base, exact) as quick:
+            yield (rows, cost) if quick is None else (quick, cost // QUICKER + PER_CALL)
 
     def is_behind(self, place: Written) -> bool:
         """Whether all of it runs only behind their forward."""

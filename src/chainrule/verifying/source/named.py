@@ -22,7 +22,7 @@ NO_CAUSE = SYMPTOMS | {
 }
 SEARCHED = ("δ not used", "constant", "kept result")  # without a place in the array, and told by the source
 WHOLE = ("term_missing", "line_missing")
-LINES_OF_NAMED = MOST_LINES // 2  # where all causes are named: 2 s of work
+LINES_OF_NAMED = MOST_LINES // 2  # where all causes are named
 
 
 def lines_for(verdict: Verdict) -> int:
@@ -51,13 +51,19 @@ def by_source(
     what is missing.  right: on the probes that tell; others: for other sizes, of these arguments.  lines:
     that the search may run.  again: the verdict of their code as it is then, with the changes made.
     """
-    mending = Mending(subject, right, others, lines, lines // 2)
+    mending, plain = Mending(subject, right, others, lines), verdict
     verdict = _changed(subject, verdict, mending, again, False)
     if any(_unplaced(each) and (_number(each) or each.mistake in NO_CAUSE) for each in verdict.findings):
         verdict = _paths(subject, verdict, right)
     if any(each.source is None and _searched(each) for each in verdict.findings):
         verdict = _changed(subject, verdict, mending, again, True)
     if any(each.source is None and _searched(each) for each in verdict.findings):
+        if mending.made:  # what makes one right may be the other mistake of a second
+            anew = Mending(subject, right, others, lines, 0, mending.left_to_pair // 2)
+            mending.left_to_pair //= 2
+            whole = _changed(subject, plain, anew, again, True, pairs=True)
+            if all(each.source is not None or not _searched(each) for each in whole.findings):
+                return whole
         verdict = _changed(subject, verdict, mending, again, True, pairs=True)
     return verdict
 

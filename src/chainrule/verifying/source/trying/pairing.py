@@ -20,7 +20,7 @@ from chainrule.verifying.source.written import Written
 
 WAYS = 6  # random sums of each gradient, by which what changes do is compared
 NEAR = 3e-6  # of the largest entry
-PER_RUN, PER_TEXT = 5, 75  # lines: what a run costs beside, and the text of one change
+PER_TEXT = 75  # lines that the text of one change costs
 BONUS = 3  # of ranks, for what reads a name that is not read
 MOST_ALONE, MOST_ADDED, MOST_OF_ONE, AT_ONCE = 1_600, 60, 1_500, 250
 Rows = Callable[[], list[Array] | None]  # all gradients as they are then; None where there is no answer
@@ -125,9 +125,11 @@ class Pairing:
                 )
                 for other in order[first:last]:
                     off = np.abs(some[one] + some[other] - wanted).max()
+                    pair = int(one), int(other)
                     if one < other and some[other].any() and off <= near[one] + near[other]:
-                        pair = int(one), int(other)
-                        found[pair] = found.get(pair, 0) + 1
+                        off_each = np.abs(moves[one] + moves[other] - lacking).max(axis=1)
+                        close = NEAR * (np.abs(lacking) + np.abs(moves[one]) + np.abs(moves[other])).max(axis=1)
+                        found[pair] = int((off_each <= close).sum())
         ranks = [self.rank(each.change) for each in alone]
         pairs = sorted(found, key=lambda p: (-found[p], ranks[p[0]] + ranks[p[1]]))
         return [(alone[one], alone[other]) for one, other in pairs[:MOST_ADDED]]
@@ -141,13 +143,13 @@ class Pairing:
         one, other = np.triu_indices(len(alone), 1)
         common = (moved[one] & moved[other]).any(axis=1)
         one, other = one[common], other[common]
-        most = max(self.left, 0) // (self.cost + PER_RUN) + 2 * MOST_OF_ONE
+        most = max(self.left, 0) // self.cost + 2 * MOST_OF_ONE
         order = np.argsort(ranks[one] + ranks[other], kind="stable")[: 2 * most]
         return [(alone[one[at]], alone[other[at]]) for at in order]
 
     def _of_one_statement(self, order: Sequence[tuple[_Alone, _Alone]]) -> Iterator[tuple[Change, Change]]:
         """Two in one statement, which has to be written anew for both."""
-        self.left = max(self.left, MOST_OF_ONE * (self.cost + PER_RUN) // 2)
+        self.left = max(self.left, MOST_OF_ONE * self.cost // 2)
         pairs = [(one.change, other.change) for one, other in order if one.slot == other.slot]
         both = [(pair, made) for pair in pairs if (made := merged(*pair)) is not None][:MOST_OF_ONE]
         for first in range(0, len(both), AT_ONCE):
@@ -163,7 +165,7 @@ class Pairing:
                         yield pair
 
     def _run(self) -> list[Array] | None:
-        self.left -= self.cost + PER_RUN
+        self.left -= self.cost
         made = self.rows()
         if made is None or any(a.shape != b.shape for a, b in zip(made, self.right, strict=True)):
             return None
