@@ -43,11 +43,11 @@ from chainrule.verifying.subjects.subject import Gradients, Subject
 
 # Lines that all changes of one verdict may run, 2.5 s of work, and what a change costs beside, in lines.
 MOST_LINES, PER_CHANGE = 1_200_000, 300
-LINES_TO_SOLVE = 2_000_000  # at most half of what is left for one kind of solving
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
-LINES_OF_PAIRS, MOST_PAIRS = 800_000, 12  # that two changes at once may run, and those that are looked at closer
-QUICKER, PER_CALL = 10, 5  # as many times fewer lines where their backward is called directly, and this beside
+MOST_PAIRS = 12  # of two changes at once that are looked at closer
+# Where their backward is called directly: as many times fewer lines, and these beside.
+QUICKER, PER_CALL = 10, 5
 FEWEST_SIFTED, MOST_SIFTED = 50, 800  # changes that are compiled at once
 # What is quoted by itself: no number and no slice, which say too little.
 QUOTABLE = (
@@ -122,7 +122,10 @@ def by_formula(subject: Subject, reference: Reference, probes: Sequence[Probe]) 
     unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
     made = []
     for probe in probes:
-        given = reference(probe.args, probe.delta)
+        given = list(reference(probe.args, probe.delta))
+        if not subject.takes_delta:  # a loss, of which nobody gives the gradient of the data
+            theirs = attempt(subject, probe.args, probe.delta) or (None,) * len(given)
+            given = [v if other is not None else None for v, other in zip(given, theirs, strict=True)]
         values = [None if v is None else np.asarray(v, np.float64).reshape(-1) for v in given]
         slack = [
             0.0 if v is None else (CLOSE + ROUNDINGS * unit) * np.abs(v).max(initial=1e-30) for v in values
@@ -315,8 +318,8 @@ class Mending:
     right: Sequence[Right]
     others: Callable[[frozenset[int]], Sequence[Right]] = lambda wrong: ()
     left: int = MOST_LINES
-    left_to_solve: int = LINES_TO_SOLVE  # to find what places would have to be
-    left_to_pair: int = LINES_OF_PAIRS  # for two changes at once
+    left_to_solve: int = MOST_LINES  # to find what places would have to be
+    left_to_pair: int = MOST_LINES  # for two changes at once
     made: list[Mended] = field(default_factory=list, init=False)  # what was found
     theirs: Sequence[Written] = field(default=(), init=False)
     places: Sequence[Written] = field(default=(), init=False)  # with the changes that were found

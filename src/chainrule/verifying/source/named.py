@@ -22,6 +22,8 @@ NO_CAUSE = SYMPTOMS | {
 }
 SEARCHED = ("δ not used", "constant", "kept result")  # without a place in the array, and told by the source
 WHOLE = ("term_missing", "line_missing")
+# Of the lines that changes may run, what solving and two changes at once may run beside.
+SOLVING, PAIRS, MOST = 5, 2, 3
 LINES_OF_NAMED = MOST_LINES // 2  # where all causes are named
 
 
@@ -51,7 +53,8 @@ def by_source(
     what is missing.  right: on the probes that tell; others: for other sizes, of these arguments.  lines:
     that the search may run.  again: the verdict of their code as it is then, with the changes made.
     """
-    mending, plain = Mending(subject, right, others, lines), verdict
+    plain = verdict
+    mending = Mending(subject, right, others, lines, lines * SOLVING // MOST, lines * PAIRS // MOST)
     verdict = _changed(subject, verdict, mending, again, False)
     if any(_unplaced(each) and (_number(each) or each.mistake in NO_CAUSE) for each in verdict.findings):
         verdict = _paths(subject, verdict, right)
@@ -135,10 +138,12 @@ def _changed(
     findings, notes, told = list[Finding](), list(verdict.notes), dict[int, Finding]()
     alone = sum(bool(each.numbers) for each in found) == 1 and not after.findings
     both = set[int]()  # of two places at once, those of which the first is said
+    used = set[int]()
     for finding in sorted(verdict.findings, key=lambda each: alone and each.mistake in NO_CAUSE):
         number = _by(finding, mended_names, cured)
         if number is not None and finding.mistake == "zeros" and found[number].change.kind in WHOLE:
             number = None  # nothing is computed, and all of it would be added
+        used |= set() if number is None else {number}
         if number is not None and finding.source is None and not _unplaced(finding):
             findings.append(placed(finding, found[number]))  # of a path the place, too
             findings += _first(findings[-1], found[number], number, both)
@@ -152,8 +157,18 @@ def _changed(
             findings.append(placed(finding, found[number]))
         elif finding.name and finding.name != told[number].name:
             notes.append(TEXTS.say("judged.follows", name=finding.name))
+    named = {finding.name for finding in findings}
+    for number, names in enumerate(mended_names if not after.findings else ()):
+        others = sorted(names - named)
+        if number not in used and others:  # taken to follow from the others, and right only with its own
+            what = TEXTS.say("source.another", name=others[0])
+            findings.append(caused(Finding(others[0], what), found[number]))
+            findings += _first(findings[-1], found[number], number, both)
+            follows = [TEXTS.say("judged.follows", name=name) for name in names]
+            notes = [note for note in notes if note not in follows]
     if told:
-        notes.append(TEXTS["judged.source"])
+        several = any(found[number].first is not None for number in used)
+        notes.append(TEXTS["judged.sources" if several else "judged.source"])
     return replace(verdict, findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
 
 

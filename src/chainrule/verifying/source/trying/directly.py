@@ -7,10 +7,10 @@ meanwhile: a backward that does that is not called so.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType, FrameType, FunctionType, ModuleType
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 
@@ -48,8 +48,8 @@ class Directly:
 def directly(
     place: Written, run: Callable[[], object], right: Sequence[Array], kept: Sequence[Array]
 ) -> Iterator[Directly | None]:
-    """The outermost function of a place that `run` calls, called as `run` does; None where its answer does not
-    have each gradient once.  right: those of `run`, in their shapes; kept: which entries are looked at.
+    """The outermost function of a place that `run` calls, called as `run` does; None where its answer has not
+    all gradients.  right: those of `run`, in their shapes; kept: which entries are looked at.
     """
     living: dict[CodeType, list[FunctionType]] = {}
     for held in place.functions.values():
@@ -97,10 +97,11 @@ def _placed(
         return None
     places = []
     for wanted in right:
-        same = [n for n, each in enumerate(made) if each.shape == wanted.shape and np.array_equal(each, wanted)]
-        if not same:
+        same = (n for n, each in enumerate(made) if np.array_equal(each, wanted))
+        place = next(same, None)
+        if place is None:
             return None
-        places.append(same[0])
+        places.append(place)
     return Directly(function, given, named, places, [each.shape for each in right], kept)
 
 

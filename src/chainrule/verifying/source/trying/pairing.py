@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -89,7 +90,9 @@ class Pairing:
         words = {word for _, _, new in change.pieces for word in re.findall(r"[^\W\d]\w*", new)}
         return change.rank - BONUS * bool(words & self.unread)
 
-    def _alone(self, board: Switchboard, changes: Sequence[Change], base: Sequence[Array]) -> Iterator[_Alone]:
+    def _alone(
+        self, board: Switchboard, changes: Sequence[Change], base: Sequence[Array]
+    ) -> Iterator[_Alone]:
         """Those that change something, and nothing that is right; of those that do the same the first."""
         told = set[bytes]()
         for number, slot in enumerate(board.slots):
@@ -128,7 +131,8 @@ class Pairing:
                     pair = int(one), int(other)
                     if one < other and some[other].any() and off <= near[one] + near[other]:
                         off_each = np.abs(moves[one] + moves[other] - lacking).max(axis=1)
-                        close = NEAR * (np.abs(lacking) + np.abs(moves[one]) + np.abs(moves[other])).max(axis=1)
+                        sizes = np.abs(lacking) + np.abs(moves[one]) + np.abs(moves[other])
+                        close = NEAR * sizes.max(axis=1)
                         found[pair] = int((off_each <= close).sum())
         ranks = [self.rank(each.change) for each in alone]
         pairs = sorted(found, key=lambda p: (-found[p], ranks[p[0]] + ranks[p[1]]))
@@ -195,7 +199,7 @@ class Pairing:
 def merged(one: Change, other: Change) -> Change | None:
     """Both in one; None where they are of the same text."""
     pieces = sorted((*one.pieces, *other.pieces))
-    for (_, end, _), (begin, _, _) in zip(pieces, pieces[1:], strict=False):
+    for (_, end, _), (begin, _, _) in pairwise(pieces):
         if begin < end:
             return None
     begins = [begin for begin, _, _ in pieces]
