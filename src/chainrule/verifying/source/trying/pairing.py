@@ -23,7 +23,7 @@ WAYS = 6  # random sums of each gradient, by which what changes do is compared
 NEAR = 3e-6  # of the largest entry
 PER_TEXT = 75  # lines that the text of one change costs
 BONUS = 3  # of ranks, for what reads a name that is not read
-MOST_ALONE, MOST_ADDED, MOST_OF_ONE, AT_ONCE = 1_600, 60, 1_500, 250
+MOST_ALONE, MOST_ADDED, MOST_OF_ONE, AT_ONCE = 3_000, 60, 1_500, 250
 Rows = Callable[[], list[Array] | None]  # all gradients as they are then; None where there is no answer
 
 

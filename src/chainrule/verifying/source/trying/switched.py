@@ -99,7 +99,7 @@ class _Switching(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         slot, others = self.lists.get(id(node), (0, []))
-        if not others:
+        if not others or not isinstance(node, ast.stmt):
             return super().generic_visit(node)
         return ast.If(_at(slot), [_chosen(slot, 1, others)], [node])
 
