@@ -154,3 +154,10 @@ def test_a_backward_is_called_directly_and_what_it_keeps_is_as_it_was() -> None:
             layer.W += 1
     layer.W += 1
     x += 1
+
+
+def test_a_gradient_of_another_shape_is_searched_as_before(tmp_path: Path) -> None:
+    text = CHAIN.replace("(dy * s).sum(axis=0)", "np.array([(dy * s).sum()])")
+    verdict = verdict_of(text, tmp_path, (normal(4, 3), normal(3)))
+    assert verdict.verdict == "wrong"
+    assert all(verdict.why), str(verdict)

@@ -698,10 +698,11 @@ class Mending:
 
         given = None if is_behind else self.given(first)
         numbers = [number for number, _, _ in self.right_rows]
-        if given is None or any(given[number] is None for number in numbers):
+        base = [np.asarray(given[number]) for number in numbers] if given is not None else []
+        shapes = [first.probe.args[number].shape for number in numbers]
+        if not base or [value.shape for value in base] != shapes:
             yield rows, cost
             return
-        base = [np.asarray(given[number]) for number in numbers]
         exact = [np.flatnonzero(first.looked(number)) for number in numbers]
         with directly(place, lambda: self.given(first), base, exact) as quick:
             yield (rows, cost) if quick is None else (quick, cost // QUICKER + PER_CALL)
