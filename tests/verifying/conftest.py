@@ -7,7 +7,10 @@ import pytest
 from chainrule.verifying.source import named
 
 # Where the source is what is tested, or nothing may be named wrongly, it is searched as it is for users.
-WHOLE_SEARCH = ("test_source.py", "test_patched.py", "test_museum.py", "test_a_cause_is_never_invented")
+WHOLE_SEARCH = (
+    *("test_source.py", "test_patched.py", "test_museum.py", "test_two_at_once.py"),
+    "test_a_cause_is_never_invented",
+)
 FEW_LINES = 200_000
 
 

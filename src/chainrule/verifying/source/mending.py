@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from textwrap import dedent
 from types import CodeType
 from typing import Any
@@ -23,7 +24,7 @@ from chainrule.verifying.contract.calls import attempt, differences_of, output
 from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES
 from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
 from chainrule.verifying.probes import Probe
-from chainrule.verifying.source.changes.change import Change
+from chainrule.verifying.source.changes.change import Change, Piece
 from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.changes.neighbours import Neighbours
 from chainrule.verifying.source.changes.statements import Statements
@@ -32,15 +33,22 @@ from chainrule.verifying.source.scope import Scope, counters, scopes_of, sizes_o
 from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.solving.vocabulary import as_array
 from chainrule.verifying.source.stand_in import StandIn, stand_in
+from chainrule.verifying.source.trying.directly import directly
+from chainrule.verifying.source.trying.pairing import PER_TEXT, Pairing, behind, merged
+from chainrule.verifying.source.trying.switched import Switchboard
 from chainrule.verifying.source.written import Function, Ran, Written, ran, written
 from chainrule.verifying.subjects.calls.arguments import other_options
 from chainrule.verifying.subjects.calls.effort import effort
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
-# Lines that all changes of one verdict may run, and what a change costs beside, in lines: 4 s of work.
-MOST_LINES, PER_CHANGE = 2_000_000, 300
+# Lines that all changes of one verdict may run, 2.5 s of work, and what a change costs beside, in lines.
+MOST_LINES, PER_CHANGE = 1_200_000, 300
 MOST_LINES_OF_ONE = 60_000
 MOST_MENDED = 3  # places that are wrong at once
+MOST_PAIRS = 12  # of two changes at once that are looked at closer
+# Where their backward is called directly: as many times fewer lines, and these beside.
+QUICKER, PER_CALL = 10, 5
+FEWEST_SIFTED, MOST_SIFTED = 50, 800  # changes that are compiled at once
 # What is quoted by itself: no number and no slice, which say too little.
 QUOTABLE = (
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Attribute, ast.Subscript),
@@ -79,6 +87,15 @@ class Right:
         most = EXACT * np.abs(right).max(initial=1e-30)
         return np.asarray(np.broadcast_to(self.slack[number], right.shape) <= most)
 
+    def looked(self, number: int) -> Array:
+        """(every entry) whether `exact` knows it."""
+        known, exact = self.known[number], self.exact(number)
+        if known is None:
+            return exact
+        made = np.zeros(self.probe.args[number].size, dtype=bool)
+        made[known[exact]] = True
+        return made
+
     def rows(self, given: Gradients | None) -> list[Array] | None:
         """Of all that came back what is known to many digits; None where one of them is missing."""
         made = []
@@ -106,7 +123,10 @@ def by_formula(subject: Subject, reference: Reference, probes: Sequence[Probe]) 
     unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
     made = []
     for probe in probes:
-        given = reference(probe.args, probe.delta)
+        given = list(reference(probe.args, probe.delta))
+        if not subject.takes_delta:  # a loss, of which nobody gives the gradient of the data
+            theirs = attempt(subject, probe.args, probe.delta) or (None,) * len(given)
+            given = [v if other is not None else None for v, other in zip(given, theirs, strict=True)]
         values = [None if v is None else np.asarray(v, np.float64).reshape(-1) for v in given]
         slack = [
             0.0 if v is None else (CLOSE + ROUNDINGS * unit) * np.abs(v).max(initial=1e-30) for v in values
@@ -149,12 +169,15 @@ def by_differences(
 
 @dataclass(frozen=True, eq=False)
 class Mended:
-    """A change, where it was made, and of which arguments it made the gradient right."""
+    """A change, where it was made, and of which arguments it made the gradient right.  first: the one without
+    which it does not.
+    """
 
     place: Written
     change: Change
     text: bytes
     numbers: frozenset[int]
+    first: Mended | None = None
 
     @property
     def line(self) -> int:
@@ -346,7 +369,8 @@ class Mending:
     right: Sequence[Right]
     others: Callable[[frozenset[int]], Sequence[Right]] = lambda wrong: ()
     left: int = MOST_LINES
-    left_to_solve: int = MOST_LINES // 2  # to find what places would have to be
+    left_to_solve: int = MOST_LINES  # to find what places would have to be
+    left_to_pair: int = MOST_LINES  # for two changes at once
     made: list[Mended] = field(default_factory=list, init=False)  # what was found
     theirs: Sequence[Written] = field(default=(), init=False)
     places: Sequence[Written] = field(default=(), init=False)  # with the changes that were found
@@ -359,12 +383,13 @@ class Mending:
     stand_ins: dict[int, StandIn | None] = field(default_factory=dict, init=False)
     outside: Outside | None = field(default=None, init=False)
 
-    def mended(self, far: bool, shared: bool) -> list[Mended]:
+    def mended(self, far: bool, shared: bool = False, pairs: bool = False) -> list[Mended]:
         """The places that are wrong, each with what it makes right, in the order in which they are changed,
         those that were found before among them; [] where none is found.
 
         far: looks for what is missing, else for what is there and should be another.  shared: in the
-        functions that run for the output, too, else in those that run for the gradients alone.
+        functions that run for the output, too, else in those that run for the gradients alone.  pairs: for
+        two of both that make nothing right but together.
         """
         if not self.possible:
             return []
@@ -373,16 +398,18 @@ class Mending:
                 kept.enter_context(each.place.changed(each.text))
             wrong = frozenset().union(*(right.wrong(self.given(right)) for right in self.right))
             while wrong and len(self.made) < MOST_MENDED:
-                found = self.next(wrong, far, shared)
+                found = self.pair(wrong) if pairs else self.next(wrong, far, shared)
                 if found is None:
                     break
-                self.made.append(found)
+                for each in filter(None, (found.first, found)):
+                    self.made.append(each)
+                    kept.enter_context(each.place.changed(each.text))
                 wrong -= found.numbers
-                kept.enter_context(found.place.changed(found.text))
                 self.pulls.clear()
                 self.stand_ins.clear()
+                start = found.place if found.first is None else found.first.place
                 places = self.places
-                self.places = [each.rewritten(found.text) if each is found.place else each for each in places]
+                self.places = [each.rewritten(found.text) if each is start else each for each in places]
         self.pulls.clear()
         return self.made
 
@@ -480,6 +507,66 @@ class Mending:
                 return best
         return None
 
+    def pair(self, wrong: frozenset[int]) -> Mended | None:
+        """The best two changes of one place that make right together what neither does alone."""
+        first = self.right[0]
+        numbers = [number for number, _, _ in self.right_rows]
+        right = [value for _, value, _ in self.right_rows]
+        if sum(each.size for each in right) > MOST_ENTRIES:
+            return None
+        of_places = list[list[tuple[Written, Scope]]]()
+        for place, ran_, scope in scopes_of(self.places):
+            if ran_.code in self.forward and not self.forward.keys() >= {
+                each.code for other in self.places for each in other.ran.values()
+            }:
+                continue
+            of_place = next((each for each in of_places if each[0][0] is place), None)
+            if of_place is None:
+                of_places.append([(place, scope)])
+            else:
+                of_place.append((place, scope))
+        shapes = {first.probe.args[number].shape for number in wrong}
+        for scopes in of_places:
+            place, is_behind = scopes[0][0], self.is_behind(scopes[0][0])
+            changes = [
+                (place, change)
+                for _, scope in scopes
+                for kind in (*_near(place, scope), Insertions(place, scope, shapes, self.of_forward))
+                for change in in_reach(place, scope, kind)
+            ]
+            live = [change for _, change in self.parted(scopes, changes, wrong)[0]]
+            unread = frozenset().union(*(scope.unused for _, scope in scopes))
+            at = [at for at, number in enumerate(numbers) if number in wrong]
+            best = None
+            with self.called(place) as (rows, cost):
+                pairing = Pairing(place, live, rows, right, at, cost, self.left_to_pair, unread)
+                likely = list(islice(pairing.pairs(), MOST_PAIRS))
+            self.left_to_pair = max(pairing.left, 0)
+            for one, other in likely:
+                found = self.of_both(place, one, other, wrong, is_behind)
+                if found is not None and (best is None or self.order(found) < self.order(best)):
+                    best = found
+            if best is not None:
+                return best
+        return None
+
+    def of_both(
+        self, place: Written, one: Change, other: Change, wrong: frozenset[int], is_behind: bool
+    ) -> Mended | None:
+        """Both, in one place of their text or two."""
+        both = merged(one, other)
+        if both is None:
+            return None
+        text = both.text(place.text)
+        numbers = self.gives(place, text, wrong, is_behind)
+        if not numbers:
+            return None
+        lines = [{place.line_at(at) for at in each.span} for each in (one, other)]
+        if lines[0] & lines[1]:
+            return Mended(place, both, text, numbers)
+        first = Mended(place, one, one.text(place.text), frozenset())
+        return Mended(place.rewritten(first.text), behind(one, other), text, numbers, first)
+
     def parted(
         self, scopes: Scopes, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int]
     ) -> tuple[list[tuple[Written, Change]], list[tuple[Written, Change]]]:
@@ -557,7 +644,7 @@ class Mending:
             return first.rows(self.given(first, behind))
 
         unit = PRECISIONS[computed_in(self.subject.args, self.subject.precision)].unit
-        solving = Solving(rows, lacking, self.cost[behind], self.left_to_solve, unit, bent)
+        solving = Solving(rows, lacking, self.cost[behind], self.left_to_solve // 2, unit, bent)
         functions = [scope.node for _, scope in scopes]
         forward = [
             node
@@ -565,8 +652,10 @@ class Mending:
             for key, node in place.nodes.items()
             if place.ran[key].code in self.forward and node not in functions
         ]
+        before = solving.left
         for place, scope in scopes:
             yield from ((place, change) for change in solving.changes(place, scope, functions, forward))
+        self.left_to_solve -= before - solving.left
 
     def best(
         self, changes: Iterable[tuple[Written, Change]], wrong: frozenset[int], free: bool = False
@@ -574,7 +663,8 @@ class Mending:
         """Of these, in the order of their ranks.  free: they are few, and cost nothing of what is left."""
         found: Mended | None = None
         told = set[bytes]()
-        for place, change in sorted(changes, key=lambda pair: pair[1].rank):
+        ordered = sorted(changes, key=lambda pair: pair[1].rank)
+        for place, change in ordered if free else self.sifted(ordered, wrong):
             text = change.text(place.text)
             least = -len(wrong), change.rank, len(change.pieces), len(text)
             if text in told or (found is not None and self.order(found) <= least):
@@ -589,7 +679,7 @@ class Mending:
                 if self.untried(place, change):
                     change = replace(change, rank=change.rank + UNTRIED)
                 made = Mended(place, change, text, numbers)
-                if found is None or self.order(made) < self.order(found):
+                if found is None or self.before(made, found, wrong):
                     found = made
         return found
 
@@ -609,6 +699,97 @@ class Mending:
                 if names.get(place.ran[key].code, {}).get(each) in (None, place.ran[key].names.get(each))
             }
         return bool(sizes)
+
+    def before(self, one: Mended, other: Mended, wrong: frozenset[int]) -> bool:
+        """Which of two is the better.  Where something else stays wrong, of equals that at the later line:
+        fewer others come from it.
+        """
+        alike = one.place is other.place and one.change.rank == other.change.rank
+        if alike and one.numbers == other.numbers != wrong and one.line != other.line:
+            return one.line > other.line
+        return self.order(one) < self.order(other)
+
+    def sifted(
+        self, ordered: Sequence[tuple[Written, Change]], wrong: frozenset[int]
+    ) -> Iterator[tuple[Written, Change]]:
+        """Those that may make a wrong gradient of the first probe right, and none that is right wrong: many
+        at once, compiled as one.
+        """
+        told = set[tuple[int, tuple[Piece, ...]]]()
+        fresh = list[tuple[Written, Change]]()
+        for place, change in ordered:
+            if (id(place), change.pieces) not in told:
+                told.add((id(place), change.pieces))
+                fresh.append((place, change))
+        first, most = 0, FEWEST_SIFTED
+        while first < len(fresh) and self.left >= 0:
+            some = fresh[first : first + most]
+            first, most = first + most, min(2 * most, MOST_SIFTED)
+            kept = set[int]()
+            for place in {id(each): each for each, _ in some}.values():
+                of_place = [number for number, (each, _) in enumerate(some) if each is place]
+                fits = self.fitting(place, [some[number][1] for number in of_place], wrong)
+                kept |= {number for number, fit in zip(of_place, fits, strict=True) if fit}
+            yield from (some[number] for number in sorted(kept))
+
+    def fitting(self, place: Written, changes: Sequence[Change], wrong: frozenset[int]) -> list[bool]:
+        """Which of them may, and which cannot be told so."""
+        board = Switchboard(place, changes)
+        self.left -= PER_TEXT * len(changes)
+        made = list[bool]()
+        with self.called(place) as (rows, cost), board.standing() as possible:
+            base, right = rows(), self.right_rows
+            possible = possible and base is not None
+            for number, slot in enumerate(board.slots):
+                if slot is None or not possible or self.left < 0:
+                    made.append(slot is None or not possible)
+                    continue
+                self.left -= cost
+                board.choose(number)
+                given = rows()
+                off = wrong if given is None else {
+                    n for (n, value, slack), now in zip(right, given, strict=True)
+                    if now.shape != value.shape or not (np.abs(now - value) <= slack).all()
+                }
+                made.append(bool(wrong - off) and not off - wrong)
+        return made
+
+    @cached_property
+    def right_rows(self) -> list[tuple[int, Array, Array | float]]:
+        """Per argument what is known of the first probe to many digits: its number, that, what it may be off
+        by.
+        """
+        first, made = self.right[0], list[tuple[int, Array, Array | float]]()
+        for number, value in enumerate(first.values):
+            if value is not None:
+                exact, slack = first.exact(number), first.slack[number]
+                made.append((number, value[exact], slack[exact] if isinstance(slack, np.ndarray) else slack))
+        return made
+
+    @contextlib.contextmanager
+    def called(self, place: Written) -> Iterator[tuple[Callable[[], list[Array] | None], int]]:
+        """All gradients of the first probe that are known to many digits, each time anew, and the lines that
+        it takes: their function called directly where that gives the same.
+        """
+        first, is_behind = self.right[0], self.is_behind(place)
+        cost = self.cost[is_behind] - PER_CHANGE
+
+        def rows() -> list[Array] | None:
+            made = first.rows(self.given(first, is_behind))
+            if self.outside is not None:
+                self.outside.restore()
+            return made
+
+        given = None if is_behind else self.given(first)
+        numbers = [number for number, _, _ in self.right_rows]
+        base = [np.asarray(given[number]) for number in numbers] if given is not None else []
+        shapes = [first.probe.args[number].shape for number in numbers]
+        if not base or [value.shape for value in base] != shapes:
+            yield rows, cost
+            return
+        exact = [np.flatnonzero(first.looked(number)) for number in numbers]
+        with directly(place, lambda: self.given(first), base, exact) as quick:
+            yield (rows, cost) if quick is None else (quick, cost // QUICKER + PER_CALL)
 
     def is_behind(self, place: Written) -> bool:
         """Whether all of it runs only behind their forward."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from chainrule.base.languages import SPACE
 from chainrule.verifying.contract.owed import SYMPTOMS
 from chainrule.verifying.source.mending import MOST_LINES, Mended, Mending, Right
 from chainrule.verifying.source.paths import Paths
@@ -22,8 +23,10 @@ NO_CAUSE = SYMPTOMS | {
 MIXED = "samples mixed"
 SEARCHED = ("δ not used", "constant", "kept result")  # without a place in the array, and told by the source
 WHOLE = ("term_missing", "line_missing")
+# Of the lines that changes may run, what solving and two changes at once may run beside.
+SOLVING, PAIRS, MOST = 5, 2, 3
 PART_OF_FORWARD = 4  # of all lines, that trying what runs for the output may run at least
-LINES_OF_NAMED = MOST_LINES // 2  # where all causes are named: 2 s of work
+LINES_OF_NAMED = MOST_LINES // 2  # where all causes are named
 
 
 def lines_for(verdict: Verdict) -> int:
@@ -53,18 +56,27 @@ def by_source(
     that tell; others: for other sizes, of these arguments.  lines: that the search may run.  again: the
     verdict of their code as it is then, with the changes made.
     """
-    mending = Mending(subject, right, others, lines, lines // 2)
-    verdict = _changed(subject, verdict, mending, again, False, False)
+    plain = verdict
+    mending = Mending(subject, right, others, lines, lines * SOLVING // MOST, lines * PAIRS // MOST)
+    verdict = _changed(subject, verdict, mending, again)
     if any(_unplaced(each) and (_number(each) or each.mistake in NO_CAUSE) for each in verdict.findings):
         verdict = _paths(subject, verdict, right)
     if _loose(verdict):
-        verdict = _changed(subject, verdict, mending, again, True, False)
+        verdict = _changed(subject, verdict, mending, again, far=True)
     if _loose(verdict) and mending.possible and mending.two_parts:
         mending.left = max(mending.left, lines // PART_OF_FORWARD)
         mending.left_to_solve = max(mending.left_to_solve, lines // PART_OF_FORWARD // 2)
         for far in (False, True):
             if _loose(verdict):
-                verdict = _changed(subject, verdict, mending, again, far, True)
+                verdict = _changed(subject, verdict, mending, again, far=far, shared=True)
+    if _loose(verdict):
+        if mending.made:  # what makes one right may be the other mistake of a second
+            anew = Mending(subject, right, others, lines, 0, mending.left_to_pair // 2)
+            mending.left_to_pair //= 2
+            whole = _changed(subject, plain, anew, again, pairs=True)
+            if not _loose(whole):
+                return whole
+        verdict = _changed(subject, verdict, mending, again, pairs=True)
     return verdict
 
 
@@ -116,12 +128,13 @@ def _changed(
     verdict: Verdict,
     mending: Mending,
     again: Callable[[], Verdict],
-    far: bool,
-    shared: bool,
+    far: bool = False,
+    shared: bool = False,
+    pairs: bool = False,
 ) -> Verdict:
     """With the changes of their source named that make right what is wrong."""
     known = len(mending.made)
-    found = mending.mended(far, shared)
+    found = mending.mended(far, shared, pairs)
     if len(found) == known:
         return verdict
     with contextlib.ExitStack() as kept:
@@ -138,25 +151,49 @@ def _changed(
         mending.forget()
         return verdict
     findings, notes, told = list[Finding](), list(verdict.notes), dict[int, Finding]()
-    alone = len(found) == 1 and not after.findings
+    alone = sum(bool(each.numbers) for each in found) == 1 and not after.findings
+    both = set[int]()  # of two places at once, those of which the first is said
+    used = set[int]()
     for finding in sorted(verdict.findings, key=lambda each: alone and each.mistake in NO_CAUSE):
         number = _by(finding, mended_names, cured)
         if number is not None and finding.mistake == "zeros" and found[number].change.kind in WHOLE:
             number = None  # nothing is computed, and all of it would be added
+        used |= set() if number is None else {number}
         if number is not None and finding.source is None and not _unplaced(finding):
             findings.append(placed(finding, found[number]))  # of a path the place, too
+            findings += _first(findings[-1], found[number], number, both)
         elif number is None or not _unplaced(finding):
             findings.append(finding)
         elif number not in told:
             told[number] = caused(finding, found[number])
             findings.append(told[number])
+            findings += _first(findings[-1], found[number], number, both)
         elif finding.mistake not in NO_CAUSE and not alone:
             findings.append(placed(finding, found[number]))
         elif finding.name and finding.name != told[number].name:
             notes.append(TEXTS.say("judged.follows", name=finding.name))
+    named = {finding.name for finding in findings}
+    for number, names in enumerate(mended_names if not after.findings else ()):
+        others = sorted(names - named)
+        if number not in used and others:  # taken to follow from the others, and right only with its own
+            what = TEXTS.say("source.another", name=others[0])
+            findings.append(caused(Finding(others[0], what), found[number]))
+            findings += _first(findings[-1], found[number], number, both)
+            follows = [TEXTS.say("judged.follows", name=name) for name in names]
+            notes = [note for note in notes if note not in follows]
     if told:
-        notes.append(TEXTS["judged.source"])
+        several = any(found[number].first is not None for number in used)
+        notes.append(TEXTS["judged.sources" if several else "judged.source"])
     return replace(verdict, findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
+
+
+def _first(finding: Finding, mended: Mended, number: int, told: set[int]) -> list[Finding]:
+    """The other of two mistakes that are one finding, once."""
+    if mended.first is None or number in told:
+        return []
+    told.add(number)
+    what = TEXTS.say("source.second", name=finding.name)
+    return [caused(Finding(finding.name, what, evidence=finding.evidence), mended.first)]
 
 
 def _by(finding: Finding, names: Sequence[Iterable[str]], cured: Iterable[str]) -> int | None:
@@ -180,7 +217,10 @@ def caused(finding: Finding, mended: Mended) -> Finding:
     """With the place, which is the cause where none is known."""
     at = placed(finding, mended)
     change = mended.change
-    why = TEXTS.within("source")[change.kind].format(wrong=change.wrong, right=change.right)
+    parts = [each for each in (change, change.also) if each is not None]
+    why = SPACE.join(
+        TEXTS.within("source")[each.kind].format(wrong=each.wrong, right=each.right) for each in parts
+    )
     numeric = change.kind.partition("_")[0] in ("factor", "divisor", "number")
     plain = numeric and any(re.fullmatch(r"[0-9./ ()]+", text) for text in (change.wrong, change.right))
     if _number(finding) and finding.fix is None and not plain:  # 2 is β of these arguments
@@ -188,7 +228,7 @@ def caused(finding: Finding, mended: Mended) -> Finding:
     if finding.mistake and finding.mistake not in NO_CAUSE:
         return at if at.why is not None else replace(at, why=why)
     assert at.source is not None
-    word, kind = finding.mistake, change.kind.replace("_", " ")
+    word, kind = finding.mistake, " and ".join(each.kind.replace("_", " ") for each in parts)
     if not word or (word == MIXED and not kind.endswith(" extra")):  # of a wrong axis the consequence alone
         word = kind
     why = finding.why or why

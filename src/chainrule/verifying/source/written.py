@@ -127,7 +127,7 @@ class Written:
                 whole = compile(source, self.file, "exec", flags=self.flags, dont_inherit=True)
         except (SyntaxError, ValueError):
             return None
-        return dict(_within(whole, ()))
+        return functions_in(whole)
 
     def rewritten(self, text: bytes) -> Written:
         """The same with another text in place of this one."""
@@ -142,7 +142,12 @@ class Written:
     @contextlib.contextmanager
     def changed(self, text: bytes) -> Iterator[bool]:
         """Within it their functions are those of this text, if that can be."""
-        made = self.compiled(text)
+        with self.running(self.compiled(text)) as possible:
+            yield possible
+
+    @contextlib.contextmanager
+    def running(self, made: Mapping[Key, CodeType] | None) -> Iterator[bool]:
+        """Within it their functions are these, if that can be."""
         before = [(function, function.__code__) for each in self.functions.values() for function in each]
         possible = made is not None and all(
             key in made and made[key].co_freevars == function.__code__.co_freevars
@@ -178,6 +183,11 @@ class Written:
                 yield True
             finally:
                 world.pop(HOOK, None)
+
+
+def functions_in(whole: CodeType) -> dict[Key, CodeType]:
+    """The functions in what was compiled, by their keys."""
+    return dict(_within(whole, ()))
 
 
 def _within(code: CodeType, key: Key) -> Iterator[tuple[Key, CodeType]]:

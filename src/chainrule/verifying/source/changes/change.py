@@ -24,6 +24,7 @@ class Change:
     wrong: str
     right: str
     pieces: tuple[Piece, ...]
+    also: Change | None = None
 
     @property
     def span(self) -> tuple[int, int]:

@@ -92,6 +92,9 @@ class Insertions(Rewriting):
         for node in own(self.scope.node):
             if isinstance(node, ast.BinOp) and isinstance(node.op, JOINED):
                 yield from (side for side in (node.left, node.right) if not isinstance(side, ast.Constant))
+                for side in (node.left, node.right):  # of h.T @ d, where (r * h).T must be
+                    if isinstance(side, ast.Attribute) and side.attr == "T":
+                        yield side.value
             elif isinstance(node, ast.Call) and getattr(node.func, "id", "") not in ("range", "len", "zip"):
                 kinds = (ast.Name, ast.Attribute, ast.BinOp, ast.Subscript, ast.Call)
                 yield from (each for each in handed_on(node) if isinstance(each, kinds))

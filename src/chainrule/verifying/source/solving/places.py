@@ -38,6 +38,7 @@ from chainrule.verifying.source.solving.vocabulary import (
 from chainrule.verifying.source.written import Written
 
 MOST_ENTRIES, MOST_LINES = 480, 120_000  # of one place, at all of its runs; to move each of them
+PER_VOCABULARY = 12_000  # lines: what is at hand at one place, evaluated and multiplied
 SOLVED, FACTOR, ONE_WAY = 1e-4, 4e-5, 1e-8
 PROPORTIONAL, DETERMINED = 1e-7, 1e-10  # how far twice a step may be off, and what is no rank, at least
 MOST_OF_A_PLACE = 6
@@ -127,6 +128,7 @@ class Solving:
         moved, system, lacking = solved
         scope = insertions.scope
         world = next(iter(insertions.place.ran.values())).world
+        self.left -= PER_VOCABULARY
         words = Vocabulary(scope, world, moved.names, moved.values, texts)
         there = words.flat(moved.values)
         assert there is not None
