@@ -197,6 +197,26 @@ def test_numbers_beyond_float32s_squares_stay_with_their_sample(lanes: list[obje
         assert same_bits({"first": Plan(network, batch_size=3).predict(X)[:1]}, {"first": alone})
 
 
+LONG_SUMS: tuple[tuple[list[cr.Layer], tuple[int, ...]], ...] = (  # of float32: few runs, and many
+    ([cr.Dense(3)], (1500,)),
+    ([cr.Dense(3)], (2500,)),
+    ([cr.Conv1D(3, 7, dilation=2)], (20, 150)),
+    ([cr.MultiHeadAttention(1)], (530, 2)),
+)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_long_sums_are_taken_in_the_same_runs(level: str, lanes: list[object]) -> None:
+    for layers, shape in LONG_SUMS:
+        network = cr.Network(layers, input_shape=shape, dtype="float32", seed=1)
+        X = np.random.default_rng(0).standard_normal((5, *shape)).astype("float32")
+        found = {}
+        for held in (SAMPLES, CHANNELS):
+            lanes.append(held)
+            found[held] = Plan(network, batch_size=5, level=level).predict(X)
+        assert same_bits({"all": found[SAMPLES]}, {"all": found[CHANNELS]}), layers
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_pixels(level: str, lanes: list[object]) -> None:
     network, _ = _network("direct", "float32")

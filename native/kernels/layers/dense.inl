@@ -471,16 +471,20 @@ static size_t dense_scratch(int samples) {
   const int blocks = groups(samples, lanes<T>);
   return size_t(gradient_columns) * size_t(blocks < gradient_blocks<T> ? blocks : gradient_blocks<T>) * lanes<T> * lanes<T>;
 }
-// δ of `blocks` blocks and `width` panels, transposed to [panel][sample][lane].
+// δ of `blocks` blocks and `width` panels, transposed to [panel][sample][lane]. The panels lie side by side, the next block a
+// whole δ behind, which no processor foresees: it is fetched two blocks ahead (0025: 0.6 of the transposition's time where δ is
+// out of L2).
 template <class T>
 inline void turn_delta(const DenseArgs<T>& g, int block, int blocks, int panel, int width, T* scratch) {
   constexpr int L = lanes<T>;
-  for (int j = 0; j < width; j++)
-    for (int b = 0; b < blocks; b++) {
-      const int o = (panel + j) * L;
-      const T* from = g.z + (block + b) * g.z_block + ptrdiff_t(o) * L;
-      transpose_present<T>(from, g.outputs - o, scratch + (ptrdiff_t(j) * blocks + b) * L * L);
+  for (int b = 0; b < blocks; b++) {
+    const T* const from = g.z + (block + b) * g.z_block + ptrdiff_t(panel) * L * L;
+    for (int j = 0; j < width; j++) {
+#pragma GCC unroll 16
+      for (int i = 0; i < L; i++) __builtin_prefetch(from + 2 * g.z_block + (j * L + i) * L);
+      transpose_present<T>(from + j * L * L, g.outputs - (panel + j) * L, scratch + (ptrdiff_t(j) * blocks + b) * L * L);
     }
+  }
 }
 // Σ of `count` vectors, of eight or more as four sums beside each other: an addition waits for the one before it.
 template <class T>
