@@ -25,6 +25,7 @@ from tests.engine.harness import (
     same_bits,
     summed_terms,
 )
+from tests.engine.problems import ATTENDING
 from tests.pairwise import pairwise
 
 IDS = 23  # of the networks that begin with an Embedding
@@ -139,6 +140,20 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
     "wide recurrence": ((3, 4), [cr.RNN(257)]),
 }
 
+NETWORKS |= {
+    f"attention, {name}": ((19, 24), [cr.Masking(0.0), cr.MultiHeadAttention(4, **options), cr.Dense(3)])
+    for name, options in ATTENDING.items()
+}
+NETWORKS["attention to others"] = (
+    (17 * 12 + 33 * 6 + 17 * 33,),
+    [
+        cr.MultiHeadAttention(
+            3, seen="given", key_value_bias=True, causal=True, sources=((17, 12), (33, 6), (17, 33))
+        ),
+        cr.Dense(3),
+    ],
+)
+
 
 def _network(name: str, dtype: str) -> tuple[cr.Network, Array]:
     """The network, every parameter moved away from where it starts, and 40 samples."""
@@ -149,8 +164,10 @@ def _network(name: str, dtype: str) -> tuple[cr.Network, Array]:
     if isinstance(layers[0], cr.Embedding):
         return network, rng.integers(0, IDS, (40, *shape)).astype(dtype)
     X = rng.standard_normal((40, *shape)).astype(dtype)
+    if isinstance(layers[0], cr.MultiHeadAttention) and layers[0].seen:
+        X[:, -17 * 33 :] *= rng.random((40, 17 * 33)) > 0.4
     if isinstance(layers[0], cr.Masking):
-        X[:, 5:] *= rng.random((40, 4, 1)) > 0.5
+        X[:, 5:] *= rng.random((40, shape[0] - 5, 1)) > 0.5
     return network, X
 
 

@@ -45,6 +45,7 @@ from chainrule.engine.lowering.operations import (
 )
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer, Row, Wiring
+from chainrule.layers.sequences.attention import GIVEN
 from chainrule.layers.structure import Chain, mask_behind, mask_for, run_branches
 
 JOINS = {
@@ -106,6 +107,10 @@ class Lowering(Builder):
         while place < len(layers):
             layer, rest = layers[place], layers[place + 1 :]
             place += 1
+            if isinstance(layer, Row) and rest and self.left_apart(layer, rest[0], given):
+                x = self.row_of(layer, given)
+                given = (x,)
+                continue
             if isinstance(layer, Composite):
                 x, learned = self.composite(layer, given, self.halo_behind(layer, rest, after), learned)
                 given = (x,)
@@ -206,8 +211,8 @@ class Lowering(Builder):
     def laid_for(self, layer: Layer, x: Value, lanes: InLanes) -> Value:
         """x as a layer reads it whose output has this in its lanes."""
         shape = self.shapes[str(layer.name)]
-        if crosses(layer) and (lanes == POSITIONS or self.cut_of(layer)):
-            return x  # each of its parts is brought there
+        if crosses(layer) and (lanes != SAMPLES or self.cut_of(layer)):  # each of its parts is brought there
+            return x if x.lanes == SAMPLES else self.brought(x, SAMPLES, NO_HALO, str(layer.name))
         rows = lanes == CHANNELS and reads_rows(layer)
         blocks, *cut = self.size(layer)
         if (x.lanes == POSITIONS or x.by_steps) and leaves_positions(layer) and not self.mask:
@@ -263,6 +268,23 @@ class Lowering(Builder):
         )
         self.values[str(layer.name)] = z.number
         return z, learned
+
+    def left_apart(self, row: Row, reader: Layer, given: tuple[Value, ...]) -> bool:
+        """Whether what stands in a row is read by attention that takes it apart again, each part brought to
+        its own lanes: then no row is made, and `apart` holds its parts.
+        """
+        if self.keep or not crosses(reader) or reader.seen == GIVEN:  # type: ignore[attr-defined]
+            return False
+        if any(x.halo != NO_HALO or x.delta_halo != NO_HALO for x in given):
+            return False
+        if self.lanes_of(reader, self.row_of(row, given)) == SAMPLES and not self.cut_of(reader):
+            return False
+        self.apart[str(reader.name)] = list(given)
+        return True
+
+    def row_of(self, row: Row, given: tuple[Value, ...]) -> Value:
+        """What stands for a row that is not made."""
+        return Value(-1, self.shapes[str(row.name)], NO_HALO, NO_HALO, any(x.with_delta for x in given))
 
     def in_row(self, x: Value, row: str) -> Value:
         """A value as a vector, to stand beside others."""
