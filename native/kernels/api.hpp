@@ -234,13 +234,13 @@ struct AttentionArgs {
   const int32_t* places;
   int numbers;
   // The same where the lanes are queries, with −∞ where `fixed` is 0: of head h, vector v of queries and key j the numbers from
-  // added + h * added_head + v * added_vector + j * added_key on. `diagonal`: told by the distance alone, so that a vector begins
-  // one number behind that of the next key. Or null.
+  // added + h * added_head + v * added_vector + j * added_key on. `diagonal`: told by the distance alone, so that a vector
+  // begins one number behind that of the next key. Or null.
   const T* added;
   ptrdiff_t added_head, added_vector, added_key;
   bool diagonal;
-  // Backward, or null: sums of a block (of a sample, where the lanes are queries) for the gradients of the rows, [block][head of keys][key, value][feature], and of the
-  // table, [block][head][number].
+  // Backward, or null: sums of a block (of a sample, where the lanes are queries) for the gradients of the rows, [block][head
+  // of keys][key, value][feature], and of the table, [block][head][number].
   double *row_sums, *table_sums;
   T scale;   // 1 / √(features of a head)
   int heads, key_heads, blocks;

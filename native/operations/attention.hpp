@@ -102,7 +102,8 @@ class AttentionOperation final : public Operation<T> {
     if (lanes == InLanes::positions) return run_positions(plan, k.attention_positions_forward, samples, heads, 2);
     if (lanes == InLanes::samples) return run(plan, k.attention_forward, samples, 2);
     const size_t scratch = k.attention_channels_scratch(args_);
-    const int64_t pairs = int64_t(args_.steps) * args_.key_steps, work = 2 * samples * pairs * args_.features * heads / plan.lanes();
+    const int64_t pairs = int64_t(args_.steps) * args_.key_steps,
+                  work = 2 * samples * pairs * args_.features * heads / plan.lanes();
     parallel(samples * heads, causal ? work / 2 : work,
              [&](int begin, int end, int) { k.attention_channels(args_, begin, end, thread_scratch<T>(scratch)); });
   }
@@ -198,7 +199,7 @@ class AttentionOperation final : public Operation<T> {
   Region weights_, row_sums_, table_sums_, added_;
   size_t added_head_ = 0;
   bool diagonal_ = false;
-  Prepared added_now_;   // of a learned table
+  Prepared added_now_;       // of a learned table
   bool went_back_ = false;   // with the gradients, for this δ
   AttentionArgs<T> args_{};
 };

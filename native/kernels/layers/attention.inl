@@ -5,8 +5,8 @@
 //
 // Read `Products` and its tile, which is every product here; `Head`, where its operands lie; then forward and backward.
 // Shapes: Q, O and K, V and their δ [block][step][features][lane], a head being neighbouring features; A
-// [block][head][i][j][lane]. Queries are as many as keys, or another number. Keys that are not of the sequence stand in front of
-// it, and so do their columns of A.
+// [block][head][i][j][lane]. Queries are as many as keys, or another number. Keys that are not of the sequence stand in front
+// of it, and so do their columns of A.
 
 constexpr int attention_run = 16;   // queries
 
@@ -211,12 +211,12 @@ static void attention_forward(const AttentionArgs<T>& g, int begin, int end, T* 
 // What hides keys from a vector of queries, or adds to their scores, where the lanes are queries.
 template <class T>
 struct OfQueries {
-  const T* added;        // key j: added + j * added_key, a vector that lies anywhere; or null
+  const T* added;   // key j: added + j * added_key, a vector that lies anywhere; or null
   ptrdiff_t added_key;
-  const T* mask;         // key j: mask[j * lanes], 0 where it is padding; or null
-  const T* seen;         // lane l, key j: seen[l * seen_lane + j * seen_key], 0 where it is not seen; or null
+  const T* mask;   // key j: mask[j * lanes], 0 where it is padding; or null
+  const T* seen;   // lane l, key j: seen[l * seen_lane + j * seen_key], 0 where it is not seen; or null
   ptrdiff_t seen_lane, seen_key;
-  int first, queries;    // of the steps; how many lanes hold one
+  int first, queries;   // of the steps; how many lanes hold one
   bool causal;
 };
 template <class T>
@@ -246,8 +246,8 @@ inline void attention_weights(T* row, const OfQueries<T>& of, int extra, int cou
 }
 
 // The same for values [sample][step][feature], where the lanes are queries: K and V are read number by number. Every sum is
-// taken as above, with keys that a query does not see as terms of 0. In scratch: K in runs of features, [run][step][lane], and V
-// where there are keys in front of it; of a few strips of queries Q, A, O transposed.
+// taken as above, with keys that a query does not see as terms of 0. In scratch: K in runs of features, [run][step][lane], and
+// V where there are keys in front of it; of a few strips of queries Q, A, O transposed.
 template <class T>
 static size_t attention_channels_scratch(const AttentionArgs<T>& g) {
   const size_t L = lanes<T>, keys = size_t(g.extra + g.k.width), features = size_t(panels<T>(g.features)) * L;
@@ -284,7 +284,7 @@ static void attention_channels(const AttentionArgs<T>& g, int begin, int end, T*
     const int b = unit / g.heads, head = unit % g.heads, first = head * n, shared = head / (g.heads / g.key_heads) * n;
     const T *const k = g.k.block(b) + shared, *const v = g.v.block(b) + shared;
     OfQueries<T> of{};
-    of.mask = g.mask.data ? g.mask.block(b / L) + b % L : nullptr, of.causal = g.causal;   // one lane of it
+    of.mask = g.mask.data ? g.mask.block(b / L) + b % L : nullptr, of.causal = g.causal;     // one lane of it
     const auto front = [&](T* to, ptrdiff_t next, int e, const T* row, int c, int count) {   // what stands in front of the keys
       for (int f = 0; f < count; f++) to[e * next + f] = e == 0 && row ? row[shared + c + f] : T(0);
     };
@@ -444,8 +444,7 @@ struct PositionsHead {
   // to[query][key] = Σ_f q[f] k[f] for `count` vectors of queries from `first`, and 0 behind the keys. in_front: as packed.
   void scores(const Map<T>& q, const Map<T>& k, const T* in_front, int first, int count, int keys, T* to) const {
     constexpr int C = panel_channels<T, wide_channels>;
-    if (g.extra)
-      products<T>({at(q, first), in_front, to, step, L, features * L, L, row, L, count, g.extra, features});
+    if (g.extra) products<T>({at(q, first), in_front, to, step, L, features * L, L, row, L, count, g.extra, features});
     to += front;
     Tile<T> t{};
     t.x_pixel = step, t.segments = 1, t.length = features, t.w_k = L, t.z_pixel = row, t.floor = no_floor<T>;
@@ -461,8 +460,7 @@ struct PositionsHead {
   }
   // to[query][f] = Σ_j a[query][j] v[j][f]
   void mix(const T* a, const Map<T>& v, const T* in_front, const Map<T>& to, int first, int count, int keys) const {
-    if (g.extra)
-      products<T>({a, in_front, at(to, first), row, L, L, features * L, step, L, count, features, g.extra});
+    if (g.extra) products<T>({a, in_front, at(to, first), row, L, L, features * L, step, L, count, features, g.extra});
     const auto of_features = [&]<int C>(int f) {
       Tile<T> t{};
       t.x_pixel = row, t.x_segment = L * L, t.w_segment = key_step, t.z_pixel = step, t.floor = no_floor<T>, t.channels = C;
@@ -478,8 +476,8 @@ struct PositionsHead {
     };
     in_runs_of<wide_channels>(0, features, of_features);
   }
-  // to[key][f] += Σ_i a[i][key] q[i][f] over `count` vectors of queries from `first`, or = where nothing is there yet: what queries
-  // do not see is 0 in a. Of keys in front to of_front. turned: room for as much as a.
+  // to[key][f] += Σ_i a[i][key] q[i][f] over `count` vectors of queries from `first`, or = where nothing is there yet: what
+  // queries do not see is 0 in a. Of keys in front to of_front. turned: room for as much as a.
   void gather_keys(const T* a, const Map<T>& q, const Map<T>& to, T* of_front, int first, int count, bool fresh,
                    T* turned) const {
     constexpr int O = gradient_columns;
@@ -539,7 +537,8 @@ static void attention_positions_forward(const AttentionArgs<T>& g, int begin, in
       for (int n = 0; n < count; n++) {
         of.first = (i + n) * L, of.queries = L;
         of.added = added_to(g, h.head, i + n), of.added_key = g.added_key;
-        if (g.seen.data) of.seen = g.seen.block(h.sample) + ptrdiff_t(i + n) * h.key_steps * L, of.seen_lane = 1, of.seen_key = L;
+        if (g.seen.data)
+          of.seen = g.seen.block(h.sample) + ptrdiff_t(i + n) * h.key_steps * L, of.seen_lane = 1, of.seen_key = L;
         const int seen = g.causal && of.first + L < keys ? of.first + L : keys;
         attention_weights<T>(a + n * h.row, of, g.extra, seen, keys, g.scale);
       }
@@ -548,8 +547,8 @@ static void attention_positions_forward(const AttentionArgs<T>& g, int begin, in
   }
 }
 
-// √n G of `count` vectors of queries from `first` to the sums of numbers. Along a diagonal, where these are told by the distance
-// alone: there is one for every distance, in the order of which vectors of queries meet a key.
+// √n G of `count` vectors of queries from `first` to the sums of numbers. Along a diagonal, where these are told by the
+// distance alone: there is one for every distance, in the order of which vectors of queries meet a key.
 template <class T>
 inline void add_to_numbers(const PositionsHead<T>& h, const T* scores, int first, int count, int keys, T* diagonals,
                            double* numbers) {
@@ -559,7 +558,8 @@ inline void add_to_numbers(const PositionsHead<T>& h, const T* scores, int first
   if (!g.diagonal) {
     for (int n = 0; n < count; n++)
       for (int l = 0; l < L && (first + n) * L + l < g.steps; l++)
-        for (int j = 0; j < keys; j++) numbers[place((first + n) * L + l, j)] += double(scores[n * h.row + h.front + j * L + l]);
+        for (int j = 0; j < keys; j++)
+          numbers[place((first + n) * L + l, j)] += double(scores[n * h.row + h.front + j * L + l]);
     return;
   }
   const int size = count * L + h.key_steps - 1;
