@@ -255,6 +255,12 @@ def test_steps_fill_the_lanes_that_few_samples_leave_empty() -> None:
         assert _choice(block, (128, 256), batch) is SAMPLES
 
 
+@pytest.mark.parametrize("name", ATTENDING)
+def test_attention_of_every_kind_has_channels(name: str) -> None:
+    for batch, held in ((1, CHANNELS), (64, SAMPLES)):
+        assert _choice([cr.MultiHeadAttention(4, **ATTENDING[name]), cr.Dense(5)], (19, 24), batch) is held
+
+
 def test_gates_of_few_units_leave_the_lanes_to_samples() -> None:
     """Four samples fill four lanes, and eight units eight: but one by one they begin every step anew."""
     for cell, inputs, held in ((cr.GRU(6), 3, SAMPLES), (cr.LSTM(8), 3, SAMPLES), (cr.LSTM(32), 8, CHANNELS)):

@@ -357,6 +357,22 @@ def test_steps_fill_the_lanes_that_samples_leave_empty() -> None:
     assert _choice(block, (4, 256), 64) is SAMPLES  # four steps would leave twelve lanes empty
 
 
+@pytest.mark.parametrize("name", ATTENDING)
+def test_attention_of_every_kind_has_steps(name: str) -> None:
+    for batch, held in ((2, POSITIONS), (64, SAMPLES)):
+        assert _choice([cr.MultiHeadAttention(4, **ATTENDING[name]), cr.Dense(5)], (19, 24), batch) is held
+
+
+def test_what_attention_reads_is_no_row_that_it_takes_apart(lanes: list[object]) -> None:
+    """But where samples are in the lanes, and where numbers say what is seen, which have no δ."""
+    network, _, _ = _problem("with all options", "float32", 2)
+    row, given = (network.shapes[f"{name}.sources"] for name in ("rows", "given"))
+    for held, made in ((SAMPLES, {row, given}), (POSITIONS, {given}), (ROWS, {given})):
+        lanes.append(held)
+        held_values = Plan(network, cr.CrossEntropy(), batch_size=2)._built.held.values()
+        assert {value.shape for value in held_values} & {row, given} == made
+
+
 def test_rows_where_steps_leave_lanes_empty() -> None:
     block = [residual(cr.LayerNorm(), cr.MultiHeadAttention(4)), cr.Dense(64), cr.GELU(), cr.Dense(32)]
 
