@@ -218,6 +218,12 @@ class MultiHeadAttention(Layer):
         return made
 
     @property
+    def plain(self) -> bool:
+        """Whether a sequence reads itself with none of the options but causal."""
+        as_published = self.shared == 1 and not self.rotary and self.seen is None and not self.sources
+        return as_published and not self.extra_rows and self.relative_positions is None
+
+    @property
     def extra_rows(self) -> int:
         """How many keys there are more than the sequence has."""
         return self.key_value_bias + self.zero_key_value
