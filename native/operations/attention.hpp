@@ -38,8 +38,11 @@ class AttentionOperation final : public Operation<T> {
     const InLanes lanes = z.shape.lanes;
     const int width = q.shape.channels / heads * key_heads;
     require(k.shape.channels == width && v.shape.channels == width, "the heads of keys and values must be those of queries");
-    require(seen < 0 || lanes != InLanes::positions || plan.value(seen).shape.lanes == lanes,
-            "what queries see has queries in its lanes where they are in those of their own");
+    if (seen >= 0 && lanes == InLanes::positions) {
+      const auto& own = plan.value(seen).shape;
+      require(is_sequence(own) && own.width == q.shape.width && own.channels == k.shape.width,
+              "what queries see, with queries in its lanes, has a channel for every key");
+    }
     if (mask >= 0) require_mask(plan, mask, k.shape);
     const double vector = z.shape.lanes == InLanes::positions ? plan.lanes() : 1.0;
     const double steps = plan.laid(z.shape).width * vector, read = plan.laid(k.shape).width * vector + extra();

@@ -418,7 +418,7 @@ struct PositionsHead {
       : g(g),
         sample(sample),
         head(head),
-        shared(head / (g.heads / g.key_heads)),
+        shared(g.key_heads == g.heads ? head : head / (g.heads / g.key_heads)),   // a division takes 25 cycles
         key_steps(g.key_steps),
         vectors(g.q.width),
         key_vectors(g.k.width),
