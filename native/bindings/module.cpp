@@ -108,6 +108,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_attention", &P::add_attention, "queries"_a, "keys"_a, "values"_a, "z"_a, "mask"_a, "seen"_a, "fixed"_a,
            "heads"_a, "key_heads"_a, "causal"_a, "rows"_a, "zero"_a, "places"_a, "table"_a, "numbers"_a)
       .def("add_table", &P::add_table, "x"_a, "z"_a, "table"_a)
+      .def("add_turned", &P::add_turned, "x"_a, "z"_a, "heads"_a, "cosine"_a, "sine"_a)
       .def("add_norm", &P::add_norm, "x"_a, "z"_a, "groups"_a, "epsilon"_a, "momentum"_a, "parameters"_a, "centred"_a)
       .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "rate"_a)
       .def("add_slice", &P::add_slice, "x"_a, "z"_a, "first"_a)
@@ -353,7 +354,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 31;
+  m.attr("INTERFACE") = 32;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

@@ -117,6 +117,7 @@ constexpr Kernels<T> table() {
   k.attention_positions_scratch = attention_positions_scratch<T>;
   k.attention_positions_forward = attention_positions_forward<T>;
   k.attention_positions_backward = attention_positions_backward<T>;
+  k.turn_pairs = turn_pairs<T>;
   k.add_table = add_table<T>;
   k.norm_batch_sums = norm_batch_sums<T>;
   k.norm_batch_finish = norm_batch_finish<T>;

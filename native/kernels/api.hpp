@@ -222,7 +222,8 @@ struct AttentionArgs {
   Map<T> q, k, v, o;                           // of one row of steps; the features of a head lie side by side
   Map<T> q_delta, k_delta, v_delta, o_delta;   // backward
   Map<T> mask;                                 // one channel, 0 where a key is padding; data is null where all are there
-  Map<T> seen;                                 // of every query the keys, 0 where it does not see them; or null
+  Map<T> seen;                                 // of every query the keys, 0 where it does not see them; or null. In its lanes
+                                               // are queries where they are in those of q, else samples
   const T* fixed;                              // the same of all samples, [query][key]; or null
   T* weights;                                  // A: [block][head][query][key][lane], or null where nobody reads it again
   // Keys in front of the sequence's own, that every query sees: one whose key and value are these rows [feature], or null; and
@@ -233,13 +234,28 @@ struct AttentionArgs {
   const T* table;
   const int32_t* places;
   int numbers;
-  // Backward, or null: sums of a block for the gradients of the rows, [block][head of keys][key, value][feature], and of the
-  // table, [block][head][number].
+  // The same where the lanes are queries, with −∞ where `fixed` is 0: of head h, vector v of queries and key j the numbers from
+  // added + h * added_head + v * added_vector + j * added_key on. `diagonal`: told by the distance alone, so that a vector
+  // begins one number behind that of the next key. Or null.
+  const T* added;
+  ptrdiff_t added_head, added_vector, added_key;
+  bool diagonal;
+  // Backward, or null: sums of a block (of a sample, where the lanes are queries) for the gradients of the rows, [block][head
+  // of keys][key, value][feature], and of the table, [block][head][number].
   double *row_sums, *table_sums;
   T scale;   // 1 / √(features of a head)
   int heads, key_heads, blocks;
   int features, steps, key_steps;   // of a head, and in all, where the lanes are not samples
   bool causal;                      // query i sees the keys up to i
+};
+
+// Pairs of features, `half` apart in every one of `heads` heads, turned by an angle of their step.
+template <class T>
+struct TurnArgs {
+  Map<T> x, z;
+  const T *cosine, *sine;   // [step][half], and a vector more; of positions in lanes [vector][half][lane]
+  int heads, half;
+  bool positions, channels;   // in the lanes
 };
 
 template <class T>
@@ -560,6 +576,7 @@ struct Kernels {
   size_t (*attention_positions_scratch)(const AttentionArgs<T>&);
   void (*attention_positions_forward)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a sample
   void (*attention_positions_backward)(const AttentionArgs<T>&, int begin, int end, T* scratch);
+  void (*turn_pairs)(const TurnArgs<T>&, bool back, int begin, int end);             // unit: row of steps of a block
   void (*add_table)(const TableArgs<T>&, int begin, int end);                        // unit: row of a block
   void (*norm_batch_sums)(const NormArgs<T>&, bool squares, int begin, int end);     // unit: part
   void (*norm_batch_finish)(const NormArgs<T>&, bool squares, int begin, int end);   // unit: channel

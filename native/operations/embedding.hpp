@@ -151,4 +151,56 @@ class TableOperation final : public Operation<T> {
   TableArgs<T> args_{};
 };
 
+// Every pair of features k and k + half of a head, turned by the angle of its step.
+template <class T>
+class TurnOperation final : public Operation<T> {
+ public:
+  int heads = 1;
+  std::vector<double> cosine, sine;   // [step][half]
+
+  bool accepts(const Plan<T>& plan, int, InLanes lanes) const override { return this->as_output(plan, lanes); }
+  void check(const Plan<T>& plan) const override {
+    require_same_size(plan, this->x, this->z);
+    const ValueShape& z = plan.value(this->z).shape;
+    require(is_sequence(z) && without_halo(plan.value(this->x)) && without_halo(plan.value(this->z)),
+            "steps are turned, of a sequence");
+  }
+  void reserve(Plan<T>& plan) override {
+    const ValueShape& z = plan.value(this->z).shape;
+    const size_t steps = size_t(plan.laid(z).width) * size_t(z.lanes == InLanes::positions ? plan.lanes() : 1);
+    size_ = steps * half(z) + size_t(plan.lanes());
+    table_ = plan.arena().reserve(2 * size_, sizeof(T));
+  }
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    const ValueShape& z = plan.value(this->z).shape;
+    const size_t l = z.lanes == InLanes::positions ? size_t(plan.lanes()) : 1, of_head = half(z);
+    T* const own = plan.arena().template at<T>(table_);
+    for (size_t i = 0; i < cosine.size(); i++) {
+      const size_t step = i / of_head, at = (step / l * of_head + i % of_head) * l + step % l;
+      own[at] = T(cosine[i]), own[size_ + at] = T(sine[i]);
+    }
+    args_.cosine = own, args_.sine = own + size_;
+    args_.heads = heads, args_.half = int(of_head);
+    args_.positions = z.lanes == InLanes::positions, args_.channels = z.lanes == InLanes::channels;
+  }
+  void forward(Plan<T>& plan, int samples) override { turn(plan, plan.map(this->x), plan.map(this->z), false, samples); }
+  void delta(Plan<T>& plan, int samples) override {
+    turn(plan, plan.delta(this->z), plan.delta(this->x), true, samples);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  size_t half(const ValueShape& z) const { return size_t(z.channels / heads / 2); }
+  void turn(Plan<T>& plan, const Map<T>& from, const Map<T>& to, bool back, int samples) {
+    args_.x = from, args_.z = to;
+    const int units = plan.blocks(this->z, samples) * from.width;
+    parallel(units, int64_t(2) * units * from.channels,
+             [&](int begin, int end, int) { plan.kernels().turn_pairs(args_, back, begin, end); });
+  }
+  Region table_;
+  size_t size_ = 0;
+  TurnArgs<T> args_{};
+};
+
 }   // namespace chainrule

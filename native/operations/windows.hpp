@@ -119,7 +119,7 @@ class ConvolutionOperation final : public Operation<T> {
     if (winograd_gradient())
       partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters, geometry.kernel_d), sizeof(T));
     const int most = plan.most_lanes(windows);
-    if (!winograd_gradient() && !depthwise() && (most < plan.lanes() || by_filters(plan, geometry, most) || pairs_gradient_))
+    if (!winograd_gradient() && !depthwise() && (by_filters_of_any(plan, most) || pairs_gradient_))
       partial_ = plan.arena().reserve(k.conv_filters_size(geometry), sizeof(T));
     if (plan.per_sample() && !depthwise())
       norms_ = plan.arena().reserve(size_t(k.conv_gradient_units(geometry)) * size_t(plan.max_blocks()) * size_t(plan.lanes()),
@@ -381,6 +381,12 @@ class ConvolutionOperation final : public Operation<T> {
     prepared_.made(plan, form);
   }
 
+  // Of a batch of that many samples or fewer, so that each is summed as a plan of its own size does.
+  bool by_filters_of_any(const Plan<T>& plan, int most) const {
+    for (int n = 1; n <= most; n++)
+      if (by_filters(plan, geometry, n)) return true;
+    return most < plan.lanes();
+  }
   static bool by_filters(const Plan<T>& plan, ConvArgs<T> g, int samples) {
     g.blocks = plan.blocks(samples), g.samples = samples;
     return plan.kernels().conv_by_filters(g);

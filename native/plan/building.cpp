@@ -381,6 +381,16 @@ void Plan<T>::add_table(int x, int z, const std::vector<double>& table) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
+void Plan<T>::add_turned(int x, int z, int heads, const std::vector<double>& cosine, const std::vector<double>& sine) {
+  const ValueShape& to = value(z).shape;
+  if (heads < 1 || heads > to.channels / 2 || to.height != 1 || to.channels % (2 * heads) || cosine.size() != sine.size() ||
+      int64_t(cosine.size()) != int64_t(to.width) * (to.channels / heads / 2))
+    throw std::invalid_argument("there must be an angle for every step and pair of features of a head");
+  auto o = std::make_unique<TurnOperation<T>>();
+  o->heads = heads, o->cosine = cosine, o->sine = sine;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
 void Plan<T>::add_host(int number, int x, int z) {
   auto o = std::make_unique<HostOperation<T>>();
   o->number = number;

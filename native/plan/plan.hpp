@@ -201,6 +201,8 @@ class Plan {
                      int key_heads, bool causal, const std::vector<int>& rows, bool zero, const std::vector<int32_t>& places,
                      int table, const std::vector<double>& numbers);
   void add_table(int x, int z, const std::vector<double>& table);   // z = x + table, of one sample, for every sample
+  // The pairs k, k + half of every head, turned by the angles of their steps: [step][half].
+  void add_turned(int x, int z, int heads, const std::vector<double>& cosine, const std::vector<double>& sine);
   int add_view(int of);     // the same memory as a vector per sample; `of` must have no halo
   int add_reader(int of);   // the same memory, with a δ of its own: what one of several branches reads
   void add_branches(int x, const std::vector<int>& readers);

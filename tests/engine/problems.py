@@ -255,3 +255,23 @@ def _problem(r: Random, seed: int, family: str) -> Problem | None:
         if away_from_kinks(network, X):
             return Problem(network, X, y, loss, penalty, weights, training_size=3 * samples)
     return None
+
+
+# What attention of 4 heads and 19 steps may be told: keys that are seen, shared, more, turned, and numbers of
+# distances.
+SEEN = np.random.default_rng(4).random((19, 19)) < 0.6
+ATTENDING: dict[str, dict[str, Any]] = {
+    "rows": {"key_value_bias": True, "zero_key_value": True, "causal": True},
+    "buckets, shared rows": {
+        "key_value_heads": 2,
+        "key_value_bias": True,
+        "relative_positions": "t5",
+        "buckets": 6,
+        "max_distance": 8,
+    },
+    "turned": {"rotary": True, "key_value_heads": 1},
+    "slopes": {"relative_positions": "alibi", "zero_key_value": True},
+    "distances": {"relative_positions": "learned", "max_distance": 5, "causal": True},
+    "shown": {"seen": SEEN, "relative_positions": "learned"},
+    "shown alone": {"seen": SEEN},
+}

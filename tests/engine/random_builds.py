@@ -88,6 +88,7 @@ def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
             *(steps, adam),
         ),
         ([cr.MultiHeadAttention(4, relative_positions="alibi", zero_key_value=True)], steps, {}),
+        ([cr.MultiHeadAttention(2, rotary=True, key_value_heads=1, seen=np.tri(6) > 0)], steps, {}),
         ([cr.Dense(9), cr.LayerNorm(), cr.GlobalAveragePool(), cr.Dense(2)], (33, 8), {}),
         ([cr.Embedding(7, 3, padding=0), cr.MultiHeadAttention(1), cr.Flatten()], 4, {"keep": True}),
         (

@@ -25,7 +25,7 @@ def ids(steps: int) -> Array:
     return X.astype(np.float32)
 
 
-# Of which samples are in the lanes: keys that are not of the sequence, and numbers of distances.
+# Keys that are not of the sequence, and numbers of distances.
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "causal": {"causal": True},

@@ -25,6 +25,7 @@ from tests.engine.harness import (
     same_bits,
     summed_terms,
 )
+from tests.engine.problems import ATTENDING
 from tests.pairwise import pairwise
 
 IDS = 23  # of the networks that begin with an Embedding
@@ -139,6 +140,20 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
     "wide recurrence": ((3, 4), [cr.RNN(257)]),
 }
 
+NETWORKS |= {
+    f"attention, {name}": ((19, 24), [cr.Masking(0.0), cr.MultiHeadAttention(4, **options), cr.Dense(3)])
+    for name, options in ATTENDING.items()
+}
+NETWORKS["attention to others"] = (
+    (17 * 12 + 33 * 6 + 17 * 33,),
+    [
+        cr.MultiHeadAttention(
+            3, seen="given", key_value_bias=True, causal=True, sources=((17, 12), (33, 6), (17, 33))
+        ),
+        cr.Dense(3),
+    ],
+)
+
 
 def _network(name: str, dtype: str) -> tuple[cr.Network, Array]:
     """The network, every parameter moved away from where it starts, and 40 samples."""
@@ -149,8 +164,10 @@ def _network(name: str, dtype: str) -> tuple[cr.Network, Array]:
     if isinstance(layers[0], cr.Embedding):
         return network, rng.integers(0, IDS, (40, *shape)).astype(dtype)
     X = rng.standard_normal((40, *shape)).astype(dtype)
+    if isinstance(layers[0], cr.MultiHeadAttention) and layers[0].seen:
+        X[:, -17 * 33 :] *= rng.random((40, 17 * 33)) > 0.4
     if isinstance(layers[0], cr.Masking):
-        X[:, 5:] *= rng.random((40, 4, 1)) > 0.5
+        X[:, 5:] *= rng.random((40, shape[0] - 5, 1)) > 0.5
     return network, X
 
 
@@ -256,6 +273,12 @@ def test_steps_fill_the_lanes_that_few_samples_leave_empty() -> None:
         assert _choice(block, (128, 256), batch) is CHANNELS
     for batch in (16, 256):
         assert _choice(block, (128, 256), batch) is SAMPLES
+
+
+@pytest.mark.parametrize("name", ATTENDING)
+def test_attention_of_every_kind_has_channels(name: str) -> None:
+    for batch, held in ((1, CHANNELS), (64, SAMPLES)):
+        assert _choice([cr.MultiHeadAttention(4, **ATTENDING[name]), cr.Dense(5)], (19, 24), batch) is held
 
 
 def test_gates_of_few_units_leave_the_lanes_to_samples() -> None:

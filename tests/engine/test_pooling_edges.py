@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from tests.engine.harness import MACHINES, Problem
+from tests.engine.harness import MACHINES, Problem, assert_like_reference
 from tests.engine.test_layers import Inner
 
 LAYERS: list[cr.Layer] = [
@@ -19,6 +19,8 @@ LAYERS: list[cr.Layer] = [
     cr.L2Pool2D(2),
     cr.L2Pool2D(3, 1, padding=1),
     cr.L2Pool2D(2, mean=True),
+    cr.MaxPool2D(4),
+    cr.MaxPool2D((4, 5), (5, 6)),
     cr.GlobalMaxPool(),
 ]
 
@@ -44,3 +46,29 @@ def test_ties_and_empty_windows(layer: Any, level: str, dtype: str, values: str)
         np.testing.assert_allclose(
             activations[name], expected, rtol=0, atol=1e-6 if dtype == "float32" else 1e-14
         )
+
+
+@pytest.mark.parametrize("activation", [cr.ReLU, cr.GELU])
+@pytest.mark.parametrize("pool", [cr.MaxPool2D, cr.AveragePool2D])
+@pytest.mark.parametrize(("level", "dtype"), MACHINES)
+def test_large_windows(pool: Any, activation: Any, level: str, dtype: str) -> None:
+    """Read pixel by pixel, sixteen channels of each; pixels between windows and behind the last have no δ."""
+    layers = [cr.Conv2D(19, 1), activation(), pool((4, 5), stride=(5, 5)), cr.Flatten(), cr.Dense(3)]
+    network = cr.Network(layers, input_shape=(11, 16, 2), seed=1)
+    r = np.random.default_rng(0)
+    X, y = r.standard_normal((19, 11, 16, 2)), r.standard_normal((19, 3))
+    problem = Problem(network, X.astype(np.float32), y.astype(np.float32), cr.SquaredError())
+    assert_like_reference(problem, level, dtype, 19, problem.step())
+
+
+@pytest.mark.parametrize(("level", "dtype"), MACHINES)
+def test_gradients_of_few_positions(level: str, dtype: str) -> None:
+    """By filters, of whole and of partly empty panels, where images are small and kernels large."""
+    layers = [cr.Conv2D(20, 7), cr.Tanh(), cr.Conv2D(17, 2), cr.Flatten(), cr.Dense(3)]
+    network = cr.Network(layers, input_shape=(9, 9, 3), seed=1)
+    r = np.random.default_rng(0)
+    X, y = r.standard_normal((35, 9, 9, 3)), r.standard_normal((35, 3))
+    problem = Problem(network, X.astype(np.float32), y.astype(np.float32), cr.SquaredError())
+    for samples in (3, 16, 35):
+        part = problem.first(samples)
+        assert_like_reference(part, level, dtype, samples, part.step())

@@ -37,6 +37,7 @@ from tests.engine.harness import (
     same_bits,
     summed_terms,
 )
+from tests.engine.problems import ATTENDING
 from tests.pairwise import pairwise
 
 IDS = 23  # of the network that begins with an Embedding
@@ -125,6 +126,29 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
     ),
 }
 
+# What attention may be told besides.
+NETWORKS |= {
+    name: (
+        (19, 24),
+        [
+            cr.Masking(0.0),
+            residual(cr.MultiHeadAttention(4, **options)),
+            cr.Dense(5),
+            cr.GlobalAveragePool(),
+            cr.Dense(3),
+            cr.Softmax(),
+        ],
+    )
+    for name, options in ATTENDING.items()
+}
+NETWORKS["pixels that know their distance"] = (
+    (4, 9, 6),
+    [
+        *(cr.Reshape((36, 6)), cr.MultiHeadAttention(3, relative_positions="learned", grid=(4, 9))),
+        *(cr.Flatten(), cr.Dense(3), cr.Softmax()),
+    ],
+)
+
 # Sequences that read others, of more and of fewer steps, and of other features.
 CROSSING: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
     "decoder": (
@@ -145,6 +169,27 @@ CROSSING: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
             "read": (cr.MultiHeadAttention(2), "queries", "keys"),
             "seen": (cr.MultiHeadAttention(2, key_value_heads=1), "read", "keys"),
             "out": ([cr.Flatten(), cr.Dense(3), cr.Softmax()], "seen"),
+        },
+    ),
+    "with all options": (
+        (39, 6),
+        {
+            "keys": ([cr.Crop1D((0, 20)), cr.Dense(6)], "input"),
+            "queries": ([cr.Crop1D((22, 0)), cr.Dense(8)], "input"),
+            "shown": ([cr.Crop1D((22, 0)), cr.Dense(19), cr.ReLU()], "input"),
+            "given": (
+                cr.MultiHeadAttention(4, seen="given", rotary=True, key_value_heads=2, causal=True),
+                *("queries", "keys", "shown"),
+            ),
+            "rows": (
+                cr.MultiHeadAttention(2, key_value_bias=True, relative_positions="t5", buckets=8),
+                *("given", "keys"),
+            ),
+            "slopes": (
+                cr.MultiHeadAttention(2, zero_key_value=True, relative_positions="alibi"),
+                *("keys", "rows"),
+            ),
+            "out": ([cr.Flatten(), cr.Dense(3), cr.Softmax()], "slopes"),
         },
     ),
 }
@@ -310,6 +355,22 @@ def test_steps_fill_the_lanes_that_samples_leave_empty() -> None:
     ]
     assert _choice(block, (128, 256), 8) is POSITIONS
     assert _choice(block, (4, 256), 64) is SAMPLES  # four steps would leave twelve lanes empty
+
+
+@pytest.mark.parametrize("name", ATTENDING)
+def test_attention_of_every_kind_has_steps(name: str) -> None:
+    for batch, held in ((2, POSITIONS), (64, SAMPLES)):
+        assert _choice([cr.MultiHeadAttention(4, **ATTENDING[name]), cr.Dense(5)], (19, 24), batch) is held
+
+
+def test_what_attention_reads_is_no_row_that_it_takes_apart(lanes: list[object]) -> None:
+    """But where samples are in the lanes, and where numbers say what is seen, which have no δ."""
+    network, _, _ = _problem("with all options", "float32", 2)
+    row, given = (network.shapes[f"{name}.sources"] for name in ("rows", "given"))
+    for held, made in ((SAMPLES, {row, given}), (POSITIONS, {given}), (ROWS, {given})):
+        lanes.append(held)
+        held_values = Plan(network, cr.CrossEntropy(), batch_size=2)._built.held.values()
+        assert {value.shape for value in held_values} & {row, given} == made
 
 
 def test_rows_where_steps_leave_lanes_empty() -> None:

@@ -212,6 +212,10 @@ template <class T>
 inline Vec<T> load_unaligned(const T* p) {
   return *reinterpret_cast<const typename Lanes<T>::unaligned*>(p);
 }
+template <class T>
+inline void store_unaligned(T* p, Vec<T> v) {
+  *reinterpret_cast<typename Lanes<T>::unaligned*>(p) = v;
+}
 // Row r of `in` (stride in_step) becomes column r of `out`.
 template <class T>
 inline void transpose(const T* in, ptrdiff_t in_step, T* out, ptrdiff_t out_step) {

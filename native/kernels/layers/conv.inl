@@ -437,8 +437,14 @@ static bool conv_by_filters(const ConvArgs<T>& g) {
   const int64_t pixels = int64_t(g.z.height) * g.z.width;
   const int64_t bytes = int64_t(sizeof(T)) * g.blocks * lanes<T> * pixels * (g.x.channels + g.z.channels);
   const int64_t by_samples = int64_t(g.blocks) * channel_tiles<T>(group_filters<T>(g)) * narrow_channels * g.groups;
-  return bytes > correlate_cache &&
-         int64_t(all_panels<T>(g)) * g.samples * 2 <= by_samples * (bytes > 8 * correlate_cache ? 4 : 3);
+  if (bytes > correlate_cache)
+    return int64_t(all_panels<T>(g)) * g.samples * 2 <= by_samples * (bytes > 8 * correlate_cache ? 4 : 3);
+  // Of few positions `correlate` ends with a sum over lanes for every number of the gradient, which costs as much as so many
+  // products; by filters the end turns whole vectors, and δ is transposed.
+  constexpr int64_t sum = 8, turn = 8, transposed = 8 * lanes<T>;
+  const int64_t pairs = int64_t(kernel_taps(g)) * group_channels<T>(g), padded = by_samples / g.blocks;
+  const int64_t there = pairs * padded * (g.blocks * pixels + sum);
+  return int64_t(all_panels<T>(g)) * (pairs * (g.samples * pixels + turn) + g.blocks * pixels * transposed) * 5 <= there * 4;
 }
 
 // Rows of a strip: 256 KB of δ, in whole runs of fold_terms.

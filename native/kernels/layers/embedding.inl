@@ -1,6 +1,7 @@
 // Embedding: every lane's id picks a row of the table; and values added to every sample alike.
 //
-// Read `embedding_forward`; `embedding_count`, which finds the long sums, and `embedding_gradient`; `add_table`.
+// Read `embedding_forward`; `embedding_count`, which finds the long sums, and `embedding_gradient`; `add_table`
+// and `turn_pairs`, the places of steps.
 // Shapes: ids [block][positions][lane]; table, ∂table [vocabulary][features]; z, δ_z [block][height][width][features][lane].
 
 // The row of the table that `id` picks, or -1: for the padding, and for what is no id (the door lets none through).
@@ -116,5 +117,46 @@ static void add_table(const TableArgs<T>& g, int begin, int end) {
     const T *x = g.x.row(b, h), *table = g.table + h * run;
     T* z = g.z.row(b, h);
     for (ptrdiff_t k = 0; k < run; k++) store(z + k * L, load(x + k * L) + table[k]);
+  }
+}
+
+// Of two features x and y cos·x − sin·y and cos·y + sin·x: the same bits whatever the lanes are.
+template <class T>
+inline void turn_pair(Vec<T> x, Vec<T> y, Vec<T> cosine, Vec<T> sine, Vec<T>& to_x, Vec<T>& to_y) {
+  to_x = cosine * x, to_y = cosine * y;
+  to_x -= sine * y, to_y += sine * x;
+}
+// z = x with its pairs turned, or turned back. Unit: step of a block, a vector of steps where these are in the lanes.
+template <class T>
+static void turn_pairs(const TurnArgs<T>& g, bool back, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const T sign = back ? T(-1) : T(1);
+  const ptrdiff_t run = ptrdiff_t(g.x.channels) * L;
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / g.x.width, t = unit % g.x.width;
+    const T* const x = g.x.block(b) + t * run;
+    T* const z = g.z.block(b) + t * run;
+    const ptrdiff_t first = ptrdiff_t(t) * g.half * (g.positions ? L : 1);
+    const T *const cosine = g.cosine + first, *const sine = g.sine + first;
+    Vec<T> to_x, to_y;
+    for (int head = 0; head < g.heads; head++) {
+      if (g.channels) {   // a run of features at a time, which begins anywhere
+        const ptrdiff_t at = ptrdiff_t(head) * 2 * g.half;
+        for (int p = 0; p < g.half; p += L) {
+          turn_pair<T>(load_unaligned<T>(x + at + p), load_unaligned<T>(x + at + g.half + p), load_unaligned<T>(cosine + p),
+                       sign * load_unaligned<T>(sine + p), to_x, to_y);
+          const size_t bytes = sizeof(T) * size_t(g.half - p < L ? g.half - p : L);
+          __builtin_memcpy(z + at + p, &to_x, bytes), __builtin_memcpy(z + at + g.half + p, &to_y, bytes);
+        }
+        continue;
+      }
+      const ptrdiff_t at = ptrdiff_t(head) * 2 * g.half * L, half = ptrdiff_t(g.half) * L;
+      for (int p = 0; p < g.half; p++) {
+        const Vec<T> c = g.positions ? load(cosine + p * L) : broadcast<T>(cosine[p]),
+                     s = g.positions ? load(sine + p * L) : broadcast<T>(sine[p]);
+        turn_pair<T>(load(x + at + p * L), load(x + at + half + p * L), c, sign * s, to_x, to_y);
+        store(z + at + p * L, to_x), store(z + at + half + p * L, to_y);
+      }
+    }
   }
 }

@@ -4,9 +4,9 @@
 // Means and squares are summed in double: a window's sum may be above float32 where its mean is not, its squares where their
 // root is not. Where squares leave double, and always for the powers of Lp, a window is divided by its largest magnitude first.
 //
-// Read `pool_reach`, what a window covers; `pool_forward_rows`; `pool_window`, δ of one window; then the two orders of windows,
-// `pool_backward_apart` and `pool_backward_overlapping`.
-// Shapes: x, δ_x [block][height][width][channels][lane]; z, δ_z the same with a pixel per window.
+// Read `pool_reach`, what a window covers; `pool_forward_rows`, with `large_window`; `pool_window`, δ of one window; then the
+// two orders of windows, `pool_backward_apart` and `pool_backward_overlapping`. Shapes: x, δ_x
+// [block][height][width][channels][lane]; z, δ_z the same with a pixel per window.
 
 // The common windows of 2x2 and 3x3 are known to the compiler (2x2 backward: 2.3 times as fast), every other size is not; so
 // are those of 2x2 in each plane of a volume.
@@ -118,6 +118,32 @@ inline Vec<T> pool_root(double p, double share, F&& each) {
   return within ? unit.unit * sum : most;
 }
 
+// Windows of so many pixels are read pixel by pixel, some channels of each: channel by channel every number of a window lies in
+// another page (a mean over 32x32 pixels of 64 channels ran at 1 GB/s).
+constexpr int large_pixels = 16, large_channels = 16;
+template <class T>
+inline bool is_large(const PoolArgs<T>& g) {
+  return int64_t(g.window_h) * g.window_w >= large_pixels;
+}
+template <class T, PoolKind kind>
+inline void large_window(const PoolArgs<T>& g, const Reach& r, const T* x, T* z, ptrdiff_t pixel, double share, int channels) {
+  constexpr int L = lanes<T>;
+  double sums[large_channels * L] __attribute__((aligned(64))) = {};
+  for (int m = r.m0; m < r.m1; m++)
+    for (int n = r.n0; n < r.n1; n++) {
+      const T* const at = x + m * g.x.row_step + n * pixel;
+      if constexpr (kind == PoolKind::max) {
+        for (int c = 0; c < channels; c++) {
+          const Vec<T> next = load(at + c * L), value = m == r.m0 && n == r.n0 ? next : load(z + c * L);
+          store(z + c * L, ((next > value) | (next != next)) ? next : value);   // NaN wins
+        }
+      } else {
+        add_widened<T>(sums, at, ptrdiff_t(channels) * L, false);
+      }
+    }
+  for (int c = 0; kind != PoolKind::max && c < channels; c++) store(z + c * L, narrow<T>(load_wide<T>(sums + c * L) * share));
+}
+
 // Unit: output row of a block.
 template <class T, PoolKind kind, int size, bool deep>
 static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {
@@ -133,7 +159,12 @@ static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {
       const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
       const double share = pool_share<T>(g, r);
       const T* window = g.x.row(b, r.top) + r.left * pixel;
-      for (int c = 0; c < channels; c++) {
+      int c = 0;
+      if constexpr ((kind == PoolKind::max || kind == PoolKind::average) && size == 0 && !deep)
+        for (; is_large(g) && c < channels; c += large_channels)
+          large_window<T, kind>(g, r, window + c * L, z + j * pixel + c * L, pixel, share,
+                                channels - c < large_channels ? channels - c : large_channels);
+      for (; c < channels; c++) {
         const T* x = window + c * L;
         if constexpr (kind == PoolKind::max) {
           Vec<T> value = load(x + d0 * plane + m0 * g.x.row_step + n0 * pixel);
@@ -281,6 +312,34 @@ static void pool_backward_apart(const PoolArgs<T>& g, int b, int i) {
   T* to = g.x_delta.row(b, ptrdiff_t(front) * rows + first);
   const Reach whole{0, 0, 0, g.window_d, 0, g.window_h, 0, g.window_w};
   const T share = T(pool_share<T>(g, whole));
+  if constexpr ((kind == PoolKind::max || kind == PoolKind::average) && size == 0 && !deep)
+    if (is_large(g)) {   // row by row, which is in the cache for f'; of a maximum δ is what has found no pixel yet
+      T left[large_channels * L] __attribute__((aligned(64)));
+      for (int j = 0; kind == PoolKind::max && j < g.z.width; j++)
+        for (int c0 = 0; c0 < channels; c0 += large_channels) {
+          const int count = channels - c0 < large_channels ? channels - c0 : large_channels;
+          const ptrdiff_t at = ptrdiff_t(j) * x_pixel + c0 * L, from = ptrdiff_t(j) * g.stride_w * x_pixel + c0 * L;
+          for (int c = 0; c < count; c++)
+            store(left + c * L, window_delta<T>(g, at_maximum, load(z + at + c * L), load(d + at + c * L)));
+          for (int m = 0; m < g.window_h; m++)
+            for (int n = 0; n < g.window_w; n++)
+              for (int c = 0; c < count; c++) {
+                const Vec<T> own = load(left + c * L);
+                const Mask<T> winner = load(x + from + m * g.x.row_step + n * x_pixel + c * L) == load(z + at + c * L);
+                store(to + from + m * g.x_delta.row_step + n * x_pixel + c * L, winner ? own : Vec<T>{});
+                store(left + c * L, winner ? Vec<T>{} : own);
+              }
+        }
+      for (int u = first; u < last; u++) {
+        for (int j = 0; kind == PoolKind::average && u - first < g.window_h && j < g.z.width; j++)
+          for (int n = 0; n < g.window_w; n++) {
+            T* const row = to + (u - first) * g.x_delta.row_step + (ptrdiff_t(j) * g.stride_w + n) * x_pixel;
+            for (int c = 0; c < channels; c++) store(row + c * L, load(d + ptrdiff_t(j) * x_pixel + c * L) * share);
+          }
+        if (!at_maximum) hadamard_row<T>(g.post, g.x_delta, b, u);
+      }
+      return;
+    }
   for (int j = 0; j < g.z.width; j++)
     for (int c = 0; c < channels; c++) {
       const ptrdiff_t at = ptrdiff_t(j) * x_pixel + c * L, from = ptrdiff_t(j) * g.stride_w * x_pixel + c * L;

@@ -64,6 +64,7 @@ class Builder:
     panels: set[int] = field(default_factory=set)  # parameters that lie so
     held: dict[int, Value] = field(default_factory=dict)  # by number
     cuts: tuple[Cut, ...] = ()  # the layers whose images are cut into bands
+    apart: dict[str, list[Value]] = field(default_factory=dict)  # by its name what a layer reads, each alone
     mask: Any = None  # a Value (steps, 1): 1 where a step is there, or Masks, as in PassContext
 
     def cut_of(self, layer: Layer) -> Cut | None:

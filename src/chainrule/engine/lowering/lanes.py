@@ -106,10 +106,10 @@ def _by_program(layer: Layer, x: Shape) -> bool:
 
 
 def crosses(layer: Layer) -> bool:
-    """Whether it is attention of sequences to others, which lie side by side in what it reads, and trained
-    with steps in the lanes of each.
+    """Whether it is attention of sequences to others, which lie side by side in what it reads: each of them
+    is brought to the lanes that attention has.
     """
-    if type(layer) is not MultiHeadAttention or not layer.sources or not layer.plain_scores:
+    if type(layer) is not MultiHeadAttention or not layer.sources:
         return False
     return all(len(source) == 2 and source[0] > 1 for source in layer.sources)
 
@@ -123,7 +123,9 @@ def leaves_positions(layer: Layer) -> bool:
 
 def _by_samples(layer: Layer) -> bool:
     """Whether its kernels know nothing but samples in the lanes."""
-    return isinstance(layer, Recurrent | MultiHeadAttention) and not layer.plain
+    if isinstance(layer, MultiHeadAttention):
+        return bool(layer.sources) and not crosses(layer)
+    return isinstance(layer, Recurrent) and not layer.plain
 
 
 @dataclass
@@ -248,7 +250,7 @@ def _costs_of_steps(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) ->
         (steps, inputs), (keys, read), _ = layer.shapes(x)
         attended = 2.0 * inputs * keys * vectors(steps)[0]
         products = [
-            2.0 * inputs * (rows * inputs + key_rows * read)
+            2.0 * inputs * (rows * inputs + key_rows * read / layer.shared)
             for rows, key_rows in zip(vectors(steps), vectors(keys), strict=True)
         ]
         moved = _MOVING * 2 * (inputs + _VECTOR) * (vectors(steps)[1] + vectors(keys)[1])
@@ -281,7 +283,7 @@ def has_channels(layer: Layer, x: Shape, masked: bool, first: bool) -> bool:
         return first
     if kind in ACTIVATIONS and not has_kernel(layer):  # a program
         return False
-    if of_made_input(layer):
+    if of_made_input(layer) and not crosses(layer):
         return False
     if kind in GLOBAL_POOLS:
         return not masked
@@ -377,7 +379,7 @@ def cost(layer: Layer, x: Shape, z: Shape, batch: int, lanes: int) -> tuple[floa
         )
     if isinstance(layer, MultiHeadAttention):
         (steps, inputs), (keys, read), _ = layer.shapes(x)
-        products = 2 * (steps * inputs + keys * read)
+        products = 2 * (steps * inputs + keys * read // layer.shared)
         attended = 2 * steps * inputs
         return (
             blocks * (products * inputs + _ATTENDING * keys * attended),

@@ -582,12 +582,13 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
     inner = []
     for key, read in zip("qkv", reads, strict=True):
         inner.append(made((read.shape[0], specs[f"W_{key}"].shape[0]), z.lanes, read.cut))
+        low.consume(read)
         dense(key, read, inner[-1])
     if z.by_steps:
         inner = [low.brought(value, InLanes.positions, NO_HALO, str(layer.name)) for value in inner]
     if layer.rotary:
         size, base = inner[0].shape[-1] // layer.heads, layer.rotary_base
-        inner[:2] = [_turned(low, value, made(value.shape, z.lanes), size, base) for value in inner[:2]]
+        inner[:2] = [_turned(low, value, made(value.shape, value.lanes), size, base) for value in inner[:2]]
     o = made(inner[0].shape, inner[0].lanes)
     low.native.add_attention(
         *(value.number for value in (*inner, o)),
@@ -622,14 +623,15 @@ def _sources(low: Builder, layer: Any, x: Value, z: Value) -> tuple[list[Value],
         readers = low.readers(x, 3)
         low.parts.update({value.number: str(layer.name) for value in readers})
         return readers, None
-    parts = parts_read(low, layer, x, layer.sources)
+    parts = low.apart.pop(str(layer.name), None) or parts_read(low, layer, x, layer.sources)
     seen = parts.pop() if layer.seen == GIVEN else None
-    if z.lanes == InLanes.positions or z.by_steps:
-        cuts = [(part.shape[0], 1) if z.by_steps else WHOLE for part in parts]
-        parts = [
-            low.brought(part, z.lanes, NO_HALO, str(layer.name), cut)
-            for part, cut in zip(parts, cuts, strict=True)
-        ]
+    if seen and (z.lanes == InLanes.positions or z.by_steps):  # queries in its lanes
+        seen = low.brought(seen, InLanes.positions, NO_HALO, str(layer.name))
+    if z.lanes != InLanes.samples or z.by_steps:
+        for number, part in enumerate(parts):
+            cut = (part.shape[0], 1) if z.by_steps else WHOLE
+            if (part.lanes, part.cut) != (z.lanes, cut):
+                parts[number] = low.brought(part, z.lanes, NO_HALO, str(layer.name), cut)
     if len(parts) == 2:
         parts[1:] = low.readers(parts[1], 2)
         low.parts.update({value.number: str(layer.name) for value in parts[1:]})
@@ -650,14 +652,11 @@ def parts_read(low: Builder, layer: Layer, x: Value, shapes: Sequence[Shape]) ->
 
 def _turned(low: Builder, x: Value, z: Value, size: int, base: float) -> Value:
     """Every pair of features of a head of so many, turned by the angle of its step."""
-    (steps, features), half = x.shape, size // 2
+    steps, features = x.shape
     cosine, sine = turns(steps, size, base)
-    to = np.arange(steps * features).reshape(steps, features // size, 2, half)
-    sines = np.stack([-sine, sine], axis=1)[:, None]
-    weights = [np.broadcast_to(part, to.shape) for part in (cosine[:, None, None], sines)]
-    pairs = ((to, to), (to, to[:, :, ::-1]), weights)
-    places, origin, shares = (np.concatenate([part.ravel() for part in pair]).tolist() for pair in pairs)
-    low.native.add_gather(x.number, z.number, places, origin, [1] * len(places), shares)
+    low.native.add_turned(
+        x.number, z.number, features // size, cosine.ravel().tolist(), sine.ravel().tolist()
+    )
     return z
 
 

@@ -47,6 +47,7 @@ from chainrule.engine.lowering.operations import (
 )
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer, Row, Wiring
+from chainrule.layers.sequences.attention import GIVEN
 from chainrule.layers.structure import Chain, mask_behind, mask_for, run_branches
 
 JOINS = {
@@ -99,17 +100,29 @@ class Lowering(Builder):
         return tuple(map(max, zip(NO_HALO, *readers, strict=True)))
 
     def chain(
-        self, layers: Sequence[Layer], given: tuple[Value, ...], after: Halo, learned: bool
+        self,
+        layers: Sequence[Layer],
+        given: tuple[Value, ...],
+        after: Halo,
+        learned: bool,
+        behind: Layer | None = None,
     ) -> tuple[Value, bool]:
         """The operations of layers in order on what is given: their output, and whether something is learned
-        in or below them (only then is δ needed).  `after`: the zeros wanted around the output.
+        in or below them (only then is δ needed).  `after`: the zeros wanted around the output; `behind`: the
+        only layer that reads it, where that is known.
         """
         place, x = 0, given[0]
         while place < len(layers):
             layer, rest = layers[place], layers[place + 1 :]
             place += 1
+            reader = rest[0] if rest else behind
+            if isinstance(layer, Row) and reader and self.left_apart(layer, reader, given):
+                x = self.row_of(layer, given)
+                given = (x,)
+                continue
             if isinstance(layer, Composite):
-                x, learned = self.composite(layer, given, self.halo_behind(layer, rest, after), learned)
+                halo = self.halo_behind(layer, rest, after)
+                x, learned = self.composite(layer, given, halo, learned, reader)
                 given = (x,)
                 self.keep_mask(x)
                 continue
@@ -208,8 +221,8 @@ class Lowering(Builder):
     def laid_for(self, layer: Layer, x: Value, lanes: InLanes) -> Value:
         """x as a layer reads it whose output has this in its lanes."""
         shape = self.shapes[str(layer.name)]
-        if crosses(layer) and (lanes == POSITIONS or self.cut_of(layer)):
-            return x  # each of its parts is brought there
+        if crosses(layer) and (lanes != SAMPLES or self.cut_of(layer)):  # each of its parts is brought there
+            return x if x.lanes == SAMPLES else self.brought(x, SAMPLES, NO_HALO, str(layer.name))
         rows = lanes == CHANNELS and reads_rows(layer)
         blocks, *cut = self.size(layer)
         if (x.lanes == POSITIONS or x.by_steps) and leaves_positions(layer) and not self.mask:
@@ -222,12 +235,17 @@ class Lowering(Builder):
         return self.brought(x, lanes, halo, str(layer.name), (cut[0], cut[1]))
 
     def composite(
-        self, layer: Composite, given: tuple[Value, ...], halo: Halo, learned: bool
+        self,
+        layer: Composite,
+        given: tuple[Value, ...],
+        halo: Halo,
+        learned: bool,
+        behind: Layer | None,
     ) -> tuple[Value, bool]:
-        """Branches on what is given, and the value that joins them."""
+        """Branches on what is given, and the value that joins them; `behind`: as `chain`."""
         given = tuple(self.cut_for(layer, x) for x in given)
         if isinstance(layer, Wiring):
-            return self.wiring(layer, given[0], halo, learned)
+            return self.wiring(layer, given[0], halo, learned, behind)
         readers = given if len(given) > 1 else self.readers(given[0], len(layer.chains))
         for reader in readers:
             self.parts.setdefault(reader.number, str(layer.name))
@@ -266,6 +284,25 @@ class Lowering(Builder):
         self.values[str(layer.name)] = z.number
         return z, learned
 
+    def left_apart(self, row: Row, reader: Layer, given: tuple[Value, ...]) -> bool:
+        """Whether what stands in a row is read by attention that takes it apart again, each part brought to
+        its own lanes: then no row is made, and `apart` holds its parts.
+        """
+        if self.keep or not crosses(reader) or reader.seen == GIVEN:  # type: ignore[attr-defined]
+            return False
+        if len(given) != len(row.chains):
+            return False
+        if any(x.halo != NO_HALO or x.delta_halo != NO_HALO for x in given):
+            return False
+        if self.lanes_of(reader, self.row_of(row, given)) == SAMPLES and not self.cut_of(reader):
+            return False
+        self.apart[str(reader.name)] = list(given)
+        return True
+
+    def row_of(self, row: Row, given: tuple[Value, ...]) -> Value:
+        """What stands for a row that is not made."""
+        return Value(-1, self.shapes[str(row.name)], NO_HALO, NO_HALO, any(x.with_delta for x in given))
+
     def in_row(self, x: Value, row: str) -> Value:
         """A value as a vector, to stand beside others."""
         if x.lanes != SAMPLES or x.bands > 1:
@@ -286,7 +323,9 @@ class Lowering(Builder):
         halo = self.wanted_halo([reader], x.shape, NO_HALO)
         return self.brought(x, SAMPLES, halo, str(reader.name), (cut[0], cut[1]))
 
-    def wiring(self, layer: Wiring, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
+    def wiring(
+        self, layer: Wiring, x: Value, halo: Halo, learned: bool, behind: Layer | None
+    ) -> tuple[Value, bool]:
         """Chains that read each other: every value has a reader for each of its uses."""
 
         def shared(number: int, value: Value, learned: bool) -> Shared:
@@ -298,12 +337,14 @@ class Lowering(Builder):
             if number not in layer.ends:
                 shape = self.shapes[str(layers[-1].name)]
                 after = self.halo_within(layer, number, shape, halo)
-            given = tuple(next(readers) for readers, _ in on)
-            return shared(number, *self.chain(layers, given, after, any(below for _, below in on)))
+            given, learned = tuple(next(readers) for readers, _ in on), any(below for _, below in on)
+            reader = behind if number in layer.ends and layer.uses(number) == 1 else None
+            return shared(number, *self.chain(layers, given, after, learned, reader))
 
         ((ends, learned),) = run_branches(self, layer, [shared(0, x, learned)], chain)
         z = next(ends)
-        self.values[str(layer.name)] = z.number
+        if z.number >= 0:  # not parts that are left apart
+            self.values[str(layer.name)] = z.number
         return z, learned
 
 

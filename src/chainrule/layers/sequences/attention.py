@@ -226,12 +226,7 @@ class MultiHeadAttention(Layer):
     @property
     def plain(self) -> bool:
         """Whether a sequence reads itself with none of the options but causal."""
-        return not self.sources and self.plain_scores
-
-    @property
-    def plain_scores(self) -> bool:
-        """Whether each head has keys of its own, with none of the options but causal."""
-        as_published = self.shared == 1 and not self.rotary and self.seen is None
+        as_published = self.shared == 1 and not self.rotary and self.seen is None and not self.sources
         return as_published and not self.extra_rows and self.relative_positions is None
 
     @property
