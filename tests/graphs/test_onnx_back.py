@@ -70,5 +70,5 @@ def test_which_inputs_and_outputs() -> None:
 
 def test_padding_is_refused_by_its_node() -> None:
     network = cr.Network([cr.Embedding(5, 4, padding=0), cr.GRU(3)], input_shape=6)
-    with pytest.raises(ArgumentError, match="node node_not: the operator Not"):
+    with pytest.raises(ArgumentError, match="node node_scan: the operator Scan"):
         cr.from_onnx(network.to_onnx())

@@ -358,6 +358,11 @@ def _value(node: ast.AST) -> float | int | None:
     return made if isinstance(made, int) else float(f"{made:.12g}")
 
 
+def _same_size(one: object, other: object) -> bool:
+    """Whether a name has the number that it had; where it is not known, it may."""
+    return one is None or (isinstance(one, int) and isinstance(other, int) and one == other)
+
+
 @dataclass(eq=False)
 class Mending:
     """The search of one verdict.  right: on the probes, that of the given arguments first.  others: what is
@@ -696,7 +701,7 @@ class Mending:
             sizes = {
                 (key, each)
                 for key, each in sizes
-                if names.get(place.ran[key].code, {}).get(each) in (None, place.ran[key].names.get(each))
+                if _same_size(names.get(place.ran[key].code, {}).get(each), place.ran[key].names.get(each))
             }
         return bool(sizes)
 

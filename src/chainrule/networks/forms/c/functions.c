@@ -106,7 +106,7 @@ static void net_pool(const float* x, net_window g, int kind, float p, float divi
   for (int i = 0; i < g.out_planes * g.out_rows; i++)
     for (int j = 0; j < g.out_columns; j++)
       for (int c = 0; c < g.channels; c++) {
-        double sum = kind == 0 ? -INFINITY : 0.0;  /* squares may be above float where their root is not */
+        double sum = kind == 0 ? -INFINITY : 0.0; /* squares may be above float where their root is not */
         float most = 0.0f;
         int count = 0;
         for (int step = kind == 4 ? -kernel_rows : 0; step < kernel_rows; step++)

@@ -93,7 +93,9 @@ class Pairing:
     def _alone(
         self, board: Switchboard, changes: Sequence[Change], base: Sequence[Array]
     ) -> Iterator[_Alone]:
-        """Those that change something, and nothing that is right; of those that do the same the first."""
+        """Those that change something, and nothing that is right; of those that do the same the first.  None
+        that leaves nothing of a wrong gradient: with the other, it would be written anew, for no cause.
+        """
         told = set[bytes]()
         for number, slot in enumerate(board.slots):
             if self.left < 0:
@@ -102,6 +104,8 @@ class Pairing:
             board.choose(number)
             made = None if slot is None else self._run()
             if made is None or slot is None or not self._keeps(made):
+                continue
+            if any(base[n].any() and not made[n].any() for n in self.wrong):
                 continue
             moved = [now - before for now, before in zip(made, base, strict=True)]
             moves = self._sums(moved)
