@@ -13,8 +13,7 @@ namespace chainrule {
 template <class T>
 class NormOperation final : public Operation<T> {
  public:
-  // gamma and beta, or -1; the running mean and variance, which groups of one channel need not have; of a batch how many
-  // batches there were, or -1.
+  // gamma and beta, or -1; where there are, the running mean and variance, of a batch also how many batches there were, or -1.
   std::vector<int> parameters;
   bool centred = true;
   int groups = over_batch;   // or a number, or each_position
@@ -24,7 +23,7 @@ class NormOperation final : public Operation<T> {
 
   bool accepts(const Plan<T>& plan, int, InLanes lanes) const override {
     return this->as_output(plan, lanes) &&
-           (lanes == InLanes::samples || groups == each_position || (batch() && lanes == InLanes::channels));
+           (lanes == InLanes::samples || groups == each_position || (batch() && has_running() && lanes == InLanes::channels));
   }
   bool takes_bands(const Plan<T>& plan) const override {
     return plan.value(this->x).shape.fills() && (batch() || !has_running());

@@ -230,10 +230,10 @@ void Plan<T>::add_norm(int x, int z, int groups, double epsilon, double momentum
   const int channels = value(x).shape.channels;
   const size_t count = parameters.size();
   const bool batch = groups == over_batch, positions = groups == each_position;
-  const bool fits = count == (batch ? 5 : 2) || (count == 4 && groups == channels);
+  const bool fits = count == 2 || count == (batch ? 5 : 4) && (batch || groups == channels);
   if (!(batch || positions || (groups > 0 && channels % groups == 0)) || !fits || (!centred && !positions))
     throw std::invalid_argument(
-        "a normalisation needs groups that divide its channels, and 2 parameters, of single channels 4, or a batch's 5");
+        "a normalisation needs groups that divide its channels, and 2 parameters, or with running numbers of single channels 4, of a batch 5");
   for (size_t i = 0; i < count; i++) {
     const int p = parameters[i];
     if (p == -1 && i != 2 && i != 3) continue;

@@ -9,6 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
+from chainrule.base.errors import ArgumentError
 from chainrule.engine import Plan
 from tests import by_formula
 from tests.engine.harness import LEVELS, MACHINES, Array, same_bits, width
@@ -293,3 +294,55 @@ def test_samples_have_no_gradients_of_their_own() -> None:
         norms = network.backpropagate(X, y).per_sample_norms()
         assert norms.shape == (6,)
         assert (norms > 0).all()
+
+
+# -- without running numbers ---------------------------------------------------------------------------------
+UNTRACKED: dict[str, tuple[list[cr.Layer], tuple[int, ...]]] = {
+    "vector": ([cr.Dense(9), cr.BatchNorm(tracked=False), cr.ReLU(), cr.Dense(2)], (5,)),
+    "image": (
+        [cr.Conv2D(6, 3), cr.BatchNorm(tracked=False, scale=False), cr.Tanh(), cr.Flatten(), cr.Dense(2)],
+        (9, 8, 3),
+    ),
+    "bands": (
+        [cr.Conv2D(5, 3), cr.BatchNorm(tracked=False), cr.Conv2D(4, 3), cr.GlobalAveragePool(), cr.Dense(2)],
+        (40, 40, 3),
+    ),
+    "steps": ([cr.Dense(6), cr.BatchNorm(tracked=False, shift=False), cr.GRU(2)], (12, 4)),
+}
+
+
+@pytest.mark.parametrize("name", UNTRACKED)
+@machines
+def test_without_running_numbers_predictions_go_by_the_samples_together(
+    name: str, level: str, dtype: str
+) -> None:
+    layers, shape = UNTRACKED[name]
+    network = cr.Network(layers, input_shape=shape, dtype=dtype, seed=2)
+    assert not any(key.endswith((".mean", ".variance")) for key in network.parameters)
+    rough = 1e-4 if dtype == "float32" else 1e-11
+    for samples in (2, 5, width(level, dtype), 301):
+        X, y = data(samples, *shape, seed=samples)
+        X, y = X.astype(dtype), y.astype(dtype)
+        predicted = Plan(network, batch_size=samples, dtype=dtype, level=level).predict(X)
+        wanted = reference.ReferenceExecutor().predict(network, X)
+        np.testing.assert_allclose(predicted, wanted, rtol=rough, atol=rough)
+        # what a training pass computes of the same samples
+        outputs = list(network.backpropagate(X, y).activations.values())[-1]
+        np.testing.assert_allclose(network.predict(X), outputs, rtol=rough, atol=rough)
+        assert np.isclose(network.loss(X, y), network.backpropagate(X, y).loss, rtol=1e-4)
+
+
+def test_where_samples_are_parted_nothing_goes_by_them_together() -> None:
+    network = cr.Network(UNTRACKED["vector"][0], input_shape=5)
+    X, y = data(65, 5)
+    for call in (network.predict, lambda one: network.loss(one, y[:1]), lambda one: network.activations(one)):
+        with pytest.raises(cr.DataError, match="predict several samples together"):
+            call(X[:1])
+    with pytest.raises(ArgumentError, match="fit_full_batch adds up J over parts"):
+        cr.fit_full_batch(network, X, y)
+    with pytest.raises(cr.DataError, match="another batch_size"):
+        cr.fit(network, X[:64], y[:64], batch_size=32, epochs=1, validation=(X[:33], y[:33]), progress=False)
+    with pytest.raises(ArgumentError, match="to_c cannot write batchnorm1"):
+        network.to_c("net.h")
+    with pytest.raises(ArgumentError, match="read by nothing beside tracked=False"):
+        cr.BatchNorm(0.2, tracked=False)

@@ -246,6 +246,13 @@ CASES |= {
         ),
         (3, 5, 4),
     ),
+    "no statistics": (
+        nn.Sequential(
+            *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False), nn.ReLU(), nn.Flatten()),
+            *(nn.Linear(36, 5), nn.BatchNorm1d(5, affine=False, track_running_stats=False)),
+        ),
+        (3, 5, 5),
+    ),
     "ceil": (
         nn.Sequential(
             *(nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(3, 5, 1)),
@@ -568,7 +575,6 @@ REFUSED = {
     "area": (nn.Upsample(scale_factor=2, mode="area"), (3, 5, 5)),
     "odd norm": (nn.LPPool2d(3, 2), (3, 6, 6)),
     "time first": (nn.Sequential(nn.Linear(3, 3), nn.LSTM(3, 4)), (5, 3)),
-    "no statistics": (nn.BatchNorm2d(3, track_running_stats=False), (3, 5, 5)),
     "flat samples": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(0)), (3, 5, 5)),
 }
 

@@ -18,7 +18,7 @@ from chainrule.engine.lowering.loss_kinds import told_by_print
 from chainrule.engine.plan import Plan
 from chainrule.layers.precision import BFLOAT16
 from chainrule.losses import Loss
-from chainrule.networks.architecture import all_layers
+from chainrule.networks.architecture import all_layers, check_batch, computed_together
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect
 from chainrule.networks.model import Model
@@ -49,6 +49,7 @@ class _Shelf:
     def look(self, network: Model) -> None:
         """Where the attributes lie that a plan is made from: of all layers, as the network has them now."""
         self.attributes = [vars(layer) for layer in all_layers(network.layers)]
+        self.together = bool(computed_together(network.layers))
 
     def made_from(self) -> list[Any]:
         """What plans are made from and would not see change."""
@@ -111,7 +112,7 @@ class NativeExecutor:
         shelf = self._shelves.get(network)
         if shelf is None:
             return None
-        kind, made_from = _predict_batch(X), shelf.made_from()
+        kind, made_from = len(X) if shelf.together else _least_batch(X), shelf.made_from()
         plan = shelf.take(kind, made_from)
         if plan is None:
             return None
@@ -124,7 +125,7 @@ class NativeExecutor:
 
     def predict(self, network: Model, X: Array) -> Array:
         """a^L, (N, *output_shape), in the network's dtype."""
-        batch_size = _predict_batch(X)
+        batch_size = _predict_batch(network, X)
         parts = []
         with self._plan(network, None, batch_size, False) as plan:
             for rows in _pieces(X, network.dtype, batch_size):
@@ -136,7 +137,7 @@ class NativeExecutor:
         """Outputs of layers in a prediction, in the network's dtype."""
         shapes = network.shapes
         made = {name: np.empty((len(X), *shapes[name]), network.dtype) for name in names}
-        batch_size = _predict_batch(X)
+        batch_size = _predict_batch(network, X)
         with self._plan(network, None, batch_size, True) as plan:
             for start in range(0, len(X), batch_size):
                 rows = slice(start, min(start + batch_size, len(X)))
@@ -159,7 +160,7 @@ class NativeExecutor:
 
     def loss(self, network: Model, batch: Batch, loss: Loss) -> float:
         """(1/m) Σ w_i · value_i of the predictions."""
-        batch_size = _predict_batch(batch.inputs)
+        batch_size = _predict_batch(network, batch.inputs)
         losses = []
         with self._plan(network, loss, batch_size, False) as plan:
             for rows in _pieces(batch.inputs, network.dtype, batch_size):
@@ -171,7 +172,7 @@ class NativeExecutor:
 
     def losses(self, network: Model, batch: Batch, loss: Loss) -> Array:
         """w_i · value_i of the predictions, (N,) float64."""
-        batch_size = _predict_batch(batch.inputs)
+        batch_size = _predict_batch(network, batch.inputs)
         losses = []
         with self._plan(network, loss, batch_size, False) as plan:
             for rows in _pieces(batch.inputs, network.dtype, batch_size):
@@ -207,7 +208,16 @@ class NativeExecutor:
         return first_overflow(network, X, outputs, network.dtype, training=training)
 
 
-def _predict_batch(X: Array) -> int:
+def _predict_batch(network: Model, X: Array) -> int:
+    """Samples per pass: all of them where a layer computes with them together."""
+    together = computed_together(network.layers)
+    if not together:
+        return _least_batch(X)
+    check_batch(together, network.shapes, len(X))
+    return len(X)
+
+
+def _least_batch(X: Array) -> int:
     return _PREDICT_BATCHES[min(bisect_left(_PREDICT_BATCHES, len(X)), len(_PREDICT_BATCHES) - 1)]
 
 

@@ -23,7 +23,7 @@ from chainrule.engine.sharing import Sharing, own_shards, shard_size, side_by_si
 from chainrule.losses import CrossEntropy, Loss, Losses
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
-from chainrule.networks.architecture import check_batch, check_layers_held, leaves
+from chainrule.networks.architecture import check_batch, check_layers_held, computed_together, leaves
 from chainrule.networks.model import Model
 from chainrule.networks.names import at_rest
 from chainrule.networks.parameters import Parameters, dtype_from
@@ -380,9 +380,10 @@ class Plan:
     ) -> Evaluation:
         """Mean loss of the data and accuracy over any number of samples.
 
-        training: of a training pass (dropout drawn, batch normalisation by the batch), not of a prediction.
+        training: of a training pass (dropout drawn, batch normalisation by the batch), not of a prediction;
+        what goes by the samples together goes by those of a batch of the plan, the last one included.
         """
-        if training:
+        if training or computed_together(self.network.layers):
             self.check_batches(len(X))
         x, scale = self._inputs(X)
         run = self._native.evaluate

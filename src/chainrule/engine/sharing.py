@@ -117,6 +117,12 @@ def side_by_side(network: Model, frozen: frozenset[str]) -> bool:
         together = layer.mixes_samples or layer.keeps_running
         if not together or layer.name in kept:
             continue
+        if layer.predicts_together:
+            raise ArgumentError(
+                f"{layer.name} = {layer!r} predicts by all samples that are asked for together, of which "
+                "fit(comm=...) looks at parts: write BatchNorm(), which keeps running numbers, or train "
+                "without comm"
+            )
         if type(layer) is not BatchNorm:
             raise ArgumentError(
                 f"{layer.name} = {layer!r} computes with all samples of a batch together, of which "

@@ -299,9 +299,8 @@ def _check_formulas(name: str, owner: Loss | Penalty | None) -> None:
 def _sample(net: Network, batch: Batch, loss: Loss, sample: int | str) -> int:
     """The row in focus."""
     if isinstance(sample, str) and sample == "worst":
-        alone = (replace(batch[i : i + 1], weights=None) for i in range(len(batch)))
         with np.errstate(all="ignore"):
-            values = [net.executor().loss(net, single, loss) for single in alone]
+            values = net.executor().losses(net, replace(batch, weights=None), loss)
         return int(np.argmax(np.nan_to_num(values, nan=np.inf)))
     if isinstance(sample, bool) or not isinstance(sample, int | np.integer):
         raise ArgumentError(

@@ -162,6 +162,11 @@ class Layer(Attributes, Identified):
     # formula like `forward`.
     infer: ClassVar[Callable[..., Any] | None] = None
 
+    @property
+    def predicts_together(self) -> bool:
+        """Whether a prediction, too, computes with all samples together, so that they are never parted."""
+        return self.mixes_samples and self.infer is None
+
     def draw(self, shape: Shape, bits: Callable[[Shape], Value]) -> Values:
         """Random arguments of a training pass, by name, for an input of `shape` (samples last).
 

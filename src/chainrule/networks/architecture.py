@@ -290,8 +290,13 @@ def told_apart(layers: Iterable[Layer]) -> Layer | None:
     return next((layer for layer in all_layers(layers) if layer.infer is not None), None)
 
 
+def computed_together(layers: Iterable[Layer]) -> list[Layer]:
+    """Those that compute with all samples together, in a prediction, too."""
+    return [layer for layer in leaves(layers) if layer.predicts_together]
+
+
 def check_batch(layers: Iterable[Layer], shapes: Mapping[str, Shape], samples: int) -> None:
-    """DataError where a layer cannot be trained on a batch of so many samples."""
+    """DataError where a layer cannot compute with a batch of so many samples."""
     for layer in leaves(layers):
         layer.check_batch((*shapes[str(layer.name)], samples))
 

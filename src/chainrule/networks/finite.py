@@ -19,14 +19,13 @@ from chainrule.base.errors import ChainruleError, NonFiniteError
 from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.losses import Loss
-from chainrule.networks.architecture import INPUT
+from chainrule.networks.architecture import INPUT, computed_together
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspected
 from chainrule.networks.model import Model
 from chainrule.networks.step import Step
 
 _SCALED = "X and the parameters"
-_PIECE = 256  # samples whose losses are looked at together in search of the first that is not finite
 
 
 def quiet() -> Any:
@@ -184,15 +183,9 @@ def _problems(network: Model, step: Step) -> Iterator[str]:
 def _loss_problem(network: Model, batch: Batch, loss: Loss, total: float) -> str:
     """Of losses whose outputs are finite: the first sample's, or the sum of them all."""
 
-    def of(begin: int, end: int) -> float:
-        return network.executor().loss(network, batch[begin:end], loss)
-
-    for start in range(0, len(batch), _PIECE):
-        end = min(start + _PIECE, len(batch))
-        if not math.isfinite(of(start, end)):
-            for i in range(start, end):
-                if not math.isfinite(value := of(i, i + 1)):
-                    return f"the loss of sample {i} is {value:g} while its output is finite"
+    values = network.executor().losses(network, batch, loss)
+    for i in np.flatnonzero(~np.isfinite(values))[:1]:
+        return f"the loss of sample {i} is {values[i]:g} while its output is finite"
     return f"the loss is {total:g} while that of every sample is finite"
 
 
@@ -228,7 +221,8 @@ def _widened(network: Model, X: Array, a: Array) -> bool:
     i = first_nonfinite(a)
     with quiet():
         wide = network.copy(dtype="float64")
-        return _tried(lambda: all_finite(wide.executor().predict(wide, X[i : i + 1])))
+        rows = X if computed_together(network.layers) else X[i : i + 1]
+        return _tried(lambda: all_finite(wide.executor().predict(wide, rows)))
 
 
 def _tried(question: Callable[[], bool]) -> bool:

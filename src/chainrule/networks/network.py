@@ -29,7 +29,7 @@ from chainrule.layers import Composite, Layer, Sequential, Sigmoid, Wiring
 from chainrule.layers.precision import BFLOAT16
 from chainrule.losses import BinaryCrossEntropy, Loss, Losses, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
-from chainrule.networks.architecture import INPUT, all_layers
+from chainrule.networks.architecture import INPUT, all_layers, computed_together
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspected
 from chainrule.networks.finite import (
@@ -231,10 +231,14 @@ class Network(Model, Attributes):
             return a if self.preparation is None else self.preparation.unscaled(a)
         if allow_nonfinite is False and (outputs := self._at_once(X)) is not None:
             return outputs
-        if (parts := pieces(X, self)) is not None:
+        if (parts := self._pieces(X)) is not None:
             return in_pieces(X, parts, lambda rows: self.predict(rows, allow_nonfinite=allow_nonfinite))
         outputs = self._outputs(self._inputs(X), "predict", allow_nonfinite)
         return outputs if self.preparation is None else self.preparation.unscaled(outputs)
+
+    def _pieces(self, X: Any) -> list[slice] | None:
+        """The rows of X in pieces where it is large and need not be copied at once; None: as a whole."""
+        return None if computed_together(self.layers) else pieces(X, self)
 
     def _at_once(self, X: Any) -> Array | None:
         """Outputs for an array that is what the network reads already; None: the door is to look at it."""
@@ -277,7 +281,7 @@ class Network(Model, Attributes):
         """
         if self.heads:
             return split_labels(self._outputs(self._inputs(X), "classify", allow_nonfinite), self)
-        if (parts := pieces(X, self)) is not None:
+        if (parts := self._pieces(X)) is not None:
             return in_pieces(X, parts, lambda rows: self.classify(rows, allow_nonfinite=allow_nonfinite))
         if self.several_labels:
             return chosen(self._outputs(self._inputs(X), "classify", allow_nonfinite))
@@ -411,7 +415,7 @@ class Network(Model, Attributes):
             n = len(next(iter(labels.values())))
             weights = None if sample_weight is None else joined_weights(sample_weight, self, n)
             return labels_right(labels, y, weights, self.output_labels, self.heads.names)
-        parts = pieces(X, self)
+        parts = self._pieces(X)
         if self.several_labels or say_several(self.layers[-1], y):
 
             def outputs_of(rows: Any) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
 from chainrule.losses import Loss
-from chainrule.networks.architecture import INPUT
+from chainrule.networks.architecture import INPUT, computed_together
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import noticing, suspect
 from chainrule.networks.model import Model
@@ -22,6 +22,13 @@ from chainrule.reference.overflow import first_overflow
 from chainrule.reference.passes import PassContext, all_passes, run_forward, to_columns, to_rows
 
 _PREDICT_BATCH = 256  # samples per pass of `predict` and `loss`: memory for the activations of this many only
+
+
+def _pieces(network: Model, samples: int) -> Iterator[slice]:
+    """The samples of every pass: all of them where a layer computes with them together."""
+    length = samples if computed_together(network.layers) else _PREDICT_BATCH
+    for start in range(0, samples, max(length, 1)):
+        yield slice(start, min(start + length, samples))
 
 
 @contextmanager
@@ -40,17 +47,15 @@ class ReferenceExecutor:
     """
 
     def predict(self, network: Model, X: Array) -> Array:
-        parts = (
-            forward(network, X[start : start + _PREDICT_BATCH]) for start in range(0, len(X), _PREDICT_BATCH)
-        )
+        parts = (forward(network, X[rows]) for rows in _pieces(network, len(X)))
         with _watched(len(X)):
             return np.concatenate(list(parts)).astype(network.dtype, copy=False)
 
     def activations(self, network: Model, X: Array, names: Sequence[str]) -> dict[str, Array]:
         parts: dict[str, list[Array]] = {name: [] for name in names}
         with _watched(len(X)):
-            for start in range(0, len(X), _PREDICT_BATCH):
-                x = to_columns(X[start : start + _PREDICT_BATCH], np.float64)
+            for piece in _pieces(network, len(X)):
+                x = to_columns(X[piece], np.float64)
                 passes = all_passes(run_forward(network, x, None, np.float64, PassContext(training=False)))
                 outputs = {INPUT: x, **{passed.name: passed.output for passed in passes}}
                 for name, rows in parts.items():
@@ -64,15 +69,15 @@ class ReferenceExecutor:
     def loss(self, network: Model, batch: Batch, loss: Loss) -> float:
         total = 0.0
         with _watched(len(batch)):
-            for start in range(0, len(batch), _PREDICT_BATCH):
-                part = batch[start : start + _PREDICT_BATCH]
+            for rows in _pieces(network, len(batch)):
+                part = batch[rows]
                 total += data_loss(network, part, loss) * len(part)
         return total / len(batch)
 
     def losses(self, network: Model, batch: Batch, loss: Loss) -> Array:
         parts = []
-        for start in range(0, len(batch), _PREDICT_BATCH):
-            part = batch[start : start + _PREDICT_BATCH]
+        for rows in _pieces(network, len(batch)):
+            part = batch[rows]
             x = to_columns(part.inputs, np.float64)
             last = run_forward(network, x, None, np.float64, PassContext(training=False))[-1]
             values = head_of(network, part, loss, last).values * part.shares() * len(part)

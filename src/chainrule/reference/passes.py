@@ -21,7 +21,7 @@ from chainrule.layers import Composite, Layer, call_formula
 from chainrule.layers.precision import BFLOAT16, is_rounded, rounded
 from chainrule.layers.randomness import random_bits
 from chainrule.layers.structure import Chain, Masks, mask_behind, mask_for, run_branches
-from chainrule.networks.architecture import check_batch
+from chainrule.networks.architecture import check_batch, computed_together
 from chainrule.networks.model import Model
 
 Values = Mapping[str, Array]
@@ -133,8 +133,8 @@ def run_forward(
         output = layer_forward(layer, x, given, training=context.training, rounds=rounds)
         return Pass(layer, x, output, given, rounded=rounds)
 
-    if context.training:
-        check_batch(network.layers, network.shapes, x.shape[-1])
+    together = network.layers if context.training else computed_together(network.layers)
+    check_batch(together, network.shapes, x.shape[-1])
     return chain(network.layers, x)
 
 

@@ -21,7 +21,7 @@ from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
 from chainrule.losses import Loss, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from
-from chainrule.networks.architecture import leaves, told_apart
+from chainrule.networks.architecture import computed_together, leaves, told_apart
 from chainrule.networks.batch import Batch
 from chainrule.networks.finite import inside_problem
 from chainrule.networks.forms.several_labels import remember
@@ -165,6 +165,11 @@ def check_one_minimum(network: Network, frozen: frozenset[str]) -> None:
     """ArgumentError where there is no J to search: it differs from pass to pass, or has no parameters."""
     kept = at_rest(network, frozen)
     noisy = told_apart(layer for layer in leaves(network.layers) if layer.name not in kept)
+    if together := computed_together(network.layers):
+        raise ArgumentError(
+            f"fit_full_batch adds up J over parts of the samples, and {together[0]!r} computes with all of "
+            "them together: write LayerNorm() or GroupNorm(), or train this network by fit"
+        )
     if noisy is not None:
         raise ArgumentError(
             f"fit_full_batch searches the minimum of one J, and that of {noisy!r} in training is not the one "

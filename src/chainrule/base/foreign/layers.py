@@ -176,7 +176,7 @@ _NORM = by_name(
 )
 _BATCH = by_name(
     {
-        besides("no form without running numbers: a prediction takes them, training the batch", True): (
+        by_value("tracked=False", {"nothing: BatchNorm keeps running numbers": (True,)}): (
             *("track_running_stats",),
         ),
         "no choice: a prediction takes the running numbers, training the batch": ("use_running_average",),

@@ -275,7 +275,7 @@ def has_channels(layer: Layer, x: Shape, masked: bool, first: bool) -> bool:
     x: the shape of its input; masked: a mask of steps is in force; first: it reads the network's input.
     """
     kind = type(layer)
-    if _by_samples(layer):
+    if _by_samples(layer) or layer.predicts_together:
         return False
     if kind in CONVOLUTIONS:
         return bool(len(x) < 4 and layer.groups_of(x[-1]) == 1)  # type: ignore[attr-defined]

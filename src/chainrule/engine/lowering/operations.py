@@ -384,7 +384,7 @@ def _norm_of(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]
     wanted = ["gamma", "beta"]
     if isinstance(layer, BatchNorm):
         groups, momentum = OVER_BATCH, layer.momentum or 0.0
-        wanted += ["mean", "variance", "batches"]
+        wanted += ["mean", "variance", "batches"] if layer.tracked else []
     elif isinstance(layer, InstanceNorm):
         groups = x.shape[-1]
         if layer.tracked:

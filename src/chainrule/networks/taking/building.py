@@ -492,10 +492,12 @@ class Building(Axes):
     def batch_norm(
         self, name: str, x: Value, numbers: dict[str, Array], epsilon: float, momentum: float | None = 0.1
     ) -> Value:
-        """numbers: mean and variance; where there are, gamma and beta; of momentum None, batches so far."""
+        """numbers: where there are, gamma, beta, mean and variance; of momentum None, batches so far."""
         if x.columns is not None:
             numbers = {key: array if key == "batches" else array[x.columns] for key, array in numbers.items()}
-        layer = with_numbers(BatchNorm(momentum, epsilon=epsilon, **_with(numbers)), numbers)
+        layer = with_numbers(
+            BatchNorm(momentum, epsilon=epsilon, tracked="mean" in numbers, **_with(numbers)), numbers
+        )
         return self.over_features(name, x, layer, True)
 
     def norm(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.errors import ArgumentError
 from chainrule.base.types import Array, Shape
 from chainrule.formulas.primitives.steps import turns
 from chainrule.layers import (
@@ -362,6 +363,11 @@ def _resampled(body: Body, layer: Resample, x: Place, z: Place, given: Arrays) -
 
 # -- normalisation -----------------------------------------------------------------------------------------
 def _batch_norm(body: Body, layer: BatchNorm | InstanceNorm, x: Place, z: Place, given: Arrays) -> None:
+    if not layer.tracked:
+        raise ArgumentError(
+            f"to_c cannot write {layer.name}, {layer!r}: it predicts by all samples that are asked for "
+            "together, and the C function takes one; train with BatchNorm(), which keeps running numbers"
+        )
     factor = given.get("gamma", 1) / np.sqrt(given["variance"].astype(np.float64) + layer.epsilon)
     shift = given.get("beta", 0) - given["mean"] * factor
     names = given_arrays(body, layer, {"factor": factor, "shift": shift}, "factor", "shift")

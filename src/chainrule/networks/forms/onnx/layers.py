@@ -387,9 +387,21 @@ def _batch_norm(
     graph: Graph, layer: BatchNorm | InstanceNorm, x: Value, given: Arrays, mask: str | None
 ) -> Value:
     whole = {**_scales(x), **given}
+    if not layer.tracked:
+        return _by_batch(graph, x, whole, layer.epsilon)
     names = [graph.constant(whole[name], name) for name in ("gamma", "beta", "mean", "variance")]
     z = graph.add("BatchNormalization", graph.first(x), *names, epsilon=layer.epsilon)
     return Value(x.shape, None if len(x.shape) > 1 else z, z)
+
+
+def _by_batch(graph: Graph, x: Value, scales: Arrays, epsilon: float) -> Value:
+    """By the mean and variance of what the model is given together, channels last."""
+    axes = list(range(len(x.shape)))  # samples and positions
+    centred = graph.add("Sub", graph.last(x), graph.reduce("ReduceMean", graph.last(x), axes))
+    variance = graph.reduce("ReduceMean", graph.add("Mul", centred, centred), axes)
+    root = graph.add("Sqrt", graph.add("Add", variance, graph.constant(epsilon, "epsilon")))
+    scaled = graph.add("Mul", graph.add("Div", centred, root), graph.constant(scales["gamma"], "gamma"))
+    return Value(x.shape, graph.add("Add", scaled, graph.constant(scales["beta"], "beta")))
 
 
 def _layer_norm(graph: Graph, layer: LayerNorm, x: Value, given: Arrays, mask: str | None) -> Value:

@@ -515,7 +515,11 @@ def _affine(layer: Any, module: Any) -> list[tuple[str, str, tuple[Any, ...]]]:
 def _batch_norm(w: Writing, layer: BatchNorm, x: Shape, z: Shape, first: bool) -> Made:
     axes = max(len(x) - 1, 1)
     affine = layer.scale or layer.shift
-    norm = getattr(w.nn, f"BatchNorm{axes}d")(x[-1], layer.epsilon, layer.momentum, affine)
+    norm = getattr(w.nn, f"BatchNorm{axes}d")(
+        x[-1], layer.epsilon, layer.momentum, affine, track_running_stats=layer.tracked
+    )  # fmt: skip
+    if not layer.tracked:
+        return Made(norm, _affine(layer, norm))
     kept = _named(norm, mean="running_mean", variance="running_var")
     kept += _named(norm, batches="num_batches_tracked") if layer.momentum is None else []
     return Made(norm, [*_affine(layer, norm), *kept])

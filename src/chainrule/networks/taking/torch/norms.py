@@ -15,10 +15,7 @@ from chainrule.networks.taking.values import Value
 
 def _batch_norm(r: Reading, name: str, m: Any, x: Value) -> Value:
     if m.running_mean is None:
-        raise ArgumentError(
-            f"{name}: a BatchNorm without running statistics predicts by the batch, which no layer does "
-            "here: write track_running_stats=True, and train it on for the statistics"
-        )
+        return r.building.batch_norm(name, x, _scales(m), m.eps)
     numbers = {**_scales(m), "mean": array_of(m.running_mean), "variance": array_of(m.running_var)}
     if m.momentum is None:
         numbers["batches"] = np.array([float(m.num_batches_tracked)])
