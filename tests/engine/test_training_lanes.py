@@ -291,6 +291,30 @@ def test_rows_of_all_samples(steps: int, lanes: list[object]) -> None:
         assert max(value.bands for value in plan._built.held.values()) == steps
 
 
+@pytest.mark.parametrize("machine", MACHINES)
+def test_rows_of_wide_data_have_room_for_their_zeros(machine: tuple[str, str], lanes: list[object]) -> None:
+    """A wide Dense that reads the data notes which of them are 0, for every vector of steps: there are more
+    than vectors of samples.
+    """
+    level, dtype = machine
+    network = cr.Network([cr.Dense(48), cr.Dense(6)], input_shape=(5, 33), dtype=dtype, seed=1)
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((33, 5, 33)).astype(dtype), rng.standard_normal((33, 5, 6))
+    sparse, few = X.copy(), X.copy()
+    sparse[:, :, 4:29] = 0
+    few[:, :2], few[9:, :, ::2] = 0, 0
+    tolerance = SAFETY * np.finfo(dtype).eps * summed_terms(network, 33)
+    for data in (X, sparse, few):
+        for samples in (33, 1, 17):
+            found = []
+            for held in (SAMPLES, ROWS):
+                lanes.append(held)
+                plan = Plan(network, cr.SquaredError(), batch_size=33, level=level)
+                loss, gradients = plan.gradients(data[:samples], y[:samples])
+                found.append({"loss": np.array(loss), **gradients})
+            close(found[1], found[0], tolerance)
+
+
 # Recurrences with units in the lanes: on the input, masked, both ways, behind and in front of others; of more
 # rows than are multiplied together.
 RECURRENCES: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
