@@ -315,6 +315,23 @@ def test_rows_of_wide_data_have_room_for_their_zeros(machine: tuple[str, str], l
             close(found[1], found[0], tolerance)
 
 
+@pytest.mark.parametrize("machine", MACHINES)
+def test_bands_behind_units_in_the_lanes(machine: tuple[str, str]) -> None:
+    """What a recurrence hands on with units in the lanes becomes bands by way of whole samples."""
+    level, dtype = machine
+    for steps, width, units, samples in ((4, 16, 20, 8), (8, 64, 64, 8), (4, 96, 5, 5), (16, 96, 20, 2)):
+        layers = [cr.GRU(units, outputs="all"), cr.Dense(48), cr.Dense(2)]
+        network = cr.Network([*layers, cr.MultiHeadAttention(1)], input_shape=(steps, width), dtype=dtype)
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((samples, steps, width)).astype(dtype)
+        y = rng.standard_normal((samples, steps, 2))
+        step = by_formula.backpropagate(network, X, y, cr.SquaredError())
+        plan = Plan(network, cr.SquaredError(), batch_size=samples, level=level)
+        loss, found = plan.gradients(X, y)
+        tolerance = SAFETY * np.finfo(dtype).eps * summed_terms(network, samples)
+        close({"loss": np.array(loss), **found}, {"loss": np.array(step.loss), **step.gradients}, tolerance)
+
+
 # Recurrences with units in the lanes: on the input, masked, both ways, behind and in front of others; of more
 # rows than are multiplied together.
 RECURRENCES: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
