@@ -31,7 +31,7 @@ class DenseOperation : public Operation<T> {
   }
   void reserve(Plan<T>& plan) override {
     if (may_have_zeros(plan)) {
-      const size_t in = size_t(inputs(plan)), blocks = size_t(plan.max_blocks());
+      const size_t in = size_t(inputs(plan)), blocks = size_t(most_blocks(plan, this->z));
       present_ = plan.arena().reserve((blocks + 2) * in, sizeof(int)), counts_ = plan.arena().reserve(blocks + 1, sizeof(int));
       const size_t numbers = blocks * in * size_t(plan.lanes());
       if (plan.value(this->z).with_delta && numbers <= most_copied) rows_ = plan.arena().reserve(numbers, sizeof(T));
@@ -115,8 +115,10 @@ class DenseOperation : public Operation<T> {
   // Only data have zeros in whole blocks, and to look for them takes as long as ten products of every vector of x.
   bool may_have_zeros(const Plan<T>& plan) const {
     const ValueShape& z = plan.value(this->z).shape;
-    return plan.is_input(this->x) && is_vector(z) && z.channels >= 48 && inputs(plan) >= 16 && plan.max_blocks() >= 2;
+    return plan.is_input(this->x) && is_vector(z) && z.channels >= 48 && inputs(plan) >= 16 && most_blocks(plan, this->z) >= 2;
   }
+  // Rows may be steps of samples, of which a batch has more than samples.
+  static int most_blocks(const Plan<T>& plan, int z) { return plan.blocks(plan.most_lanes(plan.value(z).shape)); }
   // Which inputs are 0 in all samples of a group of blocks. Where they are fewer than a sixteenth nobody looks for some
   // batches: what is computed is the same, so that nothing depends on when.
   void find_zeros(Plan<T>& plan) {

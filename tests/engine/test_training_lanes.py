@@ -291,6 +291,47 @@ def test_rows_of_all_samples(steps: int, lanes: list[object]) -> None:
         assert max(value.bands for value in plan._built.held.values()) == steps
 
 
+@pytest.mark.parametrize("machine", MACHINES)
+def test_rows_of_wide_data_have_room_for_their_zeros(machine: tuple[str, str], lanes: list[object]) -> None:
+    """A wide Dense that reads the data notes which of them are 0, for every vector of steps: there are more
+    than vectors of samples.
+    """
+    level, dtype = machine
+    network = cr.Network([cr.Dense(48), cr.Dense(6)], input_shape=(5, 33), dtype=dtype, seed=1)
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((33, 5, 33)).astype(dtype), rng.standard_normal((33, 5, 6))
+    sparse, few = X.copy(), X.copy()
+    sparse[:, :, 4:29] = 0
+    few[:, :2], few[9:, :, ::2] = 0, 0
+    tolerance = SAFETY * np.finfo(dtype).eps * summed_terms(network, 33)
+    for data in (X, sparse, few):
+        for samples in (33, 1, 17):
+            found = []
+            for held in (SAMPLES, ROWS):
+                lanes.append(held)
+                plan = Plan(network, cr.SquaredError(), batch_size=33, level=level)
+                loss, gradients = plan.gradients(data[:samples], y[:samples])
+                found.append({"loss": np.array(loss), **gradients})
+            close(found[1], found[0], tolerance)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_bands_behind_units_in_the_lanes(machine: tuple[str, str]) -> None:
+    """What a recurrence hands on with units in the lanes becomes bands by way of whole samples."""
+    level, dtype = machine
+    for steps, width, units, samples in ((4, 16, 20, 8), (8, 64, 64, 8), (4, 96, 5, 5), (16, 96, 20, 2)):
+        layers = [cr.GRU(units, outputs="all"), cr.Dense(48), cr.Dense(2)]
+        network = cr.Network([*layers, cr.MultiHeadAttention(1)], input_shape=(steps, width), dtype=dtype)
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((samples, steps, width)).astype(dtype)
+        y = rng.standard_normal((samples, steps, 2))
+        step = by_formula.backpropagate(network, X, y, cr.SquaredError())
+        plan = Plan(network, cr.SquaredError(), batch_size=samples, level=level)
+        loss, found = plan.gradients(X, y)
+        tolerance = SAFETY * np.finfo(dtype).eps * summed_terms(network, samples)
+        close({"loss": np.array(loss), **found}, {"loss": np.array(step.loss), **step.gradients}, tolerance)
+
+
 # Recurrences with units in the lanes: on the input, masked, both ways, behind and in front of others; of more
 # rows than are multiplied together.
 RECURRENCES: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {

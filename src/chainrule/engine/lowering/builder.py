@@ -114,7 +114,8 @@ class Builder:
         """x with something else in its lanes. reader: the layer that asks for it."""
         steps = len(x.shape) == 2 and cut == (x.shape[0], 1) and halo == NO_HALO
         banded = (x.bands > 1 and not x.by_steps) or (cut[0] > 1 and not steps)
-        if (x.bands > 1 and cut[0] > 1) or (banded and InLanes.positions in (x.lanes, lanes)):
+        elsewhere = {x.lanes, lanes} != {InLanes.samples}  # bands become whole samples only
+        if (x.bands > 1 and cut[0] > 1) or (banded and elsewhere):
             x = self.brought(x, InLanes.samples, NO_HALO, reader)
         if (x.by_steps or steps) and InLanes.positions not in (x.lanes, lanes):
             x = self.brought(x, InLanes.positions, NO_HALO, reader)
