@@ -29,6 +29,7 @@ class Operators(Rewriting):
             yield from self.slopes(node)
             yield from self.diagonal(node)
             yield from self.grouped(node)
+            yield from self.scaled(node)
         elif isinstance(node, ast.UnaryOp):
             yield from self.negated(node)
         elif isinstance(node, ast.Compare):
@@ -104,6 +105,23 @@ class Operators(Rewriting):
             if inner[0] == "(" and inner[-1] == ")":
                 pieces = ((begin, begin + 1, ""), (end - 1, end, ""))
                 yield Change("parentheses", 3, inner, inner[1:-1], pieces)
+
+    def scaled(self, node: ast.BinOp) -> Iterator[Change]:
+        """What a product of matrices is scaled by taken into it, to either side, and out of it: of the rows
+        of A @ D by their own divisors for those of D by theirs.
+        """
+        old, sides = OPERATORS.get(type(node.op), ""), (node.left, node.right)
+        for number, (side, beside) in enumerate((sides, sides[::-1])):
+            inner = OPERATORS.get(type(side.op), "") if isinstance(side, ast.BinOp) else ""
+            if not isinstance(side, ast.BinOp):
+                continue
+            first, last, other = self.firm(side.left), self.firm(side.right), self.firm(beside)
+            if inner == "@" and (old == "*" or (old == "/" and number == 0)):
+                yield self.instead("parentheses", 3, node, f"{first} @ ({last} {old} {other})")
+                yield self.instead("parentheses", 3, node, f"({first} {old} {other}) @ {last}")
+            elif old == "@" and inner in ("*", "/"):
+                product = f"{first} @ {other}" if number == 0 else f"{other} @ {first}"
+                yield self.instead("parentheses", 3, node, f"{product} {inner} {last}")
 
     def row(self, node: ast.expr) -> Iterator[tuple[int, int]]:
         """Where the operands of a row of operations begin and end, with their parentheses."""
