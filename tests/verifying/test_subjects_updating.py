@@ -155,7 +155,7 @@ class Named:
     def forward(self, x: Array) -> Array:
         self.x, self.mean = x, 0.9 * self.mean + 0.1 * x.mean(axis=0)
         self.s = np.tanh(self.a * x + self.c)
-        return x * self.s
+        return np.asarray(x * self.s)
 
     def backward(self, dout: Array) -> Array:
         dz = dout * self.x * (1 - self.s**2)
@@ -163,7 +163,7 @@ class Named:
         self.pace = self.momentum * self.pace - self.lr * (dz * self.x).sum(axis=0)
         self.a += self.pace
         self.c -= self.lr * (dz.mean(axis=0) if self.wrong else dz.sum(axis=0))
-        return dx
+        return np.asarray(dx)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])

@@ -217,6 +217,8 @@ def test_outputs_of_a_pair_are_arrays_of_any_library(monkeypatch: pytest.MonkeyP
         ("(d / n) @ w.T", "d @ w.T / n"),
         ("d @ w * s", "(d * s) @ w"),
         ("s * (d @ w)", "d @ (w * s)"),
+        ("np.dot(a.T, d) / n", "np.dot(a.T, d / n)"),
+        ("np.einsum('ij,ik->jk', a, d + s) / n", "np.einsum('ij,ik->jk', a, (d + s) / n)"),
     ],
 )
 def test_a_scaling_stands_before_a_product_of_matrices_or_behind_it(wrong: str, right: str) -> None:

@@ -19,6 +19,7 @@ OTHERS = {
     ">": "< >= <=", ">=": "> < <=", "<": "> <= >=", "<=": "< > >=", "==": "!= >= <= >", "!=": "==",
     "&": "|", "|": "&", "and": "or", "or": "and",
 }  # fmt: skip
+PRODUCTS = ("dot", "matmul", "mm", "bmm", "einsum", "tensordot", "inner")  # of the arrays in parentheses
 MOST_IN_A_ROW = 7  # operands around which parentheses are tried
 
 
@@ -113,6 +114,8 @@ class Operators(Rewriting):
         old, sides = OPERATORS.get(type(node.op), ""), (node.left, node.right)
         for number, (side, beside) in enumerate((sides, sides[::-1])):
             inner = OPERATORS.get(type(side.op), "") if isinstance(side, ast.BinOp) else ""
+            if isinstance(side, ast.Call) and (old == "*" or (old == "/" and number == 0)):
+                yield from self.scaled_within(node, side, old, beside)
             if not isinstance(side, ast.BinOp):
                 continue
             first, last, other = self.firm(side.left), self.firm(side.right), self.firm(beside)
@@ -122,6 +125,20 @@ class Operators(Rewriting):
             elif old == "@" and inner in ("*", "/"):
                 product = f"{first} @ {other}" if number == 0 else f"{other} @ {first}"
                 yield self.instead("parentheses", 3, node, f"{product} {inner} {last}")
+
+    def scaled_within(self, node: ast.BinOp, call: ast.Call, old: str, by: ast.expr) -> Iterator[Change]:
+        """The same where the product is a call, np.dot(A.T, D) / n for np.dot(A.T, D / n)."""
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        if name not in PRODUCTS:
+            return
+        start = self.place.span(call)[0]
+        whole = self.of(call).encode()
+        for each in call.args:
+            if isinstance(each, (ast.Constant, ast.Starred)):
+                continue
+            begin, end = (at - start for at in self.place.span(each))
+            new = f"{self.firm(each)} {old} {self.firm(by)}".encode()
+            yield self.instead("parentheses", 3, node, (whole[:begin] + new + whole[end:]).decode())
 
     def row(self, node: ast.expr) -> Iterator[tuple[int, int]]:
         """Where the operands of a row of operations begin and end, with their parentheses."""
