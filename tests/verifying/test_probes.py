@@ -17,6 +17,7 @@ from chainrule.verifying.probes import (
     fresh,
     has_ties,
     held,
+    linked_sizes,
     not_told_apart,
     probes,
 )
@@ -53,6 +54,21 @@ def test_sizes_of_images_and_kernels_change() -> None:
     assert convolution(made).ndim == 4
     assert len({*x, w[0]}) == 5
     assert c == w[:1]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_sizes_come_with_numbers_that_forward_takes(seed: int) -> None:
+    """Positions, of which floor is an index, may lie outside where they are drawn anew."""
+
+    def sampled(args: Sequence[Array]) -> Array:
+        low = np.floor(args[1]).astype(int)
+        return np.asarray(args[0][low] + args[0][low + 1])
+
+    given = np.random.default_rng(seed).normal(size=(9, 3)), np.array([0.3, 2.6, 2.2, 5.9, 7.4])
+    for make in (linked_sizes, different_sizes):
+        made = make(given, sampled, np.random.default_rng(seed))
+        if made is not None:
+            sampled(made)
 
 
 def test_a_forward_of_one_size_keeps_it() -> None:

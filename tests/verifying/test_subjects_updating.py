@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.pairwise import each
 from tests.verifying import backwards as b
@@ -141,3 +142,36 @@ def test_what_only_learns_is_told_what_to_write() -> None:
 
     with pytest.raises(ArgumentError, match=r"Model learns and shows no gradient.*backward\(dout, lr\)"):
         verify(Model(), args=(b.AFFINE[0],))
+
+
+class Named:
+    """Parameters whose names say nothing, beside what a step moves, too, and is none."""
+
+    def __init__(self, wrong: bool = False, momentum: float = 0.0) -> None:
+        self.lr, self.wrong, self.momentum = 0.01, wrong, momentum
+        self.a, self.c = np.array([0.5, -1.2, 0.8, 1.1]), np.array([0.3, 0.1, -0.6, 0.2])
+        self.pace, self.mean = np.zeros(4), np.zeros(4)
+
+    def forward(self, x: Array) -> Array:
+        self.x, self.mean = x, 0.9 * self.mean + 0.1 * x.mean(axis=0)
+        self.s = np.tanh(self.a * x + self.c)
+        return np.asarray(x * self.s)
+
+    def backward(self, dout: Array) -> Array:
+        dz = dout * self.x * (1 - self.s**2)
+        dx = dout * self.s + dz * self.a
+        self.pace = self.momentum * self.pace - self.lr * (dz * self.x).sum(axis=0)
+        self.a += self.pace
+        self.c -= self.lr * (dz.mean(axis=0) if self.wrong else dz.sum(axis=0))
+        return np.asarray(dx)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_parameters_of_any_name_are_told_by_the_step(momentum: float) -> None:
+    """They were no parameters, so that dx was another one behind the step: a false alarm."""
+    verdict = verify(Named(False, momentum), args=(b.AFFINE[0],))
+    assert verdict, str(verdict)
+    assert "divided by the rate" in str(verdict)
+    wrong = verify(Named(True, momentum), args=(b.AFFINE[0],))
+    assert wrong.why == ("factor 1/m",), str(wrong)
+    assert [found.name for found in wrong.findings] == ["c"]

@@ -16,6 +16,7 @@ from tests.verifying.test_patched import normal, verdict_of, written
 from chainrule.verifying.source.changes.change import Rewriting
 from chainrule.verifying.source.changes.entries import Entries
 from chainrule.verifying.source.changes.names import Names
+from chainrule.verifying.source.changes.operators import Operators
 from chainrule.verifying.source.changes.widths import Widths
 from chainrule.verifying.source.mending import folded, tidy
 from chainrule.verifying.source.scope import Atom, Scope, axes_in, own
@@ -206,3 +207,39 @@ def test_outputs_of_a_pair_are_arrays_of_any_library(monkeypatch: pytest.MonkeyP
     assert is_array(np.zeros(()))
     assert is_array(jax.numpy.asarray(np.zeros(3)))
     assert not any(map(is_array, (np.float64(1), 1.0, (1,), None)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("(a.T @ d) / n", "a.T @ (d / n)"),
+        ("a.T @ (d / n)", "a.T @ d / n"),
+        ("(d / n) @ w.T", "d @ w.T / n"),
+        ("d @ w * s", "(d * s) @ w"),
+        ("s * (d @ w)", "d @ (w * s)"),
+        ("np.dot(a.T, d) / n", "np.dot(a.T, d / n)"),
+        ("np.einsum('ij,ik->jk', a, d + s) / n", "np.einsum('ij,ik->jk', a, (d + s) / n)"),
+    ],
+)
+def test_a_scaling_stands_before_a_product_of_matrices_or_behind_it(wrong: str, right: str) -> None:
+    assert f"def f(a, d, n, s, w):\n    return {right}" in texts(
+        Operators, f"def f(a, d, n, s, w):\n    return {wrong}"
+    )
+
+
+def test_the_degrees_of_the_neighbours_are_those_of_the_nodes_that_ask(tmp_path: Path) -> None:
+    """Two that are square alike: sizes do not tell them apart."""
+    source = """\
+LINKS = (np.random.default_rng(1).random((6, 6)) < 0.4) + np.eye(6)
+def forward(h, w):
+    n = LINKS.sum(axis=1, keepdims=True)
+    m = LINKS @ h / n
+    return m @ w, (n, m, w)
+def backward(dz, cache):
+    n, m, w = cache
+    dm = dz @ w.T
+    return (LINKS.T @ dm) / n, m.T @ dz
+"""
+    verdict = verdict_of(source, tmp_path, (normal(6, 5), normal(5, 3)))
+    assert verdict.why == ("parentheses",), str(verdict)
+    assert "return LINKS.T @ (dm / n), m.T @ dz" in written(source, verdict)

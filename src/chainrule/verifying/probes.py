@@ -239,6 +239,7 @@ def different_sizes(
     """
     taken = {size for value in args for size in value.shape}
     sizes: dict[Axis, int] = {}
+    ran: tuple[Array, ...] | None = None
     for group, step in _changeable(args, forward, rng, precision):
         if any(axis in sizes for axis in group):
             continue
@@ -249,7 +250,8 @@ def different_sizes(
         if _runs(forward, trial):
             sizes |= dict.fromkeys(group, size)
             taken.add(size)
-    return of_sizes(args, sizes, rng, precision) if sizes else None
+            ran = trial
+    return None if ran is None else _that_runs(of_sizes(args, sizes, rng, precision), ran, forward)
 
 
 def linked_sizes(
@@ -266,14 +268,23 @@ def linked_sizes(
     by_size = _axes_by_size(args)
     new: dict[Axis, int] = {}
     largest = max(by_size, default=0)
+    ran: tuple[Array, ...] | None = None
     for size, axes in by_size.items():
         other = sizes.get(size, size) if sizes is not None else largest + 1 if size > 1 else size
         trial = {**new, **dict.fromkeys(axes, other)}
         if other == size or _entries(args, trial) > most:
             continue
-        if _runs(forward, of_sizes(args, trial, rng, precision)):
-            new, largest = trial, max(largest, other)
-    return of_sizes(args, new, rng, precision) if new else None
+        drawn = of_sizes(args, trial, rng, precision)
+        if _runs(forward, drawn):
+            new, largest, ran = trial, max(largest, other), drawn
+    return None if ran is None else _that_runs(of_sizes(args, new, rng, precision), ran, forward)
+
+
+def _that_runs(fresh: tuple[Array, ...], ran: tuple[Array, ...], forward: Forward) -> tuple[Array, ...]:
+    """Fresh numbers, or those that ran where forward does not take these: positions of which floor is an
+    index may lie outside.
+    """
+    return fresh if _runs(forward, fresh) else ran
 
 
 def _axes_by_size(args: Sequence[Array]) -> dict[int, list[Axis]]:

@@ -178,11 +178,17 @@ class _Calls:
                 made[number] = gradient_of(owner, entry)
         return made
 
-    def _stepped(self, values: Sequence[Array], before: Sequence[Array], delta: Array) -> list[Array | None]:
+    def _stepped(
+        self,
+        values: Sequence[Array],
+        before: Sequence[Array],
+        delta: Array,
+        rates: Sequence[float] = (),
+    ) -> list[Array | None]:
         """The parameters' gradients by what a step changes."""
         assert self.updating is not None
         inputs = [np.array(value) for value in values[: self.count]]
-        for rate in (rate_for(self.held), 1.0):  # some refuse large ones
+        for rate in rates or (rate_for(self.held), 1.0):  # some refuse large ones
             try:
                 fresh, passed = self.run([*inputs, *(np.array(value) for value in before)])
                 self.updating.set_rate(fresh, rate)
@@ -190,7 +196,7 @@ class _Calls:
                 self.updating.finish(fresh, rate)
                 break
             except DataError:
-                if rate == 1.0:
+                if rates or rate == 1.0:
                     raise
         return [change(fresh, entry, old, rate) for entry, old in zip(self.held, before, strict=True)]
 
@@ -235,13 +241,37 @@ class _Calls:
         except DataError:  # told where it is asked for
             return
         beside = [e for e in kept if e not in self.held and gradient_of(fresh, e) is not None]
+        moved = self._moved([e for e in kept if e not in self.held and e not in beside])
         read = [gradient_of(fresh, entry) is not None for entry in self.held]
         changed = [g is not None and g.any() for g in with_step[self.count :]]
-        self.told = any(now and not known for now, known in zip(changed, read, strict=True))
+        self.told = any(now and not known for now, known in zip(changed, read, strict=True)) or bool(moved)
         of_backward = self.updating is not None and not (self.updating.kept or self.updating.behind)
         if not self.told and not of_backward:
             self.updating = None
-        self.held = [entry for entry in kept if entry in self.held or entry in beside]
+        self.held = [entry for entry in kept if entry in self.held or entry in beside or entry in moved]
+
+    def _moved(self, entries: Sequence[Held]) -> list[Held]:
+        """Of arrays whose names say nothing those that are parameters: a step changes them as much as its
+        rate says, and the output depends on them.  A mean that runs along or a velocity is none.
+        """
+        if self.updating is None or not entries:
+            return []
+        trial, before = replace(self, held=list(entries)), [np.array(entry.array) for entry in entries]
+        inputs = [array.copy() for array in self.pair.arguments.arrays]
+        try:
+            out = trial.output([*inputs, *map(np.array, before)])
+            delta = np.linspace(1.0, 2.0, out.size).reshape(out.shape).astype(out.dtype)
+            small, large = (trial._stepped(inputs, before, delta, [rate]) for rate in (1.0, 16.0))
+            made = []
+            for number, (entry, by, by_more) in enumerate(zip(entries, small, large, strict=True)):
+                if by is None or by_more is None or not by.any() or not np.allclose(by, by_more, rtol=1e-2):
+                    continue
+                other = [1.5 * v + 0.25 if n == number else np.array(v) for n, v in enumerate(before)]
+                if not np.array_equal(out, trial.output([*inputs, *other]), equal_nan=True):
+                    made.append(entry)
+        except DataError:  # told where it is asked for
+            return []
+        return made
 
 
 def _kept_output(owner: Any) -> Any:

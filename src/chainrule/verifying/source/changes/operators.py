@@ -19,6 +19,7 @@ OTHERS = {
     ">": "< >= <=", ">=": "> < <=", "<": "> <= >=", "<=": "< > >=", "==": "!= >= <= >", "!=": "==",
     "&": "|", "|": "&", "and": "or", "or": "and",
 }  # fmt: skip
+PRODUCTS = ("dot", "matmul", "mm", "bmm", "einsum", "tensordot", "inner")  # of the arrays in parentheses
 MOST_IN_A_ROW = 7  # operands around which parentheses are tried
 
 
@@ -29,6 +30,7 @@ class Operators(Rewriting):
             yield from self.slopes(node)
             yield from self.diagonal(node)
             yield from self.grouped(node)
+            yield from self.scaled(node)
         elif isinstance(node, ast.UnaryOp):
             yield from self.negated(node)
         elif isinstance(node, ast.Compare):
@@ -104,6 +106,39 @@ class Operators(Rewriting):
             if inner[0] == "(" and inner[-1] == ")":
                 pieces = ((begin, begin + 1, ""), (end - 1, end, ""))
                 yield Change("parentheses", 3, inner, inner[1:-1], pieces)
+
+    def scaled(self, node: ast.BinOp) -> Iterator[Change]:
+        """What a product of matrices is scaled by taken into it, to either side, and out of it: of the rows
+        of A @ D by their own divisors for those of D by theirs.
+        """
+        old, sides = OPERATORS.get(type(node.op), ""), (node.left, node.right)
+        for number, (side, beside) in enumerate((sides, sides[::-1])):
+            inner = OPERATORS.get(type(side.op), "") if isinstance(side, ast.BinOp) else ""
+            if isinstance(side, ast.Call) and (old == "*" or (old == "/" and number == 0)):
+                yield from self.scaled_within(node, side, old, beside)
+            if not isinstance(side, ast.BinOp):
+                continue
+            first, last, other = self.firm(side.left), self.firm(side.right), self.firm(beside)
+            if inner == "@" and (old == "*" or (old == "/" and number == 0)):
+                yield self.instead("parentheses", 3, node, f"{first} @ ({last} {old} {other})")
+                yield self.instead("parentheses", 3, node, f"({first} {old} {other}) @ {last}")
+            elif old == "@" and inner in ("*", "/"):
+                product = f"{first} @ {other}" if number == 0 else f"{other} @ {first}"
+                yield self.instead("parentheses", 3, node, f"{product} {inner} {last}")
+
+    def scaled_within(self, node: ast.BinOp, call: ast.Call, old: str, by: ast.expr) -> Iterator[Change]:
+        """The same where the product is a call, np.dot(A.T, D) / n for np.dot(A.T, D / n)."""
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        if name not in PRODUCTS:
+            return
+        start = self.place.span(call)[0]
+        whole = self.of(call).encode()
+        for each in call.args:
+            if isinstance(each, (ast.Constant, ast.Starred)):
+                continue
+            begin, end = (at - start for at in self.place.span(each))
+            new = f"{self.firm(each)} {old} {self.firm(by)}".encode()
+            yield self.instead("parentheses", 3, node, (whole[:begin] + new + whole[end:]).decode())
 
     def row(self, node: ast.expr) -> Iterator[tuple[int, int]]:
         """Where the operands of a row of operations begin and end, with their parentheses."""
