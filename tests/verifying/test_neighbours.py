@@ -37,6 +37,18 @@ def made(tree, kind, **values):
     return [np.asarray(evaluate(each, values)) for each in wrong]
 
 
+def test_the_same_mistake_once_more_is_found_alone() -> None:
+    """As among all neighbours: the others are not made."""
+    found = 0
+    for wrong in list(neighbours(trace(cr.GRU(3, reset_after=False))["delta"], rare=False))[:30]:
+        about = wrong.kind, wrong.node, wrong.part
+        every = neighbours(wrong.tree, rare=False)
+        same = [each.tree for each in every if (each.kind, each.node, each.part) == about]
+        assert [each.tree for each in neighbours(wrong.tree, rare=False, again=about)] == same
+        found += len(same)
+    assert found
+
+
 @pytest.mark.parametrize("name", ["sum_features", "mean_features"])
 def test_over_another_axis_or_a_part(name: str) -> None:
     tree = operation(name, X)

@@ -144,16 +144,25 @@ class Neighbour:
 
 
 def neighbours(
-    tree: Expression, others: Sequence[Expression] = (), rare: bool = True, beside: Sequence[Symbol] = ()
+    tree: Expression,
+    others: Sequence[Expression] = (),
+    rare: bool = True,
+    beside: Sequence[Symbol] = (),
+    again: tuple[str, Expression, Expression] | None = None,
 ) -> Iterator[Neighbour]:
     """Every formula that differs from `tree` by one mistake.
 
     others: what may stand where a symbol should, such as z for x. rare: also by one that hardly comes
     together with another.  beside: symbols that the whole may be multiplied by, with the others.
+    again: (kind, node, part) of the only mistake that is asked for.
     """
     seen = {tree}
     for path, node in walk(tree):
+        if again is not None and node != again[1]:
+            continue
         for kind, part, wrong in _at(node, others, rare):
+            if again is not None and (kind, part) != again[::2]:
+                continue
             changed = replace_at(tree, path, wrong)
             if changed not in seen:
                 seen.add(changed)

@@ -390,9 +390,8 @@ class Search:
         twice = [edit for edit in near if edit.deep and edit.kind.endswith(" only")]
         for alike, firsts in ((True, twice), (False, near if len(near) <= PAIRED else [])):
             for edit in firsts:
-                for second in self.meaning.second(edit, nearest, self.bounds[0]):
-                    again = (second.kind, second.node, second.part) == (edit.kind, edit.node, edit.part)
-                    if second.trees[nearest] in seen or (alike and not again):
+                for second in self.meaning.second(edit, nearest, self.bounds[0], alike):
+                    if second.trees[nearest] in seen:
                         continue
                     seen.add(second.trees[nearest])
                     if self.gives(second, scaled=False) == "":

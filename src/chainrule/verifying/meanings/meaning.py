@@ -316,10 +316,12 @@ class Meaning(ABC):
             if not within_definition(tree, wrong.path) or not within_definition(tree, wrong.path[:-1]):
                 yield wrong
 
-    def second(self, first: Edit, place: str, bound: Bound) -> Iterator[Edit]:
-        """What `first` becomes by another mistake in the formula at `place`."""
+    def second(self, first: Edit, place: str, bound: Bound, alike: bool = False) -> Iterator[Edit]:
+        """What `first` becomes by another mistake in the formula at `place`; alike: by the same once more."""
+        again = (first.kind, first.node, first.part) if alike else None
         if place in first.trees:
-            for wrong in neighbours(first.trees[place], self.symbols(place, bound), rare=False):
+            symbols = self.symbols(place, bound)
+            for wrong in neighbours(first.trees[place], symbols, rare=False, again=again):
                 made = {place: wrong.tree}
                 yield Edit(place, wrong.kind, made, wrong.node, wrong.part, right=first.right)
 
