@@ -414,9 +414,9 @@ class ConvolutionOperation final : public Operation<T> {
     return strip / (int64_t(sizeof(T)) * plan.lanes() * (g.x.channels + g.z.channels));
   }
   static bool cut_in_strips(const Plan<T>& plan, const ConvArgs<T>& g) {
-    constexpr int64_t least = 64;
-    const int64_t pixels = strip_pixels(plan, g);
-    return pixels >= least && pixels < int64_t(g.blocks) * g.z.height * g.z.width;
+    const int64_t pixels = strip_pixels(plan, g), all = int64_t(g.blocks) * g.z.height * g.z.width;
+    const int64_t least = all > 4 * pixels ? 64 : 128;   // 2 MB may lie in L2: 8 groups of 8, 144 pixels: 6 % slower in strips
+    return pixels >= least && pixels < all;
   }
   // body(strip) of the parts of a batch, one behind the other: rows of a block, or whole blocks.
   template <class Body>
