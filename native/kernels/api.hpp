@@ -159,7 +159,7 @@ struct ConvArgs {
   bool accumulate = false;   // weight gradient: add to what is there
   // Rows, of volumes planes, of the neighbouring bands around those of x and of z (δ).
   int x_above = 0, x_below = 0, above = 0, below = 0;
-  // Weight gradient by filters: the strip of z whose δ is in `partial`, so many rows of so many blocks.
+  // Weight gradient: the strip of z that is summed. By filters its δ is in `partial`, of so many rows of so many blocks.
   int first_row = 0, rows = 0, strip_blocks = 1;
   Post<T> post;
 };

@@ -453,12 +453,15 @@ def test_units_fill_the_lanes_that_samples_leave_empty() -> None:
 
 # -- gradients and δ of windows --------------------------------------------------------------------------
 
-# More than the cache holds of x and δ, so that the lanes of a weight gradient are filters.
+# More than the cache holds of x and δ, so that the lanes of a weight gradient are filters; or samples, in
+# strips of rows or of images, where too many lanes would be empty.
 WINDOWS: dict[str, tuple[tuple[int, int, int], list[cr.Layer]]] = {
     "5x5": ((22, 19, 16), [cr.Conv2D(32, 5, padding=1)]),
     "few channels": ((45, 30, 3), [cr.Conv2D(16, (3, 5), stride=(1, 2))]),
     "taps apart": ((9, 11, 10), [cr.Conv2D(30, 3, dilation=(1, 2), padding=1)]),
     "groups": ((8, 9, 6), [cr.Conv2D(48, 3, groups=3, bias=False), cr.Conv2D(20, (2, 3), groups=2)]),
+    "strips of rows": ((30, 31, 3), [cr.Conv2D(20, 5, padding=2), cr.ReLU(), cr.Conv2D(6, (3, 2), stride=2)]),
+    "strips of images": ((9, 10, 12), [cr.Conv2D(20, 5, padding=2), cr.ReLU(), cr.Conv2D(24, 2, groups=4)]),
     "overlapping pools": (
         (19, 19, 20),
         [cr.Tanh(), cr.MaxPool2D(3, stride=2), cr.AveragePool2D((3, 4), stride=1, padding=1)],
@@ -484,3 +487,27 @@ def test_windows_of_many_samples(name: str, machine: tuple[str, str]) -> None:
     terms = summed_terms(network, 67)
     found = Plan(network, cr.CrossEntropy(), batch_size=67, level=level).gradients(X, y)[1]
     close(found, dict(step.gradients), SAFETY * np.finfo(dtype).eps * terms)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_strips_are_the_same_for_any_threads_and_in_a_larger_plan(dtype: str) -> None:
+    network = cr.Network(
+        [cr.Conv2D(20, 5, padding=2), cr.ReLU(), cr.GlobalAveragePool(), cr.Dense(3), cr.Softmax()],
+        input_shape=(30, 31, 3),
+        dtype=dtype,
+        seed=1,
+    )
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((67, 30, 31, 3)).astype(dtype), rng.integers(0, 3, 67)
+    plan = Plan(network, cr.CrossEntropy(), batch_size=67)
+    before = threads()
+    try:
+        for samples in (67, 35):
+            rows, of = slice(samples), Plan(network, cr.CrossEntropy(), batch_size=samples)
+            engine.set_threads(1)
+            alone = of.gradients(X[rows], y[rows])[1]
+            for count in (1, 3):
+                engine.set_threads(count)
+                assert same_bits(plan.gradients(X[rows], y[rows])[1], alone)
+    finally:
+        engine.set_threads(before)

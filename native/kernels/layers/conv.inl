@@ -298,6 +298,7 @@ struct Pairs {
 // Weight gradient of C filters and P consecutive (kernel column, channel) pairs of one kernel row: lanes accumulate the
 // gradients of their own samples; only the end sums over them.
 // With the bias, its gradient (conv 3: the sum of δ over positions and samples) is summed on the way.
+// Of strips of a batch the sums over lanes are added up in double, in `partial`: those of the weights, behind them the bias's.
 template <class T, int C, int P, bool with_bias, bool folds>
 __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Image<T>& image, const Pairs& at) {
   constexpr int L = lanes<T>;
@@ -318,7 +319,7 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Imag
     pending = 0;
   };
   for (int b = 0; b < g.blocks; b++)
-    for (int i = 0; i < g.z.height; i++) {
+    for (int i = g.first_row; i < g.first_row + g.rows; i++) {
       const T* x = g.x.row(b, image.row(i, at.d, at.m)) + at.offset;
       const T* d = g.z.row(b, i) + ptrdiff_t(filter) * L;
       if (!image.meets(i, at.d, at.m)) {   // zeros: there is ∂b alone
@@ -368,6 +369,17 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Imag
                   }));
   }
   const ptrdiff_t row = ptrdiff_t(g.kernel_w) * group_channels<T>(g);
+  double* const strips = g.norms ? nullptr : reinterpret_cast<double*>(g.partial);
+  const auto put = [&](T* gradient, ptrdiff_t number, T sum) {
+    T& to = gradient[number];
+    if (!strips) {
+      to = g.accumulate ? to + sum : sum;
+      return;
+    }
+    double& total = strips[number + (gradient == g.weight_gradient ? 0 : ptrdiff_t(g.z.channels) * kernel_rows(g) * row)];
+    total = g.accumulate ? total + sum : sum;
+    to = T(total);
+  };
 #pragma GCC unroll 16
   for (int first = 0; first < C * P; first += L) {
     Vec<T> group[L];
@@ -378,21 +390,18 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Imag
     for (int i = 0; i < L && first + i < C * P; i++) {
       const int c = (first + i) / P, p = (first + i) % P;
       if (filter + c >= at.filters) continue;
-      T& gradient = g.weight_gradient[(ptrdiff_t(filter + c) * kernel_rows(g) + at.d * g.kernel_h + at.m) * row + at.pair + p];
-      gradient = g.accumulate ? gradient + sums[i] : sums[i];
+      const ptrdiff_t of_row = ptrdiff_t(filter + c) * kernel_rows(g) + at.d * g.kernel_h + at.m;
+      put(g.weight_gradient, of_row * row + at.pair + p, sums[i]);
     }
   }
   if (with_bias)
-    for (int c = 0; c < C && filter + c < at.filters; c++) {
-      const T sum = sum_lanes<T>(bias[c]);
-      g.bias_gradient[filter + c] = g.accumulate ? g.bias_gradient[filter + c] + sum : sum;
-    }
+    for (int c = 0; c < C && filter + c < at.filters; c++) put(g.bias_gradient, filter + c, sum_lanes<T>(bias[c]));
 }
 template <class T, int C, int P>
 inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Image<T>& image, const Pairs& at) {
   if (pairs == P) {
     const bool with_bias = g.bias_gradient && at.d == 0 && at.m == 0 && at.pair == 0;
-    if (is_long<T>(int64_t(g.blocks) * g.z.height * g.z.width))
+    if (is_long<T>(int64_t(g.blocks) * g.rows * g.z.width))
       return with_bias ? correlate<T, C, P, true, true>(g, image, at) : correlate<T, C, P, false, true>(g, image, at);
     return with_bias ? correlate<T, C, P, true, false>(g, image, at) : correlate<T, C, P, false, false>(g, image, at);
   }
@@ -428,7 +437,7 @@ inline bool few_samples_gradient(const ConvArgs<T>& g) {
   return g.blocks == 1 && all_panels<T>(g) * g.samples * 10 <= g.z.channels * 9;
 }
 // `correlate` reads x and δ of a batch once for every tile: from so many bytes on that takes half as long again, and more
-// (docs/decisions/0016-lanes-in-training.md).
+// (docs/decisions/0016-lanes-in-training.md), where it is not cut into strips (ConvolutionOperation::cut_in_strips).
 constexpr int64_t correlate_cache = 256 * 1024;
 template <class T>
 static bool conv_by_filters(const ConvArgs<T>& g) {
