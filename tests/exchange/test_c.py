@@ -285,3 +285,10 @@ def test_the_file_says_what_it_holds(tmp_path: Path) -> None:
 
 def test_there_are_two_compilers() -> None:
     assert all(shutil.which(command[0]) for command in COMPILERS.values())
+
+
+def test_a_bound_beyond_float_is_none() -> None:
+    network = cr.Network([cr.HardTanh(0.5, 1e300), cr.Dense(2)], input_shape=3, dtype="float64")
+    text = network.to_c()
+    assert "INFINITY" in text
+    assert "inff" not in text

@@ -568,7 +568,44 @@ class Hiding(nn.Module):
         return s.a(x, x, x, key_padding_mask=(ids == 0).float() * -1e9)[0]
 
 
+class Tokens(nn.Module):
+    """A class token in front of the patches, as of a vision transformer, and sizes that are calculated."""
+
+    def __init__(s, front=True):
+        super().__init__()
+        s.c, s.front = nn.Conv2d(3, 6, 4, 4), front
+        s.token = nn.Parameter(torch.randn(1, 1 if front else 3, 6))
+        s.norm, s.end = nn.RMSNorm(6), nn.Linear(6, 4)
+
+    def forward(s, x):
+        n, _, rows, columns = x.shape
+        x = s.c(x).reshape(n, 6, (rows // 4) * (columns // 4)).permute(0, 2, 1)
+        token = s.token.expand(n, -1, -1)
+        return s.end(s.norm(torch.cat([token, x] if s.front else [x, token], dim=1))[:, 0])
+
+
+class Grown(nn.Module):
+    """A decoder that pads what it has grown to the size of what it joins, as U-nets do."""
+
+    def __init__(s):
+        super().__init__()
+        s.down, s.up, s.end = nn.Conv2d(2, 3, 3, 2), nn.ConvTranspose2d(3, 2, 2, 2), nn.Conv2d(4, 2, 1)
+
+    def forward(s, x):
+        y = s.up(s.down(x))
+        rows, columns = x.size()[2] - y.size()[2], x.size(3) - y.size(3)
+        y = F.pad(y, [columns // 2, columns - columns // 2, rows // 2, rows - rows // 2])
+        return torch.flatten(s.end(torch.cat([x, torch.cat([y], 1)], dim=1)), 1)
+
+
+CASES |= {
+    "class token": (Tokens(), (3, 8, 12)),
+    "tokens behind": (Tokens(front=False), (3, 8, 12)),
+    "sizes": (Grown(), (2, 9, 8)),
+    "lower bound": (of(lambda s, x: s.m0(x).clamp(min=0.1), L(4, 3)), (4,)),
+}
 REFUSED = {
+    "parametrized": (nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv1d(3, 4, 2))), (3, 6)),
     "computed mask": (Hiding(), (5,)),
     "bias tied": (Biased(), (5,)),
     "otherwise": (Behind(), (12,)),

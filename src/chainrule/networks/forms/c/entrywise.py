@@ -23,9 +23,11 @@ def function(name: str, f: Callable[[Any], Any]) -> str:
 
 def number(value: float) -> str:
     """A constant of C's type float."""
-    if math.isinf(value):
+    with np.errstate(over="ignore"):
+        held = float(np.float32(value))  # of a float64 network a bound may be beyond it
+    if math.isinf(held):
         return "INFINITY" if value > 0 else "-INFINITY"
-    text = repr(float(np.float32(value))) if abs(value) < 1e30 else f"{np.float32(value):.9e}"
+    text = repr(held) if abs(value) < 1e30 else f"{held:.9e}"
     return f"{text}f"
 
 

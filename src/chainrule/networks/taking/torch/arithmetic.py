@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.types import Array
 from chainrule.layers import Floor, ReLU
 from chainrule.networks.taking.torch.reading import Reading, axis_of, constant_beside
 from chainrule.networks.taking.values import Value
@@ -36,8 +37,32 @@ def _both(how: str) -> Callable[..., Value]:
     return read
 
 
-def _cat(r: Reading, name: str, tensors: Sequence[Value], dim: int = 0) -> Value:
-    return r.building.join(name, list(tensors), "concat", axis_of(name, tensors[0], dim))
+def _cat(r: Reading, name: str, tensors: Sequence[Any], dim: int = 0) -> Value:
+    """Values and tensors of the module, such as a class token, along an axis of a sample."""
+    like = next((each for each in tensors if isinstance(each, Value)), None)
+    if like is None:
+        raise ArgumentError(f"{name}: tensors of the module alone are put together, which no layer does")
+    axis = axis_of(name, like, dim)
+    values = [
+        each
+        if isinstance(each, Value)
+        else _rows(r, f"{name}_{number}", like, axis, np.asarray(each, np.float64))
+        for number, each in enumerate(tensors)
+    ]
+    return values[0] if len(values) == 1 else r.building.join(name, values, "concat", axis)
+
+
+def _rows(r: Reading, name: str, like: Value, axis: int, array: Array) -> Value:
+    """A tensor of the module as a value of as many rows as it has, the same for every sample."""
+    rows = array[0] if array.ndim == len(like.theirs) + 1 and array.shape[0] == 1 else array
+    theirs = (*like.theirs[:axis], *rows.shape[axis : axis + 1], *like.theirs[axis + 1 :])
+    if rows.shape != theirs:
+        raise ArgumentError(
+            f"{name}: a tensor of the shape {array.shape} is put beside samples of {like.theirs} along axis "
+            f"{axis} of these: it must be (1, {', '.join(map(str, theirs))})"
+        )
+    nothing = r.building.along(f"{name}_nothing", like, axis, ((),) * len(rows.swapaxes(0, axis)))
+    return r.building.plus(name, nothing, rows)
 
 
 def _mean(r: Reading, name: str, x: Value, dim: Any = None, keepdim: bool = False) -> Value:

@@ -366,6 +366,8 @@ class Nodes(Reading):
         target = node.target
         name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
         held = [*arguments, *options.values()]
+        if held and all(type(given) in (int, float, bool) for given in held) and not isinstance(target, str):
+            return target(*arguments, **options)  # of sizes, but for that of the samples
         if any(isinstance(given, np.ndarray) for given in held) and not any(map(_varies, held)):
             return self._constant(target, arguments, options)
         if name not in STATES and any(isinstance(given, States | Steps) for given in held):
@@ -405,6 +407,13 @@ class Nodes(Reading):
         if arguments and not any(map(_varies, (*arguments, *options.values()))):
             return self._constant(layer, arguments, options)
         known = getattr(self.torch.nn, kind, None)
+        if (parts := getattr(layer, "parametrizations", None)) is not None:
+            first = next(iter(parts))
+            raise ArgumentError(
+                f"{name}: its {first} is computed by a parametrization, which no layer does: to go on with what "
+                "it is now, write torch.nn.utils.parametrize.remove_parametrizations("
+                f"module.get_submodule({name!r}), {first!r}) before"
+            )
         if type(layer) is not known or kind not in MODULES:
             raise ArgumentError(f"{name}: {kind} has no layer in chainrule")
         self._check_tied(name, layer)

@@ -30,7 +30,7 @@ def _scales(m: Any) -> dict[str, Array]:
 
 def layer_norm(r: Reading, name: str, m: Any, x: Value) -> Value:
     rms = type(m).__name__ == "RMSNorm"
-    epsilon = r.torch.finfo(r.torch.float32).eps if m.eps is None else m.eps
+    epsilon = float(np.finfo(r.dtype).eps) if m.eps is None else m.eps
     axes = len(m.normalized_shape)
     return r.building.last_norm(name, x, "rms" if rms else "layer", _scales(m), epsilon, axes)
 

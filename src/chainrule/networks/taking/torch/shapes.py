@@ -97,8 +97,12 @@ def unsqueeze(r: Reading, name: str, x: Any, dim: int) -> Any:
     return r.building.reshaped(name, x, (*x.theirs[:place], 1, *x.theirs[place:]))
 
 
+class Samples(int):
+    """How many samples there are, -1: not known, and nothing to calculate with."""
+
+
 def _size(r: Reading, name: str, x: Value, dim: Any = None) -> Any:
-    sizes = (-1, *x.theirs)  # the samples: not known
+    sizes = (Samples(-1), *x.theirs)
     return sizes if dim is None else sizes[dim]
 
 
