@@ -5,7 +5,7 @@
 // root is not. Where squares leave double, and always for the powers of Lp, a window is divided by its largest magnitude first.
 //
 // Read `pool_reach`, what a window covers; `pool_forward_rows`, with `large_window`; `pool_window`, δ of one window; then the
-// two orders of windows, `pool_backward_apart` and `pool_backward_overlapping`. Shapes: x, δ_x
+// two orders of windows, `pool_backward_apart`, with `large_windows_apart`, and `pool_backward_overlapping`. Shapes: x, δ_x
 // [block][height][width][channels][lane]; z, δ_z the same with a pixel per window.
 
 // The common windows of 2x2 and 3x3 are known to the compiler (2x2 backward: 2.3 times as fast), every other size is not; so
@@ -121,9 +121,11 @@ inline Vec<T> pool_root(double p, double share, F&& each) {
 // Windows of so many pixels are read pixel by pixel, some channels of each: channel by channel every number of a window lies in
 // another page (a mean over 32x32 pixels of 64 channels ran at 1 GB/s).
 constexpr int large_pixels = 16, large_channels = 16;
-template <class T>
+template <PoolKind kind, int size, bool deep>
+constexpr bool by_pixel = (kind == PoolKind::max || kind == PoolKind::average) && size == 0 && !deep;
+template <class T, PoolKind kind, int size, bool deep>
 inline bool is_large(const PoolArgs<T>& g) {
-  return int64_t(g.window_h) * g.window_w >= large_pixels;
+  return by_pixel<kind, size, deep> && int64_t(g.window_h) * g.window_w >= large_pixels;
 }
 template <class T, PoolKind kind>
 inline void large_window(const PoolArgs<T>& g, const Reach& r, const T* x, T* z, ptrdiff_t pixel, double share, int channels) {
@@ -160,8 +162,8 @@ static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {
       const double share = pool_share<T>(g, r);
       const T* window = g.x.row(b, r.top) + r.left * pixel;
       int c = 0;
-      if constexpr ((kind == PoolKind::max || kind == PoolKind::average) && size == 0 && !deep)
-        for (; is_large(g) && c < channels; c += large_channels)
+      if constexpr (by_pixel<kind, size, deep>)
+        for (; is_large<T, kind, size, deep>(g) && c < channels; c += large_channels)
           large_window<T, kind>(g, r, window + c * L, z + j * pixel + c * L, pixel, share,
                                 channels - c < large_channels ? channels - c : large_channels);
       for (; c < channels; c++) {
@@ -290,6 +292,43 @@ static int pool_backward_units(const PoolArgs<T>& g) {
   return g.blocks * g.z.height;
 }
 
+// As below, of large windows, row by row of x, which is in the cache for f'. left: δ of maxima whose pixel is not found yet.
+template <class T, PoolKind kind>
+static void large_windows_apart(const PoolArgs<T>& g, int b, int i, int first, int last, T share) {
+  constexpr int L = lanes<T>;
+  const int channels = g.x.channels;
+  const ptrdiff_t x_pixel = ptrdiff_t(channels) * L;
+  const bool at_maximum = derivative_at_maximum<T, kind>(g);
+  const T* const x = g.x.row(b, first);
+  const T* const z = g.z.row(b, i);
+  const T* const d = g.z_delta.row(b, i);
+  T* const to = g.x_delta.row(b, first);
+  T left[large_channels * L] __attribute__((aligned(64)));
+  for (int j = 0; kind == PoolKind::max && j < g.z.width; j++)
+    for (int c0 = 0; c0 < channels; c0 += large_channels) {
+      const int count = channels - c0 < large_channels ? channels - c0 : large_channels;
+      const ptrdiff_t at = ptrdiff_t(j) * x_pixel + c0 * L, from = ptrdiff_t(j) * g.stride_w * x_pixel + c0 * L;
+      for (int c = 0; c < count; c++)
+        store(left + c * L, window_delta<T>(g, at_maximum, load(z + at + c * L), load(d + at + c * L)));
+      for (int m = 0; m < g.window_h; m++)
+        for (int n = 0; n < g.window_w; n++)
+          for (int c = 0; c < count; c++) {
+            const Vec<T> own = load(left + c * L);
+            const Mask<T> winner = load(x + from + m * g.x.row_step + n * x_pixel + c * L) == load(z + at + c * L);
+            store(to + from + m * g.x_delta.row_step + n * x_pixel + c * L, winner ? own : Vec<T>{});
+            store(left + c * L, winner ? Vec<T>{} : own);
+          }
+    }
+  for (int u = first; u < last; u++) {
+    for (int j = 0; kind == PoolKind::average && u - first < g.window_h && j < g.z.width; j++)
+      for (int n = 0; n < g.window_w; n++) {
+        T* const pixel = to + (u - first) * g.x_delta.row_step + (ptrdiff_t(j) * g.stride_w + n) * x_pixel;
+        for (int c = 0; c < channels; c++) store(pixel + c * L, load(d + ptrdiff_t(j) * x_pixel + c * L) * share);
+      }
+    if (!at_maximum) hadamard_row<T>(g.post, g.x_delta, b, u);
+  }
+}
+
 template <class T, PoolKind kind, int size, bool deep>
 static void pool_backward_apart(const PoolArgs<T>& g, int b, int i) {
   constexpr int L = lanes<T>;
@@ -312,34 +351,10 @@ static void pool_backward_apart(const PoolArgs<T>& g, int b, int i) {
   T* to = g.x_delta.row(b, ptrdiff_t(front) * rows + first);
   const Reach whole{0, 0, 0, g.window_d, 0, g.window_h, 0, g.window_w};
   const T share = T(pool_share<T>(g, whole));
-  if constexpr ((kind == PoolKind::max || kind == PoolKind::average) && size == 0 && !deep)
-    if (is_large(g)) {   // row by row, which is in the cache for f'; of a maximum δ is what has found no pixel yet
-      T left[large_channels * L] __attribute__((aligned(64)));
-      for (int j = 0; kind == PoolKind::max && j < g.z.width; j++)
-        for (int c0 = 0; c0 < channels; c0 += large_channels) {
-          const int count = channels - c0 < large_channels ? channels - c0 : large_channels;
-          const ptrdiff_t at = ptrdiff_t(j) * x_pixel + c0 * L, from = ptrdiff_t(j) * g.stride_w * x_pixel + c0 * L;
-          for (int c = 0; c < count; c++)
-            store(left + c * L, window_delta<T>(g, at_maximum, load(z + at + c * L), load(d + at + c * L)));
-          for (int m = 0; m < g.window_h; m++)
-            for (int n = 0; n < g.window_w; n++)
-              for (int c = 0; c < count; c++) {
-                const Vec<T> own = load(left + c * L);
-                const Mask<T> winner = load(x + from + m * g.x.row_step + n * x_pixel + c * L) == load(z + at + c * L);
-                store(to + from + m * g.x_delta.row_step + n * x_pixel + c * L, winner ? own : Vec<T>{});
-                store(left + c * L, winner ? Vec<T>{} : own);
-              }
-        }
-      for (int u = first; u < last; u++) {
-        for (int j = 0; kind == PoolKind::average && u - first < g.window_h && j < g.z.width; j++)
-          for (int n = 0; n < g.window_w; n++) {
-            T* const row = to + (u - first) * g.x_delta.row_step + (ptrdiff_t(j) * g.stride_w + n) * x_pixel;
-            for (int c = 0; c < channels; c++) store(row + c * L, load(d + ptrdiff_t(j) * x_pixel + c * L) * share);
-          }
-        if (!at_maximum) hadamard_row<T>(g.post, g.x_delta, b, u);
-      }
-      return;
-    }
+  if (is_large<T, kind, size, deep>(g)) {
+    if constexpr (by_pixel<kind, size, deep>) large_windows_apart<T, kind>(g, b, i, first, last, share);
+    return;
+  }
   for (int j = 0; j < g.z.width; j++)
     for (int c = 0; c < channels; c++) {
       const ptrdiff_t at = ptrdiff_t(j) * x_pixel + c * L, from = ptrdiff_t(j) * g.stride_w * x_pixel + c * L;

@@ -19,7 +19,8 @@ from chainrule.engine.lowering.convolutions import (
     winograd_applies,
 )
 from chainrule.engine.lowering.lanes import PASSING, Held, cost
-from chainrule.engine.lowering.operations import GLOBAL_POOLS, lies_apart, of_made_input, over_axes
+from chainrule.engine.lowering.operations import of_made_input, over_axes
+from chainrule.engine.lowering.pools import GLOBAL_POOLS, lies_apart
 from chainrule.engine.lowering.values import ACTIVATIONS, PROGRAMS, as_image
 from chainrule.layers import (
     AveragePool2D,

@@ -17,7 +17,8 @@ from chainrule._native import InLanes
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Cut
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS
-from chainrule.engine.lowering.operations import GLOBAL_POOLS, POOLS, lies_apart, of_made_input
+from chainrule.engine.lowering.operations import of_made_input
+from chainrule.engine.lowering.pools import GLOBAL_POOLS, POOLS, lies_apart
 from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, as_image, has_kernel, reads_units
 from chainrule.engine.programs import layer_programs
 from chainrule.layers import (

@@ -10,16 +10,16 @@ from __future__ import annotations
 import itertools
 import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule._native import EACH_POSITION, OVER_BATCH, Act, Cell, ConvMethod, InLanes, JoinKind, PoolKind
+from chainrule._native import EACH_POSITION, OVER_BATCH, Act, Cell, ConvMethod, InLanes, JoinKind
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import WHOLE, Bands, Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
-from chainrule.engine.lowering.taps import rows_of, taps_along, taps_of_rows
+from chainrule.engine.lowering.pools import GLOBAL_POOLS, POOLS, adaptive_pool, global_pool, pool
 from chainrule.engine.lowering.unpooling import unpooled
 from chainrule.engine.lowering.values import (
     ACTIVATIONS,
@@ -37,11 +37,7 @@ from chainrule.formulas.primitives.axes import runs
 from chainrule.formulas.primitives.steps import turns
 from chainrule.layers import (
     RNN,
-    AveragePool1D,
-    AveragePool2D,
-    AveragePool3D,
     BatchNorm,
-    Composite,
     Crop1D,
     Crop2D,
     Crop3D,
@@ -51,26 +47,15 @@ from chainrule.layers import (
     Embedding,
     Features,
     Flatten,
-    GlobalAveragePool,
-    GlobalMaxPool,
     GroupNorm,
     Heads,
     Identity,
     InstanceNorm,
-    L2Pool1D,
-    L2Pool2D,
-    L2Pool3D,
     Layer,
     LayerNorm,
     LocalResponseNorm,
     LogSoftmax,
-    LpPool1D,
-    LpPool2D,
-    LpPool3D,
     Masking,
-    MaxPool1D,
-    MaxPool2D,
-    MaxPool3D,
     MaxUnpool1D,
     MaxUnpool2D,
     MaxUnpool3D,
@@ -95,8 +80,7 @@ from chainrule.layers import (
 from chainrule.layers.columns.periodic import TURN
 from chainrule.layers.parts import places_of
 from chainrule.layers.sequences.attention import GIVEN
-from chainrule.layers.structure import Chain, run_branches, shape_after
-from chainrule.layers.windows.adaptive import ADAPTIVE_POOLS, AdaptivePool
+from chainrule.layers.windows.adaptive import ADAPTIVE_POOLS
 from chainrule.layers.windows.convolution import Convolution
 
 ONE_PIXEL = ((1, 1), (1, 1), (1, 1), (0, 0))  # kernel, stride, dilation, padding
@@ -182,152 +166,9 @@ def _add_convolution(
     low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, *how, depth)
 
 
-POOLS: dict[type[Layer], PoolKind] = {
-    MaxPool2D: PoolKind.max,
-    MaxPool1D: PoolKind.max,
-    AveragePool2D: PoolKind.average,
-    AveragePool1D: PoolKind.average,
-    L2Pool2D: PoolKind.l2,
-    L2Pool1D: PoolKind.l2,
-    MaxPool3D: PoolKind.max,
-    AveragePool3D: PoolKind.average,
-    L2Pool3D: PoolKind.l2,
-    **dict.fromkeys((LpPool1D, LpPool2D, LpPool3D), PoolKind.lp),
-}
-GLOBAL_POOLS: dict[type[Layer], PoolKind] = {
-    GlobalMaxPool: PoolKind.max,
-    GlobalAveragePool: PoolKind.average,
-}
-
-
-def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
-    kind, g = POOLS[type(layer)], layer.grid
-    if lies_apart(layer):
-        _apart(low, layer, x, z)
-        return
-    cut, pads = x.bands > 1, layer.pads(x.shape)
-    (top, _), (left, _) = image_pads(layer, x.shape, cut)
-    sizes = (two(g.kernel, cut=cut), two(g.stride, cut=cut), (top, left), any(map(any, pads)))
-    mean = layer.mean if isinstance(layer, L2Pool2D) else kind == PoolKind.average
-    depth = None
-    if layer.axes == 3:
-        depth = (g.kernel[0], g.stride[0], pads[0][0], x.lane_shape[0], z.lane_shape[0])
-    power = layer.p if isinstance(layer, LpPool2D) else 2
-    low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding, depth, power)
-
-
-def lies_apart(layer: Any) -> bool:
-    """Whether a pooling has no kernel: its pixels lie apart, or its means have a divisor."""
-    return max(layer.grid.dilation) > 1 or layer.divisor is not None
-
-
-def _apart(low: Builder, layer: Any, x: Value, z: Value) -> None:
-    """A pooling of pixels that lie apart, or of means with a divisor: means are sums with weights; else the
-    pixels of every window are brought side by side, those in front of an edge once more for a maximum, where
-    0 adds to a root.
-    """
-    kind, g = POOLS[type(layer)], layer.grid
-    rows = taps_of_rows(g, x.shape[:-1], kind == PoolKind.max)
-    columns = taps_along(g, layer.axes - 1, x.shape[-2], kind == PoolKind.max)
-    mean = kind == PoolKind.average or (kind == PoolKind.l2 and layer.mean)
-    divisor = layer.divisor or (math.prod(g.kernel) if mean and layer.count_padding else 0)
-    power = layer.p if isinstance(layer, LpPool2D) else 2
-    _by_taps(low, str(layer.name), kind, x, z, rows, columns, mean, divisor, power)
-
-
-def _by_taps(
-    low: Builder, name: str, kind: PoolKind, x: Value, z: Value, rows: list[list[int]],
-    columns: list[list[int]], mean: bool, divisor: float = 0, power: float = 2,
-) -> None:  # fmt: skip
-    """A pooling of windows whose pixels are told by rows and columns, -1 where there is none; divisor: of a
-    mean, 0: how many there are.
-    """
-    width, channels = as_image(x.shape)[1:]
-    average, counted = kind == PoolKind.average, len(rows[0]) * len(columns[0])
-    runs_: list[tuple[int, int, int, float]] = []
-    across = len(columns) if average else len(columns) * len(columns[0])
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            inside = [(m, n) for m, u in enumerate(row) for n, v in enumerate(column) if u >= 0 and v >= 0]
-            share = 1 / (divisor or (len(inside) if mean else 0) or counted)
-            for m, n in inside:
-                to = i * across + j if average else (i * len(row) + m) * across + j * len(column) + n
-                weight = share if average else math.sqrt(share * counted) if mean else 1.0
-                runs_.append((to * channels, (row[m] * width + column[n]) * channels, channels, weight))
-    to_, origin, count, weights = ([run[k] for run in runs_] for k in range(4))
-    if average:
-        low.native.add_gather(x.number, z.number, to_, origin, count, weights)
-        return
-    kernel = (len(rows[0]), len(columns[0]))
-    sizes = (len(rows) * kernel[0], len(columns) * kernel[1], channels)
-    made = low.value(sizes, NO_HALO, NO_HALO, x.with_delta)
-    low.native.add_gather(x.number, made.number, to_, origin, count, weights)
-    low.parts[made.number] = name
-    low.native.add_pool(made.number, z.number, kernel, kernel, (0, 0), False, kind, mean, True, power=power)
-
-
-def _adaptive(low: Builder, layer: AdaptivePool, x: Value, z: Value, parameters: list[int]) -> None:
-    """Windows of several sizes: shorter ones have their last pixel once more, of a mean none."""
-    kind, axes = POOLS[layer.pool_class], []
-    for windows in layer.windows(x.shape):
-        most = max(map(len, windows))
-        axes.append(
-            [[*w, *[w[-1] if kind == PoolKind.max else -1] * (most - len(w))] for w in windows]
-        )
-    _by_taps(low, str(layer.name), kind, x, z, rows_of(axes, x.shape), axes[-1], kind == PoolKind.average)
-
-
-def has_parts(layers: Iterable[Layer]) -> bool:
-    """Whether there is an adaptive pool among layers and those within them."""
-    return any(
-        any(map(has_parts, layer.chains)) if isinstance(layer, Composite) else isinstance(layer, AdaptivePool)
-        for layer in layers
-    )
-
-
-def plain(layers: Sequence[Layer], given: Sequence[Shape], shapes: Mapping[str, Shape]) -> list[Layer]:
-    """A chain whose adaptive pools are pools where their windows are equal; given: the shapes it reads."""
-    made: list[Layer] = []
-    for layer in layers:
-        if isinstance(layer, Composite):
-            chains: dict[int, tuple[Layer, ...]] = {}
-
-            def branch(
-                number: int, inner: Chain, on: tuple[Shape, ...], chains: dict[int, Any] = chains
-            ) -> Shape:
-                chains[number] = tuple(plain(inner, on, shapes))
-                return shape_after(inner, on[0], shapes)
-
-            run_branches(None, layer, given, branch)
-            layer = layer.with_chains(tuple(chains[number] for number in sorted(chains)))
-        elif isinstance(layer, AdaptivePool):
-            layer = layer.plain(given[0]) or layer
-        made.append(layer)
-        given = (shapes[str(layer.name)],)
-    return made
-
-
 def _unpool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     small, pooled = parts_read(low, layer, x, layer.sources)
     unpooled(low, layer, small, pooled, z)
-
-
-def _global_pool(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
-    if low.mask:
-        average = GLOBAL_POOLS[type(layer)] == PoolKind.average
-        low.native.add_masked_pool(x.number, z.number, low.mask.number, average)
-        return
-    add_global_pool(low, layer, x, z)
-
-
-def add_global_pool(low: Builder, layer: Layer, x: Value, z: Value) -> None:
-    """One window, as large as the image, or a band of it; or a mean of the steps in the lanes."""
-    if x.lanes == InLanes.positions:
-        low.native.add_steps_mean(x.number, z.number)
-        return
-    kind, whole = GLOBAL_POOLS[type(layer)], x.lane_image[:2]
-    average = kind == PoolKind.average
-    low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, average, False)
 
 
 def _flatten(low: Builder, layer: Flatten, x: Value, z: Value, parameters: list[int]) -> None:
@@ -684,10 +525,10 @@ OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], 
     DenseTranspose: _dense_transposed,
     **dict.fromkeys(CONVOLUTIONS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transposed),
-    **dict.fromkeys(POOLS, _pool),
-    **dict.fromkeys(ADAPTIVE_POOLS, _adaptive),
+    **dict.fromkeys(POOLS, pool),
+    **dict.fromkeys(ADAPTIVE_POOLS, adaptive_pool),
     **dict.fromkeys((MaxUnpool1D, MaxUnpool2D, MaxUnpool3D), _unpool),
-    **dict.fromkeys(GLOBAL_POOLS, _global_pool),
+    **dict.fromkeys(GLOBAL_POOLS, global_pool),
     **dict.fromkeys(NORMALIZATIONS, _norm),
     LocalResponseNorm: _local_norm,
     Dropout: _dropout,

@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule._native import Act, JoinKind, PoolKind
 from chainrule.engine.lowering.builder import Builder
-from chainrule.engine.lowering.taps import taps_along, taps_of_rows
+from chainrule.engine.lowering.pools import taps_along, taps_of_rows
 from chainrule.engine.lowering.values import NO_HALO, Value, as_image
 from chainrule.engine.programs import entry_programs
 from chainrule.formulas import greater

@@ -36,15 +36,8 @@ from chainrule.engine.lowering.lanes import (
     leaves_positions,
     reads_rows,
 )
-from chainrule.engine.lowering.operations import (
-    OPERATIONS,
-    add_global_pool,
-    by_formulas,
-    fuses,
-    has_parts,
-    in_parts,
-    plain,
-)
+from chainrule.engine.lowering.operations import OPERATIONS, by_formulas, fuses, in_parts
+from chainrule.engine.lowering.pools import add_global_pool, has_adaptive_pools, with_plain_pools
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, has_kernel, needs_z
 from chainrule.layers import Composite, Dropout, Embedding, Flatten, Identity, Layer, Row, Wiring
 from chainrule.layers.sequences.attention import GIVEN
@@ -369,8 +362,8 @@ def lower(
     Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
     """
     layers = list(network.layers)
-    if has_parts(layers):
-        layers = plain(layers, (network.input_shape,), network.shapes)
+    if has_adaptive_pools(layers):
+        layers = with_plain_pools(layers, (network.input_shape,), network.shapes)
     lanes = SAMPLES
     body = layers[:-1] if paired else layers
     sizes = (network.input_shape, network.shapes, native.batch_size, native.lanes)
