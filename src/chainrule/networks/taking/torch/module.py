@@ -410,8 +410,8 @@ class Nodes(Reading):
         if (parts := getattr(layer, "parametrizations", None)) is not None:
             first = next(iter(parts))
             raise ArgumentError(
-                f"{name}: its {first} is computed by a parametrization, which no layer does: to go on with what "
-                "it is now, write torch.nn.utils.parametrize.remove_parametrizations("
+                f"{name}: its {first} is computed by a parametrization, which no layer does: to go on with "
+                "what it is now, write torch.nn.utils.parametrize.remove_parametrizations("
                 f"module.get_submodule({name!r}), {first!r}) before"
             )
         if type(layer) is not known or kind not in MODULES:
