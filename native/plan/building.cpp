@@ -233,7 +233,8 @@ void Plan<T>::add_norm(int x, int z, int groups, double epsilon, double momentum
   const bool fits = count == 2 || count == (batch ? 5 : 4) && (batch || groups == channels);
   if (!(batch || positions || (groups > 0 && channels % groups == 0)) || !fits || (!centred && !positions))
     throw std::invalid_argument(
-        "a normalisation needs groups that divide its channels, and 2 parameters, or with running numbers of single channels 4, of a batch 5");
+        "a normalisation needs groups that divide its channels, and 2 parameters; with running numbers a batch 5, of channels "
+        "4");
   for (size_t i = 0; i < count; i++) {
     const int p = parameters[i];
     if (p == -1 && i != 2 && i != 3) continue;
