@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import zlib
 from collections.abc import Iterator
@@ -67,11 +68,11 @@ _SLOW = (
 
 
 # Of a test of more than so many cases one of so many is taken.
-TURNS = ((256, 12), (64, 4), (16, 3))
+TURNS = ((256, 24), (64, 8), (16, 6), (8, 2))
 
 
 def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of tests of many cases, and of those marked `turns`, a part: other parts with --draw 1 to 11, all with
+    """Of tests of many cases, and of those marked `turns`, a part: other parts with --draw 1 to 23, all with
     --whole. The suite has ten minutes. Cases are dealt by their names, so that no value of a parameter is
     left out because it stands at every second place.
     """
@@ -85,7 +86,7 @@ def _by_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
     for name, group in groups.items():
         told = group[0].get_closest_marker("turns")
         turns = next((turns for many, turns in TURNS if len(group) > many), 1)
-        turns = max(turns, told.args[0] if told else 1)
+        turns = math.lcm(turns, told.args[0] if told else 1)
         turn = (zlib.crc32(name.encode()) + CHOICE["draw"]) % turns
         dealt = sorted(group, key=lambda item: zlib.crc32(item.nodeid.encode()))
         gone |= {id(item) for number, item in enumerate(dealt) if number % turns != turn}

@@ -12,7 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule import engine, reference
 from chainrule.engine import Plan
-from chainrule.engine.executor import _predict_batch
+from chainrule.engine.executor import _least_batch
 from chainrule.engine.lowering.lanes import CHANNELS, SAMPLES, chosen
 from tests.engine.harness import (
     LEVELS,
@@ -291,7 +291,7 @@ def test_half_a_block_of_samples_is_no_whole_one() -> None:
     """Five have channels in the lanes, where the plan for sixteen has samples."""
     layers = [cr.Conv1D(64, 5), cr.ReLU(), cr.Flatten(), cr.Dense(3)]
     for samples, held in ((5, CHANNELS), (16, SAMPLES)):
-        assert _choice(layers, (30, 16), _predict_batch(np.zeros((samples, 30, 16)))) is held
+        assert _choice(layers, (30, 16), _least_batch(np.zeros((samples, 30, 16)))) is held
 
 
 def test_a_single_filter_leaves_them_to_samples() -> None:

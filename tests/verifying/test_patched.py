@@ -114,6 +114,7 @@ CONTRACT = {
 }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("mistake", CONTRACT)
 def test_what_breaks_the_contract_has_its_place(mistake: str, tmp_path: Path) -> None:
     text, right, wrong = CONTRACT[mistake]
@@ -170,6 +171,7 @@ def backward(d, cache):
 """
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("kind", GUARDS)
 def test_a_guard_at_the_wrong_place_is_named(kind: str, tmp_path: Path) -> None:
     check(ROOT, "1 / np.sqrt(v + EPS)", GUARDS[kind], tmp_path, (normal(4, 3), normal(3)))
@@ -205,6 +207,7 @@ def backward(dy, cache):
 CROPPED, INNER = "dbig[:, TOP:-TOP, LEFT:-LEFT]", "(big[:, i:i + dy.shape[1], j:j + dy.shape[2]]"
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
@@ -241,6 +244,7 @@ def backward(dz, cache):
 """
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [

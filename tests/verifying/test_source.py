@@ -18,10 +18,12 @@ from chainrule.verifying import outputs
 from chainrule.verifying.differences import differences
 from chainrule.verifying.judging.guesses import guesses
 from chainrule.verifying.probes import Probe
-from chainrule.verifying.source.mending import Mending, by_differences, plain_signs, tidy
+from chainrule.verifying.source.mended import plain_signs, tidy
+from chainrule.verifying.source.mending import Mending
 from chainrule.verifying.source.named import NO_CAUSE
 from chainrule.verifying.source.outside import Outside
-from chainrule.verifying.source.stand_in import stand_in
+from chainrule.verifying.source.right import by_differences
+from chainrule.verifying.source.trying.stand_in import stand_in
 from chainrule.verifying.source.written import ran
 from chainrule.verifying.subjects.door import subject_from
 from chainrule.verifying.texts import TEXTS

@@ -305,6 +305,7 @@ def test_right_is_right_by_differences_alone(name: str) -> None:
             assert_backward((pair[0], b.affine_of(db=lambda d, x, w: d.mean(0))), args=args, like=like)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("factor", [1.0137, 0.93, 1.2])
 def test_a_cause_is_never_invented(factor: float) -> None:
     pair = (b.affine, b.affine_of(dx=lambda d, x, w: factor * d @ w.T))

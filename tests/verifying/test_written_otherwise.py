@@ -18,7 +18,7 @@ from chainrule.verifying.source.changes.entries import Entries
 from chainrule.verifying.source.changes.names import Names
 from chainrule.verifying.source.changes.operators import Operators
 from chainrule.verifying.source.changes.widths import Widths
-from chainrule.verifying.source.mending import folded, tidy
+from chainrule.verifying.source.mended import folded, tidy
 from chainrule.verifying.source.scope import Atom, Scope, axes_in, own
 from chainrule.verifying.source.written import Written
 from chainrule.verifying.subjects.calls.carriers import is_array

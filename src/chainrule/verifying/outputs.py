@@ -27,8 +27,8 @@ from chainrule.verifying.probes import Probe, probes, smaller_sizes
 from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.source.guards import guarded
 from chainrule.verifying.source.keeping import keeps
-from chainrule.verifying.source.mending import Right, by_differences, by_formula
 from chainrule.verifying.source.named import by_source, lines_for
+from chainrule.verifying.source.right import Right, by_differences, by_formula
 from chainrule.verifying.subjects.calls.effort import effort
 from chainrule.verifying.subjects.frameworks.compiled import as_it_is, compiled_anew
 from chainrule.verifying.subjects.fused import unfused

@@ -22,7 +22,8 @@ from chainrule.verifying.source import named as causes
 from chainrule.verifying.source.changes.change import Change
 from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.changes.neighbours import Neighbours
-from chainrule.verifying.source.mending import Mending, Right, by_differences
+from chainrule.verifying.source.mending import Mending
+from chainrule.verifying.source.right import Right, by_differences
 from chainrule.verifying.source.scope import Scope, own, scopes_of
 from chainrule.verifying.source.solving.places import Moved, Solving
 from chainrule.verifying.source.solving.vocabulary import Vocabulary, expressions, firm

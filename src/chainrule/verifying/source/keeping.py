@@ -21,7 +21,7 @@ from chainrule.verifying.contract.repeated import changed_in_place, kept_results
 from chainrule.verifying.contract.steps import kept_between
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.source.changes.owing import Owing, changes_for
-from chainrule.verifying.source.mending import Mended
+from chainrule.verifying.source.mended import Mended
 from chainrule.verifying.source.named import placed
 from chainrule.verifying.source.scope import scopes_of
 from chainrule.verifying.source.written import Written, ran, written

@@ -13,28 +13,28 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
-from textwrap import dedent
 from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.contract.calls import attempt, differences_of, output
+from chainrule.verifying.contract.calls import attempt, output
 from chainrule.verifying.differences import FEW_ENTRIES, MOST_ENTRIES
-from chainrule.verifying.precision import PRECISIONS, Reference, computed_in
-from chainrule.verifying.probes import Probe
+from chainrule.verifying.precision import PRECISIONS, computed_in
 from chainrule.verifying.source.changes.change import Change, Piece
 from chainrule.verifying.source.changes.insertions import Insertions
 from chainrule.verifying.source.changes.neighbours import Neighbours
 from chainrule.verifying.source.changes.statements import Statements
+from chainrule.verifying.source.mended import Mended
 from chainrule.verifying.source.outside import Outside, other_numbers
+from chainrule.verifying.source.right import Right, by_differences
 from chainrule.verifying.source.scope import Scope, counters, scopes_of, sizes_of
 from chainrule.verifying.source.solving.places import Solving
 from chainrule.verifying.source.solving.vocabulary import as_array
-from chainrule.verifying.source.stand_in import StandIn, stand_in
 from chainrule.verifying.source.trying.directly import directly
 from chainrule.verifying.source.trying.pairing import PER_TEXT, Pairing, behind, merged
+from chainrule.verifying.source.trying.stand_in import StandIn, stand_in
 from chainrule.verifying.source.trying.switched import Switchboard
 from chainrule.verifying.source.written import Function, Ran, Written, ran, written
 from chainrule.verifying.subjects.calls.arguments import other_options
@@ -49,313 +49,9 @@ MOST_PAIRS = 12  # of two changes at once that are looked at closer
 # Where their backward is called directly: as many times fewer lines, and these beside.
 QUICKER, PER_CALL = 10, 5
 FEWEST_SIFTED, MOST_SIFTED = 50, 800  # changes that are compiled at once
-# What is quoted by itself: no number and no slice, which say too little.
-QUOTABLE = (
-    *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Attribute, ast.Subscript),
-    ast.Name,
-)
 UNTRIED = 3  # ranks, of what is a size that is the same on all probes
 FAR_FETCHED = 6  # a rank, from which on something simpler may be missing
-CLOSE, ROUNDINGS = 1e-6, 64  # of the largest entry: how far what is right may be off
-EXACT = 1e-5  # of the largest entry: as far may what is solved for be off
 Scopes = Sequence[tuple[Written, Scope]]
-
-
-@dataclass(frozen=True, eq=False)
-class Right:
-    """What is right on a probe.  values: per argument, None where none is known; known: which entries of it
-    are; slack: what they may be off by.
-    """
-
-    probe: Probe
-    out: Array
-    values: Sequence[Array | None]
-    known: Sequence[Array | None]
-    slack: Sequence[Array | float]
-
-    def wrong(self, given: Gradients | None) -> set[int]:
-        """The arguments whose gradients are not that; all of them where there is no answer."""
-        wanted = {number for number, value in enumerate(self.values) if value is not None}
-        if given is None:
-            return wanted
-        return {number for number in wanted if not self.fits(number, given[number])}
-
-    def exact(self, number: int) -> Array:
-        """Which entries of what is right of an argument are known to more digits than others."""
-        right = self.values[number]
-        assert right is not None
-        most = EXACT * np.abs(right).max(initial=1e-30)
-        return np.asarray(np.broadcast_to(self.slack[number], right.shape) <= most)
-
-    def looked(self, number: int) -> Array:
-        """(every entry) whether `exact` knows it."""
-        known, exact = self.known[number], self.exact(number)
-        if known is None:
-            return exact
-        made = np.zeros(self.probe.args[number].size, dtype=bool)
-        made[known[exact]] = True
-        return made
-
-    def rows(self, given: Gradients | None) -> list[Array] | None:
-        """Of all that came back what is known to many digits; None where one of them is missing."""
-        made = []
-        for number, right in enumerate(self.values):
-            value, known = None if given is None else given[number], self.known[number]
-            if right is not None:
-                if value is None or value.shape != self.probe.args[number].shape:
-                    return None
-                flat = np.asarray(value, dtype=np.float64).reshape(-1)
-                made.append((flat if known is None else flat[known])[self.exact(number)])
-        return made
-
-    def fits(self, number: int, value: Array | None) -> bool:
-        right, known = self.values[number], self.known[number]
-        if value is None or right is None or value.shape != self.probe.args[number].shape:
-            return False
-        flat = np.asarray(value, dtype=np.float64).reshape(-1)
-        flat = flat if known is None else flat[known]
-        with np.errstate(all="ignore"):
-            return bool((np.abs(flat - right) <= self.slack[number]).all())
-
-
-def by_formula(subject: Subject, reference: Reference, probes: Sequence[Probe]) -> list[Right]:
-    """What is right by a formula."""
-    unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
-    made = []
-    for probe in probes:
-        given = list(reference(probe.args, probe.delta))
-        if not subject.takes_delta:  # a loss, of which nobody gives the gradient of the data
-            theirs = attempt(subject, probe.args, probe.delta) or (None,) * len(given)
-            given = [v if other is not None else None for v, other in zip(given, theirs, strict=True)]
-        values = [None if v is None else np.asarray(v, np.float64).reshape(-1) for v in given]
-        slack = [
-            0.0 if v is None else (CLOSE + ROUNDINGS * unit) * np.abs(v).max(initial=1e-30) for v in values
-        ]
-        made.append(Right(probe, output(subject, probe.args), values, [None] * len(values), slack))
-    return made
-
-
-def by_differences(
-    subject: Subject,
-    probes: Sequence[Probe],
-    numbers: Collection[int] | None = None,
-    anew: bool = False,
-    most: int = MOST_ENTRIES,
-    given: Gradients | None = None,
-) -> list[Right]:
-    """What is right by the differences of their forward.  numbers: of the arguments, None: all.  anew: their
-    forward is not what it was.  most: entries of each.  given: their gradients of the only probe, if known.
-    """
-    unit = PRECISIONS[computed_in(subject.args, subject.precision)].unit
-    made = []
-    for probe in probes:
-        given = attempt(subject, probe.args, probe.delta) if given is None or len(probes) > 1 else given
-        values: list[Array | None] = [None] * len(probe.args)
-        entries: list[Array | None] = [None] * len(probe.args)
-        slack: list[Array | float] = [0.0] * len(probe.args)
-        for number, argument in enumerate(probe.args):
-            if argument.dtype.kind != "f" or given is None or given[number] is None:
-                continue
-            if numbers is not None and number not in numbers:
-                continue
-            taken = differences_of(subject, probe, number, most, anew)
-            plain = ~taken.kinks & np.isfinite(taken.values)
-            values[number], entries[number] = taken.values[plain], taken.entries[plain]
-            largest = np.abs(taken.values[plain]).max(initial=0.0)
-            slack[number] = 20 * taken.errors[plain] + max(1e-6, 16 * unit) * largest
-        made.append(Right(probe, output(subject, probe.args), values, entries, slack))
-    return made
-
-
-@dataclass(frozen=True, eq=False)
-class Mended:
-    """A change, where it was made, and of which arguments it made the gradient right.  first: the one without
-    which it does not.
-    """
-
-    place: Written
-    change: Change
-    text: bytes
-    numbers: frozenset[int]
-    first: Mended | None = None
-
-    @property
-    def line(self) -> int:
-        return self.place.line_at(self.change.span[0])
-
-    def quoted(self) -> tuple[int, int, str, str]:
-        """(its line, its column from 1 on, as it is, as it must be) of the smallest expression that is
-        changed and stands once in its lines; of the lines of whole statements where a statement is changed.
-        """
-        begin, end = self.change.span
-        whole = one_line(self._lines(self.text)[2])
-        size = len(self.place.text)
-        signed, begin, close = plain_signs(self.text, begin, len(self.text) - (size - end))
-        end = size - (len(signed) - close)
-        tidied = folded(tidy(signed, begin, close), begin, size - end)
-        nodes = [node for top in self.place.nodes.values() for node in ast.walk(top)]
-        called = {id(each.func) for each in nodes if isinstance(each, ast.Call)}
-        called |= {id(each.value) for each in nodes if isinstance(each, ast.Attribute)}
-        quotable = (each for each in nodes if isinstance(each, QUOTABLE) and id(each) not in called)
-        held = map(self.place.span, quotable)
-        for first, last in sorted(held, key=lambda span: span[1] - span[0]):
-            if first <= begin and end <= last and not self.change.kind.startswith("line"):
-                behind = len(self.place.text) - last
-                stands = one_line(self.place.text[first:last].decode())
-                if len(re.findall(rf"(?<![\w.]){re.escape(stands)}(?!\w)", whole)) == 1:
-                    write = one_line(tidied[first : len(tidied) - behind].decode())
-                    return *self.place.position(first), stands, write
-        return self._lines(without_pass(tidied, begin, len(tidied) - (size - end)))
-
-    def _lines(self, text: bytes) -> tuple[int, int, str, str]:
-        """(the first, where its text begins, as they are, as they are in `text`) of the lines that are
-        changed.
-        """
-        begin, end = self.change.span
-        first, last = self.place.line_at(begin), self.place.line_at(end)
-        nodes = (each for top in self.place.nodes.values() for each in ast.walk(top))
-        whole = [each for each in nodes if isinstance(each, ast.stmt) and not hasattr(each, "body")]
-        spans = [(each.lineno, each.end_lineno or each.lineno) for each in whole]
-        first = min([first, *(top for top, bottom in spans if top <= first <= bottom)])
-        last = max([last, *(bottom for top, bottom in spans if top <= last <= bottom)])
-        more = text.count(b"\n") - self.place.text.count(b"\n")
-        before = self.place.lines(self.place.text, first, last)
-        after = self.place.lines(text, first, last + more)
-        column = len(before[0]) - len(before[0].lstrip()) + 1 if before else 1
-        rows = dedent("\n".join([*before, *after])).split("\n")  # by one margin: what is moved is seen
-        return first, column, "\n".join(rows[: len(before)]), "\n".join(rows[len(before) :])
-
-
-def one_line(text: str) -> str:
-    """Of lines, which may have comments."""
-    return " ".join(re.sub(r"(^|\s+)#[^'\"]*$", "", line).strip() for line in text.splitlines())
-
-
-class _Signs(ast.NodeTransformer):
-    """Every minus as far out as it goes without another number: -(a * b) of -a * b, a - b of a + -b."""
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.op, ast.USub) and _negative(node.operand):
-            return node.operand.operand  # type: ignore[attr-defined, no-any-return]
-        return node.operand if isinstance(node.op, ast.UAdd) else node
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.op, (ast.Add, ast.Sub)) and _negative(node.right):
-            node.op = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-            node.right = node.right.operand  # type: ignore[attr-defined]
-        elif isinstance(node.op, (ast.Mult, ast.Div, ast.MatMult)):
-            minus = _negative(node.left) != _negative(node.right)
-            node.left, node.right = (
-                side.operand if _negative(side) else side  # type: ignore[attr-defined]
-                for side in (node.left, node.right)
-            )
-            return ast.UnaryOp(ast.USub(), node) if minus else node
-        return node
-
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.op, (ast.Add, ast.Sub)) and _negative(node.value):
-            node.op = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-            node.value = node.value.operand  # type: ignore[attr-defined]
-        return node
-
-
-def _negative(node: ast.AST) -> bool:
-    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
-
-
-def plain_signs(text: bytes, begin: int, end: int) -> tuple[bytes, int, int]:
-    """A statement with one sign for two in a row that reach into a place, and where what is new begins and
-    ends: `a + b` for `a - -b`, `a * 0.5` for `a * --0.5`.
-    """
-    meant, at = ast.dump(_Signs().visit(ast.parse(text))), 0
-    while (two := re.compile(rb"([-+])(=?[\s(]*)([-+])\s*").search(text, at)) is not None:
-        at = two.start() + 1
-        if two.end() < begin or two.start() > end or not {two[1], two[3]} >= {b"-"}:
-            continue
-        sign = b"+" if two[1] == two[3] else b"-"
-        for new in (two[2], sign + two[2]):
-            less = text[: two.start()] + new + text[two.end() :]
-            with contextlib.suppress(SyntaxError, ValueError):
-                if ast.dump(_Signs().visit(ast.parse(less))) == meant:
-                    begin, end = min(begin, two.start()), max(end, two.end()) - len(text) + len(less)
-                    text, at = less, max(two.start() - 1, 0)
-                    break
-    return text, begin, end
-
-
-def without_pass(text: bytes, begin: int, end: int) -> bytes:
-    """A statement without the lines `pass`, between two places, that stand beside others."""
-    close = len(text) - end
-    for line in reversed(list(re.finditer(rb"\n[ \t]*pass[ \t]*(?=\n|$)", text))):
-        less = text[: line.start()] + text[line.end() :]
-        if begin <= line.end() and line.start() <= len(text) - close:
-            with contextlib.suppress(SyntaxError, ValueError):
-                ast.parse(less)
-                text = less
-    return text
-
-
-def tidy(text: bytes, begin: int, end: int) -> bytes:
-    """A statement without the brackets, between two places, that change nothing."""
-    tree, at = ast.dump(ast.parse(text)), begin
-    while (at := text.find(b"(", at, end)) >= 0:
-        closing = (close for close in range(at, end) if text[close : close + 1] == b")")
-        for close in (each for each in closing if _balanced(text[at + 1 : each])):
-            less = text[:at] + text[at + 1 : close] + text[close + 1 :]
-            with contextlib.suppress(SyntaxError, ValueError):
-                if ast.dump(ast.parse(less)) == tree:
-                    text, at, end = less, at - 1, end - 2
-                    break
-        at += 1
-    return text
-
-
-def _balanced(text: bytes) -> bool:
-    """Whether every bracket that closes was opened, and the other way round."""
-    open_ = 0
-    for sign in re.findall(rb"[()]", text):
-        open_ += 1 if sign == b"(" else -1
-        if open_ < 0:
-            return False
-    return open_ == 0
-
-
-def folded(text: bytes, begin: int, rest: int) -> bytes:
-    """A statement with one number for a sum of numbers that ends behind `begin` and begins before `rest` from
-    the end of it: `** -1.5` for `** (-0.5 - 1)`.
-    """
-    sums = []
-    place = Written("", 1, text, 0, "")
-    for node in ast.walk(ast.parse(text)):
-        value = _value(node) if isinstance(node, ast.BinOp) else None
-        first, last = place.span(node) if value is not None else (0, 0)
-        signed = value is not None and value < 0 and text[:first].rstrip(b" (")[-1:] in (b"+", b"-")
-        if value is not None and last > begin and first < len(text) - rest and not signed:
-            sums.append((first, last, repr(value)))
-    if not sums:
-        return text
-    first, last, number = min(sums, key=lambda each: (each[0], -each[1]))  # the whole of the first
-    text = text[:first] + number.encode() + text[last:]
-    return folded(tidy(text, max(first - 1, 0), len(text) - rest), begin, rest)
-
-
-def _value(node: ast.AST) -> float | int | None:
-    """Of a sum of numbers that are written out."""
-    if isinstance(node, ast.Constant):
-        return node.value if type(node.value) in (int, float) else None  # type: ignore[return-value]
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = _value(node.operand)
-        return None if value is None else -value
-    if not isinstance(node, ast.BinOp) or not isinstance(node.op, (ast.Add, ast.Sub)):
-        return None
-    left, right = _value(node.left), _value(node.right)
-    if left is None or right is None:
-        return None
-    made = left + right if isinstance(node.op, ast.Add) else left - right
-    return made if isinstance(made, int) else float(f"{made:.12g}")
 
 
 def _same_size(one: object, other: object) -> bool:

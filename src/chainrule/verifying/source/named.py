@@ -9,8 +9,10 @@ from dataclasses import replace
 
 from chainrule.base.languages import SPACE
 from chainrule.verifying.contract.owed import SYMPTOMS
-from chainrule.verifying.source.mending import MOST_LINES, Mended, Mending, Right
+from chainrule.verifying.source.mended import Mended
+from chainrule.verifying.source.mending import MOST_LINES, Mending
 from chainrule.verifying.source.paths import Paths
+from chainrule.verifying.source.right import Right
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Place, Verdict

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.source.jax_by_numpy import Batched, Updated, by_numpy, leaves, mapped, plain
+from chainrule.verifying.source.trying.jax_by_numpy import Batched, Updated, by_numpy, leaves, mapped, plain
 from chainrule.verifying.subjects.subject import Gradients
 
 SAME = 1e-4  # of the largest entry: how far JAX and NumPy may be apart, in float32
