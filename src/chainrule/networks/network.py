@@ -238,7 +238,8 @@ class Network(Model, Attributes):
 
     def _pieces(self, X: Any) -> list[slice] | None:
         """The rows of X in pieces where it is large and need not be copied at once; None: as a whole."""
-        return None if computed_together(self.layers) else pieces(X, self)
+        parts = pieces(X, self)
+        return None if parts is None or computed_together(self.layers) else parts
 
     def _at_once(self, X: Any) -> Array | None:
         """Outputs for an array that is what the network reads already; None: the door is to look at it."""

@@ -223,13 +223,12 @@ def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -
 def _norm_of(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     groups, momentum = vars(layer).get("groups", EACH_POSITION), 0.0
     wanted = ["gamma", "beta"]
-    if isinstance(layer, BatchNorm):
-        groups, momentum = OVER_BATCH, layer.momentum or 0.0
-        wanted += ["mean", "variance", "batches"] if layer.tracked else []
-    elif isinstance(layer, InstanceNorm):
-        groups = x.shape[-1]
-        if layer.tracked:
-            momentum, wanted = layer.momentum, [*wanted, "mean", "variance"]
+    over_batch = isinstance(layer, BatchNorm)
+    if over_batch or isinstance(layer, InstanceNorm):
+        groups = OVER_BATCH if over_batch else x.shape[-1]
+    if layer.tracked:
+        momentum = layer.momentum or 0.0
+        wanted += ["mean", "variance", *(["batches"] if over_batch else [])]
     known = dict(zip(layer.parameters(x.shape), parameters, strict=True))
     numbers = [known.get(name, -1) for name in wanted]
     centred = not isinstance(layer, RMSNorm)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
 
 from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.keywords import teach
@@ -12,7 +11,7 @@ from chainrule.base.scalars import check_flag, check_number
 from chainrule.formulas import broadcast_samples, count_values, mean_samples, named
 from chainrule.layers.base import Parameter, Shape, Value, Values
 from chainrule.layers.initializers import Zeros
-from chainrule.layers.norms.normalization import Normalization, running_parameters
+from chainrule.layers.norms.normalization import Normalization
 
 MOMENTUM = 0.1  # as PyTorch's
 
@@ -71,14 +70,6 @@ class BatchNorm(Normalization):
     def average(self, name: str, x: Value) -> Value:
         return broadcast_samples(named(name, mean_samples(x)))
 
-    @property
-    def infer(self) -> Any:  # type: ignore[override]
-        return self.by_running if self.tracked else None
-
-    @property
-    def keeps_running(self) -> bool:
-        return self.tracked
-
     def running(self, x: Value, mean: Value, variance: Value, batches: Value = None) -> Values:
         count, centre = count_values(x), mean_samples(x)
         unbiased = mean_samples((x - broadcast_samples(centre)) ** 2) * (count / (count - 1))
@@ -90,10 +81,10 @@ class BatchNorm(Normalization):
         return {**renewed, "batches": batches + 1} if self.momentum is None else renewed
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        running = running_parameters(input_shape[-1:]) if self.tracked else {}
+        kept = super().parameters(input_shape)
         if self.momentum is None:
-            running["batches"] = Parameter((1,), initializer=Zeros(), penalised=False, learned=False)
-        return super().parameters(input_shape) | running
+            kept["batches"] = Parameter((1,), initializer=Zeros(), penalised=False, learned=False)
+        return kept
 
     def check_batch(self, shape: Shape) -> None:
         if math.prod(shape[:-2]) * shape[-1] < 2:

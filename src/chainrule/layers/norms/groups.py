@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from chainrule.base.errors import ArgumentError, ShapeError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag, check_number
 from chainrule.formulas import count_positions, mean_groups, mean_samples, named
-from chainrule.layers.base import Parameter, Shape, Value, Values
+from chainrule.layers.base import Shape, Value, Values
 from chainrule.layers.checks import whole
-from chainrule.layers.norms.normalization import Normalization, always_beta, running_parameters
+from chainrule.layers.norms.normalization import Normalization, always_beta
 
 
 class GroupNorm(Normalization):
@@ -96,14 +95,6 @@ class InstanceNorm(Normalization):
             )
         self._keep(epsilon, scale, shift, name)
 
-    @property
-    def infer(self) -> Any:  # type: ignore[override]
-        return self.by_running if self.tracked else None
-
-    @property
-    def keeps_running(self) -> bool:
-        return self.tracked
-
     def running(self, x: Value, mean: Value, variance: Value) -> Values:
         count, centre = count_positions(x), self.average("μ", x)
         unbiased = mean_samples((x - centre) ** 2) * (count / (count - 1))
@@ -111,10 +102,6 @@ class InstanceNorm(Normalization):
             "mean": (1 - self.momentum) * mean + self.momentum * mean_samples(centre),
             "variance": (1 - self.momentum) * variance + self.momentum * unbiased,
         }
-
-    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        kept = running_parameters(input_shape[-1:]) if self.tracked else {}
-        return super().parameters(input_shape) | kept
 
     def average(self, name: str, x: Value) -> Value:
         return named(name, mean_groups(x, groups=None))

@@ -22,13 +22,23 @@ from chainrule.layers.initializers import Ones, Zeros
 class Normalization(Layer):
     """Base: a subclass says over what values the mean and the variance are taken.
 
-    scale, shift: whether there are γ and β, (channels,).
+    scale, shift: whether there are γ and β, (channels,).  tracked: whether there are a running mean and
+    variance, by which predictions go.
     """
 
     passage = "norm"
     epsilon: float
     scale: bool = True
     shift: bool = True
+    tracked: bool = False
+
+    @property
+    def infer(self) -> Any:  # type: ignore[override]
+        return self.by_running if self.tracked else None
+
+    @property
+    def keeps_running(self) -> bool:
+        return self.tracked
 
     def _keep(self, epsilon: float, scale: bool, shift: bool, name: str | None) -> None:
         kind = type(self).__name__
@@ -80,11 +90,11 @@ class Normalization(Layer):
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         channels = input_shape[-1:]
         gamma = {"gamma": Parameter(channels, initializer=Ones(), penalised=False)} if self.scale else {}
-        beta = Parameter(channels, initializer=Zeros(), penalised=False)
-        return {**gamma, "beta": beta} if self.shift else gamma
+        beta = {"beta": Parameter(channels, initializer=Zeros(), penalised=False)} if self.shift else {}
+        return {**gamma, **beta, **(_running_parameters(channels) if self.tracked else {})}
 
 
-def running_parameters(channels: Shape) -> dict[str, Parameter]:
+def _running_parameters(channels: Shape) -> dict[str, Parameter]:
     """The running mean and variance of every channel."""
     kept: dict[str, Any] = {"penalised": False, "learned": False}
     return {

@@ -223,11 +223,16 @@ class Building(Axes):
             return x if exponent == 1 else self.join(name, [x] * int(exponent), "product")
         return self.join(name, [x, self.constant(f"{name}_exponent", x, np.array(exponent))], "power")
 
-    def constant(self, name: str, like: Value, array: Array) -> Value:
-        """A constant as a value of a sample's shape, beside another one: nothing of that, with a bias."""
+    def constant(
+        self, name: str, like: Value, array: Array, axis: int = 0, count: int | None = None
+    ) -> Value:
+        """A constant as a value of a sample's shape, beside another one: nothing of that, with a bias; of
+        another count along an axis where one is told.
+        """
         if len(like.theirs) > 1 and not like.ones:
             self.suppose(like, len(like.theirs) > 2)
-        nothing = self.along(f"{name}_nothing", like, 0, ((),) * like.theirs[0])
+        places = like.theirs[axis] if count is None else count
+        nothing = self.along(f"{name}_nothing", like, axis, ((),) * places)
         return self.plus(name, nothing, array)
 
     def beside_each_other(

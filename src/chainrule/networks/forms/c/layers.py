@@ -376,7 +376,7 @@ def _batch_norm(body: Body, layer: BatchNorm | InstanceNorm, x: Place, z: Place,
 
 def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
     """Over groups of channels and all positions, or every row by itself: a position, or several."""
-    if isinstance(layer, InstanceNorm) and layer.tracked:
+    if layer.tracked:
         return _batch_norm(body, layer, x, z, given)
     gamma, beta = given_arrays(body, layer, given, "gamma", "beta")
     shape = layer.rows_of(x.shape) if isinstance(layer, LayerNorm | RMSNorm) else x.shape

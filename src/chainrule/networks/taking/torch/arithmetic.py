@@ -61,8 +61,7 @@ def _rows(r: Reading, name: str, like: Value, axis: int, array: Array) -> Value:
             f"{name}: a tensor of the shape {array.shape} is put beside samples of {like.theirs} along axis "
             f"{axis} of these: it must be (1, {', '.join(map(str, theirs))})"
         )
-    nothing = r.building.along(f"{name}_nothing", like, axis, ((),) * len(rows.swapaxes(0, axis)))
-    return r.building.plus(name, nothing, rows)
+    return r.building.constant(name, like, rows, axis, rows.shape[axis])
 
 
 def _mean(r: Reading, name: str, x: Value, dim: Any = None, keepdim: bool = False) -> Value:
